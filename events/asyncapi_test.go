@@ -1,0 +1,301 @@
+package events_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"gitlab.com/yourorg/image-service/events"
+)
+
+// An asyncAPI is what the tests read of asyncapi.yaml.
+type asyncAPI struct {
+	AsyncAPI string `yaml:"asyncapi"`
+	Servers  map[string]struct {
+		Protocol string `yaml:"protocol"`
+	} `yaml:"servers"`
+	Channels   map[string]channel   `yaml:"channels"`
+	Operations map[string]operation `yaml:"operations"`
+	Components struct {
+		Messages map[string]apiMessage `yaml:"messages"`
+		Schemas  map[string]struct {
+			Enum []string `yaml:"enum"`
+		} `yaml:"schemas"`
+	} `yaml:"components"`
+}
+
+type channel struct {
+	Address  string               `yaml:"address"`
+	Servers  []reference          `yaml:"servers"`
+	Messages map[string]reference `yaml:"messages"`
+	Bindings struct {
+		Kafka struct {
+			Topic string `yaml:"topic"`
+		} `yaml:"kafka"`
+	} `yaml:"bindings"`
+}
+
+type operation struct {
+	Action   string      `yaml:"action"`
+	Channel  reference   `yaml:"channel"`
+	Messages []reference `yaml:"messages"`
+	Bindings struct {
+		Kafka struct {
+			GroupID struct {
+				Enum []string `yaml:"enum"`
+			} `yaml:"groupId"`
+		} `yaml:"kafka"`
+	} `yaml:"bindings"`
+}
+
+type apiMessage struct {
+	Name     string    `yaml:"name"`
+	Payload  reference `yaml:"payload"`
+	Examples []struct {
+		Name    string         `yaml:"name"`
+		Headers map[string]any `yaml:"headers"`
+		Payload any            `yaml:"payload"`
+	} `yaml:"examples"`
+}
+
+type reference struct {
+	Ref string `yaml:"$ref"`
+}
+
+func TestAsyncAPIAddresses(t *testing.T) {
+	doc := readAsyncAPI(t)
+	if doc.AsyncAPI != "3.0.0" {
+		t.Errorf("asyncapi = %q, want 3.0.0", doc.AsyncAPI)
+	}
+	tests := map[string]struct{ address, server, protocol string }{
+		"topic":      {"image-processing", "kafka", "kafka"},
+		"broker":     {"/", "broker", "http"},
+		"uploadRoot": {"/", "upload", "https"},
+		"upload":     {"/upload", "upload", "https"},
+	}
+	if got, want := slices.Sorted(maps.Keys(doc.Channels)), slices.Sorted(maps.Keys(tests)); !slices.Equal(got, want) {
+		t.Errorf("channels = %q, want %q", got, want)
+	}
+	for name, want := range tests {
+		c := doc.Channels[name]
+		if c.Address != want.address {
+			t.Errorf("address of %s = %q, want %q", name, c.Address, want.address)
+		}
+		if servers := []reference{{"#/servers/" + want.server}}; !slices.Equal(c.Servers, servers) {
+			t.Errorf("servers of %s = %q, want %q", name, c.Servers, servers)
+		}
+		if got := doc.Servers[want.server].Protocol; got != want.protocol {
+			t.Errorf("protocol of %s = %q, want %q", want.server, got, want.protocol)
+		}
+	}
+	if got := doc.Channels["topic"].Bindings.Kafka.Topic; got != doc.Channels["topic"].Address {
+		t.Errorf("topic of the binding = %q, want the address", got)
+	}
+	group := doc.Operations["receiveFromTopic"].Bindings.Kafka.GroupID.Enum
+	if want := []string{"image-processor-group"}; !slices.Equal(group, want) {
+		t.Errorf("group = %q, want %q", group, want)
+	}
+}
+
+// TestAsyncAPITypes wants every message to be a type of event that exists in Go, with its schema, and every type to be said
+// or heard in an operation.
+func TestAsyncAPITypes(t *testing.T) {
+	doc := readAsyncAPI(t)
+	var types []string
+	for _, k := range kinds {
+		types = append(types, k.payload.EventType())
+	}
+	if got := doc.Components.Schemas["type"].Enum; !slices.Equal(got, types) {
+		t.Errorf("types of events = %q, want %q", got, types)
+	}
+	for name, m := range doc.Components.Messages {
+		if name == "structured" {
+			continue
+		}
+		if !slices.Contains(types, m.Name) {
+			t.Errorf("message %s has the type %q, want one of %q", name, m.Name, types)
+		}
+		if want := "schema/" + m.Name + ".json"; m.Payload.Ref != "" && m.Payload.Ref != want {
+			t.Errorf("message %s has the payload %q, want %q", name, m.Payload.Ref, want)
+		}
+	}
+	actions := map[string]string{
+		events.TypeImageReceived: "receive", events.TypeImageUploaded: "receive, send",
+		events.TypeImageThumbnailed: "send", events.TypeImageFailed: "send",
+	}
+	for _, eventType := range types {
+		if got, want := doc.actions(eventType), actions[eventType]; got != want {
+			t.Errorf("actions on %s = %q, want %q", eventType, got, want)
+		}
+	}
+}
+
+// actions are what the operations do with a type of event, sorted.
+func (doc asyncAPI) actions(eventType string) string {
+	actions := map[string]bool{}
+	for _, o := range doc.Operations {
+		for _, r := range o.Messages {
+			c := doc.Channels[path.Base(o.Channel.Ref)]
+			m := doc.Components.Messages[path.Base(c.Messages[path.Base(r.Ref)].Ref)]
+			if m.Name == eventType {
+				actions[o.Action] = true
+			}
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(actions)), ", ")
+}
+
+// TestAsyncAPIReferences resolves every $ref: to a part of the document, or to a file.
+func TestAsyncAPIReferences(t *testing.T) {
+	var doc map[string]any
+	unmarshalAsyncAPI(t, &doc)
+	var refs []string
+	collectRefs(doc, &refs)
+	if len(refs) < 100 {
+		t.Errorf("found %d references, want all of them", len(refs))
+	}
+	for _, ref := range refs {
+		pointer, inside := strings.CutPrefix(ref, "#/")
+		if !inside {
+			if _, err := os.Stat(ref); err != nil {
+				t.Errorf("$ref %q: %v", ref, err)
+			}
+			continue
+		}
+		var part any = doc
+		for key := range strings.SplitSeq(pointer, "/") {
+			part, _ = part.(map[string]any)[key]
+			if part == nil {
+				t.Errorf("$ref %q: no %q", ref, key)
+				break
+			}
+		}
+	}
+}
+
+func collectRefs(node any, refs *[]string) {
+	switch node := node.(type) {
+	case map[string]any:
+		if ref, ok := node["$ref"].(string); ok {
+			*refs = append(*refs, ref)
+		}
+		for _, child := range node {
+			collectRefs(child, refs)
+		}
+	case []any:
+		for _, child := range node {
+			collectRefs(child, refs)
+		}
+	}
+}
+
+func TestAsyncAPIExamples(t *testing.T) {
+	for name, m := range readAsyncAPI(t).Components.Messages {
+		headers := compile(t, "asyncapi.yaml#/components/messages/"+name+"/headers")
+		for _, example := range m.Examples {
+			t.Run(name+" "+example.Name, func(t *testing.T) {
+				if err := headers.Validate(example.Headers); err != nil {
+					t.Errorf("headers: %v", err)
+				}
+				if example.Payload == nil {
+					return
+				}
+				payload := compile(t, "asyncapi.yaml#/components/messages/"+name+"/payload")
+				if err := payload.Validate(example.Payload); err != nil {
+					t.Errorf("payload: %v", err)
+				}
+				data, err := json.Marshal(example.Payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if name != "structured" {
+					checkDecode(t, dataEvent(m.Name, data), "")
+				}
+			})
+		}
+	}
+}
+
+// TestAsyncAPITransports holds the headers and bodies that the SDK writes against those that the document promises.
+func TestAsyncAPITransports(t *testing.T) {
+	names := map[string]string{
+		events.TypeImageReceived: "imageReceived", events.TypeImageUploaded: "imageUploaded",
+		events.TypeImageThumbnailed: "imageThumbnailed", events.TypeImageFailed: "imageFailed",
+	}
+	for _, k := range kinds {
+		for transport, send := range transports {
+			t.Run(k.payload.EventType()+" "+transport, func(t *testing.T) {
+				name := names[k.payload.EventType()]
+				if strings.HasSuffix(transport, "structured") {
+					name = "structured"
+				}
+				m := send(t, encode(t, k.payload, envelope))
+				headers := map[string]any{}
+				for name, value := range m.headers {
+					headers[name] = value
+				}
+				if err := compile(t, "asyncapi.yaml#/components/messages/"+name+"/headers").Validate(headers); err != nil {
+					t.Errorf("headers %q: %v", headers, err)
+				}
+				body, err := jsonschema.UnmarshalJSON(strings.NewReader(string(m.body)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := compile(t, "asyncapi.yaml#/components/messages/"+name+"/payload").Validate(body); err != nil {
+					t.Errorf("body %s: %v", m.body, err)
+				}
+			})
+		}
+	}
+}
+
+// TestAsyncAPIRefuses makes sure that the schemas of the document say no at all.
+func TestAsyncAPIRefuses(t *testing.T) {
+	tests := []struct{ schema, value string }{
+		{"messages/imageUploaded/headers", `{}`},
+		{"messages/imageUploaded/headers", `{"ce-specversion":"1.0","ce-type":"image.uploaded","ce-source":"/x","ce-id":"1"}`},
+		{"messages/imageReceived/headers", `{"ce_specversion":"1.0","ce_type":"image.uploaded","ce_source":"/x","ce_id":"1"}`},
+		{"messages/imageReceived/headers", `{"ce_specversion":"1.0","ce_type":"image.received","ce_source":"/x","ce_id":"ü"}`},
+		{"messages/imageReceivedByReference/headers",
+			`{"ce_specversion":"1.0","ce_type":"image.received","ce_source":"/x","ce_id":"1"}`},
+		{"schemas/dataref", `"http://images/a.jpg"`},
+		{"schemas/structuredHeaders", `{"content-type":"application/json"}`},
+		{"schemas/structuredEvent", `{"specversion":"1.0","type":"image.received","source":"/x","id":"1"}`},
+		{"schemas/structuredEvent", `{"specversion":"1.0","type":"image.failed","source":"/x","id":"1","data":{"reason":"damaged"}}`},
+		{"schemas/structuredEvent", `{"specversion":"1.0","type":"image.lost","source":"/x","id":"1","data":{}}`},
+	}
+	for _, tt := range tests {
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(tt.value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if compile(t, "asyncapi.yaml#/components/"+tt.schema).Validate(value) == nil {
+			t.Errorf("%s takes %s", tt.schema, tt.value)
+		}
+	}
+}
+
+func readAsyncAPI(t *testing.T) asyncAPI {
+	t.Helper()
+	var doc asyncAPI
+	unmarshalAsyncAPI(t, &doc)
+	return doc
+}
+
+func unmarshalAsyncAPI(t *testing.T, into any) {
+	t.Helper()
+	data, err := os.ReadFile("asyncapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(data, into); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,38 @@
+package events
+
+// ImageThumbnailed says that the thumbnail of an image is there.
+type ImageThumbnailed struct {
+	ImageID string `json:"image_id"`
+	Bucket  string `json:"bucket"`
+	// ObjectName is the key of the original.
+	ObjectName string `json:"object_name"`
+	// Thumbnail is the key of the thumbnail: <image_id>/thumbnail_<filename>.
+	Thumbnail string `json:"thumbnail"`
+	// OriginalSize and ThumbnailSize are [width, height] in pixels, as a viewer shows them: orientation applied.
+	OriginalSize  [2]int `json:"original_size"`
+	ThumbnailSize [2]int `json:"thumbnail_size"`
+	// ProcessedAt is in seconds since 1970 with a fraction.
+	ProcessedAt float64 `json:"processed_at"`
+}
+
+// TypeImageThumbnailed is the CloudEvents type of ImageThumbnailed.
+const TypeImageThumbnailed = "image.thumbnailed"
+
+// EventType is "image.thumbnailed".
+func (ImageThumbnailed) EventType() string { return TypeImageThumbnailed }
+
+// Validate checks that both objects belong to the image and that the sizes are sizes.
+func (p ImageThumbnailed) Validate() error {
+	var f faults
+	f.checkImageID(p.ImageID)
+	f.checkBucket(p.Bucket)
+	f.checkOwnObject("object_name", p.ImageID, p.ObjectName)
+	f.checkOwnObject("thumbnail", p.ImageID, p.Thumbnail)
+	f.checkSize("original_size", p.OriginalSize)
+	f.checkSize("thumbnail_size", p.ThumbnailSize)
+	f.checkSeconds("processed_at", p.ProcessedAt)
+	return f.err()
+}
+
+func (p ImageThumbnailed) subject() string          { return p.ImageID }
+func (p ImageThumbnailed) object() (string, string) { return p.Bucket, p.Thumbnail }

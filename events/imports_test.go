@@ -1,0 +1,39 @@
+package events_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestImports holds that a system which speaks CloudEvents already links nothing more when it imports events.
+func TestImports(t *testing.T) {
+	const sdk = "github.com/cloudevents/sdk-go/v2/event"
+	imports := goList(t, "-f", `{{join .Imports "\n"}}`, ".")
+	for _, path := range imports {
+		if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") && path != sdk {
+			t.Errorf("events imports %s, want the standard library and %s", path, sdk)
+		}
+	}
+	own, theirs := nonStandard(t, "."), nonStandard(t, sdk)
+	for _, path := range own {
+		if path != "gitlab.com/yourorg/image-service/events" && !slices.Contains(theirs, path) {
+			t.Errorf("events links %s, which %s does not", path, sdk)
+		}
+	}
+}
+
+func nonStandard(t *testing.T, path string) []string {
+	t.Helper()
+	return goList(t, "-deps", "-f", `{{if not .Standard}}{{.ImportPath}}{{end}}`, path)
+}
+
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("go list %q: %v", args, err)
+	}
+	return strings.Fields(string(out))
+}

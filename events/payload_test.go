@@ -1,0 +1,307 @@
+package events_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"gitlab.com/yourorg/image-service/events"
+)
+
+const imageID = "0b6f4c1e-8a1d-4a58-9f0e-2f6f3f6f9d11"
+
+// long is a name that fits into a key, unless an image id stands before it.
+var long = strings.Repeat("a", 1000)
+
+// A kind is a type of event as tests go through them: a full payload and Decode for its Go type.
+type kind struct {
+	payload events.Payload
+	decode  func(event.Event) (events.Payload, error)
+}
+
+func kindOf[P events.Payload](payload P) kind {
+	return kind{payload, func(e event.Event) (events.Payload, error) { return events.Decode[P](e) }}
+}
+
+var kinds = []kind{
+	kindOf(events.ImageReceived{Bucket: "scans", ObjectName: "2026/Straße/東京.png", Filename: "東京タワー 🗼.png"}),
+	kindOf(events.ImageUploaded{
+		ImageID: imageID, ObjectName: imageID + "/Zürich 100%.jpg", Filename: "Zürich 100%.jpg", Timestamp: 1767225600.25,
+		Bucket: "images", ContentType: "image/jpeg", Size: 2897311, Width: 4032, Height: 3024,
+	}),
+	kindOf(events.ImageThumbnailed{
+		ImageID: imageID, Bucket: "images",
+		ObjectName: imageID + "/Ελλάδα.webp", Thumbnail: imageID + "/thumbnail_Ελλάδα.webp",
+		OriginalSize: [2]int{1920, 1080}, ThumbnailSize: [2]int{200, 112}, ProcessedAt: 1767225601.5,
+	}),
+	kindOf(events.ImageFailed{
+		ImageID: imageID, Bucket: "images", ObjectName: imageID + "/عکس.gif", Reason: events.ReasonDamaged,
+		Error: "the image ends in the middle of its pixels", ProcessedAt: 1767225601.5,
+	}),
+}
+
+func kindNamed(t testing.TB, eventType string) kind {
+	t.Helper()
+	for _, k := range kinds {
+		if k.payload.EventType() == eventType {
+			return k
+		}
+	}
+	t.Fatalf("no payload has the type %q", eventType)
+	return kind{}
+}
+
+// dataEvent is an event as a producer may send it that does not use this package.
+func dataEvent(eventType string, data []byte) event.Event {
+	e := event.New()
+	e.SetID("1")
+	e.SetSource("/elsewhere")
+	e.SetType(eventType)
+	e.SetDataContentType(event.ApplicationJSON)
+	e.DataEncoded = data
+	return e
+}
+
+// verdicts changes good payloads a little, as a JSON merge patch does (null removes), and says what is wrong with them
+// then: a part of Validate's error, or "" if they are as good as before. The JSON Schemas have to agree with Validate.
+var verdicts = []struct {
+	eventType, patch, fault string
+}{
+	{events.TypeImageReceived, `{"filename": null}`, ""},
+	{events.TypeImageReceived, `{"filename": ""}`, ""},
+	{events.TypeImageReceived, `{"filename": "../../etc/\u0000passwd"}`, ""},
+	{events.TypeImageReceived, `{"scanner": 7}`, ""},
+	{events.TypeImageReceived, `{"object_name": "a"}`, ""},
+	{events.TypeImageReceived, `{"object_name": "..a/.b/c../..."}`, ""},
+	{events.TypeImageReceived, `{"object_name": "a\\..\\b ?#%2F"}`, ""},
+	{events.TypeImageReceived, `{"object_name": "` + strings.Repeat("a", 1024) + `"}`, ""},
+	{events.TypeImageReceived, `{"bucket": "a.b-c"}`, ""},
+	{events.TypeImageReceived, `{"bucket": "` + strings.Repeat("b", 63) + `"}`, ""},
+	{events.TypeImageReceived, `{"filename": 7}`, "data: "},
+	{events.TypeImageReceived, `{"bucket": null}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": ""}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": "ab"}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": "Scans"}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": "scans/2026"}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": "scans\n"}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": "-scans"}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": "` + strings.Repeat("b", 64) + `"}`, "bucket is"},
+	{events.TypeImageReceived, `{"bucket": ["scans"]}`, "data: "},
+	{events.TypeImageReceived, `{"object_name": null}`, "object_name is"},
+	{events.TypeImageReceived, `{"object_name": ""}`, "object_name is"},
+	{events.TypeImageReceived, `{"object_name": "/etc/passwd"}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "a/"}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "a//b"}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "."}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": ".."}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "../secret"}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "a/../../secret"}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "a/.."}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "a/./b"}`, "segments"},
+	{events.TypeImageReceived, `{"object_name": "a\u0000b"}`, "control characters"},
+	{events.TypeImageReceived, `{"object_name": "a\nb"}`, "control characters"},
+	{events.TypeImageReceived, `{"object_name": "a\u007fb"}`, "control characters"},
+	{events.TypeImageReceived, `{"object_name": "a\u0085b"}`, "control characters"},
+	{events.TypeImageReceived, `{"object_name": "a\u009fb"}`, "control characters"},
+	{events.TypeImageReceived, `{"object_name": "` + strings.Repeat("a", 1025) + `"}`, "(1025 bytes)"},
+	{events.TypeImageReceived, `{"object_name": "` + strings.Repeat("a", 1<<16) + `"}`, "(65536 bytes)"},
+
+	{events.TypeImageUploaded, `{"bucket": null, "content_type": null, "size": null, "width": null, "height": null}`, ""},
+	{events.TypeImageUploaded, `{"bucket": "", "content_type": "", "size": 0, "width": 0, "height": 0}`, ""},
+	{events.TypeImageUploaded, `{"size": 9007199254740991, "width": 2147483647, "height": 2147483647}`, ""},
+	{events.TypeImageUploaded, `{"content_type": "image/svg+xml"}`, ""},
+	{events.TypeImageUploaded, `{"timestamp": 1}`, ""},
+	{events.TypeImageUploaded, `{"timestamp": 17672256e2}`, ""},
+	{events.TypeImageUploaded, `{"image_id": null}`, "image_id is"},
+	{events.TypeImageUploaded, `{"image_id": ""}`, "image_id is"},
+	{events.TypeImageUploaded, `{"image_id": "0B6F4C1E-8A1D-4A58-9F0E-2F6F3F6F9D11"}`, "image_id is"},
+	{events.TypeImageUploaded, `{"image_id": "` + imageID + `\n"}`, "image_id is"},
+	{events.TypeImageUploaded, `{"image_id": "` + strings.Repeat("0", 1<<16) + `"}`, "image_id is"},
+	{events.TypeImageUploaded, `{"object_name": null}`, "object_name is"},
+	{events.TypeImageUploaded, `{"object_name": "Zürich 100%.jpg"}`, "object_name is"},
+	{events.TypeImageUploaded, `{"object_name": "` + imageID + `/a/b", "filename": "a/b"}`, "one name"},
+	{events.TypeImageUploaded, `{"object_name": "` + imageID + `/..", "filename": ".."}`, "segments"},
+	{events.TypeImageUploaded, `{"object_name": "` + imageID + `/", "filename": ""}`, "segments"},
+	{events.TypeImageUploaded, `{"object_name": "` + imageID + `/a\tb", "filename": "a\tb"}`, "control characters"},
+	{events.TypeImageUploaded, `{"object_name": "` + imageID + "/" + long + `", "filename": "` + long + `"}`, "(1037 bytes)"},
+	{events.TypeImageUploaded, `{"filename": null}`, "filename is"},
+	{events.TypeImageUploaded, `{"filename": ""}`, "filename is"},
+	{events.TypeImageUploaded, `{"filename": "../x"}`, "filename is"},
+	{events.TypeImageUploaded, `{"timestamp": null}`, "timestamp is 0"},
+	{events.TypeImageUploaded, `{"timestamp": 0}`, "timestamp is 0"},
+	{events.TypeImageUploaded, `{"timestamp": -1}`, "timestamp is -1"},
+	{events.TypeImageUploaded, `{"timestamp": 1767225600250}`, "timestamp is 1.76722560025e+12"},
+	{events.TypeImageUploaded, `{"timestamp": 1e400}`, "data: "},
+	{events.TypeImageUploaded, `{"timestamp": "1767225600.25"}`, "data: "},
+	{events.TypeImageUploaded, `{"timestamp": "NaN"}`, "data: "},
+	{events.TypeImageUploaded, `{"timestamp": ` + strings.Repeat("9", 1<<16) + `}`, "data: "},
+	{events.TypeImageUploaded, `{"bucket": "No"}`, "bucket is"},
+	{events.TypeImageUploaded, `{"content_type": "jpeg"}`, "content_type is"},
+	{events.TypeImageUploaded, `{"content_type": "Image/JPEG"}`, "content_type is"},
+	{events.TypeImageUploaded, `{"content_type": "image/jpeg; q=1"}`, "content_type is"},
+	{events.TypeImageUploaded, `{"content_type": "image/jpeg\r\nX: y"}`, "content_type is"},
+	{events.TypeImageUploaded, `{"size": -1}`, "size is -1"},
+	{events.TypeImageUploaded, `{"size": 1.5}`, "data: "},
+	{events.TypeImageUploaded, `{"size": "1"}`, "data: "},
+	{events.TypeImageUploaded, `{"size": 9007199254740992}`, "size is"},
+	{events.TypeImageUploaded, `{"size": 1000000000000000000000}`, "data: "},
+	{events.TypeImageUploaded, `{"width": -1}`, "width is -1"},
+	{events.TypeImageUploaded, `{"width": 2147483648}`, "width is"},
+	{events.TypeImageUploaded, `{"height": -1}`, "height is -1"},
+
+	{events.TypeImageThumbnailed, `{"original_size": [1, 1], "thumbnail_size": [1, 1]}`, ""},
+	{events.TypeImageThumbnailed, `{"image_id": null}`, "image_id is"},
+	{events.TypeImageThumbnailed, `{"bucket": null}`, "bucket is"},
+	{events.TypeImageThumbnailed, `{"bucket": ""}`, "bucket is"},
+	{events.TypeImageThumbnailed, `{"object_name": null}`, "object_name is"},
+	{events.TypeImageThumbnailed, `{"thumbnail": null}`, "thumbnail is"},
+	{events.TypeImageThumbnailed, `{"thumbnail": "../thumbnail_x.jpg"}`, "thumbnail is"},
+	{events.TypeImageThumbnailed, `{"object_name": "` + imageID + "/" + long + `"}`, "(1037 bytes)"},
+	{events.TypeImageThumbnailed, `{"thumbnail": "` + imageID + "/" + long + `"}`, "(1037 bytes)"},
+	{events.TypeImageThumbnailed, `{"original_size": null}`, "original_size is"},
+	{events.TypeImageThumbnailed, `{"original_size": []}`, "original_size is"},
+	{events.TypeImageThumbnailed, `{"original_size": [1920]}`, "original_size is"},
+	{events.TypeImageThumbnailed, `{"original_size": [1920, 0]}`, "original_size is"},
+	{events.TypeImageThumbnailed, `{"original_size": [-1, 1080]}`, "original_size is"},
+	{events.TypeImageThumbnailed, `{"original_size": [1920, 2147483648]}`, "original_size is"},
+	{events.TypeImageThumbnailed, `{"original_size": "1920x1080"}`, "data: "},
+	{events.TypeImageThumbnailed, `{"thumbnail_size": null}`, "thumbnail_size is"},
+	{events.TypeImageThumbnailed, `{"thumbnail_size": {"width": 200, "height": 112}}`, "data: "},
+	{events.TypeImageThumbnailed, `{"processed_at": null}`, "processed_at is"},
+	{events.TypeImageThumbnailed, `{"processed_at": -0.5}`, "processed_at is"},
+
+	{events.TypeImageFailed, `{"bucket": null, "object_name": null}`, ""},
+	{events.TypeImageFailed, `{"bucket": "", "object_name": ""}`, ""},
+	{events.TypeImageFailed, `{"bucket": "", "object_name": null}`, ""},
+	{events.TypeImageFailed, `{"reason": "not_an_image"}`, ""},
+	{events.TypeImageFailed, `{"reason": "unsupported"}`, ""},
+	{events.TypeImageFailed, `{"reason": "too_many_bytes"}`, ""},
+	{events.TypeImageFailed, `{"reason": "too_many_pixels"}`, ""},
+	{events.TypeImageFailed, `{"reason": "of_a_later_version_2"}`, ""},
+	{events.TypeImageFailed, `{"error": "first line\nsecond line"}`, ""},
+	{events.TypeImageFailed, `{"image_id": null}`, "image_id is"},
+	{events.TypeImageFailed, `{"bucket": null}`, "both or none"},
+	{events.TypeImageFailed, `{"bucket": ""}`, "both or none"},
+	{events.TypeImageFailed, `{"object_name": null}`, "both or none"},
+	{events.TypeImageFailed, `{"bucket": "X"}`, "bucket is"},
+	{events.TypeImageFailed, `{"object_name": "elsewhere/x.jpg"}`, "object_name is"},
+	{events.TypeImageFailed, `{"object_name": "` + imageID + "/" + long + `"}`, "(1037 bytes)"},
+	{events.TypeImageFailed, `{"reason": null}`, "reason is"},
+	{events.TypeImageFailed, `{"reason": ""}`, "reason is"},
+	{events.TypeImageFailed, `{"reason": "Damaged"}`, "reason is"},
+	{events.TypeImageFailed, `{"reason": "bad luck"}`, "reason is"},
+	{events.TypeImageFailed, `{"error": null}`, "error is"},
+	{events.TypeImageFailed, `{"error": ""}`, "error is"},
+	{events.TypeImageFailed, `{"error": " \t"}`, "error is"},
+	{events.TypeImageFailed, `{"processed_at": null}`, "processed_at is"},
+	{events.TypeImageFailed, `{"processed_at": true}`, "data: "},
+}
+
+// onlyValidate is what a schema can not say: it sees one property at a time, and counts characters.
+var onlyValidate = []struct {
+	eventType, patch, fault string
+}{
+	{events.TypeImageReceived, `{"object_name": "` + strings.Repeat("ü", 513) + `"}`, "(1026 bytes)"},
+	{events.TypeImageUploaded, `{"image_id": "1b6f4c1e-8a1d-4a58-9f0e-2f6f3f6f9d11"}`, "object_name is"},
+	{events.TypeImageUploaded, `{"filename": "other.jpg"}`, "filename is"},
+	{events.TypeImageUploaded, `{"size": 1.0}`, "data: "},
+	{events.TypeImageThumbnailed, `{"thumbnail": "1b6f4c1e-8a1d-4a58-9f0e-2f6f3f6f9d11/thumbnail_x.jpg"}`, "thumbnail is"},
+}
+
+func TestVerdicts(t *testing.T) {
+	for _, tt := range verdicts {
+		t.Run(tt.eventType+" "+clip(tt.patch), func(t *testing.T) {
+			data := patched(t, tt.eventType, tt.patch)
+			checkDecode(t, dataEvent(tt.eventType, data), tt.fault)
+			err := validateData(t, tt.eventType, data)
+			if got, want := err == nil, tt.fault == ""; got != want {
+				t.Errorf("schema says valid = %t (%v), want %t", got, err, want)
+			}
+		})
+	}
+}
+
+func TestOnlyValidateSees(t *testing.T) {
+	for _, tt := range onlyValidate {
+		t.Run(tt.eventType+" "+clip(tt.patch), func(t *testing.T) {
+			data := patched(t, tt.eventType, tt.patch)
+			checkDecode(t, dataEvent(tt.eventType, data), tt.fault)
+			if err := validateData(t, tt.eventType, data); err != nil {
+				t.Errorf("schema refuses it, so the row belongs to the verdicts: %v", err)
+			}
+		})
+	}
+}
+
+// TestOnlySchemaSees is where encoding/json is more patient than the schemas: our producers stay within the schemas, and
+// others are not refused for what does no harm.
+func TestOnlySchemaSees(t *testing.T) {
+	tests := map[string]string{
+		`null for a name`:      `{"bucket": "scans", "object_name": "a", "filename": null}`,
+		`upper case in a name`: `{"Bucket": "scans", "object_name": "a"}`,
+	}
+	for name, data := range tests {
+		t.Run(name, func(t *testing.T) {
+			checkDecode(t, dataEvent(events.TypeImageReceived, []byte(data)), "")
+			if err := validateData(t, events.TypeImageReceived, []byte(data)); err == nil {
+				t.Error("schema takes it, too, so the row belongs to the verdicts")
+			}
+		})
+	}
+}
+
+// checkDecode decodes an event as its type and wants it to be good, or refused because of fault.
+func checkDecode(t *testing.T, e event.Event, fault string) {
+	t.Helper()
+	_, err := kindNamed(t, e.Type()).decode(e)
+	checkInvalid(t, err, fault)
+}
+
+// checkInvalid wants an error that mentions fault, wraps ErrInvalid and fits on a line of a log; or none if fault is "".
+func checkInvalid(t *testing.T, err error, fault string) {
+	t.Helper()
+	if fault == "" {
+		if err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		return
+	}
+	if err == nil {
+		t.Fatalf("taken, want an error about %q", fault)
+	}
+	if !errors.Is(err, events.ErrInvalid) || !strings.Contains(err.Error(), fault) {
+		t.Errorf("error is %q, want ErrInvalid about %q", err, fault)
+	}
+	if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) || len(err.Error()) > 2048 {
+		t.Errorf("error has %d bytes, want one short line: %.2048q", len(err.Error()), err)
+	}
+}
+
+// patched is the full payload of a type with a JSON merge patch (RFC 7396) of its top level.
+func patched(t testing.TB, eventType, patch string) []byte {
+	t.Helper()
+	data, err := json.Marshal(kindNamed(t, eventType).payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields, changes map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(data, &fields), json.Unmarshal([]byte(patch), &changes)); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range changes {
+		fields[name] = value
+		if bytes.Equal(value, []byte("null")) {
+			delete(fields, name)
+		}
+	}
+	if data, err = json.Marshal(fields); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func clip(text string) string { return text[:min(len(text), 80)] }

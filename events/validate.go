@@ -1,0 +1,102 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+var (
+	imageID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	// https://datatracker.ietf.org/doc/html/rfc6838#section-4.2, without parameters
+	mediaType = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`)
+	reason    = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+	// attribute is what CloudEvents over HTTP carry as it is.
+	attribute = regexp.MustCompile(`^[!-~]*$`)
+	// https://www.w3.org/TR/trace-context/
+	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	traceState  = regexp.MustCompile(`^[!-~]([ -~]{0,510}[!-~])?$`)
+)
+
+// MaxObjectName is the longest key that S3 takes, in bytes of UTF-8.
+const MaxObjectName = 1024
+
+const (
+	// maxInteger is the largest number of bytes that every reader of JSON keeps exact: RFC 8259, section 6.
+	maxInteger = 1<<53 - 1
+	// maxSide is the most pixels in a row or column that an int holds everywhere.
+	maxSide = 1<<31 - 1
+	// maxSeconds is the end of the year 9999, where RFC 3339 ends. Milliseconds taken for seconds are beyond it.
+	maxSeconds = 253402300800
+)
+
+// IsImageID tells whether text has the form of an image id: a UUID in lower case.
+func IsImageID(text string) bool { return imageID.MatchString(text) }
+
+// faults collects what is wrong with a payload.
+type faults []error
+
+func (f *faults) check(ok bool, format string, args ...any) {
+	if !ok {
+		*f = append(*f, fmt.Errorf(format, args...))
+	}
+}
+
+func (f *faults) checkImageID(id string) {
+	f.check(IsImageID(id), "image_id is %.40q, expected a UUID in lower case", id)
+}
+
+func (f *faults) checkBucket(name string) {
+	f.check(bucketName.MatchString(name), "bucket is %.70q, expected 3 to 63 of a-z, 0-9, '.' and '-'", name)
+}
+
+func (f *faults) checkObjectName(field, name string) {
+	if name == "" || len(name) > MaxObjectName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		f.check(false, "%s is %.40q (%d bytes), expected 1 to %d bytes of UTF-8 without control characters",
+			field, name, len(name), MaxObjectName)
+		return
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			f.check(false, "%s is %.40q, expected no empty, %q or %q segments", field, name, ".", "..")
+			return
+		}
+	}
+}
+
+// checkOwnObject checks the key of an object that belongs to an image: <image id>/<name>.
+func (f *faults) checkOwnObject(field, id, name string) {
+	f.checkObjectName(field, name)
+	rest, ok := strings.CutPrefix(name, id+"/")
+	f.check(ok && !strings.Contains(rest, "/"), "%s is %.90q, expected image_id, a slash and one name", field, name)
+}
+
+func (f *faults) checkContentType(contentType string) {
+	f.check(mediaType.MatchString(contentType), "content_type is %.40q, expected a media type such as image/jpeg", contentType)
+}
+
+func (f *faults) checkSize(field string, size [2]int) {
+	ok := min(size[0], size[1]) >= 1 && max(size[0], size[1]) <= maxSide
+	f.check(ok, "%s is %v, expected [width, height] in pixels, 1 at least", field, size)
+}
+
+// checkSeconds also finds a time that is missing: no image was ever taken in at 0.
+func (f *faults) checkSeconds(field string, seconds float64) {
+	f.check(0 < seconds && seconds < maxSeconds, "%s is %v, expected seconds since 1970", field, seconds)
+}
+
+func (f *faults) checkAttribute(name, value string) {
+	f.check(attribute.MatchString(value), "%s is %.90q, expected printable ASCII without spaces", name, value)
+}
+
+func (f faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return invalid("%s", oneLine(errors.Join(f...)))
+}

@@ -10,9 +10,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.yaml.in/yaml/v3"
-
 	"gitlab.com/yourorg/image-service/events"
+	"go.yaml.in/yaml/v3"
 )
 
 // An asyncAPI is what the tests read of asyncapi.yaml.

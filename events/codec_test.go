@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-
 	"gitlab.com/yourorg/image-service/events"
 )
 

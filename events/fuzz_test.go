@@ -12,7 +12,6 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"gitlab.com/yourorg/image-service/events"
 )
 

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-
 	"gitlab.com/yourorg/image-service/events"
 )
 

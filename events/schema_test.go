@@ -13,9 +13,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.yaml.in/yaml/v3"
-
 	"gitlab.com/yourorg/image-service/events"
+	"go.yaml.in/yaml/v3"
 )
 
 // baseURL is where the schemas and the AsyncAPI document are published; the tests read the files here instead.

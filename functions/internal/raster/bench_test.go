@@ -1,0 +1,67 @@
+package raster
+
+import (
+	"bytes"
+	"image"
+	"image/draw"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
+)
+
+// photographs are of one motif in every format, of 1.3 megapixels (the GIF of 0.2).
+func photographs(b *testing.B) map[string][]byte {
+	b.Helper()
+	branches := Rendition{Format: PNG, Bytes: sample(b, "imaging/branches.png"), Width: 600, Height: 400}
+	photo := tiled(decode(b, branches), 1480, 880)
+	alpha := tiled(photo, 1480, 880)
+	for i := 3; i < len(alpha.Pix); i += 4 {
+		alpha.Pix[i] = uint8(i / alpha.Stride)
+	}
+	return map[string][]byte{
+		"JPEG": encodeJPEG(b, photo), "PNG": encodePNG(b, photo), "PNG-alpha": encodePNG(b, alpha),
+		"GIF": encodeGIF(b, 600, 400, palette.Reduce(tiled(photo, 600, 400))), "WebP-lossy": encodeWebP(b, photo, false),
+		"WebP-lossless": encodeWebP(b, photo, true),
+	}
+}
+
+func tiled(m image.Image, width, height int) *image.NRGBA {
+	screen := image.NewNRGBA(image.Rect(0, 0, width, height))
+	for y := 0; y < height; y += m.Bounds().Dy() {
+		for x := 0; x < width; x += m.Bounds().Dx() {
+			draw.Draw(screen, m.Bounds().Add(image.Pt(x, y)), m, image.Point{}, draw.Src)
+		}
+	}
+	return screen
+}
+
+func BenchmarkProbe(b *testing.B) {
+	files := photographs(b)
+	for _, name := range names(files) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Probe(bytes.NewReader(files[name])); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	files := photographs(b)
+	for _, name := range names(files) {
+		b.Run(name, func(b *testing.B) {
+			header, err := Probe(bytes.NewReader(files[name]))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				render(b, files[name], thumbnail)
+			}
+			b.ReportMetric(float64(header.Pixels())*float64(b.N)/b.Elapsed().Seconds()/1e6, "MP/s")
+		})
+	}
+}

@@ -1,0 +1,34 @@
+package raster
+
+import "math"
+
+// A Box is the size in pixels that a rendition fits into, 1x1 at least.
+type Box struct{ Width, Height int }
+
+// Fit is the size that an image of width x height pixels has within the box: as large as possible, the ratio of its
+// sides kept, never enlarged, never below 1x1. One side is that of the box. The other one is, of the two whole numbers
+// around its exact value, the one whose ratio comes closer: the rule of Pillow's Image.thumbnail. Only halves are
+// always rounded down, so that 1920x1080 becomes 200x112, as the original service documents it; Pillow itself makes it
+// 200x113.
+func (b Box) Fit(width, height int) (int, int) {
+	if b.Width >= width && b.Height >= height {
+		return width, height
+	}
+	aspect := float64(width) / float64(height)
+	if b.Width*height >= b.Height*width {
+		fit := closer(b.Height*width, height, func(n float64) float64 { return math.Abs(aspect - n/float64(b.Height)) })
+		return fit, b.Height
+	}
+	fit := closer(b.Width*height, width, func(n float64) float64 { return math.Abs(aspect - float64(b.Width)/n) })
+	return b.Width, fit
+}
+
+// closer is the whole number below or above a fraction for which the distance is less, and 1 at least.
+func closer(numerator, denominator int, distance func(float64) float64) int {
+	below, rest := numerator/denominator, numerator%denominator
+	isHalf := 2*rest == denominator
+	if below > 0 && (isHalf || distance(float64(below)) <= distance(float64(below+1))) {
+		return below
+	}
+	return below + 1
+}

@@ -1,0 +1,105 @@
+package raster
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"strings"
+	"testing"
+	"unicode"
+
+	xwebp "golang.org/x/image/webp"
+)
+
+// addSeeds gives the fuzzer files of every kind, whole and cut.
+func addSeeds(f *testing.F) {
+	f.Helper()
+	for _, file := range small(f) {
+		f.Add(file)
+		f.Add(file[:len(file)/2])
+		f.Add(file[:len(file)-1])
+	}
+	for _, other := range []string{"", "text", "<svg/>", "II*\x00", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif"} {
+		f.Add([]byte(other))
+	}
+}
+
+// Whatever the bytes are, Probe refuses them in a sentence, or says of them what the other decoders say, and has read
+// no more than it must.
+func FuzzProbe(f *testing.F) {
+	addSeeds(f)
+	configs := map[Format]func(io.Reader) (image.Config, error){
+		JPEG: jpeg.DecodeConfig, PNG: png.DecodeConfig, GIF: gif.DecodeConfig, WebP: xwebp.DecodeConfig,
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		header, err := Probe(bytes.NewReader(file))
+		if err != nil {
+			checkSentence(t, err)
+			return
+		}
+		if header.Width < 1 || header.Height < 1 || header.Frames < 0 || header.Orientation < 1 || header.Orientation > 8 {
+			t.Errorf("header is %+v", header)
+		}
+		config, err := configs[header.Format](bytes.NewReader(file))
+		if err == nil && (config.Width != header.Width || config.Height != header.Height) {
+			t.Errorf("header is %+v, want %dx%d", header, config.Width, config.Height)
+		}
+		checkProbeReadsEnough(t, "the file", file)
+	})
+}
+
+// Whatever the bytes are, Render refuses them in a sentence, or makes a file that others can read, of the right size.
+func FuzzRender(f *testing.F) {
+	addSeeds(f)
+	box := Box{Width: 16, Height: 16}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		correctSums(file)
+		picture, err := Open(bytes.NewReader(file), Limits{Pixels: 1_000_000})
+		if err != nil {
+			checkSentence(t, err)
+			return
+		}
+		rendition, err := picture.Render(t.Context(), box)
+		if err != nil {
+			checkSentence(t, err)
+			return
+		}
+		decode(t, rendition)
+		width, height := box.Fit(rendition.OriginalWidth, rendition.OriginalHeight)
+		if rendition.Format != picture.Header().Format || rendition.Width != width || rendition.Height != height {
+			t.Errorf("the rendition of %+v is a %s of %dx%d", picture.Header(), rendition.Format, rendition.Width, rendition.Height)
+		}
+	})
+}
+
+// correctSums makes the check sums of a PNG right, which no fuzzer would guess.
+func correctSums(file []byte) {
+	if !bytes.HasPrefix(file, []byte("\x89PNG")) {
+		return
+	}
+	for rest := file[min(8, len(file)):]; len(rest) >= 12; {
+		length := int(binary.BigEndian.Uint32(rest))
+		if length > len(rest)-12 {
+			return
+		}
+		binary.BigEndian.PutUint32(rest[8+length:], crc32.ChecksumIEEE(rest[4:8+length]))
+		rest = rest[12+length:]
+	}
+}
+
+func checkSentence(t *testing.T, err error) {
+	t.Helper()
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		t.Fatalf("got %v, want a refusal: the reader has no faults", err)
+	}
+	if refusal.Reason == "" || refusal.Message == "" || strings.ContainsFunc(refusal.Message, unicode.IsControl) {
+		t.Errorf("got %#v, want a reason and a sentence", refusal)
+	}
+}

@@ -1,0 +1,92 @@
+package raster
+
+import "fmt"
+
+// A Format is one of the formats that are read and written.
+type Format string
+
+// All formats.
+const (
+	JPEG Format = "jpeg"
+	PNG  Format = "png"
+	GIF  Format = "gif"
+	WebP Format = "webp"
+)
+
+// ContentType is the media type, such as "image/jpeg".
+func (f Format) ContentType() string { return "image/" + string(f) }
+
+// Extension is the usual end of a file's name, such as ".jpg".
+func (f Format) Extension() string {
+	if f == JPEG {
+		return ".jpg"
+	}
+	return "." + string(f)
+}
+
+// A Header is what an image says of itself before its pixels.
+type Header struct {
+	Format Format
+	// Width and Height are in pixels, as stored: of the logical screen of a GIF, of the canvas of a WebP.
+	Width, Height int
+	// Frames is 1 for a still, and 0 if the header can not tell: that of a GIF and of an animated WebP. Only the first
+	// frame is ever rendered; of an animated PNG, the default image.
+	Frames int
+	// Orientation is that of EXIF, 1 to 8; 1 if the header has none. In WebP, and seldom in PNG, it comes after the
+	// pixels, so that only Render knows it.
+	Orientation int
+}
+
+// Displayed is the size in pixels as a viewer shows the image: with its orientation applied.
+func (h Header) Displayed() (width, height int) { return displayed(h.Width, h.Height, h.Orientation) }
+
+// Pixels is the number of pixels to decode, which is what memory and time go by: see the package comment.
+func (h Header) Pixels() int64 { return int64(h.Width) * int64(h.Height) }
+
+// displayed exchanges width and height if the orientation turns the image by a quarter.
+func displayed(width, height, orientation int) (int, int) {
+	if orientation >= 5 {
+		return height, width
+	}
+	return width, height
+}
+
+// DefaultPixels is the limit of pixels if none is set: 50 megapixels.
+const DefaultPixels = 50_000_000
+
+// maxSide is the longest side in pixels. Only PNG allows more, and there is no camera for it: an image of a few rows
+// that is millions of pixels long would take resampling tables far larger than itself.
+const maxSide = 65535
+
+// Limits is what an image may cost.
+type Limits struct {
+	// Pixels is the most that an image may have, by its header. Zero means DefaultPixels.
+	Pixels int64
+}
+
+// Check returns a *Refusal if an image is larger than the limits allow.
+func (l Limits) Check(h Header) error {
+	limit := l.Pixels
+	if limit == 0 {
+		limit = DefaultPixels
+	}
+	if h.Pixels() > limit {
+		return &Refusal{
+			Reason: TooManyPixels,
+			Message: fmt.Sprintf("the image has %dx%d = %d pixels, more than the limit of %d",
+				h.Width, h.Height, h.Pixels(), limit),
+			Limit: limit,
+			Found: h.Pixels(),
+		}
+	}
+	if side := max(h.Width, h.Height); side > maxSide {
+		return &Refusal{
+			Reason: TooManyPixels,
+			Message: fmt.Sprintf("the image is %dx%d pixels large, more than the limit of %d on one side",
+				h.Width, h.Height, maxSide),
+			Limit: maxSide,
+			Found: side,
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package raster
+
+import (
+	"bytes"
+	"encoding/binary"
+	"image"
+	"image/color/palette"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+
+	xwebp "golang.org/x/image/webp"
+)
+
+func TestFormat(t *testing.T) {
+	tests := []struct {
+		format                 Format
+		contentType, extension string
+	}{
+		{JPEG, "image/jpeg", ".jpg"},
+		{PNG, "image/png", ".png"},
+		{GIF, "image/gif", ".gif"},
+		{WebP, "image/webp", ".webp"},
+	}
+	for _, test := range tests {
+		if got := test.format.ContentType(); got != test.contentType {
+			t.Errorf("content type of %s is %q, want %q", test.format, got, test.contentType)
+		}
+		if got := test.format.Extension(); got != test.extension {
+			t.Errorf("extension of %s is %q, want %q", test.format, got, test.extension)
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	photo := painted(40, 30)
+	jpg, pngFile, webpFile := encodeJPEG(t, photo), encodePNG(t, photo), encodeWebP(t, photo, true)
+	gifFile := encodeGIF(t, 50, 40, image.NewPaletted(image.Rect(10, 10, 20, 20), palette.Plan9))
+	exif, turned := exifSegment(tiff(binary.BigEndian, 6)), pngChunk("eXIf", tiff(binary.LittleEndian, 8))
+	icc := append([]byte("ICC_PROFILE\x00\x01\x01"), make([]byte, 65000)...)
+	tests := []struct {
+		name string
+		file []byte
+		want Header
+	}{
+		{"baseline JPEG", sample(t, "go/video-001.jpeg"), Header{JPEG, 150, 103, 1, 1}},
+		{"progressive JPEG", sample(t, "go/video-001.progressive.jpeg"), Header{JPEG, 150, 103, 1, 1}},
+		{"CMYK JPEG", sample(t, "go/video-001.cmyk.jpeg"), Header{JPEG, 150, 103, 1, 1}},
+		{"gray JPEG", sample(t, "go/video-005.gray.jpeg"), Header{JPEG, 150, 103, 1, 1}},
+		{"photograph of a phone", sample(t, "imaging/orientation_6.jpg"), Header{JPEG, 70, 50, 1, 6}},
+		{"JPEG with EXIF", afterSOI(jpg, exif), Header{JPEG, 40, 30, 1, 6}},
+		{"JPEG with XMP and EXIF", afterSOI(jpg, segment(0xe1, []byte("http://ns.adobe.com/xap/1.0/\x00<x/>")), exif),
+			Header{JPEG, 40, 30, 1, 6}},
+		{"JPEG with a large ICC profile", afterSOI(jpg, bytes.Repeat(segment(0xe2, icc), 100)), Header{JPEG, 40, 30, 1, 1}},
+		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")), Header{JPEG, 40, 30, 1, 1}},
+		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1}},
+		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8}},
+		{"PNG with EXIF behind the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1}},
+		{"PNG with a large text", afterIHDR(pngFile, pngChunk("tEXt", make([]byte, 1<<20))), Header{PNG, 40, 30, 1, 1}},
+		{"animated PNG", afterIHDR(pngFile, pngChunk("acTL", []byte{0, 0, 0, 12, 0, 0, 0, 0})), Header{PNG, 40, 30, 12, 1}},
+		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1}},
+		{"lossless WebP", webpFile, Header{WebP, 40, 30, 1, 1}},
+		{"lossy WebP", sample(t, "x/video-001.lossy.webp"), Header{WebP, 150, 103, 1, 1}},
+		{"lossy WebP with alpha", sample(t, "x/yellow_rose.lossy-with-alpha.webp"), Header{WebP, 400, 301, 1, 1}},
+		{"WebP with EXIF", riff(vp8x(vp8xExif, 40, 30), bitstream(webpFile), riffChunk("EXIF", tiff(binary.BigEndian, 6))),
+			Header{WebP, 40, 30, 1, 1}},
+		{"animated WebP", riff(vp8x(vp8xAnimation, 60, 50), anim(), anmf(2, 4, 40, 30, bitstream(webpFile))),
+			Header{WebP, 60, 50, 0, 1}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := Probe(bytes.NewReader(test.file))
+			if err != nil || got != test.want {
+				t.Errorf("got %+v, %v, want %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestHeaderDisplayed(t *testing.T) {
+	for orientation := 1; orientation <= 8; orientation++ {
+		width, height := Header{JPEG, 40, 30, 1, orientation}.Displayed()
+		wantWidth, wantHeight := 40, 30
+		if orientation > 4 {
+			wantWidth, wantHeight = 30, 40
+		}
+		if width != wantWidth || height != wantHeight {
+			t.Errorf("orientation %d is displayed %dx%d, want %dx%d", orientation, width, height, wantWidth, wantHeight)
+		}
+	}
+}
+
+func TestProbeAgreesWithOtherDecoders(t *testing.T) {
+	configs := map[Format]func(io.Reader) (image.Config, error){
+		JPEG: jpeg.DecodeConfig, PNG: png.DecodeConfig, GIF: gif.DecodeConfig, WebP: xwebp.DecodeConfig,
+	}
+	files := images(t)
+	for _, name := range names(files) {
+		header, err := Probe(bytes.NewReader(files[name]))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		config, err := configs[header.Format](bytes.NewReader(files[name]))
+		if err != nil || header.Width != config.Width || header.Height != config.Height {
+			t.Errorf("%s is %dx%d, want %dx%d, %v", name, header.Width, header.Height, config.Width, config.Height, err)
+		}
+	}
+}
+
+// What Probe has read is just enough: it says the same of that alone, and nothing of one byte less.
+func TestProbeReadsNoFurtherThanItMust(t *testing.T) {
+	files := images(t)
+	for _, name := range names(files) {
+		checkProbeReadsEnough(t, name, files[name])
+	}
+}
+
+func checkProbeReadsEnough(t *testing.T, name string, file []byte) {
+	t.Helper()
+	r := bytes.NewReader(file)
+	header, err := Probe(r)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	read := file[:len(file)-r.Len()]
+	if again, err := Probe(bytes.NewReader(read)); again != header || err != nil {
+		t.Errorf("%s: of the %d bytes that were read, it says %+v, %v, want %+v", name, len(read), again, err, header)
+	}
+	if less, err := Probe(bytes.NewReader(read[:len(read)-1])); err == nil {
+		t.Errorf("%s: %d bytes were read, but %d are enough for %+v", name, len(read), len(read)-1, less)
+	}
+}
+
+func TestProbeOfAnUploadThatIsStillArriving(t *testing.T) {
+	file := afterSOI(encodeJPEG(t, painted(40, 30)), exifSegment(tiff(binary.LittleEndian, 3)))
+	arriving, upload := io.Pipe()
+	go upload.Write(file)
+	var kept bytes.Buffer
+	header, err := Probe(io.TeeReader(arriving, &kept))
+	if want := (Header{JPEG, 40, 30, 1, 3}); header != want || err != nil {
+		t.Errorf("got %+v, %v, want %+v", header, err, want)
+	}
+	if !bytes.HasPrefix(file, kept.Bytes()) || kept.Len() == 0 {
+		t.Errorf("the %d bytes that were read are not the first of the file", kept.Len())
+	}
+	arriving.Close()
+}
+
+// An upload of metadata without end must cost no memory.
+func TestProbeHoldsNoMetadata(t *testing.T) {
+	jpg, pngFile := encodeJPEG(t, painted(4, 4)), encodePNG(t, painted(4, 4))
+	tests := map[string][]byte{
+		"JPEG": afterSOI(jpg, bytes.Repeat(segment(0xe2, make([]byte, 65533)), 256)),
+		"PNG":  afterIHDR(pngFile, pngChunk("zTXt", make([]byte, 16<<20))),
+		"text": []byte(strings.Repeat("no image ", 2<<20)),
+	}
+	for name, file := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := allocated(func() { Probe(bytes.NewReader(file)) }); got > 3<<20 {
+				t.Errorf("it takes %d bytes of memory, want 3 MiB at most, of 16 MiB", got)
+			}
+		})
+	}
+}
+
+// allocated is how many bytes of memory f asks for, all in all.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestLimitsCheck(t *testing.T) {
+	const most = 1<<31 - 1
+	tests := []struct {
+		name         string
+		limits       Limits
+		header       Header
+		message      string
+		limit, found any
+	}{
+		{"within the default", Limits{}, Header{Format: JPEG, Width: 8000, Height: 6250}, "", nil, nil},
+		{"beyond the default", Limits{}, Header{Format: JPEG, Width: 8000, Height: 6251},
+			"the image has 8000x6251 = 50008000 pixels, more than the limit of 50000000", int64(50_000_000), int64(50_008_000)},
+		{"a lower limit", Limits{Pixels: 99}, Header{Format: PNG, Width: 10, Height: 10},
+			"the image has 10x10 = 100 pixels, more than the limit of 99", int64(99), int64(100)},
+		{"a higher limit", Limits{Pixels: 400_000_000}, Header{Format: PNG, Width: 20000, Height: 20000}, "", nil, nil},
+		{"the largest header of PNG", Limits{}, Header{Format: PNG, Width: most, Height: most},
+			"the image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50000000",
+			int64(50_000_000), int64(most * most)},
+		{"too long", Limits{}, Header{Format: PNG, Width: 1_000_000, Height: 1},
+			"the image is 1000000x1 pixels large, more than the limit of 65535 on one side", 65535, 1_000_000},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			err := test.limits.Check(test.header)
+			if test.message == "" {
+				if err != nil {
+					t.Errorf("got %v, want no error", err)
+				}
+				return
+			}
+			want := Refusal{Reason: TooManyPixels, Message: test.message, Limit: test.limit, Found: test.found}
+			if got, ok := err.(*Refusal); !ok || *got != want {
+				t.Errorf("got %#v, want %#v", err, want)
+			}
+		})
+	}
+}

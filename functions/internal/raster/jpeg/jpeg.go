@@ -1,0 +1,228 @@
+// Package jpeg is raster's room for JPEG (ITU-T T.81): baseline, extended and progressive files of 8 bits,
+// Huffman-coded, gray, YCbCr, RGB, CMYK or YCCK.
+package jpeg
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+)
+
+// Name is what the format is called in messages.
+const Name = "JPEG"
+
+// Markers, by table B.1 of T.81.
+const (
+	tem   = 0x01
+	sof0  = 0xc0
+	sof1  = 0xc1
+	sof2  = 0xc2
+	sof3  = 0xc3
+	dht   = 0xc4
+	sof5  = 0xc5
+	sof7  = 0xc7
+	jpg   = 0xc8
+	dac   = 0xcc
+	sof15 = 0xcf
+	rst0  = 0xd0
+	rst7  = 0xd7
+	soi   = 0xd8
+	eoi   = 0xd9
+	sos   = 0xda
+	dqt   = 0xdb
+	dri   = 0xdd
+	app0  = 0xe0
+	app1  = 0xe1
+	app14 = 0xee
+	sof55 = 0xf7 // JPEG-LS, by T.87
+)
+
+// maxTables bounds the tables before the frame header that are kept for the decoder. A file has less than 4 KiB of
+// them.
+const maxTables = 1 << 20
+
+// A File is a JPEG whose frame header has been read.
+type File struct {
+	// Width and Height are in pixels, as stored.
+	Width, Height int
+	// Orientation is that of the EXIF segment before the frame header.
+	Orientation int
+
+	tables   []byte // start of image, tables and frame header: what the decoder needs of what was read
+	restarts bool
+	rest     io.Reader
+}
+
+// Open reads the file up to and including its frame header. Metadata is passed over as it comes, of whatever length,
+// and costs no memory. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
+// short.
+func Open(r io.Reader) (*File, error) {
+	f := &File{Orientation: exif.Upright, rest: r}
+	start := make([]byte, 2)
+	if _, err := io.ReadFull(r, start); err != nil {
+		return nil, err
+	}
+	if start[0] != 0xff || start[1] != soi {
+		return nil, refuse.AsDamaged(Name, "it does not start with a start marker")
+	}
+	f.tables = start
+	for adobe := false; ; {
+		marker, err := nextMarker(r)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case standsAlone(marker):
+			continue
+		case marker == eoi || marker == sos:
+			return nil, refuse.AsDamaged(Name, "its pixels come without a frame header")
+		}
+		length, err := readLength(r)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case isFrame(marker):
+			return f, f.readFrame(marker, length, adobe)
+		case marker == app1:
+			err = f.readExif(length)
+		case marker == dqt, marker == dht, marker == dri, marker == app0, marker == app14:
+			adobe, f.restarts = adobe || marker == app14, f.restarts || marker == dri
+			_, err = f.keep(marker, length)
+		default:
+			err = skip(r, length)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// nextMarker finds the next marker. Bytes that belong nowhere are passed over, as libjpeg and image/jpeg do.
+func nextMarker(r io.Reader) (byte, error) {
+	var b [1]byte
+	for marking := false; ; marking = b[0] == 0xff {
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return 0, err
+		}
+		if marking && b[0] != 0x00 && b[0] != 0xff {
+			return b[0], nil
+		}
+	}
+}
+
+// standsAlone tells whether no length and no payload follow a marker.
+func standsAlone(marker byte) bool {
+	return marker == tem || marker == soi || rst0 <= marker && marker <= rst7
+}
+
+func isFrame(marker byte) bool {
+	return sof0 <= marker && marker <= sof15 && marker != dht && marker != jpg && marker != dac || marker == sof55
+}
+
+// readLength reads the length of a segment's payload.
+func readLength(r io.Reader) (int, error) {
+	var b [2]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return 0, err
+	}
+	length := int(binary.BigEndian.Uint16(b[:])) - len(b)
+	if length < 0 {
+		return 0, refuse.AsDamaged(Name, "a segment is shorter than its own length")
+	}
+	return length, nil
+}
+
+// keep reads a segment that the decoder needs, and returns its payload.
+func (f *File) keep(marker byte, length int) ([]byte, error) {
+	if len(f.tables)+length > maxTables {
+		return nil, &refuse.Refusal{
+			Reason:  refuse.Damaged,
+			Message: "the JPEG is damaged: it has more than 1 MiB of tables",
+			Limit:   maxTables,
+		}
+	}
+	f.tables = append(f.tables, 0xff, marker)
+	f.tables = binary.BigEndian.AppendUint16(f.tables, uint16(length+2))
+	start := len(f.tables)
+	f.tables = append(f.tables, make([]byte, length)...)
+	_, err := io.ReadFull(f.rest, f.tables[start:])
+	return f.tables[start:], err
+}
+
+func (f *File) readExif(length int) error {
+	const signature = "Exif\x00\x00"
+	if length < len(signature) {
+		return skip(f.rest, length)
+	}
+	start := make([]byte, len(signature))
+	if _, err := io.ReadFull(f.rest, start); err != nil {
+		return err
+	}
+	length -= len(start)
+	if !bytes.Equal(start, []byte(signature)) || f.Orientation != exif.Upright {
+		return skip(f.rest, length)
+	}
+	orientation, err := exif.Read(f.rest, int64(length))
+	f.Orientation = orientation
+	return err
+}
+
+func skip(r io.Reader, length int) error {
+	_, err := io.CopyN(io.Discard, r, int64(length))
+	return err
+}
+
+func (f *File) readFrame(marker byte, length int, adobe bool) error {
+	if kind := unsupported(marker); kind != "" {
+		return refuse.AsUnsupported(kind)
+	}
+	frame, err := f.keep(marker, length)
+	if err != nil {
+		return err
+	}
+	if len(frame) < 6 {
+		return refuse.AsDamaged(Name, "its frame header has %d bytes", len(frame))
+	}
+	precision, components := frame[0], int(frame[5])
+	f.Height, f.Width = int(binary.BigEndian.Uint16(frame[1:])), int(binary.BigEndian.Uint16(frame[3:]))
+	switch {
+	case len(frame) != 6+3*components:
+		return refuse.AsDamaged(Name, "its frame header has %d bytes for %d components", len(frame), components)
+	case precision != 8:
+		return refuse.AsUnsupported(fmt.Sprintf("%d-bit JPEG", precision))
+	case components != 1 && components != 3 && components != 4:
+		return refuse.AsUnsupported(fmt.Sprintf("JPEG of %d components", components))
+	case f.Width == 0:
+		return refuse.AsDamaged(Name, "it is 0 pixels wide")
+	case f.Height == 0:
+		return refuse.AsUnsupported("JPEG whose height comes after its pixels")
+	case components == 4 && !adobe:
+		f.tables = append(f.tables, inverted...)
+	}
+	return nil
+}
+
+// inverted is an Adobe segment that says CMYK, whose inks image/jpeg takes as inverted. It is given to files of four
+// components that have none, which image/jpeg would refuse; Pillow and the browsers read them in the same way.
+var inverted = []byte("\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00")
+
+// unsupported names the kind of JPEG that a frame header announces if it is one that is not read.
+func unsupported(marker byte) string {
+	switch {
+	case marker <= sof2:
+		return ""
+	case marker == sof3:
+		return "lossless JPEG"
+	case sof5 <= marker && marker <= sof7:
+		return "hierarchical JPEG"
+	case marker == sof55:
+		return "JPEG-LS"
+	default:
+		return "arithmetic-coded JPEG"
+	}
+}

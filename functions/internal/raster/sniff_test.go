@@ -1,0 +1,113 @@
+package raster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestProbeRefusesWhatIsNoImage(t *testing.T) {
+	tests := []struct{ name, content, found string }{
+		{"empty", "", "nothing"},
+		{"one letter", "x", "text"},
+		{"text", "Dear sir,\r\n\tthis is not an image. Ünïcödé.\n", "text"},
+		{"text that ends within a letter", strings.Repeat("a", named-1) + "ü", "text"},
+		{"HTML", "<!doctype html><html><body>502 Bad Gateway</body></html>", "text"},
+		{"JSON", `{"error":"No file provided"}`, "text"},
+		{"text that starts like a bitmap", "BMW is a maker of cars", "text"},
+		{"ZIP", "PK\x03\x04\x14\x00\x00\x00\x08\x00", "unknown content that starts with 50 4b 03 04 14 00 00 00"},
+		{"WAV", "RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00", "unknown content that starts with 52 49 46 46 24 00 00 00"},
+		{"MP4", "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom", "unknown content that starts with 00 00 00 18 66 74 79 70"},
+		{"brands of no length", "\x00\x00\x00\x01ftypheicheic", "unknown content that starts with 00 00 00 01 66 74 79 70"},
+		{"ELF", "\x7fELF\x02\x01\x01", "unknown content that starts with 7f 45 4c 46 02 01 01"},
+		{"zeros", strings.Repeat("\x00", 5000), "unknown content that starts with 00 00 00 00 00 00 00 00"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Probe(strings.NewReader(test.content))
+			want := Refusal{
+				Reason:  NotAnImage,
+				Message: "the content is not an image: expected JPEG, PNG, GIF or WebP, found " + test.found,
+				Found:   test.found,
+			}
+			checkRefusal(t, err, want)
+		})
+	}
+}
+
+func TestProbeNamesWhatIsNotSupported(t *testing.T) {
+	bmp := "BM" + strings.Repeat("\x00", 12) + "\x28" + strings.Repeat("\x00", 100)
+	jpg := func(marker byte, precision, components int, height byte) string {
+		frame := []byte{byte(precision), 0, height, 0, 16, byte(components)}
+		for i := range components {
+			frame = append(frame, byte(i+1), 0x11, 0)
+		}
+		return "\xff\xd8" + string(segment(marker, frame))
+	}
+	tests := []struct{ found, content string }{
+		{"AVIF", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1"},
+		{"AVIF", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif"},
+		{"HEIC", "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"},
+		{"HEIC", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1heic"},
+		{"HEIF", "\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00mif1"},
+		{"Canon CR3", "\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom"},
+		{"SVG", `<svg xmlns="http://www.w3.org/2000/svg"/>`},
+		{"SVG", "\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a comment -->\n<svg width=\"1\"/>"},
+		{"BMP", bmp},
+		{"TIFF", "II*\x00\x08\x00\x00\x00"},
+		{"TIFF", "MM\x00*\x00\x00\x00\x08"},
+		{"ICO", "\x00\x00\x01\x00\x01\x00\x10\x10"},
+		{"PSD", "8BPS\x00\x01"},
+		{"JPEG 2000", "\x00\x00\x00\x0cjP  \r\n\x87\n"},
+		{"JPEG 2000", "\xff\x4f\xff\x51\x00\x2f"},
+		{"JPEG XL", "\x00\x00\x00\x0cJXL \r\n\x87\n"},
+		{"JPEG XL", "\xff\x0a\x00\x90"},
+		{"PDF", "%PDF-1.7\n"},
+		{"PNG of Apple's own kind (CgBI)", "\x89PNG\r\n\x1a\n" + string(pngChunk("CgBI", []byte{0x50, 0, 0x20, 2}))},
+		{"lossless JPEG", jpg(0xc3, 8, 3, 16)},
+		{"hierarchical JPEG", jpg(0xc5, 8, 3, 16)},
+		{"arithmetic-coded JPEG", jpg(0xc9, 8, 3, 16)},
+		{"arithmetic-coded JPEG", jpg(0xca, 8, 3, 16)},
+		{"JPEG-LS", jpg(0xf7, 8, 3, 16)},
+		{"12-bit JPEG", jpg(0xc1, 12, 3, 16)},
+		{"JPEG of 2 components", jpg(0xc0, 8, 2, 16)},
+		{"JPEG whose height comes after its pixels", jpg(0xc0, 8, 3, 0)},
+	}
+	for _, test := range tests {
+		t.Run(test.found, func(t *testing.T) {
+			_, err := Probe(strings.NewReader(test.content))
+			want := Refusal{
+				Reason:  Unsupported,
+				Message: test.found + " is not supported, expected an ordinary JPEG, PNG, GIF or WebP",
+				Found:   test.found,
+			}
+			checkRefusal(t, err, want)
+		})
+	}
+}
+
+func TestProbeOfOtherFormatsOfTheSamples(t *testing.T) {
+	for pattern, want := range map[string]string{"x/*.bmp": "BMP", "x/*.tiff": "TIFF"} {
+		for name, file := range samples(t, pattern) {
+			_, err := Probe(bytes.NewReader(file))
+			var refusal *Refusal
+			if !errors.As(err, &refusal) || refusal.Found != want {
+				t.Errorf("%s: got %v, want it refused as %s", name, err, want)
+			}
+		}
+	}
+}
+
+// checkRefusal also checks that the answer of an API can be made of it.
+func checkRefusal(t *testing.T, err error, want Refusal) {
+	t.Helper()
+	got, ok := err.(*Refusal)
+	if !ok || *got != want {
+		t.Fatalf("got %#v, want %#v", err, want)
+	}
+	if _, err := json.Marshal(got); err != nil {
+		t.Errorf("marshal: %v", err)
+	}
+}

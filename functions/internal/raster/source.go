@@ -1,0 +1,52 @@
+package raster
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// source is the reader of an image. It remembers whether the reader failed or came to its end: a decoder may report
+// either as damage, but only the end is.
+type source struct {
+	r     io.Reader
+	stop  func() error // asked before every read
+	read  int64        // bytes
+	fault error        // of r or stop
+}
+
+func newSource(r io.Reader) *source { return &source{r: r, stop: func() error { return nil }} }
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.fault == nil {
+		s.fault = s.stop()
+	}
+	if s.fault != nil {
+		return 0, s.fault
+	}
+	n, err := s.r.Read(p)
+	s.read += int64(n)
+	if err != nil && err != io.EOF {
+		s.fault = err
+	}
+	return n, err
+}
+
+// verdict turns the error of a format's room into one of this package's.
+func (s *source) verdict(err error) error {
+	var refusal *Refusal
+	switch {
+	case err == nil:
+		return nil
+	case s.fault != nil:
+		return fmt.Errorf("read image: %w", s.fault)
+	case errors.As(err, &refusal):
+		return refusal
+	default: // the end of the reader is the only other error that the rooms hand on
+		return &Refusal{
+			Reason:  Damaged,
+			Message: fmt.Sprintf("the image is damaged: it is cut short after %d bytes", s.read),
+			Found:   s.read,
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package webp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"image"
+	"io"
+
+	// Its decoder is not used: it is young, and hostile bytes go to x/image only. It registers itself with package
+	// image, so nothing in raster may call image.Decode.
+	"github.com/deepteams/webp"
+)
+
+// Quality is what files are written with, of 100: lossy, the alpha plane lossless.
+const Quality = 80
+
+// Encode writes m as a lossy WebP without metadata.
+func Encode(w io.Writer, m *image.NRGBA) error {
+	options := webp.DefaultOptions()
+	options.Quality = Quality
+	var file bytes.Buffer
+	if err := webp.Encode(&file, m, options); err != nil {
+		return err
+	}
+	repaired, err := repairAlpha(file.Bytes())
+	if err != nil {
+		return fmt.Errorf("repair alpha plane: %w", err)
+	}
+	_, err = w.Write(repaired)
+	return err
+}
+
+// repairAlpha takes the header out of a compressed alpha plane, where RFC 9649, section 2.7.1.2, has none. Versions up
+// to v1.2.2 of the encoder leave it in (https://github.com/deepteams/webp/issues/4), and nobody else can read the file.
+func repairAlpha(file []byte) ([]byte, error) {
+	const riffHeader, losslessHeader, compressed = 12, 5, 1
+	list := &chunks{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}
+	repaired := bytes.Clone(file[:riffHeader])
+	var width, height int
+	for {
+		c, err := list.next()
+		if err == io.EOF {
+			binary.LittleEndian.PutUint32(repaired[4:], uint32(len(repaired)-8))
+			return repaired, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		payload, err := io.ReadAll(c.body)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case c.name == "VP8X":
+			width, height = 1+int(uint24(payload[4:])), 1+int(uint24(payload[7:]))
+		case c.name == "ALPH" && len(payload) > losslessHeader && payload[0]&0x03 == compressed:
+			if w, h, err := losslessSize(payload[1:]); err == nil && w == width && h == height {
+				payload = append(payload[:1], payload[1+losslessHeader:]...)
+			}
+		}
+		repaired = appendChunk(repaired, c.name, payload)
+	}
+}

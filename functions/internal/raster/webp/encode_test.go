@@ -1,0 +1,56 @@
+package webp
+
+import (
+	"bytes"
+	"image"
+	"testing"
+
+	"golang.org/x/image/webp"
+)
+
+// What the encoder makes of alpha must be what another decoder reads.
+func TestEncodeAlpha(t *testing.T) {
+	for _, size := range []image.Point{{1, 1}, {2, 3}, {17, 9}, {200, 150}} {
+		m := image.NewNRGBA(image.Rectangle{Max: size})
+		for i := range m.Pix {
+			m.Pix[i] = uint8(i * 7)
+		}
+		m.Pix[3] = 0
+		var file bytes.Buffer
+		if err := Encode(&file, m); err != nil {
+			t.Fatal(err)
+		}
+		decoded, err := webp.Decode(bytes.NewReader(file.Bytes()))
+		if err != nil {
+			t.Errorf("decode %v: %v", size, err)
+			continue
+		}
+		got, ok := decoded.(*image.NYCbCrA)
+		if !ok || got.Bounds() != m.Bounds() {
+			t.Errorf("got a %T of %v, want alpha and %v", decoded, decoded.Bounds(), m.Bounds())
+			continue
+		}
+		for y := range size.Y {
+			for x := range size.X {
+				if got, want := got.A[got.AOffset(x, y)], m.NRGBAAt(x, y).A; got != want {
+					t.Fatalf("alpha at %d,%d of %v is %d, want %d", x, y, size, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestRepairAlphaLeavesGoodFilesAlone(t *testing.T) {
+	m := image.NewNRGBA(image.Rect(0, 0, 30, 20))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(i)
+	}
+	var file bytes.Buffer
+	if err := Encode(&file, m); err != nil {
+		t.Fatal(err)
+	}
+	repaired, err := repairAlpha(file.Bytes())
+	if err != nil || !bytes.Equal(repaired, file.Bytes()) {
+		t.Errorf("a good file of %d bytes becomes one of %d: %v", file.Len(), len(repaired), err)
+	}
+}

@@ -1,0 +1,89 @@
+// Package webp is raster's room for WebP (RFC 9649): lossy, lossless, with alpha; of an animation the first frame, in
+// its place on the transparent canvas. The chunks after it are read through, for the orientation is behind the pixels,
+// and so that a file cut short is found out.
+package webp
+
+import (
+	"encoding/binary"
+	"io"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+)
+
+// Name is what the format is called in messages.
+const Name = "WebP"
+
+// Flags of a VP8X chunk.
+const (
+	flagAnimation = 0x02
+	flagExif      = 0x08
+)
+
+// A File is a WebP whose size has been read.
+type File struct {
+	// Width and Height are those of the canvas, in pixels, as stored.
+	Width, Height int
+	// Frames is 1 for a still, 0 for an animation: no header says how many there are.
+	Frames int
+
+	chunks *chunks
+	first  chunk // the bitstream that Open looked into, of a file without a VP8X chunk
+	flags  byte
+}
+
+// Open reads the file up to where it has said its size. The error is a *refuse.Refusal, or that of r; io.EOF and
+// io.ErrUnexpectedEOF mean a file cut short.
+func Open(r io.Reader) (*File, error) {
+	var header [12]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		return nil, err
+	}
+	if string(header[:4]) != "RIFF" || string(header[8:]) != "WEBP" {
+		return nil, refuse.AsDamaged(Name, "it does not start with a RIFF header")
+	}
+	f := &File{Frames: 1, chunks: &chunks{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}}
+	c, err := f.chunks.next()
+	switch {
+	case err == io.EOF:
+		err = refuse.AsDamaged(Name, "its RIFF header leaves no room for an image")
+	case err != nil:
+	case c.name == "VP8X":
+		err = f.readExtended(c)
+	case c.name == "VP8 ", c.name == "VP8L":
+		f.Width, f.Height, err = c.peekSize()
+		f.first = c
+	default:
+		err = refuse.AsDamaged(Name, "its first chunk is called %q", c.name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) readExtended(c chunk) error {
+	var b [10]byte
+	if c.length < int64(len(b)) {
+		return refuse.AsDamaged(Name, "its VP8X chunk has %d bytes, expected %d", c.length, len(b))
+	}
+	if _, err := io.ReadFull(c.body, b[:]); err != nil {
+		return err
+	}
+	f.flags = b[0]
+	f.Width, f.Height = 1+int(uint24(b[4:])), 1+int(uint24(b[7:]))
+	if f.flags&flagAnimation != 0 {
+		f.Frames = 0
+	}
+	return nil
+}
+
+// orientation reads an EXIF chunk. As in libwebp it counts only if the file has said that it has one.
+func (f *File) orientation(c chunk) (int, error) {
+	if f.flags&flagExif == 0 {
+		return exif.Upright, nil
+	}
+	return exif.Read(c.body, c.length)
+}
+
+func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }

@@ -1,0 +1,122 @@
+// Package standin starts, within the process and in milliseconds, servers that the clients of the functions can not tell
+// from MinIO, Redis and Kafka: for trying the service on a machine with nothing installed, and for tests. Each is
+// started only if the environment does not name a real one. What they hold is gone with the process.
+package standin
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/alicebob/miniredis/v2"
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// partitions of a topic that is made here.
+const partitions = 3
+
+// Servers are what the functions need.
+type Servers struct {
+	settings map[string]string
+	getenv   func(string) string
+	closers  []func()
+}
+
+// Start starts a stand-in for each of MINIO_ENDPOINT, REDIS_HOST and KAFKA_BOOTSTRAP_SERVERS that getenv does not name.
+func Start(getenv func(string) string) (*Servers, error) {
+	s := &Servers{settings: map[string]string{}, getenv: getenv}
+	for _, server := range []struct {
+		setting string
+		start   func() error
+	}{
+		{"MINIO_ENDPOINT", s.startMinIO},
+		{"REDIS_HOST", s.startRedis},
+		{"KAFKA_BOOTSTRAP_SERVERS", s.startKafka},
+	} {
+		if getenv(server.setting) != "" {
+			continue
+		}
+		if err := server.start(); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("start a stand-in for %s: %w", server.setting, err)
+		}
+	}
+	return s, nil
+}
+
+// Getenv gives the settings that reach the servers; those of stand-ins come before the environment's.
+func (s *Servers) Getenv(name string) string {
+	if value, set := s.settings[name]; set {
+		return value
+	}
+	return s.getenv(name)
+}
+
+// Close ends the stand-ins.
+func (s *Servers) Close() {
+	for _, closer := range s.closers {
+		closer()
+	}
+}
+
+func (s *Servers) startMinIO() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: gofakes3.New(s3mem.New()).Server()}
+	go server.Serve(listener)
+	s.closers = append(s.closers, func() { server.Close() })
+	s.settings["MINIO_ENDPOINT"] = listener.Addr().String()
+	s.settings["MINIO_ACCESS_KEY"] = "stand-in"
+	s.settings["MINIO_SECRET_KEY"] = "stand-in-secret"
+	return nil
+}
+
+func (s *Servers) startRedis() error {
+	server, err := miniredis.Run()
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, server.Close)
+	s.settings["REDIS_HOST"] = server.Host()
+	s.settings["REDIS_PORT"] = server.Port()
+	s.settings["REDIS_PASSWORD"] = ""
+	return nil
+}
+
+func (s *Servers) startKafka() error {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, cluster.Close)
+	s.settings["KAFKA_BOOTSTRAP_SERVERS"] = strings.Join(cluster.ListenAddrs(), ",")
+	return nil
+}
+
+// EnsureTopic makes a topic that is missing, in the stand-in or in a real Kafka. On a cluster that is the platform's
+// part, and the functions never do it.
+func (s *Servers) EnsureTopic(name string) error {
+	config := sarama.NewConfig()
+	config.Version = sarama.V2_8_0_0
+	config.Net.DialTimeout = 3 * time.Second
+	config.Metadata.Retry.Max = 1
+	brokers := strings.Split(s.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
+	admin, err := sarama.NewClusterAdmin(brokers, config)
+	if err != nil {
+		return fmt.Errorf("connect to kafka at %v: %w", brokers, err)
+	}
+	defer admin.Close()
+	err = admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
+	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
+		return fmt.Errorf("make topic %q: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package objects
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+)
+
+const imageID = "0d9f4f3a-8a43-4a3c-9f1e-2f6f0f6f5a11"
+
+func open(t *testing.T) (*Store, func(string) string) {
+	t.Helper()
+	getenv := standintest.Start(t)
+	r := setting.NewReader(getenv)
+	settings := ReadSettings(r)
+	settings.Memory = 32 << 20
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	store, err := Open(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, getenv
+}
+
+func noise(size int) []byte {
+	content := make([]byte, size)
+	source := rand.NewChaCha8([32]byte{byte(size)})
+	_, _ = source.Read(content)
+	return content
+}
+
+func read(t *testing.T, store *Store, key string) ([]byte, *Info) {
+	t.Helper()
+	body, info, err := store.Get(t.Context(), store.Bucket(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	content, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content, info
+}
+
+// The sizes around which a body becomes one part, several, or needs one more.
+var sizes = []int{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, partSize - 1, partSize, partSize + 1, 2 * partSize, 2*partSize + 12345}
+
+func TestStoredAsItCame(t *testing.T) {
+	store, _ := open(t)
+	for _, size := range sizes {
+		for _, known := range []bool{true, false} {
+			t.Run(strconv.Itoa(size)+" known "+strconv.FormatBool(known), func(t *testing.T) {
+				want := noise(size)
+				claimed := int64(-1)
+				if known {
+					claimed = int64(size)
+				}
+				incoming := store.Receive(bytes.NewReader(want), claimed)
+				defer incoming.Close()
+				head := make([]byte, 10)
+				n, _ := io.ReadFull(incoming.Ahead(t.Context()), head)
+				if !bytes.Equal(head[:n], want[:min(10, size)]) {
+					t.Errorf("read ahead %x, want %x", head[:n], want[:min(10, size)])
+				}
+				key := imageID + "/" + strconv.Itoa(size) + strconv.FormatBool(known)
+				stored, err := incoming.Put(t.Context(), key, About{ContentType: "image/png", Metadata: map[string]string{"Filename": EncodeMetadata("höhe ☃.png")}})
+				if err != nil || stored != int64(size) {
+					t.Fatalf("Put() = %d, %v; want %d", stored, err, size)
+				}
+				got, info := read(t, store, key)
+				if !bytes.Equal(got, want) {
+					t.Errorf("%d bytes came back otherwise than the %d that were stored", len(got), len(want))
+				}
+				if info.ContentType != "image/png" || DecodeMetadata(info.Metadata["Filename"]) != "höhe ☃.png" || info.Size != int64(size) {
+					t.Errorf("stored about it: %+v", info)
+				}
+			})
+		}
+	}
+}
+
+func TestNothingIsReplaced(t *testing.T) {
+	store, _ := open(t)
+	key := imageID + "/a.png"
+	if err := store.Put(t.Context(), key, []byte("first"), About{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(t.Context(), key, []byte("second"), About{}); !errors.Is(err, ErrExists) {
+		t.Errorf("second Put() = %v, want ErrExists", err)
+	}
+	for _, size := range []int64{-1, 5} {
+		incoming := store.Receive(strings.NewReader("third"), size)
+		if _, err := incoming.Put(t.Context(), key, About{}); !errors.Is(err, ErrExists) {
+			t.Errorf("Put() of an incoming of size %d = %v, want ErrExists", size, err)
+		}
+		incoming.Close()
+	}
+	if got, _ := read(t, store, key); string(got) != "first" {
+		t.Errorf("stored is %q, want the first", got)
+	}
+}
+
+func TestPutFailsWithItsBody(t *testing.T) {
+	store, _ := open(t)
+	cut := errors.New("cut")
+	for _, size := range []int64{-1, 3 * partSize} {
+		for _, after := range []int{0, 100, partSize + 100} {
+			body := io.MultiReader(bytes.NewReader(noise(after)), readerFunc(func([]byte) (int, error) { return 0, cut }))
+			incoming := store.Receive(body, size)
+			_, err := incoming.Put(t.Context(), imageID+"/cut", About{})
+			incoming.Close()
+			if err == nil || size < 0 && !errors.Is(err, cut) {
+				t.Errorf("Put() of a body of size %d that breaks after %d bytes: %v", size, after, err)
+			}
+		}
+	}
+	if set, err := store.Find(t.Context(), imageID); err != nil || set.Original != nil {
+		t.Errorf("left behind: %+v, %v", set, err)
+	}
+	if free := len(store.memory.chunks) + len(store.memory.reserves); free != cap(store.memory.chunks)+cap(store.memory.reserves) {
+		t.Errorf("%d pieces of memory came back, want all %d", free, cap(store.memory.chunks)+cap(store.memory.reserves))
+	}
+}
+
+func TestAheadEnds(t *testing.T) {
+	store, _ := open(t)
+	incoming := store.Receive(bytes.NewReader(noise(partSize+1)), -1)
+	defer incoming.Close()
+	n, err := io.Copy(io.Discard, incoming.Ahead(t.Context()))
+	if n != partSize || !errors.Is(err, ErrTooFarAhead) {
+		t.Errorf("read %d bytes ahead, %v; want %d, ErrTooFarAhead", n, err, partSize)
+	}
+}
+
+// More uploads at once than there is memory for, each of which needs a whole part before it gives anything back.
+func TestUploadsShareTheMemory(t *testing.T) {
+	store, _ := open(t)
+	store.memory = newPool((reserves*chunksPerPart + 8) * chunkSize)
+	const uploads = 10
+	content := noise(partSize + 1000)
+	var wait sync.WaitGroup
+	for i := range uploads {
+		wait.Go(func() {
+			incoming := store.Receive(bytes.NewReader(content), -1)
+			defer incoming.Close()
+			if _, err := incoming.Put(t.Context(), imageID+"/"+strconv.Itoa(i), About{}); err != nil {
+				t.Errorf("upload %d: %v", i, err)
+			}
+		})
+	}
+	wait.Wait()
+	for i := range uploads {
+		if got, _ := read(t, store, imageID+"/"+strconv.Itoa(i)); !bytes.Equal(got, content) {
+			t.Errorf("upload %d came back otherwise", i)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	store, getenv := open(t)
+	if _, err := store.Find(t.Context(), imageID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Find() without a bucket = %v, want ErrNotFound", err)
+	}
+	original := Key(imageID, "Ärger (1)+%41 ☃.jpg")
+	put := func(key string) {
+		t.Helper()
+		if err := store.Put(t.Context(), key, []byte(key), About{ContentType: "image/jpeg"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(what string, want Set) {
+		t.Helper()
+		got, err := store.Find(t.Context(), imageID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pair := range [][2]*Info{{got.Original, want.Original}, {got.Thumbnail, want.Thumbnail}, {got.Failure, want.Failure}} {
+			if (pair[0] == nil) != (pair[1] == nil) || pair[0] != nil && pair[0].Key != pair[1].Key {
+				t.Errorf("%s: found %+v, want %+v", what, pair[0], pair[1])
+			}
+		}
+	}
+	put("another/image.jpg")
+	check("nothing", Set{})
+	put(original)
+	check("original", Set{Original: &Info{Key: original}})
+	put(ThumbnailKey(original))
+	check("thumbnail", Set{Original: &Info{Key: original}, Thumbnail: &Info{Key: ThumbnailKey(original)}})
+	put(FailureKey(original))
+	put(imageID + "/folder/deeper.jpg")
+	check("all", Set{Original: &Info{Key: original}, Thumbnail: &Info{Key: ThumbnailKey(original)}, Failure: &Info{Key: FailureKey(original)}})
+
+	if err := store.Remove(t.Context(), original); err != nil {
+		t.Error(err)
+	}
+	if err := store.Remove(t.Context(), original); err != nil {
+		t.Errorf("Remove() of what is gone = %v", err)
+	}
+	if _, err := store.Stat(t.Context(), original); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Stat() of what is gone = %v, want ErrNotFound", err)
+	}
+	if _, _, err := store.Get(t.Context(), getenv("MINIO_BUCKET"), original); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Get() of what is gone = %v, want ErrNotFound", err)
+	}
+	if _, _, err := store.Get(t.Context(), "no-such-bucket", original); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Get() from no bucket = %v, want ErrNotFound", err)
+	}
+}
+
+func TestGetFrom(t *testing.T) {
+	store, _ := open(t)
+	key := imageID + "/a.png"
+	if err := store.Put(t.Context(), key, []byte("0123456789"), About{}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := store.Stat(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for offset, want := range map[int64]string{0: "0123456789", 3: "3456789", 9: "9"} {
+		body, err := store.GetFrom(t.Context(), info, offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(body)
+		body.Close()
+		if err != nil || string(got) != want {
+			t.Errorf("from %d: %q, %v; want %q", offset, got, err, want)
+		}
+	}
+}
+
+func TestBucketComesBack(t *testing.T) {
+	store, getenv := open(t)
+	put := func() error { return store.Put(t.Context(), imageID+"/a.png", []byte("a"), About{}) }
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	client := standintest.MinIO(t, getenv)
+	if err := client.RemoveObject(t.Context(), store.Bucket(), imageID+"/a.png", minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.RemoveBucket(t.Context(), store.Bucket()); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(); err == nil {
+		t.Error("Put() into a bucket that is gone succeeded")
+	} else if errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) {
+		t.Errorf("Put() into a bucket that is gone = %v, want a fault that may pass", err)
+	}
+	if err := put(); err != nil {
+		t.Errorf("next Put() = %v, want the bucket made again", err)
+	}
+}
+
+func TestMinIOAway(t *testing.T) {
+	store, err := Open(Settings{Endpoint: "127.0.0.1:1", AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Put(t.Context(), imageID+"/a.png", []byte("a"), About{})
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || strings.Contains(err.Error(), "secret-key") {
+		t.Errorf("Put() = %v, want a fault that may pass", err)
+	}
+	if err := store.Check(t.Context()); err == nil {
+		t.Error("Check() = nil")
+	}
+}

@@ -1,0 +1,76 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A Check asks a backend, by its name, whether it is there.
+type Check struct {
+	Backend string
+	Ask     func(context.Context) error
+}
+
+// A probe must answer before its prober gives up.
+const readyTimeout = 2 * time.Second
+
+// health answers whether the process lives.
+func health(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "healthy"})
+}
+
+// readiness answers whether the backends are there. Knative is not told to probe it: a function that scales from zero
+// would wait for every backend before its first event. It is for people, load balancers and alerts. The answer names
+// the backends that are away; why and where is in the log.
+func (p *Process) readiness(checks []Check) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if away := p.away(ctx, checks); len(away) > 0 {
+			message := strings.Join(away, " and ") + " can not be used"
+			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	}
+}
+
+// away asks all backends at once and returns the names of those that did not answer, or not well.
+func (p *Process) away(ctx context.Context, checks []Check) (away []string) {
+	answers := make([]chan error, len(checks))
+	for i, check := range checks {
+		answers[i] = make(chan error, 1)
+		go func() { answers[i] <- check.Ask(ctx) }()
+	}
+	for i, check := range checks {
+		if err := answerOf(ctx, answers[i]); err != nil {
+			p.Log.WarnContext(ctx, "readiness_check_failed", "backend", check.Backend, "error.message", err.Error())
+			away = append(away, check.Backend)
+		}
+	}
+	return away
+}
+
+func answerOf(ctx context.Context, answer <-chan error) error {
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+	}
+	select { // it may have come while another one was waited for
+	case err := <-answer:
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // a caller that has gone needs no answer
+}

@@ -1,0 +1,106 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// middleware gives every request its trace, its place in the metrics, and an answer even if its handler panics.
+func (p *Process) middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		r = r.WithContext(trace.Continue(r.Context(), traceHeaders{propagation.HeaderCarrier(r.Header)}))
+		answer := &answer{ResponseWriter: w}
+		defer func() {
+			p.survive(answer, r, recover())
+			p.measure(r, answer.status, time.Since(began))
+		}()
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(answer, r)
+	})
+}
+
+// survive turns a panic into a 500, which Knative tries again, and a log line with the stack.
+func (p *Process) survive(w *answer, r *http.Request, cause any) {
+	if cause == nil {
+		return
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(cause) // net/http's own way to cut a connection
+	}
+	p.Log.ErrorContext(r.Context(), "request_panicked", "error.message", fmt.Sprint(cause), "error.stack_trace", string(debug.Stack()))
+	if w.status == 0 {
+		fault := problem.Problem{Status: http.StatusInternalServerError, Code: "internal", Message: "Something is broken here; it has been noted"}
+		fault.Write(w)
+		return
+	}
+	panic(http.ErrAbortHandler) // half an answer must not pass for a whole one
+}
+
+// Handle makes a handler of a function that returns what went wrong, which is told to the caller and, with its cause,
+// to the log.
+func (p *Process) Handle(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := handle(w, r); err != nil {
+			p.Refused(r, err).Write(w)
+		}
+	}
+}
+
+// Refused notes in the log why a request, or a part of it, was not done, and returns what its caller may know of it.
+func (p *Process) Refused(r *http.Request, err error) *problem.Problem {
+	told := problem.Of(err)
+	level := slog.LevelInfo
+	if told.Status >= 500 {
+		level = slog.LevelError
+	}
+	p.Log.LogAttrs(r.Context(), level, "request_refused",
+		slog.String("http.request.method", r.Method),
+		slog.String("url.path", r.URL.Path),
+		slog.Int("http.response.status_code", told.Status),
+		slog.String("error.code", told.Code),
+		slog.String("error.message", err.Error()))
+	return told
+}
+
+// answer remembers the status that was sent.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && status >= 200 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// traceHeaders reads the trace of a request. That of an event in binary mode comes first: a Broker between producer and
+// consumer may put a trace of its own into the HTTP header.
+type traceHeaders struct{ propagation.HeaderCarrier }
+
+func (h traceHeaders) Get(key string) string {
+	if value := h.HeaderCarrier.Get("Ce-" + key); value != "" {
+		return value
+	}
+	return h.HeaderCarrier.Get(key)
+}

@@ -1,0 +1,285 @@
+package serve
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/setting"
+)
+
+// lines is a log that tests read.
+type lines struct {
+	sync.Mutex
+	bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.Lock()
+	defer l.Unlock()
+	return l.Buffer.Write(p)
+}
+
+// with returns the lines whose message is as given.
+func (l *lines) with(t *testing.T, message string) (found []map[string]any) {
+	t.Helper()
+	l.Lock()
+	defer l.Unlock()
+	for line := range strings.Lines(l.String()) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Errorf("the log has a line that is no JSON object: %s", line)
+		}
+		if fields["message"] == message {
+			found = append(found, fields)
+		}
+	}
+	return found
+}
+
+// run serves routes until the test ends, or stop is called, which returns what Serve returned.
+func run(t *testing.T, routes map[string]http.HandlerFunc, checks ...Check) (url string, log *lines, stop func() error) {
+	t.Helper()
+	log = &lines{}
+	p := New("test", Settings{})
+	p.Log = newLogger(log, "test", slog.LevelDebug)
+	mux := http.NewServeMux()
+	for path, handler := range routes {
+		Route(mux, path, map[string]http.Handler{http.MethodGet: handler})
+	}
+	Route(mux, "/fails", map[string]http.Handler{http.MethodGet: p.Handle(func(http.ResponseWriter, *http.Request) error {
+		return errors.New("dial tcp 10.0.0.1:6379: refused")
+	})})
+	mux.HandleFunc("/", NotFound)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Serve(ctx, listener, mux, checks...) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	t.Cleanup(func() { stop() })
+	return "http://" + listener.Addr().String(), log, stop
+}
+
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+func TestAnswers(t *testing.T) {
+	url, log, _ := run(t, map[string]http.HandlerFunc{
+		"/panics":      func(http.ResponseWriter, *http.Request) { panic("secret") },
+		"/things/{id}": func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.PathValue("id")) },
+	})
+	for _, test := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{"GET", "/health", 200, `{"status":"healthy"}`},
+		{"GET", "/ready", 200, `{"status":"ready"}`},
+		{"GET", "/things/7", 200, `7`},
+		{"GET", "/nowhere", 404, `{"error":"There is nothing at this path","code":"not_found"}`},
+		{"DELETE", "/things/7", 405, `{"error":"Method not allowed; this path takes GET, HEAD","code":"method_not_allowed","limit":["GET","HEAD"],"found":"DELETE"}`},
+		{"BREW", "/health", 405, `{"error":"Method not allowed; this path takes GET, HEAD","code":"method_not_allowed","limit":["GET","HEAD"],"found":"other"}`},
+		{"GET", "/panics", 500, `{"error":"Something is broken here; it has been noted","code":"internal"}`},
+		{"GET", "/fails", 503, `{"error":"The service can not do this at the moment; try again","code":"unavailable"}`},
+	} {
+		request, err := http.NewRequest(test.method, url+test.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if response.StatusCode != test.status || strings.TrimSpace(string(body)) != test.body || response.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: %s %s\nwant %d %s", test.method, test.path, response.Status, body, test.status, test.body)
+		}
+	}
+	if panics := log.with(t, "request_panicked"); len(panics) != 1 || panics[0]["log.level"] != "error" ||
+		panics[0]["error.message"] != "secret" || !strings.Contains(fmt.Sprint(panics[0]["error.stack_trace"]), "process_test.go") || panics[0]["trace.id"] == nil {
+		t.Errorf("log of the panic: %v", panics)
+	}
+	if failures := log.with(t, "request_refused"); len(failures) != 1 || failures[0]["error.message"] != "dial tcp 10.0.0.1:6379: refused" ||
+		failures[0]["url.path"] != "/fails" || failures[0]["http.response.status_code"] != 503.0 {
+		t.Errorf("log of the failure: %v", failures)
+	}
+	for _, line := range log.with(t, "function_started") {
+		for _, field := range []string{"@timestamp", "log.level", "ecs.version", "service.name", "service.version"} {
+			if line[field] == nil {
+				t.Errorf("a line of the log has no %s: %v", field, line)
+			}
+		}
+	}
+	_, metrics := get(t, url+"/metrics")
+	for _, want := range []string{
+		`http_requests_total{endpoint="/things",method="GET",status="200"} 1`,
+		`http_requests_total{endpoint="/things",method="DELETE",status="405"} 1`,
+		`http_requests_total{endpoint="other",method="GET",status="404"} 1`,
+		`http_requests_total{endpoint="/panics",method="GET",status="500"} 1`,
+		`http_request_duration_seconds_count{endpoint="/things",method="GET"} 1`,
+		`image_service_build_info{function="test",version="dev"} 1`,
+		`go_goroutines `, `process_resident_memory_bytes `,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics have no %s", want)
+		}
+	}
+	if strings.Contains(metrics, "/health") {
+		t.Error("probes are counted among the requests")
+	}
+}
+
+// Half an answer is cut off, so that it does not pass for a whole one.
+func TestPanicInTheMiddle(t *testing.T) {
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/half": func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, strings.Repeat("half", 10000))
+		panic("then this")
+	}})
+	response, err := http.Get(url + "/half")
+	if err == nil {
+		_, err = io.ReadAll(response.Body)
+		response.Body.Close()
+	}
+	if err == nil {
+		t.Error("the answer came to a good end")
+	}
+	get(t, url+"/health")
+}
+
+func TestReady(t *testing.T) {
+	hangs := func(ctx context.Context) error { <-make(chan struct{}); return nil }
+	url, log, _ := run(t, nil,
+		Check{"redis", func(context.Context) error { return errors.New("dial tcp 10.0.0.1:6379: refused") }},
+		Check{"minio", hangs},
+		Check{"kafka", func(context.Context) error { return nil }})
+	response, body := get(t, url+"/ready")
+	if response.StatusCode != 503 || body != `{"error":"redis and minio can not be used","status":"not ready"}`+"\n" {
+		t.Errorf("%s %s", response.Status, body)
+	}
+	if away := log.with(t, "readiness_check_failed"); len(away) != 2 {
+		t.Errorf("log: %v", away)
+	}
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	url, _, _ := run(t, nil)
+	request, err := http.NewRequest(http.MethodGet, url+"/health", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Large", strings.Repeat("x", 1<<20))
+	response, err := http.DefaultClient.Do(request)
+	if err == nil { // or the connection was cut before all was sent, which is as good
+		response.Body.Close()
+		if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("answered %s", response.Status)
+		}
+	}
+	if response, _ := get(t, url+"/health"); response.StatusCode != 200 {
+		t.Errorf("afterwards: %s", response.Status)
+	}
+}
+
+// What is in flight when the end comes is answered, and probes fail at once, so that nobody sends more.
+func TestDrain(t *testing.T) {
+	arrived, finish := make(chan struct{}), make(chan struct{})
+	url, _, stop := run(t, map[string]http.HandlerFunc{"/slow": func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-finish
+		fmt.Fprint(w, "done")
+	}})
+	answer := make(chan string, 1)
+	go func() {
+		response, err := http.Get(url + "/slow")
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		answer <- string(body)
+	}()
+	<-arrived
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	for probe(t, url) != http.StatusServiceUnavailable {
+		time.Sleep(time.Millisecond)
+	}
+	close(finish)
+	if got := <-answer; got != "done" {
+		t.Errorf("what was in flight got %q", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Serve() = %v", err)
+	}
+	if connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
+		connection.Close()
+		t.Error("it still listens")
+	}
+}
+
+// probe is what the kubelet asks, over a connection of its own.
+func probe(t *testing.T, url string) int {
+	t.Helper()
+	connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: kube-probe/1.34\r\nConnection: close\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+func TestLogLevel(t *testing.T) {
+	for text, want := range map[string]slog.Level{"": slog.LevelInfo, "INFO": slog.LevelInfo, "debug": slog.LevelDebug, "WARNING": slog.LevelWarn, "CRITICAL": slog.LevelError} {
+		r := setting.NewReader(func(string) string { return text })
+		if got := ReadSettings(r); got.LogLevel != want || r.Err() != nil {
+			t.Errorf("%q: %v, %v", text, got, r.Err())
+		}
+	}
+	r := setting.NewReader(func(string) string { return "LOUD" })
+	if ReadSettings(r); r.Err() == nil {
+		t.Error("LOUD is no level")
+	}
+}
+
+func TestProblemIsWritten(t *testing.T) {
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/busy": func(w http.ResponseWriter, _ *http.Request) {
+		(&problem.Problem{Status: 429, Code: "busy", Message: "Busy", RetryAfter: 2 * time.Second}).Write(w)
+	}})
+	if response, _ := get(t, url+"/busy"); response.Header.Get("Retry-After") != "2" || response.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", response.Header)
+	}
+}

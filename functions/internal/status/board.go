@@ -1,0 +1,141 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/setting"
+)
+
+const (
+	// Expiry is how long Redis remembers a status. It is the original system's.
+	Expiry = time.Hour
+
+	dialTimeout   = 2 * time.Second
+	answerTimeout = 2 * time.Second
+)
+
+// Settings say where Redis is.
+type Settings struct {
+	Address, Password string
+}
+
+// ReadSettings reads REDIS_*.
+func ReadSettings(r *setting.Reader) Settings {
+	host := r.Required("REDIS_HOST", "the host name of Redis")
+	port := r.Int("REDIS_PORT", 6379, 1, 65535)
+	return Settings{
+		Address:  net.JoinHostPort(host, strconv.FormatInt(port, 10)),
+		Password: r.Text("REDIS_PASSWORD", ""),
+	}
+}
+
+// A Board has the status of every image. Its methods are safe for use by several goroutines; their errors are faults
+// of Redis or MinIO that may pass.
+type Board struct {
+	redis *redis.Client
+	store *objects.Store
+}
+
+// Open makes no connection: a function starts, and stays up, without Redis. The store is what a status that Redis has
+// forgotten is rebuilt from.
+func Open(settings Settings, store *objects.Store) *Board {
+	return &Board{store: store, redis: redis.NewClient(&redis.Options{
+		Addr:                  settings.Address,
+		Password:              settings.Password,
+		DialTimeout:           dialTimeout,
+		ReadTimeout:           answerTimeout,
+		WriteTimeout:          answerTimeout,
+		ContextTimeoutEnabled: true,
+		MaxRetries:            1,
+		DialerRetries:         1,    // or a Redis that is away takes ten seconds to tell
+		DisableIdentity:       true, // a connection is made when somebody waits for it; its name is not worth two commands
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled, // of Redis Enterprise
+		},
+	})}
+}
+
+// go-redis writes lines of its own to standard error, beside the log. What they say is in the errors that it returns.
+func init() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// Close lets go of Redis.
+func (b *Board) Close() error { return b.redis.Close() }
+
+// Check asks whether Redis answers.
+func (b *Board) Check(ctx context.Context) error {
+	if err := b.redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("ping redis: %w", err)
+	}
+	return nil
+}
+
+func key(imageID string) string { return "image:status:" + imageID }
+
+// advance sets a status unless the one that is there is as far or farther, and returns the one that was there. Redis
+// runs it as one step, so however many tell at once, a status never goes back and the first final one stays.
+var advance = redis.NewScript(`
+local before = redis.call('GET', KEYS[1])
+local rank = {queued = 1, processing = 2, completed = 3, failed = 3}
+if before then
+  local known, status = pcall(cjson.decode, before)
+  local there = known and type(status) == 'table' and rank[status.status] or 0
+  if there >= rank[ARGV[1]] then return before end
+end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return before
+`)
+
+// Advance moves an image on to the status next, in one round trip, and returns the status that was there before; nil
+// if Redis knew none. If that was as far as next, or farther, it stays.
+func (b *Board) Advance(ctx context.Context, next Status) (before *Status, err error) {
+	text, err := json.Marshal(next)
+	if err != nil {
+		return nil, fmt.Errorf("write status of %s: %w", next.ImageID, err)
+	}
+	answer, err := advance.Run(ctx, b.redis, []string{key(next.ImageID)}, string(next.State), text, int(Expiry.Seconds())).Text()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write status of %s: %w", next.ImageID, err)
+	}
+	return parse(answer), nil
+}
+
+// Read is the status of an image; nil if there is no such image. One round trip to Redis; if Redis has forgotten, or
+// is away, the status is rebuilt from the store.
+func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
+	text, err := b.redis.Get(ctx, key(imageID)).Result()
+	if known := parse(text); err == nil && known != nil {
+		return known, nil
+	}
+	rebuilt, rebuildErr := b.Rebuild(ctx, imageID)
+	if rebuildErr != nil {
+		return nil, fmt.Errorf("read status of %s: %w", imageID, errors.Join(err, rebuildErr))
+	}
+	if rebuilt != nil && (err == nil || errors.Is(err, redis.Nil)) {
+		_, _ = b.Advance(ctx, *rebuilt) // spares the next reader the way to the store; not needed for this answer
+	}
+	return rebuilt, nil
+}
+
+// Forget removes a status: what it told of was not accepted after all.
+func (b *Board) Forget(ctx context.Context, imageID string) error {
+	if err := b.redis.Del(ctx, key(imageID)).Err(); err != nil {
+		return fmt.Errorf("forget status of %s: %w", imageID, err)
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package intake
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/body"
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+)
+
+const (
+	// The field of a form that holds images; the original system's.
+	fileField = "file"
+
+	// A form may have this many images and, with them, other fields.
+	maxImages = 32
+	maxParts  = 128
+	// What comes between the images (headers of a part, fields that are not images) may be this long in one piece.
+	maxFraming = 64 << 10
+	// net/http reads in pieces as large as it is asked for, and the multipart reader asks for 4 KB.
+	readBuffer = 64 << 10
+)
+
+// The original system's answers.
+var (
+	problemNoFile   = &problem.Problem{Status: http.StatusBadRequest, Code: "no_file", Message: "No file provided"}
+	problemNotNamed = &problem.Problem{Status: http.StatusBadRequest, Code: "no_file_selected", Message: "No file selected"}
+)
+
+// uploadForm takes the images of a form in their order and stops at the first that can not be taken: what has been taken
+// stays so, and what comes after it is not read. Only if nothing was taken the request as a whole has failed.
+func (in *intake) uploadForm(w http.ResponseWriter, r *http.Request, began time.Time, boundary string) error {
+	from, err := body.New(w, r, in.settings.maxBytes+framingBytes)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	form := newForm(from, boundary)
+	var images []taken
+	for {
+		file, err := form.nextFile()
+		if err == io.EOF {
+			break
+		}
+		var image taken
+		if err == nil {
+			image.Filename = file.name
+			image.ImageID, err = in.takeFile(r, file, len(images))
+		}
+		if err != nil && len(images) == 0 {
+			return err
+		}
+		if err != nil {
+			image.Problem = in.Refused(r, err)
+		}
+		images = append(images, image)
+		if err != nil {
+			break
+		}
+	}
+	return answerForm(w, began, images)
+}
+
+func (in *intake) takeFile(r *http.Request, file formFile, before int) (imageID string, err error) {
+	if before >= maxImages {
+		return "", &problem.Problem{
+			Status:  http.StatusRequestEntityTooLarge,
+			Code:    "too_many_images",
+			Message: "There are too many images in one request",
+			Limit:   maxImages,
+		}
+	}
+	image, err := in.accept(r.Context(), offer{from: file, size: -1, filename: file.name})
+	return image.ImageID, err
+}
+
+func answerForm(w http.ResponseWriter, began time.Time, images []taken) error {
+	switch last := images[max(len(images)-1, 0):]; {
+	case len(images) == 0:
+		return problemNoFile
+	case len(images) == 1:
+		return answerUploaded(w, began, images[0].ImageID)
+	case last[0].Problem != nil:
+		return answer(w, http.StatusMultiStatus, uploadedSeveral{
+			uploaded: uploaded{Message: "Some images were not uploaded", ImageID: images[0].ImageID, Duration: since(began)},
+			Images:   images,
+		})
+	default:
+		return answer(w, http.StatusOK, uploadedSeveral{
+			uploaded: uploaded{Message: "Images uploaded successfully", ImageID: images[0].ImageID, Duration: since(began)},
+			Images:   images,
+		})
+	}
+}
+
+// A form reads multipart/form-data as it comes.
+type form struct {
+	reader  *multipart.Reader
+	framing *framing
+	parts   int
+}
+
+func newForm(from io.Reader, boundary string) *form {
+	framing := &framing{from: bufio.NewReaderSize(from, readBuffer)}
+	return &form{reader: multipart.NewReader(framing, boundary), framing: framing}
+}
+
+// formFile is an image in a form, read as it comes. Its errors are Problems.
+type formFile struct {
+	name string
+	part *multipart.Part
+}
+
+// nextFile goes on to the next image; io.EOF after the last.
+func (f *form) nextFile() (formFile, error) {
+	for {
+		f.framing.begin()
+		part, err := f.reader.NextPart()
+		if err == io.EOF {
+			return formFile{}, io.EOF
+		}
+		if err != nil {
+			return formFile{}, badForm(err)
+		}
+		if f.parts++; f.parts > maxParts {
+			return formFile{}, &problem.Problem{
+				Status:  http.StatusRequestEntityTooLarge,
+				Code:    "too_many_fields",
+				Message: "There are too many fields in the form",
+				Limit:   maxParts,
+			}
+		}
+		if part.FormName() != fileField {
+			continue
+		}
+		name, isFile := filenameOf(part)
+		if !isFile {
+			continue
+		}
+		if name == "" {
+			return formFile{}, problemNotNamed
+		}
+		f.framing.end()
+		return formFile{name: name, part: part}, nil
+	}
+}
+
+// filenameOf is what the caller calls the file, path and all. A field without the parameter is text and no file; one
+// with an empty name is a file input that was left empty.
+func filenameOf(part *multipart.Part) (name string, isFile bool) {
+	_, parameters, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+	if err != nil {
+		return "", false
+	}
+	name, isFile = parameters["filename"]
+	return strings.ToValidUTF8(name, "_"), isFile
+}
+
+func (f formFile) Read(p []byte) (int, error) {
+	n, err := f.part.Read(p)
+	if err != nil && err != io.EOF {
+		err = badForm(err)
+	}
+	return n, err
+}
+
+// badForm is what is wrong with a form that can not be read on: a Problem of the body below, or of the form itself.
+func badForm(err error) error {
+	var known *problem.Problem
+	if errors.As(err, &known) {
+		return known
+	}
+	return &problem.Problem{
+		Status:  http.StatusBadRequest,
+		Code:    "bad_form",
+		Message: "The form is not well-formed multipart/form-data, or it ended before it was whole",
+	}
+}
+
+// framing bounds what the multipart reader reads of anything but images, because it holds that in memory.
+type framing struct {
+	from    io.Reader
+	left    int
+	bounded bool
+}
+
+func (f *framing) begin() { f.left, f.bounded = maxFraming, true }
+func (f *framing) end()   { f.bounded = false }
+
+func (f *framing) Read(p []byte) (int, error) {
+	if !f.bounded {
+		return f.from.Read(p)
+	}
+	if f.left == 0 {
+		return 0, &problem.Problem{
+			Status:  http.StatusRequestEntityTooLarge,
+			Code:    "field_too_large",
+			Message: "A field of the form that is no image is too large",
+			Limit:   maxFraming,
+		}
+	}
+	n, err := f.from.Read(p[:min(len(p), f.left)])
+	f.left -= n
+	return n, err
+}

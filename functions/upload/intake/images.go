@@ -1,0 +1,128 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"path"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+)
+
+// image is GET /images/{id}: the original, byte for byte.
+func (in *intake) image(w http.ResponseWriter, r *http.Request) error {
+	return in.serveObject(w, r, func(set objects.Set) *objects.Info { return set.Original }, problemNoImage)
+}
+
+// thumbnail is GET /thumbnails/{id}.
+func (in *intake) thumbnail(w http.ResponseWriter, r *http.Request) error {
+	return in.serveObject(w, r, func(set objects.Set) *objects.Info { return set.Thumbnail }, problemNoThumbnail)
+}
+
+var (
+	problemNoImage     = &problem.Problem{Status: http.StatusNotFound, Code: "image_not_found", Message: "Image not found"}
+	problemNoThumbnail = &problem.Problem{
+		Status:  http.StatusNotFound,
+		Code:    "thumbnail_not_found",
+		Message: "Thumbnail not found; the status says whether it is still to come",
+	}
+)
+
+// serveObject streams what pick picks of an image's objects, or a range of it. Objects never change, so that caches may
+// keep them for ever.
+func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(objects.Set) *objects.Info, missing *problem.Problem) error {
+	info, err := in.find(r, pick)
+	if errors.Is(err, objects.ErrNotFound) {
+		return missing
+	}
+	if err != nil {
+		return err
+	}
+	object := &objectReader{ctx: r.Context(), store: in.store, info: info}
+	defer object.Close()
+
+	header := w.Header()
+	header.Set("Content-Type", info.ContentType)
+	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": path.Base(info.Key)}))
+	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever it is, it runs nothing
+	header.Set("Cross-Origin-Resource-Policy", "cross-origin")           // other sites may show it
+	header.Set("Cache-Control", "public, max-age=31536000, immutable")
+	header.Set("ETag", `"`+info.ETag+`"`)
+	http.ServeContent(w, r, "", info.Modified, object)
+	return nil
+}
+
+// find looks an object up; ErrNotFound if the image or the object is not there.
+func (in *intake) find(r *http.Request, pick func(objects.Set) *objects.Info) (*objects.Info, error) {
+	imageID := r.PathValue("id")
+	if !events.IsImageID(imageID) {
+		return nil, objects.ErrNotFound
+	}
+	set, err := in.store.Find(r.Context(), imageID)
+	if err != nil {
+		return nil, err
+	}
+	listed := pick(set)
+	if listed == nil {
+		return nil, objects.ErrNotFound
+	}
+	return in.store.Stat(r.Context(), listed.Key) // a listing has no content type
+}
+
+// objectReader reads an object from where it is told to, and asks for nothing until then: http.ServeContent seeks to
+// learn the size, and reads only what the caller needs.
+type objectReader struct {
+	ctx    context.Context
+	store  *objects.Store
+	info   *objects.Info
+	offset int64
+	body   io.ReadCloser
+}
+
+func (o *objectReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += o.offset
+	case io.SeekEnd:
+		offset += o.info.Size
+	}
+	if offset < 0 {
+		return 0, fmt.Errorf("seek to %d in %q", offset, o.info.Key)
+	}
+	if offset != o.offset {
+		o.Close()
+	}
+	o.offset = offset
+	return offset, nil
+}
+
+func (o *objectReader) Read(p []byte) (int, error) {
+	if o.offset >= o.info.Size {
+		return 0, io.EOF
+	}
+	if o.body == nil {
+		body, err := o.store.GetFrom(o.ctx, o.info, o.offset)
+		if err != nil {
+			return 0, err
+		}
+		o.body = body
+	}
+	n, err := o.body.Read(p)
+	o.offset += int64(n)
+	return n, err
+}
+
+// Close lets go of what is being read.
+func (o *objectReader) Close() error {
+	if o.body == nil {
+		return nil
+	}
+	err := o.body.Close()
+	o.body = nil
+	return err
+}

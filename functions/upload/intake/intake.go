@@ -1,0 +1,125 @@
+// Package intake is the upload function: it takes an image in, keeps it, announces it, and answers for it afterwards.
+//
+// A 200 means that the image is stored in MinIO, that its status is set, and that Kafka has acknowledged the event that
+// leads to its thumbnail. Whatever fails before that leaves nothing behind and is said at once. Bodies are streamed;
+// how much memory they take together is a setting and does not grow with their number or size.
+package intake
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/internal/bus"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"golang.org/x/sync/semaphore"
+)
+
+type settings struct {
+	process serve.Settings
+	objects objects.Settings
+	status  status.Settings
+	bus     bus.Settings
+
+	maxBytes      int64 // of an image, and of all images in one request
+	limits        raster.Limits
+	sourceBuckets []string // that an event may name objects in
+}
+
+func readSettings(getenv func(string) string) (settings, error) {
+	r := setting.NewReader(getenv)
+	s := settings{
+		process:  serve.ReadSettings(r),
+		objects:  objects.ReadSettings(r),
+		status:   status.ReadSettings(r),
+		bus:      bus.ReadSettings(r),
+		maxBytes: r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
+		limits:   raster.Limits{Pixels: r.Int("MAX_IMAGE_PIXELS", raster.DefaultPixels, 1, 1<<32)},
+	}
+	s.objects.Memory = r.Int("UPLOAD_MEMORY_BYTES", 48<<20, 32<<20, 1<<40)
+	s.sourceBuckets = r.List("SOURCE_BUCKETS", s.objects.Bucket)
+	return s, r.Err()
+}
+
+type intake struct {
+	*serve.Process
+	settings  settings
+	store     *objects.Store
+	board     *status.Board
+	announcer bus.Announcer
+
+	// Events with an image inside them are held whole while they are read; this many bytes in all.
+	inline *semaphore.Weighted
+
+	uploads prometheus.Counter
+	bytes   prometheus.Counter
+	refused *prometheus.CounterVec
+}
+
+// Run serves the upload function on listener until ctx ends and what is in flight is answered. getenv gives the
+// settings; what is wrong with them is in the error, all of it.
+func Run(ctx context.Context, listener net.Listener, getenv func(string) string) error {
+	settings, err := readSettings(getenv)
+	if err != nil {
+		return err
+	}
+	store, err := objects.Open(settings.objects)
+	if err != nil {
+		return err
+	}
+	board := status.Open(settings.status, store)
+	defer board.Close()
+	announcer := bus.Open(settings.bus)
+	defer announcer.Close() // after the last answer: what is announced later would be lost
+
+	in := &intake{
+		Process:   serve.New("upload", settings.process),
+		settings:  settings,
+		store:     store,
+		board:     board,
+		announcer: announcer,
+		inline:    semaphore.NewWeighted(4 * maxInline),
+	}
+	in.measure()
+	return in.Serve(ctx, listener, in.routes(),
+		serve.Check{Backend: "redis", Ask: board.Check},
+		serve.Check{Backend: "minio", Ask: store.Check})
+}
+
+func (in *intake) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	get := func(handle func(http.ResponseWriter, *http.Request) error) map[string]http.Handler {
+		return map[string]http.Handler{http.MethodGet: in.Handle(handle)}
+	}
+	serve.Route(mux, "/{$}", map[string]http.Handler{
+		http.MethodGet:  http.HandlerFunc(page),
+		http.MethodPost: in.Handle(in.deliver),
+	})
+	serve.Route(mux, "/upload", map[string]http.Handler{http.MethodPost: in.Handle(in.upload)})
+	serve.Route(mux, "/status/{id}", get(in.status))
+	serve.Route(mux, "/images/{id}", get(in.image))
+	serve.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
+	mux.HandleFunc("/", serve.NotFound)
+	return mux
+}
+
+func (in *intake) measure() {
+	in.uploads = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "image_uploads_total",
+		Help: "Total image uploads that were accepted.",
+	})
+	in.bytes = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "image_upload_bytes_total",
+		Help: "Bytes of the images that were accepted.",
+	})
+	in.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "image_uploads_refused_total",
+		Help: "Images that were not accepted, by the code of the answer.",
+	}, []string{"code"})
+	in.Metrics.MustRegister(in.uploads, in.bytes, in.refused)
+}

@@ -1,0 +1,42 @@
+package intake
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+//go:embed page.html
+var pageHTML string
+
+// The page may run its own script and style, and nothing else.
+var pagePolicy = strings.Join([]string{
+	"default-src 'none'",
+	"script-src " + hashOf("script"),
+	"style-src " + hashOf("style"),
+	"img-src 'self' blob:",
+	"connect-src 'self'",
+	"base-uri 'none'",
+	"form-action 'self'",
+	"frame-ancestors 'none'",
+}, "; ")
+
+// hashOf is the hash by which a Content-Security-Policy knows an element of the page.
+func hashOf(element string) string {
+	content := regexp.MustCompile(`(?s)<` + element + `>(.*?)</` + element + `>`).FindStringSubmatch(pageHTML)[1]
+	sum := sha256.Sum256([]byte(content))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// page is GET /: a page to drop images on.
+func page(w http.ResponseWriter, _ *http.Request) {
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Security-Policy", pagePolicy)
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-cache")
+	_, _ = w.Write([]byte(pageHTML)) // a caller that has gone needs no page
+}

@@ -1,0 +1,191 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
+	"gitlab.com/yourorg/image-service/functions/internal/bus"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// How large an event may be that has an image inside its JSON, in bytes. It has to be held whole. Larger images come in
+// binary mode, which streams, or by reference.
+const maxInline = 8 << 20
+
+// deliver is POST /, where Knative delivers image.received. The answer is for Knative: 200 for taken, or an image.failed
+// for an image that can never be taken; other answers say by their code whether to deliver again.
+func (in *intake) deliver(w http.ResponseWriter, r *http.Request) error {
+	image, err := in.receive(w, r)
+	if err == nil {
+		w.Header().Set("Location", "/status/"+image.ImageID)
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	var refused *problem.Problem
+	if image.ImageID != "" && errors.As(err, &refused) && slices.Contains(events.Reasons(), events.Reason(refused.Code)) {
+		return in.replyFailed(w, r, image.ImageID, refused)
+	}
+	return err
+}
+
+func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, imageID string, refused *problem.Problem) error {
+	failed := status.Status{
+		ImageID:     imageID,
+		State:       status.Failed,
+		Reason:      refused.Code,
+		Result:      &status.Result{Error: refused.Message},
+		ProcessedAt: status.Seconds(time.Now()),
+	}
+	before, err := in.board.Advance(r.Context(), failed)
+	if err != nil {
+		return err
+	}
+	if before != nil && before.State == status.Failed {
+		failed = *before // said before, and said the same again
+	}
+	reply, err := failed.Event(r.Context(), events.SourceUpload, "", "")
+	if err != nil {
+		return err
+	}
+	return bus.Reply(w, r, reply)
+}
+
+// receive takes the image of an image.received event. As soon as the event could be read, the id of its image is known
+// and returned with any error.
+func (in *intake) receive(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
+	switch contentType := r.Header.Get("Content-Type"); {
+	case bus.IsStructured(r):
+		if err := in.inline.Acquire(r.Context(), maxInline); err != nil {
+			return events.ImageUploaded{}, fmt.Errorf("wait for memory: %w", err)
+		}
+		defer in.inline.Release(maxInline)
+		return in.receiveWhole(w, r, maxInline)
+	case contentType != "" && events.IsJSON(contentType):
+		return in.receiveWhole(w, r, bus.MaxEvent)
+	default:
+		return in.receiveStream(w, r)
+	}
+}
+
+// receiveWhole takes an event whose body is JSON.
+func (in *intake) receiveWhole(w http.ResponseWriter, r *http.Request, limit int64) (events.ImageUploaded, error) {
+	e, err := bus.Receive(w, r, limit)
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	ctx := bus.Continue(r.Context(), e)
+	if data := e.Data(); len(data) > 0 && !events.IsJSON(e.DataContentType()) {
+		return in.receiveImage(ctx, e, bytes.NewReader(data), int64(len(data)))
+	}
+	return in.receiveObject(ctx, e)
+}
+
+// receiveStream takes an event in binary mode whose body is an image, or nothing.
+func (in *intake) receiveStream(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
+	e, err := bus.ReceiveAttributes(r)
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	ctx := bus.Continue(r.Context(), e)
+	if r.ContentLength == 0 {
+		return in.receiveObject(ctx, e)
+	}
+	from, err := body.New(w, r, in.settings.maxBytes)
+	if err != nil {
+		return events.ImageUploaded{ImageID: imageIDOf(e)}, err
+	}
+	defer from.Close()
+	return in.receiveImage(ctx, e, from, from.Size())
+}
+
+// receiveImage takes the image that is the data of an event.
+func (in *intake) receiveImage(ctx context.Context, e event.Event, data io.Reader, size int64) (events.ImageUploaded, error) {
+	if err := checkType(e); err != nil {
+		return events.ImageUploaded{}, err
+	}
+	return in.acceptEvent(ctx, offer{imageID: imageIDOf(e), from: data, size: size, filename: path.Base(e.Subject())})
+}
+
+// receiveObject takes the image that an event refers to.
+func (in *intake) receiveObject(ctx context.Context, e event.Event) (events.ImageUploaded, error) {
+	reference, err := referenceOf(e)
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	if !slices.Contains(in.settings.sourceBuckets, reference.Bucket) {
+		return events.ImageUploaded{}, &problem.Problem{
+			Status:  http.StatusBadRequest,
+			Code:    "unknown_bucket",
+			Message: "The event names an object in a bucket that this service does not read",
+			Found:   reference.Bucket,
+		}
+	}
+	object, info, err := in.store.Get(ctx, reference.Bucket, reference.ObjectName)
+	if errors.Is(err, objects.ErrNotFound) {
+		return events.ImageUploaded{}, &problem.Problem{
+			Status:  http.StatusNotFound, // so it is delivered again: the object may still be on its way
+			Code:    "object_not_found",
+			Message: "The object that the event names is not there",
+			Found:   reference.Bucket + "/" + reference.ObjectName,
+		}
+	}
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	defer object.Close()
+	return in.acceptEvent(ctx, offer{imageID: imageIDOf(e), from: object, size: info.Size, filename: reference.Filename})
+}
+
+func (in *intake) acceptEvent(ctx context.Context, o offer) (events.ImageUploaded, error) {
+	image, err := in.accept(ctx, o)
+	image.ImageID = o.imageID
+	return image, err
+}
+
+// referenceOf is the object that an event names, by its payload or else by its dataref.
+func referenceOf(e event.Event) (events.ImageReceived, error) {
+	if err := checkType(e); err != nil {
+		return events.ImageReceived{}, err
+	}
+	if len(e.Data()) > 0 {
+		reference, err := events.Decode[events.ImageReceived](e)
+		if reference.Filename == "" {
+			reference.Filename = path.Base(reference.ObjectName)
+		}
+		return reference, err
+	}
+	ref, ok := e.Extensions()[events.DataRef].(string)
+	if !ok {
+		return events.ImageReceived{}, fmt.Errorf("%w: it has neither data nor a dataref", events.ErrInvalid)
+	}
+	bucket, key, err := events.ParseDataRef(ref)
+	return events.ImageReceived{Bucket: bucket, ObjectName: key, Filename: path.Base(key)}, err
+}
+
+func checkType(e event.Event) error {
+	if e.Type() != events.TypeImageReceived {
+		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
+	}
+	return nil
+}
+
+// receivedImages is the space of names in which events become image ids. It was made at random, for this.
+var receivedImages = uuid.MustParse("8a6e2b0c-5b0f-4a51-9d2e-3f7c1f0a94d6")
+
+// imageIDOf is the same for every delivery of an event, which its source and id name.
+func imageIDOf(e event.Event) string {
+	return uuid.NewSHA1(receivedImages, []byte(e.Source()+"\n"+e.ID())).String()
+}

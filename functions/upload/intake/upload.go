@@ -1,0 +1,107 @@
+package intake
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"time"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
+	"gitlab.com/yourorg/image-service/functions/internal/bus"
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+)
+
+// What surrounds images in a form: boundaries, headers and other fields, in bytes.
+const framingBytes = 1 << 20
+
+// uploaded is the answer for one image; the fields are the original system's.
+type uploaded struct {
+	Message  string `json:"message"`
+	ImageID  string `json:"image_id"`
+	Duration string `json:"duration"`
+}
+
+// uploadedSeveral is the answer for several images in one form. ImageID is the first one's.
+type uploadedSeveral struct {
+	uploaded
+	Images []taken `json:"images"`
+}
+
+// taken is what became of one image of several: it has an id, or a problem.
+type taken struct {
+	Filename string `json:"filename"`
+	ImageID  string `json:"image_id,omitempty"`
+	*problem.Problem
+}
+
+// upload is POST /upload. It takes a form, a CloudEvent, or an image as the whole body.
+func (in *intake) upload(w http.ResponseWriter, r *http.Request) error {
+	began := time.Now()
+	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case bus.IsEvent(r):
+		image, err := in.receive(w, r)
+		if err != nil {
+			return err
+		}
+		return answerUploaded(w, began, image.ImageID)
+	case mediaType == "multipart/form-data":
+		return in.uploadForm(w, r, began, parameters["boundary"])
+	default:
+		return in.uploadRaw(w, r, began, mediaType)
+	}
+}
+
+// uploadRaw takes an image as the whole body. What it is called may be said by ?filename= or by Content-Disposition.
+func (in *intake) uploadRaw(w http.ResponseWriter, r *http.Request, began time.Time, mediaType string) error {
+	from, err := body.New(w, r, in.settings.maxBytes)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	image, err := in.accept(r.Context(), offer{from: from, size: from.Size(), filename: rawFilename(r)})
+	if err != nil {
+		return noFile(err, mediaType)
+	}
+	return answerUploaded(w, began, image.ImageID)
+}
+
+// noFile is err, unless a body that is no image was not meant as one: there is none, or it is a form without files.
+func noFile(err error, mediaType string) error {
+	isForm := mediaType == "application/x-www-form-urlencoded"
+	var refused *problem.Problem
+	if err == problemEmpty || isForm && errors.As(err, &refused) && refused.Code == string(events.ReasonNotAnImage) {
+		return problemNoFile
+	}
+	return err
+}
+
+func rawFilename(r *http.Request) string {
+	if name := r.URL.Query().Get("filename"); name != "" {
+		return name
+	}
+	_, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Disposition"))
+	return parameters["filename"]
+}
+
+func answerUploaded(w http.ResponseWriter, began time.Time, imageID string) error {
+	return answer(w, http.StatusOK, uploaded{
+		Message:  "Image uploaded successfully",
+		ImageID:  imageID,
+		Duration: since(began),
+	})
+}
+
+// since is a duration as the original system wrote it.
+func since(began time.Time) string { return fmt.Sprintf("%.2fs", time.Since(began).Seconds()) }
+
+func answer(w http.ResponseWriter, code int, content any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(content) // a caller that has gone needs no answer
+	return nil
+}

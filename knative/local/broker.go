@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+)
+
+// An event, or a reply, in more bytes than this is refused.
+const maxEvent = 1 << 20
+
+// localBroker is a Knative Broker on one machine. Like the one of Knative's in-memory channel it answers only when every
+// Trigger has had the event, so what it has answered for is done, and nothing is lost with the process but what whoever
+// sent it will send again.
+type localBroker struct {
+	name     string
+	triggers []route
+	client   *http.Client
+	log      *slog.Logger
+}
+
+// route is a Trigger with its subscriber's address.
+type route struct {
+	name       string
+	attributes map[string]string
+	subscriber string
+	delivery   delivery
+}
+
+// ServeHTTP takes an event in binary or structured mode, as broker-ingress does.
+func (b *localBroker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "send events by POST", http.StatusMethodNotAllowed)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxEvent)
+	r.Header.Del("Ce-") // the SDK does not survive an attribute without a name
+	e, err := binding.ToEvent(r.Context(), cehttp.NewMessageFromHttpRequest(r))
+	if err == nil {
+		err = e.Validate()
+	}
+	if err != nil {
+		http.Error(w, "not a CloudEvent: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	if err := b.route(r.Context(), *e); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// route delivers an event to all who want it and returns when all have it or nothing more can be done. The error says
+// that there was no time for that.
+func (b *localBroker) route(ctx context.Context, e event.Event) error {
+	var wait sync.WaitGroup
+	faults := make([]error, len(b.triggers))
+	for i, trigger := range b.triggers {
+		if !trigger.wants(e) {
+			continue
+		}
+		wait.Go(func() { faults[i] = b.deliver(ctx, trigger, e) })
+	}
+	wait.Wait()
+	return errors.Join(faults...)
+}
+
+// wants tells whether all attributes of the filter are as it says; "" stands for any value.
+func (t route) wants(e event.Event) bool {
+	for name, want := range t.attributes {
+		if got := attribute(e, name); got == "" || want != "" && got != want {
+			return false
+		}
+	}
+	return true
+}
+
+func attribute(e event.Event, name string) string {
+	switch name {
+	case "type":
+		return e.Type()
+	case "source":
+		return e.Source()
+	case "subject":
+		return e.Subject()
+	case "id":
+		return e.ID()
+	}
+	text, _ := e.Extensions()[name].(string)
+	return text
+}
+
+// deliver sends an event to a subscriber, again and again as the Trigger says, and what it replies back into the Broker.
+// An event that is given up is in the log.
+func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) error {
+	for retry := 0; ; retry++ {
+		reply, again, err := b.send(ctx, to, e)
+		if err == nil {
+			if reply == nil {
+				return nil
+			}
+			return b.route(ctx, *reply)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !again || retry == to.delivery.Retry {
+			b.log.Error("event_given_up", "trigger", to.name, "event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source(),
+				"tries", retry+1, "error.message", err.Error())
+			return nil
+		}
+		select {
+		case <-time.After(to.delivery.pause(retry + 1)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// send delivers an event once. again tells, if there is an error, whether another try may do better.
+func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply *event.Event, again bool, err error) {
+	if to.delivery.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(to.delivery.Timeout))
+		defer cancel()
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.subscriber, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := cehttp.WriteRequest(binding.WithForceBinary(ctx), binding.ToMessage(&e), request); err != nil {
+		return nil, false, fmt.Errorf("write event: %w", err)
+	}
+	response, err := b.client.Do(request)
+	if err != nil {
+		return nil, true, err
+	}
+	defer response.Body.Close()
+	response.Body = io.NopCloser(io.LimitReader(response.Body, maxEvent))
+	message := cehttp.NewMessageFromHttpResponse(response)
+	switch code := response.StatusCode; {
+	case code/100 != 2:
+		text, _ := io.ReadAll(response.Body)
+		return nil, retryable(code), fmt.Errorf("subscriber answered %s: %s", response.Status, text)
+	case message.ReadEncoding() == binding.EncodingUnknown && response.ContentLength == 0:
+		return nil, false, nil // no reply
+	}
+	reply, err = binding.ToEvent(ctx, message)
+	if err != nil {
+		return nil, true, fmt.Errorf("read reply: %w", err) // the Kafka Broker takes a body that is no event for a failure
+	}
+	return reply, false, nil
+}
+
+// retryable is Knative's rule: knative.dev/eventing/pkg/kncloudevents.
+func retryable(code int) bool {
+	switch code {
+	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return true
+	}
+	return code >= 500
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+)
+
+// subscriber answers deliveries with the given codes, one after the other, and the last one for ever.
+type subscriber struct {
+	sync.Mutex
+	codes []int
+	reply *event.Event
+	times []time.Time
+	types []string
+}
+
+func (s *subscriber) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e, err := binding.ToEvent(r.Context(), cehttp.NewMessageFromHttpRequest(r))
+	if err != nil {
+		panic(err)
+	}
+	s.Lock()
+	defer s.Unlock()
+	s.times, s.types = append(s.times, time.Now()), append(s.types, e.Type())
+	code := s.codes[0]
+	if len(s.codes) > 1 {
+		s.codes = s.codes[1:]
+	}
+	if code == http.StatusOK && s.reply != nil {
+		_ = cehttp.WriteResponseWriter(r.Context(), binding.ToMessage(s.reply), code, w)
+		return
+	}
+	w.WriteHeader(code)
+}
+
+func (s *subscriber) serve(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func newEvent(eventType string) event.Event {
+	e := event.New()
+	e.SetID("1")
+	e.SetSource("/me")
+	e.SetType(eventType)
+	return e
+}
+
+// quick tries as a Trigger does, without its pauses.
+var quick = delivery{Retry: 3, BackoffPolicy: "exponential", BackoffDelay: isoTime(time.Millisecond), Timeout: isoTime(10 * time.Second)}
+
+func newBroker(log io.Writer, triggers ...route) *localBroker {
+	return &localBroker{name: "test", client: &http.Client{}, log: slog.New(slog.NewTextHandler(log, nil)), triggers: triggers}
+}
+
+// Which answers are tried again, and how often.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		codes   []int
+		tries   int
+		givenUp bool
+	}{
+		"taken":                {[]int{202}, 1, false},
+		"an empty 200":         {[]int{200}, 1, false},
+		"away, then there":     {[]int{503, 500, 200}, 3, false},
+		"busy, then not":       {[]int{429, 200}, 2, false},
+		"missing, then there":  {[]int{404, 200}, 2, false},
+		"conflict, then not":   {[]int{409, 200}, 2, false},
+		"too slow, then not":   {[]int{408, 200}, 2, false},
+		"away for good":        {[]int{503}, 4, true},
+		"refused":              {[]int{400}, 1, true},
+		"too large":            {[]int{413}, 1, true},
+		"moved (no redirects)": {[]int{300}, 1, true},
+	} {
+		s := &subscriber{codes: test.codes}
+		var log bytes.Buffer
+		broker := newBroker(&log, route{name: "only", subscriber: s.serve(t), delivery: quick})
+		if err := broker.route(t.Context(), newEvent("a")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(s.times) != test.tries || strings.Contains(log.String(), "event_given_up") != test.givenUp {
+			t.Errorf("%s: %d tries, want %d; log: %s", name, len(s.times), test.tries, &log)
+		}
+	}
+}
+
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	d := delivery{BackoffDelay: isoTime(500 * time.Millisecond), BackoffPolicy: "exponential"}
+	for retry, want := range map[int]time.Duration{1: 500 * time.Millisecond, 2: time.Second, 3: 2 * time.Second, 10: 256 * time.Second} {
+		if got := d.pause(retry); got != want {
+			t.Errorf("exponential, retry %d: %v, want %v", retry, got, want)
+		}
+	}
+	d.BackoffPolicy = "linear"
+	if got := d.pause(3); got != 1500*time.Millisecond {
+		t.Errorf("linear, retry 3: %v", got)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	e := newEvent("image.uploaded")
+	e.SetExtension("region", "eu")
+	for name, test := range map[string]struct {
+		attributes map[string]string
+		want       bool
+	}{
+		"none":                {nil, true},
+		"its type":            {map[string]string{"type": "image.uploaded"}, true},
+		"any type":            {map[string]string{"type": ""}, true},
+		"another type":        {map[string]string{"type": "image.failed"}, false},
+		"type and source":     {map[string]string{"type": "image.uploaded", "source": "/me"}, true},
+		"another source":      {map[string]string{"type": "image.uploaded", "source": "/you"}, false},
+		"its extension":       {map[string]string{"region": "eu"}, true},
+		"an extension it has": {map[string]string{"region": ""}, true},
+		"one it has not":      {map[string]string{"zone": ""}, false},
+	} {
+		if got := (route{attributes: test.attributes}).wants(e); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// A reply goes to whoever has a Trigger for it, and does not go round.
+func TestReplies(t *testing.T) {
+	t.Parallel()
+	reply := newEvent("b")
+	first, second, all := &subscriber{codes: []int{200}, reply: &reply}, &subscriber{codes: []int{202}}, &subscriber{codes: []int{202}}
+	broker := newBroker(io.Discard,
+		route{attributes: map[string]string{"type": "a"}, subscriber: first.serve(t), delivery: quick},
+		route{attributes: map[string]string{"type": "b"}, subscriber: second.serve(t), delivery: quick},
+		route{subscriber: all.serve(t), delivery: quick})
+	server := httptest.NewServer(broker)
+	defer server.Close()
+	request, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(`{"specversion":"1.0","id":"1","source":"/me","type":"a"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/cloudevents+json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	slices.Sort(all.types)
+	if response.StatusCode != http.StatusAccepted || !slices.Equal(first.types, []string{"a"}) || !slices.Equal(second.types, []string{"b"}) || !slices.Equal(all.types, []string{"a", "b"}) {
+		t.Errorf("%s; first %q, second %q, all %q", response.Status, first.types, second.types, all.types)
+	}
+}
+
+func TestBrokerRefuses(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(newBroker(io.Discard))
+	defer server.Close()
+	for name, test := range map[string]struct {
+		method, contentType, body string
+		status                    int
+	}{
+		"GET":       {"GET", "", "", 405},
+		"no event":  {"POST", "text/plain", "hello", 400},
+		"broken":    {"POST", "application/cloudevents+json", "{", 400},
+		"no id":     {"POST", "application/cloudevents+json", `{"specversion":"1.0","source":"/me","type":"a"}`, 400},
+		"too large": {"POST", "application/cloudevents+json", `{"specversion":"1.0","id":"1","source":"/me","type":"a","data":"` + strings.Repeat("x", maxEvent) + `"}`, 400},
+	} {
+		request, err := http.NewRequest(test.method, server.URL, strings.NewReader(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", test.contentType)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.Body.Close(); response.StatusCode != test.status {
+			t.Errorf("%s: %s, want %d", name, response.Status, test.status)
+		}
+	}
+}
+
+// What is not delivered when the end comes is not taken for delivered: whoever sent it sends it again.
+func TestBrokerEnds(t *testing.T) {
+	t.Parallel()
+	s := &subscriber{codes: []int{503}}
+	patient := delivery{Retry: 10, BackoffPolicy: "linear", BackoffDelay: isoTime(time.Hour)}
+	broker := newBroker(io.Discard, route{subscriber: s.serve(t), delivery: patient})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := broker.route(ctx, newEvent("a")); err == nil {
+		t.Error("route() = nil")
+	}
+}

@@ -1,0 +1,95 @@
+// Command local is the whole service on one machine, with nothing installed: the functions unchanged, the routing read
+// from the manifests in knative/, and stand-ins for MinIO, Redis and Kafka within the process.
+//
+//	go run ./knative/local
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"knative.dev/pkg/signals"
+)
+
+const usage = `The whole image-service on this machine: upload, Kafka, Broker, thumbnail.
+
+Usage:
+  go run ./knative/local [--listen HOST:PORT] [--broker HOST:PORT]
+
+Options:
+%s
+MinIO, Redis and Kafka are stand-ins that forget everything when this ends. To use real ones, set
+  MINIO_ENDPOINT with MINIO_ACCESS_KEY and MINIO_SECRET_KEY
+  REDIS_HOST     with REDIS_PORT and REDIS_PASSWORD
+  KAFKA_BOOTSTRAP_SERVERS
+each for itself. Every other setting of README.md works, too; LOG_LEVEL=INFO shows what happens.
+
+Try it:
+  open the address in a browser and drop an image on the page, or
+  curl -F file=@photo.jpg http://127.0.0.1:8080/upload
+  curl http://127.0.0.1:8080/status/IMAGE_ID
+`
+
+func main() {
+	switch err := realMain(signals.NewContext(), os.Args[1:], os.Getenv, os.Stdout); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "image-service:", err)
+		os.Exit(1)
+	}
+}
+
+// realMain runs the service until ctx ends.
+func realMain(ctx context.Context, arguments []string, getenv func(string) string, out io.Writer) error {
+	o, err := readOptions(arguments, out)
+	if err != nil {
+		return err
+	}
+	o.getenv = getenv
+	w, err := start(o)
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	fmt.Fprintf(out, "image-service is ready at http://%s (open it in a browser; Ctrl-C ends it)\n", w.address)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-w.failed:
+		return err
+	}
+}
+
+func readOptions(arguments []string, out io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` where the upload function answers; port 0 takes any free one")
+	flags.StringVar(&o.broker, "broker", "127.0.0.1:0", "`HOST:PORT` where the Broker takes CloudEvents of other systems, by POST")
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	err := flags.Parse(arguments)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(out, usage, defaults(flags))
+		return o, err
+	}
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		return o, fmt.Errorf("%w; --help shows how it is used", err)
+	}
+	return o, nil
+}
+
+// defaults lists the options with two dashes, as people write them.
+func defaults(flags *flag.FlagSet) (text string) {
+	flags.VisitAll(func(f *flag.Flag) {
+		name, meaning := flag.UnquoteUsage(f)
+		text += fmt.Sprintf("  --%s %s  %s (default %s)\n", f.Name, name, meaning, f.DefValue)
+	})
+	return text
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/sosodev/duration"
+	"go.yaml.in/yaml/v3"
+)
+
+// deployment is what the manifests say, as far as it means something on one machine.
+type deployment struct {
+	services map[string]service
+	configs  map[string]map[string]string
+	brokers  []broker
+	triggers []trigger
+	sources  []kafkaSource
+}
+
+type metadata struct {
+	Name      string            `yaml:"name"`
+	Namespace string            `yaml:"namespace"`
+	Labels    map[string]string `yaml:"labels"`
+}
+
+type service struct {
+	Metadata metadata `yaml:"metadata"`
+	Spec     struct {
+		Template struct {
+			Spec struct {
+				Containers []container `yaml:"containers"`
+			} `yaml:"spec"`
+		} `yaml:"template"`
+	} `yaml:"spec"`
+}
+
+func (s service) public() bool {
+	return s.Metadata.Labels["networking.knative.dev/visibility"] != "cluster-local"
+}
+
+type container struct {
+	Image   string `yaml:"image"`
+	EnvFrom []struct {
+		ConfigMapRef struct {
+			Name string `yaml:"name"`
+		} `yaml:"configMapRef"`
+	} `yaml:"envFrom"`
+	Env []struct {
+		Name  string `yaml:"name"`
+		Value string `yaml:"value"`
+	} `yaml:"env"`
+}
+
+type broker struct {
+	Metadata metadata `yaml:"metadata"`
+	Spec     struct {
+		Delivery *delivery `yaml:"delivery"`
+	} `yaml:"spec"`
+}
+
+type trigger struct {
+	Metadata metadata `yaml:"metadata"`
+	Spec     struct {
+		Broker string `yaml:"broker"`
+		Filter struct {
+			Attributes map[string]string `yaml:"attributes"`
+		} `yaml:"filter"`
+		Subscriber destination `yaml:"subscriber"`
+		Delivery   *delivery   `yaml:"delivery"`
+	} `yaml:"spec"`
+}
+
+type kafkaSource struct {
+	Metadata metadata `yaml:"metadata"`
+	Spec     struct {
+		Topics        []string    `yaml:"topics"`
+		ConsumerGroup string      `yaml:"consumerGroup"`
+		InitialOffset string      `yaml:"initialOffset"`
+		Ordering      string      `yaml:"ordering"`
+		Sink          destination `yaml:"sink"`
+	} `yaml:"spec"`
+}
+
+type destination struct {
+	Ref struct {
+		Kind string `yaml:"kind"`
+		Name string `yaml:"name"`
+	} `yaml:"ref"`
+	URI string `yaml:"uri"`
+}
+
+// delivery is https://knative.dev/docs/eventing/event-delivery/ without the dead letter sink.
+type delivery struct {
+	Retry         int     `yaml:"retry"`
+	BackoffPolicy string  `yaml:"backoffPolicy"`
+	BackoffDelay  isoTime `yaml:"backoffDelay"`
+	Timeout       isoTime `yaml:"timeout"`
+}
+
+// pause is how long to wait before a retry; the first one is number 1.
+func (d delivery) pause(retry int) time.Duration {
+	if d.BackoffPolicy == "exponential" {
+		return time.Duration(d.BackoffDelay) << (retry - 1)
+	}
+	return time.Duration(d.BackoffDelay) * time.Duration(retry)
+}
+
+// isoTime is a duration as Knative writes it, such as PT0.5S.
+type isoTime time.Duration
+
+func (t *isoTime) UnmarshalYAML(node *yaml.Node) error {
+	parsed, err := duration.Parse(node.Value)
+	if err != nil {
+		return fmt.Errorf("line %d: %q is no ISO 8601 duration: %w", node.Line, node.Value, err)
+	}
+	*t = isoTime(parsed.ToTimeDuration())
+	return nil
+}
+
+// readDeployment reads all manifests of a folder. A kind that it does not know is an error, so that nothing that is
+// deployed is silently left out here.
+func readDeployment(folder fs.FS) (*deployment, error) {
+	d := &deployment{services: map[string]service{}, configs: map[string]map[string]string{}}
+	files, err := fs.Glob(folder, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		if err := d.readFile(folder, file); err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+	}
+	return d, nil
+}
+
+func (d *deployment) readFile(folder fs.FS, name string) error {
+	file, err := folder.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	decoder := yaml.NewDecoder(file)
+	for {
+		var document yaml.Node
+		switch err := decoder.Decode(&document); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := d.add(&document); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *deployment) add(document *yaml.Node) error {
+	var head struct {
+		Kind string `yaml:"kind"`
+	}
+	if err := document.Decode(&head); err != nil {
+		return err
+	}
+	switch head.Kind {
+	case "Namespace":
+		return nil
+	case "ConfigMap":
+		var config struct {
+			Metadata metadata          `yaml:"metadata"`
+			Data     map[string]string `yaml:"data"`
+		}
+		err := document.Decode(&config)
+		d.configs[config.Metadata.Name] = config.Data
+		return err
+	case "Service":
+		var s service
+		err := document.Decode(&s)
+		d.services[s.Metadata.Name] = s
+		return err
+	case "Broker":
+		return decodeInto(document, &d.brokers)
+	case "Trigger":
+		return decodeInto(document, &d.triggers)
+	case "KafkaSource":
+		return decodeInto(document, &d.sources)
+	}
+	return fmt.Errorf("kind %q means nothing on one machine", head.Kind)
+}
+
+func decodeInto[T any](document *yaml.Node, list *[]T) error {
+	var item T
+	err := document.Decode(&item)
+	*list = append(*list, item)
+	return err
+}
+
+// environment is what the manifests set for a service. Secrets are not in manifests.
+func (d *deployment) environment(s service) map[string]string {
+	environment := map[string]string{}
+	for _, c := range s.Spec.Template.Spec.Containers {
+		for _, from := range c.EnvFrom {
+			for name, value := range d.configs[from.ConfigMapRef.Name] {
+				environment[name] = value
+			}
+		}
+		for _, variable := range c.Env {
+			environment[variable.Name] = variable.Value
+		}
+	}
+	return environment
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
+	"github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/cloudevents/sdk-go/v2/event"
+)
+
+// How many records of a partition are under way at a time if their order does not matter.
+const inFlight = 50
+
+// localSource is a KafkaSource on one machine. An offset is committed when its record, and every one before it, is with
+// the sink; killed before that, the source repeats records and loses none.
+type localSource struct {
+	name   string
+	topics []string
+	group  sarama.ConsumerGroup
+	window int // records of a partition that are under way at a time
+	sink   func(context.Context, event.Event) error
+	log    *slog.Logger
+}
+
+func newSource(spec kafkaSource, brokers, topics []string, sink func(context.Context, event.Event) error, log *slog.Logger) (*localSource, error) {
+	config := sarama.NewConfig()
+	config.ClientID = "image-service-local"
+	config.Version = sarama.V2_8_0_0
+	config.Consumer.Offsets.AutoCommit.Interval = 200 * time.Millisecond
+	config.Consumer.Retry.Backoff = 500 * time.Millisecond
+	config.Consumer.Offsets.Initial = sarama.OffsetNewest
+	if spec.Spec.InitialOffset == "earliest" {
+		config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	}
+	group, err := sarama.NewConsumerGroup(brokers, spec.Spec.ConsumerGroup, config)
+	if err != nil {
+		return nil, fmt.Errorf("join consumer group %q: %w", spec.Spec.ConsumerGroup, err)
+	}
+	source := &localSource{name: spec.Metadata.Name, topics: topics, group: group, window: 1, sink: sink, log: log}
+	if spec.Spec.Ordering == "unordered" {
+		source.window = inFlight
+	}
+	return source, nil
+}
+
+// run consumes until ctx ends.
+func (s *localSource) run(ctx context.Context) {
+	defer s.group.Close()
+	for ctx.Err() == nil {
+		if err := s.group.Consume(ctx, s.topics, s); err != nil && ctx.Err() == nil {
+			s.log.Warn("source_interrupted", "source", s.name, "error.message", err.Error())
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+func (s *localSource) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (s *localSource) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+// underway is a record whose delivery has begun; ended has its outcome.
+type underway struct {
+	record *sarama.ConsumerMessage
+	ended  chan error
+}
+
+// ConsumeClaim sends the records of a partition to the sink, window of them at a time, and marks them in their order.
+func (s *localSource) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	ctx, stop := context.WithCancel(session.Context())
+	defer stop()
+	slots := make(chan struct{}, s.window)
+	begun := make(chan underway, s.window)
+	marked := make(chan struct{})
+	go func() {
+		defer close(marked)
+		for delivery := range begun {
+			if <-delivery.ended != nil {
+				stop() // neither this one nor what comes after it may be marked
+			}
+			if ctx.Err() == nil {
+				session.MarkMessage(delivery.record, "")
+			}
+			<-slots
+		}
+	}()
+	for record := range claim.Messages() {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		delivery := underway{record, make(chan error, 1)}
+		go func() { delivery.ended <- s.deliver(ctx, record) }()
+		begun <- delivery
+	}
+	close(begun)
+	<-marked
+	return nil
+}
+
+func (s *localSource) deliver(ctx context.Context, record *sarama.ConsumerMessage) error {
+	e, err := s.eventOf(record)
+	if err != nil {
+		s.log.Error("record_given_up", "source", s.name, "partition", record.Partition, "offset", record.Offset, "error.message", err.Error())
+		return nil
+	}
+	return s.sink(ctx, e)
+}
+
+// eventOf is the record if it is a CloudEvent, unchanged; anything else becomes the data of an event, as a KafkaSource
+// does it.
+func (s *localSource) eventOf(record *sarama.ConsumerMessage) (event.Event, error) {
+	headers := map[string][]byte{}
+	for _, header := range record.Headers {
+		headers[strings.ToLower(string(header.Key))] = header.Value
+	}
+	message := kafka.NewMessage(record.Value, string(headers["content-type"]), headers)
+	if message.ReadEncoding() != binding.EncodingUnknown {
+		e, err := binding.ToEvent(context.Background(), message)
+		if err != nil {
+			return event.Event{}, err
+		}
+		return *e, e.Validate()
+	}
+	e := event.New()
+	e.SetType("dev.knative.kafka.event")
+	e.SetSource("/apis/v1/namespaces/local/kafkasources/" + s.name + "#" + record.Topic)
+	e.SetID("partition:" + strconv.Itoa(int(record.Partition)) + "/offset:" + strconv.FormatInt(record.Offset, 10))
+	e.SetTime(record.Timestamp)
+	if len(record.Key) > 0 {
+		e.SetExtension("partitionkey", string(record.Key))
+	}
+	e.SetDataContentType("application/json")
+	e.DataEncoded = record.Value
+	return e, e.Validate()
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
+	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	"gitlab.com/yourorg/image-service/knative"
+	"gitlab.com/yourorg/image-service/knative/local/standin"
+)
+
+// images are what ko builds for each ko:// of the manifests, as functions of this process.
+var images = map[string]func(context.Context, net.Listener, func(string) string) error{
+	"ko://gitlab.com/yourorg/image-service/functions/upload":    intake.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/thumbnail": render.Run,
+}
+
+type options struct {
+	listen, broker string
+	getenv         func(string) string
+	// For tests that share a Kafka, and that want to see what passes.
+	group    string
+	watchers []route
+}
+
+// world is the service, running.
+type world struct {
+	address string // of the public function
+	broker  string // URL of the Broker
+	failed  chan error
+
+	deployment *deployment
+	servers    *standin.Servers
+	log        *slog.Logger
+	// Ended in this order, each when those before it are still.
+	stages []*stage
+}
+
+// stage is a part of the world that ends as one.
+type stage struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	wait sync.WaitGroup
+}
+
+func newStage() *stage {
+	s := &stage{}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// start brings everything up and returns when the functions answer.
+func start(o options) (*world, error) {
+	public, err := listen("--listen", o.listen)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{
+		address: public.Addr().String(),
+		failed:  make(chan error, len(images)),
+		log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if err := w.start(o, public); err != nil {
+		w.stop()
+		public.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *world) start(o options, public net.Listener) (err error) {
+	if w.deployment, err = readDeployment(knative.Manifests); err != nil {
+		return err
+	}
+	if w.servers, err = standin.Start(o.getenv); err != nil {
+		return err
+	}
+	subscribers, err := w.startFunctions(public)
+	if err != nil {
+		return err
+	}
+	broker, err := w.startBroker(o, subscribers)
+	if err != nil {
+		return err
+	}
+	return w.startSources(o, broker)
+}
+
+func listen(option, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use by another program; choose another address with %s, or any free port with %[2]s 127.0.0.1:0", address, option)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", option, err)
+	}
+	return listener, nil
+}
+
+// startFunctions runs every service of the manifests and returns their addresses by name.
+func (w *world) startFunctions(public net.Listener) (map[string]string, error) {
+	functions := newStage()
+	w.stages = append(w.stages, functions)
+	addresses := map[string]string{}
+	for name, service := range w.deployment.services {
+		listener := public
+		if !service.public() {
+			var err error
+			if listener, err = listen(name, "127.0.0.1:0"); err != nil {
+				return nil, err
+			}
+		}
+		image := service.Spec.Template.Spec.Containers[0].Image
+		run, known := images[image]
+		if !known {
+			return nil, fmt.Errorf("service %q runs %q, which is no function of this program", name, image)
+		}
+		ended := make(chan error, 1)
+		functions.wait.Go(func() {
+			defer listener.Close()
+			err := run(functions.ctx, listener, w.settings(service))
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+				w.failed <- err
+			}
+			ended <- err
+		})
+		addresses[name] = listener.Addr().String()
+		if err := waitHealthy(addresses[name], ended); err != nil {
+			return nil, err
+		}
+	}
+	return addresses, nil
+}
+
+// settings are what a service finds in its environment: that of this program, the stand-ins', and what its manifest
+// says. People asked for an image service and not for its logs, so only what is wrong is shown.
+func (w *world) settings(s service) func(string) string {
+	manifest := w.deployment.environment(s)
+	manifest["LOG_LEVEL"] = "WARN"
+	return func(name string) string {
+		if value := w.servers.Getenv(name); value != "" {
+			return value
+		}
+		return manifest[name]
+	}
+}
+
+// waitHealthy returns when a function answers, or ended before that.
+func waitHealthy(address string, ended <-chan error) error {
+	answered := make(chan error, 1)
+	go func() {
+		response, err := http.Get("http://" + address + "/health") // the listener is open: this waits and does not fail
+		if err == nil {
+			response.Body.Close()
+		}
+		answered <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case err := <-answered:
+		return err
+	}
+}
+
+// startBroker serves the Broker of the manifests with its Triggers.
+func (w *world) startBroker(o options, subscribers map[string]string) (*localBroker, error) {
+	if len(w.deployment.brokers) != 1 {
+		return nil, fmt.Errorf("the manifests have %d Brokers; expected one", len(w.deployment.brokers))
+	}
+	spec := w.deployment.brokers[0]
+	broker := &localBroker{name: spec.Metadata.Name, client: &http.Client{}, log: w.log, triggers: o.watchers}
+	for _, trigger := range w.deployment.triggers {
+		to, err := routeOf(trigger, spec, subscribers)
+		if err != nil {
+			return nil, err
+		}
+		broker.triggers = append(broker.triggers, to)
+	}
+	listener, err := listen("--broker", o.broker)
+	if err != nil {
+		return nil, err
+	}
+	path := "/" + spec.Metadata.Namespace + "/" + spec.Metadata.Name
+	w.broker = "http://" + listener.Addr().String() + path
+	mux := http.NewServeMux()
+	mux.Handle(path, broker)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	ingress := newStage()
+	w.stages = append([]*stage{ingress}, w.stages...)
+	ingress.wait.Go(func() { server.Serve(listener) })
+	context.AfterFunc(ingress.ctx, func() { server.Close() })
+	return broker, nil
+}
+
+func routeOf(t trigger, b broker, subscribers map[string]string) (route, error) {
+	subscriber := t.Spec.Subscriber
+	address, known := subscribers[subscriber.Ref.Name]
+	if !known || subscriber.Ref.Kind != "Service" {
+		return route{}, fmt.Errorf("Trigger %q sends to %s %q, which is not deployed", t.Metadata.Name, subscriber.Ref.Kind, subscriber.Ref.Name)
+	}
+	to := route{
+		name:       t.Metadata.Name,
+		attributes: t.Spec.Filter.Attributes,
+		subscriber: "http://" + address + "/" + strings.TrimPrefix(subscriber.URI, "/"),
+	}
+	switch {
+	case t.Spec.Delivery != nil:
+		to.delivery = *t.Spec.Delivery
+	case b.Spec.Delivery != nil:
+		to.delivery = *b.Spec.Delivery
+	}
+	return to, nil
+}
+
+// startSources brings the records of the topic to the Broker. Where they come from is what the upload function is told,
+// so that one setting moves both.
+func (w *world) startSources(o options, broker *localBroker) error {
+	sources := newStage()
+	w.stages = append([]*stage{sources}, w.stages...)
+	settings := w.settings(w.deployment.services["upload"])
+	for _, spec := range w.deployment.sources {
+		if o.group != "" {
+			spec.Spec.ConsumerGroup = o.group
+		}
+		topic := settings("KAFKA_TOPIC")
+		if err := w.servers.EnsureTopic(topic); err != nil {
+			return err
+		}
+		brokers := strings.Split(settings("KAFKA_BOOTSTRAP_SERVERS"), ",")
+		source, err := newSource(spec, brokers, []string{topic}, broker.route, w.log)
+		if err != nil {
+			return err
+		}
+		sources.wait.Go(func() { source.run(sources.ctx) })
+	}
+	return nil
+}
+
+// stop ends everything: first what brings work in, then what does it, then what it is done with.
+func (w *world) stop() {
+	for _, s := range w.stages {
+		s.stop()
+		s.wait.Wait()
+	}
+	if w.servers != nil {
+		w.servers.Close()
+	}
+}

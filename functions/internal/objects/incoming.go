@@ -26,10 +26,10 @@ type Incoming struct {
 	begun part
 }
 
-// Receive prepares to store a body of size bytes; -1 if that is not known. A body of known size streams through; one
-// of unknown size waits in memory of all uploads until 5 MiB or its end have come, and again for the next part.
+// Receive prepares to store a body of size bytes; -1 if that is not known. A body that is known to be larger than 5 MiB
+// streams through. Others wait, in the memory that all uploads share, until 5 MiB or their end have come.
 func (s *Store) Receive(body io.Reader, size int64) *Incoming {
-	return &Incoming{store: s, body: body, size: size, begun: part{pool: s.memory}}
+	return &Incoming{store: s, body: body, size: size, begun: newPart(s.memory)}
 }
 
 // Close gives the memory back.
@@ -60,16 +60,16 @@ func (in *Incoming) more(ctx context.Context) error {
 		return fmt.Errorf("wait for memory: %w", err)
 	}
 	n, err := io.ReadAtLeast(in.body, room, 1)
-	in.begun.length += n
+	in.begun.add(room, n)
 	return err
 }
 
 // Put stores the body under a key that is free and returns its size in bytes. It fails with ErrExists if the key is
 // not free, and with the body's error if the body can not be read to its end.
 func (in *Incoming) Put(ctx context.Context, key string, about About) (int64, error) {
-	if in.size >= 0 && in.size > int64(in.begun.length) {
-		body := io.MultiReader(in.part(), in.body)
-		return in.size, in.store.putStream(ctx, key, body, in.size, about)
+	if in.size > partSize {
+		ahead := io.NewSectionReader(&in.begun, 0, int64(in.begun.length))
+		return in.size, in.store.putStream(ctx, key, io.MultiReader(ahead, in.body), in.size, about)
 	}
 	full, err := in.fill(ctx)
 	if err != nil {
@@ -78,11 +78,7 @@ func (in *Incoming) Put(ctx context.Context, key string, about About) (int64, er
 	if full {
 		return in.putParts(ctx, key, about)
 	}
-	return int64(in.begun.length), in.store.putWhole(ctx, key, in.part(), about)
-}
-
-func (in *Incoming) part() *io.SectionReader {
-	return io.NewSectionReader(&in.begun, 0, int64(in.begun.length))
+	return int64(in.begun.length), in.store.putWhole(ctx, key, in.begun.content(), about)
 }
 
 // fill reads on until the part is full or the body has ended.
@@ -119,9 +115,9 @@ func (in *Incoming) putParts(ctx context.Context, key string, about About) (size
 
 	var stored []minio.CompletePart
 	for full := true; in.begun.length > 0; {
-		number, content := len(stored)+1, in.part()
+		number, content := len(stored)+1, in.begun.content()
 		put, err := s.client.PutObjectPart(ctx, s.bucket, key, uploadID, number, content, content.Size(), minio.PutObjectPartOptions{
-			Sha256Hex:            sha256Of(content),
+			Sha256Hex:            content.sha256,
 			DisableContentSha256: true, // of chunks
 		})
 		if err != nil {

@@ -2,6 +2,9 @@ package objects
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
 	"io"
 )
 
@@ -47,11 +50,21 @@ type part struct {
 	pool    *pool
 	chunks  [][]byte
 	length  int
-	reserve *reserve // nil unless the pool was empty
-	drawn   int      // chunks of the reserve that are in use
+	hash    hash.Hash // SHA-256 of what it holds, which S3 wants before the bytes
+	reserve *reserve  // nil unless the pool was empty
+	drawn   int       // chunks of the reserve that are in use
 }
 
-// room is where the next bytes of the part go; it waits for memory. The caller adds what it wrote there to length.
+func newPart(pool *pool) part { return part{pool: pool, hash: sha256.New()} }
+
+// add says that the first n bytes of what room returned belong to the part now. They are hashed while the processor
+// still has them at hand.
+func (p *part) add(room []byte, n int) {
+	p.length += n
+	p.hash.Write(room[:n])
+}
+
+// room is where the next bytes of the part go; it waits for memory.
 func (p *part) room(ctx context.Context) ([]byte, error) {
 	if p.length == len(p.chunks)*chunkSize {
 		chunk, err := p.chunk(ctx)
@@ -106,7 +119,13 @@ func (p *part) clear() {
 	if p.reserve != nil {
 		p.pool.reserves <- p.reserve
 	}
-	*p = part{pool: p.pool, chunks: p.chunks[:0]}
+	p.hash.Reset()
+	*p = part{pool: p.pool, chunks: p.chunks[:0], hash: p.hash}
+}
+
+// content is what the part holds.
+func (p *part) content() content {
+	return content{io.NewSectionReader(p, 0, int64(p.length)), hex.EncodeToString(p.hash.Sum(nil))}
 }
 
 // ReadAt reads from the part, as io.ReaderAt says.

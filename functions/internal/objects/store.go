@@ -165,19 +165,29 @@ func (a About) options() minio.PutObjectOptions {
 
 // Put stores bytes under a key that is free; ErrExists if it is not. Nothing that was stored is ever replaced, so that
 // two deliveries of an event, however they interleave, leave one result.
-func (s *Store) Put(ctx context.Context, key string, content []byte, about About) error {
-	return s.putWhole(ctx, key, io.NewSectionReader(bytes.NewReader(content), 0, int64(len(content))), about)
+func (s *Store) Put(ctx context.Context, key string, b []byte, about About) error {
+	return s.putWhole(ctx, key, contentOf(b), about)
 }
 
-// putWhole stores content that is in memory. It is hashed beforehand, which costs less than the chunked signatures that
-// a stream needs, and can be read again, so that the client tries again by itself.
-func (s *Store) putWhole(ctx context.Context, key string, content *io.SectionReader, about About) error {
+// content is in memory, so that its hash is known before it is sent, which costs less than the chunked signatures of a
+// stream, and so that the client can send it again.
+type content struct {
+	*io.SectionReader
+	sha256 string // in hexadecimal
+}
+
+func contentOf(b []byte) content {
+	sum := sha256.Sum256(b)
+	return content{io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), hex.EncodeToString(sum[:])}
+}
+
+func (s *Store) putWhole(ctx context.Context, key string, content content, about About) error {
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
 	options := about.options()
 	options.DisableContentSha256 = true // of chunks
-	_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", sha256Of(content), options)
+	_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
 	return s.explainPut(err, key)
 }
 
@@ -188,14 +198,6 @@ func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size 
 	}
 	_, err := s.client.Client.PutObject(ctx, s.bucket, key, body, size, about.options())
 	return s.explainPut(err, key)
-}
-
-// sha256Of is the hash of all content, in hexadecimal; the content can be read from its beginning afterwards.
-func sha256Of(content *io.SectionReader) string {
-	hash := sha256.New()
-	_, _ = io.Copy(hash, content) // memory does not fail
-	_, _ = content.Seek(0, io.SeekStart)
-	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // Remove deletes an object of the service's bucket. That it was not there is no error.

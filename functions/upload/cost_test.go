@@ -1,0 +1,154 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+const costSize = 3_000_000
+
+// BenchmarkCost puts the processor time that an upload of 3 MB costs the function's process beside that of a bare
+// PutObject of the same bytes in a process of its own, in the same run, in turn. The ratio is against the bare one.
+func BenchmarkCost(b *testing.B) {
+	p := start(b)
+	content := photo(costSize)
+	form, formType := formOf(b, content)
+	sink := httptest.NewServer(http.HandlerFunc(sink))
+	defer sink.Close()
+	upload := func(body []byte, contentType string) {
+		response, err := http.Post(p.url+"/upload", contentType, bytes.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		if response.Body.Close(); response.StatusCode != http.StatusOK {
+			b.Fatal(response.Status)
+		}
+	}
+	const turn = 20
+	var bare, raw, multipart time.Duration
+	upload(content, "image/jpeg") // connects to everything
+	for b.Loop() {
+		bare += putMany(b, sink.URL, turn)
+		raw += p.cost(func() {
+			for range turn {
+				upload(content, "image/jpeg")
+			}
+		})
+		multipart += p.cost(func() {
+			for range turn {
+				upload(form, formType)
+			}
+		})
+	}
+	each := func(total time.Duration) float64 { return total.Seconds() * 1000 / float64(b.N*turn) }
+	b.ReportMetric(each(bare), "put-ms")
+	b.ReportMetric(each(raw), "raw-ms")
+	b.ReportMetric(each(multipart), "form-ms")
+	b.ReportMetric(each(raw)/each(bare), "raw/put")
+	b.ReportMetric(each(multipart)/each(bare), "form/put")
+}
+
+// cost is the processor time that the process takes for work.
+func (p *process) cost(work func()) time.Duration {
+	p.t.Helper()
+	before := p.time()
+	work()
+	return p.time() - before
+}
+
+// time is user and system time of the process, to the nanosecond as far as the kernel counts.
+func (p *process) time() (total time.Duration) {
+	p.t.Helper()
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.id))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", p.id, thread.Name()))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		onProcessor, _, _ := strings.Cut(string(text), " ")
+		nanoseconds, err := strconv.ParseInt(onProcessor, 10, 64)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		total += time.Duration(nanoseconds)
+	}
+	return total
+}
+
+// The environment in which this test's binary is a process that puts, and nothing else.
+const (
+	putEndpoint = "COST_TEST_ENDPOINT"
+	putCount    = "COST_TEST_COUNT"
+)
+
+func TestMain(m *testing.M) {
+	if endpoint := os.Getenv(putEndpoint); endpoint != "" {
+		count, _ := strconv.Atoi(os.Getenv(putCount))
+		fmt.Println(int64(put(endpoint, count)))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// putMany is what count bare PutObjects take of processor time, in a process of their own.
+func putMany(b *testing.B, url string, count int) time.Duration {
+	b.Helper()
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), putEndpoint+"="+strings.TrimPrefix(url, "http://"), fmt.Sprintf("%s=%d", putCount, count))
+	output, err := command.Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	took, err := strconv.ParseInt(strings.TrimSpace(string(output)), 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(took)
+}
+
+// put puts and returns the processor time that it took, after a first one that connects.
+func put(endpoint string, count int) time.Duration {
+	client, err := minio.New(endpoint, &minio.Options{Creds: credentials.NewStaticV4("sink", "sink-secret", "")})
+	if err != nil {
+		panic(err)
+	}
+	content := photo(costSize)
+	var before time.Duration
+	for i := range count + 1 {
+		if i == 1 {
+			before = ownTime()
+		}
+		if _, err := client.PutObject(context.Background(), "images", "photo.jpg", bytes.NewReader(content), costSize, minio.PutObjectOptions{}); err != nil {
+			panic(err)
+		}
+	}
+	return ownTime() - before
+}
+
+func ownTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}

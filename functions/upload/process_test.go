@@ -1,0 +1,207 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+)
+
+// process is the function as Knative runs it: its own process, whose memory and time can be told from ours. Around it
+// are stand-ins, but for MinIO, where a sink takes everything and keeps nothing.
+type process struct {
+	t   testing.TB
+	url string
+	id  int
+}
+
+func start(t testing.TB) *process {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "upload")
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Env = append(os.Environ(), "GOFLAGS=") // the race detector takes memory of its own
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, output)
+	}
+	sink := httptest.NewServer(http.HandlerFunc(sink))
+	t.Cleanup(sink.Close)
+	getenv := standintest.Start(t)
+	port := freePort(t)
+	function := exec.Command(binary)
+	function.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR",
+		"MINIO_ENDPOINT=" + strings.TrimPrefix(sink.URL, "http://"), "MINIO_ACCESS_KEY=sink", "MINIO_SECRET_KEY=sink-secret"}
+	for _, name := range []string{"REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC"} {
+		function.Env = append(function.Env, name+"="+getenv(name))
+	}
+	function.Stderr = os.Stderr
+	if err := function.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = function.Process.Signal(os.Interrupt)
+		if err := function.Wait(); err != nil {
+			t.Errorf("the function ended with %v", err)
+		}
+	})
+	p := &process{t: t, url: "http://127.0.0.1:" + port, id: function.Process.Pid}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		response, err := http.Get(p.url + "/health")
+		if err == nil {
+			response.Body.Close()
+			return p
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+}
+
+// sink is as much of S3 as an upload needs.
+func sink(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
+	w.Header().Set("Content-Type", "application/xml")
+	switch query := r.URL.Query(); {
+	case query.Has("location"):
+		fmt.Fprint(w, `<LocationConstraint></LocationConstraint>`)
+	case query.Has("uploads"):
+		fmt.Fprint(w, `<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>`)
+	case r.Method == http.MethodPost:
+		fmt.Fprint(w, `<CompleteMultipartUploadResult><Bucket>images</Bucket></CompleteMultipartUploadResult>`)
+	}
+}
+
+// peak is the most memory that the process ever had, in bytes.
+func (p *process) peak() int64 {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.id))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
+	return kilobytes << 10
+}
+
+// photo is a JPEG of size bytes, as far as an upload looks: its header, and then noise.
+func photo(size int) []byte {
+	header := []byte{0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0x0b, 0xb8, 0x0f, 0xa0, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1}
+	content := make([]byte, size)
+	for i, seed := 0, uint32(1); i+4 <= size; i += 4 {
+		seed = seed*1664525 + 1013904223
+		binary.LittleEndian.PutUint32(content[i:], seed)
+	}
+	copy(content, header)
+	return content
+}
+
+func formOf(t testing.TB, content []byte) (body []byte, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	part, err := form.CreateFormFile("file", "photo.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write(content)
+	form.Close()
+	return b.Bytes(), form.FormDataContentType()
+}
+
+// together is a body whose first bytes are sent at once, and the rest when all uploads have sent theirs.
+type together struct {
+	first, rest io.Reader
+	begun       *sync.WaitGroup
+	waited      bool
+}
+
+func (b *together) Read(p []byte) (int, error) {
+	if n, err := b.first.Read(p); err != io.EOF {
+		return n, err
+	}
+	if !b.waited {
+		b.waited = true
+		b.begun.Done()
+		b.begun.Wait()
+	}
+	return b.rest.Read(p)
+}
+
+// 64 uploads of 25 MB at once, all begun before any goes on, in each form that a body has: their memory is bounded by a
+// setting and does not grow with them.
+func TestMemory(t *testing.T) {
+	const uploads, size, bound = 64, 25_000_000, 200_000_000
+	content := photo(size)
+	formBody, formType := formOf(t, content)
+	for name, body := range map[string]struct {
+		content     []byte
+		contentType string
+		known       bool
+	}{
+		"raw":                   {content, "image/jpeg", true},
+		"raw of unknown length": {content, "image/jpeg", false},
+		"form":                  {formBody, formType, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t)
+			var begun, all sync.WaitGroup
+			begun.Add(uploads)
+			for range uploads {
+				all.Go(func() {
+					first, rest := bytes.NewReader(body.content[:100_000]), bytes.NewReader(body.content[100_000:])
+					request, err := http.NewRequest(http.MethodPost, p.url+"/upload", &together{first: first, rest: rest, begun: &begun})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					request.Header.Set("Content-Type", body.contentType)
+					if body.known {
+						request.ContentLength = int64(len(body.content))
+					}
+					response, err := http.DefaultClient.Do(request)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					answer, _ := io.ReadAll(response.Body)
+					if response.Body.Close(); response.StatusCode != http.StatusOK {
+						t.Errorf("%s %s", response.Status, answer)
+					}
+				})
+			}
+			all.Wait()
+			peak := p.peak()
+			t.Logf("%d uploads of %d MB at once: %d MB at the most", uploads, size/1_000_000, peak/1_000_000)
+			if peak > bound {
+				t.Errorf("%d MB at the most, want less than %d", peak/1_000_000, bound/1_000_000)
+			}
+		})
+	}
+}

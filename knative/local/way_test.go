@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +158,56 @@ func TestLargePhotograph(t *testing.T) {
 	got := s.settled(s.upload("phone.jpg", content.Bytes()))
 	if got.Status != "completed" || got.Result.ThumbnailSize != [2]int{200, 150} {
 		t.Errorf("status %+v", got)
+	}
+}
+
+// Images that pass for good ones until they are decoded: their statuses say why they can never work, and the next upload
+// works.
+func TestHostileImages(t *testing.T) {
+	t.Parallel()
+	s := begin(t)
+	photo := photograph(t, imaging, "branches.jpg")
+	damaged := bytes.Clone(photo)
+	for i := len(damaged) / 2; i < len(damaged); i += 7 {
+		damaged[i] = 0xff
+	}
+	progressive := goPhotograph(t, "video-001.progressive.jpeg")
+	last := progressive[bytes.LastIndex(progressive, []byte{0xff, 0xda}) : len(progressive)-2]
+	scans := append(bytes.Clone(progressive[:len(progressive)-2]), bytes.Repeat(last, 300)...)
+	scans = append(scans, 0xff, 0xd9)
+	webpFile := photograph(t, xImage, "yellow_rose.lossy.webp")
+	var bomb bytes.Buffer
+	if err := png.Encode(&bomb, image.NewGray(image.Rect(0, 0, 7000, 7000))); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name    string
+		content []byte
+		status  string
+		reasons []string
+	}{
+		{"cut.jpg", photo[:len(photo)/3], "failed", []string{"damaged"}},
+		{"damaged.jpg", damaged, "failed", []string{"damaged"}},
+		{"300 scans.jpg", scans, "failed", []string{"unsupported", "damaged"}},
+		{"cut.png", photograph(t, imaging, "flowers_small.png")[:5000], "failed", []string{"damaged"}},
+		{"cut.gif", goPhotograph(t, "video-001.gif")[:5000], "failed", []string{"damaged"}},
+		{"cut.webp", webpFile[:len(webpFile)-1000], "failed", []string{"damaged"}},
+		{"a bomb within the limit.png", bomb.Bytes(), "completed", []string{""}},
+	} {
+		id := s.upload(test.name, test.content)
+		got := s.settled(id)
+		if got.Status != test.status || !slices.Contains(test.reasons, got.Reason) || (got.Status == "failed") != (got.Result.Error != "") {
+			t.Errorf("%s: %+v; want %s %q", test.name, got, test.status, test.reasons)
+		}
+		if got.Status == "failed" {
+			failed, err := events.Decode[events.ImageFailed](s.await(1, events.TypeImageFailed, id)[0])
+			if err != nil || string(failed.Reason) != got.Reason || failed.Error != got.Result.Error {
+				t.Errorf("%s: told %+v, %v", test.name, failed, err)
+			}
+		}
+		if next := s.settled(s.upload("next.jpg", photo)); next.Status != "completed" {
+			t.Errorf("after %s: %+v", test.name, next)
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ func (l Limits) Check(h Header) error {
 	if h.Pixels() > limit {
 		return &Refusal{
 			Reason: TooManyPixels,
-			Message: fmt.Sprintf("the image has %dx%d = %d pixels, more than the limit of %d",
+			Message: fmt.Sprintf("The image has %dx%d = %d pixels, more than the limit of %d",
 				h.Width, h.Height, h.Pixels(), limit),
 			Limit: limit,
 			Found: h.Pixels(),
@@ -82,7 +82,7 @@ func (l Limits) Check(h Header) error {
 	if side := max(h.Width, h.Height); side > maxSide {
 		return &Refusal{
 			Reason: TooManyPixels,
-			Message: fmt.Sprintf("the image is %dx%d pixels large, more than the limit of %d on one side",
+			Message: fmt.Sprintf("The image is %dx%d pixels large, more than the limit of %d on one side",
 				h.Width, h.Height, maxSide),
 			Limit: maxSide,
 			Found: side,

@@ -189,15 +189,15 @@ func TestLimitsCheck(t *testing.T) {
 	}{
 		{"within the default", Limits{}, Header{Format: JPEG, Width: 8000, Height: 6250}, "", nil, nil},
 		{"beyond the default", Limits{}, Header{Format: JPEG, Width: 8000, Height: 6251},
-			"the image has 8000x6251 = 50008000 pixels, more than the limit of 50000000", int64(50_000_000), int64(50_008_000)},
+			"The image has 8000x6251 = 50008000 pixels, more than the limit of 50000000", int64(50_000_000), int64(50_008_000)},
 		{"a lower limit", Limits{Pixels: 99}, Header{Format: PNG, Width: 10, Height: 10},
-			"the image has 10x10 = 100 pixels, more than the limit of 99", int64(99), int64(100)},
+			"The image has 10x10 = 100 pixels, more than the limit of 99", int64(99), int64(100)},
 		{"a higher limit", Limits{Pixels: 400_000_000}, Header{Format: PNG, Width: 20000, Height: 20000}, "", nil, nil},
 		{"the largest header of PNG", Limits{}, Header{Format: PNG, Width: most, Height: most},
-			"the image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50000000",
+			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50000000",
 			int64(50_000_000), int64(most * most)},
 		{"too long", Limits{}, Header{Format: PNG, Width: 1_000_000, Height: 1},
-			"the image is 1000000x1 pixels large, more than the limit of 65535 on one side", 65535, 1_000_000},
+			"The image is 1000000x1 pixels large, more than the limit of 65535 on one side", 65535, 1_000_000},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -45,7 +45,7 @@ func sniff(r io.Reader) (Format, []byte, error) {
 	found := describe(start)
 	return "", nil, &Refusal{
 		Reason:  NotAnImage,
-		Message: fmt.Sprintf("the content is not an image: expected JPEG, PNG, GIF or WebP, found %s", found),
+		Message: fmt.Sprintf("The content is not an image: expected JPEG, PNG, GIF or WebP, found %s", found),
 		Found:   found,
 	}
 }

@@ -29,7 +29,7 @@ func TestProbeRefusesWhatIsNoImage(t *testing.T) {
 			_, err := Probe(strings.NewReader(test.content))
 			want := Refusal{
 				Reason:  NotAnImage,
-				Message: "the content is not an image: expected JPEG, PNG, GIF or WebP, found " + test.found,
+				Message: "The content is not an image: expected JPEG, PNG, GIF or WebP, found " + test.found,
 				Found:   test.found,
 			}
 			checkRefusal(t, err, want)

@@ -45,7 +45,7 @@ func (s *source) verdict(err error) error {
 	default: // the end of the reader is the only other error that the rooms hand on
 		return &Refusal{
 			Reason:  Damaged,
-			Message: fmt.Sprintf("the image is damaged: it is cut short after %d bytes", s.read),
+			Message: fmt.Sprintf("The image is damaged: it is cut short after %d bytes", s.read),
 			Found:   s.read,
 		}
 	}

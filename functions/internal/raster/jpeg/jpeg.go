@@ -142,7 +142,7 @@ func (f *File) keep(marker byte, length int) ([]byte, error) {
 	if len(f.tables)+length > maxTables {
 		return nil, &refuse.Refusal{
 			Reason:  refuse.Damaged,
-			Message: "the JPEG is damaged: it has more than 1 MiB of tables",
+			Message: "The JPEG is damaged: it has more than 1 MiB of tables",
 			Limit:   maxTables,
 		}
 	}

@@ -36,7 +36,7 @@ func (s *scans) Read(p []byte) (int, error) {
 	if s.count > MaxScans {
 		return 0, &refuse.Refusal{
 			Reason:  refuse.Unsupported,
-			Message: fmt.Sprintf("the JPEG has more than %d scans, the limit", MaxScans),
+			Message: fmt.Sprintf("The JPEG has more than %d scans, the limit", MaxScans),
 			Limit:   MaxScans,
 		}
 	}

@@ -32,7 +32,7 @@ func (r *Refusal) Error() string { return r.Message }
 
 // AsDamaged refuses an image of a format, such as "PNG", in which something is broken.
 func AsDamaged(format, detail string, args ...any) error {
-	return &Refusal{Reason: Damaged, Message: fmt.Sprintf("the %s is damaged: "+detail, append([]any{format}, args...)...)}
+	return &Refusal{Reason: Damaged, Message: fmt.Sprintf("The %s is damaged: "+detail, append([]any{format}, args...)...)}
 }
 
 // AsUnsupported refuses an image of a kind that is not read, such as "arithmetic-coded JPEG".

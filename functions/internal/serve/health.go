@@ -19,7 +19,7 @@ const readyTimeout = 2 * time.Second
 
 // health answers whether the process lives.
 func health(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]string{"status": "healthy"})
+	WriteJSON(w, http.StatusOK, map[string]string{"status": "healthy"})
 }
 
 // readiness answers whether the backends are there. Knative is not told to probe it: a function that scales from zero
@@ -31,10 +31,10 @@ func (p *Process) readiness(checks []Check) http.HandlerFunc {
 		defer cancel()
 		if away := p.away(ctx, checks); len(away) > 0 {
 			message := strings.Join(away, " and ") + " can not be used"
-			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
+			WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
 			return
 		}
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+		WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}
 }
 
@@ -68,7 +68,8 @@ func answerOf(ctx context.Context, answer <-chan error) error {
 	}
 }
 
-func writeJSON(w http.ResponseWriter, status int, body any) {
+// WriteJSON answers with a value as JSON, which nobody caches.
+func WriteJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -43,16 +43,14 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 	if err != nil {
 		return image, from.blame(err)
 	}
-	if o.imageID == "" {
-		o.imageID = uuid.NewString()
-	}
 	image = in.describe(o, header)
-	added, err := in.keep(ctx, incoming, &image, o.filename)
-	if err != nil {
+	if err := in.keep(ctx, incoming, &image, o.filename); err != nil {
 		return image, from.blame(err)
 	}
+	// From here on it is quicker, and leaves less behind, to finish than to give up because the caller has gone.
+	ctx = context.WithoutCancel(ctx)
 	if err := in.publish(ctx, image); err != nil {
-		if added {
+		if o.imageID == "" { // another offer of the same image may have been accepted meanwhile
 			in.takeBack(ctx, image)
 		}
 		return image, err
@@ -80,12 +78,16 @@ func (in *intake) inspect(ahead io.Reader) (raster.Header, error) {
 }
 
 func (in *intake) describe(o offer, header raster.Header) events.ImageUploaded {
+	imageID := o.imageID
+	if imageID == "" {
+		imageID = uuid.NewString()
+	}
 	filename := objects.SafeName(o.filename, "image"+header.Format.Extension())
 	width, height := header.Displayed()
 	return events.ImageUploaded{
-		ImageID:     o.imageID,
+		ImageID:     imageID,
 		Bucket:      in.store.Bucket(),
-		ObjectName:  objects.Key(o.imageID, filename),
+		ObjectName:  objects.Key(imageID, filename),
 		Filename:    filename,
 		Timestamp:   status.Seconds(time.Now()),
 		ContentType: header.Format.ContentType(),
@@ -94,16 +96,16 @@ func (in *intake) describe(o offer, header raster.Header) events.ImageUploaded {
 	}
 }
 
-// keep stores the image, and tells whether that added it: an image that comes again is there already.
-func (in *intake) keep(ctx context.Context, incoming *objects.Incoming, image *events.ImageUploaded, filename string) (added bool, err error) {
+// keep stores the image. One that comes again is there already.
+func (in *intake) keep(ctx context.Context, incoming *objects.Incoming, image *events.ImageUploaded, filename string) (err error) {
 	image.Size, err = incoming.Put(ctx, image.ObjectName, objects.About{
 		ContentType: image.ContentType,
 		Metadata:    map[string]string{"Filename": originalName(filename)},
 	})
 	if errors.Is(err, objects.ErrExists) {
-		return false, nil
+		return nil
 	}
-	return err == nil, err
+	return err
 }
 
 // originalName is what the caller called the file, within what S3 takes as metadata: 2 KB in all.
@@ -136,7 +138,7 @@ func (in *intake) publish(ctx context.Context, image events.ImageUploaded) error
 // takeBack removes an image that was stored and could not be announced. If that fails as well, an object is left that
 // nobody knows of; it does no harm.
 func (in *intake) takeBack(ctx context.Context, image events.ImageUploaded) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
 	defer cancel()
 	if err := errors.Join(in.board.Forget(ctx, image.ImageID), in.store.Remove(ctx, image.ObjectName)); err != nil {
 		in.Log.WarnContext(ctx, "image_left_behind", "image_id", image.ImageID, "error.message", err.Error())
@@ -212,10 +214,11 @@ func (s *source) Read(p []byte) (int, error) {
 
 // blame finds out what was behind a failure.
 func (s *source) blame(err error) error {
-	switch {
-	case s.err != nil:
+	if s.err != nil {
 		return s.err
-	case s.read == 0:
+	}
+	var refused *problem.Problem
+	if s.read == 0 && errors.As(err, &refused) {
 		return problemEmpty
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/serve"
 )
 
 const (
@@ -41,35 +42,42 @@ func (in *intake) uploadForm(w http.ResponseWriter, r *http.Request, began time.
 		return err
 	}
 	defer from.Close()
-	form := newForm(from, boundary)
-	var images []taken
-	for {
-		file, err := form.nextFile()
-		if err == io.EOF {
-			break
-		}
-		var image taken
-		if err == nil {
-			image.Filename = file.name
-			image.ImageID, err = in.takeFile(r, file, len(images))
-		}
-		if err != nil && len(images) == 0 {
-			return err
-		}
-		if err != nil {
-			image.Problem = in.Refused(r, err)
-		}
-		images = append(images, image)
-		if err != nil {
-			break
-		}
+	images, err := in.takeFiles(r, newForm(from, boundary))
+	if err != nil {
+		return err
 	}
-	return answerForm(w, began, images)
+	answerForm(w, began, images)
+	return nil
 }
 
-func (in *intake) takeFile(r *http.Request, file formFile, before int) (imageID string, err error) {
-	if before >= maxImages {
-		return "", &problem.Problem{
+// takeFiles returns what became of the images, the last of which may have a Problem. The error is that of the first one,
+// or says that there was none.
+func (in *intake) takeFiles(r *http.Request, form *form) (images []taken, err error) {
+	for {
+		image, err := in.takeNext(r, form, len(images))
+		switch {
+		case err == io.EOF && len(images) > 0:
+			return images, nil
+		case err == io.EOF:
+			return nil, problemNoFile
+		case err != nil && len(images) == 0:
+			return nil, err
+		case err != nil:
+			image.Problem = in.Refused(r, err)
+			return append(images, image), nil
+		}
+		images = append(images, image)
+	}
+}
+
+// takeNext takes the next image of a form; io.EOF after the last.
+func (in *intake) takeNext(r *http.Request, form *form, before int) (taken, error) {
+	file, err := form.nextFile()
+	if err != nil {
+		return taken{}, err
+	}
+	if before == maxImages {
+		return taken{Filename: file.name}, &problem.Problem{
 			Status:  http.StatusRequestEntityTooLarge,
 			Code:    "too_many_images",
 			Message: "There are too many images in one request",
@@ -77,25 +85,23 @@ func (in *intake) takeFile(r *http.Request, file formFile, before int) (imageID 
 		}
 	}
 	image, err := in.accept(r.Context(), offer{from: file, size: -1, filename: file.name})
-	return image.ImageID, err
+	if err != nil {
+		return taken{Filename: file.name}, err
+	}
+	return taken{Filename: file.name, ImageID: image.ImageID}, nil
 }
 
-func answerForm(w http.ResponseWriter, began time.Time, images []taken) error {
-	switch last := images[max(len(images)-1, 0):]; {
-	case len(images) == 0:
-		return problemNoFile
-	case len(images) == 1:
-		return answerUploaded(w, began, images[0].ImageID)
-	case last[0].Problem != nil:
-		return answer(w, http.StatusMultiStatus, uploadedSeveral{
-			uploaded: uploaded{Message: "Some images were not uploaded", ImageID: images[0].ImageID, Duration: since(began)},
-			Images:   images,
-		})
+func answerForm(w http.ResponseWriter, began time.Time, images []taken) {
+	first, last := images[0], images[len(images)-1]
+	switch {
+	case last.Problem != nil:
+		some := newUploaded("Some images were not uploaded", first.ImageID, began)
+		serve.WriteJSON(w, http.StatusMultiStatus, uploadedSeveral{some, images})
+	case len(images) > 1:
+		all := newUploaded("Images uploaded successfully", first.ImageID, began)
+		serve.WriteJSON(w, http.StatusOK, uploadedSeveral{all, images})
 	default:
-		return answer(w, http.StatusOK, uploadedSeveral{
-			uploaded: uploaded{Message: "Images uploaded successfully", ImageID: images[0].ImageID, Duration: since(began)},
-			Images:   images,
-		})
+		serve.WriteJSON(w, http.StatusOK, newUploaded("Image uploaded successfully", first.ImageID, began))
 	}
 }
 

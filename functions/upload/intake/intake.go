@@ -53,7 +53,7 @@ type intake struct {
 	board     *status.Board
 	announcer bus.Announcer
 
-	// Events with an image inside them are held whole while they are read; this many bytes in all.
+	// Events with an image inside their JSON are held whole while they are read; this many bytes in all.
 	inline *semaphore.Weighted
 
 	uploads prometheus.Counter
@@ -83,7 +83,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		store:     store,
 		board:     board,
 		announcer: announcer,
-		inline:    semaphore.NewWeighted(4 * maxInline),
+		inline:    semaphore.NewWeighted(2 * maxInline),
 	}
 	in.measure()
 	return in.Serve(ctx, listener, in.routes(),

@@ -68,16 +68,28 @@ func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, imageID st
 func (in *intake) receive(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
 	switch contentType := r.Header.Get("Content-Type"); {
 	case bus.IsStructured(r):
-		if err := in.inline.Acquire(r.Context(), maxInline); err != nil {
-			return events.ImageUploaded{}, fmt.Errorf("wait for memory: %w", err)
-		}
-		defer in.inline.Release(maxInline)
-		return in.receiveWhole(w, r, maxInline)
+		return in.receiveInline(w, r)
 	case contentType != "" && events.IsJSON(contentType):
 		return in.receiveWhole(w, r, bus.MaxEvent)
 	default:
 		return in.receiveStream(w, r)
 	}
+}
+
+// receiveInline takes an event that may have an image inside its JSON. Large ones wait for memory.
+func (in *intake) receiveInline(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
+	if r.ContentLength >= 0 && r.ContentLength <= bus.MaxEvent {
+		return in.receiveWhole(w, r, bus.MaxEvent)
+	}
+	size := int64(maxInline)
+	if r.ContentLength >= 0 {
+		size = min(size, r.ContentLength)
+	}
+	if err := in.inline.Acquire(r.Context(), size); err != nil {
+		return events.ImageUploaded{}, fmt.Errorf("wait for memory: %w", err)
+	}
+	defer in.inline.Release(size)
+	return in.receiveWhole(w, r, maxInline)
 }
 
 // receiveWhole takes an event whose body is JSON.

@@ -5,6 +5,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/serve"
 )
 
 // status is GET /status/{id}.
@@ -20,7 +21,8 @@ func (in *intake) status(w http.ResponseWriter, r *http.Request) error {
 	if known == nil {
 		return problemNoStatus
 	}
-	return answer(w, http.StatusOK, known)
+	serve.WriteJSON(w, http.StatusOK, known)
+	return nil
 }
 
 var problemNoStatus = &problem.Problem{Status: http.StatusNotFound, Code: "status_not_found", Message: "Status not found"}

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -12,6 +11,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/serve"
 )
 
 // What surrounds images in a form: boundaries, headers and other fields, in bytes.
@@ -88,20 +88,10 @@ func rawFilename(r *http.Request) string {
 }
 
 func answerUploaded(w http.ResponseWriter, began time.Time, imageID string) error {
-	return answer(w, http.StatusOK, uploaded{
-		Message:  "Image uploaded successfully",
-		ImageID:  imageID,
-		Duration: since(began),
-	})
+	serve.WriteJSON(w, http.StatusOK, newUploaded("Image uploaded successfully", imageID, began))
+	return nil
 }
 
-// since is a duration as the original system wrote it.
-func since(began time.Time) string { return fmt.Sprintf("%.2fs", time.Since(began).Seconds()) }
-
-func answer(w http.ResponseWriter, code int, content any) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(content) // a caller that has gone needs no answer
-	return nil
+func newUploaded(message, imageID string, began time.Time) uploaded {
+	return uploaded{message, imageID, fmt.Sprintf("%.2fs", time.Since(began).Seconds())}
 }

@@ -208,7 +208,7 @@ func routeOf(t trigger, b broker, subscribers map[string]string) (route, error) 
 	subscriber := t.Spec.Subscriber
 	address, known := subscribers[subscriber.Ref.Name]
 	if !known || subscriber.Ref.Kind != "Service" {
-		return route{}, fmt.Errorf("Trigger %q sends to %s %q, which is not deployed", t.Metadata.Name, subscriber.Ref.Kind, subscriber.Ref.Name)
+		return route{}, fmt.Errorf("trigger %q sends to %s %q, which is not deployed", t.Metadata.Name, subscriber.Ref.Kind, subscriber.Ref.Name)
 	}
 	to := route{
 		name:       t.Metadata.Name,

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"knative.dev/pkg/signals"
 )
@@ -35,7 +36,7 @@ Try it:
 `
 
 func main() {
-	switch err := realMain(signals.NewContext(), os.Args[1:], os.Getenv, os.Stdout); {
+	switch err := realMain(signals.NewContext(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr); {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "image-service:", err)
@@ -43,8 +44,12 @@ func main() {
 	}
 }
 
-// realMain runs the service until ctx ends.
-func realMain(ctx context.Context, arguments []string, getenv func(string) string, out io.Writer) error {
+// The functions always wait a second for stragglers. When the end takes longer than this, something is in flight.
+const patience = 2 * time.Second
+
+// realMain runs the service until ctx ends. Programs may wait for the one line on out, which says that it is ready, and
+// where; notes are for people.
+func realMain(ctx context.Context, arguments []string, getenv func(string) string, out, notes io.Writer) error {
 	o, err := readOptions(arguments, out)
 	if err != nil {
 		return err
@@ -54,14 +59,20 @@ func realMain(ctx context.Context, arguments []string, getenv func(string) strin
 	if err != nil {
 		return err
 	}
-	defer w.stop()
+	if away := w.away(); away != "" {
+		fmt.Fprintf(notes, "image-service: %s; uploads are refused until that changes\n", away)
+	}
 	fmt.Fprintf(out, "image-service is ready at http://%s (open it in a browser; Ctrl-C ends it)\n", w.address)
 	select {
 	case <-ctx.Done():
-		return nil
-	case err := <-w.failed:
-		return err
+		note := time.AfterFunc(patience, func() {
+			fmt.Fprintln(notes, "image-service: finishing what is in flight; Ctrl-C again ends it at once")
+		})
+		defer note.Stop()
+	case err = <-w.failed:
 	}
+	w.stop()
+	return err
 }
 
 func readOptions(arguments []string, out io.Writer) (options, error) {

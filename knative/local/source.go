@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -14,8 +15,14 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 )
 
-// How many records of a partition are under way at a time if their order does not matter.
-const inFlight = 50
+const (
+	// How many records of a partition are under way at a time if their order does not matter. One that waits for a retry
+	// is one of them, as it is in Knative's own dispatcher.
+	inFlight = 50
+	// How far the records that are begun may run ahead of the first that is not done. All of them come again when the
+	// source is killed.
+	maxUnmarked = 10_000
+)
 
 // localSource is a KafkaSource on one machine. An offset is committed when its record, and every one before it, is with
 // the sink; killed before that, the source repeats records and loses none.
@@ -66,43 +73,53 @@ func (s *localSource) run(ctx context.Context) {
 func (s *localSource) Setup(sarama.ConsumerGroupSession) error   { return nil }
 func (s *localSource) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
-// underway is a record whose delivery has begun; ended has its outcome.
+// underway is a record whose delivery has begun; ended has its outcome. It does not hold on to the record, because it
+// stays until all before it are done.
 type underway struct {
-	record *sarama.ConsumerMessage
+	offset int64
 	ended  chan error
 }
 
-// ConsumeClaim sends the records of a partition to the sink, window of them at a time, and marks them in their order.
+// ConsumeClaim sends the records of a partition to the sink, window of them at a time. One that is slow keeps its slot
+// and holds up the marks of those behind it, not their deliveries.
 func (s *localSource) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx, stop := context.WithCancel(session.Context())
 	defer stop()
 	slots := make(chan struct{}, s.window)
-	begun := make(chan underway, s.window)
-	marked := make(chan struct{})
-	go func() {
-		defer close(marked)
-		for delivery := range begun {
-			if <-delivery.ended != nil {
-				stop() // neither this one nor what comes after it may be marked
-			}
-			if ctx.Err() == nil {
-				session.MarkMessage(delivery.record, "")
-			}
-			<-slots
-		}
-	}()
+	begun := make(chan underway, maxUnmarked-1) // mark holds one more
+	var marks sync.WaitGroup
+	marks.Go(func() { mark(session, claim, begun) })
 	for record := range claim.Messages() {
 		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
-		delivery := underway{record, make(chan error, 1)}
-		go func() { delivery.ended <- s.deliver(ctx, record) }()
+		delivery := underway{record.Offset, make(chan error, 1)}
 		begun <- delivery
+		go func() {
+			err := s.deliver(ctx, record)
+			if err != nil {
+				stop() // while the slot is taken, or the next one of an ordered source would begin
+			}
+			delivery.ended <- err
+			<-slots
+		}()
 	}
 	close(begun)
-	<-marked
+	marks.Wait()
 	return nil
+}
+
+// mark marks what is done, in the order of the records and only up to the first that is not, and returns when every
+// delivery has ended.
+func mark(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, begun <-chan underway) {
+	done := true
+	for delivery := range begun {
+		done = <-delivery.ended == nil && done
+		if done {
+			session.MarkOffset(claim.Topic(), claim.Partition(), delivery.offset+1, "")
+		}
+	}
 }
 
 func (s *localSource) deliver(ctx context.Context, record *sarama.ConsumerMessage) error {

@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,7 +70,7 @@ func start(o options) (*world, error) {
 		return nil, err
 	}
 	w := &world{
-		address: public.Addr().String(),
+		address: reachable(public),
 		failed:  make(chan error, len(images)),
 		log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -97,6 +101,9 @@ func (w *world) start(o options, public net.Listener) (err error) {
 }
 
 func listen(option, address string) (net.Listener, error) {
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return nil, fmt.Errorf("%s is %q; expected HOST:PORT, such as 127.0.0.1:8080", option, address)
+	}
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is in use by another program; choose another address with %s, or any free port with %[2]s 127.0.0.1:0", address, option)
@@ -107,40 +114,80 @@ func listen(option, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// startFunctions runs every service of the manifests and returns their addresses by name.
+// reachable is the address of a listener as people and browsers on this machine may use it.
+func reachable(listener net.Listener) string {
+	address := listener.Addr().(*net.TCPAddr)
+	if address.IP.IsUnspecified() { // not every browser opens that
+		return net.JoinHostPort("localhost", strconv.Itoa(address.Port))
+	}
+	return address.String()
+}
+
+// startFunctions runs every service of the manifests and returns their addresses by name. All are started before any is
+// waited for, so that what is wrong with one does not hide what is wrong with the next.
 func (w *world) startFunctions(public net.Listener) (map[string]string, error) {
 	functions := newStage()
 	w.stages = append(w.stages, functions)
-	addresses := map[string]string{}
-	for name, service := range w.deployment.services {
+	addresses, ended := map[string]string{}, map[string]<-chan error{}
+	names := slices.Sorted(maps.Keys(w.deployment.services))
+	for _, name := range names {
 		listener := public
-		if !service.public() {
+		if !w.deployment.services[name].public() {
 			var err error
 			if listener, err = listen(name, "127.0.0.1:0"); err != nil {
 				return nil, err
 			}
 		}
-		image := service.Spec.Template.Spec.Containers[0].Image
-		run, known := images[image]
-		if !known {
-			return nil, fmt.Errorf("service %q runs %q, which is no function of this program", name, image)
-		}
-		ended := make(chan error, 1)
-		functions.wait.Go(func() {
-			defer listener.Close()
-			err := run(functions.ctx, listener, w.settings(service))
-			if err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
-				w.failed <- err
-			}
-			ended <- err
-		})
-		addresses[name] = listener.Addr().String()
-		if err := waitHealthy(addresses[name], ended); err != nil {
+		var err error
+		if ended[name], err = w.startFunction(functions, name, listener); err != nil {
 			return nil, err
 		}
+		addresses[name] = reachable(listener)
 	}
-	return addresses, nil
+	var faults []error
+	for _, name := range names {
+		faults = append(faults, waitHealthy(addresses[name], ended[name]))
+	}
+	return addresses, linesOf(faults)
+}
+
+// startFunction runs a service of the manifests on listener. What comes through the channel is how it ended.
+func (w *world) startFunction(functions *stage, name string, listener net.Listener) (<-chan error, error) {
+	service := w.deployment.services[name]
+	image := service.Spec.Template.Spec.Containers[0].Image
+	run, known := images[image]
+	if !known {
+		return nil, fmt.Errorf("service %q runs %q, which is no function of this program", name, image)
+	}
+	ended := make(chan error, 1)
+	functions.wait.Go(func() {
+		defer listener.Close()
+		err := run(functions.ctx, listener, w.settings(service))
+		if err != nil {
+			w.failed <- fmt.Errorf("%s: %w", name, err)
+		}
+		ended <- err
+	})
+	return ended, nil
+}
+
+// linesOf is what several functions have to say as one error, each line once: most of their settings are the same.
+func linesOf(faults []error) error {
+	var lines []string
+	for _, fault := range faults {
+		if fault == nil {
+			continue
+		}
+		for line := range strings.SplitSeq(fault.Error(), "\n") {
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 // settings are what a service finds in its environment: that of this program, the stand-ins', and what its manifest
@@ -170,8 +217,24 @@ func waitHealthy(address string, ended <-chan error) error {
 	case err := <-ended:
 		return err
 	case err := <-answered:
+		select {
+		case err = <-ended: // a function that ends closes its listener; why it did says more
+		default:
+		}
 		return err
 	}
+}
+
+// away is what the public function says of the backends that it can not use, "" if there are none.
+func (w *world) away() string {
+	response, err := http.Get("http://" + w.address + "/ready")
+	if err != nil {
+		return "" // it has failed since, and says so itself
+	}
+	defer response.Body.Close()
+	var answer struct{ Error string }
+	_ = json.NewDecoder(response.Body).Decode(&answer) // whatever else it says, it names none
+	return answer.Error
 }
 
 // startBroker serves the Broker of the manifests with its Triggers.
@@ -193,7 +256,7 @@ func (w *world) startBroker(o options, subscribers map[string]string) (*localBro
 		return nil, err
 	}
 	path := "/" + spec.Metadata.Namespace + "/" + spec.Metadata.Name
-	w.broker = "http://" + listener.Addr().String() + path
+	w.broker = "http://" + reachable(listener) + path
 	mux := http.NewServeMux()
 	mux.Handle(path, broker)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}

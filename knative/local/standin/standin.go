@@ -6,6 +6,8 @@ package standin
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -70,13 +72,18 @@ func (s *Servers) startMinIO() error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: gofakes3.New(s3mem.New()).Server()}
+	server := newS3()
 	go server.Serve(listener)
 	s.closers = append(s.closers, func() { server.Close() })
 	s.settings["MINIO_ENDPOINT"] = listener.Addr().String()
 	s.settings["MINIO_ACCESS_KEY"] = "stand-in"
 	s.settings["MINIO_SECRET_KEY"] = "stand-in-secret"
 	return nil
+}
+
+// newS3 is silent: gofakes3 answers a second time when a reader leaves in the middle, and net/http complains of it.
+func newS3() *http.Server {
+	return &http.Server{Handler: gofakes3.New(s3mem.New()).Server(), ErrorLog: log.New(io.Discard, "", 0)}
 }
 
 func (s *Servers) startRedis() error {

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+)
+
+// An event that is tried again and again holds up none of those behind it in its partition, however many they are.
+func TestRetriesHoldUpNone(t *testing.T) {
+	t.Parallel()
+	getenv := standintest.Start(t)
+	missing, there := &subscriber{codes: []int{404}}, &subscriber{codes: []int{202}}
+	patient := delivery{Retry: 10, BackoffPolicy: "linear", BackoffDelay: isoTime(time.Hour)}
+	broker := newBroker(io.Discard,
+		route{attributes: map[string]string{"type": "missing"}, subscriber: missing.serve(t), delivery: patient},
+		route{attributes: map[string]string{"type": "there"}, subscriber: there.serve(t), delivery: patient})
+	types := append([]string{"missing"}, slices.Repeat([]string{"there"}, 240)...)
+	produce(t, getenv, types...)
+	consume(t, getenv, broker.route)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if there.count() == 240 && missing.count() == 1 {
+			return
+		}
+	}
+	t.Errorf("%d of 240 within a minute, and %d of the one that is missing", there.count(), missing.count())
+}
+
+func (s *subscriber) count() int {
+	s.Lock()
+	defer s.Unlock()
+	return len(s.types)
+}
+
+// produce writes events of the given types to one partition.
+func produce(t *testing.T, getenv func(string) string, types ...string) {
+	t.Helper()
+	config := sarama.NewConfig()
+	config.Producer.Return.Successes = true
+	producer, err := sarama.NewSyncProducer(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	var records []*sarama.ProducerMessage
+	for i, eventType := range types {
+		records = append(records, &sarama.ProducerMessage{Topic: getenv("KAFKA_TOPIC"), Key: sarama.StringEncoder("one"), Headers: []sarama.RecordHeader{
+			{Key: []byte("ce_specversion"), Value: []byte("1.0")},
+			{Key: []byte("ce_id"), Value: []byte(strconv.Itoa(i))},
+			{Key: []byte("ce_source"), Value: []byte("/me")},
+			{Key: []byte("ce_type"), Value: []byte(eventType)},
+		}})
+	}
+	if err := producer.SendMessages(records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// consume brings the records of the topic to sink until the test ends.
+func consume(t *testing.T, getenv func(string) string, sink func(context.Context, event.Event) error) {
+	t.Helper()
+	var spec kafkaSource
+	spec.Spec.ConsumerGroup, spec.Spec.InitialOffset, spec.Spec.Ordering = "test-"+uuid.NewString(), "earliest", "unordered"
+	brokers := strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
+	source, err := newSource(spec, brokers, []string{getenv("KAFKA_TOPIC")}, sink, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	wait.Go(func() { source.run(ctx) })
+	t.Cleanup(func() { cancel(); wait.Wait() })
+}
+
+// What is delivered, and what is marked as done, while one delivery does not end and after the source was stopped.
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		window, records, stuck int
+		delivered              int
+		marked                 int64
+	}{
+		"unordered":                     {inFlight, 200, 3, 200, 3},
+		"ordered":                       {1, 200, 3, 4, 3},
+		"the first one":                 {inFlight, 200, 0, 200, 0},
+		"the last one":                  {inFlight, 200, 199, 200, 199},
+		"none":                          {inFlight, 200, -1, 200, 200},
+		"too many that are not marked":  {inFlight, maxUnmarked + 200, 100, maxUnmarked + 100, 100},
+		"just as many as may be so":     {inFlight, maxUnmarked + 100, 100, maxUnmarked + 100, 100},
+		"a window that is all of it":    {200, 200, 0, 200, 0},
+		"ordered, and all of them done": {1, 200, -1, 200, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				partition := &partition{ctx: ctx, records: make(chan *sarama.ConsumerMessage, test.records)}
+				for i := range test.records {
+					partition.records <- &sarama.ConsumerMessage{Offset: int64(i)}
+				}
+				sink := &stuckSink{id: "partition:0/offset:" + strconv.Itoa(test.stuck)}
+				source := &localSource{window: test.window, sink: sink.take, log: slog.New(slog.DiscardHandler)}
+				var wait sync.WaitGroup
+				wait.Go(func() { _ = source.ConsumeClaim(partition, partition) })
+				synctest.Wait()
+				if sink.taken != test.delivered || partition.marked != test.marked {
+					t.Errorf("%d delivered and %d marked, want %d and %d", sink.taken, partition.marked, test.delivered, test.marked)
+				}
+				cancel()
+				close(partition.records)
+				wait.Wait()
+				if partition.marked != test.marked {
+					t.Errorf("%d marked at the end, want %d", partition.marked, test.marked)
+				}
+			})
+		})
+	}
+}
+
+// stuckSink takes everything at once but one event, for which it takes until the end.
+type stuckSink struct {
+	sync.Mutex
+	id    string
+	taken int
+}
+
+func (s *stuckSink) take(ctx context.Context, e event.Event) error {
+	s.Lock()
+	s.taken++
+	s.Unlock()
+	if e.ID() == s.id {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+// partition is a claim with the session that it belongs to.
+type partition struct {
+	sarama.ConsumerGroupSession
+	ctx     context.Context
+	records chan *sarama.ConsumerMessage
+	marked  int64 // how many, from the first one on
+}
+
+func (p *partition) Context() context.Context                           { return p.ctx }
+func (p *partition) Messages() <-chan *sarama.ConsumerMessage           { return p.records }
+func (p *partition) Topic() string                                      { return "images" }
+func (p *partition) Partition() int32                                   { return 0 }
+func (p *partition) InitialOffset() int64                               { return 0 }
+func (p *partition) HighWaterMarkOffset() int64                         { return int64(cap(p.records)) }
+func (p *partition) MarkOffset(_ string, _ int32, next int64, _ string) { p.marked = next }

@@ -133,7 +133,7 @@ func DecodeData[P Payload](e event.Event, payload *P) error {
 		return invalid("data is not UTF-8")
 	}
 	if err := json.Unmarshal(e.Data(), payload); err != nil {
-		return invalid("data: %s", oneLine(err))
+		return invalid("data: %s", misfit(err))
 	}
 	return (*payload).Validate()
 }
@@ -150,6 +150,19 @@ func IsJSON(contentType string) bool {
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
+}
+
+// misfit says why JSON does not become a payload, in the words of JSON.
+func misfit(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &wrong):
+		return oneLine(err)
+	case wrong.Field == "":
+		return fmt.Sprintf("it is a JSON %.40s, expected an object", wrong.Value)
+	default:
+		return fmt.Sprintf("%.90s is a JSON %.40s", wrong.Field, wrong.Value)
+	}
 }
 
 // oneLine makes an error that quotes its input fit for a log line and a header: faults that stand on lines of their own

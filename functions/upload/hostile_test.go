@@ -83,6 +83,7 @@ func TestHostile(t *testing.T) {
 		{"DELETE", "DELETE", "", nil, 405, "method_not_allowed"},
 		{"a bad event", "POST", "application/cloudevents+json", strings.NewReader("{"), 400, "invalid_event"},
 		{"a batch of events", "POST", "application/cloudevents-batch+json", strings.NewReader("[]"), 400, "invalid_event"},
+		{"an event of lists", "POST", "application/cloudevents+json", strings.NewReader(`{"specversion":"1.0","id":"1","source":"/p","type":"image.received","x":[` + strings.Repeat("[],", 2_700_000) + `[]]}`), 400, "invalid_event"},
 		{"deep JSON", "POST", "application/cloudevents+json", strings.NewReader(strings.Repeat(`{"a":`, 1_000_000)), 400, "invalid_event"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -215,6 +216,44 @@ func TestSlow(t *testing.T) {
 		})
 	}
 	p.upload(t, photo(1000))
+}
+
+// Callers that send all but the end of an image, and then nothing, can take the memory of all uploads, but not for long,
+// and nobody waits in vain meanwhile.
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	p := start(t, "UPLOAD_MEMORY_BYTES=33554432")
+	const size = 5 << 20
+	for range 12 {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		go func() {
+			fmt.Fprintf(connection, "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n", size)
+			connection.Write(append(photo(1000), make([]byte, size-1001)...))
+		}()
+	}
+	busy := false
+	for began := time.Now(); ; {
+		request, err := http.NewRequest(http.MethodPost, p.url+"/upload", bytes.NewReader(photo(1000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, answer := send(t, request)
+		switch {
+		case status == http.StatusServiceUnavailable && strings.Contains(string(answer), `"busy"`):
+			busy = true
+		case status != http.StatusOK:
+			t.Fatalf("answered %d %s", status, answer)
+		case busy:
+			return
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatalf("after a minute: busy %v, answered %d %s", busy, status, answer)
+		}
+	}
 }
 
 // An upload that is too large by its own word is refused before it is sent.

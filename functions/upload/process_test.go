@@ -32,7 +32,7 @@ type process struct {
 	id  int
 }
 
-func start(t testing.TB) *process {
+func start(t testing.TB, settings ...string) *process {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "upload")
 	build := exec.Command("go", "build", "-o", binary, ".")
@@ -50,6 +50,7 @@ func start(t testing.TB) *process {
 	for _, name := range []string{"REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC"} {
 		function.Env = append(function.Env, name+"="+getenv(name))
 	}
+	function.Env = append(function.Env, settings...)
 	function.Stderr = os.Stderr
 	if err := function.Start(); err != nil {
 		t.Fatal(err)

@@ -12,34 +12,36 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
 )
 
-// A caller may take grace, and then a second for every leastRate bytes (128 kbit/s: a poor mobile connection). Time in
-// which we did not read does not count. Without such a bound a few thousand idle connections stop a server for good.
+// A caller may keep us waiting for grace. Every leastRate bytes (128 kbit/s: a poor mobile connection) give a second of it
+// back, but never more than grace is saved up, or a caller that was quick for a while could then stop for as long. Time
+// in which we did not read does not count. Without such a bound a few idle connections stop a server for good.
 const (
 	grace     = 20 * time.Second
 	leastRate = 16 << 10
 )
 
-// A Body is a request's body. Its Read fails with a Problem: 413 beyond the limit, 408 too slow, 400 cut off. It is for
-// one goroutine at a time.
+// A Body is a request's body. Its Read fails with a Problem: 413 beyond the limit, 408 too slow, 400 cut off, or that of
+// the reader below. It is for one goroutine at a time.
+//
+// The server closes the connection of a request whose body was not read to its end (see serve), because its rest is not
+// worth waiting for. That it was, a Body says by removing the header Connection.
 type Body struct {
-	w       http.ResponseWriter
-	from    io.Reader
-	limit   int64
-	size    int64 // -1 if unknown
-	read    int64
-	waited  time.Duration
-	ended   bool
-	problem *problem.Problem
+	w        http.ResponseWriter
+	from     io.Reader
+	limit    int64
+	size     int64 // -1 if unknown
+	read     int64
+	waited   time.Duration
+	patience time.Duration
+	problem  *problem.Problem
 }
 
 // New takes the body of a request that may have limit bytes. If its length is known to be beyond the limit, the error
 // says so before a byte is read: a client that asked with Expect: 100-continue never sends it.
 func New(w http.ResponseWriter, r *http.Request, limit int64) (*Body, error) {
-	b := &Body{w: w, from: r.Body, limit: limit, size: r.ContentLength, ended: r.ContentLength == 0}
+	b := &Body{w: w, from: r.Body, limit: limit, size: r.ContentLength, patience: grace}
 	if b.size > limit {
-		b.problem = b.tooLarge(b.size)
-		b.Close()
-		return nil, b.problem
+		return nil, b.tooLarge(b.size)
 	}
 	return b, nil
 }
@@ -52,36 +54,38 @@ func (b *Body) Read(p []byte) (int, error) {
 		return 0, b.problem
 	}
 	began := time.Now()
-	b.setDeadline(began.Add(b.patience()))
+	b.setDeadline(began.Add(b.patience))
 	n, err := b.from.Read(p)
-	b.waited += time.Since(began)
-	b.read += int64(n)
+	b.account(n, time.Since(began))
 	switch {
 	case b.read > b.limit:
 		b.problem = b.tooLarge(b.read)
 	case err == io.EOF:
-		b.ended = true
-		b.setDeadline(time.Time{}) // or the server would take the connection for dead while we work
+		b.end()
 		return n, io.EOF
 	case err != nil:
 		b.problem = b.broken(err)
 	default:
+		if b.read == b.size {
+			b.end()
+		}
 		return n, nil
 	}
 	return n, b.problem
 }
 
-// Close has the connection closed after the answer if the body was not read to its end: the rest of it is not worth
-// waiting for. It must come before the answer's first byte.
-func (b *Body) Close() {
-	if !b.ended {
-		b.w.Header().Set("Connection", "close")
-	}
+// end says that the connection is good for another request.
+func (b *Body) end() {
+	b.setDeadline(time.Time{}) // or the server would take it for dead while we work
+	b.w.Header().Del("Connection")
 }
 
-// patience is how long the caller may still take.
-func (b *Body) patience() time.Duration {
-	return max(grace+time.Duration(b.read/leastRate)*time.Second-b.waited, 0)
+// account notes that n bytes came after we had waited.
+func (b *Body) account(n int, waited time.Duration) {
+	b.read += int64(n)
+	b.waited += waited
+	earned := time.Duration(n) * time.Second / leastRate
+	b.patience = max(0, min(b.patience-waited+earned, grace))
 }
 
 func (b *Body) setDeadline(deadline time.Time) {
@@ -100,6 +104,10 @@ func (b *Body) tooLarge(found int64) *problem.Problem {
 }
 
 func (b *Body) broken(err error) *problem.Problem {
+	var known *problem.Problem
+	if errors.As(err, &known) {
+		return known
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &problem.Problem{
 			Status:  http.StatusRequestTimeout,

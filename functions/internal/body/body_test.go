@@ -52,6 +52,7 @@ func (s *slow) Close() error { return nil }
 func newBody(t *testing.T, from io.ReadCloser, size, limit int64) (*Body, *connection) {
 	t.Helper()
 	c := &connection{ResponseWriter: httptest.NewRecorder()}
+	c.Header().Set("Connection", "close") // as the server has it
 	if s, ok := from.(*slow); ok {
 		s.connection = c
 	}
@@ -73,20 +74,15 @@ func statusOf(err error) int {
 func TestWhole(t *testing.T) {
 	b, c := newBody(t, io.NopCloser(strings.NewReader("image")), 5, 5)
 	got, err := io.ReadAll(b)
-	b.Close()
 	if string(got) != "image" || err != nil || c.Header().Get("Connection") != "" || !c.deadline.IsZero() {
 		t.Errorf("read %q, %v, then %v, deadline %v", got, err, c.Header(), c.deadline)
 	}
 }
 
 func TestTooLarge(t *testing.T) {
-	w := httptest.NewRecorder()
-	_, err := New(w, &http.Request{Body: http.NoBody, ContentLength: 11}, 10)
+	_, err := New(httptest.NewRecorder(), &http.Request{Body: http.NoBody, ContentLength: 11}, 10)
 	if p, ok := err.(*problem.Problem); !ok || p.Status != http.StatusRequestEntityTooLarge || p.Limit != int64(10) || p.Found != int64(11) {
 		t.Errorf("length known: %+v", err)
-	}
-	if w.Header().Get("Connection") != "close" {
-		t.Error("the connection stays open, with all of the body on it")
 	}
 	b, c := newBody(t, io.NopCloser(bytes.NewReader(make([]byte, 11))), -1, 10)
 	_, err = io.ReadAll(b)
@@ -96,7 +92,7 @@ func TestTooLarge(t *testing.T) {
 	if _, err := b.Read(make([]byte, 1)); statusOf(err) != http.StatusRequestEntityTooLarge {
 		t.Errorf("read on: %v", err)
 	}
-	if b.Close(); c.Header().Get("Connection") != "close" {
+	if c.Header().Get("Connection") != "close" {
 		t.Error("the connection stays open")
 	}
 }
@@ -119,6 +115,31 @@ func TestTooSlow(t *testing.T) {
 		one := make([]byte, 1) // a byte a second
 		var err error
 		for err == nil {
+			_, err = b.Read(one)
+		}
+		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > grace+time.Second {
+			t.Errorf("%v after %v; want 408 after %v", err, time.Since(began), grace)
+		}
+	})
+}
+
+// Who was quick first, and saved time, can not stall for longer than anybody else.
+func TestStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 8 << 20
+		from := &slow{left: size}
+		b, _ := newBody(t, from, size, size)
+		for read := 0; read < size/2; {
+			n, err := b.Read(make([]byte, 64<<10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read += n
+		}
+		from.pause = 19 * time.Second
+		began := time.Now()
+		var err error
+		for one := make([]byte, 1); err == nil; {
 			_, err = b.Read(one)
 		}
 		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > grace+time.Second {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,7 +42,6 @@ func Receive(w http.ResponseWriter, r *http.Request, limit int64) (event.Event, 
 	if err != nil {
 		return event.Event{}, err
 	}
-	defer from.Close()
 	data, err := io.ReadAll(from)
 	if err != nil {
 		return event.Event{}, err
@@ -59,7 +59,7 @@ func Parse(header http.Header, data []byte) (event.Event, error) {
 	case binding.EncodingBinary:
 	case binding.EncodingStructured:
 		var err error
-		if data, inline, err = liftBase64(data); err != nil {
+		if data, inline, err = unpack(data); err != nil {
 			return event.Event{}, invalid("%v", err)
 		}
 	default:
@@ -82,29 +82,53 @@ func Parse(header http.Header, data []byte) (event.Event, error) {
 	return *e, nil
 }
 
-// liftBase64 takes binary data out of a structured event. The SDK reads it a byte at a time, which for an image is a
-// second of processor time that anyone can ask for.
-func liftBase64(structured []byte) (rest, data []byte, err error) {
+// unpack looks at a structured event before the SDK does. It refuses what is no event, because the SDK would quote it at
+// length, many times larger than it came. And it takes binary data out: the SDK reads that a byte at a time, which for an
+// image is a second of processor time that anyone can ask for.
+func unpack(structured []byte) (rest, data []byte, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(structured, &members); err != nil {
+		return nil, nil, errors.New("the body is no JSON object")
+	}
+	if err := checkAttributes(members); err != nil {
 		return nil, nil, err
 	}
-	const member = "data_base64"
-	encoded, there := members[member]
+	encoded, there := members[dataBase64]
 	if !there {
 		return structured, nil, nil
 	}
 	if err := json.Unmarshal(encoded, &data); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", member, err)
+		return nil, nil, fmt.Errorf("%s is no base64", dataBase64)
 	}
-	delete(members, member)
+	delete(members, dataBase64)
 	rest, err = json.Marshal(members)
 	return rest, data, err
 }
 
+// dataBase64 is the member of a structured event that has binary data.
+const dataBase64 = "data_base64"
+
+// checkAttributes refuses attributes that are no text, number or truth value, or too long together.
+func checkAttributes(members map[string]json.RawMessage) error {
+	length := 0
+	for name, value := range members {
+		if name == "data" || name == dataBase64 {
+			continue
+		}
+		if value[0] == '{' || value[0] == '[' {
+			return fmt.Errorf("attribute %.90q is an object or an array", name)
+		}
+		if length += len(name) + len(value); length > MaxEvent {
+			return fmt.Errorf("its attributes are longer than %d bytes", MaxEvent)
+		}
+	}
+	return nil
+}
+
+// invalid says in one line, and not a long one, what is wrong with an event.
 func invalid(format string, args ...any) error {
 	text := strings.TrimSpace(fmt.Sprintf(format, args...))
-	return fmt.Errorf("%w: %s", events.ErrInvalid, strings.ReplaceAll(text, "\n", "; "))
+	return fmt.Errorf("%w: %.1000s", events.ErrInvalid, strings.ReplaceAll(text, "\n", "; "))
 }
 
 // Reply answers a delivery with an event, which Knative sends on into the Broker.

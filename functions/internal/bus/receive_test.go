@@ -47,28 +47,31 @@ func TestReceive(t *testing.T) {
 func TestReceiveRefuses(t *testing.T) {
 	without := func(name string) *http.Request { r := binaryEvent(`{}`); r.Header.Del(name); return r }
 	for name, r := range map[string]*http.Request{
-		"no event":             request(`{}`, "Content-Type: application/json"),
-		"nothing":              request(``),
-		"no specversion":       without("Ce-Specversion"),
-		"no id":                without("Ce-Id"),
-		"no source":            without("Ce-Source"),
-		"no type":              without("Ce-Type"),
-		"unknown specversion":  binaryEvent(`{}`, "Ce-Specversion: 9.9", "Ce-X: y"),
-		"a time that is none":  binaryEvent(`{}`, "Ce-Time: yesterday"),
-		"a bad attribute name": binaryEvent(`{}`, "Ce-Not_a_name: x"),
-		"a batch":              request(`[{"specversion":"1.0","id":"1","source":"/me","type":"test"}]`, "Content-Type: application/cloudevents-batch+json"),
-		"broken JSON":          request(`{"specversion":"1.0","id":"1"`, "Content-Type: "+structured),
-		"no JSON":              request(`hello`, "Content-Type: "+structured),
-		"an empty structure":   request(``, "Content-Type: "+structured),
-		"specversion twice":    request(`{"specversion":"1.0","specversion":"1.0","id":"1","source":"/me","type":"test"}`, "Content-Type: "+structured),
-		"a structure's time":   request(`{"specversion":"1.0","id":"1","source":"/me","type":"test","time":"yesterday"}`, "Content-Type: "+structured),
+		"no event":                    request(`{}`, "Content-Type: application/json"),
+		"nothing":                     request(``),
+		"no specversion":              without("Ce-Specversion"),
+		"no id":                       without("Ce-Id"),
+		"no source":                   without("Ce-Source"),
+		"no type":                     without("Ce-Type"),
+		"unknown specversion":         binaryEvent(`{}`, "Ce-Specversion: 9.9", "Ce-X: y"),
+		"a time that is none":         binaryEvent(`{}`, "Ce-Time: yesterday"),
+		"a bad attribute name":        binaryEvent(`{}`, "Ce-Not_a_name: x"),
+		"a batch":                     request(`[{"specversion":"1.0","id":"1","source":"/me","type":"test"}]`, "Content-Type: application/cloudevents-batch+json"),
+		"broken JSON":                 request(`{"specversion":"1.0","id":"1"`, "Content-Type: "+structured),
+		"no JSON":                     request(`hello`, "Content-Type: "+structured),
+		"an empty structure":          request(``, "Content-Type: "+structured),
+		"an attribute that is a list": request(`{"specversion":"1.0","id":"1","source":"/me","type":"test","x":[`+strings.Repeat("[],", 1<<20)+`[]]}`, "Content-Type: "+structured),
+		"an endless attribute":        request(`{"specversion":"1.0","id":"1","source":"/me","type":"test","x":"`+strings.Repeat("x", MaxEvent)+`"}`, "Content-Type: "+structured),
+		"an endless time":             request(`{"specversion":"1.0","id":"1","source":"/me","type":"test","time":"`+strings.Repeat("<", MaxEvent/2)+`"}`, "Content-Type: "+structured),
+		"specversion twice":           request(`{"specversion":"1.0","specversion":"1.0","id":"1","source":"/me","type":"test"}`, "Content-Type: "+structured),
+		"a structure's time":          request(`{"specversion":"1.0","id":"1","source":"/me","type":"test","time":"yesterday"}`, "Content-Type: "+structured),
 	} {
 		if name == "unknown specversion" {
 			r.Header.Set("Ce-Specversion", "9.9")
 		}
-		_, err := Receive(httptest.NewRecorder(), r, MaxEvent)
-		if !errors.Is(err, events.ErrInvalid) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v; want ErrInvalid on one line", name, err)
+		_, err := Receive(httptest.NewRecorder(), r, 8<<20)
+		if !errors.Is(err, events.ErrInvalid) || strings.Contains(err.Error(), "\n") || len(err.Error()) > 5000 {
+			t.Errorf("%s: %.1000v; want ErrInvalid on one line, and not a long one", name, err)
 		}
 		if told := problem.Of(err); told.Status != http.StatusBadRequest || !told.Permanent() {
 			t.Errorf("%s: answered %d, want 400", name, told.Status)

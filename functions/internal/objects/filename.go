@@ -28,13 +28,13 @@ func SafeName(name, fallback string) string {
 	return shorten(name)
 }
 
-// visible drops control characters, and format characters such as those that turn the reading direction, with which
+// visible drops control characters, what is no character at all, and format characters such as those that turn the reading direction, with which
 // "gpj.exe" can be made to look like "exe.jpg".
 func visible(r rune) rune {
 	switch {
 	case unicode.IsSpace(r):
 		return ' '
-	case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
+	case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Noncharacter_Code_Point, r):
 		return -1
 	}
 	return r

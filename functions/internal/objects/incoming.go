@@ -68,8 +68,7 @@ func (in *Incoming) more(ctx context.Context) error {
 // not free, and with the body's error if the body can not be read to its end.
 func (in *Incoming) Put(ctx context.Context, key string, about About) (int64, error) {
 	if in.size > partSize {
-		ahead := io.NewSectionReader(&in.begun, 0, int64(in.begun.length))
-		return in.size, in.store.putStream(ctx, key, io.MultiReader(ahead, in.body), in.size, about)
+		return in.size, in.putStream(ctx, key, about)
 	}
 	full, err := in.fill(ctx)
 	if err != nil {
@@ -78,7 +77,20 @@ func (in *Incoming) Put(ctx context.Context, key string, about About) (int64, er
 	if full {
 		return in.putParts(ctx, key, about)
 	}
-	return int64(in.begun.length), in.store.putWhole(ctx, key, in.begun.content(), about)
+	var l lease
+	defer l.end()
+	return int64(in.begun.length), in.store.putWhole(ctx, key, in.begun.content(&l), about)
+}
+
+// putStream stores a body of known size as it passes by.
+func (in *Incoming) putStream(ctx context.Context, key string, about About) error {
+	var l lease
+	defer l.end()
+	all := io.MultiReader(io.NewSectionReader(&in.begun, 0, int64(in.begun.length)), in.body)
+	leased := readerFunc(func(p []byte) (int, error) {
+		return l.read(func() (int, error) { return all.Read(p) })
+	})
+	return in.store.putStream(ctx, key, leased, in.size, about)
 }
 
 // fill reads on until the part is full or the body has ended.
@@ -115,16 +127,12 @@ func (in *Incoming) putParts(ctx context.Context, key string, about About) (size
 
 	var stored []minio.CompletePart
 	for full := true; in.begun.length > 0; {
-		number, content := len(stored)+1, in.begun.content()
-		put, err := s.client.PutObjectPart(ctx, s.bucket, key, uploadID, number, content, content.Size(), minio.PutObjectPartOptions{
-			Sha256Hex:            content.sha256,
-			DisableContentSha256: true, // of chunks
-		})
+		part, err := in.putPart(ctx, key, uploadID, len(stored)+1)
 		if err != nil {
 			return 0, s.explainPut(err, key)
 		}
-		stored = append(stored, minio.CompletePart{PartNumber: number, ETag: put.ETag})
-		size += content.Size()
+		stored = append(stored, part)
+		size += int64(in.begun.length)
 		in.begun.clear()
 		if !full {
 			break
@@ -137,6 +145,19 @@ func (in *Incoming) putParts(ctx context.Context, key string, about About) (size
 	condition.SetMatchETagExcept("*")
 	_, err = s.client.CompleteMultipartUpload(ctx, s.bucket, key, uploadID, stored, condition)
 	return size, s.explainPut(err, key)
+}
+
+func (in *Incoming) putPart(ctx context.Context, key, uploadID string, number int) (minio.CompletePart, error) {
+	var l lease
+	defer l.end()
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	content := in.begun.content(&l)
+	put, err := in.store.client.PutObjectPart(ctx, in.store.bucket, key, uploadID, number, content, content.Size(), minio.PutObjectPartOptions{
+		Sha256Hex:            content.sha256,
+		DisableContentSha256: true, // of chunks
+	})
+	return minio.CompletePart{PartNumber: number, ETag: put.ETag}, err
 }
 
 type readerFunc func([]byte) (int, error)

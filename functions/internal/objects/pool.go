@@ -4,9 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
+	"sync"
+	"time"
 )
+
+// ErrBusy says that the memory for bodies is taken, and that it was waited for in vain. It may pass.
+var ErrBusy = errors.New("the memory for uploads is taken")
 
 const (
 	// S3 takes no smaller part than this, unless it is the last:
@@ -17,6 +23,8 @@ const (
 	chunksPerPart = partSize / chunkSize
 	// This many parts can always be filled to the end, however many have been begun.
 	reserves = 4
+	// Whoever finds no memory is sent away after this time, and not left to wait for clients that stall.
+	memoryTimeout = 5 * time.Second
 )
 
 // A pool is the memory in which the bodies of all uploads together wait until a part is full. A slow client holds only
@@ -85,11 +93,15 @@ func (p *part) chunk(ctx context.Context) ([]byte, error) {
 		return made(chunk), nil
 	default:
 	}
+	timeout := time.NewTimer(memoryTimeout)
+	defer timeout.Stop()
 	select {
 	case chunk := <-p.pool.chunks:
 		return made(chunk), nil
 	case p.reserve = <-p.pool.reserves:
 		return p.draw(), nil
+	case <-timeout.C:
+		return nil, ErrBusy
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -123,9 +135,43 @@ func (p *part) clear() {
 	*p = part{pool: p.pool, chunks: p.chunks[:0], hash: p.hash}
 }
 
-// content is what the part holds.
-func (p *part) content() content {
-	return content{io.NewSectionReader(p, 0, int64(p.length)), hex.EncodeToString(p.hash.Sum(nil))}
+// content is what the part holds, for as long as the lease lasts.
+func (p *part) content(l *lease) content {
+	return content{io.NewSectionReader(leased{l, p}, 0, int64(p.length)), hex.EncodeToString(p.hash.Sum(nil))}
+}
+
+// A lease is how long a request to MinIO may read what it sends. When MinIO answers early, net/http goes on reading
+// after the request has returned: without an end to that it would read memory that is another upload's by then.
+type lease struct {
+	mutex sync.Mutex
+	ended bool
+}
+
+// read calls a reader unless the lease has ended.
+func (l *lease) read(read func() (int, error)) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if l.ended {
+		return 0, io.ErrClosedPipe
+	}
+	return read()
+}
+
+// end waits for a read that is going on, and has all later ones fail.
+func (l *lease) end() {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.ended = true
+}
+
+// leased is a part that can be read while its lease lasts.
+type leased struct {
+	*lease
+	part *part
+}
+
+func (l leased) ReadAt(b []byte, offset int64) (int, error) {
+	return l.read(func() (int, error) { return l.part.ReadAt(b, offset) })
 }
 
 // ReadAt reads from the part, as io.ReaderAt says.

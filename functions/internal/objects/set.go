@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,8 +12,8 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// Names of what belongs to an image, all under <image id>/. No original has a name that begins like the others', which
-// SafeName sees to, so a listing of the names tells what became of the image.
+// Names of what belongs to an image, all under <image id>/. SafeName gives no original a name that begins like the
+// others', so a listing of the names tells what became of the image. Those of the original system may have any name.
 const (
 	thumbnailPrefix = "thumbnail_"
 	failurePrefix   = "failed_"
@@ -23,6 +24,11 @@ func Key(imageID, filename string) string { return imageID + "/" + filename }
 
 // ThumbnailKey is where the thumbnail of an original lies: <image id>/thumbnail_<filename>.
 func ThumbnailKey(original string) string { return beside(original, thumbnailPrefix) }
+
+// OriginalKey is where the original of a thumbnail lies.
+func OriginalKey(thumbnail string) string {
+	return strings.Replace(thumbnail, "/"+thumbnailPrefix, "/", 1)
+}
 
 // FailureKey is where it is noted why an original can never have a thumbnail: <image id>/failed_<filename>.
 func FailureKey(original string) string { return beside(original, failurePrefix) }
@@ -49,29 +55,48 @@ type Info struct {
 
 // Find lists what is stored of an image, in one request.
 func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
-	ctx, cancel := context.WithCancel(ctx) // ends the listing's goroutine
-	defer cancel()
-	var set Set
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel() // which also ends the listing's goroutine
+	found := map[string]*Info{}
 	for object := range s.client.Client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: imageID + "/"}) {
 		if object.Err != nil {
 			return Set{}, s.explain(object.Err, "list", s.bucket, imageID+"/")
 		}
-		info := infoOf(object)
-		switch name := strings.TrimPrefix(object.Key, imageID+"/"); {
-		case strings.Contains(name, "/"): // a folder in the image's folder is not ours
-		case strings.HasPrefix(name, thumbnailPrefix):
+		name := strings.TrimPrefix(object.Key, imageID+"/")
+		if !strings.Contains(name, "/") { // a folder in the image's folder is not ours
+			found[name] = infoOf(object)
+		}
+	}
+	return sort(found), nil
+}
+
+// sort tells the objects of an image by their names. What has a result of its own is an original, whatever its name. Of
+// two originals, which there are for a moment when an event comes twice at the same time, the one that was stored first
+// counts.
+func sort(found map[string]*Info) (set Set) {
+	for name, info := range found {
+		hasResult := found[thumbnailPrefix+name] != nil || found[failurePrefix+name] != nil
+		switch {
+		case strings.HasPrefix(name, thumbnailPrefix) && !hasResult:
 			set.Thumbnail = info
-		case strings.HasPrefix(name, failurePrefix):
+		case strings.HasPrefix(name, failurePrefix) && !hasResult:
 			set.Failure = info
-		default:
+		case set.Original == nil || info.before(set.Original):
 			set.Original = info
 		}
 	}
-	return set, nil
+	return set
+}
+
+// before tells which of two objects was stored first.
+func (i *Info) before(other *Info) bool {
+	return cmp.Or(i.Modified.Compare(other.Modified), strings.Compare(i.Key, other.Key)) < 0
 }
 
 // Stat is what is known of an object of the service's bucket; ErrNotFound if there is none.
 func (s *Store) Stat(ctx context.Context, key string) (*Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	object, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
 	if err != nil {
 		return nil, s.explain(err, "stat", s.bucket, key)
@@ -85,14 +110,15 @@ func (s *Store) Get(ctx context.Context, bucket, key string) (io.ReadCloser, *In
 	return s.get(ctx, bucket, key, minio.GetObjectOptions{})
 }
 
-// GetFrom reads an object that was found as info says, from an offset on; ErrNotFound if it is another one by now.
-func (s *Store) GetFrom(ctx context.Context, info *Info, offset int64) (io.ReadCloser, error) {
+// GetRange reads an object that was found as info says, from one offset up to another; ErrNotFound if it is another
+// object by now.
+func (s *Store) GetRange(ctx context.Context, info *Info, from, to int64) (io.ReadCloser, error) {
 	var options minio.GetObjectOptions
 	if err := options.SetMatchETag(info.ETag); err != nil {
 		return nil, fmt.Errorf("get object %q: %w", info.Key, err)
 	}
-	if offset > 0 {
-		if err := options.SetRange(offset, 0); err != nil {
+	if from > 0 || to < info.Size {
+		if err := options.SetRange(from, to-1); err != nil {
 			return nil, fmt.Errorf("get object %q: %w", info.Key, err)
 		}
 	}
@@ -100,12 +126,32 @@ func (s *Store) GetFrom(ctx context.Context, info *Info, offset int64) (io.ReadC
 	return body, err
 }
 
+// get waits for the beginning of the answer only so long; the rest may take its time.
 func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetObjectOptions) (io.ReadCloser, *Info, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timeout := time.AfterFunc(askTimeout, func() { cancel(context.DeadlineExceeded) })
 	body, object, _, err := s.client.GetObject(ctx, bucket, key, options)
+	if !timeout.Stop() && err == nil {
+		body.Close()
+		err = context.DeadlineExceeded
+	}
 	if err != nil {
+		cancel(nil)
 		return nil, nil, s.explain(err, "get", bucket, key)
 	}
-	return body, infoOf(object), nil
+	return canceling{body, cancel}, infoOf(object), nil
+}
+
+// canceling is a body that ends its request when it is closed.
+type canceling struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (c canceling) Close() error {
+	err := c.ReadCloser.Close()
+	c.cancel(nil)
+	return err
 }
 
 func infoOf(object minio.ObjectInfo) *Info {

@@ -16,12 +16,14 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"golang.org/x/sync/singleflight"
 )
 
 var (
@@ -33,8 +35,12 @@ var (
 
 const (
 	dialTimeout = 2 * time.Second
-	// MinIO answers a PUT once all of the body is on its disks.
-	answerTimeout = 30 * time.Second
+	// How long MinIO may take to answer what needs no body, with all attempts, before it counts as away.
+	askTimeout = 5 * time.Second
+	// The same for a body of 5 MiB at most.
+	putTimeout = 15 * time.Second
+	// And for any body, from its last byte on: MinIO answers once all of it is on its disks.
+	answerTimeout = 10 * time.Second
 	// Requests with a body that can be read again are tried this often in all, some 100 ms apart.
 	attempts = 3
 	// Connections that stay open between requests; a function serves some dozens of requests at a time.
@@ -47,7 +53,7 @@ type Settings struct {
 	Secure               bool   // TLS
 	AccessKey, SecretKey string
 	Bucket               string
-	Memory               int64 // that bodies of unknown size may take in all, in bytes
+	Memory               int64 // that bodies which wait to be whole may take in all, in bytes
 }
 
 // ReadSettings reads MINIO_*. MINIO_ENDPOINT is host:port, as in the original system, or an https:// URL for TLS.
@@ -55,15 +61,24 @@ func ReadSettings(r *setting.Reader) Settings {
 	endpoint := r.Required("MINIO_ENDPOINT", "host:port of MinIO, or https://host:port for TLS")
 	host, secure := strings.CutPrefix(endpoint, "https://")
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "http://"), "/")
-	if strings.ContainsAny(host, "/?#@ ") {
-		r.Fault("MINIO_ENDPOINT is %q; expected host:port or https://host:port", endpoint)
+	if endpoint != "" && !setting.IsAddress(host) {
+		r.Fault("MINIO_ENDPOINT is %s; expected host:port or https://host:port", setting.Quote(endpoint))
 	}
-	return Settings{
+	settings := Settings{
 		Endpoint:  host,
 		Secure:    secure,
 		AccessKey: r.Required("MINIO_ACCESS_KEY", "the access key of MinIO"),
 		SecretKey: r.Required("MINIO_SECRET_KEY", "the secret key of MinIO"),
 		Bucket:    r.Text("MINIO_BUCKET", "images"),
+	}
+	CheckBucket(r, "MINIO_BUCKET", settings.Bucket)
+	return settings
+}
+
+// CheckBucket finds fault with a setting that is no name of a bucket.
+func CheckBucket(r *setting.Reader, name, bucket string) {
+	if err := s3utils.CheckValidBucketNameStrict(bucket); err != nil {
+		r.Fault("%s is %q; expected the name of a bucket: 3 to 63 of a-z, 0-9, dot and hyphen", name, bucket)
 	}
 }
 
@@ -74,9 +89,8 @@ type Store struct {
 	bucket string
 	memory *pool
 
-	// made is whether the bucket has been seen.
-	made  bool
-	check sync.Mutex
+	made  atomic.Bool // whether the bucket has been seen
+	check singleflight.Group
 }
 
 // Open makes no connection: a function starts, and stays up, without MinIO.
@@ -106,6 +120,8 @@ func (s *Store) Bucket() string { return s.bucket }
 
 // Check asks whether the bucket is there and makes it if it is missing.
 func (s *Store) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	there, err := s.client.BucketExists(ctx, s.bucket)
 	if err != nil {
 		return fmt.Errorf("look for bucket %q: %w", s.bucket, err)
@@ -124,26 +140,23 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// ensureBucket is Check until it once succeeded. It is asked before the first object is put and not at the start, so
-// that neither a cold start nor a MinIO that is away delays a function.
+// ensureBucket is Check until it once succeeded, one for all who wait for it. It is asked before the first object is put
+// and not at the start, so that neither a cold start nor a MinIO that is away delays a function.
 func (s *Store) ensureBucket(ctx context.Context) error {
-	s.check.Lock()
-	defer s.check.Unlock()
-	if s.made {
+	if s.made.Load() {
 		return nil
 	}
-	if err := s.Check(ctx); err != nil {
-		return err
+	checked := s.check.DoChan("", func() (any, error) {
+		err := s.Check(context.WithoutCancel(ctx)) // the others wait for it, too
+		s.made.Store(err == nil)
+		return nil, err
+	})
+	select {
+	case check := <-checked:
+		return check.Err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	s.made = true
-	return nil
-}
-
-// forgetBucket has the bucket looked for again: it was deleted while we ran.
-func (s *Store) forgetBucket() {
-	s.check.Lock()
-	defer s.check.Unlock()
-	s.made = false
 }
 
 // About is what is stored beside the bytes of an object.
@@ -182,6 +195,8 @@ func contentOf(b []byte) content {
 }
 
 func (s *Store) putWhole(ctx context.Context, key string, content content, about About) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
@@ -202,6 +217,8 @@ func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size 
 
 // Remove deletes an object of the service's bucket. That it was not there is no error.
 func (s *Store) Remove(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	return s.explain(s.client.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{}), "remove", s.bucket, key)
 }
 
@@ -224,7 +241,7 @@ func (s *Store) explainPut(err error, key string) error {
 	case response.StatusCode == http.StatusPreconditionFailed:
 		return fmt.Errorf("put object %q in %q: %w", key, s.bucket, ErrExists)
 	case response.Code == minio.NoSuchBucket:
-		s.forgetBucket()
+		s.made.Store(false) // it was deleted while we ran
 	}
 	return fmt.Errorf("put object %q in %q: %w", key, s.bucket, err)
 }

@@ -2,9 +2,11 @@ package objects
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -219,7 +221,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestGetFrom(t *testing.T) {
+func TestGetRange(t *testing.T) {
 	store, _ := open(t)
 	key := imageID + "/a.png"
 	if err := store.Put(t.Context(), key, []byte("0123456789"), About{}); err != nil {
@@ -229,15 +231,15 @@ func TestGetFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for offset, want := range map[int64]string{0: "0123456789", 3: "3456789", 9: "9"} {
-		body, err := store.GetFrom(t.Context(), info, offset)
+	for limits, want := range map[[2]int64]string{{0, 10}: "0123456789", {3, 10}: "3456789", {9, 10}: "9", {0, 1}: "0", {2, 4}: "23"} {
+		body, err := store.GetRange(t.Context(), info, limits[0], limits[1])
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(body)
 		body.Close()
 		if err != nil || string(got) != want {
-			t.Errorf("from %d: %q, %v; want %q", offset, got, err, want)
+			t.Errorf("%v: %q, %v; want %q", limits, got, err, want)
 		}
 	}
 }
@@ -276,5 +278,36 @@ func TestMinIOAway(t *testing.T) {
 	}
 	if err := store.Check(t.Context()); err == nil {
 		t.Error("Check() = nil")
+	}
+}
+
+// A MinIO that stands still costs everybody the same few seconds, and not one after the other.
+func TestMinIOPaused(t *testing.T) {
+	t.Parallel()
+	paused, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer paused.Close()
+	store, err := Open(Settings{Endpoint: paused.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*askTimeout)
+	defer cancel()
+	var asked sync.WaitGroup
+	for range 4 {
+		asked.Go(func() {
+			if err := store.Put(ctx, imageID+"/a.png", []byte("a"), About{}); err == nil {
+				t.Error("Put() = nil")
+			}
+			if _, err := store.Find(ctx, imageID); err == nil {
+				t.Error("Find() = nil")
+			}
+		})
+	}
+	asked.Wait()
+	if err := ctx.Err(); err != nil {
+		t.Errorf("they did not give up by themselves: %v", err)
 	}
 }

@@ -25,6 +25,6 @@
 //	GIF 6.2
 //	WebP lossy 1.8, lossless 4.3, lossy with alpha 11.6
 //
-// Whoever bounds the pixels in flight should count 16 bytes for each. A core decodes some 10 to 25 megapixels a second;
+// Whoever bounds the pixels in flight should count 25 bytes for each. A core decodes some 10 to 25 megapixels a second;
 // at worst, a progressive JPEG of 50 megapixels with 100 scans, it takes 5 seconds.
 package raster

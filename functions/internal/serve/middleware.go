@@ -59,7 +59,7 @@ func (p *Process) Handle(handle func(http.ResponseWriter, *http.Request) error) 
 func (p *Process) Refused(r *http.Request, err error) *problem.Problem {
 	told := problem.Of(err)
 	level := slog.LevelInfo
-	if told.Status >= 500 {
+	if told.Status >= 500 && r.Context().Err() == nil { // a caller that has gone is no fault of ours
 		level = slog.LevelError
 	}
 	p.Log.LogAttrs(r.Context(), level, "request_refused",
@@ -80,6 +80,9 @@ type answer struct {
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 && status >= 200 {
 		a.status = status
+	}
+	if status >= 400 {
+		a.Header().Set("Cache-Control", "no-store")
 	}
 	a.ResponseWriter.WriteHeader(status)
 }

@@ -29,8 +29,8 @@ const (
 	idleTimeout       = 2 * time.Minute
 
 	// By the time a function gets SIGTERM, queue-proxy has let 30 s pass in which no new requests were routed here, so
-	// the drain only waits for stragglers; then what is in flight may finish. Together with those 30 s this stays
-	// within the default timeoutSeconds, 300, after which Kubernetes kills.
+	// the drain only waits for stragglers; then what is in flight may finish. Kubernetes kills a revision that takes
+	// longer than its timeoutSeconds.
 	quietPeriod  = time.Second
 	drainTimeout = 5 * time.Second
 	finishLimit  = 4 * time.Minute
@@ -94,9 +94,11 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: p.readiness(checks)})
 	Route(routes, "/metrics", map[string]http.Handler{http.MethodGet: metricsHandler(p.Metrics)})
 
-	drainer := &handlers.Drainer{Inner: p.middleware(routes), QuietPeriod: quietPeriod}
+	inner := p.middleware(routes)
+	// The drainer answers the probes of Kubernetes, whatever they ask for: until it drains, as anybody else's.
+	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
 	server := &http.Server{
-		Handler:           drainer,
+		Handler:           linger(drainer),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,

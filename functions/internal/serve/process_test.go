@@ -207,6 +207,59 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
+// The kubelet's probes are answered like anybody else's.
+func TestProbe(t *testing.T) {
+	url, _, _ := run(t, nil, Check{"redis", func(context.Context) error { return errors.New("away") }})
+	request, err := http.NewRequest(http.MethodGet, url+"/ready", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("User-Agent", "kube-probe/1.34")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("answered %s, want 503", response.Status)
+	}
+}
+
+// A body that nobody reads is not waited for: the answer comes at once, and the connection goes.
+func TestBodyThatIsNotRead(t *testing.T) {
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/image": NotFound})
+	var answers sync.WaitGroup
+	for _, head := range []string{
+		"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+		"GET /health HTTP/1.1\r\nHost: x\r\nUser-Agent: kube-probe/1.34\r\nContent-Length: 10\r\n\r\n",
+		"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx",
+		"POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+	} {
+		answers.Go(func() {
+			connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer connection.Close()
+			connection.SetDeadline(time.Now().Add(time.Minute))
+			io.WriteString(connection, head)
+			from := bufio.NewReader(connection)
+			response, err := http.ReadResponse(from, nil)
+			if err != nil {
+				t.Errorf("%q: %v, want an answer", head, err)
+				return
+			}
+			io.Copy(io.Discard, response.Body)
+			if _, err := from.ReadByte(); err != io.EOF || !response.Close || response.ContentLength < 0 {
+				t.Errorf("%q: %v, %v; want an answer of known length, and the end of the connection", head, response.Header, err)
+			}
+		})
+	}
+	answers.Wait()
+}
+
 // What is in flight when the end comes is answered, and probes fail at once, so that nobody sends more.
 func TestDrain(t *testing.T) {
 	arrived, finish := make(chan struct{}), make(chan struct{})

@@ -5,6 +5,8 @@ package setting
 import (
 	"errors"
 	"fmt"
+	"net"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -60,6 +62,32 @@ func (r *Reader) List(name, text string) []string {
 		}
 	}
 	return items
+}
+
+// IsAddress tells whether a text is a host, or host:port.
+func IsAddress(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		host, port = text, "1"
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && number > 0 && IsHost(host)
+}
+
+// IsHost tells whether a text could be the name or the IP address of a host.
+func IsHost(text string) bool {
+	return net.ParseIP(strings.Trim(text, "[]")) != nil || len(text) <= 253 && hostName.MatchString(text)
+}
+
+// Underscores are in no host name of the Internet, but in those of some container networks.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
+
+// Quote is a value as it may be shown: without what is in front of an @, which may be a password.
+func Quote(value string) string {
+	if at := strings.LastIndexByte(value, '@'); at >= 0 {
+		value = "..." + value[at:]
+	}
+	return strconv.Quote(value)
 }
 
 // Fault adds a fault in the form `NAME is ...; expected ...`.

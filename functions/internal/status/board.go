@@ -31,6 +31,9 @@ type Settings struct {
 // ReadSettings reads REDIS_*.
 func ReadSettings(r *setting.Reader) Settings {
 	host := r.Required("REDIS_HOST", "the host name of Redis")
+	if host != "" && !setting.IsHost(host) {
+		r.Fault("REDIS_HOST is %s; expected the name of a host, its port is REDIS_PORT", setting.Quote(host))
+	}
 	port := r.Int("REDIS_PORT", 6379, 1, 65535)
 	return Settings{
 		Address:  net.JoinHostPort(host, strconv.FormatInt(port, 10)),

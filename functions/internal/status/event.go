@@ -1,11 +1,13 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
@@ -32,10 +34,13 @@ func (s Status) payload(bucket, original string) events.Payload {
 			ImageID:     s.ImageID,
 			Bucket:      bucket,
 			ObjectName:  original,
-			Reason:      events.Reason(s.Reason),
+			Reason:      events.Reason(cmp.Or(s.Reason, string(events.ReasonUnsupported))), // the original system gave none
 			Error:       s.Result.Error,
 			ProcessedAt: s.ProcessedAt,
 		}
+	}
+	if s.Result.Thumbnail != "" {
+		original = objects.OriginalKey(s.Result.Thumbnail) // whatever the event called it
 	}
 	return events.ImageThumbnailed{
 		ImageID:       s.ImageID,

@@ -55,11 +55,15 @@ func Seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 // Time is the time that ProcessedAt tells.
 func (s Status) Time() time.Time { return time.UnixMilli(int64(s.ProcessedAt*1000 + 0.5)).UTC() }
 
-// parse reads a status; nil if the text is none, for example because somebody else wrote it.
+// parse reads a status; nil if the text is none, for example because somebody else wrote it. A final one has a result,
+// even if the original system wrote none.
 func parse(text string) *Status {
 	var s Status
 	if err := json.Unmarshal([]byte(text), &s); err != nil || s.State == "" {
 		return nil
+	}
+	if s.State.Final() && s.Result == nil {
+		s.Result = &Result{Success: s.State == Completed}
 	}
 	return &s
 }

@@ -44,21 +44,20 @@ func start(t testing.TB, settings ...string) *service {
 	}
 	s.board = status.Open(status.ReadSettings(r), s.store)
 	t.Cleanup(func() { s.board.Close() })
-	s.run()
+	s.url = s.run(s.getenv)
 	return s
 }
 
-// run runs the function, one more if one runs already.
-func (s *service) run() {
+// run runs the function, one more if one runs already, and returns its address.
+func (s *service) run(getenv func(string) string) (url string) {
 	s.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.url = "http://" + listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, listener, s.getenv) }()
+	go func() { ended <- Run(ctx, listener, getenv) }()
 	s.t.Cleanup(func() {
 		cancel()
 		http.DefaultClient.CloseIdleConnections()
@@ -66,6 +65,7 @@ func (s *service) run() {
 			s.t.Errorf("Run() = %v", err)
 		}
 	})
+	return "http://" + listener.Addr().String()
 }
 
 // uploaded stores an image as the upload function would, and returns the event that it would announce.
@@ -102,7 +102,12 @@ type answered struct {
 
 func (s *service) deliver(e event.Event) answered {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url, nil)
+	return s.deliverTo(s.url, e)
+}
+
+func (s *service) deliverTo(url string, e event.Event) answered {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, url, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -2,9 +2,11 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image"
 	_ "image/jpeg"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
@@ -146,28 +149,25 @@ func TestSameEventAgain(t *testing.T) {
 	s := start(t)
 	for _, e := range []event.Event{s.uploaded("good.jpg", jpegOf(t, 640, 480)), s.uploaded("bad.jpg", []byte("text, not an image"))} {
 		var answers sync.Map
-		deliver := func() {
-			answer := s.deliver(e)
+		deliver := func(url string) {
+			answer := s.deliverTo(url, e)
 			reply := answer.reply(t)
 			answers.Store(fmt.Sprint(reply.Type(), reply.ID(), reply.Source(), reply.Time(), string(reply.Data())), true)
 		}
 		var wait sync.WaitGroup
-		for pod := range 2 {
-			if pod > 0 {
-				s.run()
-			}
+		for _, url := range []string{s.url, s.run(s.getenv)} {
 			for range 10 {
-				wait.Go(deliver)
+				wait.Go(func() { deliver(url) })
 			}
 		}
 		wait.Wait()
-		deliver()
+		deliver(s.url)
 		before := s.listed(e.Subject())
 
 		if err := s.board.Forget(t.Context(), e.Subject()); err != nil { // as Redis does after an hour
 			t.Fatal(err)
 		}
-		deliver()
+		deliver(s.url)
 		count := 0
 		answers.Range(func(any, any) bool { count++; return true })
 		if count != 1 {
@@ -236,16 +236,89 @@ func TestBackendsAway(t *testing.T) {
 	t.Parallel()
 	there := start(t)
 	e := there.uploaded("photo.jpg", jpegOf(t, 300, 200))
-	for name, settings := range map[string][]string{
-		"redis": {"REDIS_HOST=127.0.0.1", "REDIS_PORT=1"},
-		"minio": {"MINIO_ENDPOINT=127.0.0.1:1"},
+	for name, away := range map[string]map[string]string{
+		"redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"},
+		"minio": {"MINIO_ENDPOINT": "127.0.0.1:1"},
 	} {
-		s := start(t, settings...)
-		if answer := s.deliver(e); answer.status < 500 && answer.status != 400 {
-			t.Errorf("%s away: answered %d %s", name, answer.status, answer.body)
+		url := there.run(with(there.getenv, away))
+		if answer := there.deliverTo(url, e); answer.status != http.StatusServiceUnavailable {
+			t.Errorf("%s away: answered %d %s, want 503", name, answer.status, answer.body)
 		}
 	}
 	there.deliver(e).reply(t)
+}
+
+// with is an environment in which some settings are others.
+func with(getenv func(string) string, others map[string]string) func(string) string {
+	return func(name string) string { return cmp.Or(others[name], getenv(name)) }
+}
+
+// What MinIO knows to be done stays so when Redis has forgotten, even if MinIO is away just when the event comes again.
+func TestStatusNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
+	s.deliver(e).reply(t)
+	if err := s.board.Forget(t.Context(), e.Subject()); err != nil {
+		t.Fatal(err)
+	}
+	url := s.run(with(s.getenv, map[string]string{"MINIO_ENDPOINT": "127.0.0.1:1"}))
+	if answer := s.deliverTo(url, e); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("answered %d %s, want 503", answer.status, answer.body)
+	}
+	if got, err := s.board.Read(t.Context(), e.Subject()); err != nil || got.State != status.Completed {
+		t.Errorf("status %+v, %v; want completed", got, err)
+	}
+}
+
+// Two pods that disagree, as while new limits are rolled out, leave one result, which both tell from then on.
+func TestTwoResults(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	strict := s.run(with(s.getenv, map[string]string{"MAX_IMAGE_PIXELS": "1000"}))
+	for range 20 {
+		e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
+		var wait sync.WaitGroup
+		for _, url := range []string{s.url, strict, s.url, strict} {
+			wait.Go(func() { s.deliverTo(url, e).reply(t) })
+		}
+		wait.Wait()
+		if stored := s.listed(e.Subject()); len(stored) != 2 {
+			t.Errorf("stored %q, want the original and one result", stored)
+		}
+		told, err := s.board.Read(t.Context(), e.Subject())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.board.Forget(t.Context(), e.Subject()); err != nil {
+			t.Fatal(err)
+		}
+		rebuilt, err := s.board.Read(t.Context(), e.Subject())
+		if err != nil || rebuilt.State != told.State {
+			t.Errorf("status %+v, and when Redis had forgotten %+v, %v", told, rebuilt, err)
+		}
+	}
+}
+
+// What the original system's worker left is answered for good, whatever it lacks.
+func TestStatusOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for name, text := range map[string]string{
+		"no reason": `{"image_id":"%s","status":"failed","result":{"success":false,"error":"cannot identify image file"},"processed_at":1699999999.1}`,
+		"no result": `{"image_id":"%s","status":"failed","processed_at":1699999999.1}`,
+		"no sizes":  `{"image_id":"%s","status":"completed","result":{"success":true,"thumbnail":"%[1]s/thumbnail_photo.jpg"},"processed_at":1699999999.1}`,
+	} {
+		e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
+		client := redis.NewClient(&redis.Options{Addr: net.JoinHostPort(s.getenv("REDIS_HOST"), s.getenv("REDIS_PORT")), Password: s.getenv("REDIS_PASSWORD")})
+		defer client.Close()
+		if err := client.Set(t.Context(), "image:status:"+e.Subject(), fmt.Sprintf(text, e.Subject()), time.Hour).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if answer := s.deliver(e); answer.status != http.StatusOK {
+			t.Errorf("%s: answered %d %s, want 200", name, answer.status, answer.body)
+		}
+	}
 }
 
 // More pixels than may be worked on at a time: some wait, and none is lost.

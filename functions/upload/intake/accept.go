@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/bus"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
@@ -30,9 +31,12 @@ type offer struct {
 }
 
 // accept keeps the image and announces it. What it returns is what it announced. Its errors are Problems where they are
-// the caller's fault, errors of the offer's reader, or faults of ours that may pass.
+// the caller's fault, errors of the offer's reader, or faults of ours that may pass; ErrExists says that an image that
+// may have been offered before is there already.
+//
+// What is not accepted in the end is taken back, but for two exceptions: an image that another offer may have accepted
+// meanwhile, and one whose event may still arrive. That must find its object.
 func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUploaded, err error) {
-	defer func() { in.count(image, err) }()
 	if o.size > in.settings.maxBytes {
 		return image, tooManyBytes(in.settings.maxBytes, o.size)
 	}
@@ -45,19 +49,22 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 	}
 	image = in.describe(o, header)
 	if err := in.keep(ctx, incoming, &image, o.filename); err != nil {
+		if o.imageID == "" && !errors.Is(err, objects.ErrExists) {
+			in.takeBack(ctx, image) // it may be there all the same: MinIO's answer was lost, or its caller left
+		}
 		return image, from.blame(err)
 	}
-	// From here on it is quicker, and leaves less behind, to finish than to give up because the caller has gone.
-	ctx = context.WithoutCancel(ctx)
+	if o.imageID != "" {
+		if err := in.yield(ctx, image); err != nil {
+			return image, err
+		}
+	}
 	if err := in.publish(ctx, image); err != nil {
-		if o.imageID == "" { // another offer of the same image may have been accepted meanwhile
+		if o.imageID == "" && !errors.Is(err, bus.ErrUncertain) {
 			in.takeBack(ctx, image)
 		}
 		return image, err
 	}
-	in.Log.InfoContext(ctx, "image_uploaded",
-		"image_id", image.ImageID, "filename", image.Filename, "size", image.Size,
-		"content_type", image.ContentType, "width", image.Width, "height", image.Height)
 	return image, nil
 }
 
@@ -77,35 +84,45 @@ func (in *intake) inspect(ahead io.Reader) (raster.Header, error) {
 	return header, refusal(err)
 }
 
+// describe is what is known of the image before it is stored.
 func (in *intake) describe(o offer, header raster.Header) events.ImageUploaded {
-	imageID := o.imageID
-	if imageID == "" {
-		imageID = uuid.NewString()
-	}
-	filename := objects.SafeName(o.filename, "image"+header.Format.Extension())
 	width, height := header.Displayed()
-	return events.ImageUploaded{
-		ImageID:     imageID,
+	image := events.ImageUploaded{
+		ImageID:     o.imageID,
 		Bucket:      in.store.Bucket(),
-		ObjectName:  objects.Key(imageID, filename),
-		Filename:    filename,
+		Filename:    objects.SafeName(o.filename, "image"+header.Format.Extension()),
 		Timestamp:   status.Seconds(time.Now()),
 		ContentType: header.Format.ContentType(),
 		Width:       width,
 		Height:      height,
 	}
+	if image.ImageID == "" {
+		image.ImageID = uuid.NewString()
+	}
+	image.ObjectName = objects.Key(image.ImageID, image.Filename)
+	return image
 }
 
-// keep stores the image. One that comes again is there already.
+// keep stores the image.
 func (in *intake) keep(ctx context.Context, incoming *objects.Incoming, image *events.ImageUploaded, filename string) (err error) {
 	image.Size, err = incoming.Put(ctx, image.ObjectName, objects.About{
 		ContentType: image.ContentType,
 		Metadata:    map[string]string{"Filename": originalName(filename)},
 	})
-	if errors.Is(err, objects.ErrExists) {
-		return nil
-	}
 	return err
+}
+
+// yield removes an image whose event was delivered twice at the same time, under two names, if the other one was stored
+// before; then it is ErrExists.
+func (in *intake) yield(ctx context.Context, image events.ImageUploaded) error {
+	set, err := in.store.Find(ctx, image.ImageID)
+	if err != nil || set.Original == nil || set.Original.Key == image.ObjectName {
+		return err
+	}
+	if err := in.store.Remove(ctx, image.ObjectName); err != nil {
+		return err
+	}
+	return fmt.Errorf("put object %q: there is %q: %w", image.ObjectName, set.Original.Key, objects.ErrExists)
 }
 
 // originalName is what the caller called the file, within what S3 takes as metadata: 2 KB in all.
@@ -118,8 +135,10 @@ func originalName(filename string) string {
 	return encoded
 }
 
-// publish lets the image be known: to those who ask for its status, then to those who work on it.
+// publish lets the image be known: to those who ask for its status, then to those who work on it. It goes on if the
+// caller leaves: to finish is quicker, and leaves less behind, than to give up.
 func (in *intake) publish(ctx context.Context, image events.ImageUploaded) error {
+	ctx = context.WithoutCancel(ctx)
 	if _, err := in.board.Advance(ctx, status.Status{ImageID: image.ImageID, State: status.Queued}); err != nil {
 		return err
 	}
@@ -132,26 +151,25 @@ func (in *intake) publish(ctx context.Context, image events.ImageUploaded) error
 	if err != nil {
 		return fmt.Errorf("encode %s: %v", image.EventType(), err) // not the caller's fault: no ErrInvalid in the chain
 	}
-	return in.announcer.Announce(ctx, e)
+	if err := in.announcer.Announce(ctx, e); err != nil {
+		return err
+	}
+	in.Log.InfoContext(ctx, "image_uploaded",
+		"image_id", image.ImageID, "filename", image.Filename, "size", image.Size,
+		"content_type", image.ContentType, "width", image.Width, "height", image.Height)
+	in.uploads.Inc()
+	in.bytes.Add(float64(image.Size))
+	return nil
 }
 
-// takeBack removes an image that was stored and could not be announced. If that fails as well, an object is left that
-// nobody knows of; it does no harm.
+// takeBack removes an image that was not accepted. If that fails as well, an object is left that nobody knows of; it
+// does no harm.
 func (in *intake) takeBack(ctx context.Context, image events.ImageUploaded) {
-	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	if err := errors.Join(in.board.Forget(ctx, image.ImageID), in.store.Remove(ctx, image.ObjectName)); err != nil {
 		in.Log.WarnContext(ctx, "image_left_behind", "image_id", image.ImageID, "error.message", err.Error())
 	}
-}
-
-func (in *intake) count(image events.ImageUploaded, err error) {
-	if err != nil {
-		in.refused.WithLabelValues(problem.Of(err).Code).Inc()
-		return
-	}
-	in.uploads.Inc()
-	in.bytes.Add(float64(image.Size))
 }
 
 // refusal makes an answer of what the engine says of an image that can never work. Other errors stay as they are.
@@ -182,6 +200,13 @@ func tooManyBytes(limit, found int64) *problem.Problem {
 		Limit:   limit,
 		Found:   found,
 	}
+}
+
+var problemBusy = &problem.Problem{
+	Status:     http.StatusServiceUnavailable,
+	Code:       "busy",
+	Message:    "Too many uploads are on their way; try again",
+	RetryAfter: 5 * time.Second,
 }
 
 var problemEmpty = &problem.Problem{
@@ -216,6 +241,9 @@ func (s *source) Read(p []byte) (int, error) {
 func (s *source) blame(err error) error {
 	if s.err != nil {
 		return s.err
+	}
+	if errors.Is(err, objects.ErrBusy) {
+		return problemBusy
 	}
 	var refused *problem.Problem
 	if s.read == 0 && errors.As(err, &refused) {

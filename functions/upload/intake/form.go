@@ -41,7 +41,6 @@ func (in *intake) uploadForm(w http.ResponseWriter, r *http.Request, began time.
 	if err != nil {
 		return err
 	}
-	defer from.Close()
 	images, err := in.takeFiles(r, newForm(from, boundary))
 	if err != nil {
 		return err
@@ -64,6 +63,7 @@ func (in *intake) takeFiles(r *http.Request, form *form) (images []taken, err er
 			return nil, err
 		case err != nil:
 			image.Problem = in.Refused(r, err)
+			in.refused.WithLabelValues(image.Problem.Code).Inc()
 			return append(images, image), nil
 		}
 		images = append(images, image)
@@ -142,11 +142,15 @@ func (f *form) nextFile() (formFile, error) {
 				Limit:   maxParts,
 			}
 		}
-		if part.FormName() != fileField {
-			continue
-		}
 		name, isFile := filenameOf(part)
 		if !isFile {
+			continue
+		}
+		if part.FormName() != fileField { // another file, of any size, that nobody asked for
+			f.framing.end()
+			if _, err := io.Copy(io.Discard, part); err != nil {
+				return formFile{}, badForm(err)
+			}
 			continue
 		}
 		if name == "" {

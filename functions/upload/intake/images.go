@@ -8,6 +8,9 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
+	"strconv"
+	"time"
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
@@ -33,6 +36,9 @@ var (
 	}
 )
 
+// How long a caller may take for a piece of 32 KiB.
+const writeTimeout = 30 * time.Second
+
 // serveObject streams what pick picks of an image's objects, or a range of it. Objects never change, so that caches may
 // keep them for ever.
 func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(objects.Set) *objects.Info, missing *problem.Problem) error {
@@ -43,8 +49,11 @@ func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(
 	if err != nil {
 		return err
 	}
-	object := &objectReader{ctx: r.Context(), store: in.store, info: info}
+	object := &objectReader{ctx: r.Context(), store: in.store, info: info, connection: http.NewResponseController(w)}
 	defer object.Close()
+	if err := object.expect(w, r); err != nil {
+		return err
+	}
 
 	header := w.Header()
 	header.Set("Content-Type", info.ContentType)
@@ -77,11 +86,42 @@ func (in *intake) find(r *http.Request, pick func(objects.Set) *objects.Info) (*
 // objectReader reads an object from where it is told to, and asks for nothing until then: http.ServeContent seeks to
 // learn the size, and reads only what the caller needs.
 type objectReader struct {
-	ctx    context.Context
-	store  *objects.Store
-	info   *objects.Info
-	offset int64
-	body   io.ReadCloser
+	ctx        context.Context
+	store      *objects.Store
+	info       *objects.Info
+	connection *http.ResponseController
+	offset     int64
+	body       io.ReadCloser
+	// How far the store is asked: to the end of the range, if there is one, and no further than is needed.
+	end int64
+}
+
+// A range that is served: from one byte on, perhaps up to another one.
+var oneRange = regexp.MustCompile(`^bytes=([0-9]{1,18})-([0-9]{0,18})$|^bytes=-[1-9][0-9]{0,17}$`)
+
+// expect looks at what the caller wants. What is no range is ignored, and so are several at once, as RFC 9110, section
+// 14.2, allows: they are not worth a request to the store each.
+func (o *objectReader) expect(w http.ResponseWriter, r *http.Request) error {
+	o.end = o.info.Size
+	wanted := oneRange.FindStringSubmatch(r.Header.Get("Range"))
+	if wanted == nil {
+		r.Header.Del("Range")
+		return nil
+	}
+	if first, err := strconv.ParseInt(wanted[1], 10, 64); err == nil && first >= o.info.Size && r.Header.Get("If-Range") == "" {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
+		return &problem.Problem{
+			Status:  http.StatusRequestedRangeNotSatisfiable,
+			Code:    "beyond_the_end",
+			Message: "The range begins behind the end",
+			Limit:   o.info.Size,
+			Found:   first,
+		}
+	}
+	if last, err := strconv.ParseInt(wanted[2], 10, 64); err == nil && last < o.end {
+		o.end = last + 1
+	}
+	return nil
 }
 
 func (o *objectReader) Seek(offset int64, whence int) (int64, error) {
@@ -105,20 +145,29 @@ func (o *objectReader) Read(p []byte) (int, error) {
 	if o.offset >= o.info.Size {
 		return 0, io.EOF
 	}
+	if o.offset >= o.end { // what was expected is not what net/http made of it, because of an If-Range
+		o.Close()
+		o.end = o.info.Size
+	}
 	if o.body == nil {
-		body, err := o.store.GetFrom(o.ctx, o.info, o.offset)
+		body, err := o.store.GetRange(o.ctx, o.info, o.offset, o.end)
 		if err != nil {
 			return 0, err
 		}
 		o.body = body
 	}
+	_ = o.connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // for what was read before; no connection in tests
 	n, err := o.body.Read(p)
 	o.offset += int64(n)
+	if err == io.EOF && o.offset == o.end && o.end < o.info.Size {
+		err = nil // the range ends, but not the object
+	}
 	return n, err
 }
 
 // Close lets go of what is being read.
 func (o *objectReader) Close() error {
+	_ = o.connection.SetWriteDeadline(time.Time{})
 	if o.body == nil {
 		return nil
 	}

@@ -47,6 +47,10 @@ func TestGetImage(t *testing.T) {
 		"in the middle":    {[]string{"Range: bytes=10-19"}, http.StatusPartialContent, content[10:20]},
 		"from a byte on":   {[]string{"Range: bytes=10-"}, http.StatusPartialContent, content[10:]},
 		"last bytes":       {[]string{"Range: bytes=-5"}, http.StatusPartialContent, content[size-5:]},
+		"up to the end":    {[]string{"Range: bytes=10-999999"}, http.StatusPartialContent, content[10:]},
+		"several ranges":   {[]string{"Range: bytes=0-1,5-6"}, http.StatusOK, content}, // each would be a request to MinIO
+		"no range":         {[]string{"Range: bytes=a-b"}, http.StatusOK, content},
+		"no bytes":         {[]string{"Range: bytes=-0"}, http.StatusOK, content},
 		"beyond the end":   {[]string{"Range: bytes=999999-"}, http.StatusRequestedRangeNotSatisfiable, ""},
 		"range of this":    {[]string{"Range: bytes=0-9", "If-Range: " + etag}, http.StatusPartialContent, content[:10]},
 		"range of another": {[]string{"Range: bytes=0-9", `If-Range: "other"`}, http.StatusOK, content},
@@ -55,10 +59,6 @@ func TestGetImage(t *testing.T) {
 		if got.status != test.status || test.body != "" && got.body != test.body {
 			t.Errorf("%s: %d, %d bytes; want %d, %d bytes", name, got.status, len(got.body), test.status, len(test.body))
 		}
-	}
-	several := s.get("/images/"+id, "Range: bytes=0-1,5-6")
-	if several.status != http.StatusPartialContent || !strings.HasPrefix(several.header.Get("Content-Type"), "multipart/byteranges") {
-		t.Errorf("several ranges: %d %s", several.status, several.header.Get("Content-Type"))
 	}
 	if head := s.do(http.MethodHead, "/images/"+id, "", nil); head.status != 200 || head.body != "" || head.header.Get("Content-Length") == "" || head.header.Get("Etag") != etag {
 		t.Errorf("HEAD: %d %v", head.status, head.header)

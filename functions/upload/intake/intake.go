@@ -1,18 +1,21 @@
 // Package intake is the upload function: it takes an image in, keeps it, announces it, and answers for it afterwards.
 //
 // A 200 means that the image is stored in MinIO, that its status is set, and that Kafka has acknowledged the event that
-// leads to its thumbnail. Whatever fails before that leaves nothing behind and is said at once. Bodies are streamed;
-// how much memory they take together is a setting and does not grow with their number or size.
+// leads to its thumbnail. Whatever fails before that is said at once, and what was stored is removed, unless its event
+// may still arrive. Bodies are streamed; how much memory they take together is a setting and does not grow with their
+// number or size.
 package intake
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/serve"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
@@ -43,6 +46,9 @@ func readSettings(getenv func(string) string) (settings, error) {
 	}
 	s.objects.Memory = r.Int("UPLOAD_MEMORY_BYTES", 48<<20, 32<<20, 1<<40)
 	s.sourceBuckets = r.List("SOURCE_BUCKETS", s.objects.Bucket)
+	for _, bucket := range s.sourceBuckets {
+		objects.CheckBucket(r, "SOURCE_BUCKETS", bucket)
+	}
 	return s, r.Err()
 }
 
@@ -63,7 +69,7 @@ type intake struct {
 
 // Run serves the upload function on listener until ctx ends and what is in flight is answered. getenv gives the
 // settings; what is wrong with them is in the error, all of it.
-func Run(ctx context.Context, listener net.Listener, getenv func(string) string) error {
+func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
 	settings, err := readSettings(getenv)
 	if err != nil {
 		return err
@@ -75,7 +81,8 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	board := status.Open(settings.status, store)
 	defer board.Close()
 	announcer := bus.Open(settings.bus)
-	defer announcer.Close() // after the last answer: what is announced later would be lost
+	// After the last answer: what is announced later would be lost.
+	defer func() { err = errors.Join(err, announcer.Close()) }()
 
 	in := &intake{
 		Process:   serve.New("upload", settings.process),
@@ -96,11 +103,20 @@ func (in *intake) routes() *http.ServeMux {
 	get := func(handle func(http.ResponseWriter, *http.Request) error) map[string]http.Handler {
 		return map[string]http.Handler{http.MethodGet: in.Handle(handle)}
 	}
+	take := func(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+		return in.Handle(func(w http.ResponseWriter, r *http.Request) error {
+			err := handle(w, r)
+			if err != nil {
+				in.refused.WithLabelValues(problem.Of(err).Code).Inc()
+			}
+			return err
+		})
+	}
 	serve.Route(mux, "/{$}", map[string]http.Handler{
 		http.MethodGet:  http.HandlerFunc(page),
-		http.MethodPost: in.Handle(in.deliver),
+		http.MethodPost: take(in.deliver),
 	})
-	serve.Route(mux, "/upload", map[string]http.Handler{http.MethodPost: in.Handle(in.upload)})
+	serve.Route(mux, "/upload", map[string]http.Handler{http.MethodPost: take(in.upload)})
 	serve.Route(mux, "/status/{id}", get(in.status))
 	serve.Route(mux, "/images/{id}", get(in.image))
 	serve.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
@@ -119,7 +135,7 @@ func (in *intake) measure() {
 	})
 	in.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "image_uploads_refused_total",
-		Help: "Images that were not accepted, by the code of the answer.",
+		Help: "Uploads, and images in forms, that were not accepted, by the code of the answer.",
 	}, []string{"code"})
 	in.Metrics.MustRegister(in.uploads, in.bytes, in.refused)
 }

@@ -19,42 +19,49 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"golang.org/x/sync/semaphore"
 )
 
 // How large an event may be that has an image inside its JSON, in bytes. It has to be held whole. Larger images come in
 // binary mode, which streams, or by reference.
 const maxInline = 8 << 20
 
+// How long such an event waits for memory.
+const inlineTimeout = 5 * time.Second
+
 // deliver is POST /, where Knative delivers image.received. The answer is for Knative: 200 for taken, or an image.failed
 // for an image that can never be taken; other answers say by their code whether to deliver again.
 func (in *intake) deliver(w http.ResponseWriter, r *http.Request) error {
 	image, err := in.receive(w, r)
 	if err == nil {
-		w.Header().Set("Location", "/status/"+image.ImageID)
-		w.WriteHeader(http.StatusOK)
-		return nil
+		return answerTaken(w, image.ImageID)
 	}
 	var refused *problem.Problem
 	if image.ImageID != "" && errors.As(err, &refused) && slices.Contains(events.Reasons(), events.Reason(refused.Code)) {
-		return in.replyFailed(w, r, image.ImageID, refused)
+		return in.replyFailed(w, r, image, refused)
 	}
 	return err
 }
 
-func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, imageID string, refused *problem.Problem) error {
-	failed := status.Status{
-		ImageID:     imageID,
+// replyFailed tells that an image can never be taken, and notes it where it lasts: however often the event comes, and
+// whatever it brings then, the answer stays.
+func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *problem.Problem) error {
+	in.refused.WithLabelValues(refused.Code).Inc()
+	failed, err := in.board.Record(r.Context(), image.ObjectName, status.Status{
+		ImageID:     image.ImageID,
 		State:       status.Failed,
 		Reason:      refused.Code,
 		Result:      &status.Result{Error: refused.Message},
 		ProcessedAt: status.Seconds(time.Now()),
-	}
-	before, err := in.board.Advance(r.Context(), failed)
+	}, nil, "")
 	if err != nil {
 		return err
 	}
-	if before != nil && before.State == status.Failed {
-		failed = *before // said before, and said the same again
+	if _, err := in.board.Advance(r.Context(), *failed); err != nil {
+		return err
+	}
+	if failed.State != status.Failed { // another delivery of the event had brought an image
+		return answerTaken(w, image.ImageID)
 	}
 	reply, err := failed.Event(r.Context(), events.SourceUpload, "", "")
 	if err != nil {
@@ -63,8 +70,14 @@ func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, imageID st
 	return bus.Reply(w, r, reply)
 }
 
-// receive takes the image of an image.received event. As soon as the event could be read, the id of its image is known
-// and returned with any error.
+func answerTaken(w http.ResponseWriter, imageID string) error {
+	w.Header().Set("Location", "/status/"+imageID)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// receive takes the image of an image.received event. As soon as the event could be read, the id and the key of its image
+// are known and returned with any error.
 func (in *intake) receive(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
 	switch contentType := r.Header.Get("Content-Type"); {
 	case bus.IsStructured(r):
@@ -76,21 +89,39 @@ func (in *intake) receive(w http.ResponseWriter, r *http.Request) (events.ImageU
 	}
 }
 
-// receiveInline takes an event that may have an image inside its JSON. Large ones wait for memory.
+// receiveInline takes an event that may have an image inside its JSON.
 func (in *intake) receiveInline(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
 	if r.ContentLength >= 0 && r.ContentLength <= bus.MaxEvent {
 		return in.receiveWhole(w, r, bus.MaxEvent)
 	}
-	size := int64(maxInline)
-	if r.ContentLength >= 0 {
-		size = min(size, r.ContentLength)
-	}
-	if err := in.inline.Acquire(r.Context(), size); err != nil {
-		return events.ImageUploaded{}, fmt.Errorf("wait for memory: %w", err)
-	}
-	defer in.inline.Release(size)
+	metered := &metered{ReadCloser: r.Body, ctx: r.Context(), memory: in.inline}
+	defer metered.release()
+	r.Body = metered
 	return in.receiveWhole(w, r, maxInline)
 }
+
+// metered is a body that is held whole. What has come of it is taken from the memory that all of them share, and if
+// there is none left for a while, the caller is told so: nobody waits for callers that stall.
+type metered struct {
+	io.ReadCloser
+	ctx    context.Context
+	memory *semaphore.Weighted
+	held   int64
+}
+
+func (m *metered) Read(p []byte) (int, error) {
+	ctx, cancel := context.WithTimeout(m.ctx, inlineTimeout)
+	defer cancel()
+	if err := m.memory.Acquire(ctx, int64(len(p))); err != nil {
+		return 0, problemBusy
+	}
+	n, err := m.ReadCloser.Read(p)
+	m.held += int64(n)
+	m.memory.Release(int64(len(p) - n))
+	return n, err
+}
+
+func (m *metered) release() { m.memory.Release(m.held) }
 
 // receiveWhole takes an event whose body is JSON.
 func (in *intake) receiveWhole(w http.ResponseWriter, r *http.Request, limit int64) (events.ImageUploaded, error) {
@@ -117,9 +148,8 @@ func (in *intake) receiveStream(w http.ResponseWriter, r *http.Request) (events.
 	}
 	from, err := body.New(w, r, in.settings.maxBytes)
 	if err != nil {
-		return events.ImageUploaded{ImageID: imageIDOf(e)}, err
+		return named(imageIDOf(e), path.Base(e.Subject())), err
 	}
-	defer from.Close()
 	return in.receiveImage(ctx, e, from, from.Size())
 }
 
@@ -128,7 +158,10 @@ func (in *intake) receiveImage(ctx context.Context, e event.Event, data io.Reade
 	if err := checkType(e); err != nil {
 		return events.ImageUploaded{}, err
 	}
-	return in.acceptEvent(ctx, offer{imageID: imageIDOf(e), from: data, size: size, filename: path.Base(e.Subject())})
+	offer := offer{imageID: imageIDOf(e), from: data, size: size, filename: path.Base(e.Subject())}
+	return in.once(ctx, offer.imageID, offer.filename, func() (events.ImageUploaded, error) {
+		return in.accept(ctx, offer)
+	})
 }
 
 // receiveObject takes the image that an event refers to.
@@ -145,6 +178,13 @@ func (in *intake) receiveObject(ctx context.Context, e event.Event) (events.Imag
 			Found:   reference.Bucket,
 		}
 	}
+	imageID := imageIDOf(e)
+	return in.once(ctx, imageID, reference.Filename, func() (events.ImageUploaded, error) {
+		return in.acceptObject(ctx, imageID, reference)
+	})
+}
+
+func (in *intake) acceptObject(ctx context.Context, imageID string, reference events.ImageReceived) (events.ImageUploaded, error) {
 	object, info, err := in.store.Get(ctx, reference.Bucket, reference.ObjectName)
 	if errors.Is(err, objects.ErrNotFound) {
 		return events.ImageUploaded{}, &problem.Problem{
@@ -158,13 +198,7 @@ func (in *intake) receiveObject(ctx context.Context, e event.Event) (events.Imag
 		return events.ImageUploaded{}, err
 	}
 	defer object.Close()
-	return in.acceptEvent(ctx, offer{imageID: imageIDOf(e), from: object, size: info.Size, filename: reference.Filename})
-}
-
-func (in *intake) acceptEvent(ctx context.Context, o offer) (events.ImageUploaded, error) {
-	image, err := in.accept(ctx, o)
-	image.ImageID = o.imageID
-	return image, err
+	return in.accept(ctx, offer{imageID: imageID, from: object, size: info.Size, filename: reference.Filename})
 }
 
 // referenceOf is the object that an event names, by its payload or else by its dataref.

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
 )
 
@@ -157,6 +160,75 @@ func TestReceiveAgain(t *testing.T) {
 	}
 }
 
+// What was accepted stays so when its event comes again and brings nothing good, or another name.
+func TestReceiveAgainOtherwise(t *testing.T) {
+	t.Parallel()
+	bucket := "scans-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket)
+	s.put(bucket, "a.png", pngOf(t, 40, 30))
+	reference := func() *strings.Reader { return strings.NewReader(`{"bucket":"` + bucket + `","object_name":"a.png"}`) }
+	if answer := s.do(http.MethodPost, "/", "application/json", reference(), binaryHeader("otherwise")...); answer.status != http.StatusOK {
+		t.Fatalf("%d %s", answer.status, answer.body)
+	}
+	id := s.broker.announced()[0].Subject()
+	if err := standintest.MinIO(t, s.getenv).RemoveObject(t.Context(), bucket, "a.png", minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []status.State{status.Queued, status.Completed} {
+		if state == status.Completed {
+			complete(t, s, id)
+		}
+		for name, answer := range map[string]answered{
+			"its object is gone": s.do(http.MethodPost, "/", "application/json", reference(), binaryHeader("otherwise")...),
+			"no image":           s.do(http.MethodPost, "/", "image/png", strings.NewReader("text"), binaryHeader("otherwise")...),
+			"another name":       s.do(http.MethodPost, "/", "image/png", bytes.NewReader(pngOf(t, 9, 9)), binaryHeader("otherwise", "Ce-Subject: zzz.png")...),
+		} {
+			if answer.status != http.StatusOK || answer.body != "" {
+				t.Errorf("%s: %d %s, want 200 without a reply", name, answer.status, answer.body)
+			}
+		}
+		if err := boardOf(t, s).Forget(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.get("/status/" + id).json(t)["status"]; got != string(state) {
+			t.Errorf("status %v, want %s", got, state)
+		}
+	}
+	if announced := len(s.broker.announced()); announced != 4 { // once, and three times again while it was queued
+		t.Errorf("announced %d times, want 4", announced)
+	}
+}
+
+// complete does what the thumbnail function does.
+func complete(t *testing.T, s *service, id string) {
+	t.Helper()
+	final := status.Status{ImageID: id, State: status.Completed, ProcessedAt: 1, Result: &status.Result{
+		Success: true, Thumbnail: id + "/thumbnail_a.png", OriginalSize: &status.Size{40, 30}, ThumbnailSize: &status.Size{40, 30},
+	}}
+	if _, err := boardOf(t, s).Record(t.Context(), id+"/a.png", final, pngOf(t, 40, 30), "image/png"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Deliveries of one event at the same time, which disagree on its name, leave one image.
+func TestReceiveAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var deliveries sync.WaitGroup
+	for i := range 12 {
+		deliveries.Go(func() {
+			answer := s.do(http.MethodPost, "/", "image/png", bytes.NewReader(pngOf(t, 40+i, 30)), binaryHeader("same-time", fmt.Sprintf("Ce-Subject: %d.png", i))...)
+			if answer.status != http.StatusOK {
+				t.Errorf("%d %s", answer.status, answer.body)
+			}
+		})
+	}
+	deliveries.Wait()
+	if stored := s.stored(); len(stored) != 1 {
+		t.Errorf("stored %q, want one object", stored)
+	}
+}
+
 // What the delivery contract says of images that can never work, of bad events and of what may still come.
 func TestReceiveRefuses(t *testing.T) {
 	t.Parallel()
@@ -215,19 +287,31 @@ func TestReceiveRefuses(t *testing.T) {
 			t.Errorf("%s: status %v", name, got)
 		}
 	}
-	if stored := s.stored(); len(stored) != 0 || len(s.broker.announced()) != 0 {
-		t.Errorf("stored %q, announced %d; want nothing", stored, len(s.broker.announced()))
+	if announced := s.broker.announced(); len(announced) != 0 {
+		t.Errorf("announced %v, want nothing", announced)
+	}
+	for _, key := range s.stored() {
+		if !strings.Contains(key, "/failed_") {
+			t.Errorf("stored %q, want nothing but notes of what failed", key)
+		}
 	}
 }
 
-// The same refusal twice is the same reply twice.
+// The same refusal twice is the same reply twice, whatever Redis remembers and the event brings then.
 func TestReceiveRefusesAgain(t *testing.T) {
 	t.Parallel()
 	s := start(t)
+	board := boardOf(t, s)
 	var replies []string
-	for range 3 {
-		answer := s.do(http.MethodPost, "/", "image/png", strings.NewReader("text"), binaryHeader("refused-again", "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")...)
+	for _, content := range []string{"text", "text", "<svg/>", string(pngOf(t, 40, 30))} {
+		answer := s.do(http.MethodPost, "/", "image/png", strings.NewReader(content), binaryHeader("refused-again", "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")...)
 		replies = append(replies, answer.header.Get("Ce-Id")+answer.header.Get("Ce-Time")+answer.body)
+		if err := board.Forget(t.Context(), answer.header.Get("Ce-Subject")); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.get("/status/" + answer.header.Get("Ce-Subject")).json(t); got["status"] != "failed" || got["reason"] != "not_an_image" {
+			t.Errorf("status %v", got)
+		}
 	}
 	if slices.Sort(replies); replies[0] != replies[len(replies)-1] {
 		t.Errorf("replied %q", replies)

@@ -61,7 +61,6 @@ func (in *intake) uploadRaw(w http.ResponseWriter, r *http.Request, began time.T
 	if err != nil {
 		return err
 	}
-	defer from.Close()
 	image, err := in.accept(r.Context(), offer{from: from, size: from.Size(), filename: rawFilename(r)})
 	if err != nil {
 		return noFile(err, mediaType)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,6 +84,33 @@ func TestUploadSeveral(t *testing.T) {
 }
 
 // What was taken before an image that can not be taken stays, and the answer says which is which.
+// A file in another field is none of ours, however large.
+func TestUploadWithOtherFiles(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for _, field := range []string{"attachment", "file"} {
+		part, err := form.CreateFormFile(field, field+".png")
+		if err != nil {
+			t.Fatal(err)
+		}
+		part.Write(pngOf(t, 40, 30))
+		if field != "file" {
+			part.Write(make([]byte, 4<<20))
+		}
+	}
+	form.Close()
+	if answer := s.do(http.MethodPost, "/upload", form.FormDataContentType(), bytes.NewReader(body.Bytes())); answer.status != http.StatusOK {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
+	whole := strings.ReplaceAll(body.String(), `name="file"`, `name="image"`)
+	answer := s.do(http.MethodPost, "/upload", form.FormDataContentType(), strings.NewReader(whole))
+	if answer.status != http.StatusBadRequest || answer.json(t)["error"] != "No file provided" {
+		t.Errorf("without a file: %d %s", answer.status, answer.body)
+	}
+}
+
 func TestUploadSeveralSomeBad(t *testing.T) {
 	t.Parallel()
 	s := start(t)

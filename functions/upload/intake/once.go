@@ -1,0 +1,92 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// once does for an event what the first of its deliveries asks for, and nothing for the others: what is stored of its
+// image says how far that came, and counts for more than what a delivery brings.
+func (in *intake) once(ctx context.Context, imageID, filename string, first func() (events.ImageUploaded, error)) (events.ImageUploaded, error) {
+	image, known, err := in.again(ctx, imageID)
+	if !known && err == nil {
+		image, err = in.first(ctx, imageID, first)
+	}
+	if image.ObjectName == "" {
+		image = named(imageID, filename)
+	}
+	return image, err
+}
+
+// named is what is known of an image that was not looked at.
+func named(imageID, filename string) events.ImageUploaded {
+	return events.ImageUploaded{ImageID: imageID, ObjectName: objects.Key(imageID, objects.SafeName(filename, "image"))}
+}
+
+// first takes the image in. If another delivery does so at the same time, the one that stored it first counts.
+func (in *intake) first(ctx context.Context, imageID string, accept func() (events.ImageUploaded, error)) (events.ImageUploaded, error) {
+	image, err := accept()
+	if errors.Is(err, objects.ErrExists) {
+		image, _, err = in.again(ctx, imageID)
+	}
+	return image, err
+}
+
+// again looks for what is stored of an image. If it waits for its thumbnail, it is announced again: nobody knows whether
+// it was. If it was refused before it was stored, the error says so again.
+func (in *intake) again(ctx context.Context, imageID string) (image events.ImageUploaded, known bool, err error) {
+	set, err := in.store.Find(ctx, imageID)
+	switch {
+	case errors.Is(err, objects.ErrNotFound): // not even the bucket is there
+		return image, false, nil
+	case err != nil:
+		return image, false, err
+	case set.Original == nil && set.Failure == nil:
+		return image, false, nil
+	case set.Original == nil:
+		return image, true, in.refusedBefore(ctx, imageID)
+	case set.Thumbnail != nil || set.Failure != nil:
+		return image, true, nil
+	}
+	image, err = in.look(ctx, imageID, set.Original)
+	if err != nil {
+		return image, true, err
+	}
+	return image, true, in.publish(ctx, image)
+}
+
+func (in *intake) refusedBefore(ctx context.Context, imageID string) error {
+	before, err := in.board.Rebuild(ctx, imageID)
+	switch {
+	case err != nil:
+		return err
+	case before == nil || before.State != status.Failed || before.Result == nil:
+		return fmt.Errorf("the note on why %s was refused is no such note", imageID)
+	}
+	return &problem.Problem{Status: http.StatusUnprocessableEntity, Code: before.Reason, Message: before.Result.Error}
+}
+
+// look describes an image that is stored.
+func (in *intake) look(ctx context.Context, imageID string, original *objects.Info) (events.ImageUploaded, error) {
+	object, err := in.store.GetRange(ctx, original, 0, original.Size)
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	defer object.Close()
+	header, err := raster.Probe(object)
+	if err != nil {
+		return events.ImageUploaded{}, fmt.Errorf("look at %q: %w", original.Key, err)
+	}
+	image := in.describe(offer{imageID: imageID, filename: path.Base(original.Key)}, header)
+	image.ObjectName, image.Size, image.Timestamp = original.Key, original.Size, status.Seconds(original.Modified)
+	return image, nil
+}

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp"
@@ -59,7 +59,7 @@ func (p *Picture) Render(ctx context.Context, box Box) (Rendition, error) {
 		return Rendition{}, errors.New("render image: it was rendered before")
 	}
 	p.source.stop = ctx.Err
-	pixels, orientation, err := p.pixels()
+	pixels, orientation, err := p.pixels(box)
 	if err != nil {
 		return Rendition{}, p.source.verdict(err)
 	}
@@ -69,17 +69,12 @@ func (p *Picture) Render(ctx context.Context, box Box) (Rendition, error) {
 	rendition := Rendition{Format: p.header.Format}
 	rendition.OriginalWidth, rendition.OriginalHeight = displayed(p.header.Width, p.header.Height, orientation)
 	rendition.Width, rendition.Height = box.Fit(rendition.OriginalWidth, rendition.OriginalHeight)
-	small := shrink(pixels, rendition.Width, rendition.Height, orientation)
-
-	if err := ctx.Err(); err != nil {
-		return Rendition{}, fmt.Errorf("encode image: %w", err)
-	}
-	rendition.Bytes, err = encode(rendition.Format, small)
+	rendition.Bytes, err = encode(rendition.Format, pixels, rendition.Width, rendition.Height, orientation)
 	return rendition, err
 }
 
 // pixels decodes. A panic in a decoder is damage: it is other people's code, on whatever bytes anyone sends.
-func (p *Picture) pixels() (pixels image.Image, orientation int, err error) {
+func (p *Picture) pixels(box Box) (pixels *plane.Image, orientation int, err error) {
 	decode := p.decode
 	p.decode = nil
 	defer func() {
@@ -87,25 +82,26 @@ func (p *Picture) pixels() (pixels image.Image, orientation int, err error) {
 			err = refuse.AsDamaged("image", "its decoder gave up")
 		}
 	}()
-	pixels, orientation, err = decode()
-	if err == nil && pixels.Bounds() != image.Rect(0, 0, p.header.Width, p.header.Height) {
+	pixels, orientation, err = decode(box.largest(p.header.Width, p.header.Height))
+	if err == nil && (pixels.Width != p.header.Width || pixels.Height != p.header.Height) {
 		err = refuse.AsDamaged("image", "its pixels are of another size than its header says")
 	}
 	return pixels, orientation, err
 }
 
-func encode(format Format, m *image.NRGBA) ([]byte, error) {
+// encode writes a copy of width x height pixels.
+func encode(format Format, m *plane.Image, width, height, orientation int) ([]byte, error) {
 	var file bytes.Buffer
 	var err error
 	switch format {
 	case JPEG:
-		err = jpeg.Encode(&file, m)
+		err = jpeg.Encode(&file, m.Halved(width, height, orientation))
 	case PNG:
-		err = png.Encode(&file, m)
+		err = png.Encode(&file, m.Small(width, height, orientation).NRGBA())
 	case GIF:
-		err = gif.Encode(&file, m)
+		err = gif.Encode(&file, m.Small(width, height, orientation).NRGBA())
 	case WebP:
-		err = webp.Encode(&file, m)
+		err = webp.Encode(&file, m.Small(width, height, orientation).NRGBA())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", format, err)

@@ -8,6 +8,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp"
 )
@@ -23,8 +24,9 @@ func Probe(r io.Reader) (Header, error) {
 	return header, s.verdict(err)
 }
 
-// A decoder reads what is behind a header: the pixels as stored, and the orientation that they are to be shown in.
-type decoder func() (pixels image.Image, orientation int, err error)
+// A decoder reads what is behind a header: the pixels as stored, reduced as far as a copy of width x height pixels does
+// not show, and the orientation that they are to be shown in.
+type decoder func(width, height int) (pixels *plane.Image, orientation int, err error)
 
 // open finds out the format and has its room read the header.
 func open(r io.Reader) (Header, decoder, error) {
@@ -50,7 +52,11 @@ func openJPEG(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	return Header{JPEG, f.Width, f.Height, 1, f.Orientation}, f.Decode, nil
+	decode := func(width, height int) (*plane.Image, int, error) {
+		m, err := f.Decode(width, height)
+		return m, f.Orientation, err
+	}
+	return Header{JPEG, f.Width, f.Height, 1, f.Orientation}, decode, nil
 }
 
 func openPNG(r io.Reader) (Header, decoder, error) {
@@ -58,7 +64,7 @@ func openPNG(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, f.Decode, nil
+	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, reduced(f.Decode), nil
 }
 
 func openGIF(r io.Reader) (Header, decoder, error) {
@@ -70,7 +76,7 @@ func openGIF(r io.Reader) (Header, decoder, error) {
 		m, err := f.Decode()
 		return m, exif.Upright, err
 	}
-	return Header{GIF, f.Width, f.Height, 0, exif.Upright}, decode, nil
+	return Header{GIF, f.Width, f.Height, 0, exif.Upright}, reduced(decode), nil
 }
 
 func openWebP(r io.Reader) (Header, decoder, error) {
@@ -78,5 +84,16 @@ func openWebP(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	return Header{WebP, f.Width, f.Height, f.Frames, exif.Upright}, f.Decode, nil
+	return Header{WebP, f.Width, f.Height, f.Frames, exif.Upright}, reduced(f.Decode), nil
+}
+
+// reduced makes a decoder of one that reads all pixels.
+func reduced(decode func() (image.Image, int, error)) decoder {
+	return func(width, height int) (*plane.Image, int, error) {
+		m, orientation, err := decode()
+		if err != nil {
+			return nil, 0, err
+		}
+		return plane.Of(m, width, height), orientation, nil
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"testing/iotest"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 func deflated(tb testing.TB, b []byte) []byte {
@@ -350,7 +351,7 @@ func TestAPanicOfADecoderIsDamage(t *testing.T) {
 	picture := &Picture{
 		header: Header{Format: GIF, Width: 1, Height: 1},
 		source: newSource(strings.NewReader("")),
-		decode: func() (image.Image, int, error) { panic("index out of range [7] with length 4") },
+		decode: func(int, int) (*plane.Image, int, error) { panic("index out of range [7] with length 4") },
 	}
 	_, err := picture.Render(t.Context(), thumbnail)
 	var refusal *Refusal

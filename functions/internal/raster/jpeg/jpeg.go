@@ -41,10 +41,6 @@ const (
 	sof55 = 0xf7 // JPEG-LS, by T.87
 )
 
-// maxTables bounds the tables before the frame header that are kept for the decoder. A file has less than 4 KiB of
-// them.
-const maxTables = 1 << 20
-
 // A File is a JPEG whose frame header has been read.
 type File struct {
 	// Width and Height are in pixels, as stored.
@@ -52,9 +48,9 @@ type File struct {
 	// Orientation is that of the EXIF segment before the frame header.
 	Orientation int
 
-	tables   []byte // start of image, tables and frame header: what the decoder needs of what was read
-	restarts bool
-	rest     io.Reader
+	frame  frame
+	tables tables
+	rest   io.Reader
 }
 
 // Open reads the file up to and including its frame header. Metadata is passed over as it comes, of whatever length,
@@ -69,8 +65,7 @@ func Open(r io.Reader) (*File, error) {
 	if start[0] != 0xff || start[1] != soi {
 		return nil, refuse.AsDamaged(Name, "it does not start with a start marker")
 	}
-	f.tables = start
-	for adobe := false; ; {
+	for {
 		marker, err := nextMarker(r)
 		if err != nil {
 			return nil, err
@@ -87,12 +82,14 @@ func Open(r io.Reader) (*File, error) {
 		}
 		switch {
 		case isFrame(marker):
-			return f, f.readFrame(marker, length, adobe)
+			return f, f.readFrame(marker, length)
 		case marker == app1:
 			err = f.readExif(length)
-		case marker == dqt, marker == dht, marker == dri, marker == app0, marker == app14:
-			adobe, f.restarts = adobe || marker == app14, f.restarts || marker == dri
-			_, err = f.keep(marker, length)
+		case isTable(marker):
+			var payload []byte
+			if payload, err = read(r, length); err == nil {
+				err = f.tables.read(marker, payload)
+			}
 		default:
 			err = skip(r, length)
 		}
@@ -137,21 +134,10 @@ func readLength(r io.Reader) (int, error) {
 	return length, nil
 }
 
-// keep reads a segment that the decoder needs, and returns its payload.
-func (f *File) keep(marker byte, length int) ([]byte, error) {
-	if len(f.tables)+length > maxTables {
-		return nil, &refuse.Refusal{
-			Reason:  refuse.Damaged,
-			Message: "The JPEG is damaged: it has more than 1 MiB of tables",
-			Limit:   maxTables,
-		}
-	}
-	f.tables = append(f.tables, 0xff, marker)
-	f.tables = binary.BigEndian.AppendUint16(f.tables, uint16(length+2))
-	start := len(f.tables)
-	f.tables = append(f.tables, make([]byte, length)...)
-	_, err := io.ReadFull(f.rest, f.tables[start:])
-	return f.tables[start:], err
+func read(r io.Reader, length int) ([]byte, error) {
+	payload := make([]byte, length)
+	_, err := io.ReadFull(r, payload)
+	return payload, err
 }
 
 func (f *File) readExif(length int) error {
@@ -177,22 +163,22 @@ func skip(r io.Reader, length int) error {
 	return err
 }
 
-func (f *File) readFrame(marker byte, length int, adobe bool) error {
+func (f *File) readFrame(marker byte, length int) error {
 	if kind := unsupported(marker); kind != "" {
 		return refuse.AsUnsupported(kind)
 	}
-	frame, err := f.keep(marker, length)
+	header, err := read(f.rest, length)
 	if err != nil {
 		return err
 	}
-	if len(frame) < 6 {
-		return refuse.AsDamaged(Name, "its frame header has %d bytes", len(frame))
+	if len(header) < 6 {
+		return refuse.AsDamaged(Name, "its frame header has %d bytes", len(header))
 	}
-	precision, components := frame[0], int(frame[5])
-	f.Height, f.Width = int(binary.BigEndian.Uint16(frame[1:])), int(binary.BigEndian.Uint16(frame[3:]))
+	precision, components := header[0], int(header[5])
+	f.Height, f.Width = int(binary.BigEndian.Uint16(header[1:])), int(binary.BigEndian.Uint16(header[3:]))
 	switch {
-	case len(frame) != 6+3*components:
-		return refuse.AsDamaged(Name, "its frame header has %d bytes for %d components", len(frame), components)
+	case len(header) != 6+3*components:
+		return refuse.AsDamaged(Name, "its frame header has %d bytes for %d components", len(header), components)
 	case precision != 8:
 		return refuse.AsUnsupported(fmt.Sprintf("%d-bit JPEG", precision))
 	case components != 1 && components != 3 && components != 4:
@@ -201,15 +187,10 @@ func (f *File) readFrame(marker byte, length int, adobe bool) error {
 		return refuse.AsDamaged(Name, "it is 0 pixels wide")
 	case f.Height == 0:
 		return refuse.AsUnsupported("JPEG whose height comes after its pixels")
-	case components == 4 && !adobe:
-		f.tables = append(f.tables, inverted...)
 	}
-	return nil
+	f.frame = frame{progressive: marker == sof2, width: f.Width, height: f.Height}
+	return f.frame.readComponents(header[6:])
 }
-
-// inverted is an Adobe segment that says CMYK, whose inks image/jpeg takes as inverted. It is given to files of four
-// components that have none, which image/jpeg would refuse; Pillow and the browsers read them in the same way.
-var inverted = []byte("\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00")
 
 // unsupported names the kind of JPEG that a frame header announces if it is one that is not read.
 func unsupported(marker byte) string {

@@ -1,0 +1,207 @@
+package jpeg
+
+import (
+	"encoding/binary"
+	"io"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+// Quality is what files are written with, of 100: what most encoders take for thumbnails, 4:2:0.
+const Quality = 82
+
+// Encode writes m as a baseline JPEG without metadata. Its model is Gray, or YCbCr, the second and third plane of half
+// the size. The error is that of w.
+func Encode(w io.Writer, m *plane.Image) error {
+	e := &encoder{luma: quantizer(lumaQuant), chroma: quantizer(chromaQuant)}
+	e.header(m)
+	e.pixels(m)
+	e.file = append(e.file, 0xff, eoi)
+	_, err := w.Write(e.file)
+	return err
+}
+
+type encoder struct {
+	file         []byte
+	luma, chroma quant
+	acc          uint64 // bits that are not in the file yet, from the lowest up
+	n            int    // how many
+}
+
+// The quantization tables of T.81, annex K, row by row, for quality 50.
+var (
+	lumaQuant = [64]uint8{
+		16, 11, 10, 16, 24, 40, 51, 61,
+		12, 12, 14, 19, 26, 58, 60, 55,
+		14, 13, 16, 24, 40, 57, 69, 56,
+		14, 17, 22, 29, 51, 87, 80, 62,
+		18, 22, 37, 56, 68, 109, 103, 77,
+		24, 35, 55, 64, 81, 104, 113, 92,
+		49, 64, 78, 87, 103, 121, 120, 101,
+		72, 92, 95, 98, 112, 100, 103, 99,
+	}
+	chromaQuant = [64]uint8{
+		17, 18, 24, 47, 99, 99, 99, 99,
+		18, 21, 26, 66, 99, 99, 99, 99,
+		24, 26, 56, 99, 99, 99, 99, 99,
+		47, 66, 99, 99, 99, 99, 99, 99,
+		99, 99, 99, 99, 99, 99, 99, 99,
+		99, 99, 99, 99, 99, 99, 99, 99,
+		99, 99, 99, 99, 99, 99, 99, 99,
+		99, 99, 99, 99, 99, 99, 99, 99,
+	}
+)
+
+// A quant is a quantization table in zigzag order, and what its divisions are multiplied with instead.
+type quant struct {
+	steps   [64]uint8
+	inverse [64]uint64 // of 40 bits, of the step in the scale of transform
+}
+
+// quantizer scales a table to Quality, as libjpeg does.
+func quantizer(table [64]uint8) (q quant) {
+	const percent = 200 - 2*Quality
+	for k, at := range natural {
+		q.steps[k] = uint8(max(1, min((int(table[at])*percent+50)/100, 255)))
+		q.inverse[k] = (1<<40 + uint64(q.steps[k])<<(transformBits-1)) / (uint64(q.steps[k]) << transformBits)
+	}
+	return q
+}
+
+func (e *encoder) header(m *plane.Image) {
+	e.file = append(e.file, 0xff, soi)
+	e.segment(app0, []byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"))
+	e.segment(dqt, append([]byte{0}, e.luma.steps[:]...))
+	frame := []byte{8}
+	frame = binary.BigEndian.AppendUint16(frame, uint16(m.Planes[0].Height))
+	frame = binary.BigEndian.AppendUint16(frame, uint16(m.Planes[0].Width))
+	if m.Model == plane.Gray {
+		e.segment(sof0, append(frame, 1, 1, 0x11, 0))
+		e.huffmans(codesLumaDC, codesLumaAC)
+		e.segment(sos, []byte{1, 1, 0x00, 0, 63, 0})
+		return
+	}
+	e.segment(dqt, append([]byte{1}, e.chroma.steps[:]...))
+	e.segment(sof0, append(frame, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1))
+	e.huffmans(codesLumaDC, codesLumaAC, codesChromaDC, codesChromaAC)
+	e.segment(sos, []byte{3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0})
+}
+
+func (e *encoder) segment(marker byte, payload []byte) {
+	e.file = append(e.file, 0xff, marker)
+	e.file = binary.BigEndian.AppendUint16(e.file, uint16(len(payload)+2))
+	e.file = append(e.file, payload...)
+}
+
+func (e *encoder) huffmans(tables ...*codes) {
+	var payload []byte
+	for _, t := range tables {
+		payload = append(append(append(payload, t.selector), t.counts[:]...), t.symbols...)
+	}
+	e.segment(dht, payload)
+}
+
+// pixels writes the scan.
+func (e *encoder) pixels(m *plane.Image) {
+	luma := m.Planes[0]
+	last := [3]int32{}
+	if m.Model == plane.Gray {
+		for y := 0; y < luma.Height; y += 8 {
+			for x := 0; x < luma.Width; x += 8 {
+				last[0] = e.block(luma, x, y, &e.luma, last[0], codesLumaDC, codesLumaAC)
+			}
+		}
+	} else {
+		for y := 0; y < luma.Height; y += 16 {
+			for x := 0; x < luma.Width; x += 16 {
+				for i := range 4 {
+					last[0] = e.block(luma, x+8*(i%2), y+8*(i/2), &e.luma, last[0], codesLumaDC, codesLumaAC)
+				}
+				for i := 1; i < 3; i++ {
+					last[i] = e.block(m.Planes[i], x/2, y/2, &e.chroma, last[i], codesChromaDC, codesChromaAC)
+				}
+			}
+		}
+	}
+	e.put(0x7f, 7) // fills the last byte
+	e.flush()
+}
+
+// block writes the 8x8 samples at x, y, beyond the plane the nearest ones, and returns its DC coefficient.
+func (e *encoder) block(p plane.Plane, x, y int, q *quant, last int32, dc, ac *codes) int32 {
+	var b block
+	for v := range 8 {
+		row := p.Row(min(y+v, p.Height-1))
+		to := b[8*v:][:8]
+		if x+8 <= len(row) {
+			for i, sample := range row[x:][:8] {
+				to[i] = int32(sample) - 128
+			}
+			continue
+		}
+		for i := range to {
+			to[i] = int32(row[min(x+i, len(row)-1)]) - 128
+		}
+	}
+	b.transform()
+
+	first := q.divide(b[0], 0)
+	e.number(dc, 0, first-last)
+	run := 0
+	for k := 1; k < 64; k++ {
+		v := q.divide(b[natural[k]], k)
+		if v == 0 {
+			run++
+			continue
+		}
+		for ; run > 15; run -= 16 {
+			e.code(ac, 0xf0)
+		}
+		e.number(ac, run, v)
+		run = 0
+	}
+	if run > 0 {
+		e.code(ac, 0x00)
+	}
+	return first
+}
+
+// divide quantizes coefficient k, to the nearest.
+func (q *quant) divide(v int32, k int) int32 {
+	const half = 1 << 39
+	if v < 0 {
+		return -int32((uint64(-v)*q.inverse[k] + half) >> 40)
+	}
+	return int32((uint64(v)*q.inverse[k] + half) >> 40)
+}
+
+// number writes a run of zeros and a coefficient, or the difference of one.
+func (e *encoder) number(c *codes, run int, v int32) {
+	size, magnitude := bitLength(v), v
+	if v < 0 {
+		magnitude--
+	}
+	e.code(c, uint8(run<<4|size))
+	e.put(uint64(magnitude)&(1<<size-1), size)
+}
+
+func (e *encoder) code(c *codes, symbol uint8) { e.put(uint64(c.bits[symbol]), int(c.lengths[symbol])) }
+
+// put appends n bits, 16 at most.
+func (e *encoder) put(bits uint64, n int) {
+	e.acc = e.acc<<n | bits
+	if e.n += n; e.n > 48 {
+		e.flush()
+	}
+}
+
+// flush writes whole bytes, with a zero behind each 0xff.
+func (e *encoder) flush() {
+	for ; e.n >= 8; e.n -= 8 {
+		b := byte(e.acc >> (e.n - 8))
+		e.file = append(e.file, b)
+		if b == 0xff {
+			e.file = append(e.file, 0)
+		}
+	}
+}

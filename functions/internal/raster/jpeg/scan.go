@@ -1,0 +1,182 @@
+package jpeg
+
+import (
+	"io"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+)
+
+// A scan is what a scan header says, and the state of its decoding.
+type scan struct {
+	*decoder
+	components  []*component
+	first, last int // of the coefficients, in zigzag order
+	high, low   int // the bits that came before, and that come after
+
+	expected byte // the next restart marker
+	blocks   int  // that have no more coefficients in the band, of a progressive scan
+}
+
+// readScan reads a scan header (T.81, section B.2.3).
+func (d *decoder) readScan() (*scan, error) {
+	header, err := d.in.segment()
+	if err != nil {
+		return nil, err
+	}
+	if len(header) < 6 || len(header) != 4+2*int(header[0]) {
+		return nil, refuse.AsDamaged(Name, "a scan header has %d bytes", len(header))
+	}
+	n := int(header[0])
+	end := header[1+2*n:]
+	s := &scan{decoder: d, expected: rst0, first: int(end[0]), last: int(end[1]), high: int(end[2] >> 4), low: int(end[2] & 15)}
+	if !d.progressive {
+		s.first, s.last, s.high, s.low = 0, 63, 0, 0
+	}
+	switch {
+	case s.last > 63 || s.first > s.last || s.low > 13,
+		d.progressive && s.first == 0 && s.last > 0, s.first > 0 && n > 1:
+		return nil, refuse.AsDamaged(Name, "a scan has coefficients %d to %d of %d components", s.first, s.last, n)
+	}
+	blocks := 0
+	for i := range n {
+		if err := s.add(header[1+2*i], header[2+2*i]); err != nil {
+			return nil, err
+		}
+		blocks += s.components[i].h * s.components[i].v
+	}
+	if n > 1 && blocks > maxBlocks {
+		return nil, refuse.AsDamaged(Name, "a scan has units of %d blocks, more than %d", blocks, maxBlocks)
+	}
+	return s, nil
+}
+
+// add adds a component and finds its tables.
+func (s *scan) add(id, selectors byte) error {
+	c := s.component(id)
+	if c == nil {
+		return refuse.AsDamaged(Name, "a scan has component %d, which is not in the frame", id)
+	}
+	for _, other := range s.components {
+		if other == c {
+			return refuse.AsDamaged(Name, "a scan has component %d twice", id)
+		}
+	}
+	if selectors>>4 > 3 || selectors&15 > 3 {
+		return refuse.AsDamaged(Name, "a scan has Huffman tables %d and %d", selectors>>4, selectors&15)
+	}
+	c.dc, c.ac, c.last = s.tables.dc[selectors>>4], s.tables.ac[selectors&15], 0
+	switch {
+	case c.dc == nil && s.first == 0 && s.high == 0, c.ac == nil && s.last > 0:
+		return refuse.AsDamaged(Name, "a scan has no Huffman table")
+	case c.quant == nil && s.tables.quant[c.selector] == nil:
+		return refuse.AsDamaged(Name, "a component has no quantization table")
+	case c.quant == nil:
+		c.quant = s.tables.quant[c.selector]
+	}
+	if !s.progressive {
+		c.dc.prepareValues()
+		c.ac.prepareValues()
+		c.ac.prepareSkips()
+	}
+	s.components = append(s.components, c)
+	return nil
+}
+
+// decode reads the data of the scan and returns the marker behind it.
+func (s *scan) decode() (byte, error) {
+	if s.first > 0 && s.scale == 1 {
+		return s.in.marker()
+	}
+	decode := s.kind()
+	s.bits.start()
+	unitsX, unitsY, interleaved := s.components[0].blocksX, s.components[0].blocksY, len(s.components) > 1
+	if interleaved {
+		unitsX, unitsY = s.units()
+	}
+	left := s.tables.restart
+	for y := range unitsY {
+		for x := range unitsX {
+			if s.tables.restart > 0 {
+				if left == 0 {
+					if err := s.restart(); err != nil {
+						return 0, err
+					}
+					left = s.tables.restart
+				}
+				left--
+			}
+			if err := s.bits.ready(); err != nil {
+				return 0, err
+			}
+			var err error
+			if interleaved {
+				err = s.unit(decode, x, y)
+			} else {
+				err = decode(s.components[0], x, y, 1)
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+	}
+	return s.bits.finish()
+}
+
+// unit decodes the blocks of all components that belong together (T.81, section A.2.3).
+func (s *scan) unit(decode func(c *component, x, y, blocks int) error, x, y int) error {
+	for _, c := range s.components {
+		for v := range c.v {
+			if err := decode(c, x*c.h, y*c.v+v, c.h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// kind is what decodes so many blocks of a component, from x, y on.
+func (s *scan) kind() func(c *component, x, y, blocks int) error {
+	switch {
+	case !s.progressive && s.scale == 1:
+		return s.skim
+	case !s.progressive:
+		return s.sequential
+	case s.first == 0 && s.high == 0:
+		return s.firstDC
+	case s.first == 0:
+		return s.refineDC
+	case s.high == 0:
+		return s.firstAC
+	default:
+		return s.refineAC
+	}
+}
+
+// restart goes over a restart marker to the next segment of the scan.
+func (s *scan) restart() error {
+	marker, err := s.bits.finish()
+	switch {
+	case err != nil:
+		return err
+	case marker != s.expected:
+		return refuse.AsDamaged(Name, "a restart marker is missing")
+	}
+	s.expected = rst0 + (s.expected-rst0+1)%8
+	for _, c := range s.components {
+		c.last = 0
+	}
+	s.blocks = 0
+	s.bits.start()
+	return nil
+}
+
+// segment reads the payload of a segment.
+func (in *input) segment() ([]byte, error) {
+	length, err := readLength(in)
+	if err != nil {
+		return nil, err
+	}
+	payload := make([]byte, length)
+	_, err = io.ReadFull(in, payload)
+	return payload, err
+}

@@ -1,0 +1,104 @@
+package jpeg
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+)
+
+// maxTables bounds the segments with tables, in bytes. A file has less than 4 KiB of them, and each costs time.
+const maxTables = 1 << 20
+
+// tables are what segments between the scans say of those that follow.
+type tables struct {
+	quant   [4]*[64]uint16 // in zigzag order
+	dc, ac  [4]*huffman
+	restart int // units between restart markers, or 0
+	size    int // of the segments so far, in bytes
+
+	jfif, adobe bool
+	transform   byte // of Adobe
+}
+
+func isTable(marker byte) bool {
+	return marker == dqt || marker == dht || marker == dri || marker == app0 || marker == app14
+}
+
+func (t *tables) read(marker byte, payload []byte) error {
+	if t.size += len(payload); t.size > maxTables {
+		return &refuse.Refusal{
+			Reason:  refuse.Damaged,
+			Message: "The JPEG is damaged: it has more than 1 MiB of tables",
+			Limit:   maxTables,
+		}
+	}
+	switch marker {
+	case dqt:
+		return t.readQuant(payload)
+	case dht:
+		return t.readHuffman(payload)
+	case dri:
+		if len(payload) != 2 {
+			return refuse.AsDamaged(Name, "its restart interval has %d bytes", len(payload))
+		}
+		t.restart = int(binary.BigEndian.Uint16(payload))
+	case app0:
+		t.jfif = t.jfif || bytes.HasPrefix(payload, []byte("JFIF\x00"))
+	case app14:
+		if len(payload) >= 12 && bytes.HasPrefix(payload, []byte("Adobe")) {
+			t.adobe, t.transform = true, payload[11]
+		}
+	}
+	return nil
+}
+
+// readQuant reads quantization tables (T.81, section B.2.4.1).
+func (t *tables) readQuant(payload []byte) error {
+	for len(payload) > 0 {
+		precision, id := payload[0]>>4, payload[0]&15
+		length := 64 << precision
+		if payload = payload[1:]; precision > 1 || id > 3 || len(payload) < length {
+			return refuse.AsDamaged(Name, "a quantization table is broken")
+		}
+		table := new([64]uint16)
+		for k := range table {
+			if precision == 0 {
+				table[k] = uint16(payload[k])
+			} else {
+				table[k] = binary.BigEndian.Uint16(payload[2*k:])
+			}
+		}
+		t.quant[id] = table
+		payload = payload[length:]
+	}
+	return nil
+}
+
+// readHuffman reads Huffman tables (T.81, section B.2.4.2).
+func (t *tables) readHuffman(payload []byte) error {
+	for len(payload) > 0 {
+		if len(payload) < 17 {
+			return refuse.AsDamaged(Name, "a Huffman table has %d bytes", len(payload))
+		}
+		class, id := payload[0]>>4, payload[0]&15
+		counts, total := [16]uint8(payload[1:17]), 0
+		for _, count := range counts {
+			total += int(count)
+		}
+		if payload = payload[17:]; class > 1 || id > 3 || total > 256 || len(payload) < total {
+			return refuse.AsDamaged(Name, "a Huffman table is broken")
+		}
+		h, err := huffmanOf(counts, payload[:total])
+		if err != nil {
+			return err
+		}
+		if class == 0 {
+			t.dc[id] = h
+		} else {
+			t.ac[id] = h
+		}
+		payload = payload[total:]
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package plane
+
+import "encoding/binary"
+
+// maxFactor bounds a Reducer's factors: its sums of rows are of 16 bits.
+const maxFactor = 256
+
+// keep is how many times larger than its result a reduced image still is: enough for Resize to look as if nothing had
+// been reduced before.
+const keep = 3
+
+// Factor is the whole number of samples that may be averaged in advance when a result has one for so many of them.
+func Factor(ratio float64) int { return max(1, min(int(ratio/keep), maxFactor)) }
+
+// A Reducer makes planes from rows that come one after the other: it averages boxes of pixels, and holds no more than
+// the sums of one row of boxes.
+type Reducer struct {
+	planes           []Plane
+	width, channels  int
+	factorX, factorY int
+	packed           []uint64 // sums down, four to a word: of the even bytes of 8, and of the odd ones
+	sums             []uint16 // the same, unpacked
+	rows             int      // in the sums
+	y                int      // the row of the planes that comes next
+}
+
+// NewReducer is for rows of interleaved channels, and for boxes of factorX x factorY pixels.
+func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
+	r := &Reducer{width: width, channels: channels, factorX: factorX, factorY: factorY}
+	for range channels {
+		r.planes = append(r.planes, New((width+factorX-1)/factorX, (height+factorY-1)/factorY, float64(factorX), float64(factorY)))
+	}
+	words := (width*channels + 7) / 8
+	r.packed, r.sums = make([]uint64, 2*words), make([]uint16, 8*words)
+	return r
+}
+
+// Add takes the next row, which has width * channels bytes.
+func (r *Reducer) Add(row []uint8) {
+	if r.factorX == 1 && r.factorY == 1 {
+		r.divide(row)
+		return
+	}
+	const even = 0x00ff00ff00ff00ff
+	packed := r.packed
+	for ; len(row) >= 8 && len(packed) >= 2; row, packed = row[8:], packed[2:] {
+		word := binary.LittleEndian.Uint64(row)
+		packed[0] += word & even
+		packed[1] += word >> 8 & even
+	}
+	if len(row) > 0 {
+		var last [8]byte
+		copy(last[:], row)
+		word := binary.LittleEndian.Uint64(last[:])
+		packed[0] += word & even
+		packed[1] += word >> 8 & even
+	}
+	if r.rows++; r.rows == r.factorY {
+		r.flush()
+	}
+}
+
+// Planes ends the last boxes, which may have fewer rows, and returns a plane for each channel. A row that was not added
+// leaves zeros.
+func (r *Reducer) Planes() []Plane {
+	if r.rows > 0 {
+		r.flush()
+	}
+	return r.planes
+}
+
+// divide takes a row as it is.
+func (r *Reducer) divide(row []uint8) {
+	for c, p := range r.planes {
+		to := p.Row(r.y)
+		if r.channels == 1 {
+			copy(to, row)
+			continue
+		}
+		for x, i := 0, c; x < len(to); x, i = x+1, i+r.channels {
+			to[x] = row[i]
+		}
+	}
+	r.y++
+}
+
+// flush turns the sums into a row of the planes.
+func (r *Reducer) flush() {
+	r.unpack()
+	whole := r.width / r.factorX
+	for c, p := range r.planes {
+		to, sums := p.Row(r.y), r.sums[c:]
+		average(to[:whole], sums, r.channels, r.factorX, r.rows)
+		if whole < len(to) {
+			average(to[whole:], sums[whole*r.factorX*r.channels:], r.channels, r.width%r.factorX, r.rows)
+		}
+	}
+	r.rows = 0
+	r.y++
+}
+
+func (r *Reducer) unpack() {
+	for i, even := range r.packed {
+		if i%2 == 1 {
+			continue
+		}
+		odd, sums := r.packed[i+1], r.sums[4*i:][:8]
+		sums[0], sums[1], sums[2], sums[3] = uint16(even), uint16(odd), uint16(even>>16), uint16(odd>>16)
+		sums[4], sums[5], sums[6], sums[7] = uint16(even>>32), uint16(odd>>32), uint16(even>>48), uint16(odd>>48)
+	}
+	clear(r.packed)
+}
+
+// average makes every sample of count sums of so many rows, which are channels apart.
+func average(to []uint8, sums []uint16, channels, count, rows int) {
+	area := uint64(count * rows)
+	scale := (1<<32 + area/2) / area
+	i := 0
+	for x := range to {
+		sum := uint64(0)
+		for range count {
+			sum += uint64(sums[i])
+			i += channels
+		}
+		to[x] = uint8((sum*scale + 1<<31) >> 32)
+	}
+}
+
+// Reduce averages boxes of factorX x factorY samples.
+func (p Plane) Reduce(factorX, factorY int) Plane {
+	if factorX == 1 && factorY == 1 {
+		return p
+	}
+	r := NewReducer(p.Width, p.Height, 1, factorX, factorY)
+	for y := range p.Height {
+		r.Add(p.Row(y))
+	}
+	reduced := r.Planes()[0]
+	reduced.StepX, reduced.StepY = p.StepX*float64(factorX), p.StepY*float64(factorY)
+	return reduced
+}

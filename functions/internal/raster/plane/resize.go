@@ -1,0 +1,225 @@
+package plane
+
+import (
+	"math"
+	"sync"
+)
+
+// An Axis says what the samples of a result stand for, across or down.
+type Axis struct {
+	// Count is the number of samples of the result.
+	Count int
+	// Start is where the first of them begins, and Step how far it is to the next, in pixels of the image.
+	Start, Step float64
+}
+
+// Resize resamples a plane with Lanczos3, the filter stretched as far as it shrinks, in fixed point. Beyond the plane
+// there is nothing: the filter is cut off, and its rest is made whole.
+func (p Plane) Resize(x, y Axis) Plane {
+	p = p.Reduce(Factor(x.Step/p.StepX), Factor(y.Step/p.StepY))
+	result := New(x.Count, y.Count, x.Step, y.Step)
+	across := kernelOf(shape{p.Width, x.Count, x.Start / p.StepX, x.Step / p.StepX})
+	down := kernelOf(shape{p.Height, y.Count, y.Start / p.StepY, y.Step / p.StepY})
+	rows := newWindow(down.taps, p.Width)
+	defer rows.release()
+	next := 0 // the row of p that is not in the window yet
+	for i := 0; i < y.Count; i += 2 {
+		clear(rows.pairs)
+		for j := range min(2, y.Count-i) {
+			tap := down.at(i + j)
+			for next = max(next, tap.first); next < tap.first+len(tap.weights); next++ {
+				pack(rows.row(next), p.Row(next))
+			}
+			rows.column(tap, 32*j)
+		}
+		across.rows(result.Row(i), result.Row(min(i+1, y.Count-1)), rows.pairs)
+	}
+	return result
+}
+
+// The filter is a fixed point number of 14 bits. Rows that were resampled down keep 6 bits below the point.
+const (
+	weightBits = 14
+	rowBits    = 6
+)
+
+// A kernel is the weights of every sample of a result.
+type kernel struct {
+	taps    int // the most samples that one is made of
+	firsts  []int
+	counts  []int
+	weights []int32 // taps for each
+}
+
+type tap struct {
+	first   int
+	weights []int32
+}
+
+func (k *kernel) at(i int) tap { return tap{k.firsts[i], k.weights[i*k.taps:][:k.counts[i]]} }
+
+// kernels are kept, because most thumbnails are of cameras' few sizes.
+var kernels struct {
+	sync.Mutex
+	byShape map[shape]*kernel
+}
+
+// A shape is an axis in samples of the plane that it is resampled from.
+type shape struct {
+	from, to    int
+	start, step float64
+}
+
+// How much is kept: a kernel that is larger than usual is not, for the files of which it would be are rare.
+const (
+	maxKernels = 64
+	maxWeights = 1 << 14
+)
+
+func kernelOf(s shape) *kernel {
+	kernels.Lock()
+	defer kernels.Unlock()
+	if k := kernels.byShape[s]; k != nil {
+		return k
+	}
+	k := newKernel(s)
+	if len(k.weights) > maxWeights {
+		return k
+	}
+	if kernels.byShape == nil || len(kernels.byShape) >= maxKernels {
+		kernels.byShape = map[shape]*kernel{}
+	}
+	kernels.byShape[s] = k
+	return k
+}
+
+func newKernel(s shape) *kernel {
+	stretch := max(1, s.step)
+	reach := 3 * stretch
+	k := &kernel{taps: min(s.from, int(math.Ceil(2*reach))+1)}
+	k.firsts, k.counts, k.weights = make([]int, s.to), make([]int, s.to), make([]int32, s.to*k.taps)
+	exact := make([]float64, k.taps)
+	for i := range s.to {
+		center := s.start + (float64(i)+0.5)*s.step
+		first := min(max(0, int(math.Floor(center-reach+0.5))), s.from-1)
+		end := max(first+1, min(int(math.Ceil(center+reach-0.5)), s.from, first+k.taps))
+		sum := 0.0
+		for j := range end - first {
+			exact[j] = lanczos3((float64(first+j) + 0.5 - center) / stretch)
+			sum += exact[j]
+		}
+		k.firsts[i], k.counts[i] = first, end-first
+		round(k.weights[i*k.taps:][:end-first], exact[:end-first], sum)
+	}
+	return k
+}
+
+// round makes fixed point weights whose sum is exactly 1, so that an even surface stays what it is. Rounding is carried
+// from each to the next.
+func round(weights []int32, exact []float64, sum float64) {
+	carried, whole := 0.0, int32(0)
+	for i, w := range exact {
+		carried += w / sum * (1 << weightBits)
+		weights[i] = int32(math.Round(carried)) - whole
+		whole += weights[i]
+	}
+}
+
+func lanczos3(x float64) float64 {
+	switch {
+	case x == 0:
+		return 1
+	case x <= -3 || x >= 3:
+		return 0
+	}
+	x *= math.Pi
+	return 3 * math.Sin(x) * math.Sin(x/3) / (x * x)
+}
+
+// rows resamples across two rows that a window made down. If there is but one, second is the same as first, whose
+// samples are written last.
+func (k *kernel) rows(first, second []uint8, pairs []int64) {
+	const shift, half = weightBits + rowBits, 1 << (weightBits + rowBits - 1)
+	for i := range first {
+		weights := k.weights[i*k.taps:][:k.counts[i]]
+		samples := pairs[k.firsts[i]:][:len(weights)]
+		var sum int64
+		for j, w := range weights {
+			sum += int64(w) * samples[j]
+		}
+		low, high := halves(sum)
+		second[i] = clamp((high + half) >> shift)
+		first[i] = clamp((low + half) >> shift)
+	}
+}
+
+// halves takes two sums apart that were one word. A negative lower one has borrowed from the higher one.
+func halves(word int64) (low, high int32) {
+	low = int32(word)
+	return low, int32((word - int64(low)) >> 32)
+}
+
+// A window is the last rows of a plane, as many as a sample is made of. There are two samples to a word, so that one
+// multiplication does for both: next to each other before a row is resampled down, below each other after it.
+type window struct {
+	rows   [][]int64
+	sums   []int64
+	pairs  []int64
+	buffer *[]int64
+}
+
+var buffers = sync.Pool{New: func() any { return new([]int64) }}
+
+func newWindow(rows, width int) window {
+	words := (width + 1) / 2
+	w := window{rows: make([][]int64, rows), buffer: buffers.Get().(*[]int64)}
+	if cap(*w.buffer) < (rows+3)*words {
+		*w.buffer = make([]int64, (rows+3)*words)
+	}
+	rest := (*w.buffer)[:cap(*w.buffer)]
+	for i := range w.rows {
+		w.rows[i], rest = rest[:words:words], rest[words:]
+	}
+	w.sums, rest = rest[:words:words], rest[words:]
+	w.pairs = rest[:2*words]
+	return w
+}
+
+func (w *window) release() { buffers.Put(w.buffer) }
+
+func (w *window) row(y int) []int64 { return w.rows[y%len(w.rows)] }
+
+func pack(to []int64, from []uint8) {
+	for i := range len(from) / 2 {
+		to[i] = int64(from[2*i]) | int64(from[2*i+1])<<32
+	}
+	if n := len(from); n%2 == 1 {
+		to[n/2] = int64(from[n-1])
+	}
+}
+
+// column resamples one row down, into the half of the pairs that begins at a bit.
+func (w *window) column(t tap, bit int) {
+	sums := w.sums
+	clear(sums)
+	weights, y := t.weights, t.first
+	for ; len(weights) >= 4; weights, y = weights[4:], y+4 {
+		w0, w1, w2, w3 := int64(weights[0]), int64(weights[1]), int64(weights[2]), int64(weights[3])
+		r0, r1, r2, r3 := w.row(y)[:len(sums)], w.row(y + 1)[:len(sums)], w.row(y + 2)[:len(sums)], w.row(y + 3)[:len(sums)]
+		for x := range sums {
+			sums[x] += w0*r0[x] + w1*r1[x] + w2*r2[x] + w3*r3[x]
+		}
+	}
+	for i, weight := range weights {
+		row := w.row(y + i)[:len(sums)]
+		for x, v := range row {
+			sums[x] += int64(weight) * v
+		}
+	}
+	const shift, half = weightBits - rowBits, 1 << (weightBits - rowBits - 1)
+	for x, sum := range sums {
+		left, right := halves(sum)
+		w.pairs[2*x] += int64((left+half)>>shift) << bit
+		w.pairs[2*x+1] += int64((right+half)>>shift) << bit
+	}
+}

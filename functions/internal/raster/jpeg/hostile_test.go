@@ -1,0 +1,84 @@
+package jpeg
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+)
+
+// try decodes whatever bytes, and holds that an error is one of those that Open promises.
+func try(t *testing.T, file []byte, width, height int) {
+	t.Helper()
+	f, err := Open(bytes.NewReader(file))
+	if err == nil && f.Width*f.Height > 1<<20 {
+		return // the callers of this room have limits
+	}
+	if err == nil {
+		_, err = f.Decode(width, height)
+	}
+	var refused *refuse.Refusal
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refused) {
+		t.Fatalf("error %v (%T)", err, err)
+	}
+}
+
+func TestMutatedFiles(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		d := draw(r, []int{1, 3, 4}[seed%3])
+		file := d.sequential()
+		if seed%2 == 0 {
+			file = d.progressive()
+		}
+		for range 20 {
+			mutated := bytes.Clone(file)
+			for range 1 + r.IntN(8) {
+				switch at := r.IntN(len(mutated)); r.IntN(4) {
+				case 0:
+					mutated[at] = byte(r.IntN(256))
+				case 1:
+					mutated[at] ^= 1 << r.IntN(8)
+				case 2:
+					mutated = append(mutated[:at], mutated[min(len(mutated), at+1+r.IntN(20)):]...)
+				default:
+					mutated = append(mutated[:at:at], append(bytes.Clone(mutated[r.IntN(at+1):at]), mutated[at:]...)...)
+				}
+				if len(mutated) == 0 {
+					mutated = []byte{0xff}
+				}
+			}
+			size := []int{1, 20, 40, whole}[r.IntN(4)]
+			try(t, mutated, size, size)
+		}
+	}
+}
+
+func TestCutFiles(t *testing.T) {
+	for seed := range uint64(12) {
+		d := draw(rand.New(rand.NewPCG(seed, 4)), 3)
+		for _, file := range [][]byte{d.sequential(), d.progressive()} {
+			for n := range file {
+				f, err := Open(bytes.NewReader(file[:n]))
+				if err == nil {
+					_, err = f.Decode(1, 1)
+				}
+				if err != io.EOF && err != io.ErrUnexpectedEOF {
+					t.Fatalf("%d of %d bytes: error %v, want it cut short", n, len(file), err)
+				}
+			}
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for seed := range uint64(12) {
+		d := draw(rand.New(rand.NewPCG(seed, 5)), []int{1, 3, 4}[seed%3])
+		f.Add(d.sequential(), uint16(1))
+		f.Add(d.progressive(), uint16(40))
+	}
+	f.Fuzz(func(t *testing.T, file []byte, size uint16) { try(t, file, int(size)+1, int(size)+1) })
+}

@@ -1,0 +1,313 @@
+package plane
+
+import (
+	"image"
+	"image/color"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/disintegration/imaging"
+)
+
+// waves is a plane without sharp edges, with a little noise.
+func waves(width, height int, seed uint64) Plane {
+	r := rand.New(rand.NewPCG(seed, 7))
+	p := New(width, height, 1, 1)
+	for y := range height {
+		row := p.Row(y)
+		for x := range row {
+			v := 128 + 60*math.Sin(float64(x)/17) + 50*math.Cos(float64(y)/23) + 20*r.Float64()
+			row[x] = uint8(max(0, min(v, 255)))
+		}
+	}
+	return p
+}
+
+func grayOf(p Plane) *image.Gray {
+	return &image.Gray{Pix: p.Pix, Stride: p.Stride, Rect: image.Rect(0, 0, p.Width, p.Height)}
+}
+
+// difference is the mean and the largest one of the samples of two planes of one size.
+func difference(t *testing.T, got, want Plane) (mean float64, largest int) {
+	t.Helper()
+	if got.Width != want.Width || got.Height != want.Height {
+		t.Fatalf("%dx%d samples, want %dx%d", got.Width, got.Height, want.Width, want.Height)
+	}
+	for y := range got.Height {
+		for x, v := range got.Row(y) {
+			d := int(v) - int(want.Row(y)[x])
+			mean += math.Abs(float64(d))
+			largest = max(largest, d, -d)
+		}
+	}
+	return mean / float64(got.Width*got.Height), largest
+}
+
+func thumbnail(p Plane, width, height int) Plane {
+	return p.Resize(axis(p.Width, width, 1, false), axis(p.Height, height, 1, false))
+}
+
+// imaging's Lanczos, in floating point and without a reduction before it, is the reference.
+func TestResizeIsLanczos(t *testing.T) {
+	for _, size := range [][4]int{{300, 200, 299, 199}, {300, 200, 200, 133}, {300, 200, 151, 77}, {300, 200, 100, 67}, {1200, 900, 200, 150}, {4000, 1000, 200, 50}, {37, 1000, 7, 200}, {31, 29, 1, 1}} {
+		p := waves(size[0], size[1], 1)
+		got := thumbnail(p, size[2], size[3])
+		exact := imaging.Resize(grayOf(p), size[2], size[3], imaging.Lanczos)
+		want := New(size[2], size[3], 1, 1)
+		for i := range want.Pix {
+			want.Pix[i] = exact.Pix[4*i]
+		}
+		mean, largest := difference(t, got, want)
+		if mean > 0.7 || largest > 4 {
+			t.Errorf("%v: differs by %.2f in the mean, %d at most", size, mean, largest)
+		}
+	}
+}
+
+func TestResizeKeepsWhatIsEven(t *testing.T) {
+	for _, level := range []uint8{0, 1, 127, 254, 255} {
+		p := New(701, 333, 1, 1)
+		for i := range p.Pix {
+			p.Pix[i] = level
+		}
+		for _, size := range [][2]int{{700, 332}, {200, 95}, {7, 3}, {1, 1}} {
+			for i, v := range thumbnail(p, size[0], size[1]).Pix {
+				if v != level {
+					t.Fatalf("%v: sample %d of an even %d is %d", size, i, level, v)
+				}
+			}
+		}
+	}
+}
+
+// The hardest edges there are make the filter overshoot; nothing may turn over.
+func TestResizeOfExtremes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		width, height := 1+r.IntN(60), 1+r.IntN(60)
+		p := New(width, height, 1, 1)
+		for i := range p.Pix {
+			p.Pix[i] = uint8(255 * r.IntN(2))
+		}
+		small := thumbnail(p, 1+r.IntN(width), 1+r.IntN(height))
+		if width >= 2*keep*small.Width || height >= 2*keep*small.Height {
+			continue // reduced in advance, which is another filter
+		}
+		for i, want := range exactly(p, small.Width, small.Height) {
+			if got := float64(small.Pix[i]); math.Abs(got-want) > 1 {
+				t.Fatalf("%dx%d to %dx%d: sample %d is %g, want %.2f", width, height, small.Width, small.Height, i, got, want)
+			}
+		}
+	}
+}
+
+// exactly resamples in floating point, across and down at once.
+func exactly(p Plane, width, height int) (samples []float64) {
+	weights := func(from, to, at int) map[int]float64 {
+		ratio, sum, all := float64(from)/float64(to), 0.0, map[int]float64{}
+		for i := range from {
+			if w := lanczos3((float64(i) + 0.5 - (float64(at)+0.5)*ratio) / max(1, ratio)); w != 0 {
+				all[i] = w
+				sum += w
+			}
+		}
+		for i := range all {
+			all[i] /= sum
+		}
+		return all
+	}
+	for y := range height {
+		down := weights(p.Height, height, y)
+		for x := range width {
+			sum := 0.0
+			for u, across := range weights(p.Width, width, x) {
+				for v, w := range down {
+					sum += across * w * float64(p.Row(v)[u])
+				}
+			}
+			samples = append(samples, max(0, min(sum, 255)))
+		}
+	}
+	return samples
+}
+
+// The mean of every box, whatever does not come out even.
+func TestReducer(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		width, height, channels := 1+r.IntN(70), 1+r.IntN(70), 1+r.IntN(4)
+		factorX, factorY := 1+r.IntN(12), 1+r.IntN(12)
+		rows := make([]uint8, width*height*channels)
+		for i := range rows {
+			rows[i] = uint8(r.IntN(256))
+		}
+		reducer := NewReducer(width, height, channels, factorX, factorY)
+		for y := range height {
+			reducer.Add(rows[y*width*channels:][:width*channels])
+		}
+		for c, p := range reducer.Planes() {
+			if p.StepX != float64(factorX) || p.StepY != float64(factorY) {
+				t.Fatalf("a sample stands for %gx%g pixels, want %dx%d", p.StepX, p.StepY, factorX, factorY)
+			}
+			for y := range p.Height {
+				for x, got := range p.Row(y) {
+					sum, n := 0, 0
+					for v := y * factorY; v < min(height, (y+1)*factorY); v++ {
+						for u := x * factorX; u < min(width, (x+1)*factorX); u++ {
+							sum += int(rows[(v*width+u)*channels+c])
+							n++
+						}
+					}
+					if want := float64(sum) / float64(n); math.Abs(float64(got)-want) > 0.5 {
+						t.Fatalf("%dx%d by %dx%d: sample %d,%d of channel %d is %d, want %.2f", width, height, factorX, factorY, x, y, c, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestReducerOfTheLargestBox(t *testing.T) {
+	r := NewReducer(300, 600, 1, maxFactor, maxFactor)
+	row := make([]uint8, 300)
+	for i := range row {
+		row[i] = 255
+	}
+	for range 600 {
+		r.Add(row)
+	}
+	for i, v := range r.Planes()[0].Pix {
+		if v != 255 {
+			t.Errorf("sample %d is %d", i, v)
+		}
+	}
+}
+
+// Small, turned by an orientation, is what imaging makes of Small.
+func TestUpright(t *testing.T) {
+	m := &Image{Width: 90, Height: 60, Model: Gray, Planes: []Plane{waves(90, 60, 2)}}
+	upright := map[int]func(image.Image) *image.NRGBA{
+		1: imaging.Clone, 2: imaging.FlipH, 3: imaging.Rotate180, 4: imaging.FlipV,
+		5: imaging.Transpose, 6: imaging.Rotate270, 7: imaging.Transverse, 8: imaging.Rotate90,
+	}
+	want := m.Small(31, 21, 1)
+	for orientation, turn := range upright {
+		width, height := 31, 21
+		if Turned(orientation) {
+			width, height = height, width
+		}
+		got, turned := m.Small(width, height, orientation), turn(grayOf(want.Planes[0]))
+		if got.Width != width || got.Height != height || turned.Rect.Dx() != width {
+			t.Fatalf("orientation %d: %dx%d", orientation, got.Width, got.Height)
+		}
+		for i, v := range got.Planes[0].Pix {
+			if d := int(v) - int(turned.Pix[4*i]); d < -1 || d > 1 {
+				t.Fatalf("orientation %d: sample %d is %d, want %d", orientation, i, v, turned.Pix[4*i])
+			}
+		}
+	}
+}
+
+// The colours of a JPEG are in the middle of the pixels that they are of, on whatever side it is cut.
+func TestHalvedIsInPlace(t *testing.T) {
+	for orientation := 1; orientation <= 8; orientation++ {
+		for _, size := range [][2]int{{99, 75}, {100, 74}} {
+			ramp := New(400, 300, 1, 1)
+			for y := range 300 {
+				for x := range ramp.Row(y) {
+					ramp.Row(y)[x] = uint8((x + y) * 255 / 700)
+				}
+			}
+			width, height := size[0], size[1]
+			if Turned(orientation) {
+				width, height = height, width
+			}
+			m := &Image{Width: 400, Height: 300, Model: YCbCr, Planes: []Plane{ramp, ramp, ramp}}
+			halved := m.Halved(width, height, orientation)
+			luma, blue := halved.Planes[0], halved.Planes[1]
+			if blue.Width != (width+1)/2 || blue.Height != (height+1)/2 || blue.StepX != 2 {
+				t.Fatalf("the colours are %dx%d, a sample %g pixels", blue.Width, blue.Height, blue.StepX)
+			}
+			for y := 2; y < height/2-2; y++ {
+				for x := 2; x < width/2-2; x++ {
+					want := float64(int(luma.Row(2*y)[2*x])+int(luma.Row(2*y)[2*x+1])+int(luma.Row(2*y+1)[2*x])+int(luma.Row(2*y+1)[2*x+1])) / 4
+					if got := float64(blue.Row(y)[x]); math.Abs(got-want) > 1 {
+						t.Fatalf("orientation %d, %v: colour %d,%d is %g, the luma of its pixels %g", orientation, size, x, y, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Colours there and back.
+func TestModels(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 1000 {
+		c := color.NRGBA{uint8(r.IntN(256)), uint8(r.IntN(256)), uint8(r.IntN(256)), 255}
+		pixel := func(level uint8) Plane { return Plane{[]uint8{level}, 1, 1, 1, 1, 1} }
+		rgb := &Image{Width: 1, Height: 1, Model: RGB, Planes: []Plane{pixel(c.R), pixel(c.G), pixel(c.B)}}
+		if got := rgb.NRGBA().NRGBAAt(0, 0); got != c {
+			t.Fatalf("%v became %v", c, got)
+		}
+		y, cb, cr := color.RGBToYCbCr(c.R, c.G, c.B)
+		halved := rgb.Halved(1, 1, 1)
+		for i, want := range []uint8{y, cb, cr} {
+			if d := int(halved.Planes[i].Pix[0]) - int(want); d < -1 || d > 1 {
+				t.Fatalf("%v became %v, want %d %d %d", c, halved.Planes, y, cb, cr)
+			}
+		}
+		back := (&Image{Width: 1, Height: 1, Model: YCbCr, Planes: []Plane{pixel(y), pixel(cb), pixel(cr)}}).NRGBA().NRGBAAt(0, 0)
+		wantR, wantG, wantB := color.YCbCrToRGB(y, cb, cr)
+		if want := (color.NRGBA{wantR, wantG, wantB, 255}); far(back, want) {
+			t.Fatalf("%d %d %d became %v, want %v", y, cb, cr, back, want)
+		}
+		k := uint8(r.IntN(256))
+		ink := (&Image{Width: 1, Height: 1, Model: CMYK, Planes: []Plane{pixel(c.R), pixel(c.G), pixel(c.B), pixel(k)}}).NRGBA().NRGBAAt(0, 0)
+		wantR, wantG, wantB = color.CMYKToRGB(255-c.R, 255-c.G, 255-c.B, 255-k)
+		if want := (color.NRGBA{wantR, wantG, wantB, 255}); far(ink, want) {
+			t.Fatalf("%v and %d became %v, want %v", c, k, ink, want)
+		}
+	}
+}
+
+func far(a, b color.NRGBA) bool {
+	d := max(int(a.R)-int(b.R), int(b.R)-int(a.R), int(a.G)-int(b.G), int(b.G)-int(a.G), int(a.B)-int(b.B), int(b.B)-int(a.B))
+	return d > 1 || a.A != b.A
+}
+
+// Transparent pixels have no colour that anybody sees.
+func TestAlphaIsPremultiplied(t *testing.T) {
+	m := image.NewNRGBA(image.Rect(0, 0, 40, 40))
+	for i := range 40 * 40 {
+		if i%2 == 0 {
+			copy(m.Pix[4*i:], []uint8{255, 0, 0, 255})
+		} else {
+			copy(m.Pix[4*i:], []uint8{0, 255, 0, 0})
+		}
+	}
+	small := Of(m, 10, 10).Small(10, 10, 1).NRGBA()
+	for i := range 100 {
+		if c := small.Pix[4*i : 4*i+4]; c[0] < 250 || c[1] > 2 || c[3] < 115 || c[3] > 140 {
+			t.Fatalf("pixel %d is %v, want red, half there", i, c)
+		}
+	}
+}
+
+func BenchmarkResize(b *testing.B) {
+	p := waves(600, 450, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		thumbnail(p, 200, 150)
+	}
+}
+
+func BenchmarkReduce(b *testing.B) {
+	p := waves(4000, 3000, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Reduce(6, 6)
+	}
+	b.ReportMetric(float64(len(p.Pix))*float64(b.N)/b.Elapsed().Seconds()/1e6, "MB/s")
+}

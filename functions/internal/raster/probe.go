@@ -64,7 +64,7 @@ func openPNG(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, reduced(f.Decode), nil
+	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, f.Decode, nil
 }
 
 func openGIF(r io.Reader) (Header, decoder, error) {

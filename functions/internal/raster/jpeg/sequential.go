@@ -103,39 +103,43 @@ func (b *bitReader) difference(h *huffman) (int, error) {
 // none of the former.
 func (s *scan) coefficients(c *component) (plain bool, err error) {
 	b, h, last := s.bits, c.ac, needed[s.scale]
+	b.fill()
+	acc, n, p := b.acc, b.n, b.p
+	k, ended := 1, false
 	plain = true
-	for k := 1; k <= last; {
-		if b.n < 32 {
-			b.fill()
-		}
-		v := h.values[b.acc>>(64-valueBits)]
-		length := int(v & 0xff)
-		if length == 0 {
-			v, err = b.value(h)
-			if err != nil {
+	for k <= last {
+		v := h.values[acc>>(64-valueBits)] // before the refill: see skim
+		acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
+		p += (63 - n) >> 3
+		n |= 56
+		if length := int(v & 0xff); length != 0 {
+			acc <<= length & 63
+			n -= length
+		} else {
+			b.acc, b.n, b.p = acc, n, p
+			if v, err = b.value(h); err != nil {
 				return plain, err
 			}
-		} else {
-			b.acc <<= length
-			b.n -= length
+			b.fill()
+			acc, n, p = b.acc, b.n, b.p
 		}
 		run, value := int(v>>8&0xff), v>>16
 		k += run
-		switch {
-		case value != 0 && k < 64:
+		if value == 0 && run != 15 || k > 63 { // the end of the block, or beyond it
+			ended = true
+			break
+		}
+		if value != 0 {
 			s.block[natural[k]] = value * int32(c.quant[k])
 			plain = false
-			k++
-		case value == 0 && run == 15:
-			k++
-		default: // the end of the block, or beyond it
-			return plain, nil
 		}
-		if k > last && k < 64 {
-			return plain, b.skip(h, k)
-		}
+		k++
 	}
-	return plain, nil
+	b.acc, b.n, b.p = acc, n, p
+	if ended || k > 63 {
+		return plain, nil
+	}
+	return plain, b.skip(h, k)
 }
 
 // value reads what does not fit into the index of h.values, in the form that it has there.

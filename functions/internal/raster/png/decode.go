@@ -1,107 +1,141 @@
 package png
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
-	"image"
-	"image/png"
 	"io"
-	"strings"
+	"sync"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/inflate"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
-// Decode reads the rest of the file, once, up to and including its IEND chunk. The image is of the size that Open
-// found, as stored, and never an *image.Paletted; its orientation follows. Errors are those of Open.
-func (f *File) Decode() (image.Image, int, error) {
-	header := bytes.Join([][]byte{[]byte(signature), f.header, f.palette, f.alpha}, nil)
-	m, err := png.Decode(io.MultiReader(bytes.NewReader(header), f.pixels))
+// Decode reads the rest of the file, once, up to and including its IEND chunk, and reduces it: as far as a copy of
+// width x height pixels, or larger, does not show. The orientation of the file follows. Errors are those of Open.
+func (f *File) Decode(width, height int) (*plane.Image, int, error) {
+	b := buffers.Get().(*buffer)
+	defer b.release()
+	b.file.Reset(f.r)
+	f.r, f.first.r = b.file, b.file
+	d := &decoder{File: f, converter: newConverter(f), pixels: &pixels{file: f, chunk: f.first}, rows: &b.rows}
+	d.rows.Reset(d.pixels)
+	factorX, factorY := plane.Factor(float64(f.Width)/float64(width)), plane.Factor(float64(f.Height)/float64(height))
+	d.reducer = plane.NewReducer(f.Width, f.Height, d.channels, factorX, factorY)
+	if err := d.decode(); err != nil {
+		return nil, 0, err
+	}
+	return d.image(), f.Orientation, nil
+}
+
+// A buffer is what a decoder needs of whatever file.
+type buffer struct {
+	file *bufio.Reader
+	rows inflate.Reader
+}
+
+var buffers = sync.Pool{New: func() any { return &buffer{file: bufio.NewReaderSize(nil, 32<<10)} }}
+
+func (b *buffer) release() {
+	b.file.Reset(nil)
+	b.rows.Reset(nil)
+	buffers.Put(b)
+}
+
+// A decoder reads what is behind the header of the first IDAT chunk.
+type decoder struct {
+	*File
+	*converter
+	pixels  *pixels
+	rows    *inflate.Reader
+	reducer *plane.Reducer
+}
+
+func (d *decoder) decode() error {
+	var err error
+	if d.interlaced {
+		err = d.interlacedRows()
+	} else {
+		err = d.pass(d.Width, d.Height, func(_ int, pixels []uint8) { d.reducer.Add(pixels) })
+	}
 	if err != nil {
-		return nil, 0, refusal(err)
-	}
-	if m, ok := m.(*image.Paletted); ok {
-		return palette.Expand(m, m.Bounds()), f.Orientation, nil
-	}
-	return m, f.Orientation, nil
-}
-
-func refusal(err error) error {
-	var unsupported png.UnsupportedError
-	var format png.FormatError
-	var refused *refuse.Refusal
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &refused):
 		return err
-	case err == png.FormatError(io.ErrUnexpectedEOF.Error()): // what image/png makes of it at the end of the pixels
-		return io.ErrUnexpectedEOF
-	case errors.As(err, &unsupported):
-		return refuse.AsUnsupported("PNG with " + string(unsupported))
-	case errors.As(err, &format):
-		return refuse.AsDamaged(Name, "%s", string(format))
-	default: // compress/zlib's and compress/flate's, which start with their names
-		_, detail, _ := strings.Cut(err.Error(), ": ")
-		return refuse.AsDamaged(Name, "%s", detail)
 	}
+	return d.finish()
 }
 
-// pixels is a PNG from its first IDAT chunk on, without the chunks that mean nothing to image/png: it takes them out,
-// and an orientation from them.
-type pixels struct {
-	file   *File
-	header *bytes.Reader    // what is left of a chunk's length and name
-	body   io.LimitedReader // what is left of its payload and check sum
-	ended  bool
-}
-
-func newPixels(f *File, first chunk) *pixels {
-	p := &pixels{file: f, body: io.LimitedReader{R: f.r}}
-	p.start(first)
-	return p
-}
-
-func (p *pixels) start(c chunk) {
-	p.header = bytes.NewReader(c.header[:])
-	p.body.N = int64(c.length) + crcLength
-	p.ended = c.name == "IEND"
-}
-
-func (p *pixels) Read(b []byte) (int, error) {
-	for p.header.Len() == 0 && p.body.N == 0 {
-		if p.ended {
-			return 0, io.EOF
+// pass reads an image of so many pixels, and hands on the pixels of each row.
+func (d *decoder) pass(width, height int, add func(y int, pixels []uint8)) error {
+	row, above := newRow(d.layout.row(width)), newRow(d.layout.row(width))
+	converted := make([]uint8, width*d.channels+excess)
+	for y := range height {
+		if err := d.read(row.stored); err != nil {
+			return err
 		}
-		if err := p.next(); err != nil {
-			return 0, err
+		if !unfilter(row.stored[0], row.pixels, above.pixels, d.layout.pixel()) {
+			return refuse.AsDamaged(Name, "a row has filter %d", row.stored[0])
 		}
+		add(y, d.pixelsOf(row.pixels, converted, width))
+		row, above = above, row
 	}
-	if p.header.Len() > 0 {
-		return p.header.Read(b)
-	}
-	return p.body.Read(b)
+	return nil
 }
 
-// next goes on to the next chunk that a decoder needs.
-func (p *pixels) next() error {
-	for {
-		c, err := readChunk(p.file.r)
+// A row is one as it is stored: its filter, and its pixels.
+type row struct{ stored, pixels []uint8 }
+
+func newRow(length int) row {
+	stored := make([]uint8, 1+length)
+	return row{stored, stored[1:]}
+}
+
+func (d *decoder) read(row []uint8) error {
+	for len(row) > 0 {
+		n, err := d.rows.Read(row)
+		row = row[n:]
+		if err == io.EOF {
+			return refuse.AsDamaged(Name, "it has fewer pixels than its header says")
+		}
 		if err != nil {
-			return err
+			return d.refusal(err)
 		}
-		if c.name == "IDAT" || c.name == "IEND" {
-			p.start(c)
-			return nil
-		}
-		if err := p.file.readMetadata(c); err != nil {
-			return err
-		}
+	}
+	return nil
+}
+
+// finish reads what is behind the last row: the check sums, and an orientation.
+func (d *decoder) finish() error {
+	var more [1]uint8
+	switch n, err := d.rows.Read(more[:]); {
+	case n > 0:
+		return refuse.AsDamaged(Name, "it has more pixels than its header says")
+	case err != io.EOF:
+		return d.refusal(err)
+	}
+	return d.pixels.finish()
+}
+
+func (d *decoder) refusal(err error) error {
+	var broken inflate.Error
+	switch {
+	case errors.As(err, &broken):
+		return refuse.AsDamaged(Name, "%s", broken)
+	case err == io.ErrUnexpectedEOF && d.pixels.ended:
+		return refuse.AsDamaged(Name, "it ends before its last pixels")
+	default:
+		return err
 	}
 }
 
-// Encode writes m as a PNG without metadata, gray if it is opaque and has no colours.
-func Encode(w io.Writer, m *image.NRGBA) error {
-	if gray, ok := palette.Gray(m); ok {
-		return png.Encode(w, gray)
+// image is without alpha if nothing is transparent.
+func (d *decoder) image() *plane.Image {
+	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.reducer.Planes()}
+	isGray := d.layout.colors == gray || d.layout.colors == grayAlpha
+	switch {
+	case isGray && !d.transparent:
+		m.Model, m.Planes = plane.Gray, m.Planes[:1]
+	case !d.transparent:
+		m.Planes = m.Planes[:3]
 	}
-	return png.Encode(w, m)
+	return m
 }

@@ -1,0 +1,84 @@
+package png
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+)
+
+const (
+	chunkHeaderLength = 8
+	crcLength         = 4
+	maxLength         = 1<<31 - 1 // of a chunk, and of a side
+)
+
+// A chunk is one whose length and name have been read. It is the reader of its payload.
+type chunk struct {
+	r      io.Reader
+	header [chunkHeaderLength]byte
+	left   uint32 // of the payload, in bytes
+	sum    uint32 // of what was read
+}
+
+func readChunk(r io.Reader) (*chunk, error) {
+	c := &chunk{r: r}
+	if _, err := io.ReadFull(r, c.header[:]); err != nil {
+		return nil, err
+	}
+	for _, letter := range c.header[4:] {
+		if letter|0x20 < 'a' || letter|0x20 > 'z' {
+			return nil, refuse.AsDamaged(Name, "a chunk is called %q", c.name())
+		}
+	}
+	if c.length() > maxLength {
+		return nil, refuse.AsDamaged(Name, "a chunk of %d bytes is longer than the format allows", c.length())
+	}
+	c.left, c.sum = c.length(), crc32.ChecksumIEEE(c.header[4:])
+	return c, nil
+}
+
+func (c *chunk) length() uint32 { return binary.BigEndian.Uint32(c.header[:]) }
+
+func (c *chunk) name() string { return string(c.header[4:]) }
+
+// Read reads the payload. It is the file that is cut short if r ends within.
+func (c *chunk) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := c.r.Read(p[:min(len(p), int(c.left))])
+	c.left -= uint32(n)
+	c.sum = crc32.Update(c.sum, crc32.IEEETable, p[:n])
+	if err == io.EOF && c.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// skip passes over what is left of the payload and checks the sum.
+func (c *chunk) skip() error {
+	if c.left > 0 {
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			return err
+		}
+	}
+	var stored [crcLength]byte
+	if _, err := io.ReadFull(c.r, stored[:]); err != nil {
+		return err
+	}
+	if binary.BigEndian.Uint32(stored[:]) != c.sum {
+		return refuse.AsDamaged(Name, "the check sum of its %s chunk is wrong", c.name())
+	}
+	return nil
+}
+
+// read reads the payload and checks the sum.
+func (c *chunk) read() ([]byte, error) {
+	payload := make([]byte, c.left)
+	if _, err := io.ReadFull(c, payload); err != nil {
+		return nil, err
+	}
+	return payload, c.skip()
+}

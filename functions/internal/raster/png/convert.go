@@ -1,0 +1,204 @@
+package png
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+// excess is how many bytes a converter may write behind a row: the pixels in a byte, of which only some belong to it.
+const excess = 8 * 4
+
+// A converter makes rows of whole bytes.
+type converter struct {
+	// channels is 1 of gray, 3 of RGB, or 4 of RGBA, premultiplied.
+	channels int
+	// transparent tells whether any pixel was, so far.
+	transparent bool
+	// convert makes a row in to, or returns the stored one if it is as it should be. It is not premultiplied yet, and the
+	// pixels of its last byte may be more than it has.
+	convert func(to, row []uint8) []uint8
+}
+
+// newConverter is for what the chunks say.
+func newConverter(f *File) *converter {
+	c := &converter{channels: 3}
+	toBytes := samples(f.layout.depth)
+	switch hasKey := f.alpha != nil; {
+	case f.layout.colors == indexed:
+		c.lookUp(newPalette(f.palette, f.alpha), f.layout.depth)
+	case f.layout.colors == gray && hasKey && f.layout.depth <= 8:
+		c.lookUp(newGrays(f.layout.depth, f.alpha[1]), f.layout.depth)
+	case f.layout.colors <= rgb && hasKey:
+		c.channels, c.convert = 4, withKey(f.alpha, f.layout)
+	case f.layout.colors == gray:
+		c.channels, c.convert = 1, toBytes
+	case f.layout.colors == rgb:
+		c.convert = toBytes
+	case f.layout.colors == grayAlpha:
+		c.channels, c.convert = 4, func(to, row []uint8) []uint8 { return grayToRGB(to, row, f.layout.depth/8) }
+	default:
+		c.channels, c.convert = 4, toBytes
+	}
+	return c
+}
+
+// samples makes bytes of samples. Of 16 bits, the higher 8 are taken, as everybody does.
+func samples(depth int) func(to, row []uint8) []uint8 {
+	switch depth {
+	case 8:
+		return func(_, row []uint8) []uint8 { return row }
+	case 16:
+		return highBytes
+	}
+	count, highest := 8/depth, 1<<depth-1
+	var levels [256]uint64 // from 0 to 255, of the samples in a byte
+	for b := range levels {
+		for i := range count {
+			level := b >> (8 - depth*(i+1)) & highest * 255 / highest
+			levels[b] |= uint64(level) << (8 * i)
+		}
+	}
+	return func(to, row []uint8) []uint8 {
+		for i, b := range row {
+			binary.LittleEndian.PutUint64(to[i*count:], levels[b])
+		}
+		return to[:len(row)*count]
+	}
+}
+
+func highBytes(to, row []uint8) []uint8 {
+	n := len(row) / 2
+	for i := range n {
+		to[i] = row[2*i]
+	}
+	return to[:n]
+}
+
+// A table is a palette of RGBA, the first channel in the lowest byte.
+type table struct {
+	colors      [256]uint32
+	transparent bool // which some are
+}
+
+const opaque = 0xff << 24
+
+// newPalette is that of PLTE and tRNS. What is beyond them is opaque black, as libpng has it.
+func newPalette(colors, alpha []uint8) *table {
+	p := new(table)
+	for i := range p.colors {
+		color := [4]uint8{3: 0xff}
+		copy(color[:3], colors[min(3*i, len(colors)):])
+		if i < len(alpha) {
+			color[3] = alpha[i]
+		}
+		p.transparent = p.transparent || color[3] != 0xff
+		p.colors[i] = binary.LittleEndian.Uint32(color[:])
+	}
+	return p
+}
+
+// newGrays is that of all levels of so many bits, one of which is transparent.
+func newGrays(depth int, key uint8) *table {
+	p := &table{transparent: true}
+	highest := 1<<depth - 1
+	for level := range highest + 1 {
+		p.colors[level] = opaque | uint32(level*255/highest)*0x010101
+	}
+	p.colors[key] &^= opaque
+	return p
+}
+
+// lookUp makes the converter one of indexes.
+func (c *converter) lookUp(p *table, depth int) {
+	if p.transparent {
+		c.channels = 4
+	}
+	mask := uint8(1<<depth - 1)
+	c.convert = func(to, row []uint8) []uint8 {
+		i := 0
+		for _, b := range row {
+			for shift := 8 - depth; shift >= 0; shift -= depth {
+				binary.LittleEndian.PutUint32(to[i:], p.colors[b>>shift&mask])
+				i += c.channels
+			}
+		}
+		return to[:i]
+	}
+	switch {
+	case depth == 8 && c.channels == 3:
+		c.convert = p.toRGB
+	case depth == 8:
+		c.convert = p.toRGBA
+	}
+}
+
+func (p *table) toRGB(to, row []uint8) []uint8 {
+	for i, b := range row {
+		binary.LittleEndian.PutUint32(to[3*i:], p.colors[b])
+	}
+	return to[:3*len(row)]
+}
+
+func (p *table) toRGBA(to, row []uint8) []uint8 {
+	to = to[:4*len(row)]
+	for i, b := range row {
+		binary.LittleEndian.PutUint32(to[4*i:], p.colors[b])
+	}
+	return to
+}
+
+// withKey converts gray or RGB of whole bytes, of which one colour is transparent.
+func withKey(key []uint8, l layout) func(to, row []uint8) []uint8 {
+	width, size := l.depth/8, l.pixel()
+	if width == 1 { // which gray is not, see newGrays
+		key = []uint8{key[1], key[3], key[5]} // of what is stored as 16 bits
+	}
+	return func(to, row []uint8) []uint8 {
+		i := 0
+		for ; len(row) >= size; row = row[size:] {
+			pixel := to[i : i+4 : i+4]
+			green, blue := size/width/2*width, size-width // of gray, the same sample
+			pixel[0], pixel[1], pixel[2], pixel[3] = row[0], row[green], row[blue], 0xff
+			if bytes.Equal(row[:size], key) {
+				pixel[3] = 0
+			}
+			i += 4
+		}
+		return to[:i]
+	}
+}
+
+// grayToRGB spreads gray with alpha, of samples of so many bytes.
+func grayToRGB(to, row []uint8, width int) []uint8 {
+	i := 0
+	for ; len(row) >= 2*width; row = row[2*width:] {
+		pixel := to[i : i+4 : i+4]
+		pixel[0], pixel[1], pixel[2], pixel[3] = row[0], row[0], row[0], row[width]
+		i += 4
+	}
+	return to[:i]
+}
+
+// pixelsOf makes a row of so many pixels in to, or returns the stored one.
+func (c *converter) pixelsOf(row, to []uint8, width int) []uint8 {
+	pixels := c.convert(to, row)[:width*c.channels]
+	if c.channels < 4 || isOpaque(pixels) {
+		return pixels
+	}
+	c.transparent = true
+	to = to[:len(pixels)]
+	copy(to, pixels) // which may be the stored ones, and these are needed for the next row
+	plane.Premultiply(to)
+	return to
+}
+
+func isOpaque(pixels []uint8) bool {
+	const alphas = 0xff000000_ff000000
+	all := uint64(alphas)
+	for ; len(pixels) >= 8; pixels = pixels[8:] {
+		all &= binary.LittleEndian.Uint64(pixels)
+	}
+	return all&alphas == alphas && (len(pixels) == 0 || pixels[3] == 0xff)
+}

@@ -1,0 +1,41 @@
+package png
+
+// passes are those of Adam7 (section 8.2 of the standard): where the first pixel of each is, and how far it is to the
+// next one.
+var passes = [...]struct{ x, y, stepX, stepY int }{
+	{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2},
+}
+
+// interlacedRows reads all passes. The last one has every second row as a whole, so only the others are held.
+func (d *decoder) interlacedRows() error {
+	length := d.Width * d.channels
+	even := make([]uint8, (d.Height+1)/2*length)
+	last := len(passes) - 1
+	for _, p := range passes[:last] {
+		width, height := (d.Width-p.x+p.stepX-1)/p.stepX, (d.Height-p.y+p.stepY-1)/p.stepY
+		if width == 0 {
+			continue
+		}
+		err := d.pass(width, height, func(y int, pixels []uint8) {
+			scatter(even[(p.y+y*p.stepY)/2*length:][p.x*d.channels:length], pixels, p.stepX, d.channels)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := d.pass(d.Width, d.Height/2, func(y int, pixels []uint8) {
+		d.reducer.Add(even[y*length:][:length])
+		d.reducer.Add(pixels)
+	})
+	if d.Height%2 == 1 {
+		d.reducer.Add(even[d.Height/2*length:])
+	}
+	return err
+}
+
+// scatter writes pixels so many pixels apart.
+func scatter(to, pixels []uint8, step, channels int) {
+	for i := 0; i < len(pixels); i += channels {
+		copy(to[i*step:], pixels[i:i+channels])
+	}
+}

@@ -33,7 +33,7 @@ func bench(args []string) error {
 	}
 	n, err := strconv.Atoi(args[1])
 	if err != nil || n < 1 {
-		return fmt.Errorf("N is %q, expected 1 or more", args[1])
+		return fmt.Errorf("the number of times is %q, expected 1 or more", args[1])
 	}
 	var rendition raster.Rendition
 	times := make([]time.Duration, n)

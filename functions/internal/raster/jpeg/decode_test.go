@@ -7,8 +7,9 @@ import (
 	"image/jpeg"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
@@ -33,7 +34,7 @@ func decode(t testing.TB, file []byte, width, height int) *plane.Image {
 // The same coefficients, however they are written, are the same samples at every scale; at the full one, those of
 // image/jpeg but for rounding.
 func TestProgressiveLikeSequential(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			d := draw(rand.New(rand.NewPCG(seed, 1)), []int{1, 3, 4}[seed%3])
 			d.rand = rand.New(rand.NewPCG(seed, 2))
@@ -94,7 +95,11 @@ func likeImageJPEG(t *testing.T, file []byte) (compared bool) {
 }
 
 func TestLikeImageJPEG(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(runtime.GOROOT(), "src/image/testdata/*.jpeg"))
+	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}/testdata", "image").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "*.jpeg"))
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}

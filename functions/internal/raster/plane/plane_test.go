@@ -231,7 +231,7 @@ func TestHalvedIsInPlace(t *testing.T) {
 			}
 			for y := 2; y < height/2-2; y++ {
 				for x := 2; x < width/2-2; x++ {
-					want := float64(int(luma.Row(2*y)[2*x])+int(luma.Row(2*y)[2*x+1])+int(luma.Row(2*y+1)[2*x])+int(luma.Row(2*y+1)[2*x+1])) / 4
+					want := float64(int(luma.Row(2 * y)[2*x])+int(luma.Row(2 * y)[2*x+1])+int(luma.Row(2*y + 1)[2*x])+int(luma.Row(2*y + 1)[2*x+1])) / 4
 					if got := float64(blue.Row(y)[x]); math.Abs(got-want) > 1 {
 						t.Fatalf("orientation %d, %v: colour %d,%d is %g, the luma of its pixels %g", orientation, size, x, y, got, want)
 					}

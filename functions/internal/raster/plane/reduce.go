@@ -18,10 +18,10 @@ type Reducer struct {
 	planes           []Plane
 	width, channels  int
 	factorX, factorY int
-	packed           []uint64 // sums down, four to a word: of the even bytes of 8, and of the odd ones
-	sums             []uint16 // the same, unpacked
-	rows             int      // in the sums
-	y                int      // the row of the planes that comes next
+	packed           [][2]uint64 // sums down, four to a word: of the even bytes of 8, and of the odd ones
+	sums             []uint16    // the same, unpacked
+	rows             int         // in the sums
+	y                int         // the row of the planes that comes next
 }
 
 // NewReducer is for rows of interleaved channels, and for boxes of factorX x factorY pixels.
@@ -31,7 +31,7 @@ func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
 		r.planes = append(r.planes, New((width+factorX-1)/factorX, (height+factorY-1)/factorY, float64(factorX), float64(factorY)))
 	}
 	words := (width*channels + 7) / 8
-	r.packed, r.sums = make([]uint64, 2*words), make([]uint16, 8*words)
+	r.packed, r.sums = make([][2]uint64, words), make([]uint16, 8*words)
 	return r
 }
 
@@ -42,18 +42,20 @@ func (r *Reducer) Add(row []uint8) {
 		return
 	}
 	const even = 0x00ff00ff00ff00ff
-	packed := r.packed
-	for ; len(row) >= 8 && len(packed) >= 2; row, packed = row[8:], packed[2:] {
-		word := binary.LittleEndian.Uint64(row)
-		packed[0] += word & even
-		packed[1] += word >> 8 & even
+	whole := len(row) &^ 7
+	for i, p := 0, 0; i < whole && p < len(r.packed); i, p = i+8, p+1 {
+		word := binary.LittleEndian.Uint64(row[i : i+8])
+		sums := &r.packed[p]
+		sums[0] += word & even
+		sums[1] += word >> 8 & even
 	}
-	if len(row) > 0 {
+	if whole < len(row) {
 		var last [8]byte
-		copy(last[:], row)
+		copy(last[:], row[whole:])
 		word := binary.LittleEndian.Uint64(last[:])
-		packed[0] += word & even
-		packed[1] += word >> 8 & even
+		sums := &r.packed[whole/8]
+		sums[0] += word & even
+		sums[1] += word >> 8 & even
 	}
 	if r.rows++; r.rows == r.factorY {
 		r.flush()
@@ -88,41 +90,75 @@ func (r *Reducer) divide(row []uint8) {
 func (r *Reducer) flush() {
 	r.unpack()
 	whole := r.width / r.factorX
-	for c, p := range r.planes {
-		to, sums := p.Row(r.y), r.sums[c:]
-		average(to[:whole], sums, r.channels, r.factorX, r.rows)
-		if whole < len(to) {
-			average(to[whole:], sums[whole*r.factorX*r.channels:], r.channels, r.width%r.factorX, r.rows)
-		}
+	r.average(0, whole, r.factorX)
+	if rest := r.width % r.factorX; rest > 0 {
+		r.average(whole, whole+1, rest)
 	}
 	r.rows = 0
 	r.y++
 }
 
 func (r *Reducer) unpack() {
-	for i, even := range r.packed {
-		if i%2 == 1 {
-			continue
-		}
-		odd, sums := r.packed[i+1], r.sums[4*i:][:8]
+	for i, packed := range r.packed {
+		even, odd := packed[0], packed[1]
+		sums := r.sums[8*i : 8*i+8]
 		sums[0], sums[1], sums[2], sums[3] = uint16(even), uint16(odd), uint16(even>>16), uint16(odd>>16)
 		sums[4], sums[5], sums[6], sums[7] = uint16(even>>32), uint16(odd>>32), uint16(even>>48), uint16(odd>>48)
 	}
 	clear(r.packed)
 }
 
-// average makes every sample of count sums of so many rows, which are channels apart.
-func average(to []uint8, sums []uint16, channels, count, rows int) {
-	area := uint64(count * rows)
+// average makes the samples from one to another, each of boxes that are count pixels wide.
+func (r *Reducer) average(from, to, count int) {
+	area := uint64(count * r.rows)
 	scale := (1<<32 + area/2) / area
-	i := 0
-	for x := range to {
-		sum := uint64(0)
-		for range count {
-			sum += uint64(sums[i])
-			i += channels
+	mean := func(sum uint32) uint8 { return uint8((uint64(sum)*scale + 1<<31) >> 32) }
+	size := count * r.channels
+	sums := r.sums[from*r.factorX*r.channels:]
+	var rows [4][]uint8
+	for c, p := range r.planes {
+		rows[c] = p.Row(r.y)[from:to]
+	}
+	switch r.channels {
+	case 3:
+		red, green, blue := rows[0], rows[1][:len(rows[0])], rows[2][:len(rows[0])]
+		for x := range red {
+			var a, b, c uint32
+			box := sums[:size]
+			for i := 0; i < len(box)-2; i += 3 {
+				a += uint32(box[i])
+				b += uint32(box[i+1])
+				c += uint32(box[i+2])
+			}
+			sums = sums[size:]
+			red[x], green[x], blue[x] = mean(a), mean(b), mean(c)
 		}
-		to[x] = uint8((sum*scale + 1<<31) >> 32)
+	case 4:
+		red, green, blue, alpha := rows[0], rows[1][:len(rows[0])], rows[2][:len(rows[0])], rows[3][:len(rows[0])]
+		for x := range red {
+			var a, b, c, d uint32
+			box := sums[:size]
+			for i := 0; i < len(box)-3; i += 4 {
+				a += uint32(box[i])
+				b += uint32(box[i+1])
+				c += uint32(box[i+2])
+				d += uint32(box[i+3])
+			}
+			sums = sums[size:]
+			red[x], green[x], blue[x], alpha[x] = mean(a), mean(b), mean(c), mean(d)
+		}
+	default:
+		for c, row := range rows[:r.channels] {
+			next := sums[c:]
+			for x := range row {
+				sum := uint32(0)
+				for i := 0; i < size; i += r.channels {
+					sum += uint32(next[i])
+				}
+				next = next[min(size, len(next)):]
+				row[x] = mean(sum)
+			}
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func SafeName(name, fallback string) string {
 	if strings.Trim(name, ". ") == "" {
 		return fallback
 	}
-	if strings.HasPrefix(name, thumbnailPrefix) || strings.HasPrefix(name, failurePrefix) {
+	if strings.HasPrefix(name, thumbnailPrefix) {
 		name = "_" + name
 	}
 	return shorten(name)

@@ -30,7 +30,6 @@ func TestSafeName(t *testing.T) {
 		".htaccess":                 ".htaccess",
 		"bad\xff\xfeutf8.jpg":       "bad_utf8.jpg",
 		"thumbnail_a.jpg":           "_thumbnail_a.jpg",
-		"failed_a.jpg":              "_failed_a.jpg",
 		"%2e%2e%2fa.jpg":            "%2e%2e%2fa.jpg",
 		long + ".jpeg":              strings.Repeat("ä", 97) + ".jpeg",
 		long:                        strings.Repeat("ä", 100),
@@ -43,7 +42,7 @@ func TestSafeName(t *testing.T) {
 }
 
 func FuzzSafeName(f *testing.F) {
-	for _, name := range []string{"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "failed_\x00", " . .", "e\u0301", "\xff", strings.Repeat("é.", 200)} {
+	for _, name := range []string{"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff", strings.Repeat("é.", 200)} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -55,7 +54,7 @@ func FuzzSafeName(f *testing.F) {
 			t.Errorf("%q has what no name may have", got)
 		case path.Base(path.Clean("/"+got)) != got:
 			t.Errorf("%q is no single segment of a path", got)
-		case strings.HasPrefix(got, thumbnailPrefix) || strings.HasPrefix(got, failurePrefix):
+		case strings.HasPrefix(got, thumbnailPrefix):
 			t.Errorf("%q passes for another object than an original", got)
 		case SafeName(got, "image.png") != got:
 			t.Errorf("SafeName(%q) = %q: safe names are not left as they are", got, SafeName(got, "image.png"))

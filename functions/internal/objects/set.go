@@ -12,35 +12,30 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// Names of what belongs to an image, all under <image id>/. SafeName gives no original a name that begins like the
-// others', so a listing of the names tells what became of the image. Those of the original system may have any name.
-const (
-	thumbnailPrefix = "thumbnail_"
-	failurePrefix   = "failed_"
-)
+// What comes of an original lies beside it, in <image id>/, under the name of its thumbnail. SafeName gives no original a
+// name that begins so, and a listing of the names tells how far an image has come. Originals of the original system may
+// have any name.
+const thumbnailPrefix = "thumbnail_"
 
 // Key is where the original of an image lies: <image id>/<filename>.
 func Key(imageID, filename string) string { return imageID + "/" + filename }
 
-// ThumbnailKey is where the thumbnail of an original lies: <image id>/thumbnail_<filename>.
-func ThumbnailKey(original string) string { return beside(original, thumbnailPrefix) }
+// ThumbnailKey is where the thumbnail of an original lies, or the note of why there can be none:
+// <image id>/thumbnail_<filename>. It is one key for both, so that the store itself decides on one result.
+func ThumbnailKey(original string) string {
+	imageID, filename, _ := strings.Cut(original, "/")
+	return imageID + "/" + thumbnailPrefix + filename
+}
 
 // OriginalKey is where the original of a thumbnail lies.
 func OriginalKey(thumbnail string) string {
 	return strings.Replace(thumbnail, "/"+thumbnailPrefix, "/", 1)
 }
 
-// FailureKey is where it is noted why an original can never have a thumbnail: <image id>/failed_<filename>.
-func FailureKey(original string) string { return beside(original, failurePrefix) }
-
-func beside(original, prefix string) string {
-	imageID, filename, _ := strings.Cut(original, "/")
-	return imageID + "/" + prefix + filename
-}
-
-// A Set is all that is stored of an image; what is not there is nil. An original alone waits for its thumbnail.
+// A Set is all that is stored of an image; what is not there is nil. An original alone waits for its result: a thumbnail,
+// or a note of why there can be none, which is no image. A note alone is of an image that was refused.
 type Set struct {
-	Original, Thumbnail, Failure *Info
+	Original, Result *Info
 }
 
 // Info is what the store knows of an object.
@@ -75,12 +70,9 @@ func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
 // counts.
 func sort(found map[string]*Info) (set Set) {
 	for name, info := range found {
-		hasResult := found[thumbnailPrefix+name] != nil || found[failurePrefix+name] != nil
 		switch {
-		case strings.HasPrefix(name, thumbnailPrefix) && !hasResult:
-			set.Thumbnail = info
-		case strings.HasPrefix(name, failurePrefix) && !hasResult:
-			set.Failure = info
+		case strings.HasPrefix(name, thumbnailPrefix) && found[thumbnailPrefix+name] == nil:
+			set.Result = info
 		case set.Original == nil || info.before(set.Original):
 			set.Original = info
 		}

@@ -188,7 +188,7 @@ func TestFind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, pair := range [][2]*Info{{got.Original, want.Original}, {got.Thumbnail, want.Thumbnail}, {got.Failure, want.Failure}} {
+		for _, pair := range [][2]*Info{{got.Original, want.Original}, {got.Result, want.Result}} {
 			if (pair[0] == nil) != (pair[1] == nil) || pair[0] != nil && pair[0].Key != pair[1].Key {
 				t.Errorf("%s: found %+v, want %+v", what, pair[0], pair[1])
 			}
@@ -199,10 +199,10 @@ func TestFind(t *testing.T) {
 	put(original)
 	check("original", Set{Original: &Info{Key: original}})
 	put(ThumbnailKey(original))
-	check("thumbnail", Set{Original: &Info{Key: original}, Thumbnail: &Info{Key: ThumbnailKey(original)}})
-	put(FailureKey(original))
+	all := Set{Original: &Info{Key: original}, Result: &Info{Key: ThumbnailKey(original)}}
+	check("thumbnail", all)
 	put(imageID + "/folder/deeper.jpg")
-	check("all", Set{Original: &Info{Key: original}, Thumbnail: &Info{Key: ThumbnailKey(original)}, Failure: &Info{Key: FailureKey(original)}})
+	check("all", all)
 
 	if err := store.Remove(t.Context(), original); err != nil {
 		t.Error(err)

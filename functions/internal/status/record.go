@@ -22,50 +22,35 @@ const (
 // The record of a failure is a few lines; more is not ours.
 const maxRecord = 64 << 10
 
-// Record stores a final status where it lasts: completed, the thumbnail with its sizes; failed, a note beside the
-// original. What is stored first stays, and is returned: two workers that come to different results, as with different
-// limits, leave one.
+// NoteType is the content type of the note of a failure, which lies where the thumbnail would.
+const NoteType = "application/json"
+
+// Record stores a final status where it lasts, under one key: completed, the thumbnail with its sizes; failed, a note.
+// What is stored first stays, and is returned: of two workers that come to different results, as with different limits,
+// one counts.
 func (b *Board) Record(ctx context.Context, original string, final Status, thumbnail []byte, contentType string) (*Status, error) {
-	err := b.put(ctx, original, final, thumbnail, contentType)
-	if err != nil && !errors.Is(err, objects.ErrExists) {
-		return nil, err
-	}
-	set, err := b.store.Find(ctx, final.ImageID) // after the put: of two workers, one at least sees both results
-	if err != nil {
-		return nil, err
-	}
-	if set.Thumbnail != nil && set.Failure != nil {
-		if err := b.store.Remove(ctx, later(set.Thumbnail, set.Failure).Key); err != nil {
-			return nil, err
-		}
-	}
-	return b.statusOf(ctx, final.ImageID, set)
-}
-
-// later is which of two results came second, and has to go.
-func later(thumbnail, failure *objects.Info) *objects.Info {
-	if failure.Modified.Before(thumbnail.Modified) {
-		return thumbnail
-	}
-	return failure
-}
-
-func (b *Board) put(ctx context.Context, original string, final Status, thumbnail []byte, contentType string) error {
+	content, about := thumbnail, objects.About{ContentType: contentType}
 	if final.State == Completed {
-		return b.store.Put(ctx, objects.ThumbnailKey(original), thumbnail, objects.About{
-			ContentType: contentType,
-			Metadata: map[string]string{
-				originalSize:  final.Result.OriginalSize.String(),
-				thumbnailSize: final.Result.ThumbnailSize.String(),
-				processedAt:   strconv.FormatFloat(final.ProcessedAt, 'f', 3, 64),
-			},
-		})
+		about.Metadata = map[string]string{
+			originalSize:  final.Result.OriginalSize.String(),
+			thumbnailSize: final.Result.ThumbnailSize.String(),
+			processedAt:   strconv.FormatFloat(final.ProcessedAt, 'f', 3, 64),
+		}
+	} else {
+		note, err := json.Marshal(final)
+		if err != nil {
+			return nil, fmt.Errorf("write note on %q: %w", original, err)
+		}
+		content, about = note, objects.About{ContentType: NoteType}
 	}
-	note, err := json.Marshal(final)
+	err := b.store.Put(ctx, objects.ThumbnailKey(original), content, about)
+	if errors.Is(err, objects.ErrExists) {
+		return b.Rebuild(ctx, final.ImageID)
+	}
 	if err != nil {
-		return fmt.Errorf("write note on %q: %w", original, err)
+		return nil, err
 	}
-	return b.store.Put(ctx, objects.FailureKey(original), note, objects.About{ContentType: "application/json"})
+	return &final, nil
 }
 
 // Rebuild reads from the store what has become of an image; nil if nothing is stored of it.
@@ -77,26 +62,28 @@ func (b *Board) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	case err != nil:
 		return nil, err
 	}
-	return b.statusOf(ctx, imageID, set)
-}
-
-func (b *Board) statusOf(ctx context.Context, imageID string, set objects.Set) (*Status, error) {
 	switch {
-	case set.Failure != nil && (set.Thumbnail == nil || later(set.Thumbnail, set.Failure) == set.Thumbnail):
-		return b.failed(ctx, imageID, set.Failure.Key)
-	case set.Thumbnail != nil:
-		return b.completed(ctx, imageID, set)
+	case set.Result != nil:
+		return b.result(ctx, imageID, set)
 	case set.Original != nil:
 		return &Status{ImageID: imageID, State: Queued}, nil
 	}
 	return nil, nil
 }
 
-func (b *Board) completed(ctx context.Context, imageID string, set objects.Set) (*Status, error) {
-	info, err := b.store.Stat(ctx, set.Thumbnail.Key)
-	if err != nil {
+func (b *Board) result(ctx context.Context, imageID string, set objects.Set) (*Status, error) {
+	info, err := b.store.Stat(ctx, set.Result.Key)
+	switch {
+	case err != nil:
 		return nil, err
+	case info.ContentType == NoteType:
+		return b.failed(ctx, info)
+	default:
+		return b.completed(ctx, imageID, info, set)
 	}
+}
+
+func (b *Board) completed(ctx context.Context, imageID string, info *objects.Info, set objects.Set) (*Status, error) {
 	when, err := strconv.ParseFloat(info.Metadata[processedAt], 64)
 	if err != nil {
 		when = Seconds(info.Modified)
@@ -109,7 +96,7 @@ func (b *Board) completed(ctx context.Context, imageID string, set objects.Set) 
 	}
 	if result.OriginalSize == nil || result.ThumbnailSize == nil { // made by the original system
 		original, originalErr := b.look(ctx, set.Original)
-		thumbnail, thumbnailErr := b.look(ctx, set.Thumbnail)
+		thumbnail, thumbnailErr := b.look(ctx, info)
 		if err := errors.Join(originalErr, thumbnailErr); err != nil {
 			return nil, err
 		}
@@ -140,21 +127,21 @@ func (b *Board) look(ctx context.Context, info *objects.Info) (*Size, error) {
 	return &Size{width, height}, nil
 }
 
-// failed reads a note. An object of that name that is none is an original: of the original system, which took any name.
-func (b *Board) failed(ctx context.Context, imageID, note string) (*Status, error) {
-	body, _, err := b.store.Get(ctx, b.store.Bucket(), note)
+// failed reads a note.
+func (b *Board) failed(ctx context.Context, note *objects.Info) (*Status, error) {
+	body, err := b.store.GetRange(ctx, note, 0, note.Size)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
 	text, err := io.ReadAll(io.LimitReader(body, maxRecord))
 	if err != nil {
-		return nil, fmt.Errorf("read %q: %w", note, err)
+		return nil, fmt.Errorf("read %q: %w", note.Key, err)
 	}
 	if final := parse(string(text)); final != nil {
 		return final, nil
 	}
-	return &Status{ImageID: imageID, State: Queued}, nil
+	return nil, fmt.Errorf("read %q: it is no status", note.Key)
 }
 
 func (s *Size) String() string { return fmt.Sprintf("%dx%d", s[0], s[1]) }

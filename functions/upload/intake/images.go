@@ -15,6 +15,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // image is GET /images/{id}: the original, byte for byte.
@@ -24,7 +25,7 @@ func (in *intake) image(w http.ResponseWriter, r *http.Request) error {
 
 // thumbnail is GET /thumbnails/{id}.
 func (in *intake) thumbnail(w http.ResponseWriter, r *http.Request) error {
-	return in.serveObject(w, r, func(set objects.Set) *objects.Info { return set.Thumbnail }, problemNoThumbnail)
+	return in.serveObject(w, r, func(set objects.Set) *objects.Info { return set.Result }, problemNoThumbnail)
 }
 
 var (
@@ -80,7 +81,11 @@ func (in *intake) find(r *http.Request, pick func(objects.Set) *objects.Info) (*
 	if listed == nil {
 		return nil, objects.ErrNotFound
 	}
-	return in.store.Stat(r.Context(), listed.Key) // a listing has no content type
+	info, err := in.store.Stat(r.Context(), listed.Key) // a listing has no content type
+	if err == nil && listed == set.Result && info.ContentType == status.NoteType {
+		return nil, objects.ErrNotFound
+	}
+	return info, err
 }
 
 // objectReader reads an object from where it is told to, and asks for nothing until then: http.ServeContent seeks to

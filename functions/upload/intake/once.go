@@ -50,11 +50,11 @@ func (in *intake) again(ctx context.Context, imageID string) (image events.Image
 		return image, false, nil
 	case err != nil:
 		return image, false, err
-	case set.Original == nil && set.Failure == nil:
+	case set.Original == nil && set.Result == nil:
 		return image, false, nil
 	case set.Original == nil:
 		return image, true, in.refusedBefore(ctx, imageID)
-	case set.Thumbnail != nil || set.Failure != nil:
+	case set.Result != nil:
 		return image, true, nil
 	}
 	image, err = in.look(ctx, imageID, set.Original)
@@ -69,8 +69,8 @@ func (in *intake) refusedBefore(ctx context.Context, imageID string) error {
 	switch {
 	case err != nil:
 		return err
-	case before == nil || before.State != status.Failed || before.Result == nil:
-		return fmt.Errorf("the note on why %s was refused is no such note", imageID)
+	case before == nil || before.State != status.Failed:
+		return nil // somebody has removed the original since
 	}
 	return &problem.Problem{Status: http.StatusUnprocessableEntity, Code: before.Reason, Message: before.Result.Error}
 }

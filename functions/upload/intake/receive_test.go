@@ -291,8 +291,8 @@ func TestReceiveRefuses(t *testing.T) {
 		t.Errorf("announced %v, want nothing", announced)
 	}
 	for _, key := range s.stored() {
-		if !strings.Contains(key, "/failed_") {
-			t.Errorf("stored %q, want nothing but notes of what failed", key)
+		if !strings.Contains(key, "/thumbnail_") {
+			t.Errorf("stored %q, want nothing but notes of why there is no thumbnail", key)
 		}
 	}
 }

@@ -158,6 +158,7 @@ func (b *together) Read(p []byte) (int, error) {
 // 64 uploads of 25 MB at once, all begun before any goes on, in each form that a body has: their memory is bounded by a
 // setting and does not grow with them.
 func TestMemory(t *testing.T) {
+	t.Parallel()
 	const uploads, size, bound = 64, 25_000_000, 200_000_000
 	content := photo(size)
 	formBody, formType := formOf(t, content)

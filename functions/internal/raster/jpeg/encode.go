@@ -56,6 +56,7 @@ var (
 type quant struct {
 	steps   [64]uint8
 	inverse [64]uint64 // of 40 bits, of the step in the scale of transform
+	most    [64]int32  // that becomes 0, as most coefficients do
 }
 
 // quantizer scales a table to Quality, as libjpeg does.
@@ -63,6 +64,7 @@ func quantizer(table [64]uint8) (q quant) {
 	const percent = 200 - 2*Quality
 	for k, at := range natural {
 		q.steps[k] = uint8(max(1, min((int(table[at])*percent+50)/100, 255)))
+		q.most[k] = int32(q.steps[k]) << (transformBits - 1)
 		q.inverse[k] = (1<<40 + uint64(q.steps[k])<<(transformBits-1)) / (uint64(q.steps[k]) << transformBits)
 	}
 	return q
@@ -149,11 +151,12 @@ func (e *encoder) block(p plane.Plane, x, y int, q *quant, last int32, dc, ac *c
 	e.number(dc, 0, first-last)
 	run := 0
 	for k := 1; k < 64; k++ {
-		v := q.divide(b[natural[k]], k)
-		if v == 0 {
+		v := b[natural[k]]
+		if most := q.most[k]; -most <= v && v <= most {
 			run++
 			continue
 		}
+		v = q.divide(v, k)
 		for ; run > 15; run -= 16 {
 			e.code(ac, 0xf0)
 		}

@@ -51,3 +51,29 @@ OTHER is "x"; expected "y"`
 		t.Errorf("Err() = %v\nwant %s", err, want)
 	}
 }
+
+func TestIsAddress(t *testing.T) {
+	for text, want := range map[string]bool{
+		"minio:9000": true, "minio.image-service.svc.cluster.local:9000": true, "10.0.0.1:9000": true, "[::1]:9000": true,
+		"minio": true, "my_minio:9000": true, "localhost:1": true, "localhost:65535": true,
+		"": false, ":9000": false, "minio:": false, "minio:0": false, "minio:99999": false, "minio:port": false,
+		"-bad-:9000": false, "a b:9000": false, "user:secret@minio:9000": false, "minio/path": false, "minio..x:1": false,
+	} {
+		if got := IsAddress(text); got != want {
+			t.Errorf("IsAddress(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
+// What may be a password is not shown.
+func TestQuote(t *testing.T) {
+	for value, want := range map[string]string{
+		"minio:9000":                     `"minio:9000"`,
+		"http://admin:topsecret@minio:1": `"...@minio:1"`,
+		"a:b@c@d":                        `"...@d"`,
+	} {
+		if got := Quote(value); got != want {
+			t.Errorf("Quote(%q) = %s, want %s", value, got, want)
+		}
+	}
+}

@@ -157,13 +157,5 @@ func infoOf(object minio.ObjectInfo) *Info {
 	}
 }
 
-// EncodeMetadata makes any text fit for a value of metadata, which S3 wants in ASCII; DecodeMetadata reads it back.
+// EncodeMetadata makes any text fit for a value of metadata, which S3 wants in ASCII: percent-encoded, as in a URL.
 func EncodeMetadata(text string) string { return url.PathEscape(text) }
-
-// DecodeMetadata reads what EncodeMetadata wrote, and anything else as it is.
-func DecodeMetadata(value string) string {
-	if text, err := url.PathUnescape(value); err == nil {
-		return text
-	}
-	return value
-}

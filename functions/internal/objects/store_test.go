@@ -85,7 +85,7 @@ func TestStoredAsItCame(t *testing.T) {
 				if !bytes.Equal(got, want) {
 					t.Errorf("%d bytes came back otherwise than the %d that were stored", len(got), len(want))
 				}
-				if info.ContentType != "image/png" || DecodeMetadata(info.Metadata["Filename"]) != "höhe ☃.png" || info.Size != int64(size) {
+				if info.ContentType != "image/png" || info.Metadata["Filename"] != EncodeMetadata("höhe ☃.png") || info.Size != int64(size) {
 					t.Errorf("stored about it: %+v", info)
 				}
 			})

@@ -53,7 +53,7 @@ type Rendition struct {
 // Render reads the rest of the image and makes the rendition that fits into the box. It can be called once.
 //
 // The error is a *Refusal if the image can never be rendered. Otherwise it wraps that of the reader, or of ctx, which
-// is looked at before every read and between decoding, resampling and encoding.
+// is looked at before every read and between decoding and resampling.
 func (p *Picture) Render(ctx context.Context, box Box) (Rendition, error) {
 	if p.decode == nil {
 		return Rendition{}, errors.New("render image: it was rendered before")

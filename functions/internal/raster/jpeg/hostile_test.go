@@ -74,6 +74,20 @@ func TestCutFiles(t *testing.T) {
 	}
 }
 
+// The table of a DC coefficient has sizes, of 15 bits at most; whatever the scale, a greater one is damage.
+func TestTableOfDifferences(t *testing.T) {
+	w := draw(rand.New(rand.NewPCG(1, 6)), 1).begin(sof0)
+	w.table(0x00, 17)
+	f, err := Open(bytes.NewReader(w.file))
+	if err == nil {
+		_, err = f.Decode(1, 1)
+	}
+	var refused *refuse.Refusal
+	if !errors.As(err, &refused) || refused.Reason != refuse.Damaged {
+		t.Errorf("error %v, want it damaged", err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for seed := range uint64(12) {
 		d := draw(rand.New(rand.NewPCG(seed, 5)), []int{1, 3, 4}[seed%3])

@@ -32,11 +32,10 @@ func (b *block) fill(pix []uint8, stride, scale int) {
 	}
 }
 
-// idct turns the lowest coefficients into scale x scale samples: an inverse DCT of as many points, which is a low pass.
+// idct turns the lowest coefficients into scale x scale samples, 2, 4 or 8: an inverse DCT of as many points, which is a
+// low pass.
 func (b *block) idct(pix []uint8, stride, scale int) {
 	switch scale {
-	case 1:
-		pix[0] = level((b[0] + 4) >> 3)
 	case 2:
 		b.idct2(pix, stride)
 	case 4:

@@ -90,11 +90,8 @@ func (s *scan) sequential(c *component, x, y, blocks int) error {
 // difference reads that of a DC coefficient from the one before.
 func (b *bitReader) difference(h *huffman) (int, error) {
 	size, err := b.decode(h)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
-	case size > 15:
-		return 0, errCode
 	}
 	return extend(b.take(int(size)), int(size)), nil
 }

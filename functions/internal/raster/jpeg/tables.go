@@ -3,6 +3,7 @@ package jpeg
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
@@ -88,6 +89,9 @@ func (t *tables) readHuffman(payload []byte) error {
 		}
 		if payload = payload[17:]; class > 1 || id > 3 || total > 256 || len(payload) < total {
 			return refuse.AsDamaged(Name, "a Huffman table is broken")
+		}
+		if class == 0 && total > 0 && slices.Max(payload[:total]) > 15 {
+			return refuse.AsDamaged(Name, "a Huffman table has differences of more than 15 bits")
 		}
 		h, err := huffmanOf(counts, payload[:total])
 		if err != nil {

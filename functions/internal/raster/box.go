@@ -32,11 +32,3 @@ func closer(numerator, denominator int, distance func(float64) float64) int {
 	}
 	return below + 1
 }
-
-// largest is a size, of an image as it is stored, that no rendition of it is larger than: which sides are exchanged may
-// be known only behind the pixels.
-func (b Box) largest(width, height int) (int, int) {
-	fitWidth, fitHeight := b.Fit(width, height)
-	turnedHeight, turnedWidth := b.Fit(height, width)
-	return max(fitWidth, turnedWidth), max(fitHeight, turnedHeight)
-}

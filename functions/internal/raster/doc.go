@@ -4,7 +4,7 @@
 //
 //	header, err := raster.Probe(upload)                      // from the first bytes
 //	picture, err := raster.Open(object, raster.Limits{})     // the same, to go on with
-//	thumbnail, err := picture.Render(ctx, raster.Box{Width: 200, Height: 200})
+//	thumbnails, err := picture.Render(ctx, raster.Target{Box: raster.Box{Width: 200, Height: 200}})
 //
 // It guarantees that everything is decided from the header before a pixel is allocated; that a rendition is upright,
 // never larger than its original, and carries pixels only: no EXIF, no position, no comments, no colour profile; that

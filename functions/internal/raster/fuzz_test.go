@@ -65,11 +65,12 @@ func FuzzRender(f *testing.F) {
 			checkSentence(t, err)
 			return
 		}
-		rendition, err := picture.Render(t.Context(), box)
+		renditions, err := picture.Render(t.Context(), Target{Box: box})
 		if err != nil {
 			checkSentence(t, err)
 			return
 		}
+		rendition := renditions[0]
 		decode(t, rendition)
 		width, height := box.Fit(rendition.OriginalWidth, rendition.OriginalHeight)
 		if rendition.Format != picture.Header().Format || rendition.Width != width || rendition.Height != height {

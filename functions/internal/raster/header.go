@@ -1,6 +1,9 @@
 package raster
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // A Format is one of the formats that are read and written.
 type Format string
@@ -29,8 +32,8 @@ type Header struct {
 	Format Format
 	// Width and Height are in pixels, as stored: of the logical screen of a GIF, of the canvas of a WebP.
 	Width, Height int
-	// Frames is 1 for a still, and 0 if the header can not tell: that of a GIF and of an animated WebP. Only the first
-	// frame is ever rendered; of an animated PNG, the default image.
+	// Frames is 1 for a still, and 0 if the header can not tell: that of a GIF and of an animated WebP. Of an animated
+	// PNG only the default image is rendered.
 	Frames int
 	// Orientation is that of EXIF, 1 to 8; 1 if the header has none. In WebP, and seldom in PNG, it comes after the
 	// pixels, so that only Render knows it.
@@ -64,12 +67,11 @@ type Limits struct {
 	Pixels int64
 }
 
+func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }
+
 // Check returns a *Refusal if an image is larger than the limits allow.
 func (l Limits) Check(h Header) error {
-	limit := l.Pixels
-	if limit == 0 {
-		limit = DefaultPixels
-	}
+	limit := l.pixels()
 	if h.Pixels() > limit {
 		return &Refusal{
 			Reason: TooManyPixels,

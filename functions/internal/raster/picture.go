@@ -1,23 +1,19 @@
 package raster
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/webp"
 )
 
 // A Picture is an image whose header has been read and found to be within the limits. Nothing was decoded yet.
 type Picture struct {
 	header Header
+	limits Limits
 	source *source
 	decode decoder // nil once it was used
 }
@@ -33,48 +29,53 @@ func Open(r io.Reader, limits Limits) (*Picture, error) {
 	if err := limits.Check(header); err != nil {
 		return nil, err
 	}
-	return &Picture{header, s, decode}, nil
+	return &Picture{header, limits, s, decode}, nil
 }
 
 // Header is what the image says of itself before its pixels.
 func (p *Picture) Header() Header { return p.header }
 
-// A Rendition is a smaller copy of an image: upright, in the same format, without metadata.
+// A Rendition is a smaller copy of an image: upright, without metadata.
 type Rendition struct {
 	Format Format
 	// Bytes is the encoded file.
 	Bytes []byte
 	// Width and Height are in pixels.
 	Width, Height int
+	// Frames is 1 for a still.
+	Frames int
 	// OriginalWidth and OriginalHeight are in pixels as a viewer shows the original: with its orientation applied.
 	OriginalWidth, OriginalHeight int
 }
 
-// Render reads the rest of the image and makes the rendition that fits into the box. It can be called once.
+// Render reads the rest of the image and makes a rendition for each target. It can be called once.
+//
+// All frames that an animation shows, together, may have as many pixels as the limit for an image: what is beyond is
+// left out. One that has an orientation, which is seldom, gives its first frame.
 //
 // The error is a *Refusal if the image can never be rendered. Otherwise it wraps that of the reader, or of ctx, which
-// is looked at before every read and between decoding and resampling.
-func (p *Picture) Render(ctx context.Context, box Box) (Rendition, error) {
+// is looked at before every read, at every frame, and between decoding and resampling.
+func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, error) {
 	if p.decode == nil {
-		return Rendition{}, errors.New("render image: it was rendered before")
+		return nil, errors.New("render image: it was rendered before")
 	}
 	p.source.stop = ctx.Err
-	pixels, orientation, err := p.pixels(box)
-	if err != nil {
-		return Rendition{}, p.source.verdict(err)
+	r := reel{header: p.header, check: p.source.check}
+	for _, t := range targets {
+		if err := t.check(); err != nil {
+			return nil, fmt.Errorf("render image: %w", err)
+		}
+		r.targets = append(r.targets, t.of(p.header))
 	}
-	if err := ctx.Err(); err != nil {
-		return Rendition{}, fmt.Errorf("resample image: %w", err)
+	r.films = make([][]plane.Frame, len(targets))
+	if err := p.run(&r); err != nil {
+		return nil, p.source.verdict(err)
 	}
-	rendition := Rendition{Format: p.header.Format}
-	rendition.OriginalWidth, rendition.OriginalHeight = displayed(p.header.Width, p.header.Height, orientation)
-	rendition.Width, rendition.Height = box.Fit(rendition.OriginalWidth, rendition.OriginalHeight)
-	rendition.Bytes, err = encode(rendition.Format, pixels, rendition.Width, rendition.Height, orientation)
-	return rendition, err
+	return r.renditions()
 }
 
-// pixels decodes. A panic in a decoder is damage: it is other people's code, on whatever bytes anyone sends.
-func (p *Picture) pixels(box Box) (pixels *plane.Image, orientation int, err error) {
+// run decodes. A panic in a decoder is damage: whatever bytes anyone sends, it ends there.
+func (p *Picture) run(r *reel) (err error) {
 	decode := p.decode
 	p.decode = nil
 	defer func() {
@@ -82,29 +83,15 @@ func (p *Picture) pixels(box Box) (pixels *plane.Image, orientation int, err err
 			err = refuse.AsDamaged("image", "its decoder gave up")
 		}
 	}()
-	pixels, orientation, err = decode(box.largest(p.header.Width, p.header.Height))
-	if err == nil && (pixels.Width != p.header.Width || pixels.Height != p.header.Height) {
-		err = refuse.AsDamaged("image", "its pixels are of another size than its header says")
+	d := demand{frames: 1, show: r.show}
+	for _, t := range r.targets {
+		width, height := t.whole(p.header.Width, p.header.Height)
+		d.width, d.height, d.frames = max(d.width, width), max(d.height, height), max(d.frames, t.Frames)
 	}
-	return pixels, orientation, err
-}
-
-// encode writes a copy of width x height pixels.
-func encode(format Format, m *plane.Image, width, height, orientation int) ([]byte, error) {
-	var file bytes.Buffer
-	var err error
-	switch format {
-	case JPEG:
-		err = jpeg.Encode(&file, m.Halved(width, height, orientation))
-	case PNG:
-		err = png.Encode(&file, m.Small(width, height, orientation).NRGBA())
-	case GIF:
-		err = gif.Encode(&file, m.Small(width, height, orientation).NRGBA())
-	case WebP:
-		err = webp.Encode(&file, m.Small(width, height, orientation).NRGBA())
+	d.frames = int(max(1, min(int64(d.frames), p.limits.pixels()/p.header.Pixels())))
+	r.outcome, err = decode(d)
+	if err == nil && r.first == nil {
+		err = refuse.AsDamaged("image", "it has no frames")
 	}
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", format, err)
-	}
-	return file.Bytes(), nil
+	return err
 }

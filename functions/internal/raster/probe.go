@@ -2,7 +2,6 @@ package raster
 
 import (
 	"bytes"
-	"image"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
@@ -24,9 +23,22 @@ func Probe(r io.Reader) (Header, error) {
 	return header, s.verdict(err)
 }
 
-// A decoder reads what is behind a header: the pixels as stored, reduced as far as a copy of width x height pixels does
-// not show, and the orientation that they are to be shown in.
-type decoder func(width, height int) (pixels *plane.Image, orientation int, err error)
+// A decoder reads what is behind a header, and shows its frames.
+type decoder func(demand) (outcome, error)
+
+// A demand is what is wanted of a decoder: the first frames, each as stored but reduced as far as a copy of width x
+// height pixels does not show.
+type demand struct {
+	width, height, frames int
+	// show is called for each frame, whose planes are its own from then on. Its error ends the decoding.
+	show func(plane.Frame) error
+}
+
+// An outcome is what may be known only behind the pixels.
+type outcome struct {
+	orientation int // of EXIF
+	loops       int // how often an animation is to be shown, 0 for without end
+}
 
 // open finds out the format and has its room read the header.
 func open(r io.Reader) (Header, decoder, error) {
@@ -56,7 +68,7 @@ func openJPEG(r io.Reader) (Header, decoder, error) {
 		m, err := f.Decode(width, height)
 		return m, f.Orientation, err
 	}
-	return Header{JPEG, f.Width, f.Height, 1, f.Orientation}, decode, nil
+	return Header{JPEG, f.Width, f.Height, 1, f.Orientation}, still(decode), nil
 }
 
 func openPNG(r io.Reader) (Header, decoder, error) {
@@ -64,7 +76,7 @@ func openPNG(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, f.Decode, nil
+	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, still(f.Decode), nil
 }
 
 func openGIF(r io.Reader) (Header, decoder, error) {
@@ -72,11 +84,11 @@ func openGIF(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	decode := func() (image.Image, int, error) {
-		m, err := f.Decode()
-		return m, exif.Upright, err
+	decode := func(d demand) (outcome, error) {
+		err := f.Decode(d.width, d.height, d.frames, d.show)
+		return outcome{exif.Upright, f.Loops}, err
 	}
-	return Header{GIF, f.Width, f.Height, 0, exif.Upright}, reduced(decode), nil
+	return Header{GIF, f.Width, f.Height, 0, exif.Upright}, decode, nil
 }
 
 func openWebP(r io.Reader) (Header, decoder, error) {
@@ -84,16 +96,20 @@ func openWebP(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	return Header{WebP, f.Width, f.Height, f.Frames, exif.Upright}, reduced(f.Decode), nil
+	decode := func(d demand) (outcome, error) {
+		err := f.Decode(d.width, d.height, d.frames, d.show)
+		return outcome{f.Orientation, f.Loops}, err
+	}
+	return Header{WebP, f.Width, f.Height, f.Frames, exif.Upright}, decode, nil
 }
 
-// reduced makes a decoder of one that reads all pixels.
-func reduced(decode func() (image.Image, int, error)) decoder {
-	return func(width, height int) (*plane.Image, int, error) {
-		m, orientation, err := decode()
-		if err != nil {
-			return nil, 0, err
+// still makes a decoder of one that knows one frame.
+func still(decode func(width, height int) (*plane.Image, int, error)) decoder {
+	return func(d demand) (outcome, error) {
+		m, orientation, err := decode(d.width, d.height)
+		if err == nil {
+			err = d.show(plane.Frame{Image: m})
 		}
-		return plane.Of(m, width, height), orientation, nil
+		return outcome{orientation: orientation}, err
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"testing/iotest"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 func deflated(tb testing.TB, b []byte) []byte {
@@ -35,7 +34,7 @@ func tryRender(ctx context.Context, r io.Reader, limits Limits) error {
 	if err != nil {
 		return err
 	}
-	_, err = picture.Render(ctx, thumbnail)
+	_, err = picture.Render(ctx, Target{Box: thumbnail})
 	return err
 }
 
@@ -163,7 +162,7 @@ func TestRenderStopsWithItsContext(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, err = picture.Render(ctx, thumbnail)
+				_, err = picture.Render(ctx, Target{Box: thumbnail})
 				var refusal *Refusal
 				if !errors.Is(err, context.Canceled) || errors.As(err, &refusal) {
 					t.Errorf("got %v, want %v", err, context.Canceled)
@@ -351,9 +350,9 @@ func TestAPanicOfADecoderIsDamage(t *testing.T) {
 	picture := &Picture{
 		header: Header{Format: GIF, Width: 1, Height: 1},
 		source: newSource(strings.NewReader("")),
-		decode: func(int, int) (*plane.Image, int, error) { panic("index out of range [7] with length 4") },
+		decode: func(demand) (outcome, error) { panic("index out of range [7] with length 4") },
 	}
-	_, err := picture.Render(t.Context(), thumbnail)
+	_, err := picture.Render(t.Context(), Target{Box: thumbnail})
 	var refusal *Refusal
 	if !errors.As(err, &refusal) || refusal.Reason != Damaged || strings.Contains(refusal.Message, "index") {
 		t.Errorf("got %v, want it damaged, without details of the code", err)

@@ -431,10 +431,10 @@ func TestRenderOnce(t *testing.T) {
 	if want := (Header{PNG, 4, 4, 1, 1}); picture.Header() != want {
 		t.Errorf("header is %+v, want %+v", picture.Header(), want)
 	}
-	if _, err := picture.Render(t.Context(), thumbnail); err != nil {
+	if _, err := picture.Render(t.Context(), Target{Box: thumbnail}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := picture.Render(t.Context(), thumbnail); err == nil {
+	if _, err := picture.Render(t.Context(), Target{Box: thumbnail}); err == nil {
 		t.Error("it was rendered twice")
 	}
 }

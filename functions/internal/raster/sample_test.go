@@ -89,9 +89,9 @@ func render(tb testing.TB, file []byte, box Box) Rendition {
 	if err != nil {
 		tb.Fatalf("open: %v", err)
 	}
-	rendition, err := picture.Render(tb.Context(), box)
+	renditions, err := picture.Render(tb.Context(), Target{Box: box})
 	if err != nil {
 		tb.Fatalf("render: %v", err)
 	}
-	return rendition
+	return renditions[0]
 }

@@ -10,19 +10,24 @@ import (
 // either as damage, but only the end is.
 type source struct {
 	r     io.Reader
-	stop  func() error // asked before every read
+	stop  func() error // asked before every read, and at every frame
 	read  int64        // bytes
 	fault error        // of r or stop
 }
 
 func newSource(r io.Reader) *source { return &source{r: r, stop: func() error { return nil }} }
 
-func (s *source) Read(p []byte) (int, error) {
+// check returns why to stop, if there is a reason.
+func (s *source) check() error {
 	if s.fault == nil {
 		s.fault = s.stop()
 	}
-	if s.fault != nil {
-		return 0, s.fault
+	return s.fault
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if err := s.check(); err != nil {
+		return 0, err
 	}
 	n, err := s.r.Read(p)
 	s.read += int64(n)

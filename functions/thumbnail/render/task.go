@@ -15,8 +15,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// The box that thumbnails fit, in pixels; the original system's.
-var box = raster.Box{Width: 200, Height: 200}
+// What a thumbnail is, in pixels; the original system's.
+var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
 // typeKafkaRecord is what a KafkaSource calls a record that is no CloudEvent. The original system's API wrote its tasks
 // as such; those that are still on the topic, or still come, are done like all others.
@@ -206,7 +206,11 @@ func (t *renderer) render(ctx context.Context, task events.ImageUploaded) (raste
 	if _, err := t.board.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing}); err != nil {
 		return raster.Rendition{}, err
 	}
-	return picture.Render(ctx, box)
+	renditions, err := picture.Render(ctx, target)
+	if err != nil {
+		return raster.Rendition{}, err
+	}
+	return renditions[0], nil
 }
 
 // acquire waits a little for the pixels, then sends the event back: elsewhere, or later, there may be room.

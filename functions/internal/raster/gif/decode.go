@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
@@ -22,17 +23,20 @@ const (
 	tableSize = 0x07
 )
 
-// Decode reads the rest of the file, once, up to its trailer, and returns its first frame as it is first shown: on a
-// transparent logical screen. Errors are those of Open.
-func (f *File) Decode() (*image.NRGBA, error) {
+// Decode reads the rest of the file, once, up to its trailer, and shows its first frame as it is first shown: on a
+// transparent logical screen. Errors are those of Open, and of show.
+func (f *File) Decode(width, height, frames int, show func(plane.Frame) error) error {
 	// image/gif takes a reader that reads bytes as it is, and leaves it behind the frame.
 	r := bufio.NewReader(io.MultiReader(bytes.NewReader(f.header), f.rest))
 	m, err := gif.Decode(r)
 	if err != nil {
-		return nil, refusal(err)
+		return refusal(err)
 	}
 	screen := palette.Expand(m.(*image.Paletted), image.Rect(0, 0, f.Width, f.Height))
-	return screen, skipBlocks(r)
+	if err := show(plane.Frame{Image: plane.Of(screen, width, height)}); err != nil {
+		return err
+	}
+	return skipBlocks(r)
 }
 
 // refusal is for the errors of image/gif, which have no types and hide those of the reader.
@@ -100,6 +104,3 @@ func skipData(r *bufio.Reader) error {
 		}
 	}
 }
-
-// Encode writes m as a GIF of one frame. Pixels less than half opaque become transparent.
-func Encode(w io.Writer, m *image.NRGBA) error { return gif.Encode(w, palette.Reduce(m), nil) }

@@ -19,6 +19,8 @@ const headerLength = 13
 type File struct {
 	// Width and Height are those of the logical screen, in pixels. How many frames there are, no header says.
 	Width, Height int
+	// Loops is how often an animation is to be shown, 0 for without end. Decode finds it out.
+	Loops int
 
 	header []byte
 	rest   io.Reader
@@ -35,6 +37,7 @@ func Open(r io.Reader) (*File, error) {
 		return nil, refuse.AsDamaged(Name, "its version is %q, expected 87a or 89a", version[3:])
 	}
 	f := &File{
+		Loops:  1,
 		Width:  int(binary.LittleEndian.Uint16(header[6:])),
 		Height: int(binary.LittleEndian.Uint16(header[8:])),
 		header: header,

@@ -1,19 +1,22 @@
 package jpeg
 
 import (
+	"cmp"
 	"encoding/binary"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Quality is what files are written with, of 100: what most encoders take for thumbnails, 4:2:0.
+// Quality is what files are written with if nothing else is asked for, of 100: what most encoders take for thumbnails,
+// 4:2:0.
 const Quality = 82
 
 // Encode writes m as a baseline JPEG without metadata. Its model is Gray, or YCbCr, the second and third plane of half
-// the size. The error is that of w.
-func Encode(w io.Writer, m *plane.Image) error {
-	e := &encoder{luma: quantizer(lumaQuant), chroma: quantizer(chromaQuant)}
+// the size. A quality of 0 is Quality. The error is that of w.
+func Encode(w io.Writer, m *plane.Image, quality int) error {
+	quality = cmp.Or(quality, Quality)
+	e := &encoder{luma: quantizer(lumaQuant, quality), chroma: quantizer(chromaQuant, quality)}
 	e.header(m)
 	e.pixels(m)
 	e.file = append(e.file, 0xff, eoi)
@@ -59,9 +62,12 @@ type quant struct {
 	most    [64]int32  // that becomes 0, as most coefficients do
 }
 
-// quantizer scales a table to Quality, as libjpeg does.
-func quantizer(table [64]uint8) (q quant) {
-	const percent = 200 - 2*Quality
+// quantizer scales a table to a quality of 1 to 100, as libjpeg does.
+func quantizer(table [64]uint8, quality int) (q quant) {
+	percent := 200 - 2*quality
+	if quality < 50 {
+		percent = 5000 / quality
+	}
 	for k, at := range natural {
 		q.steps[k] = uint8(max(1, min((int(table[at])*percent+50)/100, 255)))
 		q.most[k] = int32(q.steps[k]) << (transformBits - 1)

@@ -82,7 +82,7 @@ func TestEncodeLikeImageJPEG(t *testing.T) {
 			for _, size := range [][2]int{{1, 1}, {2, 3}, {7, 9}, {8, 8}, {15, 17}, {16, 16}, {17, 33}, {200, 149}, {133, 200}} {
 				m := photo(size[0], size[1], noise, model)
 				var ours, reference bytes.Buffer
-				if err := Encode(&ours, m); err != nil {
+				if err := Encode(&ours, m, 0); err != nil {
 					t.Fatal(err)
 				}
 				if err := jpeg.Encode(&reference, ycbcr(m), &jpeg.Options{Quality: Quality}); err != nil {
@@ -106,8 +106,27 @@ func BenchmarkEncode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		file.Reset()
-		if err := Encode(&file, m); err != nil {
+		if err := Encode(&file, m, 0); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestEncodeQualities(t *testing.T) {
+	m := photo(120, 90, 60, plane.YCbCr)
+	for _, quality := range []int{1, 10, 49, 50, 75, 95, 100} {
+		var ours, reference bytes.Buffer
+		if err := Encode(&ours, m, quality); err != nil {
+			t.Fatal(err)
+		}
+		if err := jpeg.Encode(&reference, ycbcr(m), &jpeg.Options{Quality: quality}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := squares(t, ours.Bytes(), m), squares(t, reference.Bytes(), m); got > 1.02*want+0.1 {
+			t.Errorf("quality %d: mean square error %.2f, image/jpeg's %.2f", quality, got, want)
+		}
+		if ours.Len() > reference.Len()*102/100+50 {
+			t.Errorf("quality %d: %d bytes, image/jpeg's %d", quality, ours.Len(), reference.Len())
 		}
 	}
 }

@@ -4,6 +4,8 @@
 // A decoder reduces while it reads, by whole numbers: see Reducer. Resize does the rest.
 package plane
 
+import "time"
+
 // A Plane is one channel of an image, or of a reduced copy of it.
 type Plane struct {
 	// Pix has Height rows of Width samples; rows begin Stride bytes apart.
@@ -44,7 +46,15 @@ type Image struct {
 	Model         Model
 	// Planes are as many as the model has, and one more if there is alpha, which only Gray and RGB can have.
 	Planes []Plane
+	// Profile is the ICC profile that the file carries, as it is there, or nil.
+	Profile []byte
 }
 
 // HasAlpha tells whether the last plane is alpha.
 func (m *Image) HasAlpha() bool { return len(m.Planes) > m.Model.Channels() }
+
+// A Frame is an image of an animation as it is shown, for so long.
+type Frame struct {
+	*Image
+	Delay time.Duration
+}

@@ -45,7 +45,16 @@ func difference(t *testing.T, got, want Plane) (mean float64, largest int) {
 }
 
 func thumbnail(p Plane, width, height int) Plane {
-	return p.Resize(axis(p.Width, width, 1, false), axis(p.Height, height, 1, false))
+	return p.Resize(axis(p.Width, width, float64(p.Width), 1, false), axis(p.Height, height, float64(p.Height), 1, false))
+}
+
+// whole is the view of all of an image.
+func whole(m *Image, width, height, orientation int) View {
+	v := View{width, height, float64(m.Width), float64(m.Height), orientation}
+	if Turned(orientation) {
+		v.Across, v.Down = v.Down, v.Across
+	}
+	return v
 }
 
 // imaging's Lanczos, in floating point and without a reduction before it, is the reference.
@@ -191,13 +200,13 @@ func TestUpright(t *testing.T) {
 		1: imaging.Clone, 2: imaging.FlipH, 3: imaging.Rotate180, 4: imaging.FlipV,
 		5: imaging.Transpose, 6: imaging.Rotate270, 7: imaging.Transverse, 8: imaging.Rotate90,
 	}
-	want := m.Small(31, 21, 1)
+	want := m.Small(whole(m, 31, 21, 1))
 	for orientation, turn := range upright {
 		width, height := 31, 21
 		if Turned(orientation) {
 			width, height = height, width
 		}
-		got, turned := m.Small(width, height, orientation), turn(grayOf(want.Planes[0]))
+		got, turned := m.Small(whole(m, width, height, orientation)), turn(grayOf(want.Planes[0]))
 		if got.Width != width || got.Height != height || turned.Rect.Dx() != width {
 			t.Fatalf("orientation %d: %dx%d", orientation, got.Width, got.Height)
 		}
@@ -224,7 +233,7 @@ func TestHalvedIsInPlace(t *testing.T) {
 				width, height = height, width
 			}
 			m := &Image{Width: 400, Height: 300, Model: YCbCr, Planes: []Plane{ramp, ramp, ramp}}
-			halved := m.Halved(width, height, orientation)
+			halved := m.Halved(whole(m, width, height, orientation))
 			luma, blue := halved.Planes[0], halved.Planes[1]
 			if blue.Width != (width+1)/2 || blue.Height != (height+1)/2 || blue.StepX != 2 {
 				t.Fatalf("the colours are %dx%d, a sample %g pixels", blue.Width, blue.Height, blue.StepX)
@@ -252,7 +261,7 @@ func TestModels(t *testing.T) {
 			t.Fatalf("%v became %v", c, got)
 		}
 		y, cb, cr := color.RGBToYCbCr(c.R, c.G, c.B)
-		halved := rgb.Halved(1, 1, 1)
+		halved := rgb.Halved(whole(rgb, 1, 1, 1))
 		for i, want := range []uint8{y, cb, cr} {
 			if d := int(halved.Planes[i].Pix[0]) - int(want); d < -1 || d > 1 {
 				t.Fatalf("%v became %v, want %d %d %d", c, halved.Planes, y, cb, cr)
@@ -287,7 +296,8 @@ func TestAlphaIsPremultiplied(t *testing.T) {
 			copy(m.Pix[4*i:], []uint8{0, 255, 0, 0})
 		}
 	}
-	small := Of(m, 10, 10).Small(10, 10, 1).NRGBA()
+	is := Of(m, 10, 10)
+	small := is.Small(whole(is, 10, 10, 1)).NRGBA()
 	for i := range 100 {
 		if c := small.Pix[4*i : 4*i+4]; c[0] < 250 || c[1] > 2 || c[3] < 115 || c[3] > 140 {
 			t.Fatalf("pixel %d is %v, want red, half there", i, c)

@@ -2,18 +2,26 @@ package plane
 
 import "image"
 
-// Small is a copy of the image, of width x height pixels once an orientation of EXIF is undone. All planes are of that
-// size. The image has to be larger, or as large.
-func (m *Image) Small(width, height, orientation int) *Image {
-	return m.small(width, height, orientation, 1)
+// A View is what a copy shows of an image, and how large.
+type View struct {
+	// Width and Height are those of the copy in pixels, upright. They are not larger than Across and Down.
+	Width, Height int
+	// Across and Down are how many pixels of the image it shows, around the middle.
+	Across, Down float64
+	// Orientation is that of EXIF, which is undone.
+	Orientation int
 }
 
+// Small is a copy of the image whose planes are all of one size.
+func (m *Image) Small(v View) *Image { return m.small(v, 1) }
+
 // Halved is Small, but the colours of YCbCr are of half the size: as JPEG has them, each in the middle of four pixels.
-func (m *Image) Halved(width, height, orientation int) *Image {
+// Others become YCbCr, or stay Gray; what is transparent is shown on white.
+func (m *Image) Halved(v View) *Image {
 	if m.Model == YCbCr {
-		return m.small(width, height, orientation, 2)
+		return m.small(v, 2)
 	}
-	small := m.Small(width, height, orientation)
+	small := m.Small(v)
 	if small.Model == Gray && !small.HasAlpha() {
 		return small
 	}
@@ -22,32 +30,34 @@ func (m *Image) Halved(width, height, orientation int) *Image {
 
 // small makes the planes of colour a part of the size. They are resampled as they are stored, and turned then, which
 // is cheaper.
-func (m *Image) small(width, height, orientation, part int) *Image {
-	small := &Image{Width: width, Height: height, Model: m.Model}
-	mirrorX, mirrorY := mirrored(orientation)
-	if Turned(orientation) {
-		width, height = height, width
+func (m *Image) small(v View, part int) *Image {
+	small := &Image{Width: v.Width, Height: v.Height, Model: m.Model, Profile: m.Profile}
+	mirrorX, mirrorY := mirrored(v.Orientation)
+	width, height, across, down := v.Width, v.Height, v.Across, v.Down
+	if Turned(v.Orientation) {
+		width, height, across, down = height, width, down, across
 	}
 	for i, p := range m.Planes {
 		n := 1
 		if i > 0 {
 			n = part
 		}
-		resized := p.Resize(axis(m.Width, width, n, mirrorX), axis(m.Height, height, n, mirrorY))
-		resized = resized.Upright(orientation)
+		resized := p.Resize(axis(m.Width, width, across, n, mirrorX), axis(m.Height, height, down, n, mirrorY))
+		resized = resized.Upright(v.Orientation)
 		resized.StepX, resized.StepY = float64(n), float64(n)
 		small.Planes = append(small.Planes, resized)
 	}
 	return small
 }
 
-// axis divides from pixels among to samples, part of which have one in common. The last of them reaches beyond the end
-// if they do not come out even, or the first beyond the start if it is the last once the image is mirrored.
-func axis(from, to, part int, mirror bool) Axis {
-	step := float64(from) / float64(to) * float64(part)
-	a := Axis{Count: (to + part - 1) / part, Step: step}
+// axis divides the middle of from pixels, so many as are shown, among to samples, part of which have one in common. The
+// last of them reaches beyond the end if they do not come out even, or the first beyond the start if it is the last
+// once the image is mirrored.
+func axis(from, to int, shown float64, part int, mirror bool) Axis {
+	step := shown / float64(to) * float64(part)
+	a := Axis{Count: (to + part - 1) / part, Start: (float64(from) - shown) / 2, Step: step}
 	if mirror {
-		a.Start = float64(from) - step*float64(a.Count)
+		a.Start += shown - step*float64(a.Count)
 	}
 	return a
 }

@@ -10,7 +10,7 @@ func toRGB(y, cb, cr uint8) (r, g, b uint8) {
 
 func clamp(v int32) uint8 { return uint8(max(0, min(v, 255))) }
 
-// halve turns a copy, whatever its model, into YCbCr with colours of half the size. Alpha is gone: on black.
+// halve turns a copy, whatever its model, into YCbCr with colours of half the size, on white if it has alpha.
 func (m *Image) halve() *Image {
 	width, height := (m.Width+1)/2, (m.Height+1)/2
 	luma, blue, red := New(m.Width, m.Height, 1, 1), New(width, height, 2, 2), New(width, height, 2, 2)
@@ -18,6 +18,9 @@ func (m *Image) halve() *Image {
 	blues, reds, counts := make([]int32, width), make([]int32, width), make([]int32, width)
 	for y := range m.Height {
 		m.row(pixels, y)
+		if m.HasAlpha() {
+			onWhite(pixels)
+		}
 		to := luma.Row(y)
 		for x := range to {
 			r, g, b := int32(pixels[4*x]), int32(pixels[4*x+1]), int32(pixels[4*x+2])
@@ -32,7 +35,17 @@ func (m *Image) halve() *Image {
 			clear(counts)
 		}
 	}
-	return &Image{Width: m.Width, Height: m.Height, Model: YCbCr, Planes: []Plane{luma, blue, red}}
+	return &Image{m.Width, m.Height, YCbCr, []Plane{luma, blue, red}, m.Profile}
+}
+
+// onWhite shows a row of interleaved RGBA on white.
+func onWhite(row []uint8) {
+	for ; len(row) >= 4; row = row[4:] {
+		alpha := row[3]
+		for i, v := range row[:3] {
+			row[i] = times(v, alpha) + 0xff - alpha
+		}
+	}
 }
 
 // average420 makes a row of colours of their sums, which it clears.

@@ -1,22 +1,23 @@
 package png
 
 import (
-	"image"
 	"image/png"
 	"io"
 	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Encode writes m as a PNG without metadata, gray if it is opaque and has no colours. It takes half of the time that
+// Encode writes m, all of whose planes are of its size, as a PNG without metadata, gray if it is opaque and has no colours. It takes half of the time that
 // packing it well would take, for a twentieth more bytes.
-func Encode(w io.Writer, m *image.NRGBA) error {
+func Encode(w io.Writer, m *plane.Image) error {
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: encoders}
-	if gray, ok := palette.Gray(m); ok {
+	pixels := m.NRGBA()
+	if gray, ok := palette.Gray(pixels); ok {
 		return encoder.Encode(w, gray)
 	}
-	return encoder.Encode(w, m)
+	return encoder.Encode(w, pixels)
 }
 
 // encoderPool keeps what an encoder needs: more than a megabyte.

@@ -11,14 +11,23 @@ import (
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 	"golang.org/x/image/webp"
 )
 
-// Decode reads the rest of the file, once, to the end of its last chunk. The image is an *image.YCbCr or *image.NRGBA
-// of the size that Open found, as stored, followed by its orientation. Errors are those of Open.
-func (f *File) Decode() (m image.Image, orientation int, err error) {
-	orientation = exif.Upright
+// Decode reads the rest of the file, once, to the end of its last chunk, and shows its first frame. Errors are those of
+// Open, and of show.
+func (f *File) Decode(width, height, frames int, show func(plane.Frame) error) error {
+	m, err := f.decode()
+	if err != nil {
+		return err
+	}
+	return show(plane.Frame{Image: plane.Of(m, width, height)})
+}
+
+// decode returns an *image.YCbCr or *image.NRGBA of the size that Open found, as stored.
+func (f *File) decode() (m image.Image, err error) {
 	if f.first.body != nil {
 		m, err = decodeBitstream(f.first, nil, f.Width, f.Height)
 	}
@@ -28,19 +37,19 @@ func (f *File) Decode() (m image.Image, orientation int, err error) {
 		c, err = f.chunks.next()
 		switch {
 		case err == io.EOF && m == nil:
-			return nil, 0, refuse.AsDamaged(Name, "it has no image")
+			return nil, refuse.AsDamaged(Name, "it has no image")
 		case err == io.EOF:
-			return straight(m), orientation, nil
+			return straight(m), nil
 		case err != nil:
-		case c.name == "EXIF" && orientation == exif.Upright:
-			orientation, err = f.orientation(c)
+		case c.name == "EXIF" && f.Orientation == exif.Upright:
+			f.Orientation, err = f.orientation(c)
 		case c.name == "ANMF" && animated && m == nil:
 			m, err = f.decodeFrame(c)
 		case isBitstream(c.name) && !animated && m == nil:
 			m, err = decodeImage(f.chunks, c, f.Width, f.Height)
 		}
 	}
-	return nil, 0, err
+	return nil, err
 }
 
 // straight turns lossy pixels with an alpha plane into the type that others know, too.

@@ -2,33 +2,42 @@ package webp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
-	"image"
 	"io"
 
 	// Its decoder is not used: it is young, and hostile bytes go to x/image only. It registers itself with package
 	// image, so nothing in raster may call image.Decode.
 	"github.com/deepteams/webp"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Quality is what files are written with, of 100: lossy, the alpha plane lossless.
+// Quality is what files are written with if nothing else is asked for, of 100: lossy, the alpha plane lossless.
 const Quality = 80
 
-// Encode writes m as a lossy WebP without metadata.
-func Encode(w io.Writer, m *image.NRGBA) error {
-	options := webp.DefaultOptions()
-	options.Quality = Quality
-	var file bytes.Buffer
-	if err := webp.Encode(&file, m, options); err != nil {
+// Encode writes m, all of whose planes are of its size, as a lossy WebP without metadata. A quality of 0 is Quality.
+func Encode(w io.Writer, m *plane.Image, quality int) error {
+	file, err := still(m, quality)
+	if err != nil {
 		return err
+	}
+	_, err = w.Write(file)
+	return err
+}
+
+func still(m *plane.Image, quality int) ([]byte, error) {
+	options := webp.DefaultOptions()
+	options.Quality = float32(cmp.Or(quality, Quality))
+	var file bytes.Buffer
+	if err := webp.Encode(&file, m.NRGBA(), options); err != nil {
+		return nil, err
 	}
 	repaired, err := repairAlpha(file.Bytes())
 	if err != nil {
-		return fmt.Errorf("repair alpha plane: %w", err)
+		return nil, fmt.Errorf("repair alpha plane: %w", err)
 	}
-	_, err = w.Write(repaired)
-	return err
+	return repaired, nil
 }
 
 // repairAlpha takes the header out of a compressed alpha plane, where RFC 9649, section 2.7.1.2, has none. Versions up

@@ -26,6 +26,9 @@ type File struct {
 	Width, Height int
 	// Frames is 1 for a still, 0 for an animation: no header says how many there are.
 	Frames int
+	// Orientation is that of an EXIF chunk, and Loops how often an animation is to be shown, 0 for without end. Decode
+	// finds them out.
+	Orientation, Loops int
 
 	chunks *chunks
 	first  chunk // the bitstream that Open looked into, of a file without a VP8X chunk
@@ -42,7 +45,7 @@ func Open(r io.Reader) (*File, error) {
 	if string(header[:4]) != "RIFF" || string(header[8:]) != "WEBP" {
 		return nil, refuse.AsDamaged(Name, "it does not start with a RIFF header")
 	}
-	f := &File{Frames: 1, chunks: &chunks{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}}
+	f := &File{Frames: 1, Orientation: exif.Upright, Loops: 1, chunks: &chunks{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}}
 	c, err := f.chunks.next()
 	switch {
 	case err == io.EOF:

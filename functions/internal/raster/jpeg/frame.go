@@ -14,7 +14,7 @@ type component struct {
 	quant            *[64]uint16 // in zigzag order; nil before the first scan
 	blocksX, blocksY int         // of a scan of this component alone
 	plane            plane.Plane // at the scale of decoding, up to whole units
-	coefs            []int16     // of a progressive frame, in zigzag order: perBlock for each block
+	coefs            []int16     // of a progressive frame, in zigzag order: the first perBlock of each block
 	perBlock         int
 	nonzero          []uint64 // which AC coefficients of a block are not zero, a bit each
 	paddedX          int      // blocks in a row of coefs
@@ -85,9 +85,9 @@ func (f *frame) allocate(scale int) {
 		c.plane = plane.New(c.paddedX*scale, paddedY*scale, stepX, stepY)
 		c.plane.Width, c.plane.Height = ceil(f.width*c.h*scale, 8*f.hMax), ceil(f.height*c.v*scale, 8*f.vMax)
 		if f.progressive {
-			c.perBlock = 1
+			c.perBlock = needed[scale] + 1
 			if scale > 1 {
-				c.perBlock, c.nonzero = 64, make([]uint64, c.paddedX*paddedY)
+				c.nonzero = make([]uint64, c.paddedX*paddedY)
 			}
 			c.coefs = make([]int16, c.paddedX*paddedY*c.perBlock)
 		}

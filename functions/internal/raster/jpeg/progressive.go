@@ -1,134 +1,220 @@
 package jpeg
 
-import "math/bits"
+import (
+	"cmp"
+	"encoding/binary"
+	"math/bits"
+)
 
 // The four kinds of progressive scans (T.81, annex G) put coefficients together, a few at a time and the highest bits
-// first. coefs is the place of a block's.
+// first. Only those that the scale needs are stored; of the others it is known which are not zero, because a scan has
+// bits for those. As in skim, what has been read of the bits is kept in registers.
 
-func (s *scan) coefs(c *component, x, y int) []int16 {
-	return c.coefs[(y*c.paddedX+x)*c.perBlock:][:c.perBlock:c.perBlock]
-}
-
-func (c *component) nonzeroOf(x, y int) *uint64 { return &c.nonzero[y*c.paddedX+x] }
-
+// firstDC reads differences.
 func (s *scan) firstDC(c *component, x, y, blocks int) error {
-	for ; blocks > 0; blocks, x = blocks-1, x+1 {
-		diff, err := s.bits.difference(c.dc)
-		if err != nil {
-			return err
+	b, coefs := s.bits, c.coefs[(y*c.paddedX+x)*c.perBlock:]
+	b.fill()
+	acc, n, p := b.acc, b.n, b.p
+	for i := range blocks {
+		value := c.dc.values[acc>>(64-valueBits)]
+		acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
+		p += (63 - n) >> 3
+		n |= 56
+		if length := int(value & 0xff); length != 0 {
+			acc <<= length & 63
+			n -= length
+			c.last += int(value >> 16)
+		} else {
+			b.acc, b.n, b.p = acc, n, p
+			diff, err := b.difference(c.dc)
+			if err != nil {
+				return err
+			}
+			b.fill()
+			acc, n, p = b.acc, b.n, b.p
+			c.last += diff
 		}
-		c.last += diff
-		s.coefs(c, x, y)[0] = int16(c.last << s.low)
+		coefs[i*c.perBlock] = int16(c.last << s.low)
 	}
+	b.acc, b.n, b.p = acc, n, p
 	return nil
 }
 
+// refineDC reads a bit for each block.
 func (s *scan) refineDC(c *component, x, y, blocks int) error {
-	for ; blocks > 0; blocks, x = blocks-1, x+1 {
-		if s.bits.bit() {
-			s.coefs(c, x, y)[0] |= 1 << s.low
-		}
+	if s.bits.n < blocks {
+		s.bits.fill()
+	}
+	coefs, read := c.coefs[(y*c.paddedX+x)*c.perBlock:], s.bits.take(blocks)
+	for i := range blocks {
+		coefs[i*c.perBlock] |= int16(read>>(blocks-1-i)&1) << s.low
 	}
 	return nil
 }
 
-// firstAC and refineAC are for scans of one component, whose units are a block.
-func (s *scan) firstAC(c *component, x, y, _ int) error {
-	if s.blocks > 0 {
-		s.blocks--
-		return nil
+// firstAC reads runs of zeros and what follows them. Like refineAC it is for scans of one component.
+func (s *scan) firstAC(c *component, x, y, blocks int) error {
+	b, h, needed := s.bits, c.ac, needed[s.scale]
+	b.fill()
+	acc, n, p := b.acc, b.n, b.p
+	at := y*c.paddedX + x
+	for end := at + blocks; at < end; at++ {
+		if s.blocks > 0 {
+			passed := min(s.blocks, end-at)
+			s.blocks -= passed
+			at += passed - 1
+			continue
+		}
+		coefs, nonzero := c.coefs[at*c.perBlock:][:c.perBlock], c.nonzero[at]
+		for k := s.first; k <= s.last; k++ {
+			value := h.values[acc>>(64-valueBits)]
+			acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
+			p += (63 - n) >> 3
+			n |= 56
+			if length := int(value & 0xff); length != 0 {
+				acc <<= length & 63
+				n -= length
+			} else {
+				var err error
+				b.acc, b.n, b.p = acc, n, p
+				if value, err = b.value(h); err != nil {
+					return err
+				}
+				b.fill()
+				acc, n, p = b.acc, b.n, b.p
+			}
+			run := int(value >> 8 & 0xff)
+			if value>>16 == 0 && run != 15 {
+				b.acc, b.n, b.p = acc, n, p
+				s.blocks = b.run(run)
+				b.fill()
+				acc, n, p = b.acc, b.n, b.p
+				break
+			}
+			if k += run; value>>16 == 0 || k > s.last {
+				continue
+			}
+			nonzero |= 1 << k
+			if k <= needed {
+				coefs[k] = int16(value >> 16 << s.low)
+			}
+		}
+		c.nonzero[at] = nonzero
 	}
-	coefs, nonzero, b := s.coefs(c, x, y), c.nonzeroOf(x, y), s.bits
-	for k := s.first; k <= s.last; k++ {
-		symbol, err := b.decode(c.ac)
-		if err != nil {
-			return err
-		}
-		run, size := int(symbol>>4), int(symbol&15)
-		if size == 0 && run != 15 {
-			s.blocks = b.run(run)
-			return nil
-		}
-		k += run
-		if size > 0 && k < 64 {
-			coefs[k] = int16(extend(b.take(size), size) << s.low)
-			*nonzero |= 1 << k
-		}
-	}
+	b.acc, b.n, b.p = acc, n, p
 	return nil
 }
 
 // run reads how many blocks after this one have no more coefficients in the band, in 2^n steps.
 func (b *bitReader) run(n int) int {
-	if n == 0 {
-		return 0
+	if b.n < n {
+		b.fill()
 	}
 	return 1<<n + b.take(n) - 1
 }
 
-func (s *scan) refineAC(c *component, x, y, _ int) error {
-	nonzero := c.nonzeroOf(x, y)
-	if s.blocks > 0 {
-		s.blocks--
-		if *nonzero != 0 {
-			s.refine(s.coefs(c, x, y), *nonzero, s.first, 64)
-		}
-		return nil
-	}
-	coefs, b := s.coefs(c, x, y), s.bits
-	for k := s.first; k <= s.last; k++ {
-		symbol, err := b.decode(c.ac)
-		if err != nil {
-			return err
-		}
-		run, size := int(symbol>>4), int(symbol&15)
-		if size == 0 && run != 15 {
-			s.blocks = b.run(run)
-			s.refine(coefs, *nonzero, k, 64)
-			return nil
-		}
-		value := int16(0)
-		if size > 0 { // which is 1: a coefficient becomes nonzero with its last bit
-			value = -1 << s.low
-			if b.bit() {
-				value = 1 << s.low
+// refineAC reads a bit for every coefficient that is not zero, and which of the others become 1 or -1 by it.
+func (s *scan) refineAC(c *component, x, y, blocks int) error {
+	b, h, last, one := s.bits, c.ac, s.last, int16(1)<<s.low
+	b.fill()
+	acc, n, p := b.acc, b.n, b.p
+	at := y*c.paddedX + x
+	for end := at + blocks; at < end; at++ {
+		coefs, nonzero := c.coefs[at*c.perBlock:][:c.perBlock], c.nonzero[at]
+		for k := s.first; k <= last; k++ {
+			value, place := int32(0), last+1
+			if s.blocks == 0 {
+				value = h.values[acc>>(64-valueBits)]
+				acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
+				p += (63 - n) >> 3
+				n |= 56
+				if length := int(value & 0xff); length != 0 {
+					acc <<= length & 63
+					n -= length
+				} else {
+					var err error
+					b.acc, b.n, b.p = acc, n, p
+					if value, err = b.value(h); err != nil {
+						return err
+					}
+					acc, n, p = b.acc, b.n, b.p
+				}
+				run := int(value >> 8 & 0xff)
+				value >>= 16
+				switch {
+				case value == 0 && run != 15:
+					b.acc, b.n, b.p = acc, n, p
+					s.blocks = b.run(run) + 1 // this one, too
+					acc, n, p = b.acc, b.n, b.p
+				case value < -1 || value > 1: // it becomes nonzero by its last bit
+					b.acc, b.n, b.p = acc, n, p
+					return cmp.Or(b.enough(), errCode)
+				default:
+					place = zero(nonzero, k, run, last)
+				}
+			}
+			some := nonzero & (1<<(place&63) - 1) >> (k & 63) << (k & 63)
+			if place == 64 {
+				some = nonzero >> (k & 63) << (k & 63)
+			}
+			if count := bits.OnesCount64(some); count <= n {
+				refine(coefs, some, acc, one)
+				acc <<= count & 63
+				n -= count
+			} else {
+				b.acc, b.n, b.p = acc, n, p
+				b.refine(coefs, some, one)
+				acc, n, p = b.acc, b.n, b.p
+			}
+			if k = place; value != 0 && place <= last {
+				nonzero |= 1 << (place & 63)
+				if place < len(coefs) {
+					coefs[place] = int16(value) * one
+				}
+			}
+			if n < valueBits {
+				b.acc, b.n, b.p = acc, n, p
+				b.fill()
+				acc, n, p = b.acc, b.n, b.p
 			}
 		}
-		k = s.refine(coefs, *nonzero, k, run)
-		if value != 0 && k <= s.last {
-			coefs[k] = value
-			*nonzero |= 1 << k
-		}
+		c.nonzero[at] = nonzero
+		s.blocks = max(0, s.blocks-1)
 	}
+	b.acc, b.n, b.p = acc, n, p
 	return nil
 }
 
-// refine reads a bit for every coefficient that is not zero, from k on, up to the one behind so many zeros, whose place
-// it returns.
-func (s *scan) refine(coefs []int16, nonzero uint64, k, zeros int) int {
-	for left := nonzero >> k << k & (2<<s.last - 1); left != 0; left &= left - 1 {
-		at := bits.TrailingZeros64(left)
-		if zeros < at-k {
-			break
-		}
-		zeros -= at - k
-		k = at + 1
-		if s.bits.bit() {
-			if coefs[at] > 0 {
-				coefs[at] += 1 << s.low
-			} else {
-				coefs[at] -= 1 << s.low
-			}
-		}
+// zero is the place of the coefficient, from k on, that is zero and behind so many others that are; behind the last of
+// the band if there is none.
+func zero(nonzero uint64, k, others, last int) int {
+	zeros := ^nonzero >> (k & 63) << (k & 63)
+	for range others {
+		zeros &= zeros - 1
 	}
-	return k + zeros
+	return min(bits.TrailingZeros64(zeros), last+1)
 }
 
-func (b *bitReader) bit() bool {
-	if b.n < 1 {
-		b.fill()
+// refine adds a bit of acc to each of some coefficients, as far as they are stored.
+func refine(coefs []int16, some, acc uint64, one int16) {
+	for left := some & (1<<len(coefs) - 1); left != 0; left &= left - 1 {
+		at := bits.TrailingZeros64(left) & 63
+		away := coefs[at]>>15 | 1 // from zero
+		coefs[at] += away * one & -int16(acc>>63)
+		acc <<= 1
 	}
-	return b.take(1) != 0
+}
+
+// refine is for more bits than may be valid.
+func (b *bitReader) refine(coefs []int16, some uint64, one int16) {
+	const half = 1<<32 - 1
+	for _, some := range [2]uint64{some & half, some &^ half} {
+		b.fill()
+		refine(coefs, some, b.acc, one)
+		count := bits.OnesCount64(some)
+		b.acc <<= count
+		b.n -= count
+	}
 }
 
 // reconstruct turns the coefficients of all scans into samples.
@@ -156,10 +242,11 @@ func (c *component) reconstructRow(y int) {
 }
 
 func (d *decoder) reconstructBlock(c *component, x, y int) {
-	coefs := (*[64]int16)(c.coefs[64*(y*c.paddedX+x):])
+	at := y*c.paddedX + x
+	coefs := c.coefs[at*c.perBlock:][:c.perBlock]
 	d.block = block{int32(coefs[0]) * int32(c.quant[0])}
 	pix := c.plane.Pix[d.scale*(y*c.plane.Stride+x):]
-	left := *c.nonzeroOf(x, y) & (2<<needed[d.scale] - 1)
+	left := c.nonzero[at] & (2<<needed[d.scale] - 1)
 	if left == 0 {
 		d.block.fill(pix, c.plane.Stride, d.scale)
 		return

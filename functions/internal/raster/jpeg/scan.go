@@ -73,9 +73,13 @@ func (s *scan) add(id, selectors byte) error {
 	case c.quant == nil:
 		c.quant = s.tables.quant[c.selector]
 	}
-	if !s.progressive {
+	if s.first == 0 && s.high == 0 {
 		c.dc.prepareValues()
+	}
+	if s.last > 0 {
 		c.ac.prepareValues()
+	}
+	if !s.progressive {
 		c.ac.prepareSkips()
 	}
 	s.components = append(s.components, c)
@@ -95,28 +99,30 @@ func (s *scan) decode() (byte, error) {
 	}
 	left := s.tables.restart
 	for y := range unitsY {
-		for x := range unitsX {
-			if s.tables.restart > 0 {
-				if left == 0 {
-					if err := s.restart(); err != nil {
-						return 0, err
-					}
-					left = s.tables.restart
+		for x := 0; x < unitsX; {
+			if s.tables.restart > 0 && left == 0 {
+				if err := s.restart(); err != nil {
+					return 0, err
 				}
-				left--
+				left = s.tables.restart
 			}
 			if err := s.bits.ready(); err != nil {
 				return 0, err
 			}
-			var err error
+			units, err := 1, error(nil)
 			if interleaved {
 				err = s.unit(decode, x, y)
 			} else {
-				err = decode(s.components[0], x, y, 1)
+				if units = min(maxBlocks, unitsX-x); s.tables.restart > 0 {
+					units = min(units, left)
+				}
+				err = decode(s.components[0], x, y, units)
 			}
 			if err != nil {
 				return 0, err
 			}
+			x += units
+			left -= units
 		}
 	}
 	return s.bits.finish()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"io"
+	"math/bits"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
@@ -59,7 +60,6 @@ var (
 type quant struct {
 	steps   [64]uint8
 	inverse [64]uint64 // of 40 bits, of the step in the scale of transform
-	most    [64]int32  // that becomes 0, as most coefficients do
 }
 
 // quantizer scales a table to a quality of 1 to 100, as libjpeg does.
@@ -70,7 +70,6 @@ func quantizer(table [64]uint8, quality int) (q quant) {
 	}
 	for k, at := range natural {
 		q.steps[k] = uint8(max(1, min((int(table[at])*percent+50)/100, 255)))
-		q.most[k] = int32(q.steps[k]) << (transformBits - 1)
 		q.inverse[k] = (1<<40 + uint64(q.steps[k])<<(transformBits-1)) / (uint64(q.steps[k]) << transformBits)
 	}
 	return q
@@ -140,77 +139,85 @@ func (e *encoder) block(p plane.Plane, x, y int, q *quant, last int32, dc, ac *c
 	var b block
 	for v := range 8 {
 		row := p.Row(min(y+v, p.Height-1))
-		to := b[8*v:][:8]
+		to := b[4*v:][:4]
 		if x+8 <= len(row) {
-			for i, sample := range row[x:][:8] {
-				to[i] = int32(sample) - 128
+			for i := range to {
+				to[i] = int64(row[x+2*i]) + int64(row[x+2*i+1])<<32 - 128*both
 			}
 			continue
 		}
 		for i := range to {
-			to[i] = int32(row[min(x+i, len(row)-1)]) - 128
+			to[i] = int64(row[min(x+2*i, len(row)-1)]) + int64(row[min(x+2*i+1, len(row)-1)])<<32 - 128*both
 		}
 	}
-	b.transform()
+	coefs := b.transform()
 
-	first := q.divide(b[0], 0)
+	nonzero := q.divide(&coefs)
+	first := coefs[0]
 	e.number(dc, 0, first-last)
-	run := 0
-	for k := 1; k < 64; k++ {
-		v := b[natural[k]]
-		if most := q.most[k]; -most <= v && v <= most {
-			run++
-			continue
-		}
-		v = q.divide(v, k)
+	before := 0
+	for left := nonzero &^ 1; left != 0; left &= left - 1 {
+		k := bits.TrailingZeros64(left)
+		run := k - before - 1
 		for ; run > 15; run -= 16 {
 			e.code(ac, 0xf0)
 		}
-		e.number(ac, run, v)
-		run = 0
+		e.number(ac, run, coefs[natural[k&63]])
+		before = k
 	}
-	if run > 0 {
+	if before < 63 {
 		e.code(ac, 0x00)
 	}
 	return first
 }
 
-// divide quantizes coefficient k, to the nearest.
-func (q *quant) divide(v int32, k int) int32 {
+// divide quantizes coefficients, to the nearest, and tells which are not zero, in zigzag order.
+func (q *quant) divide(coefs *[64]int32) (nonzero uint64) {
 	const half = 1 << 39
-	if v < 0 {
-		return -int32((uint64(-v)*q.inverse[k] + half) >> 40)
+	for k, at := range natural {
+		v := int64(coefs[at&63])
+		sign := v >> 63
+		v = (int64((uint64(v^sign-sign)*q.inverse[k]+half)>>40) ^ sign) - sign
+		coefs[at&63] = int32(v)
+		nonzero |= uint64(v|-v) >> 63 << k
 	}
-	return int32((uint64(v)*q.inverse[k] + half) >> 40)
+	return nonzero
 }
 
 // number writes a run of zeros and a coefficient, or the difference of one.
 func (e *encoder) number(c *codes, run int, v int32) {
-	size, magnitude := bitLength(v), v
-	if v < 0 {
-		magnitude--
-	}
-	e.code(c, uint8(run<<4|size))
-	e.put(uint64(magnitude)&(1<<size-1), size)
+	size, magnitude := bitLength(v), v+v>>31
+	symbol := uint8(run<<4 | size)
+	e.put(uint64(c.bits[symbol])<<size|uint64(magnitude)&(1<<size-1), int(c.lengths[symbol])+size)
 }
 
 func (e *encoder) code(c *codes, symbol uint8) { e.put(uint64(c.bits[symbol]), int(c.lengths[symbol])) }
 
-// put appends n bits, 16 at most.
+// put appends n bits, 32 at most.
 func (e *encoder) put(bits uint64, n int) {
-	e.acc = e.acc<<n | bits
-	if e.n += n; e.n > 48 {
+	if e.n+n > 64 {
 		e.flush()
 	}
+	e.acc = e.acc<<(n&63) | bits
+	e.n += n
 }
 
 // flush writes whole bytes, with a zero behind each 0xff.
 func (e *encoder) flush() {
-	for ; e.n >= 8; e.n -= 8 {
-		b := byte(e.acc >> (e.n - 8))
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	word, whole := e.acc<<((64-e.n)&63), e.n/8
+	e.n %= 8
+	if word&(word&^high+low)&high == 0 { // no 0xff
+		e.file = binary.BigEndian.AppendUint64(e.file, word)
+		e.file = e.file[:len(e.file)-8+whole]
+		return
+	}
+	for ; whole > 0; whole-- {
+		b := byte(word >> 56)
 		e.file = append(e.file, b)
 		if b == 0xff {
 			e.file = append(e.file, 0)
 		}
+		word <<= 8
 	}
 }

@@ -5,39 +5,54 @@ import "math/bits"
 // The forward transform leaves coefficients 8 times too large, and with 2 bits below the point, which quantization
 // takes care of.
 const (
-	rowBits       = 2
-	transformBits = 3 + rowBits
+	sumBits       = 2
+	transformBits = 3 + sumBits
+
+	sumShift = cosBits - sumBits
 )
 
-// transform is the forward DCT of samples around 0.
-func (b *block) transform() {
-	for y := range 8 {
-		row := (*[8]int32)(b[8*y:])
-		points8(row, cosBits-rowBits)
+// transform is the forward DCT of samples around 0, row by row.
+func (b *block) transform() (coefs [64]int32) {
+	const half = 1 << (sumShift - 1) * both
+	var rows [8][4]int64
+	for i := range 4 {
+		s0, s1, s2, s3, s4, s5, s6, s7 := forward8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
+		left, right := &rows[2*i], &rows[2*i+1]
+		left[0], right[0] = cross(s0+half, s1+half, sumShift)
+		left[1], right[1] = cross(s2+half, s3+half, sumShift)
+		left[2], right[2] = cross(s4+half, s5+half, sumShift)
+		left[3], right[3] = cross(s6+half, s7+half, sumShift)
 	}
-	for x := range 8 {
-		column := [8]int32{b[x], b[8+x], b[16+x], b[24+x], b[32+x], b[40+x], b[48+x], b[56+x]}
-		points8(&column, cosBits)
-		for y, v := range column {
-			b[8*y+x] = v
-		}
+	for i := range 4 {
+		s0, s1, s2, s3, s4, s5, s6, s7 := forward8(
+			rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i], rows[6][i], rows[7][i])
+		upper, lower := coefs[16*i:][:8:8], coefs[16*i+8:][:8:8]
+		upper[0], lower[0] = coefficients(s0)
+		upper[1], lower[1] = coefficients(s1)
+		upper[2], lower[2] = coefficients(s2)
+		upper[3], lower[3] = coefficients(s3)
+		upper[4], lower[4] = coefficients(s4)
+		upper[5], lower[5] = coefficients(s5)
+		upper[6], lower[6] = coefficients(s6)
+		upper[7], lower[7] = coefficients(s7)
 	}
+	return coefs
 }
 
-// points8 is a forward DCT of 8 points, shifted.
-func points8(s *[8]int32, shift int) {
-	half := int32(1) << (shift - 1)
-	sum0, sum1, sum2, sum3 := s[0]+s[7], s[1]+s[6], s[2]+s[5], s[3]+s[4]
-	d0, d1, d2, d3 := s[0]-s[7], s[1]-s[6], s[2]-s[5], s[3]-s[4]
+func coefficients(word int64) (upper, lower int32) {
+	a, b := halves(word + 1<<(cosBits-1)*both)
+	return a >> cosBits, b >> cosBits
+}
+
+// forward8 is a forward DCT of 8 points: inverse8 the other way round.
+func forward8(s0, s1, s2, s3, s4, s5, s6, s7 int64) (x0, x1, x2, x3, x4, x5, x6, x7 int64) {
+	sum0, sum1, sum2, sum3 := s0+s7, s1+s6, s2+s5, s3+s4
 	outer, inner := sum0-sum3, sum1-sum2
-	s[0] = (sum0 + sum1 + sum2 + sum3) << cosBits >> shift
-	s[4] = (sum0 - sum1 - sum2 + sum3) << cosBits >> shift
-	s[2] = (outer*cos2 + inner*cos6 + half) >> shift
-	s[6] = (outer*cos6 - inner*cos2 + half) >> shift
-	s[1] = (d0*cos1 + d1*cos3 + d2*cos5 + d3*cos7 + half) >> shift
-	s[3] = (d0*cos3 - d1*cos7 - d2*cos1 - d3*cos5 + half) >> shift
-	s[5] = (d0*cos5 - d1*cos1 + d2*cos7 + d3*cos3 + half) >> shift
-	s[7] = (d0*cos7 - d1*cos5 + d2*cos3 - d3*cos1 + half) >> shift
+	turn := (outer + inner) * cos6
+	x0, x4 = (sum0+sum1+sum2+sum3)<<cosBits, (sum0-sum1-sum2+sum3)<<cosBits
+	x2, x6 = turn+outer*(cos2-cos6), turn-inner*(cos2+cos6)
+	x1, x3, x5, x7 = odd(s0-s7, s1-s6, s2-s5, s3-s4)
+	return x0, x1, x2, x3, x4, x5, x6, x7
 }
 
 // bitLength is the size in bits of a number without its sign.

@@ -15,15 +15,25 @@ var natural = [64]uint8{
 // needed is the last coefficient, in zigzag order, that a block of 1, 2, 4 or 8 samples across is made of.
 var needed = [9]int{1: 0, 2: 4, 4: 24, 8: 63}
 
-// A block is dequantized coefficients, row by row.
-type block [64]int32
+// A block is coefficients or samples, row by row, two to a word, so that one multiplication does for both: the second
+// is in the upper half, and a negative first one has borrowed from it.
+type block [32]int64
+
+// set puts a coefficient into a place that is zero.
+func (b *block) set(at uint8, v int32) { b[at>>1] += int64(v) << (at & 1 * 32) }
+
+// halves takes two numbers apart.
+func halves(word int64) (first, second int32) {
+	first = int32(word)
+	return first, int32((word - int64(first)) >> 32)
+}
 
 // level brings a sample around 0 to 0 to 255.
 func level(v int32) uint8 { return uint8(max(0, min(v+128, 255))) }
 
 // fill paints a block that has no AC coefficients.
 func (b *block) fill(pix []uint8, stride, scale int) {
-	v := level((b[0] + 4) >> 3)
+	v := level((int32(b[0]) + 4) >> 3)
 	for y := range scale {
 		row := pix[y*stride:][:scale]
 		for x := range row {
@@ -46,8 +56,10 @@ func (b *block) idct(pix []uint8, stride, scale int) {
 }
 
 func (b *block) idct2(pix []uint8, stride int) {
-	sum, difference := b[0]+b[1]+4, b[0]-b[1]+4
-	lowSum, lowDifference := b[8]+b[9], b[8]-b[9]
+	b0, b1 := halves(b[0])
+	b8, b9 := halves(b[4])
+	sum, difference := b0+b1+4, b0-b1+4
+	lowSum, lowDifference := b8+b9, b8-b9
 	pix[0], pix[1] = level((sum+lowSum)>>3), level((difference+lowDifference)>>3)
 	pix[stride], pix[stride+1] = level((sum-lowSum)>>3), level((difference-lowDifference)>>3)
 }
@@ -61,63 +73,101 @@ const (
 	columnShift = cosBits - columnBits
 	rowShift    = cosBits + columnBits + 3
 
+	both       = 1 + 1<<32 // one in each half of a word
+	columnHalf = 1 << (columnShift - 1) * both
+	rowHalf    = 1 << (rowShift - 1) * both
+
 	cos1, cos2, cos3 = 11363, 10703, 9633 // sqrt(2) cos(k pi/16), of 13 bits
 	cos5, cos6, cos7 = 6437, 4433, 2260
 )
 
+// idct4 takes its words apart: four points are too few for what it costs to have two numbers in each.
 func (b *block) idct4(pix []uint8, stride int) {
 	var columns [4][4]int32
-	for x := range 4 {
-		s0, s1, s2, s3 := points4(b[x], b[8+x], b[16+x], b[24+x], 1<<(columnShift-1))
-		columns[0][x], columns[1][x] = s0>>columnShift, s1>>columnShift
-		columns[2][x], columns[3][x] = s2>>columnShift, s3>>columnShift
+	for i := range 2 {
+		x0, y0 := halves(b[i])
+		x1, y1 := halves(b[4+i])
+		x2, y2 := halves(b[8+i])
+		x3, y3 := halves(b[12+i])
+		column4(&columns, 2*i, x0, x1, x2, x3)
+		column4(&columns, 2*i+1, y0, y1, y2, y3)
 	}
 	for y := range columns {
 		c := &columns[y]
-		s0, s1, s2, s3 := points4(c[0], c[1], c[2], c[3], 1<<(rowShift-1))
+		s0, s1, s2, s3 := inverse4(c[0], c[1], c[2], c[3], 1<<(rowShift-1))
 		row := pix[y*stride:][:4:4]
 		row[0], row[1], row[2], row[3] = level(s0>>rowShift), level(s1>>rowShift), level(s2>>rowShift), level(s3>>rowShift)
 	}
 }
 
-// points4 is an inverse DCT of 4 points, plus half.
-func points4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
+func column4(columns *[4][4]int32, x int, x0, x1, x2, x3 int32) {
+	s0, s1, s2, s3 := inverse4(x0, x1, x2, x3, 1<<(columnShift-1))
+	columns[0][x], columns[1][x] = s0>>columnShift, s1>>columnShift
+	columns[2][x], columns[3][x] = s2>>columnShift, s3>>columnShift
+}
+
+// inverse4 is an inverse DCT of 4 points, plus half.
+func inverse4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
 	even0, even1 := (x0+x2)<<cosBits+half, (x0-x2)<<cosBits+half
 	odd0, odd1 := x1*cos2+x3*cos6, x1*cos6-x3*cos2
 	return even0 + odd0, even1 + odd1, even1 - odd1, even0 - odd0
 }
 
 func (b *block) idct8(pix []uint8, stride int) {
-	var columns block
-	for x := range 8 {
-		half := int32(1 << (columnShift - 1))
-		even0, even1 := (b[x]+b[32+x])<<cosBits+half, (b[x]-b[32+x])<<cosBits+half
-		even2, even3 := b[16+x]*cos2+b[48+x]*cos6, b[16+x]*cos6-b[48+x]*cos2
-		x1, x3, x5, x7 := b[8+x], b[24+x], b[40+x], b[56+x]
-		odd0 := x1*cos1 + x3*cos3 + x5*cos5 + x7*cos7
-		odd1 := x1*cos3 - x3*cos7 - x5*cos1 - x7*cos5
-		odd2 := x1*cos5 - x3*cos1 + x5*cos7 + x7*cos3
-		odd3 := x1*cos7 - x3*cos5 + x5*cos3 - x7*cos1
-		s0, s1, s2, s3 := even0+even2, even1+even3, even1-even3, even0-even2
-		columns[x], columns[56+x] = (s0+odd0)>>columnShift, (s0-odd0)>>columnShift
-		columns[8+x], columns[48+x] = (s1+odd1)>>columnShift, (s1-odd1)>>columnShift
-		columns[16+x], columns[40+x] = (s2+odd2)>>columnShift, (s2-odd2)>>columnShift
-		columns[24+x], columns[32+x] = (s3+odd3)>>columnShift, (s3-odd3)>>columnShift
+	var rows [8][4]int64
+	for i := range 4 {
+		s0, s1, s2, s3, s4, s5, s6, s7 := inverse8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
+		left, right := &rows[2*i], &rows[2*i+1]
+		left[0], right[0] = cross(s0+columnHalf, s1+columnHalf, columnShift)
+		left[1], right[1] = cross(s2+columnHalf, s3+columnHalf, columnShift)
+		left[2], right[2] = cross(s4+columnHalf, s5+columnHalf, columnShift)
+		left[3], right[3] = cross(s6+columnHalf, s7+columnHalf, columnShift)
 	}
-	for y := range 8 {
-		c := columns[8*y : 8*y+8 : 8*y+8]
-		half := int32(1 << (rowShift - 1))
-		even0, even1 := (c[0]+c[4])<<cosBits+half, (c[0]-c[4])<<cosBits+half
-		even2, even3 := c[2]*cos2+c[6]*cos6, c[2]*cos6-c[6]*cos2
-		odd0 := c[1]*cos1 + c[3]*cos3 + c[5]*cos5 + c[7]*cos7
-		odd1 := c[1]*cos3 - c[3]*cos7 - c[5]*cos1 - c[7]*cos5
-		odd2 := c[1]*cos5 - c[3]*cos1 + c[5]*cos7 + c[7]*cos3
-		odd3 := c[1]*cos7 - c[3]*cos5 + c[5]*cos3 - c[7]*cos1
-		s0, s1, s2, s3 := even0+even2, even1+even3, even1-even3, even0-even2
-		row := pix[y*stride:][:8:8]
-		row[0], row[7] = level((s0+odd0)>>rowShift), level((s0-odd0)>>rowShift)
-		row[1], row[6] = level((s1+odd1)>>rowShift), level((s1-odd1)>>rowShift)
-		row[2], row[5] = level((s2+odd2)>>rowShift), level((s2-odd2)>>rowShift)
-		row[3], row[4] = level((s3+odd3)>>rowShift), level((s3-odd3)>>rowShift)
+	for i := range 4 {
+		s0, s1, s2, s3, s4, s5, s6, s7 := inverse8(
+			rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i], rows[6][i], rows[7][i])
+		upper, lower := pix[2*i*stride:][:8:8], pix[(2*i+1)*stride:][:8:8]
+		upper[0], lower[0] = levels(s0)
+		upper[1], lower[1] = levels(s1)
+		upper[2], lower[2] = levels(s2)
+		upper[3], lower[3] = levels(s3)
+		upper[4], lower[4] = levels(s4)
+		upper[5], lower[5] = levels(s5)
+		upper[6], lower[6] = levels(s6)
+		upper[7], lower[7] = levels(s7)
 	}
+}
+
+// cross turns two words, next to each other in a row, into two that are below each other in a column, shifted.
+func cross(upper, lower int64, shift int) (left, right int64) {
+	a, b := halves(upper)
+	c, d := halves(lower)
+	return int64(a>>shift) + int64(c>>shift)<<32, int64(b>>shift) + int64(d>>shift)<<32
+}
+
+func levels(word int64) (upper, lower uint8) {
+	a, b := halves(word + rowHalf)
+	return level(a >> rowShift), level(b >> rowShift)
+}
+
+// inverse8 is an inverse DCT of 8 points, with the multiplications that Loeffler, Ligtenberg and Moschytz found to be
+// enough (ICASSP 1989).
+func inverse8(x0, x1, x2, x3, x4, x5, x6, x7 int64) (s0, s1, s2, s3, s4, s5, s6, s7 int64) {
+	even0, even1 := (x0+x4)<<cosBits, (x0-x4)<<cosBits
+	turn := (x2 + x6) * cos6
+	even2, even3 := turn+x2*(cos2-cos6), turn-x6*(cos2+cos6)
+	odd0, odd1, odd2, odd3 := odd(x1, x3, x5, x7)
+	s0, s1, s2, s3 = even0+even2, even1+even3, even1-even3, even0-even2
+	return s0 + odd0, s1 + odd1, s2 + odd2, s3 + odd3, s3 - odd3, s2 - odd2, s1 - odd1, s0 - odd0
+}
+
+// odd is the half of a DCT of 8 points that has no shortcuts: the same forward and inverse.
+func odd(x1, x3, x5, x7 int64) (y1, y3, y5, y7 int64) {
+	turn := (x1 + x3 + x5 + x7) * cos3
+	a, b := (x7+x1)*(cos7-cos3), (x5+x3)*(cos1+cos3)
+	c, d := turn-(x7+x3)*(cos3+cos5), turn-(x5+x1)*(cos3-cos5)
+	return x1*(cos1+cos3-cos5-cos7) + a + d,
+		x3*(cos1+cos3+cos5-cos7) - b + c,
+		x5*(cos1+cos3-cos5+cos7) - b + d,
+		x7*(cos3+cos5-cos1-cos7) + a + c
 }

@@ -244,7 +244,7 @@ func (c *component) reconstructRow(y int) {
 func (d *decoder) reconstructBlock(c *component, x, y int) {
 	at := y*c.paddedX + x
 	coefs := c.coefs[at*c.perBlock:][:c.perBlock]
-	d.block = block{int32(coefs[0]) * int32(c.quant[0])}
+	d.block = block{int64(coefs[0]) * int64(c.quant[0])}
 	pix := c.plane.Pix[d.scale*(y*c.plane.Stride+x):]
 	left := c.nonzero[at] & (2<<needed[d.scale] - 1)
 	if left == 0 {
@@ -253,7 +253,7 @@ func (d *decoder) reconstructBlock(c *component, x, y int) {
 	}
 	for ; left != 0; left &= left - 1 {
 		k := bits.TrailingZeros64(left)
-		d.block[natural[k]] = int32(coefs[k]) * int32(c.quant[k])
+		d.block.set(natural[k], int32(coefs[k])*int32(c.quant[k]))
 	}
 	d.block.idct(pix, c.plane.Stride, d.scale)
 }

@@ -72,7 +72,7 @@ func (s *scan) sequential(c *component, x, y, blocks int) error {
 			return err
 		}
 		c.last += diff
-		s.block = block{int32(c.last) * int32(c.quant[0])}
+		s.block = block{int64(c.last) * int64(c.quant[0])}
 		plain, err := s.coefficients(c)
 		pix := c.plane.Pix[s.scale*(y*c.plane.Stride+x):]
 		switch {
@@ -127,7 +127,7 @@ func (s *scan) coefficients(c *component) (plain bool, err error) {
 			break
 		}
 		if value != 0 {
-			s.block[natural[k]] = value * int32(c.quant[k])
+			s.block.set(natural[k], value*int32(c.quant[k]))
 			plain = false
 		}
 		k++

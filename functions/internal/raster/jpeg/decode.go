@@ -17,7 +17,6 @@ const MaxScans = 100
 type decoder struct {
 	frame
 	tables tables
-	scale  int // samples across of a block of 8x8 pixels
 	scans  int
 
 	in   *input
@@ -33,8 +32,9 @@ func (f *File) Decode(width, height int) (*plane.Image, error) {
 	defer buffers.Put(b)
 	b.input = input{r: f.rest}
 	b.bits.in = &b.input
-	d := &decoder{frame: f.frame, tables: f.tables, scale: f.frame.scaleFor(width, height), in: &b.input, bits: &b.bits}
-	d.allocate(d.scale)
+	d := &decoder{frame: f.frame, tables: f.tables, in: &b.input, bits: &b.bits}
+	d.setScales(width, height, d.model() == plane.YCbCr)
+	d.allocate()
 	if err := d.decode(); err != nil {
 		return nil, err
 	}
@@ -107,25 +107,28 @@ func (d *decoder) finish() error {
 	return nil
 }
 
-// image is the planes of the components, in what the markers say that they are: as libjpeg has it, and the browsers.
 func (d *decoder) image() *plane.Image {
-	m := &plane.Image{Width: d.width, Height: d.height}
+	m := &plane.Image{Width: d.width, Height: d.height, Model: d.model()}
 	for _, c := range d.components {
 		m.Planes = append(m.Planes, c.plane)
 	}
-	switch t := d.tables; {
-	case len(m.Planes) == 1:
-		m.Model = plane.Gray
-	case len(m.Planes) == 4 && t.adobe && t.transform == 2:
-		m.Model = plane.YCCK
-	case len(m.Planes) == 4:
-		m.Model = plane.CMYK
-	case t.adobe && !t.jfif && t.transform == 0, !t.adobe && !t.jfif && d.isNamedRGB():
-		m.Model = plane.RGB
-	default:
-		m.Model = plane.YCbCr
-	}
 	return m
+}
+
+// model is what the markers say that the components are: as libjpeg has it, and the browsers.
+func (d *decoder) model() plane.Model {
+	switch t, n := d.tables, len(d.components); {
+	case n == 1:
+		return plane.Gray
+	case n == 4 && t.adobe && t.transform == 2:
+		return plane.YCCK
+	case n == 4:
+		return plane.CMYK
+	case t.adobe && !t.jfif && t.transform == 0, !t.adobe && !t.jfif && d.isNamedRGB():
+		return plane.RGB
+	default:
+		return plane.YCbCr
+	}
 }
 
 func (d *decoder) isNamedRGB() bool {

@@ -13,14 +13,17 @@ type component struct {
 
 	quant            *[64]uint16 // in zigzag order; nil before the first scan
 	blocksX, blocksY int         // of a scan of this component alone
-	plane            plane.Plane // at the scale of decoding, up to whole units
+	scale            int         // samples across of a block of 8x8
+	plane            plane.Plane // up to whole units
 	coefs            []int16     // of a progressive frame, in zigzag order: the first perBlock of each block
 	perBlock         int
 	nonzero          []uint64 // which AC coefficients of a block are not zero, a bit each
 	paddedX          int      // blocks in a row of coefs
 
-	dc, ac *huffman // of the current scan
-	last   int      // the DC coefficient before, in the current scan
+	// Of the current scan:
+	dc, ac *huffman
+	last   int       // the DC coefficient before
+	decode decodeRun // what decodes the blocks
 }
 
 // A frame is what a frame header says.
@@ -63,30 +66,35 @@ func (f *frame) units() (x, y int) { return ceil(f.width, 8*f.hMax), ceil(f.heig
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// scaleFor is the number of samples, across and down, that a block of 8x8 has to become for a copy of width x height
-// pixels: the fewest of 1, 2, 4 and 8 with which the image is still twice as large, below which the copy suffers.
-func (f *frame) scaleFor(width, height int) int {
-	for scale := 1; scale < 8; scale *= 2 {
-		if f.width*scale >= 2*8*width && f.height*scale >= 2*8*height {
-			return scale
+// setScales sets the number of samples, across and down, that a block of each component becomes for a copy of width x
+// height pixels: the fewest of 1, 2, 4 and 8 that are still twice as many as the copy has, below which it suffers.
+// Colours count as if the copy had half as many of them: as a JPEG has, and still one for each pixel.
+func (f *frame) setScales(width, height int, colours bool) {
+	for i, c := range f.components {
+		if i == 1 && colours {
+			width, height = ceil(width, 2), ceil(height, 2)
+		}
+		for c.scale = 1; c.scale < 8; c.scale *= 2 {
+			if f.width*c.h*c.scale >= 2*8*f.hMax*width && f.height*c.v*c.scale >= 2*8*f.vMax*height {
+				break
+			}
 		}
 	}
-	return 8
 }
 
 // allocate makes room for the samples, and of a progressive frame for the coefficients.
-func (f *frame) allocate(scale int) {
+func (f *frame) allocate() {
 	unitsX, unitsY := f.units()
 	for _, c := range f.components {
 		c.blocksX, c.blocksY = ceil(ceil(f.width*c.h, f.hMax), 8), ceil(ceil(f.height*c.v, f.vMax), 8)
 		c.paddedX = max(c.blocksX, unitsX*c.h)
 		paddedY := max(c.blocksY, unitsY*c.v)
-		stepX, stepY := float64(8*f.hMax)/float64(c.h*scale), float64(8*f.vMax)/float64(c.v*scale)
-		c.plane = plane.New(c.paddedX*scale, paddedY*scale, stepX, stepY)
-		c.plane.Width, c.plane.Height = ceil(f.width*c.h*scale, 8*f.hMax), ceil(f.height*c.v*scale, 8*f.vMax)
+		stepX, stepY := float64(8*f.hMax)/float64(c.h*c.scale), float64(8*f.vMax)/float64(c.v*c.scale)
+		c.plane = plane.New(c.paddedX*c.scale, paddedY*c.scale, stepX, stepY)
+		c.plane.Width, c.plane.Height = ceil(f.width*c.h*c.scale, 8*f.hMax), ceil(f.height*c.v*c.scale, 8*f.vMax)
 		if f.progressive {
-			c.perBlock = needed[scale] + 1
-			if scale > 1 {
+			c.perBlock = needed[c.scale] + 1
+			if c.scale > 1 {
 				c.nonzero = make([]uint64, c.paddedX*paddedY)
 			}
 			c.coefs = make([]int16, c.paddedX*paddedY*c.perBlock)

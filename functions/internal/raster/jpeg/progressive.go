@@ -54,7 +54,7 @@ func (s *scan) refineDC(c *component, x, y, blocks int) error {
 
 // firstAC reads runs of zeros and what follows them. Like refineAC it is for scans of one component.
 func (s *scan) firstAC(c *component, x, y, blocks int) error {
-	b, h, needed := s.bits, c.ac, needed[s.scale]
+	b, h, needed := s.bits, c.ac, needed[c.scale]
 	b.fill()
 	acc, n, p := b.acc, b.n, b.p
 	at := y*c.paddedX + x
@@ -221,7 +221,7 @@ func (b *bitReader) refine(coefs []int16, some uint64, one int16) {
 func (d *decoder) reconstruct() {
 	for _, c := range d.components {
 		for y := range c.blocksY {
-			if d.scale == 1 {
+			if c.scale == 1 {
 				c.reconstructRow(y)
 				continue
 			}
@@ -245,15 +245,15 @@ func (d *decoder) reconstructBlock(c *component, x, y int) {
 	at := y*c.paddedX + x
 	coefs := c.coefs[at*c.perBlock:][:c.perBlock]
 	d.block = block{int64(coefs[0]) * int64(c.quant[0])}
-	pix := c.plane.Pix[d.scale*(y*c.plane.Stride+x):]
-	left := c.nonzero[at] & (2<<needed[d.scale] - 1)
+	pix := c.plane.Pix[c.scale*(y*c.plane.Stride+x):]
+	left := c.nonzero[at] & (2<<needed[c.scale] - 1)
 	if left == 0 {
-		d.block.fill(pix, c.plane.Stride, d.scale)
+		d.block.fill(pix, c.plane.Stride, c.scale)
 		return
 	}
 	for ; left != 0; left &= left - 1 {
 		k := bits.TrailingZeros64(left)
 		d.block.set(natural[k], int32(coefs[k])*int32(c.quant[k]))
 	}
-	d.block.idct(pix, c.plane.Stride, d.scale)
+	d.block.idct(pix, c.plane.Stride, c.scale)
 }

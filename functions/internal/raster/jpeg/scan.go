@@ -88,10 +88,12 @@ func (s *scan) add(id, selectors byte) error {
 
 // decode reads the data of the scan and returns the marker behind it.
 func (s *scan) decode() (byte, error) {
-	if s.first > 0 && s.scale == 1 {
+	if s.first > 0 && s.components[0].scale == 1 {
 		return s.in.marker()
 	}
-	decode := s.kind()
+	for _, c := range s.components {
+		c.decode = s.kind(c)
+	}
 	s.bits.start()
 	unitsX, unitsY, interleaved := s.components[0].blocksX, s.components[0].blocksY, len(s.components) > 1
 	if interleaved {
@@ -111,12 +113,12 @@ func (s *scan) decode() (byte, error) {
 			}
 			units, err := 1, error(nil)
 			if interleaved {
-				err = s.unit(decode, x, y)
+				err = s.unit(x, y)
 			} else {
 				if units = min(maxBlocks, unitsX-x); s.tables.restart > 0 {
 					units = min(units, left)
 				}
-				err = decode(s.components[0], x, y, units)
+				err = s.components[0].decode(s.components[0], x, y, units)
 			}
 			if err != nil {
 				return 0, err
@@ -129,10 +131,10 @@ func (s *scan) decode() (byte, error) {
 }
 
 // unit decodes the blocks of all components that belong together (T.81, section A.2.3).
-func (s *scan) unit(decode func(c *component, x, y, blocks int) error, x, y int) error {
+func (s *scan) unit(x, y int) error {
 	for _, c := range s.components {
 		for v := range c.v {
-			if err := decode(c, x*c.h, y*c.v+v, c.h); err != nil {
+			if err := c.decode(c, x*c.h, y*c.v+v, c.h); err != nil {
 				return err
 			}
 		}
@@ -140,10 +142,12 @@ func (s *scan) unit(decode func(c *component, x, y, blocks int) error, x, y int)
 	return nil
 }
 
-// kind is what decodes so many blocks of a component, from x, y on.
-func (s *scan) kind() func(c *component, x, y, blocks int) error {
+// A decodeRun decodes so many blocks of a component that are next to each other, from x, y on.
+type decodeRun func(c *component, x, y, blocks int) error
+
+func (s *scan) kind(c *component) decodeRun {
 	switch {
-	case !s.progressive && s.scale == 1:
+	case !s.progressive && c.scale == 1:
 		return s.skim
 	case !s.progressive:
 		return s.sequential

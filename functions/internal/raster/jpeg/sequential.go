@@ -74,14 +74,14 @@ func (s *scan) sequential(c *component, x, y, blocks int) error {
 		c.last += diff
 		s.block = block{int64(c.last) * int64(c.quant[0])}
 		plain, err := s.coefficients(c)
-		pix := c.plane.Pix[s.scale*(y*c.plane.Stride+x):]
+		pix := c.plane.Pix[c.scale*(y*c.plane.Stride+x):]
 		switch {
 		case err != nil:
 			return err
 		case plain:
-			s.block.fill(pix, c.plane.Stride, s.scale)
+			s.block.fill(pix, c.plane.Stride, c.scale)
 		default:
-			s.block.idct(pix, c.plane.Stride, s.scale)
+			s.block.idct(pix, c.plane.Stride, c.scale)
 		}
 	}
 	return nil
@@ -99,7 +99,7 @@ func (b *bitReader) difference(h *huffman) (int, error) {
 // coefficients reads the AC coefficients that the scale needs and passes over the others. It tells whether there were
 // none of the former.
 func (s *scan) coefficients(c *component) (plain bool, err error) {
-	b, h, last := s.bits, c.ac, needed[s.scale]
+	b, h, last := s.bits, c.ac, needed[c.scale]
 	b.fill()
 	acc, n, p := b.acc, b.n, b.p
 	k, ended := 1, false

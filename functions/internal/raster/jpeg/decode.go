@@ -1,6 +1,7 @@
 package jpeg
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 
@@ -16,9 +17,10 @@ const MaxScans = 100
 // A decoder reads what is behind a frame header.
 type decoder struct {
 	frame
-	tables tables
-	scale  int // samples across of a block of 8x8 pixels
-	scans  int
+	tables  tables
+	profile profile
+	scale   int // samples across of a block of 8x8 pixels
+	scans   int
 
 	in   *input
 	bits *bitReader
@@ -33,7 +35,8 @@ func (f *File) Decode(width, height int) (*plane.Image, error) {
 	defer buffers.Put(b)
 	b.input = input{r: f.rest}
 	b.bits.in = &b.input
-	d := &decoder{frame: f.frame, tables: f.tables, scale: f.frame.scaleFor(width, height), in: &b.input, bits: &b.bits}
+	d := &decoder{frame: f.frame, tables: f.tables, profile: f.profile, in: &b.input, bits: &b.bits}
+	d.scale = d.scaleFor(width, height)
 	d.allocate(d.scale)
 	if err := d.decode(); err != nil {
 		return nil, err
@@ -74,10 +77,15 @@ func (d *decoder) decode() error {
 // segment reads, or passes over, what is not pixels.
 func (d *decoder) segment(marker byte) error {
 	payload, err := d.in.segment()
-	if err != nil || !isTable(marker) {
+	switch {
+	case err != nil:
 		return err
+	case isTable(marker):
+		return d.tables.read(marker, payload)
+	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)):
+		d.profile.add(payload[len(profileSignature):])
 	}
-	return d.tables.read(marker, payload)
+	return nil
 }
 
 func (d *decoder) scan() (marker byte, err error) {
@@ -109,7 +117,7 @@ func (d *decoder) finish() error {
 
 // image is the planes of the components, in what the markers say that they are: as libjpeg has it, and the browsers.
 func (d *decoder) image() *plane.Image {
-	m := &plane.Image{Width: d.width, Height: d.height}
+	m := &plane.Image{Width: d.width, Height: d.height, Profile: d.profile.whole()}
 	for _, c := range d.components {
 		m.Planes = append(m.Planes, c.plane)
 	}

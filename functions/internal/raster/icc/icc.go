@@ -100,10 +100,20 @@ func newConvert(p *profile, isGray bool) func(row []uint8) {
 	}
 }
 
-// notable is convert, or nil if that changes no colour by more than 1 of 255.
+// notable is convert, or nil if that changes no colour by more than 1 of 255: of all grays, and of a choice of others.
 func notable(convert func(row []uint8)) func(row []uint8) {
-	const step = 17 // of 255
-	var row []uint8
+	become := bytes.Clone(colours)
+	convert(become)
+	for i, v := range become {
+		if d := int(v) - int(colours[i]); d < -1 || d > 1 {
+			return convert
+		}
+	}
+	return nil
+}
+
+var colours = func() (row []uint8) {
+	const step = 51 // of 255
 	for v := range 256 {
 		row = append(row, uint8(v), uint8(v), uint8(v), 255)
 	}
@@ -114,12 +124,5 @@ func notable(convert func(row []uint8)) func(row []uint8) {
 			}
 		}
 	}
-	converted := bytes.Clone(row)
-	convert(converted)
-	for i, v := range converted {
-		if d := int(v) - int(row[i]); d < -1 || d > 1 {
-			return convert
-		}
-	}
-	return nil
-}
+	return row
+}()

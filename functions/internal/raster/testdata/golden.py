@@ -1,7 +1,9 @@
-"""Writes golden/: small images of every kind, and what Pillow makes of them.
+"""Writes golden/: small images of every kind, and what Pillow makes of them; and tiles/: JPEGs to make larger ones of.
 
 A file golden/NAME.EXT is an image. golden/want/NAME.EXT.png is it upright, in sRGB, and resampled with Lanczos over
 premultiplied alpha from all of its pixels to fit 24x24.
+
+The files in tiles/ are one row of units of interleaved components high.
 
     python3 golden.py     # with Pillow 13.0.0 (libjpeg-turbo 3.2.0, libwebp 1.6.0, littlecms 2.19), numpy 2.4.6,
                           # and cjpeg of libjpeg-turbo 2.1.5 (Debian 12)
@@ -238,6 +240,7 @@ def reference(file):
         transform = ImageCms.buildTransform(io.BytesIO(profile), ImageCms.createProfile("sRGB"), image.mode, "RGB",
                                             flags=ImageCms.Flags.NOOPTIMIZE)
         image = ImageCms.applyTransform(image, transform)
+        image.info.clear()  # of the profile of sRGB, with its date
     image = image.convert("RGB")
     size = image.copy()
     size.thumbnail(BOX)
@@ -254,3 +257,10 @@ for name, file in files():
     with open(f"golden/{name}", "wb") as f:
         f.write(file)
     reference(file).save(f"golden/want/{name}.png", optimize=True)
+
+os.makedirs("tiles", exist_ok=True)
+grain = np.random.default_rng(1).normal(0, 6, (16, 160, 3))
+grained = np.clip(np.asarray(rgb(160, 16)) + grain, 0, 255).astype(np.uint8)
+for name, height, options in (("baseline", 16, ("-sample", "2x2")), ("progressive", 8, ("-sample", "1x1", "-progressive"))):
+    with open(f"tiles/{name}.jpg", "wb") as f:
+        f.write(cjpeg(Image.fromarray(grained[:height]), *options))

@@ -14,7 +14,7 @@ import (
 // 0, with the profile that the first of them may have. A quality of 0 is Quality.
 func Animate(w io.Writer, frames []plane.Frame, loops, quality int) error {
 	size := appendSize(nil, frames[0].Image)
-	file := appendStart(nil, frames[0].Image, flagAnimation|flagAlpha)
+	file := appendStart(nil, frames[0].Image, true, flagAnimation)
 	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
 	for _, frame := range frames {
 		const replace = 0x02 // what is shown, instead of being drawn onto it

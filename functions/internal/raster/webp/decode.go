@@ -123,6 +123,7 @@ func decodeImage(list *chunks, c chunk, width, height int) (image.Image, error) 
 // decodeBitstream has x/image decode a bitstream as a still of the size that is expected: x/image checks that it is the
 // size of the bitstream, too, before it makes an image.
 func decodeBitstream(c chunk, alpha []byte, width, height int) (image.Image, error) {
+	const flagAlpha = 0x10
 	still := []byte("RIFF\xff\xff\xff\xffWEBPVP8X\x0a\x00\x00\x00")
 	size := [10]byte{
 		4: byte(width - 1), byte((width - 1) >> 8), byte((width - 1) >> 16),

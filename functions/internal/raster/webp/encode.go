@@ -50,20 +50,20 @@ func withProfile(file []byte, m *plane.Image) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add profile: %w", err)
 	}
-	var flags byte
-	if m.HasAlpha() {
-		flags = flagAlpha
-	}
-	profiled := append(appendStart(nil, m, flags), pixels...)
+	profiled := append(appendStart(nil, m, m.HasAlpha(), 0), pixels...)
 	binary.LittleEndian.PutUint32(profiled[4:], uint32(len(profiled)-8))
 	return profiled, nil
 }
 
 // appendStart appends what is in front of pixels in a file with a VP8X chunk: the profile of m, too, if it has one. The
 // length of the file is not in it yet.
-func appendStart(file []byte, m *plane.Image, flags byte) []byte {
+func appendStart(file []byte, m *plane.Image, hasAlpha bool, flags byte) []byte {
+	const alpha, profile = 0x10, 0x20
+	if hasAlpha {
+		flags |= alpha
+	}
 	if len(m.Profile) > 0 {
-		flags |= flagProfile
+		flags |= profile
 	}
 	file = append(file, "RIFF\x00\x00\x00\x00WEBP"...)
 	file = appendChunk(file, "VP8X", appendSize([]byte{flags, 0, 0, 0}, m))

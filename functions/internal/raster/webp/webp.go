@@ -18,8 +18,6 @@ const Name = "WebP"
 const (
 	flagAnimation = 0x02
 	flagExif      = 0x08
-	flagAlpha     = 0x10
-	flagProfile   = 0x20
 )
 
 // A File is a WebP whose size has been read.

@@ -35,7 +35,8 @@ func Open(r io.Reader, limits Limits) (*Picture, error) {
 // Header is what the image says of itself before its pixels.
 func (p *Picture) Header() Header { return p.header }
 
-// A Rendition is a smaller copy of an image: upright, without metadata.
+// A Rendition is a smaller copy of an image: upright, without metadata, and in sRGB unless it has a profile that says
+// otherwise.
 type Rendition struct {
 	Format Format
 	// Bytes is the encoded file.

@@ -12,9 +12,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp"
 )
 
-// Probe reads the header of an image, and no further. It holds no more than some KiB of it, whatever is in front of the
-// pixels, so it can watch an upload go by: give it a reader that keeps what is read, such as an io.TeeReader. Whether
-// the pixels are any good only Render finds out.
+// Probe reads the header of an image, and no further. It holds no more than some KiB of it, and a colour profile of up
+// to 1 MiB, whatever is in front of the pixels, so it can watch an upload go by: give it a reader that keeps what is
+// read, such as an io.TeeReader. Whether the pixels are any good only Render finds out.
 //
 // The error is a *Refusal if the content is not an image that could be rendered, otherwise that of r.
 func Probe(r io.Reader) (Header, error) {

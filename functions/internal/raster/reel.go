@@ -6,6 +6,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
@@ -36,7 +37,7 @@ func (r *reel) show(frame plane.Frame) error {
 	}
 	for i, t := range r.targets {
 		if t.Frames > 1 && r.shown < t.Frames {
-			small := frame.Small(t.view(frame.Width, frame.Height, exif.Upright))
+			small := t.small(frame.Image, t.view(frame.Width, frame.Height, exif.Upright))
 			r.films[i] = append(r.films[i], plane.Frame{Image: small, Delay: frame.Delay})
 		}
 	}
@@ -70,18 +71,38 @@ func (r *reel) renditions() ([]Rendition, error) {
 	return all, nil
 }
 
+// small is a copy for the encoder of the target's format. It is sRGB, or has the profile that says what it is: one of
+// curves is applied here, where pixels are few, and the others go along.
+func (t Target) small(m *plane.Image, v plane.View) *plane.Image {
+	convert, carried := icc.Of(m)
+	var small *plane.Image
+	switch {
+	case t.Format == JPEG && convert == nil:
+		small = m.Halved(v)
+	case t.Format == JPEG:
+		small = m.Small(v).Recolored(convert).Halve()
+	case convert == nil:
+		small = m.Small(v)
+	default:
+		small = m.Small(v).Recolored(convert)
+	}
+	small.Profile = carried
+	return small
+}
+
 func encode(t Target, m *plane.Image, v plane.View) ([]byte, error) {
+	small := t.small(m, v)
 	var file bytes.Buffer
 	var err error
 	switch t.Format {
 	case JPEG:
-		err = jpeg.Encode(&file, m.Halved(v), t.Quality)
+		err = jpeg.Encode(&file, small, t.Quality)
 	case PNG:
-		err = png.Encode(&file, m.Small(v))
+		err = png.Encode(&file, small)
 	case GIF:
-		err = gif.Encode(&file, m.Small(v))
+		err = gif.Encode(&file, small)
 	case WebP:
-		err = webp.Encode(&file, m.Small(v), t.Quality)
+		err = webp.Encode(&file, small, t.Quality)
 	}
 	return file.Bytes(), err
 }

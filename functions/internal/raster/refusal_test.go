@@ -47,20 +47,22 @@ func small(t testing.TB) map[string][]byte {
 	lossy, lossless := bitstream(encodeWebP(t, m, false)), bitstream(encodeWebP(t, m, true))
 	withAlpha := bitstream(render(t, encodeWebP(t, alpha, true), thumbnail).Bytes)
 	return map[string][]byte{
-		"JPEG":             encodeJPEG(t, m),
-		"JPEG with EXIF":   afterSOI(encodeJPEG(t, m), exifSegment(exif), segment(0xe2, make([]byte, 99))),
-		"gray JPEG":        encodeJPEG(t, image.NewGray(image.Rect(0, 0, 9, 9))),
-		"progressive JPEG": scansJPEG(9, 9, 3),
-		"PNG":              encodePNG(t, m),
-		"PNG with EXIF":    beforeIEND(afterIHDR(encodePNG(t, alpha), pngChunk("gAMA", []byte{0, 0, 1, 1})), pngChunk("eXIf", exif)),
-		"PNG with palette": encodePNG(t, palette.Reduce(alpha)),
-		"GIF":              encodeGIF(t, 24, 17, palette.Reduce(m)),
-		"animated GIF":     encodeGIF(t, 24, 17, palette.Reduce(alpha), palette.Reduce(m)),
-		"lossy WebP":       encodeWebP(t, m, false),
-		"lossless WebP":    encodeWebP(t, m, true),
-		"WebP with EXIF":   riff(vp8x(vp8xExif, 24, 17), lossy, riffChunk("EXIF", exif)),
-		"WebP with alpha":  riff(vp8x(vp8xAlpha, 24, 17), withAlpha),
-		"animated WebP":    riff(vp8x(vp8xAnimation, 30, 20), anim(), anmf(2, 2, 24, 17, withAlpha), anmf(0, 0, 24, 17, lossless)),
+		"JPEG":              encodeJPEG(t, m),
+		"JPEG with EXIF":    afterSOI(encodeJPEG(t, m), exifSegment(exif), segment(0xe2, make([]byte, 99))),
+		"gray JPEG":         encodeJPEG(t, image.NewGray(image.Rect(0, 0, 9, 9))),
+		"progressive JPEG":  scansJPEG(9, 9, 3),
+		"PNG":               encodePNG(t, m),
+		"PNG with EXIF":     beforeIEND(afterIHDR(encodePNG(t, alpha), pngChunk("gAMA", []byte{0, 0, 1, 1})), pngChunk("eXIf", exif)),
+		"PNG with profile":  afterIHDR(encodePNG(t, m), pngChunk("iCCP", slices.Concat([]byte("P3\x00\x00"), deflated(t, p3(t))))),
+		"JPEG with profile": afterSOI(encodeJPEG(t, m), segment(0xe2, append([]byte("ICC_PROFILE\x00\x01\x01"), p3(t)...))),
+		"PNG with palette":  encodePNG(t, palette.Reduce(alpha)),
+		"GIF":               encodeGIF(t, 24, 17, palette.Reduce(m)),
+		"animated GIF":      encodeGIF(t, 24, 17, palette.Reduce(alpha), palette.Reduce(m)),
+		"lossy WebP":        encodeWebP(t, m, false),
+		"lossless WebP":     encodeWebP(t, m, true),
+		"WebP with EXIF":    riff(vp8x(vp8xExif, 24, 17), lossy, riffChunk("EXIF", exif)),
+		"WebP with alpha":   riff(vp8x(vp8xAlpha, 24, 17), withAlpha),
+		"animated WebP":     riff(vp8x(vp8xAnimation, 30, 20), anim(), anmf(2, 2, 24, 17, withAlpha), anmf(0, 0, 24, 17, lossless)),
 	}
 }
 

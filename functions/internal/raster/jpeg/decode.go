@@ -1,6 +1,7 @@
 package jpeg
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 
@@ -16,8 +17,9 @@ const MaxScans = 100
 // A decoder reads what is behind a frame header.
 type decoder struct {
 	frame
-	tables tables
-	scans  int
+	tables  tables
+	profile profile
+	scans   int
 
 	in   *input
 	bits *bitReader
@@ -32,7 +34,7 @@ func (f *File) Decode(width, height int) (*plane.Image, error) {
 	defer buffers.Put(b)
 	b.input = input{r: f.rest}
 	b.bits.in = &b.input
-	d := &decoder{frame: f.frame, tables: f.tables, in: &b.input, bits: &b.bits}
+	d := &decoder{frame: f.frame, tables: f.tables, profile: f.profile, in: &b.input, bits: &b.bits}
 	d.setScales(width, height, d.model() == plane.YCbCr)
 	d.allocate()
 	if err := d.decode(); err != nil {
@@ -74,10 +76,15 @@ func (d *decoder) decode() error {
 // segment reads, or passes over, what is not pixels.
 func (d *decoder) segment(marker byte) error {
 	payload, err := d.in.segment()
-	if err != nil || !isTable(marker) {
+	switch {
+	case err != nil:
 		return err
+	case isTable(marker):
+		return d.tables.read(marker, payload)
+	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)):
+		d.profile.add(payload[len(profileSignature):])
 	}
-	return d.tables.read(marker, payload)
+	return nil
 }
 
 func (d *decoder) scan() (marker byte, err error) {
@@ -108,7 +115,7 @@ func (d *decoder) finish() error {
 }
 
 func (d *decoder) image() *plane.Image {
-	m := &plane.Image{Width: d.width, Height: d.height, Model: d.model()}
+	m := &plane.Image{Width: d.width, Height: d.height, Model: d.model(), Profile: d.profile.whole()}
 	for _, c := range d.components {
 		m.Planes = append(m.Planes, c.plane)
 	}

@@ -13,8 +13,8 @@ import (
 // 4:2:0.
 const Quality = 82
 
-// Encode writes m as a baseline JPEG without metadata. Its model is Gray, or YCbCr, the second and third plane of half
-// the size. A quality of 0 is Quality. The error is that of w.
+// Encode writes m as a baseline JPEG, without metadata but a profile that it may have. Its model is Gray, or YCbCr, the
+// second and third plane of half the size. A quality of 0 is Quality. The error is that of w.
 func Encode(w io.Writer, m *plane.Image, quality int) error {
 	quality = cmp.Or(quality, Quality)
 	e := &encoder{luma: quantizer(lumaQuant, quality), chroma: quantizer(chromaQuant, quality)}
@@ -78,6 +78,7 @@ func quantizer(table [64]uint8, quality int) (q quant) {
 func (e *encoder) header(m *plane.Image) {
 	e.file = append(e.file, 0xff, soi)
 	e.segment(app0, []byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"))
+	e.profile(m.Profile)
 	e.segment(dqt, append([]byte{0}, e.luma.steps[:]...))
 	frame := []byte{8}
 	frame = binary.BigEndian.AppendUint16(frame, uint16(m.Planes[0].Height))

@@ -71,11 +71,12 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 // Colours count as if the copy had half as many of them: as a JPEG has, and still one for each pixel.
 func (f *frame) setScales(width, height int, colours bool) {
 	for i, c := range f.components {
-		if i == 1 && colours {
-			width, height = ceil(width, 2), ceil(height, 2)
+		enough := 2 // samples
+		if i > 0 && colours {
+			enough = 1
 		}
 		for c.scale = 1; c.scale < 8; c.scale *= 2 {
-			if f.width*c.h*c.scale >= 2*8*f.hMax*width && f.height*c.v*c.scale >= 2*8*f.vMax*height {
+			if f.width*c.h*c.scale >= enough*8*f.hMax*width && f.height*c.v*c.scale >= enough*8*f.vMax*height {
 				break
 			}
 		}

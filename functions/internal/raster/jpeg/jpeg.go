@@ -3,7 +3,6 @@
 package jpeg
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -37,6 +36,7 @@ const (
 	dri   = 0xdd
 	app0  = 0xe0
 	app1  = 0xe1
+	app2  = 0xe2
 	app14 = 0xee
 	sof55 = 0xf7 // JPEG-LS, by T.87
 )
@@ -48,13 +48,14 @@ type File struct {
 	// Orientation is that of the EXIF segment before the frame header.
 	Orientation int
 
-	frame  frame
-	tables tables
-	rest   io.Reader
+	frame   frame
+	tables  tables
+	profile profile
+	rest    io.Reader
 }
 
 // Open reads the file up to and including its frame header. Metadata is passed over as it comes, of whatever length,
-// and costs no memory. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
+// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
 // short.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Orientation: exif.Upright, rest: r}
@@ -85,6 +86,8 @@ func Open(r io.Reader) (*File, error) {
 			return f, f.readFrame(marker, length)
 		case marker == app1:
 			err = f.readExif(length)
+		case marker == app2:
+			err = f.readProfile(length)
 		case isTable(marker):
 			var payload []byte
 			if payload, err = read(r, length); err == nil {
@@ -141,21 +144,37 @@ func read(r io.Reader, length int) ([]byte, error) {
 }
 
 func (f *File) readExif(length int) error {
-	const signature = "Exif\x00\x00"
-	if length < len(signature) {
-		return skip(f.rest, length)
-	}
-	start := make([]byte, len(signature))
-	if _, err := io.ReadFull(f.rest, start); err != nil {
+	length, signed, err := f.signed("Exif\x00\x00", length)
+	if err != nil {
 		return err
 	}
-	length -= len(start)
-	if !bytes.Equal(start, []byte(signature)) || f.Orientation != exif.Upright {
+	if !signed || f.Orientation != exif.Upright {
 		return skip(f.rest, length)
 	}
-	orientation, err := exif.Read(f.rest, int64(length))
-	f.Orientation = orientation
+	f.Orientation, err = exif.Read(f.rest, int64(length))
 	return err
+}
+
+func (f *File) readProfile(length int) error {
+	length, signed, err := f.signed(profileSignature, length)
+	if err != nil {
+		return err
+	}
+	if !signed || !f.profile.hasRoom(length) {
+		return skip(f.rest, length)
+	}
+	part, err := read(f.rest, length)
+	f.profile.add(part)
+	return err
+}
+
+// signed tells whether a payload begins with a signature, and how long the rest of it is.
+func (f *File) signed(signature string, length int) (rest int, ok bool, err error) {
+	if length < len(signature) {
+		return length, false, nil
+	}
+	start, err := read(f.rest, len(signature))
+	return length - len(signature), string(start) == signature, err
 }
 
 func skip(r io.Reader, length int) error {

@@ -21,11 +21,44 @@ func (m *Image) Halved(v View) *Image {
 	if m.Model == YCbCr {
 		return m.small(v, 2)
 	}
-	small := m.Small(v)
-	if small.Model == Gray && !small.HasAlpha() {
-		return small
+	return m.Small(v).Halve()
+}
+
+// Halve is Halved, of a copy that is small already.
+func (m *Image) Halve() *Image {
+	if m.Model == Gray && !m.HasAlpha() {
+		return m
 	}
-	return small.halve()
+	return m.halve()
+}
+
+// Recolored is a copy whose planes are all of one size in other colours, without a profile: convert changes rows of
+// interleaved RGBA, not premultiplied. It is RGB; only what is gray stays gray.
+func (m *Image) Recolored(convert func(row []uint8)) *Image {
+	recolored := &Image{Width: m.Width, Height: m.Height, Model: RGB}
+	from := []int{0, 1, 2} // of a pixel, for each plane
+	if m.Model == Gray {
+		recolored.Model, from = Gray, from[:1]
+	}
+	if m.HasAlpha() {
+		from = append(from, 3)
+	}
+	for range from {
+		recolored.Planes = append(recolored.Planes, New(m.Width, m.Height, 1, 1))
+	}
+	row := make([]uint8, 4*m.Width)
+	for y := range m.Height {
+		m.row(row, y)
+		convert(row)
+		Premultiply(row)
+		for i, p := range recolored.Planes {
+			to, channel := p.Row(y), from[i]
+			for x := range to {
+				to[x] = row[4*x+channel]
+			}
+		}
+	}
+	return recolored
 }
 
 // small makes the planes of colour a part of the size. They are resampled as they are stored, and turned then, which
@@ -92,7 +125,7 @@ func (m *Image) row(to []uint8, y int) {
 		case YCCK:
 			r, g, b := toRGB(rows[0][x], rows[1][x], rows[2][x])
 			k := rows[3][x]
-			pixel[0], pixel[1], pixel[2] = times(r, k), times(g, k), times(b, k)
+			pixel[0], pixel[1], pixel[2] = times(^r, k), times(^g, k), times(^b, k)
 		}
 		if m.HasAlpha() {
 			unmultiply(pixel, rows[len(m.Planes)-1][x])

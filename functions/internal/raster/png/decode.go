@@ -129,11 +129,13 @@ func (d *decoder) refusal(err error) error {
 
 // image is without alpha if nothing is transparent.
 func (d *decoder) image() *plane.Image {
-	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.reducer.Planes()}
+	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.reducer.Planes(), Profile: d.profile}
 	isGray := d.layout.colors == gray || d.layout.colors == grayAlpha
 	switch {
 	case isGray && !d.transparent:
 		m.Model, m.Planes = plane.Gray, m.Planes[:1]
+	case isGray:
+		m.Model, m.Planes = plane.Gray, []plane.Plane{m.Planes[0], m.Planes[3]}
 	case !d.transparent:
 		m.Planes = m.Planes[:3]
 	}

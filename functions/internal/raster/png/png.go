@@ -33,13 +33,15 @@ type File struct {
 	r          io.Reader
 	layout     layout
 	interlaced bool
+	profile    []byte // of iCCP, unpacked
+	named      bool   // by cICP, which comes before iCCP
 	palette    []byte // the payload of PLTE
 	alpha      []byte // the payload of tRNS
 	first      *chunk // of the pixels
 }
 
 // Open reads the file up to the header of its first IDAT chunk. Metadata is passed over as it comes, of whatever
-// length, and costs no memory. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file
+// length, and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file
 // cut short.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Frames: 1, Orientation: exif.Upright, r: r}
@@ -63,6 +65,10 @@ func Open(r io.Reader) (*File, error) {
 			err = f.keep(&f.alpha, c, f.layout.colors <= indexed, 256)
 		case "acTL":
 			err = f.readAnimation(c)
+		case "cICP":
+			err = f.readColours(c)
+		case "iCCP":
+			err = f.readProfile(c)
 		default:
 			err = f.readMetadata(c)
 		}

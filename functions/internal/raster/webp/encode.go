@@ -16,9 +16,13 @@ import (
 // Quality is what files are written with if nothing else is asked for, of 100: lossy, the alpha plane lossless.
 const Quality = 80
 
-// Encode writes m, all of whose planes are of its size, as a lossy WebP without metadata. A quality of 0 is Quality.
+// Encode writes m, all of whose planes are of its size, as a lossy WebP, without metadata but a profile that it may
+// have. A quality of 0 is Quality.
 func Encode(w io.Writer, m *plane.Image, quality int) error {
 	file, err := still(m, quality)
+	if err == nil && len(m.Profile) > 0 {
+		file, err = withProfile(file, m)
+	}
 	if err != nil {
 		return err
 	}
@@ -38,6 +42,35 @@ func still(m *plane.Image, quality int) ([]byte, error) {
 		return nil, fmt.Errorf("repair alpha plane: %w", err)
 	}
 	return repaired, nil
+}
+
+// withProfile puts the profile of m into a still, which has a VP8X chunk then.
+func withProfile(file []byte, m *plane.Image) ([]byte, error) {
+	pixels, err := bitstreamOf(file)
+	if err != nil {
+		return nil, fmt.Errorf("add profile: %w", err)
+	}
+	profiled := append(appendStart(nil, m, m.HasAlpha(), 0), pixels...)
+	binary.LittleEndian.PutUint32(profiled[4:], uint32(len(profiled)-8))
+	return profiled, nil
+}
+
+// appendStart appends what is in front of pixels in a file with a VP8X chunk: the profile of m, too, if it has one. The
+// length of the file is not in it yet.
+func appendStart(file []byte, m *plane.Image, hasAlpha bool, flags byte) []byte {
+	const alpha, profile = 0x10, 0x20
+	if hasAlpha {
+		flags |= alpha
+	}
+	if len(m.Profile) > 0 {
+		flags |= profile
+	}
+	file = append(file, "RIFF\x00\x00\x00\x00WEBP"...)
+	file = appendChunk(file, "VP8X", appendSize([]byte{flags, 0, 0, 0}, m))
+	if len(m.Profile) > 0 {
+		file = appendChunk(file, "ICCP", m.Profile)
+	}
+	return file
 }
 
 // repairAlpha takes the header out of a compressed alpha plane, where RFC 9649, section 2.7.1.2, has none. Versions up

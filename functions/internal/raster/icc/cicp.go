@@ -1,0 +1,73 @@
+package icc
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// Numbers of ITU-T H.273 for colours that have a profile here.
+const (
+	primariesBT709  = 1
+	primariesBT2020 = 9
+	primariesP3     = 12
+	transferSRGB    = 13
+)
+
+// OfCode is the profile of colours that are named by numbers (ITU-T H.273), as in a cICP chunk. It is empty of sRGB.
+// It tells false of what it does not know. Of those are PQ and HLG, brighter than sRGB can be: what they become on an
+// ordinary display is a matter of taste.
+func OfCode(primaries, transfer byte) (profile []byte, ok bool) {
+	colorants, ok := map[byte][]float64{
+		primariesBT2020: {0.67349, 0.27904, -0.00194, 0.16565, 0.67535, 0.02998, 0.12505, 0.04561, 0.79684},
+		primariesP3:     {0.51512, 0.24120, -0.00105, 0.29198, 0.69225, 0.04189, 0.15710, 0.06657, 0.78407},
+	}[primaries]
+	switch {
+	case transfer != transferSRGB:
+		return nil, false
+	case primaries == primariesBT709:
+		return nil, true
+	case !ok:
+		return nil, false
+	}
+	curve := numbers(append([]byte("para\x00\x00\x00\x00"), 0, 3, 0, 0), 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)
+	var tags []tag
+	for i, name := range channels {
+		colorant := numbers([]byte("XYZ \x00\x00\x00\x00"), colorants[3*i:3*i+3]...)
+		tags = append(tags, tag{name.curve, curve}, tag{name.colorant, colorant})
+	}
+	return build(spaceRGB, spaceXYZ, tags), true
+}
+
+// numbers appends numbers of type s15Fixed16Number.
+func numbers(b []byte, values ...float64) []byte {
+	for _, v := range values {
+		b = binary.BigEndian.AppendUint32(b, uint32(int32(math.Round(v*(1<<16)))))
+	}
+	return b
+}
+
+type tag struct {
+	name    string
+	content []byte
+}
+
+// build puts a profile of a display together.
+func build(space, connection string, tags []tag) []byte {
+	b := make([]byte, atTags+len(tags)*tagLength)
+	binary.BigEndian.PutUint32(b[atVersion:], 4<<24)
+	copy(b[atClass:], "mntr")
+	copy(b[atSpace:], space)
+	copy(b[atConnection:], connection)
+	copy(b[atSignature:], signature)
+	copy(b[atIlluminant:], numbers(nil, 0.9642, 1, 0.8249))
+	binary.BigEndian.PutUint32(b[atCount:], uint32(len(tags)))
+	for i, t := range tags {
+		entry := b[atTags+i*tagLength:]
+		copy(entry, t.name)
+		binary.BigEndian.PutUint32(entry[4:], uint32(len(b)))
+		binary.BigEndian.PutUint32(entry[8:], uint32(len(t.content)))
+		b = append(b, t.content...)
+	}
+	binary.BigEndian.PutUint32(b[atSize:], uint32(len(b)))
+	return b
+}

@@ -1,0 +1,147 @@
+package icc
+
+import "math"
+
+// colorantsOfSRGB are red, green and blue of sRGB under the illuminant of profiles, D50: the columns that its own
+// profile has (IEC 61966-2-1, adapted by Bradford's matrix as ICC.1 wants it).
+var colorantsOfSRGB = [9]float64{
+	0.43607, 0.38515, 0.14307,
+	0.22249, 0.71687, 0.06061,
+	0.01392, 0.09708, 0.71410,
+}
+
+var toSRGB = inverse(colorantsOfSRGB)
+
+func inverse(m [9]float64) (inverted [9]float64) {
+	minor := func(row, column int) float64 {
+		at := func(r, c int) float64 { return m[(row+r)%3*3+(column+c)%3] }
+		return at(1, 1)*at(2, 2) - at(1, 2)*at(2, 1)
+	}
+	determinant := m[0]*minor(0, 0) + m[1]*minor(0, 1) + m[2]*minor(0, 2)
+	for i := range inverted {
+		inverted[i] = minor(i%3, i/3) / determinant
+	}
+	return inverted
+}
+
+// A matrix makes sRGB of RGB: levels become light, which is mixed, and becomes levels again.
+type matrix struct {
+	light [3][256]float32
+	mix   [9]float32
+	gray  [3]float64 // how much of each light the luminance has
+}
+
+func newMatrix(p *profile) (*matrix, bool) {
+	m := new(matrix)
+	for i, name := range channels {
+		curve, isCurve := curveOf(p.tags[name.curve])
+		colorant, isColorant := xyzOf(p.tags[name.colorant])
+		if !isCurve || !isColorant {
+			return nil, false
+		}
+		for level, light := range curve {
+			m.light[i][level] = float32(light)
+		}
+		m.gray[i] = colorant[1]
+		for row := range 3 {
+			to := toSRGB[3*row:]
+			m.mix[3*row+i] = float32(to[0]*colorant[0] + to[1]*colorant[1] + to[2]*colorant[2])
+		}
+	}
+	return m, true
+}
+
+func (m *matrix) convert(row []uint8) {
+	for ; len(row) >= 4; row = row[4:] {
+		red, green, blue := m.light[0][row[0]], m.light[1][row[1]], m.light[2][row[2]]
+		row[0] = level(m.mix[0]*red + m.mix[1]*green + m.mix[2]*blue)
+		row[1] = level(m.mix[3]*red + m.mix[4]*green + m.mix[5]*blue)
+		row[2] = level(m.mix[6]*red + m.mix[7]*green + m.mix[8]*blue)
+	}
+}
+
+// luminance is that of pixels whose channels are all the same.
+func (m *matrix) luminance() *curve {
+	c := new(curve)
+	for v := range c {
+		for i, share := range m.gray {
+			c[v] += share * float64(m.light[i][v])
+		}
+	}
+	return c
+}
+
+// luminance is that of a curve of gray, which is lightness if it leads to L*a*b*.
+func luminance(c *curve, connection string) *curve {
+	if connection == spaceXYZ {
+		return c
+	}
+	const knee = 6.0 / 29 // of CIE 15, section 8.2.1
+	linear := new(curve)
+	for v, lightness := range c {
+		f := (100*lightness + 16) / 116
+		if linear[v] = f * f * f; f < knee {
+			linear[v] = 3 * knee * knee * (f - 4.0/29)
+		}
+	}
+	return linear
+}
+
+// grays are the levels that levels become.
+type grays [256]uint8
+
+func newGrays(luminance *curve) *grays {
+	g := new(grays)
+	for v, light := range luminance {
+		g[v] = level(float32(light))
+	}
+	return g
+}
+
+func (g *grays) convert(row []uint8) {
+	for ; len(row) >= 4; row = row[4:] {
+		row[0], row[1], row[2] = g[row[0]], g[row[1]], g[row[2]]
+	}
+}
+
+// cells is into how many parts light is divided. There is never more than one limit in each.
+const cells = 1 << 12
+
+// limits are where light becomes the next level, and levels are those at the start of each cell.
+var limits, levels = func() (limits [256]float32, levels [cells]uint8) {
+	for i := range limits[:255] {
+		limits[i] = float32(lightOf((float64(i) + 0.5) / 255))
+	}
+	limits[255] = math.MaxFloat32
+	next := uint8(0)
+	for i := range levels {
+		for float32(i)/cells >= limits[next] {
+			next++
+		}
+		levels[i] = next
+	}
+	return limits, levels
+}()
+
+// lightOf is the curve of sRGB.
+func lightOf(v float64) float64 {
+	if v <= 0.04045 {
+		return v / 12.92
+	}
+	return math.Pow((v+0.055)/1.055, 2.4)
+}
+
+// level is the level of sRGB that is nearest to a light.
+func level(light float32) uint8 {
+	if !(light > 0) {
+		return 0
+	}
+	if light >= 1 {
+		return 255
+	}
+	v := levels[int(light*cells)&(cells-1)]
+	if light >= limits[v] {
+		v++
+	}
+	return v
+}

@@ -1,0 +1,86 @@
+package icc
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// A curve is the light, from 0 to 1, of the levels of a channel.
+type curve [256]float64
+
+// curveOf reads a tag of type curveType or parametricCurveType (sections 10.6 and 10.18 of the standard).
+func curveOf(tag []byte) (*curve, bool) {
+	if len(tag) < 12 {
+		return nil, false
+	}
+	var light func(x float64) float64
+	switch string(tag[:4]) {
+	case "curv":
+		light = sampled(binary.BigEndian.Uint32(tag[8:]), tag[12:])
+	case "para":
+		light = parametric(binary.BigEndian.Uint16(tag[8:]), tag[12:])
+	}
+	if light == nil {
+		return nil, false
+	}
+	c := new(curve)
+	for i := range c {
+		c[i] = unit(light(float64(i) / 255))
+	}
+	return c, true
+}
+
+// unit is the nearest number from 0 to 1; 0 of what is no number.
+func unit(v float64) float64 {
+	if !(v > 0) {
+		return 0
+	}
+	return min(v, 1)
+}
+
+// sampled is a curve through so many samples of 16 bits; one of them is an exponent, and without any it is straight.
+func sampled(count uint32, samples []byte) func(x float64) float64 {
+	switch {
+	case uint64(len(samples)) < 2*uint64(count):
+		return nil
+	case count == 0:
+		return func(x float64) float64 { return x }
+	case count == 1:
+		gamma := float64(binary.BigEndian.Uint16(samples)) / (1 << 8)
+		return func(x float64) float64 { return math.Pow(x, gamma) }
+	}
+	sample := func(i int) float64 { return float64(binary.BigEndian.Uint16(samples[2*i:])) / math.MaxUint16 }
+	return func(x float64) float64 {
+		x *= float64(count - 1)
+		i := min(int(x), int(count)-2)
+		rest := x - float64(i)
+		return sample(i)*(1-rest) + sample(i+1)*rest
+	}
+}
+
+// parametric is a curve of a formula: below d a straight line, in the simpler kinds of 0 or of c.
+func parametric(kind uint16, parameters []byte) func(x float64) float64 {
+	counts := [...]int{1, 3, 4, 5, 7}
+	if int(kind) >= len(counts) || len(parameters) < 4*counts[kind] {
+		return nil
+	}
+	var p [7]float64
+	for i := range counts[kind] {
+		p[i] = fixed(parameters[4*i:])
+	}
+	gamma, a, b, c, d, e, f := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+	switch kind {
+	case 0:
+		a, c = 1, 0
+	case 1:
+		c, d = 0, -b/a
+	case 2:
+		c, d, e, f = 0, -b/a, c, c
+	}
+	return func(x float64) float64 {
+		if x < d {
+			return c*x + f
+		}
+		return math.Pow(a*x+b, gamma) + e
+	}
+}

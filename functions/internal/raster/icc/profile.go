@@ -1,0 +1,98 @@
+package icc
+
+import "encoding/binary"
+
+// Where the fields of a header are, and how large it is with the number of tags behind it (ICC.1:2022, table 17).
+const (
+	atSize       = 0
+	atVersion    = 8
+	atClass      = 12
+	atSpace      = 16
+	atConnection = 20
+	atSignature  = 36
+	atIlluminant = 68
+	atCount      = 128
+	atTags       = 132
+	tagLength    = 12
+)
+
+// What is in them, and what tags are called.
+const (
+	signature = "acsp"
+
+	spaceRGB  = "RGB "
+	spaceGray = "GRAY"
+	spaceXYZ  = "XYZ "
+	spaceLab  = "Lab "
+
+	grayCurve = "kTRC"
+)
+
+// maxTags is how many tags a profile may have: as littlecms has it, twice of what is in the largest ones.
+const maxTags = 100
+
+// A profile is one that has been taken apart.
+type profile struct {
+	bytes             []byte
+	space, connection string // colours of the pixels, and those that they are brought to
+	tags              map[string][]byte
+}
+
+// parse takes a profile apart. It tells false of bytes that are none.
+func parse(b []byte) (*profile, bool) {
+	if len(b) < atTags || len(b) > MaxSize || string(b[atSignature:][:4]) != signature {
+		return nil, false
+	}
+	p := &profile{b, string(b[atSpace:][:4]), string(b[atConnection:][:4]), map[string][]byte{}}
+	count := binary.BigEndian.Uint32(b[atCount:])
+	if count > maxTags || int(count)*tagLength > len(b)-atTags {
+		return nil, false
+	}
+	for entries := b[atTags:][:count*tagLength]; len(entries) > 0; entries = entries[tagLength:] {
+		offset, length := uint64(binary.BigEndian.Uint32(entries[4:])), uint64(binary.BigEndian.Uint32(entries[8:]))
+		if offset+length > uint64(len(b)) {
+			return nil, false
+		}
+		p.tags[string(entries[:4])] = b[offset:][:length:length]
+	}
+	return p, true
+}
+
+// isCurves tells whether the colours are brought to the others by curves, and those of RGB by a matrix. Tables come
+// before them (section 8.10 of the standard).
+func (p *profile) isCurves() bool {
+	if p.has("A2B0") || p.has("D2B0") {
+		return false
+	}
+	if p.space == spaceGray {
+		return p.has(grayCurve) && (p.connection == spaceXYZ || p.connection == spaceLab)
+	}
+	for _, name := range channels {
+		if !p.has(name.curve) || !p.has(name.colorant) {
+			return false
+		}
+	}
+	return p.connection == spaceXYZ
+}
+
+func (p *profile) has(tag string) bool {
+	_, ok := p.tags[tag]
+	return ok
+}
+
+// channels are what the tags of red, green and blue are called.
+var channels = [3]struct{ curve, colorant string }{{"rTRC", "rXYZ"}, {"gTRC", "gXYZ"}, {"bTRC", "bXYZ"}}
+
+// fixed is an s15Fixed16Number.
+func fixed(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / (1 << 16) }
+
+// xyzOf reads a tag of one XYZNumber.
+func xyzOf(tag []byte) (xyz [3]float64, ok bool) {
+	if len(tag) < 20 || string(tag[:4]) != spaceXYZ {
+		return xyz, false
+	}
+	for i := range xyz {
+		xyz[i] = fixed(tag[8+4*i:])
+	}
+	return xyz, true
+}

@@ -1,0 +1,200 @@
+package raster
+
+import (
+	"bytes"
+	"encoding/binary"
+	"image"
+	"image/color"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
+)
+
+// p3 is a profile of Display P3.
+func p3(tb testing.TB) []byte {
+	tb.Helper()
+	profile, err := os.ReadFile("icc/testdata/p3.icc")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return profile
+}
+
+// tables is a profile that no room applies: its colours lead to another space by a table.
+func tables() []byte {
+	profile := make([]byte, 128+4+12+100)
+	copy(profile[16:], "RGB Lab ")
+	copy(profile[36:], "acsp")
+	binary.BigEndian.PutUint32(profile[128:], 1)
+	copy(profile[132:], "A2B0")
+	binary.BigEndian.PutUint32(profile[136:], 144)
+	binary.BigEndian.PutUint32(profile[140:], 100)
+	return profile
+}
+
+// even is an image of one colour.
+func even(c color.NRGBA) *image.NRGBA {
+	m := image.NewNRGBA(image.Rect(0, 0, 60, 40))
+	for i := range m.Pix {
+		m.Pix[i] = []uint8{c.R, c.G, c.B, c.A}[i%4]
+	}
+	return m
+}
+
+// profiled is an image in formats that have a profile.
+func profiled(t *testing.T, m image.Image, profile []byte) map[string][]byte {
+	t.Helper()
+	part := append([]byte("ICC_PROFILE\x00\x01\x01"), profile...)
+	packed := slices.Concat([]byte("icc\x00\x00"), deflated(t, profile))
+	return map[string][]byte{
+		"JPEG": afterSOI(encodeJPEG(t, m), segment(0xe2, part)),
+		"PNG":  afterIHDR(encodePNG(t, m), pngChunk("iCCP", packed)),
+	}
+}
+
+// renderAs renders in another format.
+func renderAs(t *testing.T, file []byte, format Format) Rendition {
+	t.Helper()
+	picture, err := Open(bytes.NewReader(file), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	renditions, err := picture.Render(t.Context(), Target{Box: Box{30, 20}, Format: format, Quality: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return renditions[0]
+}
+
+var formats = []Format{JPEG, PNG, GIF, WebP}
+
+// Display P3 is what phones write: colours must look the same once the profile is gone.
+func TestRenderMakesSRGBOfProfiles(t *testing.T) {
+	tests := []struct{ of, want color.NRGBA }{
+		{color.NRGBA{200, 100, 50, 255}, color.NRGBA{215, 93, 31, 255}}, // by littlecms
+		{color.NRGBA{64, 128, 200, 255}, color.NRGBA{32, 130, 206, 255}},
+		{color.NRGBA{90, 90, 90, 255}, color.NRGBA{90, 90, 90, 255}},
+		{color.NRGBA{200, 100, 50, 128}, color.NRGBA{215, 93, 31, 128}},
+	}
+	for _, test := range tests {
+		for name, file := range profiled(t, even(test.of), p3(t)) {
+			for _, format := range formats {
+				if test.of.A < 255 && (name == "JPEG" || format == JPEG || format == GIF) {
+					continue
+				}
+				got := renderAs(t, file, format)
+				checkSimilar(t, decode(t, got), even(test.want).SubImage(image.Rect(0, 0, 30, 20)), 2.5)
+				if bytes.Contains(got.Bytes, []byte("acsp")) || bytes.Contains(got.Bytes, []byte("iCCP")) {
+					t.Errorf("a %s made of a %s has a profile", format, name)
+				}
+			}
+		}
+	}
+}
+
+func TestRenderCarriesOtherProfiles(t *testing.T) {
+	want := tables()
+	gray := image.NewGray(image.Rect(0, 0, 60, 40))
+	for _, m := range []image.Image{painted(60, 40), gray} {
+		for name, file := range profiled(t, m, want) {
+			for _, format := range formats {
+				rendition := renderAs(t, file, format)
+				var got []byte
+				switch r := bytes.NewReader(rendition.Bytes); format {
+				case JPEG:
+					got = jpegProfile(t, r)
+				case PNG:
+					got = pngProfile(t, r)
+				case GIF:
+					if bytes.Contains(rendition.Bytes, []byte("acsp")) {
+						t.Errorf("a GIF made of a %s has a profile", name)
+					}
+					continue
+				case WebP:
+					got = webpProfile(rendition.Bytes)
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("a %s made of a %s of %T has a profile of %d bytes, want that of its original, %d", format, name, m, len(got), len(want))
+				}
+				decode(t, rendition)
+			}
+		}
+	}
+}
+
+func jpegProfile(t *testing.T, r *bytes.Reader) []byte {
+	f, err := jpeg.Open(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := f.Decode(30, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Profile
+}
+
+func pngProfile(t *testing.T, r *bytes.Reader) []byte {
+	f, err := png.Open(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := f.Decode(30, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Profile
+}
+
+// webpProfile is the ICCP chunk of a file that says that it has one, the first after its header.
+func webpProfile(file []byte) []byte {
+	const header, flag = 12 + 8 + 10, 0x20
+	if len(file) < header+8 || string(file[12:16]) != "VP8X" || file[20]&flag == 0 || string(file[header:][:4]) != "ICCP" {
+		return nil
+	}
+	return file[header+8:][:binary.LittleEndian.Uint32(file[header+4:])]
+}
+
+// Frames of a film are each converted, and what they carry is written once.
+func TestAFilmHasTheColoursOfItsFrames(t *testing.T) {
+	for name, profile := range map[string][]byte{"Display P3": p3(t), "tables": tables()} {
+		for _, format := range []Format{GIF, WebP} {
+			target := Target{Box: Box{30, 20}, Format: format, Frames: 2}
+			r := reel{
+				header:  Header{Format: WebP, Width: 60, Height: 40, Orientation: 1},
+				targets: []Target{target},
+				check:   func() error { return nil },
+				films:   make([][]plane.Frame, 1),
+				outcome: outcome{orientation: 1},
+			}
+			for range 2 {
+				frame := plane.Of(even(color.NRGBA{200, 100, 50, 255}), 60, 40)
+				frame.Profile = profile
+				if err := r.show(plane.Frame{Image: frame, Delay: time.Second}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			renditions, err := r.renditions()
+			if err != nil {
+				t.Fatal(err)
+			}
+			is, want := bytes.Count(renditions[0].Bytes, []byte("acsp")), 0
+			if name == "tables" && format == WebP {
+				want = 1
+			}
+			if is != want || renditions[0].Frames != 2 {
+				t.Errorf("%s: a %s of %d frames has %d profiles, want 2 and %d", name, format, renditions[0].Frames, is, want)
+			}
+			if want := "Display P3"; name == want {
+				if red := r.films[0][0].NRGBA().NRGBAAt(3, 3).R; red != 215 {
+					t.Errorf("red is %d in a %s, want 215", red, format)
+				}
+			}
+		}
+	}
+}

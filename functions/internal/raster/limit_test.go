@@ -124,7 +124,7 @@ func TestALargeHeaderCostsLittle(t *testing.T) {
 // It is another process, and without the race detector, whose memory is many times as much.
 func TestLargeImagesNeedLittleMemory(t *testing.T) {
 	command := filepath.Join(t.TempDir(), "bench")
-	build := exec.Command("go", "build", "-o", command, "./bench")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", command, "./bench")
 	build.Env = append(os.Environ(), "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build bench: %v\n%s", err, out)

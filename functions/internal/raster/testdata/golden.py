@@ -170,7 +170,9 @@ def files():
     small = rgb(56, 42)
     for name in ("p3", "adobe"):
         yield f"{name}.png", save(small, "PNG", icc_profile=profiles[name])
+        yield f"{name}.webp", save(rgb(96, 72), "WEBP", quality=85, icc_profile=profiles[name])
     yield "p3-alpha.png", save(rgba(56, 42), "PNG", icc_profile=profiles["p3"])
+    yield "p3-alpha.webp", save(rgba(56, 42), "WEBP", lossless=True, icc_profile=profiles["p3"])
     eight = Image.fromarray(levels(gray(100, 75)).astype(np.uint8))
     yield "gray-profile.jpg", save(eight, "JPEG", quality=85, icc_profile=profiles["gray"])
     yield "gray-profile.png", save(eight, "PNG", icc_profile=profiles["gray"])

@@ -75,9 +75,9 @@ PROFILES = {
 }
 
 random.seed(1)
-steps = 0, 20, 64, 128, 200, 255
+steps = 0, 20, 90, 170, 255
 colours = [(r, g, b) for r in steps for g in steps for b in steps]
-colours += [tuple(random.randrange(256) for _ in range(3)) for _ in range(40)]
+colours += [tuple(random.randrange(256) for _ in range(3)) for _ in range(20)]
 
 with open("lcms.txt", "w") as out:
     for name, content in PROFILES.items():

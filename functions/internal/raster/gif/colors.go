@@ -1,7 +1,6 @@
 package gif
 
 import (
-	"bytes"
 	"encoding/binary"
 )
 
@@ -30,64 +29,23 @@ func newTable(f *frame, global []byte) *table {
 	return t
 }
 
+// isGray tells whether the table has nothing but levels of gray, all of them opaque.
 func (t *table) isGray() bool {
 	for _, color := range t {
-		if color&0xff != color>>8&0xff || color&0xff != color>>16&0xff {
+		if color&0xff != color>>8&0xff || color&0xff != color>>16&0xff || color>>24 != 0xff {
 			return false
 		}
 	}
 	return true
 }
 
-// A converter makes rows of indexes pixels.
-type converter struct {
-	*table
-	// channels is 1 of gray, 3 of RGB, or 4 of RGBA.
-	channels int
-	// key is the index that is transparent, or none.
-	key int
-	// transparent tells whether any pixel was, so far.
-	transparent bool
-	levels      [maxColors]byte // of gray
-}
-
-// newConverter is for a frame that leaves something of the screen free, or not.
-func newConverter(t *table, key int, leaves bool) *converter {
-	c := &converter{table: t, channels: 3, key: key, transparent: leaves}
-	switch {
-	case leaves || key != none:
-		c.channels = 4
-	case t.isGray():
-		c.channels = 1
-		for i, color := range t {
-			c.levels[i] = byte(color)
+// wide is the table with 16 bits for each channel.
+func (t *table) wide() *[maxColors]uint64 {
+	wide := new([maxColors]uint64)
+	for i, color := range t {
+		for shift := 0; shift < 32; shift += 8 {
+			wide[i] |= uint64(color>>shift&0xff) << (2 * shift)
 		}
 	}
-	return c
-}
-
-// excess is how many bytes convert may write behind the last pixel.
-const excess = 1
-
-// convert writes the pixels of a row.
-func (c *converter) convert(to, row []byte) {
-	switch c.channels {
-	case 1:
-		for i, index := range row {
-			to[i] = c.levels[index]
-		}
-	case 3:
-		for _, index := range row {
-			binary.LittleEndian.PutUint32(to[:4], c.table[index])
-			to = to[3:]
-		}
-	default:
-		for _, index := range row {
-			binary.LittleEndian.PutUint32(to[:4], c.table[index])
-			to = to[4:]
-		}
-		if !c.transparent && c.key != none {
-			c.transparent = bytes.IndexByte(row, byte(c.key)) >= 0
-		}
-	}
+	return wide
 }

@@ -50,38 +50,21 @@ func (d *decoder) release() {
 
 // still reduces the first frame as its rows come.
 func (d *decoder) still() (*plane.Image, error) {
-	screen, bounds := image.Rect(0, 0, d.Width, d.Height), d.first.bounds
-	c := newConverter(newTable(d.first, d.colors), d.first.transparent, bounds != screen)
-	r := plane.NewReducer(d.Width, d.Height, c.channels, d.factorX, d.factorY)
-	row := make([]byte, c.channels*d.Width+excess)
-	whole, within := row[:c.channels*d.Width], row[c.channels*bounds.Min.X:]
-	for range bounds.Min.Y {
-		r.Add(whole)
+	bounds, channels, t := d.first.bounds, 4, newTable(d.first, d.colors)
+	if bounds == image.Rect(0, 0, d.Width, d.Height) && t.isGray() {
+		channels = 1
 	}
-	err := d.rows(d.first, func(_ int, indexes []byte) {
-		c.convert(within, indexes)
-		r.Add(whole)
-	})
-	if err != nil {
+	r := newReducer(t, channels, d.Width, d.Height, d.factorX, d.factorY)
+	for range bounds.Min.Y {
+		r.add(0, nil)
+	}
+	if err := d.rows(d.first, func(_ int, indexes []byte) { r.add(bounds.Min.X, indexes) }); err != nil {
 		return nil, err
 	}
-	clear(row)
 	for range d.Height - bounds.Max.Y {
-		r.Add(whole)
+		r.add(0, nil)
 	}
-	return imageOf(screen, r.Planes(), c.transparent), nil
-}
-
-// imageOf is one of gray or of RGB, and without alpha if nothing is transparent.
-func imageOf(screen image.Rectangle, planes []plane.Plane, transparent bool) *plane.Image {
-	m := &plane.Image{Width: screen.Dx(), Height: screen.Dy(), Model: plane.RGB, Planes: planes}
-	switch {
-	case len(planes) == 1:
-		m.Model = plane.Gray
-	case !transparent:
-		m.Planes = planes[:3]
-	}
-	return m
+	return r.image(d.Width, d.Height), nil
 }
 
 // rows unpacks a frame and hands on its rows, from the top down.

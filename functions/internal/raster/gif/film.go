@@ -112,7 +112,11 @@ func (s *screen) reduce(factorX, factorY int) *plane.Image {
 		transparent = transparent || !isOpaque(row)
 		r.Add(row)
 	}
-	return imageOf(s.bounds, r.Planes(), transparent)
+	m := &plane.Image{Width: s.bounds.Dx(), Height: s.bounds.Dy(), Model: plane.RGB, Planes: r.Planes()}
+	if !transparent {
+		m.Planes = m.Planes[:3]
+	}
+	return m
 }
 
 func isOpaque(row []byte) bool {

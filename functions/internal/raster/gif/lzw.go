@@ -49,10 +49,13 @@ type expander struct {
 // An entry is the string of a code.
 type entry struct {
 	suffix uint64 // its last bytes, the first of them lowest
-	prefix uint16 // the code of what is before them
-	length uint16
-	first  uint8
+	about  uint64 // its first byte, from bit 16 its length, and from bit 32 the code of what is before its last bytes
 }
+
+const (
+	lengthShift = 16
+	prefixShift = 32
+)
 
 // reset is for a frame whose indexes have so many bits.
 func (x *expander) reset(b *blocks, codeSize int) error {
@@ -66,7 +69,7 @@ func (x *expander) reset(b *blocks, codeSize int) error {
 		x.widest = x.codeSize + 1 // as the codes are more than that from the beginning, Pillow never widens them
 	}
 	for i := range x.entries[:x.emptying] {
-		x.entries[i] = entry{suffix: uint64(uint8(i)), length: 1, first: uint8(i)}
+		x.entries[i] = entry{uint64(uint8(i)), 1<<lengthShift | uint64(uint8(i))}
 	}
 	x.empty()
 	return nil
@@ -83,7 +86,7 @@ func (x *expander) empty() {
 func (x *expander) expand(to []byte, at, until int) (int, error) {
 	const tableMask = 2*maxCodes - 1
 	acc, n, next, width, previous := x.acc, x.n, x.next, x.width, x.previous
-	last := x.entries[previous&tableMask]
+	suffix, about := x.entries[previous&tableMask].suffix, x.entries[previous&tableMask].about
 	for at < until {
 		if n < maxWidth {
 			if x.p+8 > x.end {
@@ -107,24 +110,22 @@ func (x *expander) expand(to []byte, at, until int) (int, error) {
 			}
 			x.empty()
 			next, width, previous = x.next, x.width, x.previous
-			last = x.entries[0]
+			suffix, about = x.entries[0].suffix, x.entries[0].about
 			continue
 		}
 		if code > uint64(next) {
 			return at, refuse.AsDamaged(Name, "a code of its pixels is not in their table")
 		}
 
-		added := &x.entries[next&tableMask]
-		first := x.entries[code&tableMask].first
+		first := uint64(uint8(x.entries[code&tableMask].about))
 		if code == uint64(next) {
-			first = last.first
+			first = uint64(uint8(about))
 		}
-		added.length, added.first = last.length+1, last.first
-		if filled := last.length & 7; filled == 0 {
-			added.suffix, added.prefix = uint64(first), uint16(previous)
-		} else {
-			added.suffix, added.prefix = last.suffix|uint64(first)<<(8*filled&63), last.prefix
+		filled := about >> lengthShift & 7
+		if filled == 0 {
+			suffix, about = 0, about&(1<<prefixShift-1)|previous<<prefixShift
 		}
+		x.entries[next&tableMask] = entry{suffix | first<<(8*filled), about + 1<<lengthShift}
 		if next < maxCodes {
 			if next == 1<<width-1 && width < x.widest {
 				width++
@@ -132,15 +133,15 @@ func (x *expander) expand(to []byte, at, until int) (int, error) {
 			next++
 		}
 
-		previous, last = code, x.entries[code&tableMask]
-		length := int(last.length)
+		e := &x.entries[code&tableMask]
+		previous, suffix, about = code, e.suffix, e.about
+		length := int(about >> lengthShift & 0xffff)
 		begin := at + (length-1)&^7
-		binary.LittleEndian.PutUint64(to[begin:begin+8], last.suffix)
-		for prefix := last.prefix; begin > at; {
+		binary.LittleEndian.PutUint64(to[begin:begin+8], suffix)
+		for before := e; begin > at; {
 			begin -= 8
-			before := &x.entries[prefix&tableMask]
+			before = &x.entries[before.about>>prefixShift&tableMask]
 			binary.LittleEndian.PutUint64(to[begin:begin+8], before.suffix)
-			prefix = before.prefix
 		}
 		at += length
 	}

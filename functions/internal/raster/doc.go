@@ -12,8 +12,8 @@
 // can never work, or wraps that of the reader or of the context, after which it may be tried again.
 //
 // Each format has a room of its own below this package, which knows no other format and not this package. What the
-// rooms share has rooms, too: plane (where pixels are reduced and resampled), inflate, exif, palette, refuse. JPEG and
-// PNG are decoded here, reduced as they come; GIF and WebP by image/gif and x/image.
+// rooms share has rooms, too: plane (where pixels are reduced and resampled), inflate, exif, palette, refuse. JPEG, PNG
+// and GIF are decoded here, reduced as they come; WebP by x/image.
 //
 // # Cost
 //

@@ -11,11 +11,14 @@ import (
 type histogram struct {
 	mask  uint32 // of what is the same for all colours of a bin
 	bins  []bin
-	slots [2 * maxBins]uint16 // a hash table of the places of bins, from 1 on
+	slots [1 << slotBits]uint16 // a hash table of the places of bins, from 1 on
 }
 
-// maxBins is how many bins there are at most: time goes by them, more than by pixels.
-const maxBins = 1 << 12
+// maxBins is how many bins there are at most: time goes by them, more than by pixels. They fill half of the slots.
+const (
+	maxBins  = 1 << 12
+	slotBits = 13
+)
 
 // A bin is the sums of its colours.
 type bin struct {
@@ -66,7 +69,7 @@ func (h *histogram) bin(c uint32) *bin {
 	}
 }
 
-func hash(c uint32) uint32 { return c * 0x9e3779b1 >> 19 }
+func hash(c uint32) uint32 { return c * 0x9e3779b1 >> (32 - slotBits) }
 
 // add makes a bin for a colour, or returns nil after it has made room for one.
 func (h *histogram) add(c uint32) *bin {

@@ -18,8 +18,8 @@
 // Pillow. A profile that is broken, or for pixels of another kind, is ignored.
 //
 // Each format has a room of its own below this package, which knows no other format and not this package. What the
-// rooms share has rooms, too: plane (where pixels are reduced and resampled), inflate, exif, icc, palette, refuse. JPEG
-// and PNG are decoded here, reduced as they come; GIF and WebP by image/gif and x/image.
+// rooms share has rooms, too: plane (where pixels are reduced and resampled), inflate, exif, icc, palette, refuse. All
+// formats are decoded here, reduced as they come.
 //
 // # Cost
 //

@@ -30,7 +30,8 @@ func (f Format) Extension() string {
 // A Header is what an image says of itself before its pixels.
 type Header struct {
 	Format Format
-	// Width and Height are in pixels, as stored: of the logical screen of a GIF, of the canvas of a WebP.
+	// Width and Height are in pixels, as stored: of the logical screen of a GIF (of its first frame, if that needs
+	// more), of the canvas of a WebP.
 	Width, Height int
 	// Frames is 1 for a still, and 0 if the header can not tell: that of a GIF and of an animated WebP. Of an animated
 	// PNG only the default image is rendered.

@@ -78,6 +78,12 @@ func TestACutImageIsDamaged(t *testing.T) {
 			for n := range file {
 				err := tryRender(t.Context(), bytes.NewReader(file[:n]), Limits{})
 				var refusal *Refusal
+				if lacksOnlyTrailer(file, n) {
+					if err != nil {
+						t.Errorf("cut to %d of %d bytes, behind a frame: got %v, want no error", n, len(file), err)
+					}
+					continue
+				}
 				if !errors.As(err, &refusal) || n >= recognised && refusal.Reason != Damaged {
 					t.Errorf("cut to %d of %d bytes: got %v, want it damaged", n, len(file), err)
 				}
@@ -86,11 +92,24 @@ func TestACutImageIsDamaged(t *testing.T) {
 	}
 }
 
+// lacksOnlyTrailer tells whether n bytes are a GIF that ends behind a frame. Nothing of a picture is missing then, so
+// Pillow and the browsers show it.
+func lacksOnlyTrailer(file []byte, n int) bool {
+	const frame, graphicControl, trailer = "\x2c\x00\x00\x00\x00", "\x21\xf9\x04", "\x3b"
+	if !bytes.HasPrefix(file, []byte("GIF")) || !bytes.Contains(file[:n], []byte(frame)) || file[n-1] != 0 {
+		return false
+	}
+	return string(file[n:]) == trailer || bytes.HasPrefix(file[n:], []byte(graphicControl))
+}
+
 func TestACutPhotographIsDamaged(t *testing.T) {
 	files := images(t)
 	for _, name := range names(files) {
 		file := files[name]
 		for _, n := range []int{len(file) / 3, len(file) / 2, len(file) - len(file)/20, len(file) - 1} {
+			if lacksOnlyTrailer(file, n) {
+				continue
+			}
 			err := tryRender(t.Context(), bytes.NewReader(file[:n]), Limits{})
 			var refusal *Refusal
 			if !errors.As(err, &refusal) || refusal.Reason != Damaged {
@@ -257,7 +276,7 @@ func TestHostileImages(t *testing.T) {
 		{"PNG with a nameless chunk", append(pngHeader(2, 2, 8, 0), 0, 0, 0, 0, 1, 2, 3, 4), Damaged},
 		{"PNG with an endless chunk", append(pngHeader(2, 2, 8, 0), 0xff, 0xff, 0xff, 0xff, 't', 'E', 'X', 't'), Damaged},
 		{"PNG spoilt by a transfer as text", []byte("\x89PNG\n\x1a\n\x00\x00\x00\x0dIHDR"), Damaged},
-		{"GIF of 0x0", gifFile(0, 0, 24, 17), Damaged},
+		{"GIF of 0x0", gifFile(0, 0, 0, 0), Damaged},
 		{"GIF of 65535x65535", gifFile(65535, 65535, 24, 17), TooManyPixels},
 		{"GIF whose frame is larger than its screen", gifFile(24, 17, 24, 18), Damaged},
 		{"GIF whose frame is larger than its pixels", gifFile(2000, 2000, 2000, 2000), Damaged},
@@ -318,6 +337,8 @@ func TestImagesThatLookHostileButAreNot(t *testing.T) {
 		"JPEG with scans in a comment":          afterSOI(jpg, segment(0xfe, bytes.Repeat([]byte{0xff, 0xda}, 5000))),
 		"PNG with garbage behind":               append(encodePNG(t, painted(24, 17)), "garbage"...),
 		"WebP without its last padding":         unpadded(t),
+		"GIF on a screen of 0x0":                onNoScreen(encodeGIF(t, 24, 17, palette.Reduce(painted(24, 17)))),
+		"GIF with garbage behind":               append(encodeGIF(t, 24, 17, palette.Reduce(painted(24, 17))), "garbage"...),
 	}
 	for name, file := range files {
 		t.Run(name, func(t *testing.T) {
@@ -326,6 +347,12 @@ func TestImagesThatLookHostileButAreNot(t *testing.T) {
 			}
 		})
 	}
+}
+
+// onNoScreen takes the size of its logical screen from a GIF, whose frames keep theirs.
+func onNoScreen(file []byte) []byte {
+	clear(file[6:10])
+	return file
 }
 
 // unpadded is a WebP whose last chunk has an odd length, and no padding.

@@ -2,104 +2,155 @@ package gif
 
 import (
 	"bufio"
-	"bytes"
 	"image"
-	"image/gif"
 	"io"
-	"strings"
+	"sync"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
-// Blocks of a GIF, and the bits of a descriptor that tell of a colour table behind it.
-const (
-	extension = 0x21
-	frame     = 0x2c
-	trailer   = 0x3b
-
-	hasTable  = 0x80
-	tableSize = 0x07
-)
-
-// Decode reads the rest of the file, once, up to its trailer, and shows its first frame as it is first shown: on a
-// transparent logical screen. Errors are those of Open, and of show.
+// Decode reads the rest of the file, once, and shows so many of its first frames, as an animation shows them, reduced as
+// far as a copy of width x height pixels, or larger, does not show. Errors are those of Open, and of show.
 func (f *File) Decode(width, height, frames int, show func(plane.Frame) error) error {
-	// image/gif takes a reader that reads bytes as it is, and leaves it behind the frame.
-	r := bufio.NewReader(io.MultiReader(bytes.NewReader(f.header), f.rest))
-	m, err := gif.Decode(r)
-	if err != nil {
-		return refusal(err)
+	d := decoders.Get().(*decoder)
+	defer d.release()
+	d.file.Reset(f.blocks.r)
+	f.blocks.r = d.file
+	d.File = f
+	d.factorX, d.factorY = plane.Factor(float64(f.Width)/float64(width)), plane.Factor(float64(f.Height)/float64(height))
+	if frames > 1 {
+		return d.film(frames, show)
 	}
-	screen := palette.Expand(m.(*image.Paletted), image.Rect(0, 0, f.Width, f.Height))
-	if err := show(plane.Frame{Image: plane.Of(screen, width, height)}); err != nil {
+	m, err := d.still()
+	if err != nil {
 		return err
 	}
-	return skipBlocks(r)
-}
-
-// refusal is for the errors of image/gif, which have no types and hide those of the reader.
-func refusal(err error) error {
-	text := strings.TrimPrefix(err.Error(), "gif: ")
-	if strings.HasSuffix(text, io.EOF.Error()) {
-		return io.ErrUnexpectedEOF
+	if err := show(plane.Frame{Image: m, Delay: f.first.delay}); err != nil {
+		return err
 	}
-	return refuse.AsDamaged(Name, "%s", text)
+	return d.finish()
 }
 
-// skipBlocks reads the blocks up to the trailer. Bytes that start no block are passed over, as Pillow and the browsers
-// do.
-func skipBlocks(r *bufio.Reader) error {
-	for {
-		block, err := r.ReadByte()
+// A decoder reads what is behind the header of the first frame.
+type decoder struct {
+	*File
+	factorX, factorY int
+	file             *bufio.Reader
+	pixels           expander
+	indexes          []byte
+}
+
+var decoders = sync.Pool{New: func() any { return &decoder{file: bufio.NewReaderSize(nil, 32<<10)} }}
+
+func (d *decoder) release() {
+	d.file.Reset(nil)
+	d.File, d.pixels.blocks = nil, nil
+	decoders.Put(d)
+}
+
+// still reduces the first frame as its rows come.
+func (d *decoder) still() (*plane.Image, error) {
+	bounds, channels, t := d.first.bounds, 4, newTable(d.first, d.colors)
+	if bounds == image.Rect(0, 0, d.Width, d.Height) && t.isGray() {
+		channels = 1
+	}
+	r := newReducer(t, channels, d.Width, d.Height, d.factorX, d.factorY)
+	for range bounds.Min.Y {
+		r.add(0, nil)
+	}
+	if err := d.rows(d.first, func(_ int, indexes []byte) { r.add(bounds.Min.X, indexes) }); err != nil {
+		return nil, err
+	}
+	for range d.Height - bounds.Max.Y {
+		r.add(0, nil)
+	}
+	return r.image(d.Width, d.Height), nil
+}
+
+// rows unpacks a frame and hands on its rows, from the top down.
+func (d *decoder) rows(f *frame, add func(y int, indexes []byte)) error {
+	if err := d.pixels.reset(&d.blocks, f.codeSize); err != nil {
+		return err
+	}
+	var err error
+	if f.interlaced {
+		err = d.interlacedRows(f.bounds.Dx(), f.bounds.Dy(), add)
+	} else {
+		err = d.plainRows(f.bounds.Dx(), f.bounds.Dy(), add)
+	}
+	if err != nil {
+		return err
+	}
+	return d.pixels.finish()
+}
+
+// someIndexes is how many are unpacked at a time, or a row if that is more.
+const someIndexes = 8 << 10
+
+func (d *decoder) plainRows(width, height int, add func(y int, indexes []byte)) error {
+	chunk := max(width, someIndexes)
+	d.grow(chunk)
+	have := 0
+	for y := 0; y < height; {
+		var err error
+		have, err = d.pixels.expand(d.indexes, have, min(chunk, width*(height-y)))
 		if err != nil {
 			return err
 		}
-		switch block {
-		case trailer:
+		at := 0
+		for ; have-at >= width && y < height; at, y = at+width, y+1 {
+			add(y, d.indexes[at:at+width])
+		}
+		have = copy(d.indexes, d.indexes[at:have])
+	}
+	return nil
+}
+
+// interlacedRows holds all indexes: the rows come in four passes.
+func (d *decoder) interlacedRows(width, height int, add func(y int, indexes []byte)) error {
+	indexes := make([]byte, width*height+overshoot)
+	if _, err := d.pixels.expand(indexes, 0, width*height); err != nil {
+		return err
+	}
+	for y := range height {
+		add(y, indexes[stored(y, height)*width:][:width])
+	}
+	return nil
+}
+
+// stored is which of the rows of an interlaced frame is shown at y: first come every eighth row, then every eighth from
+// the fourth on, every fourth from the second on, and every other from the first on.
+func stored(y, height int) int {
+	eighths, fourths, halves := (height+7)/8, (height+3)/4, (height+1)/2
+	switch {
+	case y%8 == 0:
+		return y / 8
+	case y%8 == 4:
+		return eighths + y/8
+	case y%4 == 2:
+		return fourths + y/4
+	default:
+		return halves + y/2
+	}
+}
+
+func (d *decoder) grow(n int) {
+	if len(d.indexes) < n+overshoot {
+		d.indexes = make([]byte, n+overshoot)
+	}
+}
+
+// finish reads the rest of the file.
+func (d *decoder) finish() error {
+	for {
+		frame, err := d.next()
+		if err == io.EOF || frame == nil && err == nil {
 			return nil
-		case frame:
-			err = skipFrame(r)
-		case extension:
-			_, err = r.Discard(1)
-			if err == nil {
-				err = skipData(r)
-			}
+		}
+		if err == nil {
+			err = d.blocks.skip()
 		}
 		if err != nil {
-			return err
-		}
-	}
-}
-
-func skipFrame(r *bufio.Reader) error {
-	const positionAndSize, codeSize = 8, 1
-	if _, err := r.Discard(positionAndSize); err != nil {
-		return err
-	}
-	fields, err := r.ReadByte()
-	if err != nil {
-		return err
-	}
-	table := 0
-	if fields&hasTable != 0 {
-		table = 3 << (1 + fields&tableSize)
-	}
-	if _, err := r.Discard(table + codeSize); err != nil {
-		return err
-	}
-	return skipData(r)
-}
-
-// skipData reads a sequence of data sub-blocks, which ends with an empty one.
-func skipData(r *bufio.Reader) error {
-	for {
-		length, err := r.ReadByte()
-		if err != nil || length == 0 {
-			return err
-		}
-		if _, err := r.Discard(int(length)); err != nil {
 			return err
 		}
 	}

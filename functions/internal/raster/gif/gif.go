@@ -1,5 +1,10 @@
-// Package gif is raster's room for GIF (https://www.w3.org/Graphics/GIF/spec-gif89a.txt): the first frame, in its place
-// on the transparent logical screen. The frames after it are read through, so that a file cut short is found out.
+// Package gif is raster's room for GIF (https://www.w3.org/Graphics/GIF/spec-gif89a.txt): its first frame, in its place
+// on the transparent logical screen, or the first ones as an animation shows them. The frames after these are read
+// through, so that a file cut short is found out.
+//
+// Where the specification is silent, or files do not keep to it, Pillow and the browsers agree on most: the screen is as
+// large as the first frame needs; what no frame covers is transparent, whatever the background colour is; without a
+// colour table, indexes are levels of gray; and what is between blocks or behind the last pixel is passed over.
 package gif
 
 import (
@@ -15,36 +20,50 @@ const Name = "GIF"
 // headerLength is that of signature and logical screen descriptor.
 const headerLength = 13
 
-// A File is a GIF whose logical screen has been read.
+// A File is a GIF that has been read up to the pixels of its first frame.
 type File struct {
-	// Width and Height are those of the logical screen, in pixels. How many frames there are, no header says.
+	// Width and Height are those of the logical screen, in pixels, or what the first frame needs if that is more. How
+	// many frames there are, no header says.
 	Width, Height int
 	// Loops is how often an animation is to be shown, 0 for without end. Decode finds it out.
 	Loops int
 
-	header []byte
-	rest   io.Reader
+	blocks blocks
+	colors []byte // the global colour table, or nil
+	first  *frame
 }
 
-// Open reads the logical screen descriptor. The error is a *refuse.Refusal, or that of r; io.EOF and
-// io.ErrUnexpectedEOF mean a file cut short.
+// Open reads the file up to the pixels of its first frame. Comments are passed over as they come, of whatever length,
+// and cost no memory. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
+// short.
 func Open(r io.Reader) (*File, error) {
-	header := make([]byte, headerLength)
-	if _, err := io.ReadFull(r, header); err != nil {
+	f := &File{Loops: 1, blocks: blocks{r: r}}
+	if err := f.readScreen(); err != nil {
 		return nil, err
 	}
-	if version := string(header[:6]); version != "GIF87a" && version != "GIF89a" {
-		return nil, refuse.AsDamaged(Name, "its version is %q, expected 87a or 89a", version[3:])
+	var err error
+	if f.first, err = f.next(); err != nil {
+		return nil, err
 	}
-	f := &File{
-		Loops:  1,
-		Width:  int(binary.LittleEndian.Uint16(header[6:])),
-		Height: int(binary.LittleEndian.Uint16(header[8:])),
-		header: header,
-		rest:   r,
+	if f.first == nil {
+		return nil, refuse.AsDamaged(Name, "it has no frames")
 	}
-	if f.Width == 0 || f.Height == 0 {
-		return nil, refuse.AsDamaged(Name, "it is %dx%d pixels large", f.Width, f.Height)
+	if f.first.bounds.Empty() {
+		return nil, refuse.AsDamaged(Name, "its first frame is %dx%d pixels large", f.first.bounds.Dx(), f.first.bounds.Dy())
 	}
+	f.Width, f.Height = max(f.Width, f.first.bounds.Max.X), max(f.Height, f.first.bounds.Max.Y)
 	return f, nil
+}
+
+func (f *File) readScreen() error {
+	header, err := f.blocks.read(headerLength)
+	if err != nil {
+		return err
+	}
+	if version := string(header[:6]); version != "GIF87a" && version != "GIF89a" {
+		return refuse.AsDamaged(Name, "its version is %q, expected 87a or 89a", version[3:])
+	}
+	f.Width, f.Height = int(binary.LittleEndian.Uint16(header[6:])), int(binary.LittleEndian.Uint16(header[8:]))
+	f.colors, err = f.blocks.colors(header[10])
+	return err
 }

@@ -3,34 +3,20 @@ package palette
 import (
 	"image"
 	"image/color"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 )
 
-func TestExpand(t *testing.T) {
-	colors := color.Palette{color.RGBA{1, 2, 3, 255}, color.NRGBA{200, 100, 50, 128}, color.RGBA{}}
-	m := image.NewPaletted(image.Rect(1, 1, 3, 2), colors)
-	copy(m.Pix, []byte{1, 255})
-	got := Expand(m, image.Rect(0, 0, 4, 3))
-	want := image.NewNRGBA(image.Rect(0, 0, 4, 3))
-	want.SetNRGBA(1, 1, color.NRGBA{200, 100, 50, 128})
-	want.SetNRGBA(2, 1, color.NRGBA{A: 255}) // beyond the palette
-	if !slices.Equal(got.Pix, want.Pix) || got.Rect != want.Rect {
-		t.Errorf("got %v, want %v", got, want)
+// expand looks up the colours of an image.
+func expand(m *image.Paletted) *image.NRGBA {
+	expanded := image.NewNRGBA(m.Rect)
+	for i, index := range m.Pix {
+		c := m.Palette[index].(color.NRGBA)
+		copy(expanded.Pix[4*i:], []uint8{c.R, c.G, c.B, c.A})
 	}
-}
-
-func TestExpandLeavesOutWhatIsBesideTheScreen(t *testing.T) {
-	m := image.NewPaletted(image.Rect(-1, 2, 3, 9), color.Palette{color.White})
-	got := Expand(m, image.Rect(0, 0, 2, 4))
-	for y := range 4 {
-		for x := range 2 {
-			if opaque := got.NRGBAAt(x, y).A == 255; opaque != (y >= 2) {
-				t.Errorf("at %d,%d it is %v", x, y, got.NRGBAAt(x, y))
-			}
-		}
-	}
+	return expanded
 }
 
 // colored is an image of n colours, each as a pixel of its own.
@@ -54,7 +40,7 @@ func TestReduceKeepsFewColours(t *testing.T) {
 			if n := len(reduced.Palette); n > 256 {
 				t.Fatalf("%d colours, want 256 at most", n)
 			}
-			if got := Expand(reduced, m.Rect); !slices.Equal(got.Pix, m.Pix) {
+			if got := expand(reduced); !slices.Equal(got.Pix, m.Pix) {
 				t.Errorf("got %v, want %v", got.Pix, m.Pix)
 			}
 		})
@@ -74,7 +60,7 @@ func TestReduceManyColours(t *testing.T) {
 	if n := len(reduced.Palette); n != 256 {
 		t.Errorf("%d colours, want 256", n)
 	}
-	got, sum := Expand(reduced, m.Rect), 0
+	got, sum := expand(reduced), 0
 	for i, v := range m.Pix {
 		if i%4 == 3 {
 			if got.Pix[i] != v {
@@ -92,6 +78,56 @@ func TestReduceManyColours(t *testing.T) {
 	}
 }
 
+// What is opaque is compared as eyes do, and what is not stays so.
+func TestReduceIsCloseToTheColours(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	tests := map[string]struct {
+		at   func(x, y int) color.NRGBA
+		want float64 // dB of PSNR
+	}{
+		"all hues":     {func(x, y int) color.NRGBA { return color.NRGBA{uint8(x), uint8(y), uint8(x * y / 200), 255} }, 33},
+		"dark":         {func(x, y int) color.NRGBA { return color.NRGBA{uint8(x / 6), uint8(y / 5), uint8((x + y) / 9), 255} }, 46},
+		"a few levels": {func(x, y int) color.NRGBA { return color.NRGBA{90 + uint8(x%20), 60 + uint8(y%20), 50, 255} }, 50},
+		"noise": {func(int, int) color.NRGBA {
+			n := random.Uint32()
+			return color.NRGBA{uint8(n), uint8(n >> 8), uint8(n >> 16), 255}
+		}, 24},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := image.NewNRGBA(image.Rect(0, 0, 200, 160))
+			for y := range 160 {
+				for x := range 200 {
+					m.SetNRGBA(x, y, test.at(x, y))
+				}
+			}
+			got, sum := expand(Reduce(m)), 0.0
+			for i, v := range m.Pix {
+				d := float64(v) - float64(got.Pix[i])
+				sum += d * d
+			}
+			if psnr := 10 * math.Log10(255*255*float64(3*200*160)/sum); psnr < test.want {
+				t.Errorf("%.1f dB, want %.0f at least", psnr, test.want)
+			}
+		})
+	}
+}
+
+func TestImagesShareAPalette(t *testing.T) {
+	first, second := colored(100), image.NewNRGBA(image.Rect(3, 4, 153, 5))
+	for i := range 150 {
+		second.SetNRGBA(3+i, 4, color.NRGBA{uint8(i), 200, 3, 255})
+	}
+	r := New(first, second)
+	one, two := r.Reduce(first), r.Reduce(second)
+	if !slices.Equal(one.Palette, two.Palette) || len(one.Palette) != 250 {
+		t.Errorf("%d and %d colours, want the same 250", len(one.Palette), len(two.Palette))
+	}
+	if !slices.Equal(expand(one).Pix, first.Pix) || !slices.Equal(expand(two).Pix, second.Pix) || two.Rect != second.Rect {
+		t.Error("the colours are not those of the images")
+	}
+}
+
 func TestGray(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 3, 2))
 	for i := range m.Pix {
@@ -106,5 +142,20 @@ func TestGray(t *testing.T) {
 		if _, ok := Gray(m); ok {
 			t.Errorf("an image with %s is said to be gray", name)
 		}
+	}
+}
+
+func BenchmarkReduce(b *testing.B) {
+	random := rand.New(rand.NewPCG(1, 2))
+	m := image.NewNRGBA(image.Rect(0, 0, 200, 150))
+	for y := range 150 {
+		for x := range 200 {
+			noise := uint8(random.IntN(20))
+			m.SetNRGBA(x, y, color.NRGBA{uint8(x) + noise, uint8(y) + noise, uint8((x+y)/2) + noise, 255})
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Reduce(m)
 	}
 }

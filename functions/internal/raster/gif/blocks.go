@@ -1,0 +1,196 @@
+package gif
+
+import (
+	"encoding/binary"
+	"image"
+	"io"
+	"strings"
+	"time"
+)
+
+// Blocks of a GIF, and the extensions that matter.
+const (
+	extension = 0x21
+	separator = 0x2c
+	trailer   = 0x3b
+
+	graphicControl = 0xf9
+	application    = 0xff
+)
+
+// Bits of a descriptor.
+const (
+	hasColors    = 0x80
+	isInterlaced = 0x40
+	colorsSize   = 0x07
+)
+
+// maxColors is how many colours a table has at most.
+const maxColors = 256
+
+// A frame is what a file says of a frame before its pixels.
+type frame struct {
+	control
+	bounds     image.Rectangle // on the screen, which it may leave
+	interlaced bool
+	colors     []byte // its own table, or nil
+	codeSize   int    // bits of an index in its compressed pixels
+}
+
+// A control is what a graphic control extension says of the frame behind it.
+type control struct {
+	transparent int // index, or none
+	disposal    byte
+	delay       time.Duration
+}
+
+const none = -1
+
+// What becomes of a frame once it has been shown. Everything else means that it stays.
+const (
+	clearFrame      = 2
+	restorePrevious = 3
+	restoreToo      = 4 // as old software has it, and the browsers understand
+)
+
+// next reads the file up to the pixels of its next frame, which is nil behind the last one. Bytes that start no block
+// are passed over. io.EOF is an end between two blocks, which lacks nothing but the trailer.
+func (f *File) next() (*frame, error) {
+	b, c, announced := &f.blocks, control{transparent: none}, false
+	for {
+		block, err := b.read(1)
+		if err == io.EOF && announced {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch block[0] {
+		case trailer:
+			return nil, nil
+		case separator:
+			return b.frame(c)
+		case extension:
+			announced, err = f.readExtension(&c)
+		}
+		if err != nil {
+			return nil, inside(err)
+		}
+	}
+}
+
+// readExtension tells whether a frame has to follow.
+func (f *File) readExtension(c *control) (announces bool, err error) {
+	b := &f.blocks
+	label, err := b.read(1)
+	if err != nil {
+		return false, err
+	}
+	kind := label[0]
+	data, err := b.data()
+	switch {
+	case err != nil:
+		return false, err
+	case kind == graphicControl && len(data) >= 4:
+		*c = newControl(data)
+		announces = true
+	case kind == application && (strings.HasPrefix(string(data), "NETSCAPE2.0") || strings.HasPrefix(string(data), "ANIMEXTS1.0")):
+		if data, err = b.data(); len(data) >= 3 && data[0] == 1 {
+			f.Loops = loops(binary.LittleEndian.Uint16(data[1:]))
+		}
+	}
+	if len(data) > 0 && err == nil {
+		err = b.skip()
+	}
+	return announces, err
+}
+
+func newControl(data []byte) control {
+	c := control{transparent: none, disposal: data[0] >> 2 & 7}
+	c.delay = time.Duration(binary.LittleEndian.Uint16(data[1:])) * hundredth
+	if data[0]&1 != 0 {
+		c.transparent = int(data[3])
+	}
+	return c
+}
+
+// hundredth is the unit of delays.
+const hundredth = 10 * time.Millisecond
+
+// loops is how often an animation is shown that says how often it is repeated: 0 is without end.
+func loops(repeated uint16) int {
+	if repeated == 0 {
+		return 0
+	}
+	return int(repeated) + 1
+}
+
+// blocks is a file as blocks, of which it reads no more than it must.
+type blocks struct {
+	r       io.Reader
+	scratch [256]byte
+}
+
+// read returns the next bytes, 256 at most, which are there until more are read. io.EOF is an end before the first one.
+func (b *blocks) read(n int) ([]byte, error) {
+	_, err := io.ReadFull(b.r, b.scratch[:n])
+	return b.scratch[:n], err
+}
+
+// data reads a data sub-block, an empty one of which ends a sequence.
+func (b *blocks) data() ([]byte, error) {
+	length, err := b.read(1)
+	if err != nil {
+		return nil, inside(err)
+	}
+	data, err := b.read(int(length[0]))
+	return data, inside(err)
+}
+
+// skip reads a sequence of data sub-blocks to its end.
+func (b *blocks) skip() error {
+	for {
+		if data, err := b.data(); err != nil || len(data) == 0 {
+			return err
+		}
+	}
+}
+
+// colors reads the table that the fields of a descriptor tell of, or returns nil.
+func (b *blocks) colors(fields byte) ([]byte, error) {
+	if fields&hasColors == 0 {
+		return nil, nil
+	}
+	table := make([]byte, 3<<(1+fields&colorsSize))
+	_, err := io.ReadFull(b.r, table)
+	return table, inside(err)
+}
+
+// frame reads a descriptor, the colour table behind it, and the size of the codes.
+func (b *blocks) frame(c control) (*frame, error) {
+	fields, err := b.read(9)
+	if err != nil {
+		return nil, inside(err)
+	}
+	var sides [4]int
+	for i := range sides {
+		sides[i] = int(binary.LittleEndian.Uint16(fields[2*i:]))
+	}
+	x, y, width, height := sides[0], sides[1], sides[2], sides[3]
+	f := &frame{control: c, bounds: image.Rectangle{image.Pt(x, y), image.Pt(x+width, y+height)}}
+	f.interlaced = fields[8]&isInterlaced != 0
+	if f.colors, err = b.colors(fields[8]); err != nil {
+		return nil, err
+	}
+	codeSize, err := b.read(1)
+	f.codeSize = int(codeSize[0])
+	return f, inside(err)
+}
+
+// inside says of an end of the file that it is within something.
+func inside(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,182 @@
+package lossless
+
+// A predictor is the transform by which pixels are differences from what their neighbours let expect, in one of 14 ways
+// (section 3.5.1), another for each tile.
+type predictor struct {
+	bits, width, tiles int
+	modes              []uint8
+	above              []uint32 // the row before, and behind it the first pixel of the row, which is the next in order
+}
+
+func (d *decoder) readPredictor(width, height int) (*predictor, error) {
+	p := &predictor{bits: 2 + int(d.in.bits(3)), width: width, above: make([]uint32, width+1)}
+	p.tiles = tilesOf(width, p.bits)
+	err := d.readImage(p.tiles, tilesOf(height, p.bits), false, func(_ int, row []uint32) error {
+		for _, pixel := range row {
+			p.modes = append(p.modes, uint8(pixel>>8&15))
+		}
+		return nil
+	})
+	return p, err
+}
+
+const black = 0xff000000
+
+func (p *predictor) undo(y int, row []uint32) {
+	row = row[:p.width]
+	if y == 0 {
+		row[0] = addPixels(row[0], black)
+		addLeft(row)
+	} else {
+		row[0] = addPixels(row[0], p.above[0])
+		p.above[p.width] = row[0]
+		p.undoTiles(p.modes[y>>p.bits*p.tiles:][:p.tiles], row)
+	}
+	copy(p.above, row)
+}
+
+func (p *predictor) undoTiles(modes []uint8, row []uint32) {
+	for x := 1; x < len(row); {
+		i := x >> p.bits
+		mode := modes[i]
+		for i++; i < len(modes) && modes[i] == mode; i++ {
+		}
+		end := min(i<<p.bits, len(row))
+		predict(mode, row[x-1:end], p.above[x-1:end+1])
+		x = end
+	}
+}
+
+// predict adds what is expected to all pixels of a row but the first, which is only looked at. Above is the row before,
+// and one pixel longer.
+func predict(mode uint8, row, above []uint32) {
+	switch mode {
+	case 1:
+		addLeft(row)
+	case 2:
+		addRow(row[1:], above[1:])
+	case 3:
+		addRow(row[1:], above[2:])
+	case 4:
+		addRow(row[1:], above)
+	case 5:
+		left := row[0]
+		for i := 1; i < len(row); i++ {
+			left = addPixels(row[i], average(average(left, above[i+1]), above[i]))
+			row[i] = left
+		}
+	case 6:
+		addAverage(row, above)
+	case 7:
+		addAverage(row, above[1:])
+	case 8:
+		addAverages(row[1:], above, above[1:])
+	case 9:
+		addAverages(row[1:], above[1:], above[2:])
+	case 10:
+		left := row[0]
+		for i := 1; i < len(row); i++ {
+			left = addPixels(row[i], average(average(left, above[i-1]), average(above[i], above[i+1])))
+			row[i] = left
+		}
+	case 11:
+		addNearest(row, above)
+	case 12:
+		addGradient(row, above)
+	case 13:
+		addHalfGradient(row, above)
+	default:
+		for i := 1; i < len(row); i++ {
+			row[i] = addPixels(row[i], black)
+		}
+	}
+}
+
+// average rounds down.
+func average(a, b uint32) uint32 { return (a^b)&0xfefefefe>>1 + a&b }
+
+func addLeft(row []uint32) {
+	left := row[0]
+	for i := 1; i < len(row); i++ {
+		left = addPixels(row[i], left)
+		row[i] = left
+	}
+}
+
+func addRow(row, other []uint32) {
+	other = other[:len(row)]
+	for i, pixel := range row {
+		row[i] = addPixels(pixel, other[i])
+	}
+}
+
+// addAverage is of the pixel at the left and another one.
+func addAverage(row, other []uint32) {
+	left := row[0]
+	row = row[1:]
+	other = other[:len(row)]
+	for i, pixel := range row {
+		left = addPixels(pixel, average(left, other[i]))
+		row[i] = left
+	}
+}
+
+func addAverages(row, a, b []uint32) {
+	a, b = a[:len(row)], b[:len(row)]
+	for i, pixel := range row {
+		row[i] = addPixels(pixel, average(a[i], b[i]))
+	}
+}
+
+// addNearest: of the pixel at the left and the one above, the one that is nearer to left + above - left above.
+func addNearest(row, above []uint32) {
+	left := row[0]
+	for i := 1; i < len(row); i++ {
+		top, corner := above[i], above[i-1]
+		nearest := top
+		if apart(top, corner) < apart(left, corner) {
+			nearest = left
+		}
+		left = addPixels(row[i], nearest)
+		row[i] = left
+	}
+}
+
+// apart is the sum of the differences of the channels.
+func apart(a, b uint32) int32 {
+	sum := int32(0)
+	for shift := 0; shift < 32; shift += 8 {
+		difference := int32(a>>shift&0xff) - int32(b>>shift&0xff)
+		sum += max(difference, -difference)
+	}
+	return sum
+}
+
+func addGradient(row, above []uint32) {
+	left := row[0]
+	for i := 1; i < len(row); i++ {
+		top, corner := above[i], above[i-1]
+		expected := uint32(0)
+		for shift := 0; shift < 32; shift += 8 {
+			v := int32(left>>shift&0xff) + int32(top>>shift&0xff) - int32(corner>>shift&0xff)
+			expected |= uint32(max(0, min(v, 255))) << shift
+		}
+		left = addPixels(row[i], expected)
+		row[i] = left
+	}
+}
+
+func addHalfGradient(row, above []uint32) {
+	left := row[0]
+	for i := 1; i < len(row); i++ {
+		corner, mean := above[i-1], average(left, above[i])
+		expected := uint32(0)
+		for shift := 0; shift < 32; shift += 8 {
+			v := int32(mean >> shift & 0xff)
+			v += (v - int32(corner>>shift&0xff)) / 2
+			expected |= uint32(max(0, min(v, 255))) << shift
+		}
+		left = addPixels(row[i], expected)
+		row[i] = left
+	}
+}

@@ -1,40 +1,24 @@
 package lossless
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
-// A group is the five codes of which the pixels of a tile are made (section 3.7.2.2).
+// A group is the five codes of which the pixels of a tile are made (section 3.7.2.2), and a table of three of them
+// together: of red, blue and alpha, which follow a green. An entry of that is a pixel, with the number of bits in place
+// of green, or tooLong there.
 //
-// The table of green says what the next bits mean, if it can, of the whole pixel:
-//
-//	bits 0-5    how many bits it takes; of an entry for a table of the second level, how many bits index that
-//	bits 6-8    the kind
-//	bits 16-23  extra bits of a length
-//	bits 32-63  a pixel, its green alone, the length without extra bits, a place in the colour cache, or where a table
-//	            of the second level begins
-//
-// That of the rest says it of the other channels together, where their codes are short: of the pixel, with the number
-// of bits in place of green, or tooLong there.
+// The tables are small because a row goes through those of many groups: larger ones would be right more often, but not
+// be in the processor's cache.
 type group struct {
-	green            []uint64
-	rest             []uint32
-	greenMask        uint64
-	restMask         uint64
-	red, blue, alpha code
-	distance         code
+	green, red, blue, alpha, distance code
+	rest                              []uint32
+	restMask                          uint64
 }
 
 const (
-	usedMask = 63
-	kindMask = 7 << 6
-	// The kinds.
-	whole      = 0 << 6
-	greenOnly  = 1 << 6
-	length     = 2 << 6
-	cached     = 3 << 6
-	second     = 4 << 6
-	extraShift = 16
-	valueShift = 32
-
+	restBits  = 10 // of the index of the table of the rest, at most
 	tooLong   = 0xff00
 	usedShift = 8
 )
@@ -58,7 +42,7 @@ type groups struct {
 func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
 	g := &groups{
 		cacheBits: cacheBits,
-		restBits:  min(bits.Len(uint(pixels/count))/2+2, 10),
+		restBits:  min(bits.Len(uint(pixels/count))/2+2, restBits),
 		limit:     4*pixels + 16<<20,
 	}
 	sizes := [5]int{literals + lengths, literals, literals, literals, distances}
@@ -122,32 +106,24 @@ func (d *decoder) group(gs *groups, i int) *group {
 		gs.used = 0
 	}
 	g := d.build(gs, gs.lengths[gs.begins[i]:])
-	gs.used += 8*len(g.green) + 4*len(g.rest) + 2*(len(g.red.table)+len(g.blue.table)+len(g.alpha.table)+len(g.distance.table))
 	gs.built[i] = g
 	return g
 }
 
 func (d *decoder) build(gs *groups, runs []uint8) *group {
 	g := new(group)
-	runs = d.nextCode(runs)
-	d.table = d.canon.appendTable(d.table[:0])
-	green := d.canon.codeOf(d.table)
-	greens := len(d.table)
-	for _, c := range []*code{&g.red, &g.blue, &g.alpha, &g.distance} {
+	for i, c := range []*code{&g.green, &g.red, &g.blue, &g.alpha, &g.distance} {
 		runs = d.nextCode(runs)
-		from := len(d.table)
-		d.table = d.canon.appendTable(d.table)
-		*c = d.canon.codeOf(d.table[from:])
-	}
-	green.table = d.table[:greens:greens]
-	tables := make([]entry, 0, len(d.table)-greens)
-	for _, c := range []*code{&g.red, &g.blue, &g.alpha, &g.distance} {
-		from := len(tables)
-		tables = append(tables, c.table...)
-		c.table = tables[from:]
+		d.table = d.canon.appendTable(d.table[:0])
+		c.mask = uint64(min(len(d.table), 1<<rootBits)) - 1
+		for i == 0 && len(d.table) < 1<<rootBits {
+			d.table = append(d.table, d.table...)
+		}
+		c.table = slices.Clone(d.table)
+		gs.used += 2 * len(d.table)
 	}
 	g.fillRest(gs.restBits)
-	g.fillGreen(green)
+	gs.used += 4 * len(g.rest)
 	return g
 }
 
@@ -173,34 +149,6 @@ func (g *group) restOf(acc uint64) (uint32, uint64) {
 	alpha := g.alpha.find(acc)
 	pixel := uint32(red>>symbolShift)<<16 | uint32(blue>>symbolShift) | uint32(alpha>>symbolShift)<<24
 	return pixel, uint64(red&entryBits + blue&entryBits + alpha&entryBits)
-}
-
-// fillGreen makes the table of green from its code.
-func (g *group) fillGreen(c code) {
-	g.green, g.greenMask = make([]uint64, len(c.table)), c.mask
-	root := bits.Len64(c.mask)
-	for i, e := range c.table {
-		used, value := int(e&entryBits), uint64(e>>symbolShift)
-		switch {
-		case i <= int(c.mask) && used > rootBits:
-			g.green[i] = second | uint64(used-rootBits) | value<<valueShift
-		case value < literals:
-			g.green[i] = greenOnly | uint64(used) | value<<usedShift<<valueShift
-			rest := g.rest[0]
-			free := max(0, root-used)
-			if i <= int(c.mask) {
-				rest = g.rest[uint64(i)>>used&g.restMask]
-			}
-			if n := int(rest & tooLong >> usedShift); rest&tooLong != tooLong && n <= free {
-				g.green[i] = whole | uint64(used+n) | (uint64(rest&^tooLong)|value<<usedShift)<<valueShift
-			}
-		case value < literals+lengths:
-			base, extra := prefix(int(value - literals))
-			g.green[i] = length | uint64(used) | uint64(extra)<<extraShift | uint64(base)<<valueShift
-		default:
-			g.green[i] = cached | uint64(used) | (value-literals-lengths)<<valueShift
-		}
-	}
 }
 
 // prefix returns what the symbol of a length or a distance means: the least, to which extra bits are added (section

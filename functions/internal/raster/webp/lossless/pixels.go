@@ -130,7 +130,11 @@ func (d *decoder) row(begin, width int) []uint32 {
 func (d *decoder) readRun(m *pixels, g *group, end int) error {
 	for m.pos < end {
 		d.in.ready()
-		err := d.symbols(m, g, end)
+		d.readLiterals(m, g, end)
+		var err error
+		if m.pos < end {
+			err = d.readSymbol(m, g)
+		}
 		if cut := d.in.cut(); cut != nil {
 			return cut // the rest was made of the zeros behind the input
 		}
@@ -141,95 +145,110 @@ func (d *decoder) readRun(m *pixels, g *group, end int) error {
 	return nil
 }
 
-// symbols goes on as far as there is input. It is one function, with its state in variables of its own, because they are
-// registers then. 56 bits are loaded at a time: of the codes of a pixel three have 45 at most, and so have a length and
-// the code of its distance.
-func (d *decoder) symbols(m *pixels, g *group, end int) error {
-	in, ring, shift := &d.in.buf, d.ring, d.shift
-	mask := len(ring) - 1
-	acc, n, p, pos := d.in.acc, d.in.n, d.in.p, m.pos
-	limit := d.in.limit()
-	var err error
-	for pos < end && p < limit {
+// readLiterals reads as many pixels as there are one after the other of which the tables know everything: literals of
+// short codes, and colours of the cache. It stops before the others, at the end of the input that is ready, and at that
+// of the ring.
+//
+// It does nothing else, so that all of its state is in registers.
+func (d *decoder) readLiterals(m *pixels, g *group, end int) {
+	const root = 1<<rootBits - 1
+	in, cache, shift := &d.in.buf, &d.cache, d.shift
+	greens, rests, restMask := (*[root + 1]entry)(g.green.table), g.rest, g.restMask
+	acc, n, p, limit := d.in.acc, d.in.n, d.in.p, d.in.limit()
+	begin := m.pos & (len(d.ring) - 1)
+	to := d.ring[begin:min(begin+end-m.pos, len(d.ring))]
+	i := 0
+	for i < len(to) && p < limit {
 		acc |= in.word(p) << (n & 63)
-		p += int((63 - n) >> 3 & 7)
+		p += int(^n & 63 >> 3)
 		n |= 56
 
-		e := g.green[acc&g.greenMask]
-		if e&kindMask == second {
-			e = g.green[e>>valueShift+acc>>rootBits&(1<<(e&usedMask)-1)]
-		}
-		acc >>= e & usedMask
-		n -= e & usedMask
+		e := greens[acc&root]
+		used := e & entryBits
+		behind := acc >> used
 		var pixel uint32
-		switch e & kindMask {
-		case whole:
-			pixel = uint32(e >> valueShift)
-		case greenOnly:
-			rest := g.rest[acc&g.restMask]
-			used := uint64(rest >> usedShift & 0xff)
+		if e < literals<<symbolShift {
+			rest := rests[behind&restMask]
 			if rest&tooLong == tooLong {
-				red := g.red.find(acc)
-				acc >>= red & entryBits
-				n -= uint64(red & entryBits)
-				blue := g.blue.find(acc)
-				acc >>= blue & entryBits
-				n -= uint64(blue & entryBits)
-				acc |= in.word(p) << (n & 63)
-				p += int((63 - n) >> 3 & 7)
-				n |= 56
-				alpha := g.alpha.find(acc)
-				used = uint64(alpha & entryBits)
-				rest = uint32(red>>symbolShift)<<16 | uint32(blue>>symbolShift) | uint32(alpha>>symbolShift)<<24
-			}
-			acc >>= used & usedMask
-			n -= used
-			pixel = rest&^tooLong | uint32(e>>valueShift)
-		case cached:
-			pixel = d.cache[e>>valueShift&(1<<maxCache-1)]
-		default:
-			extra := e >> extraShift & usedMask
-			length := int(e>>valueShift) + int(acc&(1<<extra-1))
-			acc >>= extra
-			n -= extra
-			code := g.distance.find(acc)
-			acc >>= code & entryBits
-			n -= uint64(code & entryBits)
-			acc |= in.word(p) << (n & 63)
-			p += int((63 - n) >> 3 & 7)
-			n |= 56
-			far := distancePrefixes[code>>symbolShift&63]
-			distance := far.base + int(acc&(1<<(far.extra&63)-1))
-			acc >>= far.extra & 63
-			n -= far.extra
-			if distance > neighbours {
-				distance -= neighbours
-			} else {
-				distance = m.distances[distance-1]
-			}
-			if distance > pos || length > m.width*m.height-pos {
-				err = damaged("a copy of %d pixels, %d before, is not within the image", length, distance)
-				end = pos
 				break
 			}
-			repeat(ring, pos, distance, length)
-			if shift > 0 {
-				for i := range length {
-					pixel := ring[(pos+i)&mask]
-					d.cache[pixel*hash>>shift&(1<<maxCache-1)] = pixel
-				}
+			pixel = uint32(e)<<(usedShift-symbolShift)&0xff00 | rest&^tooLong
+			acc = behind >> (rest >> usedShift & 63)
+			n -= uint64(used) + uint64(rest>>usedShift)
+		} else {
+			place := e>>symbolShift - literals - lengths
+			if used > rootBits || place >= 1<<maxCache {
+				break
 			}
-			pos += length
-			continue
+			pixel = cache[place]
+			acc = behind
+			n -= uint64(used)
 		}
-		ring[pos&mask] = pixel
-		pos++
+		to[i] = pixel
+		i++
 		if shift > 0 {
-			d.cache[pixel*hash>>shift&(1<<maxCache-1)] = pixel
+			cache[pixel*hash>>(shift&31)&(1<<maxCache-1)] = pixel
 		}
 	}
-	d.in.acc, d.in.n, d.in.p, m.pos = acc, n, p, pos
-	return err
+	d.in.acc, d.in.n, d.in.p = acc, n&63, p
+	m.pos += i
+}
+
+// readSymbol reads whatever comes next: a pixel, or a copy.
+func (d *decoder) readSymbol(m *pixels, g *group) error {
+	symbol := d.symbol(&g.green)
+	switch {
+	case symbol >= literals+lengths:
+		d.put(m, d.cache[symbol-literals-lengths])
+	case symbol >= literals:
+		return d.copy(m, d.number(symbol-literals), d.number(d.symbol(&g.distance)))
+	default:
+		red, blue, alpha := d.symbol(&g.red), d.symbol(&g.blue), d.symbol(&g.alpha)
+		d.put(m, alpha<<24|red<<16|symbol<<8|blue)
+	}
+	return nil
+}
+
+func (d *decoder) symbol(c *code) uint32 {
+	d.in.fill()
+	e := c.find(d.in.acc)
+	d.in.drop(uint64(e & entryBits))
+	return uint32(e >> symbolShift)
+}
+
+// number reads what belongs to the symbol of a length or a distance.
+func (d *decoder) number(symbol uint32) int {
+	base, extra := prefix(int(symbol))
+	return base + int(d.in.bits(uint64(extra)))
+}
+
+func (d *decoder) put(m *pixels, pixel uint32) {
+	d.ring[m.pos&(len(d.ring)-1)] = pixel
+	m.pos++
+	if d.shift > 0 {
+		d.cache[pixel*hash>>d.shift] = pixel
+	}
+}
+
+// copy repeats pixels. A distance up to neighbours is one of the neighbourhood.
+func (d *decoder) copy(m *pixels, length, distance int) error {
+	if distance > neighbours {
+		distance -= neighbours
+	} else {
+		distance = m.distances[distance-1]
+	}
+	if distance > m.pos || length > m.width*m.height-m.pos {
+		return damaged("a copy of %d pixels, from %d before, is not within the image", length, distance)
+	}
+	repeat(d.ring, m.pos, distance, length)
+	if d.shift > 0 {
+		for i := m.pos; i < m.pos+length; i++ {
+			pixel := d.ring[i&(len(d.ring)-1)]
+			d.cache[pixel*hash>>d.shift] = pixel
+		}
+	}
+	m.pos += length
+	return nil
 }
 
 // hash spreads colours over the cache (section 3.6.2.3).
@@ -277,17 +296,5 @@ var neighbourhood = func() (list []struct{ x, y int }) {
 	slices.SortFunc(list, func(a, b struct{ x, y int }) int {
 		return cmp.Or(a.x*a.x+a.y*a.y-b.x*b.x-b.y*b.y, a.x*a.x-b.x*b.x, b.x-a.x)
 	})
-	return list
-}()
-
-// distancePrefixes is what the symbols of distances mean; there are none above 39.
-var distancePrefixes = func() (list [64]struct {
-	base  int
-	extra uint64
-}) {
-	for symbol := range distances {
-		base, extra := prefix(symbol)
-		list[symbol].base, list[symbol].extra = base, uint64(extra)
-	}
 	return list
 }()

@@ -60,11 +60,7 @@ func predict(mode uint8, row, above []uint32) {
 	case 4:
 		addRow(row[1:], above)
 	case 5:
-		left := row[0]
-		for i := 1; i < len(row); i++ {
-			left = addPixels(row[i], average(average(left, above[i+1]), above[i]))
-			row[i] = left
-		}
+		addAverageOfThree(row, above)
 	case 6:
 		addAverage(row, above)
 	case 7:
@@ -74,11 +70,7 @@ func predict(mode uint8, row, above []uint32) {
 	case 9:
 		addAverages(row[1:], above[1:], above[2:])
 	case 10:
-		left := row[0]
-		for i := 1; i < len(row); i++ {
-			left = addPixels(row[i], average(average(left, above[i-1]), average(above[i], above[i+1])))
-			row[i] = left
-		}
+		addAverageOfFour(row, above)
 	case 11:
 		addNearest(row, above)
 	case 12:
@@ -125,6 +117,39 @@ func addAverages(row, a, b []uint32) {
 	a, b = a[:len(row)], b[:len(row)]
 	for i, pixel := range row {
 		row[i] = addPixels(pixel, average(a[i], b[i]))
+	}
+}
+
+// spread puts the channels of a pixel into 16 bits each, so that there is room to calculate.
+func spread(pixel uint32) uint64 {
+	const even, odd = 0x00ff00ff, 0x00ff00ff << 32
+	return uint64(pixel)&even | uint64(pixel)<<24&odd
+}
+
+const channels = 0x00ff00ff00ff00ff
+
+func pack(v uint64) uint32 { return uint32(v | v>>24) }
+
+func addAverageOfThree(row, above []uint32) {
+	left := spread(row[0])
+	above = above[:len(row)+1]
+	for i := 1; i < len(row); i++ {
+		mean := (left + spread(above[i+1])) >> 1 & channels
+		left = (spread(row[i]) + (mean+spread(above[i]))>>1&channels) & channels
+		row[i] = pack(left)
+	}
+}
+
+func addAverageOfFour(row, above []uint32) {
+	left, corner, top := spread(row[0]), spread(above[0]), spread(above[1])
+	above = above[2:][:len(row)-1]
+	row = row[1:]
+	for i, pixel := range row {
+		right := spread(above[i])
+		mean := (left + corner) >> 1 & channels
+		left = (spread(pixel) + (mean+(top+right)>>1&channels)>>1&channels) & channels
+		row[i] = pack(left)
+		corner, top = top, right
 	}
 }
 

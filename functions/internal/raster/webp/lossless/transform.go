@@ -48,8 +48,9 @@ func (d *decoder) readTransforms(width, height int) (list []transform, packed in
 type green int
 
 func (g green) undo(_ int, row []uint32) {
+	const others = 0x00ff00ff
 	for i, pixel := range row[:g] {
-		row[i] = addPixels(pixel, pixel>>8&0xff*0x10001)
+		row[i] = pixel&^others | (pixel&others+pixel>>8&0xff*0x10001)&others
 	}
 }
 
@@ -80,13 +81,19 @@ func (c *colors) undo(y int, row []uint32) {
 	for _, factors := range c.factors[y>>c.bits*c.tiles:][:c.tiles] {
 		tile := row[:min(1<<c.bits, len(row))]
 		row = row[len(tile):]
-		greenToRed, greenToBlue, redToBlue := int32(int8(factors)), int32(int8(factors>>8)), int32(int8(factors>>16))
-		for i, pixel := range tile {
-			green := int32(int8(pixel >> 8))
-			red := int32(pixel>>16) + greenToRed*green>>5
-			blue := int32(pixel) + greenToBlue*green>>5 + redToBlue*int32(int8(red))>>5
-			tile[i] = pixel&0xff00ff00 | uint32(red)&0xff<<16 | uint32(blue)&0xff
-		}
+		addExpected(tile, factors)
+	}
+}
+
+// addExpected multiplies green by both of its factors at once. In the product, what is added to the lower number keeps
+// it from taking from the upper one.
+func addExpected(tile []uint32, factors uint32) {
+	greenFactors, redToBlue := int64(int8(factors>>8))<<32+int64(int8(factors)), int32(int8(factors>>16))
+	for i, pixel := range tile {
+		product := uint64(int64(int8(pixel>>8))*greenFactors) + 1<<20
+		red := pixel>>16 + uint32(product)>>5
+		blue := pixel + uint32(product>>37) + uint32(int32(int8(red))*redToBlue)>>5
+		tile[i] = pixel&0xff00ff00 | red&0xff<<16 | blue&0xff
 	}
 }
 

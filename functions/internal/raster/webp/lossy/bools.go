@@ -12,10 +12,9 @@ const (
 	// unit is more than the bytes that the tokens of a macroblock take: 25 blocks of 16 coefficients, each of 19 bools at
 	// most, each of 7 bits at most.
 	unit = 7 << 10
-	// window is how much of a partition is held.
-	window = 32 << 10
-	// slack is what a coder may load behind the last byte that it needs.
-	slack = 16
+	// window is how much of a partition is held, and slack what a coder may load behind the last byte that it needs.
+	window = 24 << 10
+	slack  = 16
 )
 
 // A coder is the state of the arithmetic decoder (section 7). It is passed by value, so that it stays in registers.
@@ -28,9 +27,8 @@ type coder struct {
 
 // fill makes 56 bits valid at least: enough for 7 bools.
 func (c coder) fill(buf *buffer) coder {
-	return coder{
-		c.value | binary.BigEndian.Uint64(buf[c.p:c.p+8])>>(c.n&63), c.span, c.n | 56, c.p + (63-c.n)>>3,
-	}
+	next := binary.BigEndian.Uint64(buf[c.p&(1<<bufferBits-1):])
+	return coder{c.value | next>>(c.n&63), c.span, c.n | 56, c.p + (63-c.n)>>3}
 }
 
 // split is the part of the range, less 1, in which the next bool is false. The probability of that is of 256.
@@ -47,20 +45,21 @@ func (c coder) low(split uint64) coder {
 
 // high goes on after a bool that is true.
 func (c coder) high(split uint64) coder {
-	rest := c.span - split - 1
-	shift := shifts[uint8(rest)]
-	return coder{(c.value - (split+1)<<56) << (shift & 63), uint64(spans[uint8(rest)]), c.n - int(shift), c.p}
+	rest := uint8(c.span - 1 - split)
+	shift := shifts[rest]
+	return coder{(c.value - (split+1)<<56) << (shift & 63), uint64(spans[rest]), c.n - int(shift), c.p}
 }
 
-// sign reads a bool that is as often true as false, which no processor can predict: so there is no branch. It is -1 for
-// true, and 0.
-func (c coder) sign() (int64, coder) {
+// sign tells what the next bool is, one that is as often true as false, which no processor can predict: so there is no
+// branch. It is -1 for true, and 0.
+func (c coder) sign() int64 { return (int64(c.span>>1) - int64(c.value>>56)) >> 63 }
+
+// after goes on after a sign.
+func (c coder) after(sign int64) coder {
 	split := c.span >> 1
-	is := (int64(split) - int64(c.value>>56)) >> 63
-	rest := split + (c.span-2*split-1)&uint64(is)
-	shift := shifts[uint8(rest)]
-	value := c.value - (split+1)<<56&uint64(is)
-	return is, coder{value << (shift & 63), uint64(spans[uint8(rest)]), c.n - int(shift), c.p}
+	rest := uint8(split - ^c.span&1&uint64(sign))
+	shift := shifts[rest]
+	return coder{(c.value - (split+1)<<56&uint64(sign)) << (shift & 63), uint64(spans[rest]), c.n - int(shift), c.p}
 }
 
 // spans are ranges, less 1, as they are once their highest bit is where it belongs again, and shifts how far that is.
@@ -74,7 +73,10 @@ func normalized() (spans, shifts [256]uint8) {
 	return spans, shifts
 }
 
-type buffer [window + unit + slack]byte
+// A buffer is larger than what it holds, so that a number of so many bits is always an index.
+type buffer [1<<bufferBits + 8]byte
+
+const bufferBits = 15
 
 // A partition is a sequence of bools.
 type partition struct {

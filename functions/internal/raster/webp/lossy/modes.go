@@ -94,34 +94,31 @@ func readChroma(p *partition) int {
 	}
 }
 
-// readSubblocks reads the modes of 16 subblocks.
-func (m *macroblock) readSubblocks(c coder, buf *buffer, above, left *[4]uint8) coder {
-	for i := range m.subblocks {
-		x, y := i&3, i>>2
-		var mode uint8
-		mode, c = readSubmode(c, buf, &subblockProbs[above[x]][left[y]])
-		m.subblocks[i], above[x], left[y] = mode, mode, mode
-	}
-	return c
-}
-
-// submodeTree is that of section 11.2: what is not below a branch is a mode, less 16.
-var submodeTree = [...][2]int8{
+// submodeTree is that of section 11.2: what is negative is a mode, less 16.
+var submodeTree = [16][2]int8{
 	{subDC - 16, 1}, {subTM - 16, 2}, {subVE - 16, 3}, {4, 6}, {subHE - 16, 5}, {subRD - 16, subVR - 16},
 	{subLD - 16, 7}, {subVL - 16, 8}, {subHD - 16, subHU - 16},
 }
 
-func readSubmode(c coder, buf *buffer, probs *[submodes - 1]uint8) (uint8, coder) {
-	for i := int8(0); ; {
-		c = c.fill(buf)
-		split := c.split(probs[i])
-		if c.isTrue(split) {
-			i, c = submodeTree[i][1], c.high(split)
-		} else {
-			i, c = submodeTree[i][0], c.low(split)
+// readSubblocks reads the modes of 16 subblocks.
+func (m *macroblock) readSubblocks(c coder, buf *buffer, above, left *[4]uint8) coder {
+	for i := range m.subblocks {
+		x, y := i&3, i>>2
+		probs := &subblockProbs[above[x]&15][left[y]&15]
+		at := int8(0)
+		for c = c.fill(buf); at >= 0; {
+			if at == 4 || at == 6 {
+				c = c.fill(buf)
+			}
+			split := c.split(probs[at&15])
+			if c.isTrue(split) {
+				at, c = submodeTree[at&15][1], c.high(split)
+			} else {
+				at, c = submodeTree[at&15][0], c.low(split)
+			}
 		}
-		if i < 0 {
-			return uint8(i + 16), c
-		}
+		mode := uint8(at) & 15
+		m.subblocks[i], above[x], left[y] = mode, mode, mode
 	}
+	return c
 }

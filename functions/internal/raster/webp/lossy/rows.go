@@ -163,16 +163,18 @@ func (d *decoder) reconstructSubblocks(m *macroblock) {
 
 // add adds a block to what was predicted, and clears it for the next macroblock.
 func (r *residue) add(p *patch, i, at int) {
-	switch b := &r.blocks[i]; r.used[i] {
-	case 0:
+	b, to := &r.blocks[i], (*[pixels]uint8)(p[at:])
+	switch used := r.used[i]; {
+	case used == 0:
 		return
-	case 1:
-		b.addFirst(p[at:])
-		b[0] = 0
+	case used == 1:
+		b.addFirst(to)
+	case used <= 3:
+		b.addThree(to)
 	default:
-		b.add(p[at:])
-		*b = block{}
+		b.add(to)
 	}
+	*b = block{}
 	r.used[i] = 0
 }
 

@@ -29,8 +29,9 @@ var acFactors = [128]int32{
 	213, 217, 221, 225, 229, 234, 239, 245, 249, 254, 259, 264, 269, 274, 279, 284,
 }
 
-// subblockProbs are for the modes of subblocks, by the modes above and to the left (section 11.5).
-var subblockProbs = [submodes][submodes][submodes - 1]uint8{
+// subblockProbs are for the modes of subblocks, by the modes above and to the left (section 11.5), in rows that are as
+// long as a power of 2.
+var subblockProbs = [16][16][16]uint8{
 	{
 		{231, 120, 48, 89, 115, 113, 120, 152, 112},
 		{152, 179, 64, 126, 170, 118, 46, 70, 95},

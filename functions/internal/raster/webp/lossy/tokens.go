@@ -93,7 +93,7 @@ func (p *partition) tokens(probs *[17]bandProbs, context uint8, n int, by *facto
 			split = c.split(at[1])
 		}
 		c = c.high(split)
-		var value, sign int64
+		var value int64
 		var next *[16]uint8
 		if split = c.split(at[2]); !c.isTrue(split) {
 			c = c.low(split)
@@ -102,7 +102,8 @@ func (p *partition) tokens(probs *[17]bandProbs, context uint8, n int, by *facto
 			value, c = c.high(split).large(&p.buf, at)
 			next = &probs[n+1][2]
 		}
-		sign, c = c.sign()
+		sign := c.sign()
+		c = c.after(sign)
 		factor := by[1]
 		if n == 0 {
 			factor = by[0]

@@ -26,7 +26,7 @@ func cosine(v int32) int32 { return v + v*20091>>16 }
 func sine(v int32) int32   { return v * 35468 >> 16 }
 
 // add adds the inverse DCT of a block to the prediction of 4x4 pixels (section 14.4 and 14.5).
-func (b *block) add(pix []uint8) {
+func (b *block) add(pix *[pixels]uint8) {
 	var t [16]int32
 	for i := range 4 {
 		v0, v1, v2, v3 := int32(b[i]), int32(b[4+i]), int32(b[8+i]), int32(b[12+i])
@@ -38,21 +38,35 @@ func (b *block) add(pix []uint8) {
 		v0, v1, v2, v3 := t[4*y]+4, t[4*y+1], t[4*y+2], t[4*y+3]
 		sum, difference := v0+v2, v0-v2
 		c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
-		row := pix[y*stride : y*stride+4 : y*stride+4]
-		row[0] = clamp(int32(row[0]) + (sum+d)>>3)
-		row[1] = clamp(int32(row[1]) + (difference+c)>>3)
-		row[2] = clamp(int32(row[2]) + (difference-c)>>3)
-		row[3] = clamp(int32(row[3]) + (sum-d)>>3)
+		addRow((*[4]uint8)(pix[y*stride:]), sum+d, difference+c, difference-c, sum-d)
 	}
 }
 
+// addThree is add for a block that has nothing but its first coefficient and those beside it.
+func (b *block) addThree(pix *[pixels]uint8) {
+	first, across, down := int32(b[0])+4, int32(b[1]), int32(b[4])
+	c, d := sine(across), cosine(across)
+	e, f := sine(down), cosine(down)
+	for y, v := range [4]int32{first + f, first + e, first - e, first - f} {
+		addRow((*[4]uint8)(pix[y*stride:]), v+d, v+c, v-c, v-d)
+	}
+}
+
+func addRow(row *[4]uint8, a, b, c, d int32) {
+	row[0] = clamp(int32(row[0]) + a>>3)
+	row[1] = clamp(int32(row[1]) + b>>3)
+	row[2] = clamp(int32(row[2]) + c>>3)
+	row[3] = clamp(int32(row[3]) + d>>3)
+}
+
+// pixels is what there is in a patch from the first pixel of a block to its last.
+const pixels = 3*stride + 4
+
 // addFirst is add for a block that has nothing but its first coefficient.
-func (b *block) addFirst(pix []uint8) {
-	v := (int32(b[0]) + 4) >> 3
+func (b *block) addFirst(pix *[pixels]uint8) {
+	v := int32(b[0]) + 4
 	for y := range 4 {
-		row := pix[y*stride : y*stride+4 : y*stride+4]
-		row[0], row[1] = clamp(int32(row[0])+v), clamp(int32(row[1])+v)
-		row[2], row[3] = clamp(int32(row[2])+v), clamp(int32(row[3])+v)
+		addRow((*[4]uint8)(pix[y*stride:]), v, v, v, v)
 	}
 }
 

@@ -53,4 +53,3 @@ func TestDecodeInvented(t *testing.T) {
 		}
 	}
 }
-

@@ -153,55 +153,64 @@ func addAverageOfFour(row, above []uint32) {
 	}
 }
 
+const ones = 0x0001000100010001
+
 // addNearest: of the pixel at the left and the one above, the one that is nearer to left + above - left above.
 func addNearest(row, above []uint32) {
-	left := row[0]
-	for i := 1; i < len(row); i++ {
-		top, corner := above[i], above[i-1]
+	left, corner := spread(row[0]), spread(above[0])
+	above = above[1:len(row)]
+	row = row[1:]
+	for i, pixel := range row {
+		top := spread(above[i])
 		nearest := top
 		if apart(top, corner) < apart(left, corner) {
 			nearest = left
 		}
-		left = addPixels(row[i], nearest)
-		row[i] = left
+		left = (spread(pixel) + nearest) & channels
+		row[i] = pack(left)
+		corner = top
 	}
 }
 
-// apart is the sum of the differences of the channels.
-func apart(a, b uint32) int32 {
-	sum := int32(0)
-	for shift := 0; shift < 32; shift += 8 {
-		difference := int32(a>>shift&0xff) - int32(b>>shift&0xff)
-		sum += max(difference, -difference)
-	}
-	return sum
+// apart is the sum of the differences of the channels, and the same whatever they are.
+func apart(a, b uint64) uint64 {
+	differences := a | 0x100*ones - b // and 256
+	negative := ^differences >> 8 & ones
+	return (differences ^ (negative<<9 - negative) + negative) * ones >> 48
 }
 
+// addGradient is of left + above - left above.
 func addGradient(row, above []uint32) {
-	left := row[0]
-	for i := 1; i < len(row); i++ {
-		top, corner := above[i], above[i-1]
-		expected := uint32(0)
-		for shift := 0; shift < 32; shift += 8 {
-			v := int32(left>>shift&0xff) + int32(top>>shift&0xff) - int32(corner>>shift&0xff)
-			expected |= uint32(max(0, min(v, 255))) << shift
-		}
-		left = addPixels(row[i], expected)
-		row[i] = left
+	left, corner := spread(row[0]), spread(above[0])
+	above = above[1:len(row)]
+	row = row[1:]
+	for i, pixel := range row {
+		top := spread(above[i])
+		left = (spread(pixel) + clamp(left+(top|0x100*ones-corner))) & channels
+		row[i] = pack(left)
+		corner = top
 	}
 }
 
+// clamp is for channels of 256 more than what is to be from 0 to 255.
+func clamp(v uint64) uint64 {
+	inside, over := v>>8&ones, v>>9&ones
+	return v&(inside<<8-inside) | (over<<8 - over)
+}
+
+// addHalfGradient is of the mean of left and above, and half of its difference from left above, which is rounded to 0.
 func addHalfGradient(row, above []uint32) {
-	left := row[0]
-	for i := 1; i < len(row); i++ {
-		corner, mean := above[i-1], average(left, above[i])
-		expected := uint32(0)
-		for shift := 0; shift < 32; shift += 8 {
-			v := int32(mean >> shift & 0xff)
-			v += (v - int32(corner>>shift&0xff)) / 2
-			expected |= uint32(max(0, min(v, 255))) << shift
-		}
-		left = addPixels(row[i], expected)
-		row[i] = left
+	left, corner := spread(row[0]), spread(above[0])
+	above = above[1:len(row)]
+	row = row[1:]
+	for i, pixel := range row {
+		top := spread(above[i])
+		mean := (left + top) >> 1 & channels
+		difference := mean | 0x100*ones - corner // and 256
+		negative := ^difference >> 8 & ones
+		half := (difference + negative) >> 1 & (0x1ff * ones) // and 128
+		left = (spread(pixel) + clamp(mean+half+0x80*ones)) & channels
+		row[i] = pack(left)
+		corner = top
 	}
 }

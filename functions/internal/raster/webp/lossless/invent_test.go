@@ -1,6 +1,7 @@
 package lossless
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 )
@@ -332,4 +333,25 @@ func (v *inventor) tokens(t *tree, size int) (list []token, needed int) {
 		i += count
 	}
 	return list, needed
+}
+
+// writeFlat writes the code of so many symbols, a power of two, that are all equally long.
+func (v *inventor) writeFlat(symbols int) {
+	length := bits.Len(uint(symbols)) - 1
+	if length == 0 {
+		v.writeSimple([]int{0})
+		return
+	}
+	v.bits(0, 1)
+	v.bits(lengthSymbols-4, 4)
+	for _, symbol := range lengthOrder {
+		if int(symbol) == length {
+			v.bits(1, 3) // it alone, and so without bits
+		} else {
+			v.bits(0, 3)
+		}
+	}
+	v.bits(1, 1)
+	v.bits(5, 3)
+	v.bits(symbols-2, 12)
 }

@@ -57,6 +57,13 @@ func (c *chunks) finish() error {
 	return short(err)
 }
 
+// read reads a chunk into memory, as far as it comes.
+func (c *chunk) read() ([]byte, error) {
+	var payload bytes.Buffer
+	_, err := io.CopyN(&payload, c.body, c.length)
+	return payload.Bytes(), short(err)
+}
+
 func short(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -102,4 +109,9 @@ func losslessSize(b []byte) (width, height int, err error) {
 	}
 	bits := binary.LittleEndian.Uint32(b[1:])
 	return int(bits&0x3fff) + 1, int(bits>>14&0x3fff) + 1, nil
+}
+
+func appendChunk(b []byte, name string, payload []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(append(b, name...), uint32(len(payload)))
+	return append(append(b, payload...), make([]byte, len(payload)&1)...)
 }

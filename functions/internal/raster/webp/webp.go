@@ -18,6 +18,7 @@ const Name = "WebP"
 const (
 	flagAnimation = 0x02
 	flagExif      = 0x08
+	flagProfile   = 0x20
 )
 
 // A File is a WebP whose size has been read.

@@ -1,0 +1,162 @@
+package lossless
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// A group is the five codes of which the pixels of a tile are made (section 3.7.2.2), and a table of three of them
+// together: of red, blue and alpha, which follow a green. An entry of that is a pixel, with the number of bits in place
+// of green, or tooLong there.
+//
+// The tables are small because a row goes through those of many groups: larger ones would be right more often, but not
+// be in the processor's cache.
+type group struct {
+	green, red, blue, alpha, distance code
+	rest                              []uint32
+	restMask                          uint64
+}
+
+const (
+	restBits  = 10 // of the index of the table of the rest, at most
+	tooLong   = 0xff00
+	usedShift = 8
+)
+
+// groups are the codes of an image, as they came, and the tables of those that were used lately.
+//
+// A file can describe many more codes than its tiles need at one time, each in few bytes. So they are kept as lengths,
+// and become tables when a pixel needs them. Tables for more entries than a share of the pixels are given up, and
+// made again as needed, which happens to no file of an encoder that saves bytes.
+type groups struct {
+	lengths   []uint8 // of all codes, in runs: the length in bits 4-7, how many symbols more than one in bits 0-3
+	begins    []uint32
+	built     []*group
+	cacheBits int
+	restBits  int // index of the table of the rest, at most
+	limit     int // bytes of tables
+	used      int
+}
+
+// readGroups reads so many groups for an image of so many pixels.
+func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
+	g := &groups{
+		cacheBits: cacheBits,
+		restBits:  min(bits.Len(uint(pixels/count))/2+2, restBits),
+		limit:     4*pixels + 16<<20,
+	}
+	sizes := [5]int{literals + lengths, literals, literals, literals, distances}
+	if cacheBits > 0 {
+		sizes[0] += 1 << cacheBits
+	}
+	for range count {
+		g.begins = append(g.begins, uint32(len(g.lengths)))
+		for _, size := range sizes {
+			to := d.lengths[:size]
+			if err := d.readLengths(to); err != nil {
+				return nil, err
+			}
+			g.lengths = appendRuns(g.lengths, to)
+		}
+	}
+	g.built = make([]*group, count)
+	return g, nil
+}
+
+// endOfCode is what no run is: no code is so long.
+const endOfCode = 0xf0 + 0x0f
+
+// appendRuns appends the lengths of a code, up to the last that is not 0.
+func appendRuns(runs []uint8, lengths []uint8) []uint8 {
+	last := len(lengths)
+	for lengths[last-1] == 0 {
+		last--
+	}
+	for i := 0; i < last; {
+		n := 1
+		for n < 15 && i+n < last && lengths[i+n] == lengths[i] {
+			n++
+		}
+		runs = append(runs, lengths[i]<<4|uint8(n-1))
+		i += n
+	}
+	return append(runs, endOfCode)
+}
+
+// next puts the next code's lengths into order, and returns what follows.
+func (d *decoder) nextCode(runs []uint8) []uint8 {
+	n := 0
+	for ; runs[0] != endOfCode; runs = runs[1:] {
+		for range runs[0]&15 + 1 {
+			d.lengths[n] = runs[0] >> 4
+			n++
+		}
+	}
+	d.canon.order(d.lengths[:n])
+	return runs[1:]
+}
+
+// group returns the tables of a group.
+func (d *decoder) group(gs *groups, i int) *group {
+	if g := gs.built[i]; g != nil {
+		return g
+	}
+	if gs.used > gs.limit {
+		clear(gs.built)
+		gs.used = 0
+	}
+	g := d.build(gs, gs.lengths[gs.begins[i]:])
+	gs.built[i] = g
+	return g
+}
+
+func (d *decoder) build(gs *groups, runs []uint8) *group {
+	g := new(group)
+	for i, c := range []*code{&g.green, &g.red, &g.blue, &g.alpha, &g.distance} {
+		runs = d.nextCode(runs)
+		d.table = d.canon.appendTable(d.table[:0])
+		c.mask = uint64(min(len(d.table), 1<<rootBits)) - 1
+		for i == 0 && len(d.table) < 1<<rootBits {
+			d.table = append(d.table, d.table...)
+		}
+		c.table = slices.Clone(d.table)
+		gs.used += 2 * len(d.table)
+	}
+	g.fillRest(gs.restBits)
+	gs.used += 4 * len(g.rest)
+	return g
+}
+
+// fillRest makes the table of red, blue and alpha.
+func (g *group) fillRest(most int) {
+	longest := bits.Len64(g.red.mask) + bits.Len64(g.blue.mask) + bits.Len64(g.alpha.mask)
+	size := uint64(1) << min(longest, most)
+	g.rest, g.restMask = make([]uint32, size), size-1
+	for acc := range size {
+		g.rest[acc] = tooLong
+		if pixel, used := g.restOf(acc); 1<<used <= size {
+			g.rest[acc] = pixel | uint32(used)<<usedShift
+		}
+	}
+}
+
+// restOf reads red, blue and alpha from the lowest bits. It returns the pixel without green, and how many bits it took.
+func (g *group) restOf(acc uint64) (uint32, uint64) {
+	red := g.red.find(acc)
+	acc >>= red & entryBits
+	blue := g.blue.find(acc)
+	acc >>= blue & entryBits
+	alpha := g.alpha.find(acc)
+	pixel := uint32(red>>symbolShift)<<16 | uint32(blue>>symbolShift) | uint32(alpha>>symbolShift)<<24
+	return pixel, uint64(red&entryBits + blue&entryBits + alpha&entryBits)
+}
+
+// prefix returns what the symbol of a length or a distance means: the least, to which extra bits are added (section
+// 3.6.2.2).
+func prefix(symbol int) (base, extra int) {
+	if symbol < 4 {
+		return symbol + 1, 0
+	}
+	extra = (symbol - 2) >> 1
+	return (2+symbol&1)<<extra + 1, extra
+}

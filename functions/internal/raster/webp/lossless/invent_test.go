@@ -1,0 +1,357 @@
+package lossless
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+)
+
+// An inventor writes streams without having an image: whatever comes to its mind of what a stream may have.
+type inventor struct {
+	*rand.Rand
+	bytes []byte
+	acc   uint64
+	n     int
+}
+
+// bits writes the lowest n bits of a value, 32 at most, the lowest first.
+func (v *inventor) bits(value, n int) {
+	v.acc |= uint64(value) << v.n
+	for v.n += n; v.n >= 8; v.n -= 8 {
+		v.bytes = append(v.bytes, byte(v.acc))
+		v.acc >>= 8
+	}
+}
+
+// maybe writes a bit, and returns whether it is set.
+func (v *inventor) maybe() bool {
+	bit := v.IntN(2)
+	v.bits(bit, 1)
+	return bit == 1
+}
+
+// invent returns a stream for an image of width x height pixels, without a header.
+func invent(r *rand.Rand, width, height int) []byte {
+	v := &inventor{Rand: r}
+	packed := width
+	for _, kind := range r.Perm(4)[r.IntN(5):] {
+		v.bits(1, 1)
+		v.bits(kind, 2)
+		switch kind {
+		case predictorTransform:
+			v.tiles(packed, height, 14)
+		case colorTransform:
+			v.tiles(packed, height, literals)
+		case colorIndexingTransform:
+			count := 1 + r.IntN([]int{2, 4, 16, 256}[r.IntN(4)])
+			v.bits(count-1, 8)
+			v.image(count, 1, literals, false)
+			packed = newPalette(count, packed).packed()
+		}
+	}
+	v.bits(0, 1)
+	v.image(packed, height, literals, true)
+	v.bits(0, 7)
+	return v.bytes
+}
+
+// withHeader puts the header before a stream.
+func withHeader(stream []byte, width, height int, hasAlpha bool) []byte {
+	v := new(inventor)
+	v.bits(0x2f, 8)
+	v.bits(width-1, 14)
+	v.bits(height-1, 14)
+	if hasAlpha {
+		v.bits(1, 1)
+	} else {
+		v.bits(0, 1)
+	}
+	v.bits(0, 3)
+	return append(v.bytes, stream...)
+}
+
+// tiles writes an image with a pixel for each tile, of which green is one of so many.
+func (v *inventor) tiles(width, height, greens int) tiles {
+	bits := v.IntN(8)
+	v.bits(bits, 3)
+	t := tiles{bits: 2 + bits, width: tilesOf(width, 2+bits)}
+	for _, pixel := range v.image(t.width, tilesOf(height, t.bits), greens, false) {
+		t.groups = append(t.groups, uint16(pixel>>8&0xff))
+	}
+	return t
+}
+
+// image writes an image, of which green is one of so many, and returns it.
+func (v *inventor) image(width, height, greens int, isMain bool) []uint32 {
+	m := &invented{inventor: v, pixels: make([]uint32, 0, width*height), width: width, greens: greens}
+	if v.maybe() {
+		m.cacheBits = 1 + v.IntN(maxCache)
+		v.bits(m.cacheBits, 4)
+	}
+	count := 1
+	if isMain && v.maybe() {
+		m.tiles = v.tiles(width, height, 1+v.IntN(20))
+		count = 1 + int(slices.Max(m.tiles.groups))
+	}
+	for range count {
+		m.groups = append(m.groups, m.newGroup())
+	}
+	for len(m.pixels) < cap(m.pixels) {
+		index, _ := m.tiles.run(len(m.pixels)%width, len(m.pixels)/width, width)
+		m.next(m.groups[index])
+	}
+	return m.pixels
+}
+
+// invented is an image as far as it is written.
+type invented struct {
+	*inventor
+	pixels        []uint32
+	width, greens int
+	cache         [1 << maxCache]uint32
+	cacheBits     int
+	tiles         tiles
+	groups        [][5]tree
+}
+
+func (m *invented) newGroup() (g [5]tree) {
+	size := literals + lengths
+	if m.cacheBits > 0 {
+		size += 1 << m.cacheBits
+	}
+	var greens []int
+	for symbol := range size {
+		if symbol < m.greens || symbol >= literals {
+			greens = append(greens, symbol)
+		}
+	}
+	most := []int{1, 2, 3, 12, 100, 3000}[m.IntN(6)]
+	for !slices.ContainsFunc(g[0].symbols, func(symbol int) bool { return symbol < literals }) {
+		g[0] = m.newTree(greens, most, maxLength)
+	}
+	m.write(&g[0], size)
+	for i, size := range []int{literals, literals, literals, distances} {
+		alphabet := m.Perm(size)
+		if i == 0 && m.greens < literals {
+			alphabet = []int{0} // for red is part of the number of a group
+		}
+		g[1+i] = m.newTree(alphabet, []int{1, 1, 2, 3, 12, 100, 3000}[m.IntN(7)], maxLength)
+		m.write(&g[1+i], size)
+	}
+	return g
+}
+
+// next writes a symbol and what belongs to it.
+func (m *invented) next(g [5]tree) {
+	green := &g[0]
+	symbol := green.symbols[m.IntN(len(green.symbols))]
+	if symbol >= literals && symbol < literals+lengths {
+		if m.copy(g, symbol) {
+			return
+		}
+		for symbol >= literals {
+			symbol = green.symbols[m.IntN(len(green.symbols))]
+		}
+	}
+	m.symbol(green, symbol)
+	if symbol >= literals+lengths {
+		m.add(m.cache[symbol-literals-lengths])
+		return
+	}
+	pixel := uint32(symbol) << 8
+	for i, shift := range []int{16, 0, 24} {
+		t := &g[1+i]
+		symbol := t.symbols[m.IntN(len(t.symbols))]
+		m.symbol(t, symbol)
+		pixel |= uint32(symbol) << shift
+	}
+	m.add(pixel)
+}
+
+func (m *invented) add(pixel uint32) {
+	m.pixels = append(m.pixels, pixel)
+	m.cache[pixel*hash>>1>>(31-m.cacheBits)] = pixel
+}
+
+// copy writes a copy of a length with this symbol, if it can be within the image.
+func (m *invented) copy(g [5]tree, symbol int) bool {
+	far := g[4].symbols[m.IntN(len(g[4].symbols))]
+	lengthBase, lengthBits := prefix(symbol - literals)
+	base, bits := prefix(far)
+	lengthExtra, extra := m.IntN(1<<lengthBits), m.IntN(1<<bits)
+	length, distance := lengthBase+lengthExtra, base+extra
+	if distance -= neighbours; distance <= 0 {
+		near := neighbourhood[distance+neighbours-1]
+		distance = max(1, near.x+near.y*m.width)
+	}
+	if distance > len(m.pixels) || length > cap(m.pixels)-len(m.pixels) {
+		return false
+	}
+	m.symbol(&g[0], symbol)
+	m.bits(lengthExtra, lengthBits)
+	m.symbol(&g[4], far)
+	m.bits(extra, bits)
+	for range length {
+		m.add(m.pixels[len(m.pixels)-distance])
+	}
+	return true
+}
+
+// A tree is a prefix code as it is written.
+type tree struct {
+	symbols        []int
+	lengths, codes map[int]int
+}
+
+func (v *inventor) symbol(t *tree, symbol int) { v.bits(t.codes[symbol], t.lengths[symbol]) }
+
+// newTree invents a code of some of these symbols, at most so many.
+func (v *inventor) newTree(alphabet []int, most, longest int) tree {
+	return v.treeOf(alphabet, 1+v.IntN(min(most, len(alphabet))), longest)
+}
+
+func (v *inventor) treeOf(alphabet []int, n, longest int) tree {
+	depths := []int{0}
+	for len(depths) < n {
+		i := v.IntN(len(depths))
+		if v.IntN(2) == 0 {
+			i = len(depths) - 1 // which makes some deep
+		}
+		if depths[i] == longest {
+			i = slices.Index(depths, slices.Min(depths))
+		}
+		depths[i]++
+		depths = append(depths, depths[i])
+	}
+	t := tree{lengths: map[int]int{}, codes: map[int]int{}}
+	for i, j := range v.Perm(len(alphabet))[:n] {
+		t.symbols = append(t.symbols, alphabet[j])
+		t.lengths[alphabet[j]] = depths[i]
+	}
+	slices.Sort(t.symbols)
+	code := 0
+	for length := 1; length <= longest; length++ {
+		code <<= 1
+		for _, symbol := range t.symbols {
+			if t.lengths[symbol] == length {
+				t.codes[symbol] = reversed(code, length)
+				code++
+			}
+		}
+	}
+	return t
+}
+
+// write writes a code for an alphabet of this size.
+func (v *inventor) write(t *tree, size int) {
+	if last := t.symbols[len(t.symbols)-1]; len(t.symbols) <= 2 && last < 256 && v.IntN(4) > 0 {
+		v.writeSimple(t.symbols)
+	} else {
+		v.writeNormal(t, size)
+	}
+}
+
+func (v *inventor) writeSimple(symbols []int) {
+	v.bits(1, 1)
+	v.bits(len(symbols)-1, 1)
+	if symbols[0] < 2 {
+		v.bits(0, 1)
+		v.bits(symbols[0], 1)
+	} else {
+		v.bits(1, 1)
+		v.bits(symbols[0], 8)
+	}
+	if len(symbols) == 2 {
+		v.bits(symbols[1], 8)
+	}
+}
+
+// A token is of the lengths of a code: a length, or a run.
+type token struct{ symbol, extra int }
+
+func (v *inventor) writeNormal(t *tree, size int) {
+	v.bits(0, 1)
+	tokens, needed := v.tokens(t, size)
+	var used []int
+	for _, t := range tokens {
+		if !slices.Contains(used, t.symbol) {
+			used = append(used, t.symbol)
+		}
+	}
+	meta := v.treeOf(used, len(used), 7)
+	v.bits(lengthSymbols-4, 4)
+	for _, symbol := range lengthOrder {
+		length := meta.lengths[int(symbol)]
+		if len(used) == 1 && int(symbol) == used[0] {
+			length = 1 + v.IntN(7)
+		}
+		v.bits(length, 3)
+	}
+	if needed >= 2 && v.maybe() {
+		tokens = tokens[:needed]
+		v.bits(5, 3)
+		v.bits(needed-2, 12)
+	} else if needed < 2 {
+		v.bits(0, 1)
+	}
+	for _, t := range tokens {
+		v.symbol(&meta, t.symbol)
+		if t.symbol >= 16 {
+			v.bits(t.extra, []int{2, 3, 7}[t.symbol-16])
+		}
+	}
+}
+
+// tokens returns those of all lengths, and how many of them there are up to the last length that is not 0.
+func (v *inventor) tokens(t *tree, size int) (list []token, needed int) {
+	sizes := make([]int, size)
+	for _, symbol := range t.symbols {
+		sizes[symbol] = max(1, t.lengths[symbol]) // that of a single symbol is not 0, although it takes no bits
+	}
+	previous := 8
+	for i := 0; i < size; {
+		run := 1
+		for i+run < size && sizes[i+run] == sizes[i] {
+			run++
+		}
+		next, count := token{symbol: sizes[i]}, 1
+		switch packs := v.IntN(8) > 0; {
+		case packs && sizes[i] == 0 && run >= 11:
+			count = min(run, 138)
+			next = token{18, count - 11}
+		case packs && sizes[i] == 0 && run >= 3:
+			count = min(run, 10)
+			next = token{17, count - 3}
+		case packs && sizes[i] == previous && run >= 3:
+			count = min(run, 6)
+			next = token{16, count - 3}
+		}
+		list = append(list, next)
+		if sizes[i] != 0 {
+			previous, needed = sizes[i], len(list)
+		}
+		i += count
+	}
+	return list, needed
+}
+
+// writeFlat writes the code of so many symbols, a power of two, that are all equally long.
+func (v *inventor) writeFlat(symbols int) {
+	length := bits.Len(uint(symbols)) - 1
+	if length == 0 {
+		v.writeSimple([]int{0})
+		return
+	}
+	v.bits(0, 1)
+	v.bits(lengthSymbols-4, 4)
+	for _, symbol := range lengthOrder {
+		if int(symbol) == length {
+			v.bits(1, 3) // it alone, and so without bits
+		} else {
+			v.bits(0, 3)
+		}
+	}
+	v.bits(1, 1)
+	v.bits(5, 3)
+	v.bits(symbols-2, 12)
+}

@@ -1,0 +1,370 @@
+package lossless
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/iotest"
+
+	"github.com/deepteams/webp"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"golang.org/x/image/vp8l"
+)
+
+// decode returns the pixels of a stream that has a header, and whether they have alpha.
+func decode(stream []byte, width, height int) ([]uint32, bool, error) {
+	return decodeFrom(bytes.NewReader(stream), width, height)
+}
+
+func decodeFrom(r io.Reader, width, height int) (pixels []uint32, hasAlpha bool, err error) {
+	hasAlpha, err = Decode(r, width, height, func(y int, argb []uint32) error {
+		if len(pixels) != y*width || len(argb) != width {
+			return fmt.Errorf("row %d of %d pixels after %d", y, len(argb), len(pixels))
+		}
+		pixels = append(pixels, argb...)
+		return nil
+	})
+	if err == nil && len(pixels) != width*height {
+		err = fmt.Errorf("%d pixels of %dx%d", len(pixels), width, height)
+	}
+	return pixels, hasAlpha, err
+}
+
+// reference returns them as x/image has them.
+func reference(t *testing.T, stream []byte) []uint32 {
+	t.Helper()
+	m, err := vp8l.Decode(bytes.NewReader(stream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pixels []uint32
+	for p := m.(*image.NRGBA).Pix; len(p) > 0; p = p[4:] {
+		pixels = append(pixels, uint32(p[3])<<24|uint32(p[0])<<16|uint32(p[1])<<8|uint32(p[2]))
+	}
+	return pixels
+}
+
+func compare(t *testing.T, got, want []uint32, width int) {
+	t.Helper()
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("pixel %d,%d is %08x, want %08x", i%width, i/width, got[i], want[i])
+		}
+	}
+}
+
+func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(1, seed)) }
+
+// sizes returns a small size, or one that is less so.
+func sizes(r *rand.Rand) (width, height int) {
+	return 1 + r.IntN([]int{4, 40, 300}[r.IntN(3)]), 1 + r.IntN([]int{4, 40, 100}[r.IntN(3)])
+}
+
+func TestDecodeInvented(t *testing.T) {
+	for seed := range uint64(300) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := random(seed)
+			width, height := sizes(r)
+			stream := withHeader(invent(r, width, height), width, height, true)
+			got, hasAlpha, err := decode(stream, width, height)
+			if err != nil || !hasAlpha {
+				t.Fatalf("alpha %v, %v", hasAlpha, err)
+			}
+			compare(t, got, reference(t, stream), width)
+		})
+	}
+}
+
+// Without the bit of the header nothing is transparent, whatever the pixels say.
+func TestDecodeOpaque(t *testing.T) {
+	for seed := range uint64(20) {
+		r := random(seed)
+		width, height := sizes(r)
+		stream := invent(r, width, height)
+		want := reference(t, withHeader(stream, width, height, true))
+		got, hasAlpha, err := decode(withHeader(stream, width, height, false), width, height)
+		if err != nil || hasAlpha {
+			t.Fatalf("alpha %v, %v", hasAlpha, err)
+		}
+		for i := range want {
+			want[i] |= 0xff000000
+		}
+		compare(t, got, want, width)
+	}
+}
+
+func TestDecodeAlpha(t *testing.T) {
+	for seed := range uint64(20) {
+		r := random(seed)
+		width, height := sizes(r)
+		stream := invent(r, width, height)
+		want := reference(t, withHeader(stream, width, height, true))
+		err := DecodeAlpha(bytes.NewReader(stream), width, height, func(y int, alpha []uint8) error {
+			for x, a := range alpha {
+				if want := uint8(want[y*width+x] >> 8); a != want {
+					return fmt.Errorf("alpha at %d,%d is %d, want %d", x, y, a, want)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Copies from as far as a distance reaches, in an image that is larger than that, and in rows that the ring does not
+// have in one piece.
+func TestDecodeFarCopies(t *testing.T) {
+	const width, height = 1021, 2100
+	v := &inventor{Rand: random(0)}
+	v.bits(0, 1) // no transform
+	v.bits(0, 1) // no colour cache
+	v.bits(0, 1) // no tiles
+	m := &invented{inventor: v, pixels: make([]uint32, 0, width*height), width: width}
+	for i, symbols := range [5][]int{{7, 250, literals + 20, literals + lengths - 1}, {1, 2, 3, 4}, {5, 6}, {255}, {1, 30, 38, 39}} {
+		g := v.treeOf(symbols, len(symbols), maxLength)
+		v.write(&g, []int{literals + lengths, literals, literals, literals, distances}[i])
+		m.groups = append(m.groups, [5]tree{})
+		m.groups[0][i] = g
+	}
+	for len(m.pixels) < cap(m.pixels) {
+		m.next(m.groups[0])
+	}
+	v.bits(0, 7)
+	got, _, err := decode(withHeader(v.bytes, width, height, true), width, height)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, got, m.pixels, width)
+}
+
+// So many codes that not all of them become tables at one time.
+func TestDecodeManyGroups(t *testing.T) {
+	const side, tiles = 256, 256 / 4
+	v := &inventor{Rand: random(0)}
+	v.bits(0, 1) // no transform
+	v.bits(1, 1)
+	v.bits(maxCache, 4)
+	v.bits(1, 1) // tiles
+	v.bits(0, 3) // of 4x4 pixels
+	v.bits(0, 1)
+	for _, symbols := range []int{literals, literals / 2, 1, 1, 1} { // their group is of 6 bits of red and 8 of green
+		v.writeFlat(symbols)
+	}
+	for group := range tiles * tiles {
+		v.bits(reversed(group&0xff, 8), 8)
+		v.bits(reversed(group>>8, 7), 7)
+	}
+	for range tiles * tiles {
+		for _, symbols := range []int{1 << maxCache, literals, literals, literals, 1} {
+			v.writeFlat(symbols)
+		}
+	}
+	want := make([]uint32, side*side)
+	for i := range want {
+		want[i] = v.Uint32()
+		v.bits(reversed(int(want[i]>>8&0xff), maxCache), maxCache)
+		for _, shift := range []int{16, 0, 24} {
+			v.bits(reversed(int(want[i]>>shift&0xff), 8), 8)
+		}
+	}
+	v.bits(0, 7)
+	got, _, err := decode(withHeader(v.bytes, side, side, true), side, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, got, want, side)
+}
+
+func TestDecodeFiles(t *testing.T) {
+	for _, m := range []image.Image{photo(120, 90), screenshot(120, 90), flat(33, 21)} {
+		for method := range 7 {
+			stream := encode(t, m, method)
+			width, height := m.Bounds().Dx(), m.Bounds().Dy()
+			got, _, err := decode(stream, width, height)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, got, reference(t, stream), width)
+		}
+	}
+}
+
+// encode returns the bitstream of a lossless file.
+func encode(t testing.TB, m image.Image, method int) []byte {
+	t.Helper()
+	options := webp.DefaultOptions()
+	options.Lossless, options.Method = true, method
+	var file bytes.Buffer
+	if err := webp.Encode(&file, m, options); err != nil {
+		t.Fatal(err)
+	}
+	const header = 8
+	at := bytes.Index(file.Bytes(), []byte("VP8L"))
+	return file.Bytes()[at+header:]
+}
+
+func photo(width, height int) image.Image {
+	r := random(0)
+	m := image.NewNRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			noise := uint8(r.IntN(9))
+			m.SetNRGBA(x, y, color.NRGBA{uint8(x+y/3) + noise, uint8(2*y) + noise, uint8(x*y/64) - noise, 255})
+		}
+	}
+	return m
+}
+
+func screenshot(width, height int) image.Image {
+	m := image.NewNRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			m.SetNRGBA(x, y, color.NRGBA{uint8(x / 16 * 31), uint8(y / 8 * 77), uint8(x/16 ^ y/8), uint8(255 - x/32*9)})
+		}
+	}
+	return m
+}
+
+func flat(width, height int) image.Image {
+	m := image.NewNRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			m.SetNRGBA(x, y, []color.NRGBA{{0, 0, 0, 255}, {9, 200, 30, 255}, {255, 255, 255, 128}}[(x/3*y/2)%3])
+		}
+	}
+	return m
+}
+
+func TestDecodeReaders(t *testing.T) {
+	r := random(7)
+	stream := withHeader(invent(r, 50, 40), 50, 40, true)
+	want := reference(t, stream)
+	broken := errors.New("broken")
+	for name, reader := range map[string]io.Reader{
+		"one byte at a time":  iotest.OneByteReader(bytes.NewReader(stream)),
+		"the end with data":   iotest.DataErrReader(bytes.NewReader(stream)),
+		"more behind the end": bytes.NewReader(append(slices.Clone(stream), 1, 2, 3)),
+		"broken behind it":    io.MultiReader(bytes.NewReader(stream), iotest.ErrReader(broken)),
+	} {
+		got, _, err := decodeFrom(reader, 50, 40)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		compare(t, got, want, 50)
+	}
+	reader := io.MultiReader(bytes.NewReader(stream[:len(stream)/2]), iotest.ErrReader(broken))
+	if _, _, err := decodeFrom(reader, 50, 40); err != broken {
+		t.Errorf("got %v, want the error of the reader", err)
+	}
+	_, err := Decode(bytes.NewReader(stream), 50, 40, func(int, []uint32) error { return broken })
+	if err != broken {
+		t.Errorf("got %v, want the error of the rows", err)
+	}
+}
+
+func TestDecodeTruncated(t *testing.T) {
+	for seed := range uint64(20) {
+		r := random(seed)
+		stream := withHeader(invent(r, 20, 15), 20, 15, true)
+		for n := range len(stream) {
+			if n > 300 && n%17 != 0 && n < len(stream)-20 {
+				continue
+			}
+			if _, _, err := decode(stream[:n], 20, 15); err != io.ErrUnexpectedEOF {
+				t.Fatalf("seed %d, %d bytes of %d: got %v, want an unexpected end", seed, n, len(stream), err)
+			}
+		}
+	}
+}
+
+func TestDecodeDamaged(t *testing.T) {
+	stream := withHeader(invent(random(3), 20, 15), 20, 15, true)
+	bits := func(pairs ...int) []byte {
+		v := new(inventor)
+		for ; len(pairs) > 0; pairs = pairs[2:] {
+			v.bits(pairs[0], pairs[1])
+		}
+		return withHeader(append(v.bytes, make([]byte, 99)...), 20, 15, false)
+	}
+	for name, stream := range map[string][]byte{
+		"signature":         append([]byte{0x2e}, stream[1:]...),
+		"width":             withHeader(stream[5:], 21, 15, true),
+		"height":            withHeader(stream[5:], 20, 14, true),
+		"version":           append(slices.Concat(stream[:4], []byte{stream[4] | 0x20}), stream[5:]...),
+		"transform twice":   bits(1, 1, subtractGreenTransform, 2, 1, 1, subtractGreenTransform, 2, 0, 8),
+		"cache of no bits":  bits(0, 1, 1, 1, 0, 4, 0, 8),
+		"cache of 12 bits":  bits(0, 1, 1, 1, 12, 4, 0, 8),
+		"code of no symbol": bits(0, 3, 0, 1, 0, 32, 0, 32),
+		"incomplete code":   bits(0, 3, 0, 1, 0, 4, 1, 3, 2, 3, 0, 32),
+	} {
+		_, _, err := decode(stream, 20, 15)
+		if refusal := (*refuse.Refusal)(nil); !errors.As(err, &refusal) || refusal.Reason != refuse.Damaged {
+			t.Errorf("%s: got %v, want that it is damaged", name, err)
+		}
+	}
+}
+
+// check decodes what may be broken, and finds fault with the error.
+func check(t *testing.T, stream []byte, width, height int) {
+	t.Helper()
+	_, _, err := decode(stream, width, height)
+	if refusal := (*refuse.Refusal)(nil); err != nil && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
+		t.Errorf("got %v, want a refusal or an unexpected end", err)
+	}
+}
+
+func TestDecodeMutated(t *testing.T) {
+	for seed := range uint64(100) {
+		r := random(seed)
+		stream := withHeader(invent(r, 30, 20), 30, 20, true)
+		for range 20 {
+			mutated := slices.Clone(stream)
+			for range 1 + r.IntN(3) {
+				mutated[5+r.IntN(min(len(mutated)-5, 1+r.IntN(len(mutated))))] ^= 1 << r.IntN(8)
+			}
+			check(t, mutated, 30, 20)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for seed := range uint64(10) {
+		f.Add(invent(random(seed), 12, 9), uint8(12), uint8(9))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, width, height uint8) {
+		w, h := 1+int(width), 1+int(height)
+		check(t, withHeader(stream, w, h, true), w, h)
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for name, m := range map[string]image.Image{"photo": photo(640, 480), "screenshot": screenshot(640, 480), "flat": flat(640, 480)} {
+		stream := encode(b, m, 4)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(640 * 480)
+			for b.Loop() {
+				if _, err := Decode(bytes.NewReader(stream), 640, 480, func(int, []uint32) error { return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/x", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(640 * 480)
+			for b.Loop() {
+				if _, err := vp8l.Decode(bytes.NewReader(stream)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

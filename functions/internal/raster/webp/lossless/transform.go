@@ -1,0 +1,157 @@
+package lossless
+
+// A transform is undone row by row, in place, in the order opposite to that of the stream (section 3.5).
+type transform interface {
+	undo(y int, row []uint32)
+}
+
+// The transforms as the stream calls them.
+const (
+	predictorTransform = iota
+	colorTransform
+	subtractGreenTransform
+	colorIndexingTransform
+)
+
+// readTransforms returns the transforms of an image, and the width that its pixels have after them.
+func (d *decoder) readTransforms(width, height int) (list []transform, packed int, err error) {
+	packed = width
+	seen := 0
+	for d.in.bit() {
+		kind := d.in.bits(2)
+		if seen&(1<<kind) != 0 {
+			return nil, 0, d.damaged("a transform comes twice")
+		}
+		seen |= 1 << kind
+		var t transform
+		switch kind {
+		case predictorTransform:
+			t, err = d.readPredictor(packed, height)
+		case colorTransform:
+			t, err = d.readColors(packed, height)
+		case subtractGreenTransform:
+			t = green(packed)
+		case colorIndexingTransform:
+			var p *palette
+			p, err = d.readPalette(packed)
+			t, packed = p, p.packed()
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		list = append(list, t)
+	}
+	return list, packed, d.in.cut()
+}
+
+// green is the transform by which red and blue are differences from green, of rows of so many pixels.
+type green int
+
+func (g green) undo(_ int, row []uint32) {
+	const others = 0x00ff00ff
+	for i, pixel := range row[:g] {
+		row[i] = pixel&^others | (pixel&others+pixel>>8&0xff*0x10001)&others
+	}
+}
+
+// addPixels adds two pixels, each channel for itself.
+func addPixels(a, b uint32) uint32 {
+	const low = 0x7f7f7f7f
+	return (a&low + b&low) ^ (a^b)&^low
+}
+
+// colors is the transform by which red and blue are differences from what green and red let expect, other for each tile.
+type colors struct {
+	bits, width, tiles int
+	factors            []uint32 // green to red, green to blue, red to blue, from the lowest byte on; all signed
+}
+
+func (d *decoder) readColors(width, height int) (*colors, error) {
+	c := &colors{bits: 2 + int(d.in.bits(3)), width: width}
+	c.tiles = tilesOf(width, c.bits)
+	err := d.readImage(c.tiles, tilesOf(height, c.bits), false, func(_ int, row []uint32) error {
+		c.factors = append(c.factors, row...)
+		return nil
+	})
+	return c, err
+}
+
+func (c *colors) undo(y int, row []uint32) {
+	row = row[:c.width]
+	for _, factors := range c.factors[y>>c.bits*c.tiles:][:c.tiles] {
+		tile := row[:min(1<<c.bits, len(row))]
+		row = row[len(tile):]
+		addExpected(tile, factors)
+	}
+}
+
+// addExpected multiplies green by both of its factors at once. In the product, what is added to the lower number keeps
+// it from taking from the upper one.
+func addExpected(tile []uint32, factors uint32) {
+	greenFactors, redToBlue := int64(int8(factors>>8))<<32+int64(int8(factors)), int32(int8(factors>>16))
+	for i, pixel := range tile {
+		product := uint64(int64(int8(pixel>>8))*greenFactors) + 1<<20
+		red := pixel>>16 + uint32(product)>>5
+		blue := pixel + uint32(product>>37) + uint32(int32(int8(red))*redToBlue)>>5
+		tile[i] = pixel&0xff00ff00 | red&0xff<<16 | blue&0xff
+	}
+}
+
+// palette is the transform by which green is the index of a color. Of few colours, several indices are in a pixel.
+type palette struct {
+	bits   int // of the number of pixels in one
+	width  int
+	colors [256]uint32 // transparent black where there are none
+}
+
+func (d *decoder) readPalette(width int) (*palette, error) {
+	count := 1 + int(d.in.bits(8))
+	p := newPalette(count, width)
+	err := d.readImage(count, 1, false, func(_ int, row []uint32) error {
+		previous := uint32(0)
+		for i, difference := range row {
+			previous = addPixels(previous, difference)
+			p.colors[i] = previous
+		}
+		return nil
+	})
+	return p, err
+}
+
+// newPalette is for so many colors, and rows of so many pixels.
+func newPalette(count, width int) *palette {
+	p := &palette{width: width}
+	switch {
+	case count <= 2:
+		p.bits = 3
+	case count <= 4:
+		p.bits = 2
+	case count <= 16:
+		p.bits = 1
+	}
+	return p
+}
+
+// packed is the width of a row of indices.
+func (p *palette) packed() int { return tilesOf(p.width, p.bits) }
+
+// undo begins at the right, because no pixel is left of the one that has its index.
+func (p *palette) undo(_ int, row []uint32) {
+	row = row[:p.width]
+	if p.bits == 0 {
+		for i, pixel := range row {
+			row[i] = p.colors[pixel>>8&0xff]
+		}
+		return
+	}
+	indexBits := 8 >> p.bits
+	mask := uint32(1)<<indexBits - 1
+	for i := p.packed() - 1; i >= 0; i-- {
+		indices := row[i] >> 8 & 0xff
+		unpacked := row[i<<p.bits : min((i+1)<<p.bits, len(row))]
+		for j := range unpacked {
+			unpacked[j] = p.colors[indices&mask]
+			indices >>= indexBits
+		}
+	}
+}

@@ -1,0 +1,146 @@
+// Package lossy decodes the lossy bitstream of WebP: a key frame of VP8 (RFC 6386).
+package lossy
+
+import (
+	"bytes"
+	"io"
+	"sync"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+)
+
+// name is what the format is called in messages.
+const name = "WebP"
+
+// Rows are some rows of a frame, all that came since the last: of luma, and of blue and red, which have half the size.
+// The levels are those of ITU-R BT.601: 16 to 235 for luma, 16 to 240 for the others.
+type Rows [3]plane.Plane
+
+// A decoder is the state of decoding a frame. It holds some rows of it.
+type decoder struct {
+	header
+	width, height int
+	across, down  int // macroblocks
+	modes         *partition
+	tokens        []*partition
+
+	patch         patch
+	residue       residue
+	above         [3][]uint8 // the last rows of the macroblocks above, with a margin
+	aboveModes    [][4]uint8
+	aboveContexts []context
+	leftModes     [4]uint8
+	leftContext   context
+
+	filters []*filter      // of the macroblocks of a row
+	within  []bool         // whether they are smoothed within
+	rows    [3]plane.Plane // of macroblocks, and in front of them what a filter may still change
+	kept    int            // rows of luma that a filter may still change: 0 if there is none
+}
+
+// margin is how many pixels there are on the left of what is above.
+const margin = 8
+
+// Decode reads a frame of so many bytes, and hands over its rows from the top down: the planes are good until show
+// returns. If it is not smooth, the filter at the end of decoding is left out, which does not show once the image is
+// reduced to a quarter or less of its size.
+//
+// The error is a *refuse.Refusal, that of r, io.ErrUnexpectedEOF for a frame cut short, or that of show.
+func Decode(r io.Reader, size int64, width, height int, smooth bool, show func(rows *Rows) error) error {
+	d := &decoder{width: width, height: height, across: (width + 15) / 16, down: (height + 15) / 16}
+	defer d.close()
+	if err := d.start(r, size); err != nil {
+		return err
+	}
+	if smooth && d.level > 0 {
+		d.kept = 8
+	}
+	d.allocate()
+	for y := range d.down {
+		if err := d.row(y); err != nil {
+			return err
+		}
+		if err := d.show(y, show); err != nil {
+			return err
+		}
+	}
+	for _, p := range append(d.tokens, d.modes) {
+		if err := p.enough(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var partitions = sync.Pool{New: func() any { return new(partition) }}
+
+// open begins a partition.
+func open(r io.Reader, size int64) (*partition, error) {
+	p := partitions.Get().(*partition)
+	p.start(r, size)
+	return p, p.load()
+}
+
+func (d *decoder) close() {
+	for _, p := range append(d.tokens, d.modes) {
+		if p != nil {
+			p.r = nil
+			partitions.Put(p)
+		}
+	}
+}
+
+// start reads up to the last partition, which is read as it is needed.
+func (d *decoder) start(r io.Reader, size int64) error {
+	first, err := readTag(r, d.width, d.height)
+	if err != nil {
+		return err
+	}
+	size -= tagSize + first
+	if size < 0 {
+		return refuse.AsDamaged(name, "its first partition has %d bytes, more than there are", first)
+	}
+	modes, err := hold(r, first)
+	if err != nil {
+		return err
+	}
+	if d.modes, err = open(modes, first); err != nil {
+		return err
+	}
+	count := d.header.read(d.modes)
+	sizes := make([]byte, 3*(count-1))
+	if size -= int64(len(sizes)); size < 0 {
+		return refuse.AsDamaged(name, "it has no room for %d partitions", count)
+	}
+	if _, err := io.ReadFull(r, sizes); err != nil {
+		return short(err)
+	}
+	for ; len(sizes) > 0; sizes = sizes[3:] {
+		part := min(int64(sizes[0])|int64(sizes[1])<<8|int64(sizes[2])<<16, size)
+		size -= part
+		held, err := hold(r, part)
+		if err != nil {
+			return err
+		}
+		if err := d.addTokens(held, part); err != nil {
+			return err
+		}
+	}
+	return d.addTokens(r, size)
+}
+
+func (d *decoder) addTokens(r io.Reader, size int64) error {
+	p, err := open(r, size)
+	d.tokens = append(d.tokens, p)
+	return err
+}
+
+// hold reads so many bytes into memory, as far as they come.
+func hold(r io.Reader, size int64) (io.Reader, error) {
+	held := new(bytes.Buffer)
+	if _, err := io.CopyN(held, r, size); err != nil {
+		return nil, short(err)
+	}
+	return held, nil
+}

@@ -1,0 +1,124 @@
+package lossy
+
+// Modes of prediction of the luma of a macroblock, and of its chroma (section 11.2).
+const (
+	predictDC = iota
+	predictTM
+	predictV
+	predictH
+	predictSubblocks // which have modes of their own
+)
+
+// Modes of prediction of a subblock. The first four are in the order of those above, which stand for them beside
+// macroblocks that have no subblocks of their own.
+const (
+	subDC = iota
+	subTM
+	subVE
+	subHE
+	subLD
+	subRD
+	subVR
+	subVL
+	subHD
+	subHU
+	submodes
+)
+
+// A macroblock is what the first partition says of it.
+type macroblock struct {
+	segment      int
+	empty        bool // it has no coefficients
+	luma, chroma int
+	subblocks    [16]uint8
+}
+
+// readMacroblock reads the modes of a macroblock (section 19.3). Those of the subblocks above and to the left are
+// replaced by its own.
+func (h *header) readMacroblock(p *partition, above, left *[4]uint8) (m macroblock) {
+	if h.mapped {
+		m.segment = h.readSegment(p)
+	}
+	m.empty = h.skips && p.bool(h.skipProb)
+	m.luma = readLuma(p)
+	if m.luma == predictSubblocks {
+		p.coder = m.readSubblocks(p.coder, &p.buf, above, left)
+	} else {
+		for i := range above {
+			above[i], left[i] = uint8(m.luma), uint8(m.luma)
+		}
+	}
+	m.chroma = readChroma(p)
+	return m
+}
+
+func (h *header) readSegment(p *partition) int {
+	if !p.bool(h.tree[0]) {
+		if !p.bool(h.tree[1]) {
+			return 0
+		}
+		return 1
+	}
+	if !p.bool(h.tree[2]) {
+		return 2
+	}
+	return 3
+}
+
+func readLuma(p *partition) int {
+	switch {
+	case !p.bool(145):
+		return predictSubblocks
+	case p.bool(156):
+		if p.bool(128) {
+			return predictTM
+		}
+		return predictH
+	case p.bool(163):
+		return predictV
+	default:
+		return predictDC
+	}
+}
+
+func readChroma(p *partition) int {
+	switch {
+	case !p.bool(142):
+		return predictDC
+	case !p.bool(114):
+		return predictV
+	case !p.bool(183):
+		return predictH
+	default:
+		return predictTM
+	}
+}
+
+// submodeTree is that of section 11.2: what is negative is a mode, less 16.
+var submodeTree = [16][2]int8{
+	{subDC - 16, 1}, {subTM - 16, 2}, {subVE - 16, 3}, {4, 6}, {subHE - 16, 5}, {subRD - 16, subVR - 16},
+	{subLD - 16, 7}, {subVL - 16, 8}, {subHD - 16, subHU - 16},
+}
+
+// readSubblocks reads the modes of 16 subblocks.
+func (m *macroblock) readSubblocks(c coder, buf *buffer, above, left *[4]uint8) coder {
+	for i := range m.subblocks {
+		x, y := i&3, i>>2
+		probs := &subblockProbs[above[x]&15][left[y]&15]
+		at := int8(0)
+		for c = c.fill(buf); at >= 0; {
+			if at == 4 || at == 6 {
+				c = c.fill(buf)
+			}
+			split := c.split(probs[at&15])
+			if c.isTrue(split) {
+				at, c = submodeTree[at&15][1], c.high(split)
+			} else {
+				at, c = submodeTree[at&15][0], c.low(split)
+			}
+		}
+		mode := uint8(at) & 15
+		m.subblocks[i], above[x], left[y] = mode, mode, mode
+	}
+	return c
+}

@@ -1,0 +1,78 @@
+package lossy
+
+// inverseWHT makes the first coefficients of luma of their own (section 14.3).
+func (b *block) inverseWHT(r *residue) {
+	var t [16]int32
+	for i := range 4 {
+		a, d := int32(b[i])+int32(b[12+i]), int32(b[i])-int32(b[12+i])
+		e, f := int32(b[4+i])+int32(b[8+i]), int32(b[4+i])-int32(b[8+i])
+		t[i], t[4+i], t[8+i], t[12+i] = a+e, f+d, a-e, d-f
+	}
+	for i := range 4 {
+		a, d := t[4*i]+t[4*i+3]+3, t[4*i]-t[4*i+3]+3
+		e, f := t[4*i+1]+t[4*i+2], t[4*i+1]-t[4*i+2]
+		for j, v := range [4]int32{a + e, f + d, a - e, d - f} {
+			first := int16(v >> 3)
+			r.blocks[4*i+j][0] = first
+			if first != 0 {
+				r.used[4*i+j] = 1
+			}
+		}
+	}
+}
+
+// Products with the square root of 2 and the cosine, and the sine, of an eighth of a turn (section 14.4).
+func cosine(v int32) int32 { return v + v*20091>>16 }
+func sine(v int32) int32   { return v * 35468 >> 16 }
+
+// add adds the inverse DCT of a block to the prediction of 4x4 pixels (section 14.4 and 14.5).
+func (b *block) add(pix *[pixels]uint8) {
+	var t [16]int32
+	for i := range 4 {
+		v0, v1, v2, v3 := int32(b[i]), int32(b[4+i]), int32(b[8+i]), int32(b[12+i])
+		sum, difference := v0+v2, v0-v2
+		c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
+		t[i], t[4+i], t[8+i], t[12+i] = sum+d, difference+c, difference-c, sum-d
+	}
+	for y := range 4 {
+		v0, v1, v2, v3 := t[4*y]+4, t[4*y+1], t[4*y+2], t[4*y+3]
+		sum, difference := v0+v2, v0-v2
+		c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
+		addRow((*[4]uint8)(pix[y*stride:]), sum+d, difference+c, difference-c, sum-d)
+	}
+}
+
+// addThree is add for a block that has nothing but its first coefficient and those beside it.
+func (b *block) addThree(pix *[pixels]uint8) {
+	first, across, down := int32(b[0])+4, int32(b[1]), int32(b[4])
+	c, d := sine(across), cosine(across)
+	e, f := sine(down), cosine(down)
+	for y, v := range [4]int32{first + f, first + e, first - e, first - f} {
+		addRow((*[4]uint8)(pix[y*stride:]), v+d, v+c, v-c, v-d)
+	}
+}
+
+func addRow(row *[4]uint8, a, b, c, d int32) {
+	row[0] = clamp(int32(row[0]) + a>>3)
+	row[1] = clamp(int32(row[1]) + b>>3)
+	row[2] = clamp(int32(row[2]) + c>>3)
+	row[3] = clamp(int32(row[3]) + d>>3)
+}
+
+// pixels is what there is in a patch from the first pixel of a block to its last.
+const pixels = 3*stride + 4
+
+// addFirst is add for a block that has nothing but its first coefficient.
+func (b *block) addFirst(pix *[pixels]uint8) {
+	v := int32(b[0]) + 4
+	for y := range 4 {
+		addRow((*[4]uint8)(pix[y*stride:]), v, v, v, v)
+	}
+}
+
+func clamp(v int32) uint8 {
+	if v&^0xff != 0 {
+		return uint8(^v >> 31)
+	}
+	return uint8(v)
+}

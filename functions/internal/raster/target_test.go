@@ -55,18 +55,22 @@ func TestTargetView(t *testing.T) {
 
 // What fills a box is what imaging cuts out.
 func TestRenderFills(t *testing.T) {
-	for _, size := range []image.Point{{640, 427}, {427, 640}, {300, 301}, {150, 900}} {
+	boxes := []Box{{100, 100}, {120, 30}, {30, 120}, {149, 150}}
+	for _, size := range []image.Point{{320, 213}, {213, 320}, {300, 301}, {150, 600}} {
 		m := painted(size.X, size.Y)
-		for _, box := range []Box{{100, 100}, {120, 30}, {30, 120}, {149, 150}} {
-			want := imaging.Fill(m, box.Width, box.Height, imaging.Center, imaging.Lanczos)
-			for orientation := 1; orientation <= 8; orientation++ {
-				file := afterSOI(encodeJPEG(t, stored(m, orientation)), exifSegment(tiff(binary.BigEndian, orientation)))
-				got := renderAll(t, file, Target{Box: box, Fill: true, Format: PNG})[0]
-				if got.Width != box.Width || got.Height != box.Height {
-					t.Fatalf("%v fills %v with %dx%d", size, box, got.Width, got.Height)
+		for orientation := 1; orientation <= 8; orientation++ {
+			file := afterSOI(encodeJPEG(t, stored(m, orientation)), exifSegment(tiff(binary.BigEndian, orientation)))
+			var targets []Target
+			for _, box := range boxes {
+				targets = append(targets, Target{Box: box, Fill: true, Format: PNG})
+			}
+			for i, got := range renderAll(t, file, targets...) {
+				if got.Width != boxes[i].Width || got.Height != boxes[i].Height {
+					t.Fatalf("%v fills %v with %dx%d", size, boxes[i], got.Width, got.Height)
 				}
+				want := imaging.Fill(m, got.Width, got.Height, imaging.Center, imaging.Lanczos)
 				if mean, _, _ := compare(decode(t, got), want); mean > 5 {
-					t.Errorf("%v in %v, orientation %d: %.1f of 255 from imaging's in the mean", size, box, orientation, mean)
+					t.Errorf("%v in %v, orientation %d: %.1f of 255 from imaging's in the mean", size, boxes[i], orientation, mean)
 				}
 			}
 		}

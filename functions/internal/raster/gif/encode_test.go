@@ -45,7 +45,7 @@ func read(tb testing.TB, file []byte) *gif.GIF {
 // Few colours come back as they are, whatever the size: image/gif and this package's own decoder read them.
 func TestEncodeKeepsFewColours(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 120 {
+	for i := range 40 {
 		m := noise(r, 1+r.IntN(300), 1+r.IntN(200), 1+r.IntN(255))
 		if i%2 == 0 {
 			for range r.IntN(1000) {

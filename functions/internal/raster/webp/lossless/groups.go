@@ -43,7 +43,7 @@ func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
 	g := &groups{
 		cacheBits: cacheBits,
 		restBits:  min(bits.Len(uint(pixels/count))/2+2, restBits),
-		limit:     4*pixels + 16<<20,
+		limit:     4*pixels + d.spare,
 	}
 	sizes := [5]int{literals + lengths, literals, literals, literals, distances}
 	if cacheBits > 0 {

@@ -178,7 +178,7 @@ func TestDecodeInvented(t *testing.T) {
 func TestDecodeWithoutFilter(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	options := webp.DefaultOptions()
-	options.Quality, options.FilterType, options.FilterStrength = 40, 1, 100
+	options.Quality, options.Segments, options.FilterStrength = 60, 1, 60
 	b := frame(t, painted(r, 200, 150), options)
 	smooth, err := decode(b, 200, 150, true)
 	if err != nil {
@@ -319,7 +319,7 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkDecode(b *testing.B) {
 	options := webp.DefaultOptions()
-	options.Quality, options.FilterType, options.FilterStrength = 80, 1, 60
+	options.Quality, options.Segments, options.FilterType, options.FilterStrength = 80, 1, 1, 60
 	vp8 := frame(b, painted(rand.New(rand.NewPCG(19, 20)), 800, 600), options)
 	for name, smooth := range map[string]bool{"smooth": true, "rough": false} {
 		b.Run(name, func(b *testing.B) {

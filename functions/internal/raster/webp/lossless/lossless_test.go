@@ -128,7 +128,8 @@ func TestDecodeFarCopies(t *testing.T) {
 	v.bits(0, 1) // no colour cache
 	v.bits(0, 1) // no tiles
 	m := &invented{inventor: v, pixels: make([]uint32, 0, width*height), width: width}
-	for i, symbols := range [5][]int{{7, 250, literals + 20, literals + lengths - 1}, {1, 2, 3, 4}, {5, 6}, {255}, {1, 30, 38, 39}} {
+	alphabets := [5][]int{{7, 250, literals + 20, literals + lengths - 1}, {1, 2, 3, 4}, {5, 6}, {255}, {1, 30, 38, 39}}
+	for i, symbols := range alphabets {
 		g := v.treeOf(symbols, len(symbols), maxLength)
 		v.write(&g, []int{literals + lengths, literals, literals, literals, distances}[i])
 		m.groups = append(m.groups, [5]tree{})
@@ -351,20 +352,22 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for name, m := range map[string]image.Image{"photo": photo(640, 480), "screenshot": screenshot(640, 480), "flat": flat(640, 480)} {
+	const width, height = 640, 480
+	images := map[string]image.Image{"photo": photo(width, height), "screenshot": screenshot(width, height), "flat": flat(width, height)}
+	for name, m := range images {
 		stream := encode(b, m, 4)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			b.SetBytes(640 * 480)
+			b.SetBytes(width * height)
 			for b.Loop() {
-				if _, err := Decode(bytes.NewReader(stream), 640, 480, func(int, []uint32) error { return nil }); err != nil {
+				if _, err := Decode(bytes.NewReader(stream), width, height, func(int, []uint32) error { return nil }); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 		b.Run(name+"/x", func(b *testing.B) {
 			b.ReportAllocs()
-			b.SetBytes(640 * 480)
+			b.SetBytes(width * height)
 			for b.Loop() {
 				if _, err := vp8l.Decode(bytes.NewReader(stream)); err != nil {
 					b.Fatal(err)

@@ -13,9 +13,8 @@ import (
 // Animate writes frames, each as it is shown, as a lossy WebP that is to be shown so often, or without end if loops is
 // 0. A quality of 0 is Quality.
 func Animate(w io.Writer, frames []plane.Frame, loops, quality int) error {
-	const alpha = 0x10
 	size := appendSize(nil, frames[0].Image)
-	file := appendChunk([]byte("RIFF\x00\x00\x00\x00WEBP"), "VP8X", append([]byte{flagAnimation | alpha, 0, 0, 0}, size...))
+	file := appendChunk([]byte("RIFF\x00\x00\x00\x00WEBP"), "VP8X", append([]byte{flagAnimation | flagAlpha, 0, 0, 0}, size...))
 	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
 	for _, frame := range frames {
 		const replace = 0x02 // what is shown, instead of being drawn onto it

@@ -33,6 +33,7 @@ func Encode(w io.Writer, m *plane.Image, quality int) error {
 func still(m *plane.Image, quality int) ([]byte, error) {
 	options := webp.DefaultOptions()
 	options.Quality = float32(cmp.Or(quality, Quality))
+	options.Segments = 1 // with more it writes none of the filter: 0.5 to 1.5 dB less, for 4 % of the bytes
 	var file bytes.Buffer
 	if err := webp.Encode(&file, m.NRGBA(), options); err != nil {
 		return nil, err

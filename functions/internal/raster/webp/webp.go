@@ -18,6 +18,7 @@ const Name = "WebP"
 const (
 	flagAnimation = 0x02
 	flagExif      = 0x08
+	flagAlpha     = 0x10
 	flagProfile   = 0x20
 )
 

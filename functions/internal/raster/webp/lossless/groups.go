@@ -29,21 +29,19 @@ const (
 // and become tables when a pixel needs them. Tables for more entries than a share of the pixels are given up, and
 // made again as needed, which happens to no file of an encoder that saves bytes.
 type groups struct {
-	lengths   []uint8 // of all codes, in runs: the length in bits 4-7, how many symbols more than one in bits 0-3
-	begins    []uint32
-	built     []*group
-	cacheBits int
-	restBits  int // index of the table of the rest, at most
-	limit     int // bytes of tables
-	used      int
+	lengths  []uint8 // of all codes, in runs: the length in bits 4-7, how many symbols more than one in bits 0-3
+	begins   []uint32
+	built    []*group
+	restBits int // index of the table of the rest, at most
+	limit    int // bytes of tables
+	used     int
 }
 
 // readGroups reads so many groups for an image of so many pixels.
 func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
 	g := &groups{
-		cacheBits: cacheBits,
-		restBits:  min(bits.Len(uint(pixels/count))/2+2, restBits),
-		limit:     4*pixels + 16<<20,
+		restBits: min(bits.Len(uint(pixels/count))/2+2, restBits),
+		limit:    4*pixels + d.spare,
 	}
 	sizes := [5]int{literals + lengths, literals, literals, literals, distances}
 	if cacheBits > 0 {
@@ -63,8 +61,8 @@ func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
 	return g, nil
 }
 
-// endOfCode is what no run is: no code is so long.
-const endOfCode = 0xf0 + 0x0f
+// endOfCode is what no run is: they are of 15 symbols at most.
+const endOfCode = 0xff
 
 // appendRuns appends the lengths of a code, up to the last that is not 0.
 func appendRuns(runs []uint8, lengths []uint8) []uint8 {
@@ -83,7 +81,7 @@ func appendRuns(runs []uint8, lengths []uint8) []uint8 {
 	return append(runs, endOfCode)
 }
 
-// next puts the next code's lengths into order, and returns what follows.
+// nextCode puts the next code's lengths into order, and returns what follows.
 func (d *decoder) nextCode(runs []uint8) []uint8 {
 	n := 0
 	for ; runs[0] != endOfCode; runs = runs[1:] {

@@ -56,9 +56,10 @@ type decoder struct {
 	canon    canon
 	table    []entry
 	lengths  [maxGreen]uint8
+	spare    int // bytes of tables that an image may have beside four for each of its pixels
 }
 
-var decoders = sync.Pool{New: func() any { return new(decoder) }}
+var decoders = sync.Pool{New: func() any { return &decoder{spare: 16 << 20} }}
 
 func newDecoder(r io.Reader) *decoder {
 	d := decoders.Get().(*decoder)

@@ -41,7 +41,7 @@ type groups struct {
 func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
 	g := &groups{
 		restBits: min(bits.Len(uint(pixels/count))/2+2, restBits),
-		limit:    4*pixels + d.spare,
+		limit:    8*pixels + d.spare,
 	}
 	sizes := [5]int{literals + lengths, literals, literals, literals, distances}
 	if cacheBits > 0 {

@@ -189,6 +189,30 @@ func TestDecodeManyGroups(t *testing.T) {
 	compare(t, got, want, width)
 }
 
+// A file that wants more groups of codes than any encoder writes is refused before it has them.
+func TestDecodeRefusesTooManyGroups(t *testing.T) {
+	v := &inventor{Rand: random(0)}
+	v.bits(0, 1) // no transform
+	v.bits(0, 1) // no cache
+	v.bits(1, 1) // tiles
+	v.bits(0, 3) // of 4x4 pixels
+	v.bits(0, 1)
+	for _, symbol := range []int{maxGroups & 0xff, maxGroups >> 8, 0, 0, 0} { // of all pixels: green, red
+		v.bits(1, 1) // a code of one symbol, of 8 bits
+		v.bits(0, 1)
+		v.bits(1, 1)
+		v.bits(symbol, 8)
+	}
+	v.bits(0, 7) // the last byte is whole
+	d := &decoder{}
+	d.in.reset(bytes.NewReader(v.bytes))
+	err := d.decode(64, 32, func(int, []uint32) error { return nil })
+	var refusal *refuse.Refusal
+	if !errors.As(err, &refusal) || refusal.Reason != refuse.Unsupported || refusal.Found != maxGroups+1 {
+		t.Errorf("got %v, want %d groups to be refused", err, maxGroups+1)
+	}
+}
+
 func TestDecodeFiles(t *testing.T) {
 	for _, m := range []image.Image{photo(120, 90), screenshot(120, 90), flat(33, 21)} {
 		for _, method := range []int{0, 4, 6} {

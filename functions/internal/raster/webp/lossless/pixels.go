@@ -2,8 +2,11 @@ package lossless
 
 import (
 	"cmp"
+	"fmt"
 	"math/bits"
 	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // history is how many pixels a distance reaches back, at most, as a power of two.
@@ -83,6 +86,10 @@ func ring(old []uint32, pixels int) []uint32 {
 	return make([]uint32, size)
 }
 
+// maxGroups is how many groups of codes a file may have: as many as libwebp writes. The format allows 65536, of which a
+// file of a megabyte could have another one for each 16 pixels, and each costs as much as thousands of pixels.
+const maxGroups = 2600
+
 func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
 	t.bits = 2 + int(d.in.bits(3))
 	t.width = tilesOf(width, t.bits)
@@ -94,6 +101,14 @@ func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
 		}
 		return nil
 	})
+	if err == nil && count > maxGroups {
+		err = &refuse.Refusal{
+			Reason:  refuse.Unsupported,
+			Message: fmt.Sprintf("The WebP has %d groups of prefix codes, more than the limit of %d", count, maxGroups),
+			Limit:   maxGroups,
+			Found:   count,
+		}
+	}
 	return t, count, err
 }
 

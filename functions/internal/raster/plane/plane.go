@@ -33,7 +33,7 @@ const (
 	YCbCr              // of ITU-R BT.601, full range; the second and third may have other steps than the first
 	RGB                // premultiplied, if there is alpha
 	CMYK               // 0 is full ink
-	YCCK               // CMYK, of which the first three were made YCbCr as if they were RGB
+	YCCK               // CMYK, of which what is left of the first three up to 255 was made YCbCr, as if it was RGB
 )
 
 // Channels is the number of planes, without alpha.

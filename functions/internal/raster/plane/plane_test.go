@@ -278,6 +278,12 @@ func TestModels(t *testing.T) {
 		if want := (color.NRGBA{wantR, wantG, wantB, 255}); far(ink, want) {
 			t.Fatalf("%v and %d became %v, want %v", c, k, ink, want)
 		}
+		// Of YCCK, libjpeg and image/jpeg take what YCbCr says for the ink, and not for the light.
+		ink = (&Image{Width: 1, Height: 1, Model: YCCK, Planes: []Plane{pixel(y), pixel(cb), pixel(cr), pixel(k)}}).NRGBA().NRGBAAt(0, 0)
+		wantR, wantG, wantB = color.CMYKToRGB(back.R, back.G, back.B, 255-k)
+		if want := (color.NRGBA{wantR, wantG, wantB, 255}); far(ink, want) {
+			t.Fatalf("%d %d %d and %d became %v, want %v", y, cb, cr, k, ink, want)
+		}
 	}
 }
 

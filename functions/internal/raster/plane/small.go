@@ -92,7 +92,7 @@ func (m *Image) row(to []uint8, y int) {
 		case YCCK:
 			r, g, b := toRGB(rows[0][x], rows[1][x], rows[2][x])
 			k := rows[3][x]
-			pixel[0], pixel[1], pixel[2] = times(r, k), times(g, k), times(b, k)
+			pixel[0], pixel[1], pixel[2] = times(0xff-r, k), times(0xff-g, k), times(0xff-b, k)
 		}
 		if m.HasAlpha() {
 			unmultiply(pixel, rows[len(m.Planes)-1][x])

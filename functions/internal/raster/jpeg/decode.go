@@ -1,9 +1,12 @@
 package jpeg
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"sync"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
@@ -15,6 +18,7 @@ const MaxScans = 100
 
 // A decoder reads what is behind a frame header.
 type decoder struct {
+	*File
 	frame
 	tables tables
 	scale  int // samples across of a block of 8x8 pixels
@@ -27,13 +31,14 @@ type decoder struct {
 }
 
 // Decode reads the rest of the file, once, and reduces it: as far as a copy of width x height pixels, or larger, does
-// not show. Errors are those of Open.
+// not show. Errors are those of Open. A sequential file without an end marker is not cut short if all of its pixels are
+// there: there are cameras that leave it out.
 func (f *File) Decode(width, height int) (*plane.Image, error) {
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)
 	b.input = input{r: f.rest}
 	b.bits.in = &b.input
-	d := &decoder{frame: f.frame, tables: f.tables, scale: f.frame.scaleFor(width, height), in: &b.input, bits: &b.bits}
+	d := &decoder{File: f, frame: f.frame, tables: f.tables, scale: f.frame.scaleFor(width, height), in: &b.input, bits: &b.bits}
 	d.allocate(d.scale)
 	if err := d.decode(); err != nil {
 		return nil, err
@@ -53,6 +58,8 @@ func (d *decoder) decode() error {
 	marker, err := d.in.marker()
 	for {
 		switch {
+		case err == io.EOF && !d.progressive && d.missing() == nil:
+			return nil
 		case err != nil:
 			return err
 		case marker == eoi:
@@ -74,10 +81,15 @@ func (d *decoder) decode() error {
 // segment reads, or passes over, what is not pixels.
 func (d *decoder) segment(marker byte) error {
 	payload, err := d.in.segment()
-	if err != nil || !isTable(marker) {
+	switch {
+	case err != nil:
 		return err
+	case isTable(marker):
+		return d.tables.read(marker, payload)
+	case marker == app1 && d.scans == 0 && d.Orientation == exif.Upright && bytes.HasPrefix(payload, []byte(signature)):
+		d.Orientation = exif.Orientation(payload)
 	}
-	return d.tables.read(marker, payload)
+	return nil
 }
 
 func (d *decoder) scan() (marker byte, err error) {
@@ -96,13 +108,19 @@ func (d *decoder) scan() (marker byte, err error) {
 }
 
 func (d *decoder) finish() error {
+	err := d.missing()
+	if err == nil && d.progressive {
+		d.reconstruct()
+	}
+	return err
+}
+
+// missing is an error if some component was in no scan.
+func (d *decoder) missing() error {
 	for _, c := range d.components {
 		if c.quant == nil {
 			return refuse.AsDamaged(Name, "it has no scan of one of its components")
 		}
-	}
-	if d.progressive {
-		d.reconstruct()
 	}
 	return nil
 }
@@ -116,7 +134,7 @@ func (d *decoder) image() *plane.Image {
 	switch t := d.tables; {
 	case len(m.Planes) == 1:
 		m.Model = plane.Gray
-	case len(m.Planes) == 4 && t.adobe && t.transform == 2:
+	case len(m.Planes) == 4 && t.adobe && t.transform != 0:
 		m.Model = plane.YCCK
 	case len(m.Planes) == 4:
 		m.Model = plane.CMYK

@@ -3,8 +3,10 @@ package jpeg
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"sync"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
@@ -16,10 +18,10 @@ const MaxScans = 100
 
 // A decoder reads what is behind a frame header.
 type decoder struct {
+	*File
 	frame
-	tables  tables
-	profile profile
-	scans   int
+	tables tables
+	scans  int
 
 	in   *input
 	bits *bitReader
@@ -28,13 +30,14 @@ type decoder struct {
 }
 
 // Decode reads the rest of the file, once, and reduces it: as far as a copy of width x height pixels, or larger, does
-// not show. Errors are those of Open.
+// not show. Errors are those of Open. A sequential file without an end marker is not cut short if all of its pixels are
+// there: there are cameras that leave it out.
 func (f *File) Decode(width, height int) (*plane.Image, error) {
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)
 	b.input = input{r: f.rest}
 	b.bits.in = &b.input
-	d := &decoder{frame: f.frame, tables: f.tables, profile: f.profile, in: &b.input, bits: &b.bits}
+	d := &decoder{File: f, frame: f.frame, tables: f.tables, in: &b.input, bits: &b.bits}
 	d.setScales(width, height, d.model() == plane.YCbCr)
 	d.allocate()
 	if err := d.decode(); err != nil {
@@ -55,6 +58,8 @@ func (d *decoder) decode() error {
 	marker, err := d.in.marker()
 	for {
 		switch {
+		case err == io.EOF && !d.progressive && d.missing() == nil:
+			return nil
 		case err != nil:
 			return err
 		case marker == eoi:
@@ -81,6 +86,8 @@ func (d *decoder) segment(marker byte) error {
 		return err
 	case isTable(marker):
 		return d.tables.read(marker, payload)
+	case marker == app1 && d.scans == 0 && d.Orientation == exif.Upright && bytes.HasPrefix(payload, []byte(signature)):
+		d.Orientation = exif.Orientation(payload)
 	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)):
 		d.profile.add(payload[len(profileSignature):])
 	}
@@ -103,13 +110,19 @@ func (d *decoder) scan() (marker byte, err error) {
 }
 
 func (d *decoder) finish() error {
+	err := d.missing()
+	if err == nil && d.progressive {
+		d.reconstruct()
+	}
+	return err
+}
+
+// missing is an error if some component was in no scan.
+func (d *decoder) missing() error {
 	for _, c := range d.components {
 		if c.quant == nil {
 			return refuse.AsDamaged(Name, "it has no scan of one of its components")
 		}
-	}
-	if d.progressive {
-		d.reconstruct()
 	}
 	return nil
 }
@@ -127,7 +140,7 @@ func (d *decoder) model() plane.Model {
 	switch t, n := d.tables, len(d.components); {
 	case n == 1:
 		return plane.Gray
-	case n == 4 && t.adobe && t.transform == 2:
+	case n == 4 && t.adobe && t.transform != 0:
 		return plane.YCCK
 	case n == 4:
 		return plane.CMYK

@@ -43,20 +43,9 @@ func (f *frame) readComponents(spec []byte) error {
 			return refuse.AsDamaged(Name, "a component has sampling factors %dx%d", c.h, c.v)
 		case c.selector > 3:
 			return refuse.AsDamaged(Name, "a component has quantization table %d", c.selector)
-		case f.component(c.id) != nil:
-			return refuse.AsDamaged(Name, "two components have the same number")
 		}
 		f.hMax, f.vMax = max(f.hMax, c.h), max(f.vMax, c.v)
 		f.components = append(f.components, c)
-	}
-	return nil
-}
-
-func (f *frame) component(id byte) *component {
-	for _, c := range f.components {
-		if c.id == id {
-			return c
-		}
 	}
 	return nil
 }

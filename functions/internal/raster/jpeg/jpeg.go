@@ -45,7 +45,7 @@ const (
 type File struct {
 	// Width and Height are in pixels, as stored.
 	Width, Height int
-	// Orientation is that of the EXIF segment before the frame header.
+	// Orientation is that of an EXIF segment before the frame header; one between that and the pixels is found by Decode.
 	Orientation int
 
 	frame   frame
@@ -124,17 +124,12 @@ func isFrame(marker byte) bool {
 	return sof0 <= marker && marker <= sof15 && marker != dht && marker != jpg && marker != dac || marker == sof55
 }
 
-// readLength reads the length of a segment's payload.
+// readLength reads the length of a segment's payload. One that does not even count itself is taken for empty, as by
+// libjpeg: whoever needs a payload misses it.
 func readLength(r io.Reader) (int, error) {
 	var b [2]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return 0, err
-	}
-	length := int(binary.BigEndian.Uint16(b[:])) - len(b)
-	if length < 0 {
-		return 0, refuse.AsDamaged(Name, "a segment is shorter than its own length")
-	}
-	return length, nil
+	_, err := io.ReadFull(r, b[:])
+	return max(0, int(binary.BigEndian.Uint16(b[:]))-len(b)), err
 }
 
 func read(r io.Reader, length int) ([]byte, error) {
@@ -143,8 +138,11 @@ func read(r io.Reader, length int) ([]byte, error) {
 	return payload, err
 }
 
+// signature is how a payload begins that is EXIF: other metadata has the same marker.
+const signature = "Exif\x00\x00"
+
 func (f *File) readExif(length int) error {
-	length, signed, err := f.signed("Exif\x00\x00", length)
+	length, signed, err := f.signed(signature, length)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package jpeg
 
 import (
+	"cmp"
 	"io"
+	"slices"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
@@ -54,17 +56,15 @@ func (d *decoder) readScan() (*scan, error) {
 func (s *scan) add(id, selectors byte) error {
 	c := s.component(id)
 	if c == nil {
-		return refuse.AsDamaged(Name, "a scan has component %d, which is not in the frame", id)
-	}
-	for _, other := range s.components {
-		if other == c {
-			return refuse.AsDamaged(Name, "a scan has component %d twice", id)
-		}
+		return refuse.AsDamaged(Name, "a scan has component %d, which is not in the frame, or twice", id)
 	}
 	if selectors>>4 > 3 || selectors&15 > 3 {
 		return refuse.AsDamaged(Name, "a scan has Huffman tables %d and %d", selectors>>4, selectors&15)
 	}
 	c.dc, c.ac, c.last = s.tables.dc[selectors>>4], s.tables.ac[selectors&15], 0
+	if !s.progressive {
+		c.dc, c.ac = cmp.Or(c.dc, usual().dc[selectors>>4]), cmp.Or(c.ac, usual().ac[selectors&15])
+	}
 	switch {
 	case c.dc == nil && s.first == 0 && s.high == 0, c.ac == nil && s.last > 0:
 		return refuse.AsDamaged(Name, "a scan has no Huffman table")
@@ -83,6 +83,16 @@ func (s *scan) add(id, selectors byte) error {
 		c.ac.prepareSkips()
 	}
 	s.components = append(s.components, c)
+	return nil
+}
+
+// component finds the one of a number that is not in the scan yet: some encoders number all of them the same.
+func (s *scan) component(id byte) *component {
+	for _, c := range s.decoder.components {
+		if c.id == id && !slices.Contains(s.components, c) {
+			return c
+		}
+	}
 	return nil
 }
 
@@ -166,6 +176,8 @@ func (s *scan) kind(c *component) decodeRun {
 func (s *scan) restart() error {
 	marker, err := s.bits.finish()
 	switch {
+	case err == io.EOF:
+		return io.ErrUnexpectedEOF // which Decode does not forgive
 	case err != nil:
 		return err
 	case marker != s.expected:

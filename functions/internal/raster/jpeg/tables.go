@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
@@ -21,6 +22,18 @@ type tables struct {
 	jfif, adobe bool
 	transform   byte // of Adobe
 }
+
+// usual are the Huffman tables of T.81, annex K.3, which the frames of Motion JPEG leave out.
+var usual = sync.OnceValue(func() *tables {
+	t := new(tables)
+	for _, c := range []*codes{codesLumaDC, codesChromaDC, codesLumaAC, codesChromaAC} {
+		segment := slices.Concat([]byte{c.selector}, c.counts[:], c.symbols)
+		if err := t.readHuffman(segment); err != nil {
+			panic(err)
+		}
+	}
+	return t
+})
 
 func isTable(marker byte) bool {
 	return marker == dqt || marker == dht || marker == dri || marker == app0 || marker == app14

@@ -57,28 +57,41 @@ func (c *chunk) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// skip passes over what is left of the payload and checks the sum.
-func (c *chunk) skip() error {
+// end passes over what is left of the payload, and tells whether the sum is right.
+func (c *chunk) end() (isRight bool, err error) {
 	if c.left > 0 {
 		if _, err := io.Copy(io.Discard, c); err != nil {
-			return err
+			return false, err
 		}
 	}
 	var stored [crcLength]byte
-	if _, err := io.ReadFull(c.r, stored[:]); err != nil {
-		return err
-	}
-	if binary.BigEndian.Uint32(stored[:]) != c.sum {
-		return refuse.AsDamaged(Name, "the check sum of its %s chunk is wrong", c.name())
-	}
-	return nil
+	_, err = io.ReadFull(c.r, stored[:])
+	return binary.BigEndian.Uint32(stored[:]) == c.sum, err
 }
 
-// read reads the payload and checks the sum.
+// skip is end for chunks of which nothing is used. The sum of one that is not critical does not matter, as for libpng.
+func (c *chunk) skip() error {
+	const ancillary = 0x20 // in the first letter
+	isRight, err := c.end()
+	if err == nil && !isRight && c.header[4]&ancillary == 0 {
+		err = c.wrongSum()
+	}
+	return err
+}
+
+// read reads the payload, whose sum has to be right.
 func (c *chunk) read() ([]byte, error) {
 	payload := make([]byte, c.left)
 	if _, err := io.ReadFull(c, payload); err != nil {
 		return nil, err
 	}
-	return payload, c.skip()
+	isRight, err := c.end()
+	if err == nil && !isRight {
+		err = c.wrongSum()
+	}
+	return payload, err
+}
+
+func (c *chunk) wrongSum() error {
+	return refuse.AsDamaged(Name, "the check sum of its %s chunk is wrong", c.name())
 }

@@ -103,13 +103,11 @@ func (d *decoder) read(row []uint8) error {
 	return nil
 }
 
-// finish reads what is behind the last row: the check sums, and an orientation.
+// finish reads what is behind the last row: the check sums, and an orientation. There may be more data, which nobody
+// shows; then that is not unpacked to its sum, but only the sums of the chunks are checked.
 func (d *decoder) finish() error {
 	var more [1]uint8
-	switch n, err := d.rows.Read(more[:]); {
-	case n > 0:
-		return refuse.AsDamaged(Name, "it has more pixels than its header says")
-	case err != io.EOF:
+	if n, err := d.rows.Read(more[:]); n == 0 && err != io.EOF {
 		return d.refusal(err)
 	}
 	return d.pixels.finish()
@@ -120,8 +118,10 @@ func (d *decoder) refusal(err error) error {
 	switch {
 	case errors.As(err, &broken):
 		return refuse.AsDamaged(Name, "%s", broken)
-	case err == io.ErrUnexpectedEOF && d.pixels.ended:
+	case err == io.ErrUnexpectedEOF && d.pixels.end == io.EOF:
 		return refuse.AsDamaged(Name, "it ends before its last pixels")
+	case err == io.ErrUnexpectedEOF && d.pixels.end != nil:
+		return d.pixels.end
 	default:
 		return err
 	}

@@ -152,14 +152,15 @@ func (f *File) readAnimation(c *chunk) error {
 	if c.length() != 8 {
 		return c.skip()
 	}
-	b, err := c.read()
-	if err != nil {
+	var b [8]byte
+	if _, err := io.ReadFull(c, b[:]); err != nil {
 		return err
 	}
-	if frames := binary.BigEndian.Uint32(b); frames > 0 && frames <= maxLength {
+	isRight, err := c.end()
+	if frames := binary.BigEndian.Uint32(b[:]); isRight && frames > 0 && frames <= maxLength {
 		f.Frames = int(frames)
 	}
-	return nil
+	return err
 }
 
 // readMetadata reads a chunk that the pixels do not need.
@@ -171,6 +172,9 @@ func (f *File) readMetadata(c *chunk) error {
 	if err != nil {
 		return err
 	}
-	f.Orientation = orientation
-	return c.skip()
+	isRight, err := c.end()
+	if isRight {
+		f.Orientation = orientation
+	}
+	return err
 }

@@ -296,6 +296,16 @@ func TestModels(t *testing.T) {
 	}
 }
 
+// flipped is a file with another bit, in a byte from its end.
+func flipped(file []byte, fromEnd int) []byte {
+	file = bytes.Clone(file)
+	file[len(file)-fromEnd] ^= 1
+	return file
+}
+
+// wrong is a chunk of 6 bytes with a wrong sum.
+func wrong(name string) []byte { return flipped(chunkOf(name, make([]byte, 6)), 1) }
+
 func TestWhatIsTolerated(t *testing.T) {
 	d := drawing{layout: layout{rgb, 8}, width: 7, height: 5}.noisy(rand.New(rand.NewPCG(7, 8)), false)
 	want := decode(t, d.file(t), 7, 5)
@@ -307,6 +317,15 @@ func TestWhatIsTolerated(t *testing.T) {
 		"bytes behind the packed pixels":          slices.Concat(d.start(), chunkOf("IDAT", append(bytes.Clone(packed), "garbage"...)), end),
 		"a chunk of pixels too many":              slices.Concat(d.start(), chunkOf("IDAT", packed), chunkOf("IDAT", []byte("garbage")), end),
 		"a palette that nobody needs":             slices.Concat(d.start(), chunkOf("PLTE", make([]byte, 30)), chunkOf("IDAT", packed), end),
+		"a chunk that nobody knows":               slices.Concat(d.start(), chunkOf("ABCD", nil), chunkOf("IDAT", packed), end),
+		"a wrong sum that does not matter":        slices.Concat(d.start(), wrong("gAMA"), chunkOf("IDAT", packed), end),
+		"a wrong sum among those of the pixels":   slices.Concat(d.start(), chunkOf("IDAT", packed[:half]), wrong("tEXt"), chunkOf("IDAT", packed[half:]), end),
+		"more pixels than the header says":        slices.Concat(d.start(), chunkOf("IDAT", pack(t, append(bytes.Clone(d.rows), d.rows...))), end),
+		"a wrong sum behind the pixels":           slices.Concat(d.start(), chunkOf("IDAT", packed), wrong("ABCD"), end),
+		"a wrong sum of the end":                  flipped(d.file(t), 1),
+		"no end":                                  slices.Concat(d.start(), chunkOf("IDAT", packed)),
+		"no sum of the last chunk of pixels":      bytes.TrimSuffix(d.file(t), d.file(t)[len(d.file(t))-16:]),
+		"zeros for an end":                        slices.Concat(d.start(), chunkOf("IDAT", packed), make([]byte, 50)),
 		"bytes behind the end":                    slices.Concat(d.start(), chunkOf("IDAT", packed), end, []byte("garbage")),
 	}
 	for name, file := range tests {
@@ -325,11 +344,6 @@ func TestWhatIsRefused(t *testing.T) {
 	with := func(change func(rows []uint8) []uint8) []byte {
 		return slices.Concat(d.start(), chunkOf("IDAT", pack(t, change(bytes.Clone(d.rows)))), end)
 	}
-	flipped := func(file []byte, fromEnd int) []byte {
-		file = bytes.Clone(file)
-		file[len(file)-fromEnd] ^= 1
-		return file
-	}
 	wrongSum := slices.Concat(d.start(), chunkOf("IDAT", flipped(packed, 1)), end)
 	header := func(at int, value byte) []byte {
 		ihdr := bytes.Clone(d.start()[16:29])
@@ -347,13 +361,15 @@ func TestWhatIsRefused(t *testing.T) {
 	}{
 		{"a row less", with(func(rows []uint8) []uint8 { return rows[:len(rows)-22] }), "fewer pixels"},
 		{"a byte less", with(func(rows []uint8) []uint8 { return rows[:len(rows)-1] }), "fewer pixels"},
-		{"a byte more", with(func(rows []uint8) []uint8 { return append(rows, 0) }), "more pixels"},
+		{"half of the pixels and a broken chunk", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), make([]byte, 8)), "a chunk is called"},
+		{"an orientation that is cut short", slices.Concat(d.start(), chunkOf("IDAT", packed), chunkOf("eXIf", make([]byte, 9))[:12]), "cut short in its eXIf"},
 		{"an unknown filter", with(func(rows []uint8) []uint8 { rows[22] = 5; return rows }), "filter 5"},
 		{"no end of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)-1]), end), "before its last pixels"},
 		{"half of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), end), "before its last pixels"},
 		{"a wrong sum of the pixels", wrongSum, "check sum of its pixels"},
 		{"a wrong sum of a chunk of pixels", flipped(d.file(t), 13), "check sum of its IDAT chunk"},
-		{"a wrong sum of the last chunk", flipped(d.file(t), 1), "check sum of its IEND chunk"},
+		{"a wrong sum of a chunk that nobody knows", slices.Concat(d.start(), wrong("ABCD"), chunkOf("IDAT", packed), end), "check sum of its ABCD chunk"},
+		{"a wrong sum of the transparent colour", slices.Concat(d.start(), wrong("tRNS"), chunkOf("IDAT", packed), end), "check sum of its tRNS chunk"},
 		{"a transparent colour of 5 bytes", keyed(5), "transparent colour has 5 bytes"},
 		{"a palette of 4 bytes", paletted.file(t), "palette has 4 bytes"},
 		{"an unknown depth", header(8, 5), "with 5 bits"},

@@ -1,0 +1,91 @@
+package jpeg
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+// usualTables is a sequential drawing with the tables of annex K, and where they are in the file.
+func usualTables(d *drawing) (file []byte, from, to int) {
+	w := d.begin(sof0)
+	from = len(w.file)
+	w.dc, w.ac = codesLumaDC, codesLumaAC
+	for _, c := range []*codes{w.dc, w.ac} {
+		w.segment(dht, slices.Concat([]byte{c.selector}, c.counts[:], c.symbols))
+	}
+	to = len(w.file)
+	last := make([]int, len(w.components))
+	w.scan(w.all(), 0, 63, 0, 0, func(c, i int) {
+		difference := i%100 - last[c]
+		last[c] += difference
+		w.symbol(w.dc, size(difference))
+		w.number(difference, size(difference))
+		w.symbol(w.ac, 0)
+	}, func() { clear(last) })
+	return append(w.file, 0xff, eoi), from, to
+}
+
+// A picture that is whole is shown, whatever else is wrong with its file.
+func TestWhatIsTolerated(t *testing.T) {
+	file, from, to := usualTables(draw(rand.New(rand.NewPCG(1, 8)), 3))
+	want := decode(t, file, whole, whole)
+	start, end := file[:2], file[2:]
+	numbered := bytes.Clone(file)
+	frame, scan := bytes.Index(file, []byte{0xff, sof0})+10, bytes.Index(file, []byte{0xff, sos})+5
+	for i := range 3 {
+		numbered[frame+3*i], numbered[scan+2*i] = 1, 1
+	}
+	tests := map[string][]byte{
+		"no end marker":              file[:len(file)-2],
+		"half an end marker":         file[:len(file)-1],
+		"zeros for an end marker":    append(bytes.Clone(file[:len(file)-2]), make([]byte, 100)...),
+		"bytes behind the end":       append(bytes.Clone(file), "garbage"...),
+		"another file behind":        append(bytes.Clone(file), file...),
+		"bytes before a marker":      slices.Concat(start, []byte("garbage"), end),
+		"filling before a marker":    slices.Concat(start, []byte{0xff, 0xff, 0xff}, end),
+		"two start markers":          slices.Concat(start, start, end),
+		"a comment of length 0":      slices.Concat(start, []byte{0xff, 0xfe, 0, 0}, end),
+		"a short segment of Adobe's": slices.Concat(start, []byte{0xff, app14, 0, 7}, []byte("Adobe"), end),
+		"no Huffman tables":          slices.Concat(file[:from], file[to:]),
+		"components of one number":   numbered,
+	}
+	for name, file := range tests {
+		t.Run(name, func(t *testing.T) { same(t, decode(t, file, whole, whole), want) })
+	}
+}
+
+// What says which way is up may come between the frame header and the pixels, too.
+func TestOrientationBehindTheFrameHeader(t *testing.T) {
+	file, from, _ := usualTables(draw(rand.New(rand.NewPCG(2, 8)), 1))
+	tiff := []byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00")
+	w := &writer{}
+	w.segment(app1, append([]byte(signature), tiff...))
+	for _, at := range []int{2, from} {
+		f, err := Open(bytes.NewReader(slices.Concat(file[:at], w.file, file[at:])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Decode(1, 1); err != nil || f.Orientation != 6 {
+			t.Errorf("EXIF at byte %d: orientation %d, error %v; want 6", at, f.Orientation, err)
+		}
+	}
+}
+
+// What four components are depends on the transform that Adobe's segment names.
+func TestModelsOfFourComponents(t *testing.T) {
+	file, _, _ := usualTables(draw(rand.New(rand.NewPCG(3, 8)), 4))
+	for transform, want := range map[byte]plane.Model{0: plane.CMYK, 1: plane.YCCK, 2: plane.YCCK} {
+		w := &writer{}
+		w.segment(app14, append([]byte("Adobe\x00\x64\x00\x00\x00\x00"), transform))
+		if got := decode(t, slices.Concat(file[:2], w.file, file[2:]), whole, whole).Model; got != want {
+			t.Errorf("transform %d: model %d, want %d", transform, got, want)
+		}
+	}
+	if got := decode(t, file, whole, whole).Model; got != plane.CMYK {
+		t.Errorf("no segment of Adobe's: model %d, want CMYK", got)
+	}
+}

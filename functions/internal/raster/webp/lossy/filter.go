@@ -10,7 +10,7 @@ type filter struct {
 // edgeMore is how much larger the limit is at the edges between macroblocks.
 const edgeMore = 4
 
-// readyFilters works out the filters of a segment (sections 9.6, 15.2 and 15.4).
+// readyFilters works out the filters of a segment (sections 9.4, 15.2 and 15.4).
 func (h *header) readyFilters(s *segment) {
 	base := h.level
 	if h.segmented {

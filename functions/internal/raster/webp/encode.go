@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	// Its decoder is not used: it is young, and hostile bytes go to x/image only. It registers itself with package
-	// image, so nothing in raster may call image.Decode.
+	// Its decoder is not used. It registers itself with package image, so nothing in raster may call image.Decode.
 	"github.com/deepteams/webp"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )

@@ -1,6 +1,9 @@
-// Package webp is raster's room for WebP (RFC 9649): lossy, lossless, with alpha; of an animation the first frame, in
-// its place on the transparent canvas. The chunks after it are read through, for the orientation is behind the pixels,
-// and so that a file cut short is found out.
+// Package webp is raster's room for WebP (RFC 9649): lossy, lossless, with alpha; of an animation the first frames, as
+// they are shown on its transparent canvas. What comes after them is read through, for the orientation is behind the
+// pixels, and so that a file cut short is found out.
+//
+// Pixels are reduced as they come, so that some rows of them are held, and no image; of an animation of which more than
+// one frame is wanted, the canvas is.
 package webp
 
 import (

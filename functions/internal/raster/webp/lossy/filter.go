@@ -10,7 +10,7 @@ type filter struct {
 // edgeMore is how much larger the limit is at the edges between macroblocks.
 const edgeMore = 4
 
-// readyFilters works out the filters of a segment (sections 9.6, 15.2 and 15.4).
+// readyFilters works out the filters of a segment (sections 9.4, 15.2 and 15.4).
 func (h *header) readyFilters(s *segment) {
 	base := h.level
 	if h.segmented {
@@ -56,14 +56,15 @@ func (e edge) simple(pix []uint8, at, limit int) {
 	}
 }
 
-// normal smooths the edge in front of pix[at] (section 15.3): between macroblocks, if wide, or within one.
+// normal smooths the edge in front of pix[at] (section 15.3): between macroblocks, if wide, or within one. Where it is
+// flat, there is nothing to smooth.
 func (e edge) normal(pix []uint8, at, limit int, f *filter, wide bool) {
 	across, interior, variance := e.across, f.interior, f.variance
 	for range e.count {
 		i := at
 		at += e.along
 		p1, p0, q0, q1 := int(pix[i-2*across]), int(pix[i-across]), int(pix[i]), int(pix[i+across])
-		if 4*abs(p0-q0)+abs(p1-q1) > 2*limit+1 {
+		if isFlat := p0 == q0 && p1 == q1; isFlat || 4*abs(p0-q0)+abs(p1-q1) > 2*limit+1 {
 			continue
 		}
 		p3, p2, q2, q3 := int(pix[i-4*across]), int(pix[i-3*across]), int(pix[i+2*across]), int(pix[i+3*across])

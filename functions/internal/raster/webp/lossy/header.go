@@ -116,7 +116,7 @@ func (h *header) readSegments(p *partition) {
 	}
 }
 
-// readDeltas reads section 9.6, of which only what is for key frames is used.
+// readDeltas reads the end of section 9.4, of which only what is for key frames is used.
 func (h *header) readDeltas(p *partition) {
 	if !p.bool(even) {
 		return

@@ -34,12 +34,20 @@ func (b *block) add(pix *[pixels]uint8) {
 		c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
 		t[i], t[4+i], t[8+i], t[12+i] = sum+d, difference+c, difference-c, sum-d
 	}
-	for y := range 4 {
-		v0, v1, v2, v3 := t[4*y]+4, t[4*y+1], t[4*y+2], t[4*y+3]
-		sum, difference := v0+v2, v0-v2
-		c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
-		addRow((*[4]uint8)(pix[y*stride:]), sum+d, difference+c, difference-c, sum-d)
-	}
+	addRow((*[4]uint8)(pix[0:4]), t[0], t[1], t[2], t[3])
+	addRow((*[4]uint8)(pix[stride:stride+4]), t[4], t[5], t[6], t[7])
+	addRow((*[4]uint8)(pix[2*stride:2*stride+4]), t[8], t[9], t[10], t[11])
+	addRow((*[4]uint8)(pix[3*stride:]), t[12], t[13], t[14], t[15])
+}
+
+// addRow adds a row of the inverse DCT.
+func addRow(row *[4]uint8, v0, v1, v2, v3 int32) {
+	sum, difference := v0+v2+4, v0-v2+4
+	c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
+	row[0] = clamp(int32(row[0]) + (sum+d)>>3)
+	row[1] = clamp(int32(row[1]) + (difference+c)>>3)
+	row[2] = clamp(int32(row[2]) + (difference-c)>>3)
+	row[3] = clamp(int32(row[3]) + (sum-d)>>3)
 }
 
 // addThree is add for a block that has nothing but its first coefficient and those beside it.
@@ -48,15 +56,12 @@ func (b *block) addThree(pix *[pixels]uint8) {
 	c, d := sine(across), cosine(across)
 	e, f := sine(down), cosine(down)
 	for y, v := range [4]int32{first + f, first + e, first - e, first - f} {
-		addRow((*[4]uint8)(pix[y*stride:]), v+d, v+c, v-c, v-d)
+		row := (*[4]uint8)(pix[y*stride:])
+		row[0] = clamp(int32(row[0]) + (v+d)>>3)
+		row[1] = clamp(int32(row[1]) + (v+c)>>3)
+		row[2] = clamp(int32(row[2]) + (v-c)>>3)
+		row[3] = clamp(int32(row[3]) + (v-d)>>3)
 	}
-}
-
-func addRow(row *[4]uint8, a, b, c, d int32) {
-	row[0] = clamp(int32(row[0]) + a>>3)
-	row[1] = clamp(int32(row[1]) + b>>3)
-	row[2] = clamp(int32(row[2]) + c>>3)
-	row[3] = clamp(int32(row[3]) + d>>3)
 }
 
 // pixels is what there is in a patch from the first pixel of a block to its last.
@@ -64,9 +69,11 @@ const pixels = 3*stride + 4
 
 // addFirst is add for a block that has nothing but its first coefficient.
 func (b *block) addFirst(pix *[pixels]uint8) {
-	v := int32(b[0]) + 4
+	v := (int32(b[0]) + 4) >> 3
 	for y := range 4 {
-		addRow((*[4]uint8)(pix[y*stride:]), v, v, v, v)
+		row := (*[4]uint8)(pix[y*stride:])
+		row[0], row[1] = clamp(int32(row[0])+v), clamp(int32(row[1])+v)
+		row[2], row[3] = clamp(int32(row[2])+v), clamp(int32(row[3])+v)
 	}
 }
 

@@ -127,7 +127,7 @@ func TestAsyncAPITypes(t *testing.T) {
 	}
 	actions := map[string]string{
 		events.TypeImageReceived: "receive", events.TypeImageUploaded: "receive, send",
-		events.TypeImageThumbnailed: "send", events.TypeImageFailed: "send",
+		events.TypeImageThumbnailed: "send", events.TypeImageFailed: "send", events.TypeImageSweep: "receive",
 	}
 	for _, eventType := range types {
 		if got, want := doc.actions(eventType), actions[eventType]; got != want {
@@ -226,7 +226,7 @@ func TestAsyncAPIExamples(t *testing.T) {
 func TestAsyncAPITransports(t *testing.T) {
 	names := map[string]string{
 		events.TypeImageReceived: "imageReceived", events.TypeImageUploaded: "imageUploaded",
-		events.TypeImageThumbnailed: "imageThumbnailed", events.TypeImageFailed: "imageFailed",
+		events.TypeImageThumbnailed: "imageThumbnailed", events.TypeImageFailed: "imageFailed", events.TypeImageSweep: "imageSweep",
 	}
 	for _, k := range kinds {
 		for transport, send := range transports {

@@ -6,6 +6,7 @@
 //	image.uploaded    ←  an image was stored and waits for its thumbnail
 //	image.thumbnailed ←  its thumbnail is there
 //	image.failed      ←  it can never have one, and why
+//	image.sweep       →  it is time to look for images that were left behind
 //
 // Delivery is at least once and in any order. Source and id together name an event, and this service gives the same
 // fact the same id however often it is told, so a consumer that remembers ids sees every fact once.

@@ -41,6 +41,7 @@ var kinds = []kind{
 		ImageID: imageID, Bucket: "images", ObjectName: imageID + "/عکس.gif", Reason: events.ReasonDamaged,
 		Error: "the image ends in the middle of its pixels", ProcessedAt: 1767225601.5,
 	}),
+	kindOf(events.ImageSweep{}),
 }
 
 func kindNamed(t testing.TB, eventType string) kind {
@@ -198,6 +199,9 @@ var verdicts = []struct {
 	{events.TypeImageFailed, `{"error": " \t"}`, "error is"},
 	{events.TypeImageFailed, `{"processed_at": null}`, "processed_at is"},
 	{events.TypeImageFailed, `{"processed_at": true}`, "data: "},
+
+	{events.TypeImageSweep, `{}`, ""},
+	{events.TypeImageSweep, `{"asked_by": "an operator"}`, ""},
 }
 
 // onlyValidate is what a schema can not say: it sees one property at a time, and counts characters.

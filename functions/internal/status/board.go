@@ -46,6 +46,8 @@ func ReadSettings(r *setting.Reader) Settings {
 type Board struct {
 	redis *redis.Client
 	store *objects.Store
+
+	announced announced
 }
 
 // Open makes no connection: a function starts, and stays up, without Redis. The store is what a status that Redis has
@@ -74,8 +76,11 @@ type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
 
-// Close lets go of Redis.
-func (b *Board) Close() error { return b.redis.Close() }
+// Close lets go of Redis, once it was told what is announced.
+func (b *Board) Close() error {
+	b.announced.wait.Wait()
+	return b.redis.Close()
+}
 
 // Check asks whether Redis answers.
 func (b *Board) Check(ctx context.Context) error {
@@ -87,17 +92,22 @@ func (b *Board) Check(ctx context.Context) error {
 
 func key(imageID string) string { return "image:status:" + imageID }
 
-// advance sets a status unless the one that is there is as far or farther, and returns the one that was there. Redis
-// runs it as one step, so however many tell at once, a status never goes back and the first final one stays.
-var advance = redis.NewScript(`
-local before = redis.call('GET', KEYS[1])
-local rank = {queued = 1, processing = 2, completed = 3, failed = 3}
-if before then
-  local known, status = pcall(cjson.decode, before)
-  local there = known and type(status) == 'table' and rank[status.status] or 0
-  if there >= rank[ARGV[1]] then return before end
+// forward sets a status unless the one that is there is as far or farther. It returns the state and the status that
+// were there. Redis runs a script as one step, so however many tell at once, a status never goes back and the first final
+// one stays.
+const forward = `
+local function forward(key, state, text, expiry)
+  local rank = {queued = 1, processing = 2, completed = 3, failed = 3}
+  local before = redis.call('GET', key)
+  local known, status = pcall(cjson.decode, before or '{}')
+  local there = known and type(status) == 'table' and status.status
+  if not rank[there] or rank[there] < rank[state] then redis.call('SET', key, text, 'EX', expiry) end
+  return there, before
 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+`
+
+var advance = redis.NewScript(forward + `
+local _, before = forward(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 return before
 `)
 
@@ -135,7 +145,7 @@ func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
 	return rebuilt, nil
 }
 
-// Forget removes a status: what it told of was not accepted after all.
+// Forget removes a status, so that the next who asks is told what the store says.
 func (b *Board) Forget(ctx context.Context, imageID string) error {
 	if err := b.redis.Del(ctx, key(imageID)).Err(); err != nil {
 		return fmt.Errorf("forget status of %s: %w", imageID, err)

@@ -172,7 +172,7 @@ func TestTriggers(t *testing.T) {
 	broker := ofKind(objects, "Broker")[0].at("metadata", "name")
 	understood := map[string][]any{
 		"thumbnail": {events.TypeImageUploaded, "dev.knative.kafka.event"},
-		"upload":    {events.TypeImageReceived},
+		"upload":    {events.TypeImageReceived, "dev.knative.sources.ping", events.TypeImageSweep},
 	}
 	seen := map[string]int{}
 	for _, trigger := range ofKind(objects, "Trigger") {
@@ -189,6 +189,27 @@ func TestTriggers(t *testing.T) {
 		if seen[subscriber] != len(types) {
 			t.Errorf("%s has %d Triggers, want %d", subscriber, seen[subscriber], len(types))
 		}
+	}
+}
+
+// The ping that the upload function gets is that of the PingSource, and no other in the namespace.
+func TestPingSource(t *testing.T) {
+	objects := read(t)
+	source := ofKind(objects, "PingSource")[0]
+	name := "/apis/v1/namespaces/image-service/pingsources/" + source.at("metadata", "name").(string)
+	for _, trigger := range ofKind(objects, "Trigger") {
+		if trigger.at("spec", "filter", "attributes", "type") == "dev.knative.sources.ping" &&
+			trigger.at("spec", "filter", "attributes", "source") != name {
+			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), trigger.at("spec", "filter", "attributes", "source"), name)
+		}
+	}
+	for field, want := range map[string]any{"schedule": "* * * * *", "contentType": "application/json", "data": "{}"} {
+		if got := source.at("spec", field); got != want {
+			t.Errorf("%s is %v, want %v", field, got, want)
+		}
+	}
+	if got := source.at("spec", "sink", "ref", "name"); got != ofKind(objects, "Broker")[0].at("metadata", "name") {
+		t.Errorf("it sends to %v", got)
 	}
 }
 

@@ -18,6 +18,7 @@ type deployment struct {
 	brokers  []broker
 	triggers []trigger
 	sources  []kafkaSource
+	pings    []pingSource
 }
 
 type metadata struct {
@@ -81,6 +82,16 @@ type kafkaSource struct {
 		InitialOffset string      `yaml:"initialOffset"`
 		Ordering      string      `yaml:"ordering"`
 		Sink          destination `yaml:"sink"`
+	} `yaml:"spec"`
+}
+
+type pingSource struct {
+	Metadata metadata `yaml:"metadata"`
+	Spec     struct {
+		Schedule    string      `yaml:"schedule"`
+		ContentType string      `yaml:"contentType"`
+		Data        string      `yaml:"data"`
+		Sink        destination `yaml:"sink"`
 	} `yaml:"spec"`
 }
 
@@ -165,7 +176,7 @@ func (d *deployment) add(document *yaml.Node) error {
 		return err
 	}
 	switch head.Kind {
-	case "Namespace":
+	case "Namespace", "EventType": // where it is, and what a catalogue says of it
 		return nil
 	case "ConfigMap":
 		var config struct {
@@ -186,6 +197,8 @@ func (d *deployment) add(document *yaml.Node) error {
 		return decodeInto(document, &d.triggers)
 	case "KafkaSource":
 		return decodeInto(document, &d.sources)
+	case "PingSource":
+		return decodeInto(document, &d.pings)
 	}
 	return fmt.Errorf("kind %q means nothing on one machine", head.Kind)
 }

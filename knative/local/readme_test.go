@@ -100,7 +100,7 @@ func TestReadmeEvents(t *testing.T) {
 			}
 		}
 	}
-	want := []string{events.TypeImageReceived, events.TypeImageUploaded, events.TypeImageThumbnailed, events.TypeImageFailed}
+	want := []string{events.TypeImageReceived, events.TypeImageUploaded, events.TypeImageThumbnailed, events.TypeImageFailed, events.TypeImageSweep}
 	if !slices.Equal(types, want) {
 		t.Errorf("the README has the events %q, want %q", types, want)
 	}

@@ -287,7 +287,7 @@ func routeOf(t trigger, b broker, subscribers map[string]string) (route, error) 
 	return to, nil
 }
 
-// startSources brings the records of the topic to the Broker. Where they come from is what the upload function is told,
+// startSources brings the records of the topic, and the pings, to the Broker. Where they come from is what the upload function is told,
 // so that one setting moves both.
 func (w *world) startSources(o options, broker *localBroker) error {
 	sources := newStage()
@@ -307,6 +307,13 @@ func (w *world) startSources(o options, broker *localBroker) error {
 			return err
 		}
 		sources.wait.Go(func() { source.run(sources.ctx) })
+	}
+	for _, spec := range w.deployment.pings {
+		ping, err := newPing(spec, broker.route, w.log)
+		if err != nil {
+			return err
+		}
+		sources.wait.Go(func() { ping.run(sources.ctx) })
 	}
 	return nil
 }

@@ -140,9 +140,19 @@ func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
 		return nil, fmt.Errorf("read status of %s: %w", imageID, errors.Join(err, rebuildErr))
 	}
 	if rebuilt != nil && (err == nil || errors.Is(err, redis.Nil)) {
-		_, _ = b.Advance(ctx, *rebuilt) // spares the next reader the way to the store; not needed for this answer
+		b.remember(ctx, *rebuilt)
 	}
 	return rebuilt, nil
+}
+
+// remember spares the next reader the way to the store; it is not needed for this answer. Of an image that waits and was
+// forgotten nobody knows whether it was announced, so it goes into the outbox as well.
+func (b *Board) remember(ctx context.Context, rebuilt Status) {
+	if rebuilt.State == Queued {
+		_, _ = b.Queue(ctx, rebuilt.ImageID)
+		return
+	}
+	_, _ = b.Advance(ctx, rebuilt)
 }
 
 // Forget removes a status, so that the next who asks is told what the store says.

@@ -13,8 +13,8 @@ import (
 )
 
 // The outbox is a sorted set of the ids of images that are stored and whose announcement is not known to have been
-// acknowledged, by the time since when. An image enters it in the step that makes its status queued, and leaves it once
-// it is announced. It is a hint and no truth: what Redis forgets, a walk through the store finds (see Enlist). There is
+// acknowledged, by the time since when. An image enters it in the step that makes its status queued, and leaves it once it
+// is announced. It is a hint and no truth: what Redis forgets, a walk through the store finds (see Enlist). There is
 // one for each bucket, as two services may share a Redis.
 func (b *Board) outbox() string { return "image:outbox:" + b.store.Bucket() }
 
@@ -39,8 +39,7 @@ return now
 // withdraw forgets a queued image, if it is in the outbox as it was put there.
 var withdraw = redis.NewScript(`
 local since = redis.call('ZSCORE', KEYS[2], ARGV[1])
-if not since and ARGV[2] ~= '' then return 0 end
-if since and tonumber(since) ~= tonumber(ARGV[2]) then return 0 end
+if not since or tonumber(since) ~= tonumber(ARGV[2]) then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('DEL', KEYS[1])
 return 1
@@ -56,12 +55,17 @@ for _, id in ipairs(due) do redis.call('ZADD', KEYS[1], now, id) end
 return due
 `)
 
-// enlist puts images into the outbox that nothing was told of lately.
+// enlist puts images into the outbox that nothing was told of lately. It counts how often it does so with an image, and
+// waits twice as long each time, up to a day: one that kills whoever works on it must not do so all the time.
 var enlist = redis.NewScript(`
+local expiry, quiet, day = tonumber(ARGV[1]), tonumber(ARGV[2]), 86400
 local count = 0
-for i = 2, #KEYS do
-  if redis.call('TTL', KEYS[i]) <= ARGV[1] - ARGV[2] then
-    count = count + redis.call('ZADD', KEYS[1], 'NX', ARGV[2 * i], ARGV[2 * i - 1])
+for i = 2, #KEYS, 2 do
+  local tries = tonumber(redis.call('GET', KEYS[i + 1]) or 0)
+  local rested = tries == 0 or 7 * day - redis.call('TTL', KEYS[i + 1]) >= math.min(quiet * 2 ^ tries, day)
+  if rested and redis.call('TTL', KEYS[i]) <= expiry - quiet then
+    count = count + redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i + 1])
+    redis.call('SET', KEYS[i + 1], tries + 1, 'EX', 7 * day)
   end
 end
 return count
@@ -75,7 +79,7 @@ redis.call('SET', KEYS[1], now)
 return 1
 `)
 
-// A Ticket is for a place in the outbox; "" for none.
+// A Ticket is for a place in the outbox; "" for none, or for one that nobody knows of.
 type Ticket string
 
 // Queue makes an image's status queued, unless it is farther, and puts the image into the outbox, all in one round trip.
@@ -91,8 +95,8 @@ func (b *Board) Queue(ctx context.Context, imageID string) (Ticket, error) {
 	return Ticket(since), nil
 }
 
-// Withdraw takes back what Queue did, unless somebody else has begun to announce the image since: then it is false, and
-// the image has to stay.
+// Withdraw takes back what Queue did, unless somebody else may have begun to announce the image since: then it is false,
+// and the image has to stay.
 func (b *Board) Withdraw(ctx context.Context, imageID string, ticket Ticket) (bool, error) {
 	withdrawn, err := withdraw.Run(ctx, b.redis, []string{key(imageID), b.outbox()}, imageID, string(ticket)).Bool()
 	if err != nil {
@@ -117,13 +121,14 @@ type Waiting struct {
 	Since   time.Time
 }
 
-// Enlist puts images into the outbox whose status Redis does not know, or has not been told within age: up to an hour,
-// Expiry. It returns how many were not there. One round trip.
+// Enlist puts images into the outbox whose status Redis does not know, or has not been told within age, which is less than
+// Expiry. It returns how many were not there. One that it finds again and again it puts there more and more seldom. One
+// round trip.
 func (b *Board) Enlist(ctx context.Context, images []Waiting, age time.Duration) (int, error) {
 	keys := []string{b.outbox()}
 	arguments := []any{seconds(Expiry), seconds(age)}
 	for _, image := range images {
-		keys = append(keys, key(image.ImageID))
+		keys = append(keys, key(image.ImageID), "image:lost:"+image.ImageID)
 		arguments = append(arguments, image.ImageID, Seconds(image.Since))
 	}
 	count, err := enlist.Run(ctx, b.redis, keys, arguments...).Int()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
 )
 
 // inOutbox are the ids in the outbox, the oldest first.
@@ -196,24 +197,23 @@ func TestOverdueAtOnce(t *testing.T) {
 func TestWithdraw(t *testing.T) {
 	board, _ := open(t)
 	for name, test := range map[string]struct {
-		between func(id string, ticket *Ticket)
+		between func(id string)
 		want    bool
 	}{
-		"at once":                        {func(string, *Ticket) {}, true},
-		"when it is being announced":     {func(id string, _ *Ticket) { board.age(t, id, time.Hour); board.overdue(t, 100) }, false},
-		"when it was announced":          {func(id string, _ *Ticket) { board.Announced(id); board.announced.wait.Wait() }, false},
-		"when nobody knows if it was in": {func(_ string, ticket *Ticket) { *ticket = "" }, false},
-		"when it was not in": {func(id string, ticket *Ticket) {
-			board.redis.ZRem(t.Context(), board.outbox(), id)
-			*ticket = ""
-		}, true},
+		"at once": {func(string) {}, true},
+		"when it is being announced": {func(id string) {
+			board.age(t, id, time.Hour)
+			board.overdue(t, 100)
+			board.age(t, id, -time.Millisecond) // all of this takes less, and really takes longer
+		}, false},
+		"when it was announced": {func(id string) { board.Announced(id); board.announced.wait.Wait() }, false},
 	} {
 		id := uuid.NewString()
 		ticket, err := board.Queue(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		test.between(id, &ticket)
+		test.between(id)
 		if got, err := board.Withdraw(t.Context(), id, ticket); got != test.want || err != nil {
 			t.Errorf("Withdraw() %s = %v, %v; want %v", name, got, err, test.want)
 		}
@@ -251,6 +251,54 @@ func TestEnlist(t *testing.T) {
 	}
 	if got, want := board.overdue(t, 10), []string{unknown, old}; !slices.Equal(got, want) {
 		t.Errorf("overdue are %q, want %q", got, want)
+	}
+}
+
+// An image that is found again and again is announced more and more seldom, but never no more.
+func TestEnlistAgain(t *testing.T) {
+	board, _ := open(t)
+	id := uuid.NewString()
+	enlist := func() bool {
+		t.Helper()
+		count, err := board.Enlist(t.Context(), []Waiting{{id, time.Now()}}, 10*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		board.Announced(id)
+		board.announced.wait.Wait()
+		return count == 1
+	}
+	if !enlist() {
+		t.Error("it is not found for the first time")
+	}
+	for try, rest := range []time.Duration{20 * time.Minute, 40 * time.Minute, 80 * time.Minute, 160 * time.Minute,
+		320 * time.Minute, 640 * time.Minute, 1280 * time.Minute, 24 * time.Hour, 24 * time.Hour} {
+		for _, test := range []struct {
+			passed time.Duration
+			want   bool
+		}{{0, false}, {rest - time.Minute, false}, {rest, true}} {
+			board.redis.Expire(t.Context(), "image:lost:"+id, 7*24*time.Hour-test.passed)
+			if got := enlist(); got != test.want {
+				t.Errorf("try %d, %v after the one before: found is %v, want %v", try+2, test.passed, got, test.want)
+			}
+		}
+	}
+}
+
+// An image that waits and that Redis has forgotten is in the outbox as soon as somebody asks for it.
+func TestReadOfWhatWasForgotten(t *testing.T) {
+	board, store := open(t)
+	id := uuid.NewString()
+	if err := store.Put(t.Context(), objects.Key(id, "a.jpg"), []byte("x"), objects.About{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, err := board.Read(t.Context(), id); err != nil || got.State != Queued {
+			t.Errorf("Read() = %+v, %v; want queued", got, err)
+		}
+		if got := board.inOutbox(t); !slices.Equal(got, []string{id}) {
+			t.Errorf("outbox has %q, want %s", got, id)
+		}
 	}
 }
 

@@ -48,9 +48,13 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 		return image, from.blame(err)
 	}
 	image = in.describe(o, header)
-	if err := in.keep(ctx, incoming, &image, o.filename); err != nil {
-		if o.imageID == "" && !errors.Is(err, objects.ErrExists) {
-			in.takeBack(ctx, image) // it may be there all the same: MinIO's answer was lost, or its caller left
+	err = in.keep(ctx, incoming, &image, o.filename)
+	if o.imageID == "" && errors.Is(err, objects.ErrExists) {
+		err = nil // the id is a new one, so it was we: MinIO's first answer was lost, and its client tried again
+	}
+	if err != nil {
+		if o.imageID == "" {
+			in.takeBack(ctx, image, "") // it may be there all the same: MinIO's answer was lost, or its caller left
 		}
 		return image, from.blame(err)
 	}
@@ -59,9 +63,9 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 			return image, err
 		}
 	}
-	if err := in.publish(ctx, image); err != nil {
+	if ticket, err := in.publish(ctx, image); err != nil {
 		if o.imageID == "" && !errors.Is(err, bus.ErrUncertain) {
-			in.takeBack(ctx, image)
+			in.takeBack(ctx, image, ticket)
 		}
 		return image, err
 	}
@@ -135,12 +139,28 @@ func originalName(filename string) string {
 	return encoded
 }
 
-// publish lets the image be known: to those who ask for its status, then to those who work on it. It goes on if the
-// caller leaves: to finish is quicker, and leaves less behind, than to give up.
-func (in *intake) publish(ctx context.Context, image events.ImageUploaded) error {
+// publish announces an image that somebody has brought.
+func (in *intake) publish(ctx context.Context, image events.ImageUploaded) (status.Ticket, error) {
+	ticket, err := in.announce(ctx, image)
+	if err != nil {
+		return ticket, err
+	}
+	in.Log.InfoContext(ctx, "image_uploaded",
+		"image_id", image.ImageID, "filename", image.Filename, "size", image.Size,
+		"content_type", image.ContentType, "width", image.Width, "height", image.Height)
+	in.uploads.Inc()
+	in.bytes.Add(float64(image.Size))
+	return ticket, nil
+}
+
+// announce lets the image be known: to those who ask for its status, then to those who work on it. Between the two it is
+// in the outbox, so that it is announced even if we end here. It goes on if the caller leaves: to finish is quicker, and
+// leaves less behind, than to give up.
+func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (status.Ticket, error) {
 	ctx = context.WithoutCancel(ctx)
-	if _, err := in.board.Advance(ctx, status.Status{ImageID: image.ImageID, State: status.Queued}); err != nil {
-		return err
+	ticket, err := in.board.Queue(ctx, image.ImageID)
+	if err != nil {
+		return ticket, err
 	}
 	traceparent, tracestate := trace.Parent(ctx)
 	e, err := events.Encode(image, events.Envelope{
@@ -149,27 +169,36 @@ func (in *intake) publish(ctx context.Context, image events.ImageUploaded) error
 		TraceState:  tracestate,
 	})
 	if err != nil {
-		return fmt.Errorf("encode %s: %v", image.EventType(), err) // not the caller's fault: no ErrInvalid in the chain
+		return ticket, fmt.Errorf("encode %s: %v", image.EventType(), err) // not the caller's fault: no ErrInvalid in the chain
 	}
 	if err := in.announcer.Announce(ctx, e); err != nil {
-		return err
+		return ticket, err
 	}
-	in.Log.InfoContext(ctx, "image_uploaded",
-		"image_id", image.ImageID, "filename", image.Filename, "size", image.Size,
-		"content_type", image.ContentType, "width", image.Width, "height", image.Height)
-	in.uploads.Inc()
-	in.bytes.Add(float64(image.Size))
-	return nil
+	in.board.Announced(image.ImageID)
+	return ticket, nil
 }
 
-// takeBack removes an image that was not accepted. If that fails as well, an object is left that nobody knows of; it
-// does no harm.
-func (in *intake) takeBack(ctx context.Context, image events.ImageUploaded) {
+// takeBack removes an image that was not accepted. If that fails, or if a sweep has taken the image up meanwhile, it
+// stays, and becomes as good as any other.
+func (in *intake) takeBack(ctx context.Context, image events.ImageUploaded, ticket status.Ticket) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	if err := errors.Join(in.board.Forget(ctx, image.ImageID), in.store.Remove(ctx, image.ObjectName)); err != nil {
+	if err := in.withdraw(ctx, image, ticket); err != nil {
 		in.Log.WarnContext(ctx, "image_left_behind", "image_id", image.ImageID, "error.message", err.Error())
 	}
+}
+
+func (in *intake) withdraw(ctx context.Context, image events.ImageUploaded, ticket status.Ticket) error {
+	if ticket != "" {
+		withdrawn, err := in.board.Withdraw(ctx, image.ImageID, ticket)
+		if err != nil {
+			return err
+		}
+		if !withdrawn {
+			return errors.New("somebody else has begun to announce it")
+		}
+	}
+	return in.store.Remove(ctx, image.ObjectName)
 }
 
 // refusal makes an answer of what the engine says of an image that can never work. Other errors stay as they are.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
@@ -32,6 +33,9 @@ type settings struct {
 	maxBytes      int64 // of an image, and of all images in one request
 	limits        raster.Limits
 	sourceBuckets []string // that an event may name objects in
+
+	sweepQueued time.Duration // how long an image is in the outbox before it is announced again
+	sweepStored time.Duration // how long an image is stored, or was last told of, before a walk takes it for lost
 }
 
 func readSettings(getenv func(string) string) (settings, error) {
@@ -49,6 +53,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 	for _, bucket := range s.sourceBuckets {
 		objects.CheckBucket(r, "SOURCE_BUCKETS", bucket)
 	}
+	s.sweepQueued = time.Duration(r.Int("SWEEP_QUEUED_SECONDS", 60, 1, 3000)) * time.Second
+	s.sweepStored = time.Duration(r.Int("SWEEP_STORED_SECONDS", 600, 1, 3000)) * time.Second
 	return s, r.Err()
 }
 
@@ -65,6 +71,10 @@ type intake struct {
 	uploads prometheus.Counter
 	bytes   prometheus.Counter
 	refused *prometheus.CounterVec
+	swept   *prometheus.CounterVec
+	aborted prometheus.Counter
+	outbox  prometheus.Gauge
+	oldest  prometheus.Gauge
 }
 
 // Run serves the upload function on listener until ctx ends and what is in flight is answered. getenv gives the
@@ -138,4 +148,5 @@ func (in *intake) measure() {
 		Help: "Uploads, and images in forms, that were not accepted, by the code of the answer.",
 	}, []string{"code"})
 	in.Metrics.MustRegister(in.uploads, in.bytes, in.refused)
+	in.measureSweeps()
 }

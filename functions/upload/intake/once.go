@@ -61,7 +61,8 @@ func (in *intake) again(ctx context.Context, imageID string) (image events.Image
 	if err != nil {
 		return image, true, err
 	}
-	return image, true, in.publish(ctx, image)
+	_, err = in.publish(ctx, image)
+	return image, true, err
 }
 
 func (in *intake) refusedBefore(ctx context.Context, imageID string) error {
@@ -75,7 +76,8 @@ func (in *intake) refusedBefore(ctx context.Context, imageID string) error {
 	return &problem.Problem{Status: http.StatusUnprocessableEntity, Code: before.Reason, Message: before.Result.Error}
 }
 
-// look describes an image that is stored.
+// look describes an image that is stored. What is no image, or none that we can work with, was not stored by us, or under
+// other limits; that it is there is enough for the thumbnail function, which notes what is wrong with it.
 func (in *intake) look(ctx context.Context, imageID string, original *objects.Info) (events.ImageUploaded, error) {
 	object, err := in.store.GetRange(ctx, original, 0, original.Size)
 	if err != nil {
@@ -83,10 +85,15 @@ func (in *intake) look(ctx context.Context, imageID string, original *objects.In
 	}
 	defer object.Close()
 	header, err := raster.Probe(object)
-	if err != nil {
+	var refused *raster.Refusal
+	if err != nil && !errors.As(err, &refused) {
 		return events.ImageUploaded{}, fmt.Errorf("look at %q: %w", original.Key, err)
 	}
-	image := in.describe(offer{imageID: imageID, filename: path.Base(original.Key)}, header)
-	image.ObjectName, image.Size, image.Timestamp = original.Key, original.Size, status.Seconds(original.Modified)
+	image := in.describe(offer{imageID: imageID}, header)
+	image.ObjectName, image.Filename = original.Key, path.Base(original.Key)
+	image.Size, image.Timestamp = original.Size, status.Seconds(original.Modified)
+	if refused != nil {
+		image.ContentType = ""
+	}
 	return image, nil
 }

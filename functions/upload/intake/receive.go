@@ -29,10 +29,14 @@ const maxInline = 8 << 20
 // How long such an event waits for memory.
 const inlineTimeout = 5 * time.Second
 
-// deliver is POST /, where Knative delivers image.received. The answer is for Knative: 200 for taken, or an image.failed
+// deliver is POST /, where Knative delivers image.received and image.sweep. The answer is for Knative: 200 for taken, or an image.failed
 // for an image that can never be taken; other answers say by their code whether to deliver again.
 func (in *intake) deliver(w http.ResponseWriter, r *http.Request) error {
 	image, err := in.receive(w, r)
+	if errors.Is(err, errSweep) {
+		in.sweep(w, r)
+		return nil
+	}
 	if err == nil {
 		return answerTaken(w, image.ImageID)
 	}
@@ -221,11 +225,21 @@ func referenceOf(e event.Event) (events.ImageReceived, error) {
 	return events.ImageReceived{Bucket: bucket, ObjectName: key, Filename: path.Base(key)}, err
 }
 
+// typePing is what a PingSource calls its events, whatever they are for.
+const typePing = "dev.knative.sources.ping"
+
+// errSweep says that an event brings no image, but asks for a sweep.
+var errSweep = fmt.Errorf("%w: %s is taken at /", events.ErrInvalid, events.TypeImageSweep)
+
 func checkType(e event.Event) error {
-	if e.Type() != events.TypeImageReceived {
+	switch e.Type() {
+	case events.TypeImageReceived:
+		return nil
+	case events.TypeImageSweep, typePing:
+		return errSweep
+	default:
 		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
 	}
-	return nil
 }
 
 // receivedImages is the space of names in which events become image ids. It was made at random, for this.

@@ -37,7 +37,21 @@ type service struct {
 type broker struct {
 	sync.Mutex
 	refuses bool
+	hangsUp bool
 	events  []event.Event
+}
+
+func (b *broker) refuse(refuses bool) {
+	b.Lock()
+	defer b.Unlock()
+	b.refuses = refuses
+}
+
+// hangUp leaves open whether events are taken.
+func (b *broker) hangUp(hangsUp bool) {
+	b.Lock()
+	defer b.Unlock()
+	b.hangsUp = hangsUp
 }
 
 func (b *broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -46,6 +60,9 @@ func (b *broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if b.refuses {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
+	}
+	if b.hangsUp {
+		panic(http.ErrAbortHandler)
 	}
 	e, err := bus.Receive(w, r, bus.MaxEvent)
 	if err != nil {
@@ -67,14 +84,20 @@ func start(t testing.TB, settings ...string) *service {
 	sink := httptest.NewServer(s.broker)
 	t.Cleanup(sink.Close)
 	s.getenv = standintest.Start(t, append([]string{"K_SINK=" + sink.URL}, settings...)...)
+	s.url = run(t, s.getenv)
+	return s
+}
+
+// run runs the function until the test ends, and returns its address.
+func run(t testing.TB, getenv func(string) string) (url string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.url = "http://" + listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, listener, s.getenv) }()
+	go func() { ended <- Run(ctx, listener, getenv) }()
 	t.Cleanup(func() {
 		cancel()
 		http.DefaultClient.CloseIdleConnections()
@@ -82,7 +105,7 @@ func start(t testing.TB, settings ...string) *service {
 			t.Errorf("Run() = %v", err)
 		}
 	})
-	return s
+	return "http://" + listener.Addr().String()
 }
 
 // answered is an answer, read to its end.

@@ -1,0 +1,476 @@
+package intake
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// soon makes what is stored a second old enough for a walk: MinIO's times can not be changed.
+const soon = "SWEEP_STORED_SECONDS=1"
+
+// redis is a client of the test's own.
+func (s *service) redis() *redis.Client {
+	s.t.Helper()
+	client := redis.NewClient(&redis.Options{
+		Addr:     net.JoinHostPort(s.getenv("REDIS_HOST"), s.getenv("REDIS_PORT")),
+		Password: s.getenv("REDIS_PASSWORD"),
+	})
+	s.t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func (s *service) outboxKey() string { return "image:outbox:" + s.getenv("MINIO_BUCKET") }
+
+func (s *service) inOutbox() []string {
+	s.t.Helper()
+	ids, err := s.redis().ZRange(s.t.Context(), s.outboxKey(), 0, -1).Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return ids
+}
+
+// aged makes all in the outbox an hour older, and the last sweep as well.
+func (s *service) aged() {
+	s.t.Helper()
+	client := s.redis()
+	for _, id := range s.inOutbox() {
+		if err := client.ZIncrBy(s.t.Context(), s.outboxKey(), -3600, id).Err(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if err := client.Del(s.t.Context(), "image:sweep:"+s.getenv("MINIO_BUCKET")).Err(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// sweep delivers a sweep an hour later.
+func (s *service) sweep() answered {
+	s.t.Helper()
+	s.aged()
+	return s.ask()
+}
+
+// ask delivers a sweep as the PingSource does.
+func (s *service) ask() answered {
+	s.t.Helper()
+	return s.do(http.MethodPost, "/", "application/json", strings.NewReader("{}"), "Ce-Specversion: 1.0", "Ce-Type: "+typePing,
+		"Ce-Source: /apis/v1/namespaces/image-service/pingsources/image-sweep", "Ce-Id: "+uuid.NewString())
+}
+
+// count is how often an image was announced.
+func (s *service) count(imageID string) (count int) {
+	for _, e := range s.broker.announced() {
+		if e.Subject() == imageID {
+			count++
+		}
+	}
+	return count
+}
+
+// await waits until something is so.
+func await(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after a minute it is not so that %s", what)
+		}
+	}
+}
+
+func (s *service) storeOf() *objects.Store {
+	s.t.Helper()
+	store, err := objects.Open(objects.ReadSettings(setting.NewReader(s.getenv)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return store
+}
+
+// store stores an original, and no more: as if the function had ended right after.
+func (s *service) store(id string, content []byte) {
+	s.t.Helper()
+	if err := s.storeOf().Put(s.t.Context(), objects.Key(id, "a.png"), content, objects.About{ContentType: "image/png"}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Every form in which a sweep may be asked for, and where.
+func TestSweepIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	attributes := func(eventType string) []string {
+		return []string{"Ce-Specversion: 1.0", "Ce-Type: " + eventType, "Ce-Source: /x", "Ce-Id: 1"}
+	}
+	for name, ask := range map[string]func(path string) answered{
+		"ping": func(path string) answered {
+			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(typePing)...)
+		},
+		"binary": func(path string) answered {
+			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(events.TypeImageSweep)...)
+		},
+		"binary, without data": func(path string) answered {
+			return s.do(http.MethodPost, path, "", nil, attributes(events.TypeImageSweep)...)
+		},
+		"structured": func(path string) answered {
+			return s.do(http.MethodPost, path, structuredMode, structuredEvent(t, map[string]any{"type": events.TypeImageSweep}))
+		},
+	} {
+		if answer := ask("/"); answer.status != http.StatusOK || answer.body != "" {
+			t.Errorf("%s: %d %s", name, answer.status, answer.body)
+		}
+		if answer := ask("/upload"); answer.status != http.StatusBadRequest || answer.json(t)["code"] != "invalid_event" {
+			t.Errorf("%s to /upload: %d %s", name, answer.status, answer.body)
+		}
+	}
+}
+
+// A plain upload leaves nothing to sweep.
+func TestNothingToSweep(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.upload("a.png", pngOf(t, 8, 8))
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+	if answer := s.sweep(); answer.status != http.StatusOK || answer.body != "" {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
+	if got := s.count(id); got != 1 {
+		t.Errorf("announced %d times, want 1", got)
+	}
+}
+
+// The function ends after each of the steps of an upload. Whatever the step, the image is announced in the end, as the same
+// event, and nothing is left in the outbox.
+func TestEndedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	s := start(t, soon)
+	board := boardOf(t, s)
+	queue := func(id string) {
+		if _, err := board.Queue(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := []func(id string){
+		func(id string) { s.store(id, pngOf(t, 8, 8)) },
+		queue,
+		func(id string) { // announced, and not taken out of the outbox
+			s.ask()
+			s.sweep()
+			await(t, "it is announced", func() bool { return s.count(id) == 1 })
+			queue(id)
+		},
+	}
+	for last := range steps {
+		id := uuid.NewString()
+		for _, step := range steps[:last+1] {
+			step(id)
+		}
+		want := s.count(id) + 1
+		await(t, "it is announced again", func() bool {
+			if answer := s.sweep(); answer.status != http.StatusOK {
+				t.Fatalf("%d %s", answer.status, answer.body)
+			}
+			return s.count(id) >= want
+		})
+		await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+		for _, e := range s.broker.announced() {
+			image, err := events.Decode[events.ImageUploaded](e)
+			if err != nil || e.ID() != "image.uploaded/"+image.ImageID || image.Width != 8 || image.ContentType != "image/png" {
+				t.Errorf("announced %+v, %v", image, err)
+			}
+		}
+		if got := s.get("/status/" + id); !strings.Contains(got.body, `"queued"`) {
+			t.Errorf("status is %d %s", got.status, got.body)
+		}
+	}
+}
+
+// What is done, or was taken back, leaves the outbox without a word.
+func TestSweepOfWhatIsSettled(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	board := boardOf(t, s)
+	gone, done, refused := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	for _, id := range []string{done, refused} {
+		s.store(id, pngOf(t, 8, 8))
+		final := status.Status{ImageID: id, State: status.Failed, Reason: "damaged", Result: &status.Result{Error: "x"}, ProcessedAt: 1}
+		content, contentType := []byte(nil), ""
+		if id == done {
+			final.State, final.Result = status.Completed, &status.Result{Success: true, OriginalSize: &status.Size{8, 8}, ThumbnailSize: &status.Size{8, 8}}
+			content, contentType = pngOf(t, 8, 8), "image/png"
+		}
+		if _, err := board.Record(t.Context(), objects.Key(id, "a.png"), final, content, contentType); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{gone, done, refused} {
+		if _, err := board.Queue(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if answer := s.sweep(); answer.status != http.StatusOK {
+		t.Fatalf("%d %s", answer.status, answer.body)
+	}
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+	if got := s.broker.announced(); len(got) != 0 {
+		t.Errorf("announced %v", got)
+	}
+}
+
+// More than a batch, swept by two pods, each asked 50 times at once: each image is announced once.
+func TestSweepAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	other := s.beside()
+	board := boardOf(t, s)
+	var ids []string
+	for range sweepBatch + 10 {
+		id := uuid.NewString()
+		s.store(id, pngOf(t, 4, 4))
+		if _, err := board.Queue(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	s.aged()
+	var asked sync.WaitGroup
+	for i := range 100 {
+		asked.Go(func() {
+			if answer := []*service{s, other}[i%2].ask(); answer.status != http.StatusOK {
+				t.Errorf("%d %s", answer.status, answer.body)
+			}
+		})
+	}
+	asked.Wait()
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+	for _, id := range ids {
+		if got := s.count(id); got != 1 {
+			t.Errorf("%s was announced %d times, want 1", id, got)
+		}
+	}
+}
+
+// beside is another pod of the same function.
+func (s *service) beside() *service {
+	s.t.Helper()
+	other := *s
+	other.url = run(s.t, s.getenv)
+	return &other
+}
+
+// Redis comes back empty while images wait: the bucket knows them.
+func TestRedisForgets(t *testing.T) {
+	t.Parallel()
+	s := start(t, soon)
+	id := s.upload("a.png", pngOf(t, 8, 8))
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+	for range 3 { // known to Redis, and told of lately: not lost
+		s.sweep()
+	}
+	if got := s.count(id); got != 1 {
+		t.Errorf("announced %d times before anything was forgotten, want 1", got)
+	}
+	s.redis().Del(t.Context(), "image:status:"+id)
+	await(t, "it is announced again", func() bool { s.sweep(); return s.count(id) > 1 })
+	s.redis().Del(t.Context(), "image:status:"+id)
+	for range 3 {
+		s.sweep()
+	}
+	if got := s.count(id); got != 2 {
+		t.Errorf("announced %d times, want 2: it is too early for more", got)
+	}
+}
+
+// A walk goes on where the last one ended, and begins again after the last image.
+func TestWalkGoesOn(t *testing.T) {
+	t.Parallel()
+	s := start(t, soon)
+	first, second := "0"+uuid.NewString()[1:], "f"+uuid.NewString()[1:]
+	for _, id := range []string{first, second} {
+		s.store(id, pngOf(t, 8, 8))
+	}
+	walk := "image:walk:" + s.getenv("MINIO_BUCKET")
+	await(t, "the second is announced", func() bool {
+		s.redis().Set(t.Context(), walk, first, 0)
+		s.sweep()
+		return s.count(second) == 1
+	})
+	if s.count(first) != 0 {
+		t.Error("the walk began at the beginning")
+	}
+	if got := s.redis().Get(t.Context(), walk).Val(); got != "" {
+		t.Errorf("after the last image the walk is at %q, want the beginning", got)
+	}
+	await(t, "the first is announced", func() bool { s.sweep(); return s.count(first) == 1 })
+}
+
+// What is no image was put there by somebody else. It is announced all the same, and the thumbnail function says no.
+func TestSweepOfWhatIsNoImage(t *testing.T) {
+	t.Parallel()
+	s := start(t, soon)
+	id := uuid.NewString()
+	s.put(s.getenv("MINIO_BUCKET"), id+"/thumbnail_ä.png", []byte("junk"))
+	s.put(s.getenv("MINIO_BUCKET"), id+"/thumbnail_thumbnail_ä.png", []byte("junk"))
+	other := uuid.NewString()
+	s.put(s.getenv("MINIO_BUCKET"), other+"/notes.txt", []byte("junk"))
+	s.put(s.getenv("MINIO_BUCKET"), "elsewhere/notes.txt", []byte("junk"))
+	await(t, "it is announced", func() bool { s.sweep(); return s.count(other) == 1 })
+	image, err := events.Decode[events.ImageUploaded](s.broker.announced()[0])
+	if err != nil || image.ObjectName != other+"/notes.txt" || image.Filename != "notes.txt" || image.ContentType != "" {
+		t.Errorf("announced %+v, %v", image, err)
+	}
+	if got := len(s.broker.announced()); got != 1 {
+		t.Errorf("announced %d, want the one that waits", got)
+	}
+}
+
+// A sweep that can not do its work says so, and the next one that can does it.
+func TestSweepFails(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := uuid.NewString()
+	s.store(id, pngOf(t, 8, 8))
+	if _, err := boardOf(t, s).Queue(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	s.broker.refuse(true)
+	if answer := s.sweep(); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("with the broker away: %d %s", answer.status, answer.body)
+	}
+	if got := s.inOutbox(); !slices.Equal(got, []string{id}) {
+		t.Errorf("outbox has %q, want %s", got, id)
+	}
+	s.broker.refuse(false)
+	if answer := s.sweep(); answer.status != http.StatusOK || s.count(id) != 1 {
+		t.Errorf("%d %s, announced %d times", answer.status, answer.body, s.count(id))
+	}
+	metrics := s.get("/metrics").body
+	for _, want := range []string{
+		`images_swept_total{outcome="announced"} 1`, `images_swept_total{outcome="error"} 1`, `images_swept_total{outcome="found"} 0`,
+		`incomplete_uploads_aborted_total 0`, `image_outbox_size `, `image_outbox_age_seconds `, `image_uploads_total 0`,
+	} {
+		if !strings.Contains(metrics, "\n"+want) {
+			t.Errorf("metrics have no %s", want)
+		}
+	}
+	away := start(t, "REDIS_HOST=127.0.0.1", "REDIS_PORT=1")
+	if answer := away.ask(); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("with redis away: %d %s", answer.status, answer.body)
+	}
+}
+
+// cut is a way to MinIO that breaks when something is put, before or after MinIO has done it, so many times.
+type cut struct {
+	proxy  *httputil.ReverseProxy
+	after  bool
+	times  int32
+	broken atomic.Int32
+}
+
+func (c *cut) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPut || c.broken.Add(1) > c.times {
+		c.proxy.ServeHTTP(w, r)
+		return
+	}
+	if c.after {
+		c.proxy.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	_, _ = io.Copy(io.Discard, r.Body)
+	panic(http.ErrAbortHandler)
+}
+
+// through is the function with another way to MinIO.
+func (s *service) through(way *cut) *service {
+	s.t.Helper()
+	if answer := s.get("/ready"); answer.status != http.StatusOK { // makes the bucket
+		s.t.Fatal(answer.body)
+	}
+	minio := &url.URL{Scheme: "http", Host: s.getenv("MINIO_ENDPOINT")}
+	way.proxy = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host }}
+	server := httptest.NewServer(way)
+	s.t.Cleanup(server.Close)
+	other := *s
+	other.url = run(s.t, func(name string) string {
+		if name == "MINIO_ENDPOINT" {
+			return strings.TrimPrefix(server.URL, "http://")
+		}
+		return s.getenv(name)
+	})
+	return &other
+}
+
+// However often the way to MinIO breaks, and whether MinIO had done what it was asked, the image is either accepted, or
+// nothing is left of it.
+func TestStoreFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		after bool
+		times int32
+		want  int
+	}{
+		"once, before it is done":   {false, 1, http.StatusOK},
+		"once, after it is done":    {true, 1, http.StatusOK},
+		"always, before it is done": {false, 1000, http.StatusServiceUnavailable},
+		"always, after it is done":  {true, 1000, http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			way := &cut{after: test.after, times: test.times}
+			answer := s.through(way).do(http.MethodPost, "/upload", "image/png", bytes.NewReader(pngOf(t, 8, 8)))
+			if answer.status != test.want || way.broken.Load() == 0 {
+				t.Errorf("%d %s after %d puts, want %d", answer.status, answer.body, way.broken.Load(), test.want)
+			}
+			want := 0
+			if answer.status == http.StatusOK {
+				want = 1
+			}
+			if stored, announced := s.stored(), s.broker.announced(); len(stored) != want || len(announced) != want {
+				t.Errorf("stored %q, announced %v; want %d", stored, announced, want)
+			}
+			await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+		})
+	}
+}
+
+// What the broker may have taken stays, and is announced until the broker says so.
+func TestAnnouncementIsUncertain(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.broker.hangUp(true)
+	if answer := s.do(http.MethodPost, "/upload", "image/png", bytes.NewReader(pngOf(t, 8, 8))); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("%d %s, want 503", answer.status, answer.body)
+	}
+	queued := s.inOutbox()
+	if len(queued) != 1 || len(s.stored()) != 1 {
+		t.Fatalf("stored %q, in the outbox %q; want one", s.stored(), queued)
+	}
+	s.sweep()
+	if got := s.inOutbox(); !slices.Equal(got, queued) {
+		t.Errorf("in the outbox %q, want %q", got, queued)
+	}
+	s.broker.hangUp(false)
+	s.sweep()
+	if s.count(queued[0]) != 1 {
+		t.Errorf("announced %d times, want 1", s.count(queued[0]))
+	}
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+}

@@ -5,6 +5,8 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -113,8 +115,8 @@ func describe(t *testing.T) string {
 func took(began time.Time) time.Duration { return time.Since(began).Round(10 * time.Millisecond) }
 
 // client reaches the services of the cluster by the names that they have in it, and what is public by the names that
-// the ingress knows.
-func client(t *testing.T) *http.Client {
+// the ingress knows. roots are the authorities that it trusts.
+func client(t *testing.T, roots *x509.CertPool) *http.Client {
 	t.Helper()
 	var addresses sync.Map
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -131,9 +133,13 @@ func client(t *testing.T) *http.Client {
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(ip.(string), port))
 	}
-	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 100}
+	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 100, TLSClientConfig: &tls.Config{RootCAs: roots}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 2 * time.Minute}
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       2 * time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // addressOf asks the cluster for the IP address behind a host name. What is none of its services is public, and behind

@@ -1,0 +1,88 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Whatever the cluster knows of each overlay, alone and with each component, it would take; unknown fields are refused.
+func TestOverlays(t *testing.T) {
+	for _, name := range []string{namespace, "minio", "redis", "kafka"} {
+		if exists(t, "namespace", name) {
+			t.Fatalf("the namespace %s is there: this cluster is in use", name)
+		}
+		kubectl(t, "create", "namespace", name)
+		t.Cleanup(func() {
+			if _, err := try(context.Background(), ".", "", "kubectl", "delete", "namespace", name, "--timeout=3m"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	served := servedKinds(t)
+	components, err := os.ReadDir("../components")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, overlay := range []string{"dev", "prod"} {
+		t.Run(overlay, func(t *testing.T) {
+			accepts(t, served, run(t, "", "kubectl", "kustomize", "knative/overlays/"+overlay))
+		})
+	}
+	for _, component := range components {
+		t.Run("prod with "+component.Name(), func(t *testing.T) {
+			accepts(t, served, kustomize(t, fmt.Sprintf("resources: [%s]\ncomponents: [%s]\n",
+				relative(t, "knative/overlays/prod"), relative(t, "knative/components/"+component.Name()))))
+		})
+	}
+}
+
+// servedKinds are the kinds that the cluster knows, such as "apps/v1 Deployment".
+func servedKinds(t *testing.T) map[string]bool {
+	t.Helper()
+	kinds := map[string]bool{}
+	for line := range strings.Lines(run(t, "", "kubectl", "api-resources", "--no-headers")) {
+		if words := strings.Fields(line); len(words) >= 4 {
+			kinds[words[len(words)-3]+" "+words[len(words)-1]] = true
+		}
+	}
+	return kinds
+}
+
+// accepts has the cluster look at manifests as if it were to take them.
+func accepts(t *testing.T, served map[string]bool, text string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "manifests.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resolved := run(t, "", "ko", "resolve", "--sbom=none", "--filename", file)
+	var known bytes.Buffer
+	var unknown []string
+	for document := range strings.SplitSeq(resolved, "\n---\n") {
+		var head struct {
+			APIVersion string `yaml:"apiVersion"`
+			Kind       string
+		}
+		if err := yaml.Unmarshal([]byte(document), &head); err != nil {
+			t.Fatal(err)
+		}
+		if kind := head.APIVersion + " " + head.Kind; served[kind] {
+			known.WriteString("---\n" + document + "\n")
+		} else if head.Kind != "" {
+			unknown = append(unknown, kind)
+		}
+	}
+	run(t, known.String(), "kubectl", "apply", "--dry-run=server", "--validate=strict", "--filename=-")
+	if len(unknown) > 0 {
+		t.Logf("not known here: %s", strings.Join(unknown, ", "))
+	}
+}

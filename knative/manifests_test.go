@@ -1,10 +1,10 @@
 package knative_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -19,7 +19,6 @@ import (
 	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
-	"gitlab.com/yourorg/image-service/knative"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -52,29 +51,40 @@ func (o object) at(names ...string) any {
 	return value
 }
 
+// read is what `ko apply -f knative/` deploys.
 func read(t *testing.T) (objects []object) {
 	t.Helper()
-	files, err := fs.Glob(knative.Manifests, "*.yaml")
+	files, err := filepath.Glob("*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range files {
-		file, err := knative.Manifests.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		for decoder := yaml.NewDecoder(file); ; {
-			var fields map[string]any
-			if err := decoder.Decode(&fields); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			objects = append(objects, fields)
-		}
+		objects = append(objects, readFile(t, name)...)
 	}
 	return objects
+}
+
+func readFile(t *testing.T, name string) []object {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, name, text)
+}
+
+// parse takes the documents of a file apart.
+func parse(t *testing.T, name string, text []byte) (objects []object) {
+	t.Helper()
+	for decoder := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var fields map[string]any
+		if err := decoder.Decode(&fields); errors.Is(err, io.EOF) {
+			return objects
+		} else if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		objects = append(objects, fields)
+	}
 }
 
 func ofKind(objects []object, kind string) (found []object) {

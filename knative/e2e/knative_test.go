@@ -555,11 +555,16 @@ func (s *installation) do(t *testing.T, method, url, contentType string, body []
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	return response.StatusCode, readAll(t, response)
+}
+
+func readAll(t *testing.T, response *http.Response) []byte {
+	t.Helper()
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, answer
+	return body
 }
 
 // photographs are made once for each size.

@@ -236,6 +236,19 @@ func TestKustomizations(t *testing.T) {
 	}
 }
 
+// The README has every component.
+func TestReadmeComponents(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for directory := range kustomizations(t) {
+		if name := filepath.Base(directory); !strings.Contains(string(readme), "| `"+name+"` |") && filepath.Dir(directory) == "components" {
+			t.Errorf("the README has no component %s", name)
+		}
+	}
+}
+
 // Everything is a part of the service, and the namespaces of others are touched by the component that makes servers alone.
 func TestNamespaces(t *testing.T) {
 	for file, objects := range resources(t) {

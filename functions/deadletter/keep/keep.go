@@ -12,12 +12,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
 	"gitlab.com/yourorg/image-service/functions/internal/serve"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"golang.org/x/sync/semaphore"
 )
 
 type settings struct {
@@ -45,8 +45,8 @@ type keeper struct {
 	topic   bus.Announcer
 	waiting backlog
 
-	committing sync.Mutex
-	claimed    bool // guarded by committing; see claim
+	committing *semaphore.Weighted // of one: whoever has it commits
+	claimed    bool                // guarded by committing; see claim
 
 	kept     *prometheus.CounterVec
 	redriven prometheus.Counter
@@ -64,6 +64,8 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		letters: bus.Open(settings.letters),
 		topic:   bus.Open(settings.topic),
 		waiting: backlog{brokers: settings.letters.Brokers, topic: settings.letters.Topic},
+
+		committing: semaphore.NewWeighted(1),
 	}
 	defer func() { err = errors.Join(err, k.letters.Close(), k.topic.Close()) }()
 	k.measure()

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ func (p *progress) add(offset int64) {
 	if p.has(offset) {
 		return
 	}
-	place, _ := slices.BinarySearchFunc(p.beyond, offset, func(s span, offset int64) int { return int(s.first - offset) })
+	place, _ := slices.BinarySearchFunc(p.beyond, offset, func(s span, offset int64) int { return cmp.Compare(s.first, offset) })
 	p.beyond = slices.Insert(p.beyond, place, span{offset, offset})
 	p.join()
 }
@@ -89,15 +90,15 @@ func parseProgress(next int64, metadata string) (progress, error) {
 		}
 		first, err := strconv.ParseInt(firstText, 10, 64)
 		if err != nil {
-			return p, fmt.Errorf("%q are no offsets", text)
+			return p, fmt.Errorf("%.40q is no offset", text)
 		}
 		last, err := strconv.ParseInt(lastText, 10, 64)
 		if err != nil || last < first {
-			return p, fmt.Errorf("%q are no offsets", text)
+			return p, fmt.Errorf("%.40q are no offsets", text)
 		}
 		p.beyond = append(p.beyond, span{first, last})
 	}
-	slices.SortFunc(p.beyond, func(a, b span) int { return int(a.first - b.first) })
+	slices.SortFunc(p.beyond, func(a, b span) int { return cmp.Compare(a.first, b.first) })
 	p.join()
 	return p, nil
 }

@@ -16,6 +16,7 @@ const (
 	batchSize = 32
 	// A call that has not put everything back by then says how much is left.
 	redriveWithin = 2 * time.Minute
+	turnWithin    = 5 * time.Second
 )
 
 // redriven is the answer to POST /redrive.
@@ -31,15 +32,10 @@ func (k *keeper) redrive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !k.committing.TryLock() {
-		return &problem.Problem{
-			Status:     http.StatusTooManyRequests,
-			Code:       "busy",
-			Message:    "Dead letters are being put back already",
-			RetryAfter: 5 * time.Second,
-		}
+	if err := k.takeTurn(r.Context()); err != nil {
+		return err
 	}
-	defer k.committing.Unlock()
+	defer k.committing.Release(1)
 	v, err := k.waiting.open()
 	if err != nil {
 		return err
@@ -59,6 +55,21 @@ func (k *keeper) redrive(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	serve.WriteJSON(w, http.StatusOK, redriven{Redriven: count, Waiting: v.count()})
+	return nil
+}
+
+// takeTurn waits a little for whoever else puts back.
+func (k *keeper) takeTurn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, turnWithin)
+	defer cancel()
+	if k.committing.Acquire(ctx, 1) != nil {
+		return &problem.Problem{
+			Status:     http.StatusTooManyRequests,
+			Code:       "busy",
+			Message:    "Dead letters are being put back already",
+			RetryAfter: turnWithin,
+		}
+	}
 	return nil
 }
 

@@ -40,10 +40,10 @@ var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
 // claim has Kafka know, once in the life of a process, that the group is there, even if nothing was ever put back: who
 // watches consumer groups sees only those that have committed something. It is for them alone, so failing is no fault.
 func (k *keeper) claim() {
-	if !k.committing.TryLock() {
+	if !k.committing.TryAcquire(1) {
 		return // whoever has it commits
 	}
-	defer k.committing.Unlock()
+	defer k.committing.Release(1)
 	if k.claimed {
 		return
 	}

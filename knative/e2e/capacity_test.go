@@ -22,6 +22,9 @@ func TestCapacity(t *testing.T) {
 		return
 	}
 	s := install(t)
+	// A small cluster has no room for two pods of it beside each other; its limit is what counts.
+	run(t, "", "kubectl", "--namespace", namespace, "patch", "ksvc/thumbnail", "--type=json", "--patch",
+		`[{"op": "replace", "path": "/spec/template/spec/containers/0/resources/requests/cpu", "value": "10m"}]`)
 	for _, work := range []struct {
 		name    string
 		content []byte

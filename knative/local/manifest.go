@@ -92,12 +92,13 @@ type destination struct {
 	URI string `yaml:"uri"`
 }
 
-// delivery is https://knative.dev/docs/eventing/event-delivery/ without the dead letter sink.
+// delivery is https://knative.dev/docs/eventing/event-delivery/.
 type delivery struct {
-	Retry         int     `yaml:"retry"`
-	BackoffPolicy string  `yaml:"backoffPolicy"`
-	BackoffDelay  isoTime `yaml:"backoffDelay"`
-	Timeout       isoTime `yaml:"timeout"`
+	Retry          int         `yaml:"retry"`
+	BackoffPolicy  string      `yaml:"backoffPolicy"`
+	BackoffDelay   isoTime     `yaml:"backoffDelay"`
+	Timeout        isoTime     `yaml:"timeout"`
+	DeadLetterSink destination `yaml:"deadLetterSink"`
 }
 
 // pause is how long to wait before a retry; the first one is number 1.
@@ -165,7 +166,7 @@ func (d *deployment) add(document *yaml.Node) error {
 		return err
 	}
 	switch head.Kind {
-	case "Namespace":
+	case "Namespace", "EventType": // where it is, and what a catalogue says of it
 		return nil
 	case "ConfigMap":
 		var config struct {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/jpeg"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +20,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
 // gitops is a namespace that Argo CD keeps like a manifests repository that this test writes with .ci/deploy, as the
@@ -29,6 +33,7 @@ type gitops struct {
 	repository string // as this machine names it
 	namespace  string
 	topic      string
+	host       string // of upload, as the ingress knows it
 }
 
 const (
@@ -36,7 +41,8 @@ const (
 	gitopsPatience  = 5 * time.Minute
 )
 
-// A release goes out, is kept as it is, and is taken back, by commits and by nothing else.
+// The runbook, docs/operations.md, from Install to Uninstall, and between them what Argo CD is for: a release goes out,
+// is kept as it is, and is taken back, by commits and by nothing else.
 func TestArgoCD(t *testing.T) {
 	g := newGitops(t)
 	if g == nil {
@@ -44,15 +50,19 @@ func TestArgoCD(t *testing.T) {
 	}
 	release := g.resolve()
 	g.deploy(release)
-	g.apply()
-	g.await("the first sync", g.isHealthy)
-	g.Logf("kinds and their health: %s", g.kubectl("get", "application", "-n", "argocd", gitopsNamespace,
-		"-o", `jsonpath={range .status.resources[*]}{.kind}={.health.status} {end}`))
+	g.prepare()
+	g.follow("Install")
+	g.Logf("kinds and their health: %s", g.application(`{range .status.resources[*]}{.kind}={.health.status} {end}`))
 
 	t.Run("heals", func(t *testing.T) { g.on(t).heals() })
 	t.Run("prunes", func(t *testing.T) { g.on(t).prunes(release) })
 	t.Run("goes back", func(t *testing.T) { g.on(t).goesBack(release) })
-	t.Run("deletes", func(t *testing.T) { g.on(t).deletes() })
+	for _, section := range []string{
+		"Upgrade", "Roll back", "Scale", "Observe", "Back up and restore", "Dead letters", "Rotate secrets", "Troubleshoot",
+	} {
+		t.Run(section, func(t *testing.T) { g.on(t).follow(section) })
+	}
+	t.Run("Uninstall", func(t *testing.T) { g.on(t).uninstalls() })
 }
 
 func (g *gitops) on(t *testing.T) *gitops {
@@ -130,10 +140,8 @@ func broken(g *gitops, release string) string {
 }
 
 // Deleting the Application deletes what it deployed, but for the namespace and the secrets in it.
-func (g *gitops) deletes() {
-	began := time.Now()
-	g.kubectl("delete", "application", "-n", "argocd", gitopsNamespace, "--timeout=3m")
-	g.Logf("all was gone after %s", since(began))
+func (g *gitops) uninstalls() {
+	g.follow("Uninstall")
 	for _, kind := range []string{"ksvc", "broker", "trigger", "kafkasource", "revision", "configmap/image-service-config"} {
 		if left := g.kubectl("get", kind, "--ignore-not-found", "-o", "name"); left != "" {
 			g.Errorf("left: %s", left)
@@ -142,6 +150,50 @@ func (g *gitops) deletes() {
 	if !g.exists("secret", "image-service-secret") {
 		g.Error("the secret is gone, too")
 	}
+}
+
+// follow does what a section of the runbook says, but for the blocks that are for a person, which begin with "# $".
+func (g *gitops) follow(section string) {
+	g.Helper()
+	text, err := os.ReadFile(filepath.Join(g.root, "docs/operations.md"))
+	if err != nil {
+		g.Fatal(err)
+	}
+	_, body, found := strings.Cut(string(text), "\n## "+section+"\n")
+	if !found {
+		g.Fatalf("the runbook has no section %q", section)
+	}
+	body, _, _ = strings.Cut(body, "\n## ")
+	for i, block := range strings.Split(body, "\n```") {
+		commands, isShell := strings.CutPrefix(block, "sh\n")
+		if i%2 == 0 || !isShell || strings.HasPrefix(commands, "# $") {
+			continue
+		}
+		began := time.Now()
+		command := exec.CommandContext(g.Context(), "bash", "-euo", "pipefail", "-c", g.here(commands))
+		command.Dir = g.root
+		command.Env = append(os.Environ(), "CURL_HOME="+g.work, "HARBOR_PULL_PASSWORD=none")
+		output, err := command.CombinedOutput()
+		g.Logf("%s\n%s(%s)", commands, output, since(began))
+		if err != nil {
+			g.Fatalf("%s: %v", section, err)
+		}
+	}
+}
+
+// here has the runbook's commands mean this test's namespace, files and ingress.
+func (g *gitops) here(commands string) string {
+	return strings.NewReplacer(
+		"namespace image-service", "namespace "+gitopsNamespace,
+		"-n image-service", "-n "+gitopsNamespace,
+		"application image-service", "application "+gitopsNamespace,
+		"application/image-service", "application/"+gitopsNamespace,
+		"appproject image-service", "appproject "+gitopsNamespace,
+		"knative/gitops/project.yaml", filepath.Join(g.work, "project.yaml"),
+		"knative/gitops/application.yaml", filepath.Join(g.work, "application.yaml"),
+		"photo.jpg", filepath.Join(g.work, "photo.jpg"),
+		"https://api.yourdomain.com", os.Getenv("INGRESS"),
+	).Replace(commands)
 }
 
 // newGitops is nil where there is no Argo CD.
@@ -158,8 +210,6 @@ func newGitops(t *testing.T) *gitops {
 	}
 	t.Cleanup(g.cleanUp)
 	g.makeTopics()
-	g.kubectl("create", "namespace", gitopsNamespace)
-	g.makeSecret()
 	g.makeRepository()
 	return g
 }
@@ -175,6 +225,11 @@ func (g *gitops) cleanUp() {
 			g.Errorf("kubectl %q: %v\n%s", args, err, output)
 		}
 	}
+	g.removeTopics()
+	g.removeBucket()
+}
+
+func (g *gitops) removeTopics() {
 	admin, err := sarama.NewClusterAdmin(strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), sarama.NewConfig())
 	if err != nil {
 		g.Errorf("connect to Kafka: %v", err)
@@ -185,6 +240,18 @@ func (g *gitops) cleanUp() {
 		if err := admin.DeleteTopic(topic); err != nil {
 			g.Errorf("delete topic %s: %v", topic, err)
 		}
+	}
+}
+
+func (g *gitops) removeBucket() {
+	client, err := minio.New(os.Getenv("MINIO_ENDPOINT"), &minio.Options{
+		Creds: credentials.NewStaticV4(os.Getenv("MINIO_ACCESS_KEY"), os.Getenv("MINIO_SECRET_KEY"), ""),
+	})
+	if err == nil {
+		err = client.RemoveBucketWithOptions(context.Background(), gitopsNamespace, minio.RemoveBucketOptions{ForceDelete: true})
+	}
+	if err != nil && minio.ToErrorResponse(err).Code != "NoSuchBucket" {
+		g.Errorf("remove bucket: %v", err)
 	}
 }
 
@@ -202,18 +269,6 @@ func (g *gitops) makeTopics() {
 			g.Fatalf("make topic %s: %v", topic, err)
 		}
 	}
-}
-
-// makeSecret goes through a file, because what is on a command line is in the log when it fails.
-func (g *gitops) makeSecret() {
-	g.Helper()
-	file := filepath.Join(g.work, "secret.env")
-	var text strings.Builder
-	for _, name := range []string{"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REDIS_PASSWORD"} {
-		fmt.Fprintf(&text, "%s=%s\n", name, os.Getenv(name))
-	}
-	g.write(file, text.String())
-	g.kubectl("create", "secret", "generic", "image-service-secret", "--from-env-file="+file)
 }
 
 // makeRepository makes an empty manifests repository and serves it to Argo CD.
@@ -257,34 +312,36 @@ func (g *gitops) resolve() string {
 	if err != nil {
 		g.Fatal(err)
 	}
-	kustomization := fmt.Sprintf(`kind: Kustomization
-namespace: %s
+	if err := os.Mkdir(overlay, 0o755); err != nil {
+		g.Fatal(err)
+	}
+	g.write(filepath.Join(overlay, "Kustomization"), fmt.Sprintf(`kind: Kustomization
 resources: [%s]
 patches:
   - target: { kind: ConfigMap, name: image-service-config }
     patch: |
-      kind: ConfigMap
+      kind: any
       metadata: { name: any }
       data:
         MINIO_ENDPOINT: %q
-        MINIO_BUCKET: %[1]q
-        REDIS_HOST: %[4]q
-        REDIS_PORT: %[5]q
-        KAFKA_BOOTSTRAP_SERVERS: %[6]q
-        KAFKA_TOPIC: %[7]q
-        KAFKA_DEAD_LETTER_TOPIC: %[8]q
+        MINIO_BUCKET: %q
+        REDIS_HOST: %q
+        REDIS_PORT: %q
+        KAFKA_BOOTSTRAP_SERVERS: %q
+        KAFKA_TOPIC: %q
+        KAFKA_DEAD_LETTER_TOPIC: %q
   - target: { kind: KafkaSource }
     patch: |
       kind: any
       metadata: { name: any }
-      spec: { bootstrapServers: [%[6]q], topics: [%[7]q], consumerGroup: %[1]q }
-`, gitopsNamespace, base, os.Getenv("POD_MINIO_ENDPOINT"), os.Getenv("POD_REDIS_HOST"), os.Getenv("REDIS_PORT"),
-		os.Getenv("POD_KAFKA_BOOTSTRAP_SERVERS"), g.topics()[0], g.topics()[1])
-	if err := os.MkdirAll(overlay, 0o755); err != nil {
-		g.Fatal(err)
-	}
-	g.write(filepath.Join(overlay, "kustomization.yaml"), kustomization)
-	g.write(filepath.Join(g.work, "overlay.yaml"), g.run(g.root, "kubectl", "kustomize", overlay))
+      spec: { bootstrapServers: [%[6]q], topics: [%[7]q], consumerGroup: %[3]q }
+`, base, os.Getenv("POD_MINIO_ENDPOINT"), gitopsNamespace, os.Getenv("POD_REDIS_HOST"), os.Getenv("REDIS_PORT"),
+		os.Getenv("POD_KAFKA_BOOTSTRAP_SERVERS"), g.topics()[0], g.topics()[1]))
+	manifests := strings.NewReplacer(
+		"namespace: image-service\n", "namespace: "+gitopsNamespace+"\n",
+		"  name: image-service\n", "  name: "+gitopsNamespace+"\n",
+	).Replace(g.run(g.root, "kubectl", "kustomize", overlay))
+	g.write(filepath.Join(g.work, "overlay.yaml"), manifests)
 	return g.run(g.root, "env", "KO_CONFIG_PATH=ko.yaml", "ko", "resolve", "--base-import-paths", "--sbom=none",
 		"--filename", filepath.Join(g.work, "overlay.yaml"))
 }
@@ -315,10 +372,10 @@ func (g *gitops) refresh() {
 	}
 }
 
-// apply gives Argo CD the health checks, the project and the Application, for this namespace and repository.
-func (g *gitops) apply() {
+// prepare writes the files that the runbook's commands name: the project and the Application for this namespace and
+// repository, a photo, and where curl finds the Service.
+func (g *gitops) prepare() {
 	g.Helper()
-	g.kubectl("patch", "configmap", "-n", "argocd", "argocd-cm", "--patch-file", filepath.Join(g.root, "knative/gitops/health.yaml"))
 	replacer := strings.NewReplacer(
 		"https://gitlab.com/yourorg/k8s-manifests.git", g.serveRepository(),
 		"path: image-service/prod", "path: image-service/dev",
@@ -332,21 +389,28 @@ func (g *gitops) apply() {
 			g.Fatal(err)
 		}
 		g.write(filepath.Join(g.work, file), replacer.Replace(string(text)))
-		g.kubectl("apply", "-f", filepath.Join(g.work, file))
 	}
+	var photo bytes.Buffer
+	if err := jpeg.Encode(&photo, image.NewGray(image.Rect(0, 0, 640, 480)), nil); err != nil {
+		g.Fatal(err)
+	}
+	g.write(filepath.Join(g.work, "photo.jpg"), photo.String())
+	domain := g.run(g.root, "kubectl", "-n", "knative-serving", "get", "configmap", "config-domain",
+		"-o", `go-template={{range $name, $_ := .data}}{{if ne $name "_example"}}{{$name}}{{end}}{{end}}`)
+	g.host = "upload." + gitopsNamespace + "." + domain
+	g.write(filepath.Join(g.work, ".curlrc"), fmt.Sprintf("header = \"Host: %s\"\nsilent\nshow-error\n", g.host))
 }
 
 // askAllTheTime has requests go to upload, through the ingress, until the test ends.
 func (g *gitops) askAllTheTime() (failed, asked *atomic.Int64) {
 	g.Helper()
 	failed, asked = new(atomic.Int64), new(atomic.Int64)
-	host := strings.TrimPrefix(strings.TrimPrefix(g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.status.url}"), "https://"), "http://")
 	ask := func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Getenv("INGRESS")+"/health", nil)
 		if err != nil {
 			return err
 		}
-		request.Host = host
+		request.Host = g.host
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			return err

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +24,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"go.yaml.in/yaml/v3"
 )
 
 // gitops is a namespace that Argo CD keeps like a manifests repository that this test writes with .ci/deploy, as the
@@ -126,17 +129,24 @@ func (g *gitops) goesBack(release string) {
 // broken is a release whose upload stops at once, because one of its settings is wrong.
 func broken(g *gitops, release string) string {
 	g.Helper()
-	documents := strings.Split(release, "\n---\n")
-	for i, document := range documents {
-		if strings.Contains(document, "kind: Service\n") && strings.Contains(document, "  name: upload\n") {
-			documents[i] = strings.Replace(document, "        env:\n", "        env:\n        - name: LOG_LEVEL\n          value: LOUD\n", 1)
+	var text bytes.Buffer
+	encoder := yaml.NewEncoder(&text)
+	for decoder := yaml.NewDecoder(strings.NewReader(release)); ; {
+		var document map[string]any
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+			return text.String()
+		} else if err != nil {
+			g.Fatal(err)
+		}
+		if document["kind"] == "Service" && document["metadata"].(map[string]any)["name"] == "upload" {
+			pod := document["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+			container := pod["containers"].([]any)[0].(map[string]any)
+			container["env"] = append(container["env"].([]any), map[string]any{"name": "LOG_LEVEL", "value": "LOUD"})
+		}
+		if err := encoder.Encode(document); err != nil {
+			g.Fatal(err)
 		}
 	}
-	text := strings.Join(documents, "\n---\n")
-	if text == release {
-		g.Fatal("upload has no env to spoil")
-	}
-	return text
 }
 
 // Deleting the Application deletes what it deployed, but for the namespace and the secrets in it.

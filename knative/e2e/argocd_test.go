@@ -131,12 +131,16 @@ func broken(g *gitops, release string) string {
 	g.Helper()
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
-	for decoder := yaml.NewDecoder(strings.NewReader(release)); ; {
+	decoder := yaml.NewDecoder(strings.NewReader(release))
+	for {
 		var document map[string]any
 		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 			return text.String()
 		} else if err != nil {
 			g.Fatal(err)
+		}
+		if document == nil { // nothing between two lines of ---
+			continue
 		}
 		if document["kind"] == "Service" && document["metadata"].(map[string]any)["name"] == "upload" {
 			pod := document["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)

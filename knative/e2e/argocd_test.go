@@ -74,8 +74,14 @@ func (g *gitops) on(t *testing.T) *gitops {
 	return &other
 }
 
-// What is edited or deleted by hand comes back.
+// What is edited or deleted by hand comes back, but for where the traffic goes: Git has no word about that, so a person
+// can send it to a good revision at once.
 func (g *gitops) heals() {
+	serves := func() string { return g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.spec.traffic[*].revisionName}") }
+	good := g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.status.latestReadyRevisionName}")
+	g.kubectl("patch", "ksvc", "upload", "--type=merge", "-p",
+		fmt.Sprintf(`{"spec":{"traffic":[{"revisionName":%q,"percent":100}]}}`, good))
+
 	annotation := `jsonpath={.spec.template.metadata.annotations.autoscaling\.knative\.dev/max-scale}`
 	maxScale := func() string { return g.kubectl("get", "ksvc", "upload", "-o", annotation) }
 	want := maxScale()
@@ -84,6 +90,10 @@ func (g *gitops) heals() {
 		`{"spec":{"template":{"metadata":{"annotations":{"autoscaling.knative.dev/max-scale":"77"}}}}}`)
 	g.await("max-scale again", func() bool { return maxScale() == want })
 	g.Logf("an edit by hand was undone after %s", since(began))
+	if got := serves(); got != good {
+		g.Errorf("traffic goes to %q, want %q, where it was sent by hand", got, good)
+	}
+	g.kubectl("patch", "ksvc", "upload", "--type=merge", "-p", `{"spec":{"traffic":[{"latestRevision":true,"percent":100}]}}`)
 
 	began = time.Now()
 	g.kubectl("delete", "trigger", "thumbnail-image-uploaded")

@@ -77,7 +77,9 @@ func (g *gitops) on(t *testing.T) *gitops {
 // What is edited or deleted by hand comes back, but for where the traffic goes: Git has no word about that, so a person
 // can send it to a good revision at once.
 func (g *gitops) heals() {
-	serves := func() string { return g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.spec.traffic[*].revisionName}") }
+	serves := func() string {
+		return g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.spec.traffic[*].revisionName}")
+	}
 	good := g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.status.latestReadyRevisionName}")
 	g.kubectl("patch", "ksvc", "upload", "--type=merge", "-p",
 		fmt.Sprintf(`{"spec":{"traffic":[{"revisionName":%q,"percent":100}]}}`, good))

@@ -198,7 +198,7 @@ func (g *gitops) follow(section string) {
 		began := time.Now()
 		command := exec.CommandContext(g.Context(), "bash", "-euo", "pipefail", "-c", g.here(commands))
 		command.Dir = g.root
-		command.Env = append(os.Environ(), "CURL_HOME="+g.work, "HARBOR_PULL_PASSWORD=none")
+		command.Env = append(os.Environ(), "CURL_HOME="+g.work, "HARBOR_PULL_PASSWORD=none", "EVENT_ID=none")
 		output, err := command.CombinedOutput()
 		g.Logf("%s\n%s(%s)", commands, output, since(began))
 		if err != nil {
@@ -212,13 +212,14 @@ func (g *gitops) here(commands string) string {
 	return strings.NewReplacer(
 		"namespace image-service", "namespace "+gitopsNamespace,
 		"-n image-service", "-n "+gitopsNamespace,
+		".image-service.svc", "."+gitopsNamespace+".svc",
 		"application image-service", "application "+gitopsNamespace,
 		"application/image-service", "application/"+gitopsNamespace,
 		"appproject image-service", "appproject "+gitopsNamespace,
 		"knative/gitops/project.yaml", filepath.Join(g.work, "project.yaml"),
 		"knative/gitops/application.yaml", filepath.Join(g.work, "application.yaml"),
 		"photo.jpg", filepath.Join(g.work, "photo.jpg"),
-		"https://api.yourdomain.com", os.Getenv("INGRESS"),
+		"https://api.yourdomain.com", "http://"+g.host,
 	).Replace(commands)
 }
 
@@ -424,7 +425,8 @@ func (g *gitops) prepare() {
 	domain := g.run(g.root, "kubectl", "-n", "knative-serving", "get", "configmap", "config-domain",
 		"-o", `go-template={{range $name, $_ := .data}}{{if ne $name "_example"}}{{$name}}{{end}}{{end}}`)
 	g.host = "upload." + gitopsNamespace + "." + domain
-	g.write(filepath.Join(g.work, ".curlrc"), fmt.Sprintf("header = \"Host: %s\"\nsilent\nshow-error\n", g.host))
+	ingress := strings.TrimPrefix(os.Getenv("INGRESS"), "http://")
+	g.write(filepath.Join(g.work, ".curlrc"), fmt.Sprintf("connect-to = \"%s:80:%s:80\"\nsilent\nshow-error\n", g.host, ingress))
 }
 
 // askAllTheTime has requests go to upload, through the ingress, until the test ends.

@@ -1,29 +1,32 @@
 package knative_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"maps"
 	"net"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
-	"gitlab.com/yourorg/image-service/knative"
 	"go.yaml.in/yaml/v3"
 )
 
 // functions are what the manifests run, by what ko calls them.
 var functions = map[string]func(context.Context, net.Listener, func(string) string) error{
-	"ko://gitlab.com/yourorg/image-service/functions/upload":    intake.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/thumbnail": render.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  render.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/deadletter": keep.Run,
 }
 
 // What the runtime of Go reads, and not a function.
@@ -48,29 +51,40 @@ func (o object) at(names ...string) any {
 	return value
 }
 
+// read is what `ko apply -f knative/` deploys.
 func read(t *testing.T) (objects []object) {
 	t.Helper()
-	files, err := fs.Glob(knative.Manifests, "*.yaml")
+	files, err := filepath.Glob("*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range files {
-		file, err := knative.Manifests.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		for decoder := yaml.NewDecoder(file); ; {
-			var fields map[string]any
-			if err := decoder.Decode(&fields); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			objects = append(objects, fields)
-		}
+		objects = append(objects, readFile(t, name)...)
 	}
 	return objects
+}
+
+func readFile(t *testing.T, name string) []object {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, name, text)
+}
+
+// parse takes the documents of a file apart.
+func parse(t *testing.T, name string, text []byte) (objects []object) {
+	t.Helper()
+	for decoder := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var fields map[string]any
+		if err := decoder.Decode(&fields); errors.Is(err, io.EOF) {
+			return objects
+		} else if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		objects = append(objects, fields)
+	}
 }
 
 func ofKind(objects []object, kind string) (found []object) {
@@ -231,12 +245,67 @@ func TestKafkaSource(t *testing.T) {
 			t.Errorf("%v, want %v", test.got, test.want)
 		}
 	}
-	for _, o := range []object{source, ofKind(objects, "Broker")[0]} {
-		for _, field := range []string{"retry", "backoffPolicy", "backoffDelay", "timeout"} { // what is left out has no default
+}
+
+// What is left out of a delivery has no default, and without a dead letter sink an event that is given up is lost.
+func TestDelivery(t *testing.T) {
+	objects := read(t)
+	for _, o := range append(ofKind(objects, "KafkaSource"), ofKind(objects, "Broker")...) {
+		for _, field := range []string{"retry", "backoffPolicy", "backoffDelay", "timeout"} {
 			if o.at("spec", "delivery", field) == nil {
 				t.Errorf("%s says nothing of delivery.%s", o["kind"], field)
 			}
 		}
+		if got := o.at("spec", "delivery", "deadLetterSink", "ref", "name"); got != "dead-letters" {
+			t.Errorf("the dead letters of the %s go to %v", o["kind"], got)
+		}
+	}
+	for _, trigger := range ofKind(objects, "Trigger") {
+		if trigger.at("spec", "delivery") != nil {
+			t.Errorf("Trigger %s has a delivery of its own", trigger.at("metadata", "name"))
+		}
+	}
+}
+
+// The Broker's catalogue is that of package events.
+func TestEventTypes(t *testing.T) {
+	var got []string
+	for _, o := range ofKind(read(t), "EventType") {
+		name := o.at("spec", "type").(string)
+		got = append(got, name)
+		if o.at("metadata", "name") != name || path.Base(o.at("spec", "schema").(string)) != name+".json" {
+			t.Errorf("EventType %s is called %v and has the schema %v", name, o.at("metadata", "name"), o.at("spec", "schema"))
+		}
+		if o.at("spec", "reference", "name") != "images" {
+			t.Errorf("EventType %s is of %v", name, o.at("spec", "reference"))
+		}
+	}
+	want := []string{events.TypeImageReceived, events.TypeImageUploaded, events.TypeImageThumbnailed, events.TypeImageFailed, events.TypeImageSweep}
+	if !slices.Equal(got, want) {
+		t.Errorf("the event types are %q, want %q", got, want)
+	}
+}
+
+// ko finds every manifest of base/ by its link, and nothing else.
+func TestLinks(t *testing.T) {
+	want, err := filepath.Glob("base/*.yaml")
+	if err != nil || len(want) == 0 {
+		t.Fatal(want, err)
+	}
+	links, err := filepath.Glob("*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, target)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("there are links to %q, want %q", got, want)
 	}
 }
 
@@ -253,9 +322,6 @@ func TestSecurityContext(t *testing.T) {
 		}
 		if service.at("spec", "template", "spec", "automountServiceAccountToken") != false {
 			t.Errorf("%s has a token of the cluster", name)
-		}
-		if path.Base(service.at("spec", "template", "spec", "containers", "image").(string)) != name {
-			t.Errorf("%s runs another function", name)
 		}
 	}
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -34,6 +36,8 @@ type route struct {
 	attributes map[string]string
 	subscriber string
 	delivery   delivery
+	// Address of who gets what is given up; "" if nobody does.
+	deadLetters string
 }
 
 // ServeHTTP takes an event in binary or structured mode, as broker-ingress does.
@@ -101,7 +105,7 @@ func attribute(e event.Event, name string) string {
 }
 
 // deliver sends an event to a subscriber, again and again as the Trigger says, and what it replies back into the Broker.
-// An event that is given up is in the log.
+// An event that is given up goes to the dead letter sink or, if there is none, into the log.
 func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) error {
 	for retry := 0; ; retry++ {
 		reply, again, err := b.send(ctx, to, e)
@@ -115,6 +119,9 @@ func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) erro
 			return ctx.Err()
 		}
 		if !again || retry == to.delivery.Retry {
+			if to.deadLetters != "" {
+				return b.deliver(ctx, route{name: to.name, subscriber: to.deadLetters, delivery: to.delivery}, deadLetter(e, to, err))
+			}
 			b.log.Error("event_given_up", "trigger", to.name, "event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source(),
 				"tries", retry+1, "error.message", err.Error())
 			return nil
@@ -125,6 +132,27 @@ func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) erro
 			return ctx.Err()
 		}
 	}
+}
+
+// refusal is what a subscriber answers that does not take an event.
+type refusal struct {
+	status string
+	code   int
+	text   []byte
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("subscriber answered %s: %s", r.status, r.text) }
+
+// deadLetter is an event with what Knative says of why it was given up.
+func deadLetter(e event.Event, to route, cause error) event.Event {
+	e = e.Clone()
+	e.SetExtension("knativeerrordest", to.subscriber)
+	var refused *refusal
+	if errors.As(cause, &refused) {
+		e.SetExtension("knativeerrorcode", strconv.Itoa(refused.code))
+		e.SetExtension("knativeerrordata", base64.StdEncoding.EncodeToString(refused.text[:min(len(refused.text), 1024)]))
+	}
+	return e
 }
 
 // send delivers an event once. again tells, if there is an error, whether another try may do better.
@@ -151,7 +179,7 @@ func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply 
 	switch code := response.StatusCode; {
 	case code/100 != 2:
 		text, _ := io.ReadAll(response.Body)
-		return nil, retryable(code), fmt.Errorf("subscriber answered %s: %s", response.Status, text)
+		return nil, retryable(code), &refusal{response.Status, code, text}
 	case message.ReadEncoding() == binding.EncodingUnknown && response.ContentLength == 0:
 		return nil, false, nil // no reply
 	}

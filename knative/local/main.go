@@ -19,7 +19,7 @@ import (
 const usage = `The whole image-service on this machine: upload, Kafka, Broker, thumbnail.
 
 Usage:
-  go run ./knative/local [--listen HOST:PORT] [--broker HOST:PORT]
+  go run ./knative/local [--listen HOST:PORT] [--broker HOST:PORT] [--dead-letters HOST:PORT]
 
 Options:
 %s
@@ -80,6 +80,7 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` where the upload function answers; port 0 takes any free one")
 	flags.StringVar(&o.broker, "broker", "127.0.0.1:0", "`HOST:PORT` where the Broker takes CloudEvents of other systems, by POST")
+	flags.StringVar(&o.deadLetters, "dead-letters", "127.0.0.1:0", "`HOST:PORT` where a browser sees the events that could not be delivered")
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	err := flags.Parse(arguments)

@@ -213,7 +213,7 @@ func TestReadDeployment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.services) != 2 || !d.services["upload"].public() || d.services["thumbnail"].public() {
+	if len(d.services) != 3 || !d.services["upload"].public() || d.services["thumbnail"].public() {
 		t.Errorf("services %+v", d.services)
 	}
 	if len(d.sources) != 1 || d.sources[0].Spec.Topics[0] != "image-processing" || d.sources[0].Spec.ConsumerGroup != "image-processor-group" ||

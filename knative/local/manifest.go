@@ -103,12 +103,13 @@ type destination struct {
 	URI string `yaml:"uri"`
 }
 
-// delivery is https://knative.dev/docs/eventing/event-delivery/ without the dead letter sink.
+// delivery is https://knative.dev/docs/eventing/event-delivery/.
 type delivery struct {
-	Retry         int     `yaml:"retry"`
-	BackoffPolicy string  `yaml:"backoffPolicy"`
-	BackoffDelay  isoTime `yaml:"backoffDelay"`
-	Timeout       isoTime `yaml:"timeout"`
+	Retry          int         `yaml:"retry"`
+	BackoffPolicy  string      `yaml:"backoffPolicy"`
+	BackoffDelay   isoTime     `yaml:"backoffDelay"`
+	Timeout        isoTime     `yaml:"timeout"`
+	DeadLetterSink destination `yaml:"deadLetterSink"`
 }
 
 // pause is how long to wait before a retry; the first one is number 1.

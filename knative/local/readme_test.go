@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
 )
@@ -69,12 +70,12 @@ func TestReadmeSettings(t *testing.T) {
 		}
 		return names
 	}
-	want := map[string]map[string]bool{"upload": asked(intake.Run), "thumbnail": asked(render.Run)}
-	got := map[string]map[string]bool{"upload": {}, "thumbnail": {}}
+	want := map[string]map[string]bool{"upload": asked(intake.Run), "thumbnail": asked(render.Run), "dead-letters": asked(keep.Run)}
+	got := map[string]map[string]bool{"upload": {}, "thumbnail": {}, "dead-letters": {}}
 	for _, row := range rows(section(t, "Settings")) {
 		for _, name := range code.FindAllStringSubmatch(row[0], -1) {
 			for function := range got {
-				if row[3] == "both" || row[3] == function {
+				if row[3] == "all" || slices.Contains(strings.Split(row[3], ", "), function) {
 					got[function][name[1]] = true
 				}
 			}
@@ -136,7 +137,7 @@ func TestReadmeRoutes(t *testing.T) {
 func TestReadmeCodes(t *testing.T) {
 	t.Parallel()
 	literal := regexp.MustCompile(`Code: +"([a-z_]+)"`)
-	text := section(t, "HTTP")
+	text := section(t, "HTTP") + section(t, "Dead letters")
 	codes := events.Reasons()
 	err := fs.WalkDir(os.DirFS("../../functions"), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

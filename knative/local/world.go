@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
 	"gitlab.com/yourorg/image-service/knative"
@@ -25,13 +26,17 @@ import (
 
 // images are what ko builds for each ko:// of the manifests, as functions of this process.
 var images = map[string]func(context.Context, net.Listener, func(string) string) error{
-	"ko://gitlab.com/yourorg/image-service/functions/upload":    intake.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/thumbnail": render.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  render.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/deadletter": keep.Run,
 }
 
+// deadLetters is the service that people look at beside the public one.
+const deadLetters = "dead-letters"
+
 type options struct {
-	listen, broker string
-	getenv         func(string) string
+	listen, broker, deadLetters string
+	getenv                      func(string) string
 	// For tests that share a Kafka, and that want to see what passes.
 	group    string
 	watchers []route
@@ -39,9 +44,10 @@ type options struct {
 
 // world is the service, running.
 type world struct {
-	address string // of the public function
-	broker  string // URL of the Broker
-	failed  chan error
+	address     string // of the public function
+	broker      string // URL of the Broker
+	deadLetters string // address of the function that keeps them
+	failed      chan error
 
 	deployment *deployment
 	servers    *standin.Servers
@@ -89,10 +95,14 @@ func (w *world) start(o options, public net.Listener) (err error) {
 	if w.servers, err = standin.Start(o.getenv); err != nil {
 		return err
 	}
-	subscribers, err := w.startFunctions(public)
+	subscribers, err := w.startFunctions(o, public)
 	if err != nil {
 		return err
 	}
+	if err := w.makeTopics(); err != nil {
+		return err
+	}
+	w.deadLetters = subscribers[deadLetters]
 	broker, err := w.startBroker(o, subscribers)
 	if err != nil {
 		return err
@@ -125,20 +135,23 @@ func reachable(listener net.Listener) string {
 
 // startFunctions runs every service of the manifests and returns their addresses by name. All are started before any is
 // waited for, so that what is wrong with one does not hide what is wrong with the next.
-func (w *world) startFunctions(public net.Listener) (map[string]string, error) {
+func (w *world) startFunctions(o options, public net.Listener) (map[string]string, error) {
 	functions := newStage()
 	w.stages = append(w.stages, functions)
 	addresses, ended := map[string]string{}, map[string]<-chan error{}
 	names := slices.Sorted(maps.Keys(w.deployment.services))
 	for _, name := range names {
 		listener := public
-		if !w.deployment.services[name].public() {
-			var err error
-			if listener, err = listen(name, "127.0.0.1:0"); err != nil {
-				return nil, err
-			}
-		}
 		var err error
+		switch {
+		case name == deadLetters:
+			listener, err = listen("--dead-letters", o.deadLetters)
+		case !w.deployment.services[name].public():
+			listener, err = listen(name, "127.0.0.1:0")
+		}
+		if err != nil {
+			return nil, err
+		}
 		if ended[name], err = w.startFunction(functions, name, listener); err != nil {
 			return nil, err
 		}
@@ -268,27 +281,51 @@ func (w *world) startBroker(o options, subscribers map[string]string) (*localBro
 }
 
 func routeOf(t trigger, b broker, subscribers map[string]string) (route, error) {
-	subscriber := t.Spec.Subscriber
-	address, known := subscribers[subscriber.Ref.Name]
-	if !known || subscriber.Ref.Kind != "Service" {
-		return route{}, fmt.Errorf("trigger %q sends to %s %q, which is not deployed", t.Metadata.Name, subscriber.Ref.Kind, subscriber.Ref.Name)
+	address, err := addressOf(t.Spec.Subscriber, subscribers)
+	if err != nil {
+		return route{}, fmt.Errorf("trigger %q: %w", t.Metadata.Name, err)
 	}
-	to := route{
-		name:       t.Metadata.Name,
-		attributes: t.Spec.Filter.Attributes,
-		subscriber: "http://" + address + "/" + strings.TrimPrefix(subscriber.URI, "/"),
-	}
+	to := route{name: t.Metadata.Name, attributes: t.Spec.Filter.Attributes, subscriber: address}
 	switch {
 	case t.Spec.Delivery != nil:
 		to.delivery = *t.Spec.Delivery
 	case b.Spec.Delivery != nil:
 		to.delivery = *b.Spec.Delivery
 	}
+	if to.delivery.DeadLetterSink == (destination{}) {
+		return to, nil
+	}
+	if to.deadLetters, err = addressOf(to.delivery.DeadLetterSink, subscribers); err != nil {
+		return route{}, fmt.Errorf("dead letters of trigger %q: %w", t.Metadata.Name, err)
+	}
 	return to, nil
 }
 
-// startSources brings the records of the topic, and the pings, to the Broker. Where they come from is what the upload function is told,
-// so that one setting moves both.
+// addressOf is the URL of a service of the manifests.
+func addressOf(to destination, services map[string]string) (string, error) {
+	address, known := services[to.Ref.Name]
+	if !known || to.Ref.Kind != "Service" {
+		return "", fmt.Errorf("%s %q is not deployed", to.Ref.Kind, to.Ref.Name)
+	}
+	return "http://" + address + "/" + strings.TrimPrefix(to.URI, "/"), nil
+}
+
+// makeTopics makes the topics that the functions are told of, which on a cluster are there before them.
+func (w *world) makeTopics() error {
+	var names []string
+	for _, service := range w.deployment.services {
+		settings := w.settings(service)
+		for _, name := range []string{settings("KAFKA_TOPIC"), settings("KAFKA_DEAD_LETTER_TOPIC")} {
+			if name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return w.servers.EnsureTopics(names...)
+}
+
+// startSources brings the records of the topic, and the pings, to the Broker. Where the records come from is what the
+// upload function is told, so that one setting moves both.
 func (w *world) startSources(o options, broker *localBroker) error {
 	sources := newStage()
 	w.stages = append([]*stage{sources}, w.stages...)
@@ -297,12 +334,8 @@ func (w *world) startSources(o options, broker *localBroker) error {
 		if o.group != "" {
 			spec.Spec.ConsumerGroup = o.group
 		}
-		topic := settings("KAFKA_TOPIC")
-		if err := w.servers.EnsureTopic(topic); err != nil {
-			return err
-		}
 		brokers := strings.Split(settings("KAFKA_BOOTSTRAP_SERVERS"), ",")
-		source, err := newSource(spec, brokers, []string{topic}, broker.route, w.log)
+		source, err := newSource(spec, brokers, []string{settings("KAFKA_TOPIC")}, broker.route, w.log)
 		if err != nil {
 			return err
 		}

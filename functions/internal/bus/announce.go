@@ -27,9 +27,14 @@ func ReadSettings(r *setting.Reader) Settings {
 	if sink := readSinkSettings(r); sink != nil {
 		return Settings{Sink: sink}
 	}
+	return ReadKafkaSettings(r)
+}
+
+// ReadKafkaSettings reads KAFKA_BOOTSTRAP_SERVERS and KAFKA_TOPIC.
+func ReadKafkaSettings(r *setting.Reader) Settings {
 	settings := Settings{
 		Brokers: r.List("KAFKA_BOOTSTRAP_SERVERS", ""),
-		Topic:   r.Text("KAFKA_TOPIC", "image-processing"),
+		Topic:   ReadTopic(r, "KAFKA_TOPIC", "image-processing"),
 	}
 	if len(settings.Brokers) == 0 {
 		r.Required("KAFKA_BOOTSTRAP_SERVERS", "host:port of Kafka, several separated by commas (or K_SINK, which a SinkBinding sets)")
@@ -39,10 +44,16 @@ func ReadSettings(r *setting.Reader) Settings {
 			r.Fault("KAFKA_BOOTSTRAP_SERVERS has %s; expected host:port", setting.Quote(broker))
 		}
 	}
-	if !topicName.MatchString(settings.Topic) || settings.Topic == "." || settings.Topic == ".." {
-		r.Fault("KAFKA_TOPIC is %s; expected 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", setting.Quote(settings.Topic))
-	}
 	return settings
+}
+
+// ReadTopic reads the name of a topic from the setting called name.
+func ReadTopic(r *setting.Reader, name, fallback string) string {
+	topic := r.Text(name, fallback)
+	if !topicName.MatchString(topic) || topic == "." || topic == ".." {
+		r.Fault("%s is %s; expected 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name, setting.Quote(topic))
+	}
+	return topic
 }
 
 // topicName is Kafka's rule, in org.apache.kafka.common.internals.Topic.

@@ -108,9 +108,9 @@ func (s *Servers) startKafka() error {
 	return nil
 }
 
-// EnsureTopic makes a topic that is missing, in the stand-in or in a real Kafka. On a cluster that is the platform's
+// EnsureTopics makes topics that are missing, in the stand-in or in a real Kafka. On a cluster that is the platform's
 // part, and the functions never do it.
-func (s *Servers) EnsureTopic(name string) error {
+func (s *Servers) EnsureTopics(names ...string) error {
 	config := sarama.NewConfig()
 	config.Version = sarama.V2_8_0_0
 	config.Net.DialTimeout = 3 * time.Second
@@ -121,9 +121,11 @@ func (s *Servers) EnsureTopic(name string) error {
 		return fmt.Errorf("connect to kafka at %v: %w", brokers, err)
 	}
 	defer admin.Close()
-	err = admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
-	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
-		return fmt.Errorf("make topic %q: %w", name, err)
+	for _, name := range names {
+		err = admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
+		if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
+			return fmt.Errorf("make topic %q: %w", name, err)
+		}
 	}
 	return nil
 }

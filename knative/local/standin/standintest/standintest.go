@@ -1,5 +1,5 @@
 // Package standintest gives tests the servers of package standin: stand-ins, or the real ones that the environment
-// names, with a bucket and a topic that no other test uses.
+// names, with a bucket and topics that no other test uses.
 package standintest
 
 import (
@@ -26,7 +26,9 @@ func Start(t testing.TB, overrides ...string) func(name string) string {
 	}
 	t.Cleanup(servers.Close)
 	name := "test-" + uuid.NewString()
-	settings := map[string]string{"MINIO_BUCKET": name, "KAFKA_TOPIC": name, "LOG_LEVEL": "ERROR"}
+	settings := map[string]string{
+		"MINIO_BUCKET": name, "KAFKA_TOPIC": name, "KAFKA_DEAD_LETTER_TOPIC": name + ".dead", "LOG_LEVEL": "ERROR",
+	}
 	for _, override := range overrides {
 		setting, value, _ := strings.Cut(override, "=")
 		settings[setting] = value
@@ -37,11 +39,12 @@ func Start(t testing.TB, overrides ...string) func(name string) string {
 		}
 		return servers.Getenv(name)
 	}
-	if settings["KAFKA_TOPIC"] == name { // a topic that the test names itself is its own affair
-		if err := servers.EnsureTopic(name); err != nil {
+	if settings["KAFKA_TOPIC"] == name { // topics that the test names itself are its own affair
+		topics := []string{name, name + ".dead"}
+		if err := servers.EnsureTopics(topics...); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { deleteTopic(t, getenv) })
+		t.Cleanup(func() { deleteTopics(t, getenv, topics) })
 	}
 	t.Cleanup(func() { deleteBucket(t, getenv) })
 	return getenv
@@ -77,7 +80,7 @@ func deleteBucket(t testing.TB, getenv func(string) string) {
 	}
 }
 
-func deleteTopic(t testing.TB, getenv func(string) string) {
+func deleteTopics(t testing.TB, getenv func(string) string, topics []string) {
 	config := sarama.NewConfig()
 	config.Metadata.Retry.Max = 0
 	admin, err := sarama.NewClusterAdmin(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
@@ -85,7 +88,9 @@ func deleteTopic(t testing.TB, getenv func(string) string) {
 		return // the test stopped its server
 	}
 	defer admin.Close()
-	if err := admin.DeleteTopic(getenv("KAFKA_TOPIC")); err != nil {
-		t.Errorf("clean up topic: %v", err)
+	for _, topic := range topics {
+		if err := admin.DeleteTopic(topic); err != nil {
+			t.Errorf("clean up topic: %v", err)
+		}
 	}
 }

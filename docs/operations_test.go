@@ -1,0 +1,195 @@
+// Package docs_test holds that the runbook says what the code does.
+package docs_test
+
+import (
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func runbook(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// sources calls visit with every file of the functions that is no test.
+func sources(t *testing.T, visit func(*token.FileSet, *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir("../functions", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		if err == nil {
+			visit(files, file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A setting has what the table has of it.
+type setting struct{ fallback, least, most string }
+
+var settingName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)
+
+// settings are what the functions ask for, found where a call names one: what follows the name is its default, and
+// for a number its limits.
+func settings(t *testing.T) map[string]setting {
+	t.Helper()
+	found := map[string]setting{}
+	sources(t, func(_ *token.FileSet, file *ast.File) {
+		ast.Inspect(file, func(node ast.Node) bool {
+			call, isCall := node.(*ast.CallExpr)
+			if !isCall {
+				return true
+			}
+			at := slices.IndexFunc(call.Args, func(arg ast.Expr) bool { return settingName.MatchString(value(arg)) })
+			function := types.ExprString(call.Fun)
+			if at < 0 || !strings.HasPrefix(function, "r.") && !strings.Contains(function, "Read") {
+				return true
+			}
+			s := found[value(call.Args[at])]
+			switch rest := call.Args[at+1:]; {
+			case strings.HasSuffix(function, ".Int"):
+				s = setting{value(rest[0]), value(rest[1]), value(rest[2])}
+			case strings.HasSuffix(function, ".Required") || len(rest) == 0:
+			case s.fallback == "":
+				s.fallback = value(rest[0])
+			}
+			found[value(call.Args[at])] = s
+			return true
+		})
+	})
+	return found
+}
+
+// value is a constant expression's value as text, and the text of another one.
+func value(expression ast.Expr) string {
+	text := types.ExprString(expression)
+	if text == "raster.DefaultPixels" {
+		text = "50_000_000" // TestDefaultPixels
+	}
+	result, err := types.Eval(token.NewFileSet(), nil, token.NoPos, text)
+	switch {
+	case err != nil || result.Value == nil:
+		return text
+	case result.Value.Kind() == constant.String:
+		return constant.StringVal(result.Value)
+	}
+	return result.Value.ExactString()
+}
+
+// The one default that has a name.
+func TestDefaultPixels(t *testing.T) {
+	source, err := os.ReadFile("../functions/internal/raster/header.go")
+	if err != nil || !regexp.MustCompile(`\bDefaultPixels += 50_000_000\b`).Match(source) {
+		t.Errorf("raster.DefaultPixels is not 50 million any more: %v", err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	want := settings(t)
+	want["SOURCE_BUCKETS"] = setting{fallback: "MINIO_BUCKET"} // the only default that is another setting
+	got := map[string]setting{}
+	_, table, _ := strings.Cut(runbook(t), "\n## Configure\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.Trim(strings.TrimSpace(cells[i]), "`")
+		}
+		if len(cells) == 5 && settingName.MatchString(cells[0]) {
+			if cells[1] == "none" {
+				cells[1] = ""
+			}
+			got[cells[0]] = setting{cells[1], cells[2], cells[3]}
+		}
+	}
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s: the table has %q, the code %q", name, got[name], want[name])
+		}
+	}
+	for name := range got {
+		if _, known := want[name]; !known {
+			t.Errorf("the table has %s, which nobody reads", name)
+		}
+	}
+	if len(want) < 18 {
+		t.Errorf("found %d settings in the code: %v", len(want), want)
+	}
+}
+
+// Metrics of others that the runbook asks for.
+var foreign = []string{
+	"container_memory_working_set_bytes", "kafka_consumergroup_lag", "argocd_app_info",
+	"kube_pod_container_status_last_terminated_reason", "certmanager_certificate_expiration_timestamp_seconds",
+}
+
+// What the queries ask for is measured, and what is measured is in a query.
+func TestMetrics(t *testing.T) {
+	measured := map[string]bool{}
+	sources(t, func(_ *token.FileSet, file *ast.File) {
+		ast.Inspect(file, func(node ast.Node) bool {
+			if field, isField := node.(*ast.KeyValueExpr); isField && types.ExprString(field.Key) == "Name" {
+				if name := value(field.Value); regexp.MustCompile(`^[a-z]+(_[a-z]+)+$`).MatchString(name) {
+					measured[name] = true
+				}
+			}
+			return true
+		})
+	})
+	asked := map[string]bool{}
+	text := runbook(t)
+	for _, match := range regexp.MustCompile(`\b[a-z]+(_[a-z]+)+\b`).FindAllString(text, -1) {
+		asked[strings.TrimSuffix(match, "_bucket")] = true
+	}
+	for name := range measured {
+		if !asked[name] {
+			t.Errorf("the runbook does not say what %s is for", name)
+		}
+	}
+	_, queries, _ := strings.Cut(text, "```promql\n")
+	queries, _, _ = strings.Cut(queries, "```")
+	queries = regexp.MustCompile(`(?m)#.*$|"[^"]*"|by \([^)]*\)`).ReplaceAllString(queries, "")
+	for _, name := range regexp.MustCompile(`\b[a-z]+(_[a-z]+)+\b`).FindAllString(queries, -1) {
+		if name != "histogram_quantile" && !measured[strings.TrimSuffix(name, "_bucket")] && !slices.Contains(foreign, name) {
+			t.Errorf("a query asks for %s, which nobody measures", name)
+		}
+	}
+}
+
+// Links lead somewhere.
+func TestLinks(t *testing.T) {
+	text := runbook(t)
+	anchors := map[string]bool{}
+	for _, heading := range regexp.MustCompile(`(?m)^##+ (.+)$`).FindAllStringSubmatch(text, -1) {
+		anchors["#"+strings.ReplaceAll(strings.ToLower(heading[1]), " ", "-")] = true
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
+		if strings.HasPrefix(link[1], "#") {
+			if !anchors[link[1]] {
+				t.Errorf("there is no %s", link[1])
+			}
+		} else if _, err := os.Stat(link[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}

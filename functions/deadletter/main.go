@@ -1,0 +1,10 @@
+// Command deadletter is the function that keeps events which could not be delivered. Knative runs it; see knative/ for
+// how, and functions/deadletter/keep for what it does.
+package main
+
+import (
+	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
+	"gitlab.com/yourorg/image-service/functions/internal/serve"
+)
+
+func main() { serve.Main("dead-letters", keep.Run) }

@@ -1,0 +1,177 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// namespace is where the documented commands deploy to.
+const namespace = "image-service"
+
+// root is this project's directory.
+func root(t *testing.T) string {
+	t.Helper()
+	directory, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return directory
+}
+
+// run runs a command in this project's directory and gives its standard output.
+func run(t *testing.T, input string, name string, args ...string) string {
+	t.Helper()
+	output, err := try(t.Context(), root(t), input, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output
+}
+
+func try(ctx context.Context, directory, input, name string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, name, args...)
+	var faults bytes.Buffer
+	command.Dir, command.Stderr, command.Stdin = directory, &faults, strings.NewReader(input)
+	command.Env = append(os.Environ(), "KO_CONFIG_PATH=ko.yaml") // as README.md says
+	output, err := command.Output()
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, faults.String())
+	}
+	return string(output), err
+}
+
+// kubectl works in the namespace, unless args name another one.
+func kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	return run(t, "", "kubectl", append([]string{"--namespace", namespace}, args...)...)
+}
+
+// apply gives the cluster objects in YAML.
+func apply(t *testing.T, text string, args ...string) {
+	t.Helper()
+	run(t, text, "kubectl", append([]string{"apply", "--filename=-"}, args...)...)
+}
+
+// exists tells whether there is such an object, or any object of such a kind.
+func exists(t *testing.T, args ...string) bool {
+	t.Helper()
+	return kubectl(t, append([]string{"get", "--ignore-not-found", "--output=name"}, args...)...) != ""
+}
+
+// field is what a JSON path gives of an object.
+func field(t *testing.T, object, path string) string {
+	t.Helper()
+	return kubectl(t, "get", object, "--ignore-not-found", "--output=jsonpath="+path)
+}
+
+// patch changes an object.
+func patch(t *testing.T, object string, change any) {
+	t.Helper()
+	text, err := json.Marshal(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, "patch", object, "--type=merge", "--patch", string(text))
+}
+
+// await waits until done and says how long that took.
+func await(t *testing.T, limit time.Duration, what string, done func() bool) time.Duration {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		if done() {
+			t.Logf("%s after %s", what, took(began))
+			return time.Since(began)
+		}
+		if time.Since(began) > limit {
+			t.Fatalf("not %s after %s\n%s", what, limit, describe(t))
+		}
+	}
+}
+
+// describe is what there is to know when something went wrong.
+func describe(t *testing.T) string {
+	t.Helper()
+	state, _ := try(t.Context(), ".", "", "kubectl", "--namespace", namespace, "get", "ksvc,revision,broker,trigger,kafkasource,pod")
+	logs, _ := try(t.Context(), ".", "", "kubectl", "--namespace", namespace, "logs", "--selector=app.kubernetes.io/part-of=image-service",
+		"--container=user-container", "--tail=15", "--prefix")
+	return state + logs
+}
+
+func took(began time.Time) time.Duration { return time.Since(began).Round(10 * time.Millisecond) }
+
+// client reaches the services of the cluster by the names that they have in it, and what is public by the names that
+// the ingress knows. roots are the authorities that it trusts.
+func client(t *testing.T, roots *x509.CertPool) *http.Client {
+	t.Helper()
+	var addresses sync.Map
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		ip, known := addresses.Load(host)
+		if !known {
+			if ip, err = addressOf(ctx, host); err != nil {
+				return nil, err
+			}
+			addresses.Store(host, ip)
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(ip.(string), port))
+	}
+	transport := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 100, TLSClientConfig: &tls.Config{RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       2 * time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// addressOf asks the cluster for the IP address behind a host name. What is none of its services is public, and behind
+// the ingress that routes upload.
+func addressOf(ctx context.Context, host string) (string, error) {
+	name, isService := strings.CutSuffix(host, ".svc.cluster.local")
+	if !isService {
+		ingress, err := try(ctx, ".", "", "kubectl", "--namespace", namespace, "get", "ingresses.networking.internal.knative.dev", "upload",
+			"--output=jsonpath={.status.publicLoadBalancer.ingress[0].domainInternal}")
+		if err != nil {
+			return "", err
+		}
+		if ingress == "" {
+			return "", fmt.Errorf("upload has no ingress yet")
+		}
+		return endpointOf(ctx, ingress)
+	}
+	service, in, _ := strings.Cut(name, ".")
+	output, err := try(ctx, ".", "", "kubectl", "--namespace", in, "get", "service", service, "--output=jsonpath={.spec.externalName} {.spec.clusterIP}")
+	if err != nil {
+		return "", err
+	}
+	external, ip, _ := strings.Cut(output, " ")
+	if external != "" {
+		return addressOf(ctx, external)
+	}
+	return ip, nil
+}
+
+// endpointOf is the address of a pod of a service: not all that an ingress listens on is a port of its service.
+func endpointOf(ctx context.Context, host string) (string, error) {
+	service, in, _ := strings.Cut(strings.TrimSuffix(host, ".svc.cluster.local"), ".")
+	return try(ctx, ".", "", "kubectl", "--namespace", in, "get", "endpointslices", "--selector=kubernetes.io/service-name="+service,
+		"--output=jsonpath={.items[0].endpoints[0].addresses[0]}")
+}

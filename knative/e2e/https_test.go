@@ -1,0 +1,93 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+const publicName = "api.yourdomain.com"
+
+// https: the component tls, with the cluster's own authority in place of Let's Encrypt.
+func (s *installation) https(t *testing.T) {
+	if !exists(t, "crd", "certificates.cert-manager.io") {
+		t.Log("cert-manager is not on this cluster: nothing was tried")
+		return
+	}
+	issuer := kubectl(t, "get", "clusterissuers", "--output=jsonpath={.items[?(@.spec.ca)].metadata.name}")
+	if issuer == "" {
+		t.Fatal("there is no ClusterIssuer with an authority of its own")
+	}
+	routes := kustomize(t, fmt.Sprintf(`
+components: [%s]
+patches:
+  - patch: |
+      apiVersion: cert-manager.io/v1
+      kind: ClusterIssuer
+      metadata: { name: letsencrypt-prod }
+      $patch: delete
+  - patch: |
+      apiVersion: cert-manager.io/v1
+      kind: Certificate
+      metadata: { name: image-api, namespace: image-service }
+      spec: { issuerRef: { name: %s } }
+`, relative(t, "knative/components/tls"), issuer))
+	apply(t, routes)
+	await(t, patience, "the certificate is there", func() bool {
+		return field(t, "certificate/image-api", `{.status.conditions[?(@.type=="Ready")].status}`) == "True"
+	})
+	authority, err := base64.StdEncoding.DecodeString(field(t, "secret/image-api-tls", `{.data.ca\.crt}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(authority) {
+		t.Fatal("the secret has no authority")
+	}
+	secure := &installation{http: client(t, roots), bucket: s.bucket, url: "https://" + publicName}
+	await(t, patience, "HTTPS answers with the certificate of the authority", func() bool {
+		response, err := secure.http.Get(secure.url + "/health")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+	secure.completed(t, secure.upload(t, photograph(t, 640, 480)))
+
+	response, err := secure.http.Get("http://" + publicName + "/status/1?a=b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if got, want := response.Header.Get("Location"), "https://"+publicName+"/status/1?a=b"; response.StatusCode/100 != 3 || got != want {
+		t.Errorf("HTTP answers %s to %q, want a redirect to %q", response.Status, got, want)
+	}
+	run(t, routes, "kubectl", "delete", "--filename=-")
+}
+
+// kustomize builds a Kustomization of the test's own.
+func kustomize(t *testing.T, text string) string {
+	t.Helper()
+	directory := t.TempDir()
+	if err := os.WriteFile(filepath.Join(directory, "Kustomization"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return run(t, "", "kubectl", "kustomize", directory)
+}
+
+// relative is the way to a path of this project from a directory that a test makes, which kustomize asks for.
+func relative(t *testing.T, path string) string {
+	t.Helper()
+	way, err := filepath.Rel(t.TempDir(), filepath.Join(root(t), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return way
+}

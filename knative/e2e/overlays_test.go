@@ -1,0 +1,101 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Whatever the cluster knows of each overlay, alone and with each component, it would take; unknown fields are refused.
+func TestOverlays(t *testing.T) {
+	for _, name := range []string{namespace, "minio", "redis", "kafka"} {
+		if exists(t, "namespace", name) {
+			t.Fatalf("the namespace %s is there: this cluster is in use", name)
+		}
+		kubectl(t, "create", "namespace", name)
+		t.Cleanup(func() {
+			if _, err := try(context.Background(), ".", "", "kubectl", "delete", "namespace", name, "--timeout=3m"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	served := servedKinds(t)
+	components, err := os.ReadDir("../components")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, overlay := range []string{"dev", "prod"} {
+		t.Run(overlay, func(t *testing.T) {
+			accepts(t, served, run(t, "", "kubectl", "kustomize", "knative/overlays/"+overlay))
+		})
+	}
+	for _, component := range components {
+		overlay := "prod"
+		if component.Name() == "network-policies" { // which prod has already
+			overlay = "dev"
+		}
+		t.Run(overlay+" with "+component.Name(), func(t *testing.T) {
+			accepts(t, served, kustomize(t, fmt.Sprintf("resources: [%s]\ncomponents: [%s]\n",
+				relative(t, "knative/overlays/"+overlay), relative(t, "knative/components/"+component.Name()))))
+		})
+	}
+}
+
+// servedKinds tells of what the cluster knows: versions such as "apps/v1" and kinds such as "apps Deployment".
+func servedKinds(t *testing.T) map[string]bool {
+	t.Helper()
+	served := map[string]bool{}
+	for version := range strings.Lines(run(t, "", "kubectl", "api-versions")) {
+		served[strings.TrimSpace(version)] = true
+	}
+	for line := range strings.Lines(run(t, "", "kubectl", "api-resources", "--no-headers")) {
+		if words := strings.Fields(line); len(words) >= 4 { // the version here is the one that it likes best
+			served[groupOf(words[len(words)-3])+" "+words[len(words)-1]] = true
+		}
+	}
+	return served
+}
+
+func groupOf(apiVersion string) string {
+	group, _, found := strings.Cut(apiVersion, "/")
+	if !found {
+		return "core"
+	}
+	return group
+}
+
+// accepts has the cluster look at manifests as if it were to take them.
+func accepts(t *testing.T, served map[string]bool, text string) {
+	t.Helper()
+	resolved := strings.ReplaceAll(text, "ko://", "registry.example/") // nothing is pulled
+	var known bytes.Buffer
+	var unknown []string
+	for document := range strings.SplitSeq(resolved, "\n---\n") {
+		var head struct {
+			APIVersion string `yaml:"apiVersion"`
+			Kind       string
+		}
+		if err := yaml.Unmarshal([]byte(document), &head); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case head.Kind == "":
+		case served[head.APIVersion] && served[groupOf(head.APIVersion)+" "+head.Kind]:
+			known.WriteString("---\n" + document + "\n")
+		case !slices.Contains(unknown, head.Kind):
+			unknown = append(unknown, head.Kind)
+		}
+	}
+	run(t, known.String(), "kubectl", "apply", "--dry-run=server", "--validate=strict", "--filename=-")
+	if len(unknown) > 0 {
+		t.Logf("not known here: %s", strings.Join(unknown, ", "))
+	}
+}

@@ -1,0 +1,252 @@
+// Package gitops_test holds what the pipeline, Argo CD and Knative have to agree on, without any of them.
+package gitops_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	lua "github.com/yuin/gopher-lua"
+	"go.yaml.in/yaml/v3"
+)
+
+// object is anything in a YAML file.
+type object map[string]any
+
+// at follows a path of names.
+func (o object) at(names ...string) any {
+	var value any = map[string]any(o)
+	for _, name := range names {
+		fields, ok := value.(map[string]any)
+		if !ok {
+			return nil
+		}
+		value = fields[name]
+	}
+	return value
+}
+
+func read(t *testing.T, file string) object {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := yaml.Unmarshal(text, &fields); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return fields
+}
+
+// commands are the lines of a job of the pipeline, of those that it extends and of the default.
+func commands(pipeline object, job string) (lines []string) {
+	for _, part := range []string{"before_script", "script", "after_script"} {
+		owner := job
+		for owner != "" && pipeline.at(owner, part) == nil {
+			owner, _ = pipeline.at(owner, "extends").(string)
+		}
+		if owner == "" {
+			owner = "default"
+		}
+		list, _ := pipeline.at(owner, part).([]any)
+		for _, line := range list {
+			lines = append(lines, line.(string))
+		}
+	}
+	return lines
+}
+
+// jobs are those that run, in the order of their stages.
+func jobs(pipeline object) (names []string) {
+	stages := pipeline["stages"].([]any)
+	stageOf := func(job string) any {
+		for job != "" && pipeline.at(job, "stage") == nil {
+			job, _ = pipeline.at(job, "extends").(string)
+		}
+		return pipeline.at(job, "stage")
+	}
+	for name, value := range pipeline {
+		if _, isMap := value.(map[string]any); isMap && !strings.HasPrefix(name, ".") && stageOf(name) != nil {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if byStage := slices.Index(stages, stageOf(a)) - slices.Index(stages, stageOf(b)); byStage != 0 {
+			return byStage
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}
+
+// Each job runs one program, which is there.
+func TestPipeline(t *testing.T) {
+	pipeline := read(t, "../../.gitlab-ci.yml")
+	want := []string{"test", "build", "scan", "sign", "deploy-dev", "deploy-prod"}
+	if got := jobs(pipeline); !slices.Equal(got, want) {
+		t.Fatalf("the jobs are %q, want %q", got, want)
+	}
+	program := regexp.MustCompile(`(?:^|[ ;&|])(\.ci/[a-z-]+)`)
+	for _, job := range want {
+		found := 0
+		for _, line := range commands(pipeline, job) {
+			for _, match := range program.FindAllStringSubmatch(line, -1) {
+				found++
+				info, err := os.Stat(filepath.Join("../..", match[1]))
+				if err != nil || info.Mode()&0o111 == 0 {
+					t.Errorf("%s runs %s, which is no program: %v", job, match[1], err)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s runs %d programs of .ci, want 1: what is longer belongs into one", job, found)
+		}
+	}
+}
+
+// What a job deploys is what the build has resolved, and Argo CD reads it where it was written.
+func TestDeployments(t *testing.T) {
+	pipeline := read(t, "../../.gitlab-ci.yml")
+	application, project := read(t, "application.yaml"), read(t, "project.yaml")
+	repository := pipeline.at("variables", "MANIFESTS_REPOSITORY")
+	if got := application.at("spec", "source", "repoURL"); got != repository {
+		t.Errorf("the Application reads %v, the pipeline writes to %v", got, repository)
+	}
+	if got := project.at("spec", "sourceRepos").([]any); !slices.Equal(got, []any{repository}) {
+		t.Errorf("the project allows %v", got)
+	}
+	if got, want := application.at("spec", "project"), project.at("metadata", "name"); got != want {
+		t.Errorf("the Application is of project %v, want %v", got, want)
+	}
+	built := strings.Fields(commands(pipeline, "build")[1])[1:]
+	var deployed []string
+	for _, job := range []string{"deploy-dev", "deploy-prod"} {
+		overlay := pipeline.at(job, "environment").(string)
+		deployed = append(deployed, overlay)
+		kustomization := read(t, overlay+"/Kustomization")
+		if got, want := kustomization["resources"], []any{"../../overlays/" + overlay}; !slices.Equal(got.([]any), want) {
+			t.Errorf("%s is made of %v, want %v", overlay, got, want)
+		}
+		if got, want := kustomization["components"], []any{"../waves"}; !slices.Equal(got.([]any), want) {
+			t.Errorf("%s has the components %v, want %v", overlay, got, want)
+		}
+	}
+	if !slices.Equal(built, deployed) {
+		t.Errorf("the pipeline builds %q and deploys %q", built, deployed)
+	}
+	if got, want := application.at("spec", "source", "path"), "image-service/prod"; got != want {
+		t.Errorf("the Application reads %v, want %v", got, want)
+	}
+	script, err := os.ReadFile("../../.ci/deploy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(script), `"image-service/$1/manifests.yaml"`) {
+		t.Error(".ci/deploy writes somewhere else")
+	}
+}
+
+// Every kind of Knative that the manifests have, or a component may bring, has a health check.
+func TestHealthKinds(t *testing.T) {
+	checks := read(t, "health.yaml").at("data").(map[string]any)
+	group := regexp.MustCompile(`(?m)^apiVersion: ([a-z.]+\.knative\.dev)/\S+\nkind: (\S+)$`)
+	files := 0
+	err := filepath.WalkDir("..", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".yaml") {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		for _, match := range group.FindAllStringSubmatch(string(text), -1) {
+			if checks["resource.customizations.health."+match[1]+"_"+match[2]] == nil {
+				t.Errorf("%s has a %s, of which health.yaml says nothing", path, match[2])
+			}
+		}
+		return err
+	})
+	if err != nil || files < 7 {
+		t.Errorf("read %d manifests: %v", files, err)
+	}
+}
+
+// The check is Lua as Argo CD runs it: with nothing but its base and table libraries.
+func TestHealth(t *testing.T) {
+	for _, test := range []struct {
+		name, object  string
+		status, about string
+	}{
+		{"new", `{metadata: {generation: 1}}`, "Progressing", "no condition"},
+		{"without conditions", `{metadata: {generation: 1}, status: {observedGeneration: 1}}`, "Progressing", "no condition"},
+		{"ready", `{metadata: {generation: 2}, status: {observedGeneration: 2, conditions: [
+			{type: Addressable, status: "True"}, {type: Ready, status: "True"}]}}`, "Healthy", ""},
+		{"ready, and optional parts of it not", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
+			{type: Optional, status: "False"}, {type: Ready, status: "True"}]}}`, "Healthy", ""},
+		{"ready before the last change", `{metadata: {generation: 3}, status: {observedGeneration: 2, conditions: [
+			{type: Ready, status: "True"}]}}`, "Progressing", "last change"},
+		{"ready, of a kind that does not count generations", `{metadata: {generation: 3}, status: {conditions: [
+			{type: Ready, status: "True"}]}}`, "Healthy", ""},
+		{"at work", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
+			{type: Ready, status: Unknown, reason: Deploying}]}}`, "Progressing", "Deploying"},
+		{"failed", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
+			{type: Ready, status: "False", reason: RevisionFailed, message: "LOG_LEVEL is LOUD"}]}}`, "Degraded", "LOG_LEVEL"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var fields map[string]any
+			if err := yaml.Unmarshal([]byte(test.object), &fields); err != nil {
+				t.Fatal(err)
+			}
+			for key, script := range read(t, "health.yaml").at("data").(map[string]any) {
+				status, message := health(t, script.(string), fields)
+				if status != test.status || !strings.Contains(message, test.about) {
+					t.Errorf("%s: %s %q, want %s and something of %q", key, status, message, test.status, test.about)
+				}
+			}
+		})
+	}
+}
+
+func health(t *testing.T, script string, fields map[string]any) (status, message string) {
+	t.Helper()
+	state := lua.NewState(lua.Options{SkipOpenLibs: true})
+	defer state.Close()
+	for name, open := range map[string]lua.LGFunction{lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable} {
+		state.Push(state.NewFunction(open))
+		state.Push(lua.LString(name))
+		state.Call(1, 0)
+	}
+	state.SetGlobal("obj", luaValue(state, fields))
+	if err := state.DoString(script); err != nil {
+		t.Fatal(err)
+	}
+	answer, isTable := state.Get(-1).(*lua.LTable)
+	if !isTable {
+		t.Fatalf("the check returns %s", state.Get(-1))
+	}
+	return answer.RawGetString("status").String(), answer.RawGetString("message").String()
+}
+
+func luaValue(state *lua.LState, value any) lua.LValue {
+	switch value := value.(type) {
+	case string:
+		return lua.LString(value)
+	case int:
+		return lua.LNumber(value)
+	case []any:
+		table := state.NewTable()
+		for _, item := range value {
+			table.Append(luaValue(state, item))
+		}
+		return table
+	case map[string]any:
+		table := state.NewTable()
+		for name, item := range value {
+			table.RawSetString(name, luaValue(state, item))
+		}
+		return table
+	}
+	return lua.LNil
+}

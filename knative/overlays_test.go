@@ -1,0 +1,199 @@
+//go:build kustomize
+
+package knative_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// These tests build overlays with kustomize, or with the one in kubectl: the library would bring 20 modules into every
+// build of this project, for tests alone. CI installs the program.
+//
+//	go test -tags kustomize ./knative
+
+// builder is the command that builds a directory.
+func builder(t *testing.T) []string {
+	t.Helper()
+	for _, command := range [][]string{{"kustomize", "build"}, {"kubectl", "kustomize"}} {
+		if _, err := exec.LookPath(command[0]); err == nil {
+			return command
+		}
+	}
+	t.Fatal("neither kustomize nor kubectl is installed")
+	return nil
+}
+
+// build is an overlay with components on top.
+func build(t *testing.T, overlay string, components ...string) []object {
+	t.Helper()
+	directory := t.TempDir()
+	relative := func(name string) string {
+		here, err := filepath.Abs(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		way, err := filepath.Rel(directory, here)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return way
+	}
+	text := fmt.Sprintf("resources:\n  - %s\ncomponents:\n", relative("overlays/"+overlay))
+	for _, component := range components {
+		text += fmt.Sprintf("  - %s\n", relative("components/"+component))
+	}
+	if err := os.WriteFile(filepath.Join(directory, "Kustomization"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := append(builder(t), directory)
+	output, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", command, err, output)
+	}
+	return parse(t, overlay, output)
+}
+
+// Every overlay, alone and with each component and each two of them, is one that the schemas allow and that fits together.
+func TestOverlays(t *testing.T) {
+	known := schemas(t)
+	for _, overlay := range []string{"dev", "prod"} {
+		components := componentsFor(t, overlay)
+		combinations := [][]string{nil, slices.DeleteFunc(slices.Clone(components), func(name string) bool { return name == "keda" })}
+		for i, a := range components {
+			combinations = append(combinations, []string{a})
+			for _, b := range components[i+1:] {
+				if !slices.Contains([]string{a, b}, "keda") || !slices.Contains([]string{a, b}, "kafka-broker") { // it has no KafkaSource
+					combinations = append(combinations, []string{a, b})
+				}
+			}
+		}
+		for _, combination := range combinations {
+			t.Run(fmt.Sprint(overlay, combination), func(t *testing.T) {
+				t.Parallel()
+				objects := build(t, overlay, combination...)
+				for _, o := range objects {
+					if kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}; !slices.Contains(kubernetesKinds, kind[1]) || known[kind] != nil {
+						checkSchema(t, known, overlay, o)
+					}
+				}
+				checkReferences(t, objects)
+				checkServices(t, objects)
+			})
+		}
+	}
+}
+
+// componentsFor are those that an overlay can be given: prod has network-policies already, and the in-memory Broker of dev
+// has no topic.
+func componentsFor(t *testing.T, overlay string) (names []string) {
+	t.Helper()
+	without := map[string]string{"prod": "network-policies", "dev": "kafka-broker"}
+	entries, err := os.ReadDir("components")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != without[overlay] {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
+// checkReferences follows every reference of Eventing's kinds to an object that is there, and finds every delivery whole.
+func checkReferences(t *testing.T, objects []object) {
+	t.Helper()
+	there := func(kind string, name any) bool {
+		return slices.ContainsFunc(ofKind(objects, kind), func(o object) bool { return o.at("metadata", "name") == name })
+	}
+	for _, o := range objects {
+		for _, path := range [][]string{
+			{"spec", "subscriber", "ref"}, {"spec", "sink", "ref"}, {"spec", "delivery", "deadLetterSink", "ref"}, {"spec", "config"}, {"spec", "subject"},
+		} {
+			if ref, ok := o.at(path...).(map[string]any); ok && ref["kind"] != nil && !there(ref["kind"].(string), ref["name"]) {
+				t.Errorf("%s %v leads to %v %v, which is not there", o["kind"], o.at("metadata", "name"), ref["kind"], ref["name"])
+			}
+		}
+		if broker := o.at("spec", "broker"); o["kind"] == "Trigger" && !there("Broker", broker) {
+			t.Errorf("Trigger %v is of Broker %v, which is not there", o.at("metadata", "name"), broker)
+		}
+		if o["kind"] == "Broker" || o["kind"] == "KafkaSource" {
+			for _, name := range []string{"retry", "backoffPolicy", "backoffDelay", "timeout", "deadLetterSink"} {
+				if o.at("spec", "delivery", name) == nil {
+					t.Errorf("%s says nothing of delivery.%s", o["kind"], name)
+				}
+			}
+		}
+	}
+}
+
+// checkServices finds three functions, each restricted, and each with the addresses that the KafkaSource has.
+func checkServices(t *testing.T, objects []object) {
+	t.Helper()
+	services := 0
+	for _, o := range ofKind(objects, "Service") {
+		if o["apiVersion"] != "serving.knative.dev/v1" {
+			continue
+		}
+		services++
+		if o.at("spec", "template", "spec", "containers", "securityContext", "readOnlyRootFilesystem") != true ||
+			o.at("spec", "template", "spec", "automountServiceAccountToken") != false {
+			t.Errorf("%v is not restricted", o.at("metadata", "name"))
+		}
+	}
+	if services != len(functions) {
+		t.Errorf("%d functions, want %d", services, len(functions))
+	}
+	for _, config := range ofKind(objects, "ConfigMap") {
+		servers := config.at("data", "KAFKA_BOOTSTRAP_SERVERS")
+		for _, source := range ofKind(objects, "KafkaSource") {
+			if got := source.at("spec", "bootstrapServers").([]any)[0]; servers != nil && got != servers {
+				t.Errorf("the KafkaSource reads from %v, the functions write to %v", got, servers)
+			}
+		}
+	}
+}
+
+// What production is: a Broker on Kafka, three copies, pull secrets, pods that are never all away.
+func TestProduction(t *testing.T) {
+	objects := build(t, "prod")
+	broker := ofKind(objects, "Broker")[0]
+	if got := broker.at("metadata", "annotations", "eventing.knative.dev/broker.class"); got != "Kafka" {
+		t.Errorf("the Broker is of class %v", got)
+	}
+	for _, config := range ofKind(objects, "ConfigMap") {
+		if config.at("metadata", "name") != "image-service-broker" {
+			continue
+		}
+		if config.at("data", "default.topic.replication.factor") != "3" || config.at("data", "default.topic.config.min.insync.replicas") != "2" {
+			t.Errorf("the Broker's topic is %v", config["data"])
+		}
+		if got := config.at("data", "bootstrap.servers"); got != "my-cluster-kafka-bootstrap.kafka.svc.cluster.local:9092" {
+			t.Errorf("the Broker's Kafka is %v", got)
+		}
+	}
+	for _, service := range ofKind(objects, "Service") {
+		if got := service.at("spec", "template", "spec", "imagePullSecrets", "name"); got != "harbor-secret" {
+			t.Errorf("%v is pulled with %v", service.at("metadata", "name"), got)
+		}
+	}
+	if len(ofKind(objects, "NetworkPolicy")) == 0 {
+		t.Error("the network lets everything through")
+	}
+}
+
+// With the topic as the Broker's own, nothing else reads it.
+func TestKafkaBroker(t *testing.T) {
+	objects := build(t, "prod", "kafka-broker")
+	if got := ofKind(objects, "Broker")[0].at("metadata", "annotations", "kafka.eventing.knative.dev/external.topic"); got != "image-processing" {
+		t.Errorf("the Broker's topic is %v", got)
+	}
+	if sources := ofKind(objects, "KafkaSource"); len(sources) > 0 {
+		t.Errorf("the topic is read by %v as well", sources)
+	}
+}

@@ -1,0 +1,383 @@
+package knative_test
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// schemas are those of the CRDs in testdata/schema, by apiVersion and kind. Each file names its source, a Go module or a
+// repository at a commit, and its licence; descriptions, defaults and status are left out, and what leftOut names.
+func schemas(t *testing.T) map[[2]string]*jsonschema.Schema {
+	t.Helper()
+	files, err := filepath.Glob("testdata/schema/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	found := map[[2]string]*jsonschema.Schema{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var crd struct {
+			APIVersion, Kind, Source, License string
+			Schema                            map[string]any
+		}
+		if err := json.Unmarshal(text, &crd); err != nil || crd.Source == "" || crd.License == "" {
+			t.Fatalf("%s: %+v, %v", file, crd, err)
+		}
+		compiler := jsonschema.NewCompiler()
+		if err := compiler.AddResource(file, strict(crd.Schema)); err != nil {
+			t.Fatal(err)
+		}
+		if found[[2]string{crd.APIVersion, crd.Kind}], err = compiler.Compile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// strict makes of OpenAPI's schema of an object what Kubernetes means by it: a field that it does not name is a mistake,
+// and what may be a number or a text has no type.
+func strict(schema any) any {
+	switch schema := schema.(type) {
+	case []any:
+		for i := range schema {
+			schema[i] = strict(schema[i])
+		}
+	case map[string]any:
+		for name := range schema {
+			schema[name] = strict(schema[name])
+		}
+		if properties, ok := schema["properties"].(map[string]any); ok && schema["type"] == "object" {
+			if _, said := schema["additionalProperties"]; !said && schema["x-kubernetes-preserve-unknown-fields"] != true {
+				schema["additionalProperties"] = false
+			}
+			if spec, _ := properties["spec"].(map[string]any); spec["type"] != nil { // a whole object
+				properties["apiVersion"], properties["kind"] = true, true
+				properties["metadata"] = map[string]any{"type": "object"}
+			}
+		}
+		if schema["nullable"] == true {
+			return map[string]any{"anyOf": []any{map[string]any{"type": "null"}, schema}}
+		}
+	}
+	return schema
+}
+
+// What Kubernetes itself checks; of these the cluster is asked (e2e).
+var kubernetesKinds = []string{
+	"ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "Service", "StatefulSet", "StorageClass",
+}
+
+// Everything in base/, overlays/ and components/ that is an object of its own is one that its kind's schema allows. The
+// patches are checked in what they make of the others (overlays_test.go).
+func TestSchemas(t *testing.T) {
+	known, used := schemas(t), map[[2]string]bool{}
+	for file, objects := range resources(t) {
+		for _, o := range objects {
+			kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}
+			if used[kind] = true; slices.Contains(kubernetesKinds, kind[1]) && known[kind] == nil {
+				continue
+			}
+			checkSchema(t, known, file, o)
+		}
+	}
+	for kind := range known {
+		if !used[kind] {
+			t.Errorf("the schema of %s %s is used by nothing", kind[0], kind[1])
+		}
+	}
+}
+
+// A schema finds a field that it does not know, and a value of the wrong type.
+func TestSchemasRefuse(t *testing.T) {
+	known := schemas(t)
+	for name, text := range map[string]string{
+		"a misspelt field":    `{"apiVersion":"sources.knative.dev/v1","kind":"KafkaSource","spec":{"bootstrapServers":["a"],"topics":["a"],"topic":"a"}}`,
+		"a text for a number": `{"apiVersion":"sources.knative.dev/v1","kind":"KafkaSource","spec":{"bootstrapServers":["a"],"topics":["a"],"consumers":"2"}}`,
+		"a misspelt field deep inside": `{"apiVersion":"serving.knative.dev/v1","kind":"Service","spec":{"template":{"spec":{"containers":[
+			{"image":"a","securityContext":{"readOnlyRootFileSystem":true}}]}}}}`,
+		"an unknown value": `{"apiVersion":"cert-manager.io/v1","kind":"Certificate","spec":{"secretName":"a","issuerRef":{"name":"a"},
+			"privateKey":{"algorithm":"RSA4096"}}}`,
+	} {
+		var o object
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			t.Fatal(err)
+		}
+		if err := known[[2]string{o["apiVersion"].(string), o["kind"].(string)}].Validate(asJSON(t, o)); err == nil {
+			t.Errorf("%s passes", name)
+		}
+	}
+}
+
+func checkSchema(t *testing.T, known map[[2]string]*jsonschema.Schema, file string, o object) {
+	t.Helper()
+	kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}
+	schema := known[kind]
+	if schema == nil {
+		t.Errorf("%s: there is no schema of %s %s", file, kind[0], kind[1])
+		return
+	}
+	if err := schema.Validate(asJSON(t, o)); err != nil {
+		t.Errorf("%s: %s %v: %v", file, kind[1], o.at("metadata", "name"), err)
+	}
+}
+
+// asJSON has numbers and names as JSON has them.
+func asJSON(t *testing.T, o object) (value any) {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// kustomization is what one says.
+type kustomization struct {
+	Kind       string
+	Resources  []string
+	Components []string
+	Patches    []struct {
+		Path   string
+		Patch  string
+		Target map[string]string
+	}
+	ConfigMapGenerator []struct{ Files []string } `yaml:"configMapGenerator"`
+}
+
+// kustomizations are all in this folder, by their directories.
+func kustomizations(t *testing.T) map[string]kustomization {
+	t.Helper()
+	found := map[string]kustomization{}
+	for _, pattern := range []string{"base/Kustomization", "overlays/*/Kustomization", "components/*/Kustomization"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, files, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var k kustomization
+			if err := yaml.Unmarshal(text, &k); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			found[filepath.Dir(file)] = k
+		}
+	}
+	return found
+}
+
+// resources are the objects of all Kustomizations by the files that they are in.
+func resources(t *testing.T) map[string][]object {
+	t.Helper()
+	found := map[string][]object{}
+	for directory, k := range kustomizations(t) {
+		for _, name := range k.Resources {
+			if file := filepath.Join(directory, name); filepath.Ext(file) == ".yaml" {
+				found[file] = readFile(t, file)
+			}
+		}
+	}
+	return found
+}
+
+// What a Kustomization names is there, and what is there is named; a component says first when to take it.
+func TestKustomizations(t *testing.T) {
+	for directory, k := range kustomizations(t) {
+		named := map[string]bool{"Kustomization": true}
+		for _, name := range append(slices.Clone(k.Resources), k.Components...) {
+			named[name] = true
+			if _, err := os.Stat(filepath.Join(directory, name)); err != nil {
+				t.Errorf("%s: %v", directory, err)
+			}
+		}
+		for _, patch := range k.Patches {
+			named[patch.Path] = true
+		}
+		for _, generator := range k.ConfigMapGenerator {
+			for _, file := range generator.Files {
+				named[file] = true
+			}
+		}
+		entries, err := os.ReadDir(directory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if !named[entry.Name()] {
+				t.Errorf("%s/%s is named by no Kustomization", directory, entry.Name())
+			}
+		}
+		text, err := os.ReadFile(filepath.Join(directory, "Kustomization"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isComponent := filepath.Dir(directory) == "components"; isComponent != (k.Kind == "Component") {
+			t.Errorf("%s is a %s", directory, k.Kind)
+		} else if isComponent && string(text[:9]) != "# Take it" {
+			t.Errorf("%s does not begin with when to take it", directory)
+		}
+	}
+}
+
+// The README has every component.
+func TestReadmeComponents(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for directory := range kustomizations(t) {
+		if name := filepath.Base(directory); !strings.Contains(string(readme), "| `"+name+"` |") && filepath.Dir(directory) == "components" {
+			t.Errorf("the README has no component %s", name)
+		}
+	}
+}
+
+// Everything is a part of the service, and the namespaces of others are touched by the component that makes servers alone.
+func TestNamespaces(t *testing.T) {
+	for file, objects := range resources(t) {
+		for _, o := range objects {
+			if o.at("metadata", "labels", "app.kubernetes.io/part-of") != "image-service" {
+				t.Errorf("%s: %s %v does not say what it is a part of", file, o["kind"], o.at("metadata", "name"))
+			}
+			in := o.at("metadata", "namespace")
+			cluster := slices.Contains([]any{"Namespace", "StorageClass", "ClusterIssuer"}, o["kind"])
+			if !cluster && in != "image-service" && filepath.Dir(file) != "components/storage" {
+				t.Errorf("%s: %s %v is in namespace %v", file, o["kind"], o.at("metadata", "name"), in)
+			}
+		}
+	}
+}
+
+// No password is in a manifest: a Secret is referred to and never made, and no value of a field looks like one.
+func TestNoSecrets(t *testing.T) {
+	for file, objects := range resources(t) {
+		for _, o := range objects {
+			if o["kind"] == "Secret" {
+				t.Errorf("%s makes the Secret %v", file, o.at("metadata", "name"))
+			}
+			if o["kind"] == "ConfigMap" {
+				for name := range o["data"].(map[string]any) {
+					if slices.Contains([]string{"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REDIS_PASSWORD"}, name) {
+						t.Errorf("%s has %s in a ConfigMap", file, name)
+					}
+				}
+			}
+			for _, variable := range variablesOf(o) {
+				if _, hasValue := variable["value"]; hasValue && isSecretName(variable["name"].(string)) {
+					t.Errorf("%s: %v has a value", file, variable["name"])
+				}
+			}
+		}
+	}
+}
+
+func isSecretName(name string) bool {
+	return slices.ContainsFunc([]string{"PASSWORD", "SECRET", "ACCESS_KEY", "ROOT_USER"}, func(part string) bool {
+		return strings.Contains(name, part)
+	})
+}
+
+// variablesOf are the environment variables that an object's containers get.
+func variablesOf(o object) (variables []map[string]any) {
+	containers, _ := o.at("spec", "template", "spec", "containers").([]any)
+	for _, container := range containers {
+		list, _ := container.(map[string]any)["env"].([]any)
+		for _, variable := range list {
+			variables = append(variables, variable.(map[string]any))
+		}
+	}
+	return variables
+}
+
+// othersMetrics are those of Strimzi's Kafka Exporter, of kube-state-metrics, and of every Go process.
+var othersMetrics = []string{
+	"kafka_consumergroup_lag", "kube_pod_container_status_restarts_total", "process_resident_memory_bytes", "process_cpu_seconds_total",
+}
+
+// Alerts and the dashboard ask for nothing but what there is.
+func TestMetricsExist(t *testing.T) {
+	ours := slices.Concat(metricsOf(t), othersMetrics)
+	for _, file := range []string{"components/monitoring/rules.yaml", "components/monitoring/image-service.json"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var content any
+		if err := yaml.Unmarshal(text, &content); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		asked := expressions(content)
+		if len(asked) == 0 {
+			t.Errorf("%s asks for nothing", file)
+		}
+		for _, expression := range asked {
+			for _, name := range metricName.FindAllString(quoted.ReplaceAllString(expression, ""), -1) {
+				if base := bucket.ReplaceAllString(name, ""); !slices.Contains(ours, base) && name != "histogram_quantile" {
+					t.Errorf("%s asks for %s, which nobody has", file, name)
+				}
+			}
+		}
+	}
+}
+
+var (
+	metricName = regexp.MustCompile(`\b[a-z]+(_[a-z]+)+\b`)
+	bucket     = regexp.MustCompile(`_bucket$`)
+	quoted     = regexp.MustCompile(`"[^"]*"`)
+)
+
+// expressions are the queries in a dashboard or a list of alerts, wherever in it.
+func expressions(content any) (found []string) {
+	switch content := content.(type) {
+	case []any:
+		for _, item := range content {
+			found = append(found, expressions(item)...)
+		}
+	case map[string]any:
+		for name, value := range content {
+			if text, ok := value.(string); ok && name == "expr" {
+				found = append(found, text)
+			}
+			found = append(found, expressions(value)...)
+		}
+	}
+	return found
+}
+
+// metricsOf are the metrics that the functions register.
+func metricsOf(t *testing.T) (names []string) {
+	t.Helper()
+	literal := regexp.MustCompile(`Name: +"([a-z_]+)"`)
+	functions := os.DirFS("../functions")
+	err := fs.WalkDir(functions, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := fs.ReadFile(functions, path)
+		for _, match := range literal.FindAllSubmatch(source, -1) {
+			names = append(names, string(match[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}

@@ -140,19 +140,34 @@ func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
 		return nil, fmt.Errorf("read status of %s: %w", imageID, errors.Join(err, rebuildErr))
 	}
 	if rebuilt != nil && (err == nil || errors.Is(err, redis.Nil)) {
-		b.remember(ctx, *rebuilt)
+		b.putBack(ctx, *rebuilt)
 	}
 	return rebuilt, nil
 }
 
-// remember spares the next reader the way to the store; it is not needed for this answer. Of an image that waits and was
+// putBack spares the next reader the way to the store; it is not needed for this answer. Of an image that waits and was
 // forgotten nobody knows whether it was announced, so it goes into the outbox as well.
-func (b *Board) remember(ctx context.Context, rebuilt Status) {
+func (b *Board) putBack(ctx context.Context, rebuilt Status) {
 	if rebuilt.State == Queued {
 		_, _ = b.Queue(ctx, rebuilt.ImageID)
 		return
 	}
 	_, _ = b.Advance(ctx, rebuilt)
+}
+
+// remember keeps what is there, and returns it.
+var remember = redis.NewScript(`
+redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', 86400)
+return redis.call('GET', KEYS[1])
+`)
+
+// Remember keeps what was answered for an image for a day, and returns what the first answer was. One round trip.
+func (b *Board) Remember(ctx context.Context, imageID, answer string) (first string, err error) {
+	first, err = remember.Run(ctx, b.redis, []string{"image:answer:" + imageID}, answer).Text()
+	if err != nil {
+		return "", fmt.Errorf("remember answer for %s: %w", imageID, err)
+	}
+	return first, nil
 }
 
 // Forget removes a status, so that the next who asks is told what the store says.

@@ -342,6 +342,23 @@ func TestWalked(t *testing.T) {
 	}
 }
 
+// The first answer stays, for a day.
+func TestRemember(t *testing.T) {
+	board, _ := open(t)
+	id := uuid.NewString()
+	for range 2 {
+		if got, err := board.Remember(t.Context(), id, "first"); got != "first" || err != nil {
+			t.Errorf("Remember() = %q, %v", got, err)
+		}
+	}
+	if got, err := board.Remember(t.Context(), id, "second"); got != "first" || err != nil {
+		t.Errorf("Remember() of another = %q, %v", got, err)
+	}
+	if left := board.redis.TTL(t.Context(), "image:answer:"+id).Val(); left < 23*time.Hour || left > 24*time.Hour {
+		t.Errorf("it is remembered for %v, want a day", left)
+	}
+}
+
 // Every command says that Redis is away, and none says that there is nothing.
 func TestOutboxAway(t *testing.T) {
 	_, store := open(t)
@@ -356,6 +373,7 @@ func TestOutboxAway(t *testing.T) {
 		"Backlog":   func() error { _, _, err := away.Backlog(t.Context()); return err },
 		"Begin":     func() error { _, err := away.Begin(t.Context(), time.Minute); return err },
 		"Walked":    func() error { _, err := away.Walked(t.Context()); return err },
+		"Remember":  func() error { _, err := away.Remember(t.Context(), id, "x"); return err },
 		"SetWalked": func() error { return away.SetWalked(t.Context(), id) },
 	} {
 		if err := call(); err == nil {

@@ -36,24 +36,28 @@ var (
 
 // uploadForm takes the images of a form in their order and stops at the first that can not be taken: what has been taken
 // stays so, and what comes after it is not read. Only if nothing was taken the request as a whole has failed.
-func (in *intake) uploadForm(w http.ResponseWriter, r *http.Request, began time.Time, boundary string) error {
+func (in *intake) uploadForm(w http.ResponseWriter, r *http.Request, began time.Time, key, boundary string) error {
 	from, err := body.New(w, r, in.settings.maxBytes+framingBytes)
 	if err != nil {
 		return err
 	}
-	images, err := in.takeFiles(r, newForm(from, boundary))
+	images, err := in.takeFiles(r, key, newForm(from, boundary))
 	if err != nil {
 		return err
 	}
-	answerForm(w, began, images)
+	duration, err := in.took(r.Context(), began, key, images[0].ImageID)
+	if err != nil {
+		return err
+	}
+	answerForm(w, duration, images)
 	return nil
 }
 
 // takeFiles returns what became of the images, the last of which may have a Problem. The error is that of the first one,
 // or says that there was none.
-func (in *intake) takeFiles(r *http.Request, form *form) (images []taken, err error) {
+func (in *intake) takeFiles(r *http.Request, key string, form *form) (images []taken, err error) {
 	for {
-		image, err := in.takeNext(r, form, len(images))
+		image, err := in.takeNext(r, key, form, len(images))
 		switch {
 		case err == io.EOF && len(images) > 0:
 			return images, nil
@@ -71,7 +75,7 @@ func (in *intake) takeFiles(r *http.Request, form *form) (images []taken, err er
 }
 
 // takeNext takes the next image of a form; io.EOF after the last.
-func (in *intake) takeNext(r *http.Request, form *form, before int) (taken, error) {
+func (in *intake) takeNext(r *http.Request, key string, form *form, before int) (taken, error) {
 	file, err := form.nextFile()
 	if err != nil {
 		return taken{}, err
@@ -84,24 +88,24 @@ func (in *intake) takeNext(r *http.Request, form *form, before int) (taken, erro
 			Limit:   maxImages,
 		}
 	}
-	image, err := in.accept(r.Context(), offer{from: file, size: -1, filename: file.name})
+	image, err := in.take(r.Context(), offer{imageID: keyedID(key, before), from: file, size: -1, filename: file.name})
 	if err != nil {
 		return taken{Filename: file.name}, err
 	}
 	return taken{Filename: file.name, ImageID: image.ImageID}, nil
 }
 
-func answerForm(w http.ResponseWriter, began time.Time, images []taken) {
+func answerForm(w http.ResponseWriter, duration string, images []taken) {
 	first, last := images[0], images[len(images)-1]
 	switch {
 	case last.Problem != nil:
-		some := newUploaded("Some images were not uploaded", first.ImageID, began)
+		some := uploaded{"Some images were not uploaded", first.ImageID, duration}
 		serve.WriteJSON(w, http.StatusMultiStatus, uploadedSeveral{some, images})
 	case len(images) > 1:
-		all := newUploaded("Images uploaded successfully", first.ImageID, began)
+		all := uploaded{"Images uploaded successfully", first.ImageID, duration}
 		serve.WriteJSON(w, http.StatusOK, uploadedSeveral{all, images})
 	default:
-		serve.WriteJSON(w, http.StatusOK, newUploaded("Image uploaded successfully", first.ImageID, began))
+		serve.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", first.ImageID, duration})
 	}
 }
 

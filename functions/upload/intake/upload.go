@@ -2,7 +2,6 @@ package intake
 
 import (
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"time"
@@ -40,6 +39,10 @@ type taken struct {
 // upload is POST /upload. It takes a form, a CloudEvent, or an image as the whole body.
 func (in *intake) upload(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
+	key, err := keyOf(r)
+	if err != nil {
+		return err
+	}
 	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case bus.IsEvent(r):
@@ -47,25 +50,25 @@ func (in *intake) upload(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return answerUploaded(w, began, image.ImageID)
+		return in.answerUploaded(w, r, began, "", image.ImageID) // an event has an id that is its key
 	case mediaType == "multipart/form-data":
-		return in.uploadForm(w, r, began, parameters["boundary"])
+		return in.uploadForm(w, r, began, key, parameters["boundary"])
 	default:
-		return in.uploadRaw(w, r, began, mediaType)
+		return in.uploadRaw(w, r, began, key, mediaType)
 	}
 }
 
 // uploadRaw takes an image as the whole body. What it is called may be said by ?filename= or by Content-Disposition.
-func (in *intake) uploadRaw(w http.ResponseWriter, r *http.Request, began time.Time, mediaType string) error {
+func (in *intake) uploadRaw(w http.ResponseWriter, r *http.Request, began time.Time, key, mediaType string) error {
 	from, err := body.New(w, r, in.settings.maxBytes)
 	if err != nil {
 		return err
 	}
-	image, err := in.accept(r.Context(), offer{from: from, size: from.Size(), filename: rawFilename(r)})
+	image, err := in.take(r.Context(), offer{imageID: keyedID(key, 0), from: from, size: from.Size(), filename: rawFilename(r)})
 	if err != nil {
 		return noFile(err, mediaType)
 	}
-	return answerUploaded(w, began, image.ImageID)
+	return in.answerUploaded(w, r, began, key, image.ImageID)
 }
 
 // noFile is err, unless a body that is no image was not meant as one: there is none, or it is a form without files.
@@ -86,11 +89,11 @@ func rawFilename(r *http.Request) string {
 	return parameters["filename"]
 }
 
-func answerUploaded(w http.ResponseWriter, began time.Time, imageID string) error {
-	serve.WriteJSON(w, http.StatusOK, newUploaded("Image uploaded successfully", imageID, began))
+func (in *intake) answerUploaded(w http.ResponseWriter, r *http.Request, began time.Time, key, imageID string) error {
+	duration, err := in.took(r.Context(), began, key, imageID)
+	if err != nil {
+		return err
+	}
+	serve.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", imageID, duration})
 	return nil
-}
-
-func newUploaded(message, imageID string, began time.Time) uploaded {
-	return uploaded{message, imageID, fmt.Sprintf("%.2fs", time.Since(began).Seconds())}
 }

@@ -80,32 +80,44 @@ type intake struct {
 // Run serves the upload function on listener until ctx ends and what is in flight is answered. getenv gives the
 // settings; what is wrong with them is in the error, all of it.
 func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
-	settings, err := readSettings(getenv)
+	in, err := open(getenv)
 	if err != nil {
 		return err
+	}
+	// After the last answer: what is announced later would be lost.
+	defer func() { err = errors.Join(err, in.close()) }()
+	return in.Serve(ctx, listener, in.routes(),
+		serve.Check{Backend: "redis", Ask: in.board.Check},
+		serve.Check{Backend: "minio", Ask: in.store.Check})
+}
+
+// open makes no connection that it waits for.
+func open(getenv func(string) string) (*intake, error) {
+	settings, err := readSettings(getenv)
+	if err != nil {
+		return nil, err
 	}
 	store, err := objects.Open(settings.objects)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	board := status.Open(settings.status, store)
-	defer board.Close()
-	announcer := bus.Open(settings.bus)
-	// After the last answer: what is announced later would be lost.
-	defer func() { err = errors.Join(err, announcer.Close()) }()
-
 	in := &intake{
 		Process:   serve.New("upload", settings.process),
 		settings:  settings,
 		store:     store,
-		board:     board,
-		announcer: announcer,
+		board:     status.Open(settings.status, store),
+		announcer: bus.Open(settings.bus),
 		inline:    semaphore.NewWeighted(2 * maxInline),
 	}
 	in.measure()
-	return in.Serve(ctx, listener, in.routes(),
-		serve.Check{Backend: "redis", Ask: board.Check},
-		serve.Check{Backend: "minio", Ask: store.Check})
+	return in, nil
+}
+
+// close ends what may still be announced before it lets go of Redis, which is to be told of it.
+func (in *intake) close() error {
+	err := in.announcer.Close()
+	_ = in.board.Close() // there is nothing to be done about it
+	return err
 }
 
 func (in *intake) routes() *http.ServeMux {

@@ -39,7 +39,7 @@ func (in *intake) sweep(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	begun, err := in.board.Begin(ctx, sweepEvery)
 	if begun {
-		err = errors.Join(in.findForgotten(ctx), in.announceOverdue(ctx), in.measureOutbox(ctx))
+		err = errors.Join(in.findForgotten(ctx), in.announceOverdue(ctx), in.measureOutbox(context.WithoutCancel(ctx)))
 		in.abortIncomplete(ctx)
 	}
 	if err != nil {
@@ -120,12 +120,19 @@ func (in *intake) announceOverdue(ctx context.Context) error {
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		if err := in.announceAll(ctx, ids); err != nil {
+		err = in.announceAll(ctx, ids)
+		if errors.Is(err, errNoTime) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// errNoTime says that an image was left to the next sweep.
+var errNoTime = errors.New("there was no time left")
 
 // announceAll goes on to the next image when one fails; the error is that of the first. What is not announced is overdue
 // again later, behind others.
@@ -135,7 +142,7 @@ func (in *intake) announceAll(ctx context.Context, imageIDs []string) error {
 	for _, id := range imageIDs {
 		group.Go(func() error {
 			if ctx.Err() != nil {
-				return nil
+				return errNoTime
 			}
 			return in.announceAgain(ctx, id)
 		})

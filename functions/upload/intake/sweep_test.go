@@ -451,6 +451,84 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
+// mute is a way to Redis on which nothing comes back for a while.
+type mute struct {
+	to     string
+	silent atomic.Bool
+}
+
+func (m *mute) serve(listener net.Listener) {
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer client.Close()
+			server, err := net.Dial("tcp", m.to)
+			if err != nil {
+				return
+			}
+			defer server.Close()
+			go func() { _, _ = io.Copy(server, client) }()
+			_, _ = io.Copy(m.unlessSilent(client), server)
+		}()
+	}
+}
+
+func (m *mute) unlessSilent(w io.Writer) io.Writer {
+	return writerFunc(func(p []byte) (int, error) {
+		if m.silent.Load() {
+			return len(p), nil
+		}
+		return w.Write(p)
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// Redis has done what it was asked, and nobody was told: the image is not accepted and taken back, and what is left in
+// Redis of it leads to nothing.
+func TestQueuedAndNotTold(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	way := &mute{to: net.JoinHostPort(s.getenv("REDIS_HOST"), s.getenv("REDIS_PORT"))}
+	go way.serve(listener)
+	host, port, _ := net.SplitHostPort(listener.Addr().String())
+	other := *s
+	other.url = run(t, func(name string) string {
+		switch name {
+		case "REDIS_HOST":
+			return host
+		case "REDIS_PORT":
+			return port
+		}
+		return s.getenv(name)
+	})
+	other.upload("first.png", pngOf(t, 8, 8)) // connects, and sends the script
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+	way.silent.Store(true)
+	if answer := other.do(http.MethodPost, "/upload", "image/png", bytes.NewReader(pngOf(t, 8, 8))); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("%d %s, want 503", answer.status, answer.body)
+	}
+	if stored, queued := s.stored(), s.inOutbox(); len(stored) != 1 || len(queued) != 1 {
+		t.Errorf("stored %q, in the outbox %q; want the first image, and the id of the second", stored, queued)
+	}
+	s.sweep()
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+	if got := len(s.broker.announced()); got != 1 {
+		t.Errorf("announced %d, want the first", got)
+	}
+	way.silent.Store(false)
+}
+
 // What the broker may have taken stays, and is announced until the broker says so.
 func TestAnnouncementIsUncertain(t *testing.T) {
 	t.Parallel()

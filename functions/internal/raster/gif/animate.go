@@ -11,10 +11,31 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Animate writes frames, each as it is shown, as a GIF that is to be shown so often, or without end if loops is 0.
-// Frames that are like the one before make that one longer.
-func Animate(w io.Writer, frames []plane.Frame, loops int) error {
-	shots, disposal := drawn(distinct(frames))
+// An Animation is a GIF that is made of frames, one after the other. It holds the pixels of all.
+type Animation struct{ shots []shot }
+
+// Add appends a frame as it is shown, all of whose planes are of its size. One that is like the one before makes that
+// one longer.
+func (a *Animation) Add(f plane.Frame) error {
+	s := shot{whole: f.NRGBA(), delay: f.Delay.Round(hundredth)}
+	sharpen(s.whole)
+	if n := len(a.shots); n > 0 && slices.Equal(a.shots[n-1].whole.Pix, s.whole.Pix) {
+		last := &a.shots[n-1]
+		if both := shown(last.delay) + shown(s.delay); both < 1<<16*hundredth {
+			last.delay = both
+			return nil
+		}
+	}
+	a.shots = append(a.shots, s)
+	return nil
+}
+
+// Frames is how many there are in the file.
+func (a *Animation) Frames() int { return len(a.shots) }
+
+// Encode writes a GIF of one frame at least that is to be shown so often, or without end if loops is 0.
+func (a *Animation) Encode(w io.Writer, loops int) error {
+	shots, disposal := drawn(a.shots)
 	var images []*image.NRGBA
 	for _, s := range shots {
 		images = append(images, s.drawn)
@@ -43,23 +64,6 @@ func Animate(w io.Writer, frames []plane.Frame, loops int) error {
 type shot struct {
 	whole, drawn *image.NRGBA
 	delay        time.Duration
-}
-
-// distinct returns the frames that differ from the one before.
-func distinct(frames []plane.Frame) []shot {
-	var shots []shot
-	for _, f := range frames {
-		m := f.NRGBA()
-		sharpen(m)
-		if n := len(shots); n > 0 && slices.Equal(shots[n-1].whole.Pix, m.Pix) {
-			if both := shown(shots[n-1].delay) + shown(f.Delay); both < 1<<16*hundredth {
-				shots[n-1].delay = both
-				continue
-			}
-		}
-		shots = append(shots, shot{whole: m, delay: f.Delay})
-	}
-	return shots
 }
 
 // shown is how long a frame is shown: what is shorter than 20 ms, the browsers take for 100.

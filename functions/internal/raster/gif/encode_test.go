@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -97,12 +98,22 @@ func film(r *rand.Rand, n int, clears bool) (frames []plane.Frame, pixels []*ima
 	return frames, pixels
 }
 
+func animate(w io.Writer, frames []plane.Frame, loops int) error {
+	var a Animation
+	for _, f := range frames {
+		if err := a.Add(f); err != nil {
+			return err
+		}
+	}
+	return a.Encode(w, loops)
+}
+
 func TestAnimate(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := range 40 {
 		frames, want := film(r, 2+r.IntN(5), i%2 == 0)
 		var file bytes.Buffer
-		if err := Animate(&file, frames, i%4); err != nil {
+		if err := animate(&file, frames, i%4); err != nil {
 			t.Fatal(err)
 		}
 		g := read(t, file.Bytes())
@@ -135,7 +146,7 @@ func TestAnimateDrawsOnlyWhatChanges(t *testing.T) {
 	}
 	var file bytes.Buffer
 	frames := []plane.Frame{frame(first, 50), frame(first, 0), frame(second, 70), frame(second, 30)}
-	if err := Animate(&file, frames, 0); err != nil {
+	if err := animate(&file, frames, 0); err != nil {
 		t.Fatal(err)
 	}
 	g := read(t, file.Bytes())
@@ -165,7 +176,7 @@ func TestAnimateManyColours(t *testing.T) {
 		frames, want = append(frames, plane.Frame{Image: planesOf(m)}), append(want, m)
 	}
 	var file bytes.Buffer
-	if err := Animate(&file, frames, 1); err != nil {
+	if err := animate(&file, frames, 1); err != nil {
 		t.Fatal(err)
 	}
 	for i, got := range screens(read(t, file.Bytes())) {
@@ -183,7 +194,7 @@ func TestAnimateManyColours(t *testing.T) {
 func TestAnimateOneFrame(t *testing.T) {
 	m := noise(rand.New(rand.NewPCG(7, 8)), 30, 20, 9)
 	var file bytes.Buffer
-	if err := Animate(&file, []plane.Frame{{Image: planesOf(m)}, {Image: planesOf(m)}}, 0); err != nil {
+	if err := animate(&file, []plane.Frame{{Image: planesOf(m)}, {Image: planesOf(m)}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if g := read(t, file.Bytes()); len(g.Image) != 1 || bytes.Contains(file.Bytes(), []byte("NETSCAPE")) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	deepteams "github.com/deepteams/webp"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 	"golang.org/x/image/webp"
@@ -295,7 +296,7 @@ func TestDecodeProfile(t *testing.T) {
 	}{
 		{"announced", flagProfile, profile, profile},
 		{"not announced", 0, profile, nil},
-		{"too large", flagProfile, make([]byte, maxProfile+1), nil},
+		{"too large", flagProfile, make([]byte, icc.MaxSize+1), nil},
 	} {
 		_, frames, err := decode(file(test.flags, 20, 10, chunkOf("ICCP", test.profile...), lossless), 1)
 		if err != nil || !bytes.Equal(frames[0].Profile, test.want) {

@@ -85,8 +85,9 @@ func sharpen(m *image.NRGBA) {
 	}
 }
 
-// drawn finds out what has to be drawn of the shots: what differs from the one before. But once something becomes
-// transparent that was not, all of each is drawn, and taken away again.
+// drawn finds out what has to be drawn of the shots: all of the first, whose transparent parts some programs fill if it
+// leaves them out, and of the others what differs from the one before. But once something becomes transparent that was
+// not, all of each is drawn, and taken away again.
 func drawn(shots []shot) ([]shot, byte) {
 	disposal := byte(keepFrame)
 	for i := range shots[1:] {
@@ -94,12 +95,13 @@ func drawn(shots []shot) ([]shot, byte) {
 			disposal = clearFrame
 		}
 	}
+	shots[0].drawn = shots[0].whole
 	before := image.NewNRGBA(shots[0].whole.Rect)
-	for i := range shots {
-		shots[i].drawn = difference(before, shots[i].whole)
+	for i := range shots[1:] {
 		if disposal == keepFrame {
 			before = shots[i].whole
 		}
+		shots[i+1].drawn = difference(before, shots[i+1].whole)
 	}
 	return shots, disposal
 }

@@ -158,6 +158,39 @@ func TestAnimateDrawsOnlyWhatChanges(t *testing.T) {
 	}
 }
 
+// Pillow fills what the first frame leaves out, and later ones do not cover, with a colour.
+func TestAnimateDrawsTheWholeFirstFrame(t *testing.T) {
+	first, second := image.NewNRGBA(image.Rect(0, 0, 9, 8)), image.NewNRGBA(image.Rect(0, 0, 9, 8))
+	first.SetNRGBA(3, 4, color.NRGBA{1, 2, 3, 255})
+	second.SetNRGBA(5, 6, color.NRGBA{4, 5, 6, 255})
+	var file bytes.Buffer
+	if err := animate(&file, []plane.Frame{{Image: planesOf(first)}, {Image: planesOf(second)}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	g := read(t, file.Bytes())
+	if got := g.Image[0].Rect; got != first.Rect {
+		t.Errorf("the first frame is %v, want %v", got, first.Rect)
+	}
+	same(t, "the first frame", screens(g)[0], first)
+	same(t, "the second frame", screens(g)[1], second)
+}
+
+// Delays are of hundredths of a second, and what is less than two of them the browsers take for ten.
+func TestAnimateRoundsDelays(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	var frames []plane.Frame
+	for _, delay := range []time.Duration{16, 33, 0, 1004, 900_000} {
+		frames = append(frames, plane.Frame{Image: planesOf(noise(r, 4, 3, 5)), Delay: delay * time.Millisecond})
+	}
+	var file bytes.Buffer
+	if err := animate(&file, frames, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := read(t, file.Bytes()).Delay, []int{2, 3, 0, 100, 1<<16 - 1}; !slices.Equal(got, want) {
+		t.Errorf("delays are %v, want %v", got, want)
+	}
+}
+
 // A film of many colours has palettes of its own if one is not good enough.
 func TestAnimateManyColours(t *testing.T) {
 	var frames []plane.Frame

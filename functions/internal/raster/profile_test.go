@@ -12,6 +12,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
 )
 
@@ -173,7 +174,7 @@ func TestAFilmHasTheColoursOfItsFrames(t *testing.T) {
 				outcome: outcome{orientation: 1},
 			}
 			for _, blue := range []uint8{50, 90} {
-				frame := plane.Of(even(color.NRGBA{200, 100, blue, 255}), 60, 40)
+				frame := planetest.Of(even(color.NRGBA{200, 100, blue, 255}), 60, 40)
 				frame.Profile = profile
 				if err := r.show(plane.Frame{Image: frame, Delay: time.Second}); err != nil {
 					t.Fatal(err)

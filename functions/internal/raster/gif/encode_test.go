@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 )
 
 // planesOf makes an image as the encoder takes it.
-func planesOf(m *image.NRGBA) *plane.Image { return plane.Of(m, m.Rect.Dx(), m.Rect.Dy()) }
+func planesOf(m *image.NRGBA) *plane.Image { return planetest.Of(m, m.Rect.Dx(), m.Rect.Dy()) }
 
 // noise has so many colours at most, in runs.
 func noise(r *rand.Rand, width, height, colors int) *image.NRGBA {

@@ -15,6 +15,7 @@ import (
 	deepteams "github.com/deepteams/webp"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 	"golang.org/x/image/webp"
 )
@@ -261,7 +262,7 @@ func TestAnimate(t *testing.T) {
 		a := Animation{Quality: 100}
 		for i := range 4 {
 			m := painted(r, 60, 45, opaque)
-			frames = append(frames, plane.Frame{Image: plane.Of(m, 60, 45), Delay: time.Duration(40+i) * time.Millisecond})
+			frames = append(frames, plane.Frame{Image: planetest.Of(m, 60, 45), Delay: time.Duration(40+i) * time.Millisecond})
 			if err := a.Add(frames[i]); err != nil {
 				t.Fatal(err)
 			}

@@ -58,7 +58,7 @@ func TestHostile(t *testing.T) {
 		{"cut in its header", "POST", "image/jpeg", bytes.NewReader(photo(1000)[:10]), 422, "damaged"},
 		{"signature alone", "POST", "image/png", strings.NewReader("\x89PNG\r\n\x1a\n"), 422, "damaged"},
 		{"65535x65535", "POST", "image/png", bytes.NewReader(pngHeader(65535, 65535)), 422, "too_many_pixels"},
-		{"65535x65535 GIF", "POST", "image/gif", strings.NewReader("GIF89a\xff\xff\xff\xff\x00\x00\x00"), 422, "too_many_pixels"},
+		{"65535x65535 GIF", "POST", "image/gif", strings.NewReader("GIF89a\xff\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x08"), 422, "too_many_pixels"},
 		{"2147483647x2147483647", "POST", "image/png", bytes.NewReader(pngHeader(1<<31-1, 1<<31-1)), 422, "too_many_pixels"},
 		{"a long thin line", "POST", "image/png", bytes.NewReader(pngHeader(40_000_000, 1)), 422, "too_many_pixels"},
 		{"0x0", "POST", "image/png", bytes.NewReader(pngHeader(0, 0)), 422, "damaged"},

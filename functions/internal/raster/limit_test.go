@@ -137,6 +137,7 @@ func TestLargeImagesNeedLittleMemory(t *testing.T) {
 		"JPEG of 48 MP":             {bytes.NewReader(tiledJPEG(t, "baseline", 8000, 6000)), 15},
 		"progressive JPEG of 48 MP": {bytes.NewReader(tiledJPEG(t, "progressive", 8000, 6000)), 15},
 		"PNG of 48 MP":              {tiledPNG(t, 8000, 6000, 2), 15},
+		"lossless WebP of 48 MP":    {bytes.NewReader(plainWebP(8000, 6000)), 15},
 		"PNG of 400 MP":             {tiledPNG(t, 20000, 20000, 6), 15},
 	}
 	for name, test := range tests {

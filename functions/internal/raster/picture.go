@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
@@ -55,7 +54,7 @@ type Rendition struct {
 // left out. One that has an orientation, which is seldom, gives its first frame.
 //
 // The error is a *Refusal if the image can never be rendered. Otherwise it wraps that of the reader, or of ctx, which
-// is looked at before every read, at every frame, and between decoding and resampling.
+// is looked at before every read, at every frame, every few rows, and between decoding and resampling.
 func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, error) {
 	if p.decode == nil {
 		return nil, errors.New("render image: it was rendered before")
@@ -66,13 +65,18 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, e
 		if err := t.check(); err != nil {
 			return nil, fmt.Errorf("render image: %w", err)
 		}
-		r.targets = append(r.targets, t.of(p.header))
+		t = t.of(p.header)
+		r.targets, r.films = append(r.targets, t), append(r.films, t.film())
 	}
-	r.films = make([][]plane.Frame, len(targets))
-	if err := p.run(&r); err != nil {
+	err := p.run(&r)
+	switch {
+	case r.fault != nil:
+		return nil, r.fault
+	case err != nil:
 		return nil, p.source.verdict(err)
+	default:
+		return r.renditions()
 	}
-	return r.renditions()
 }
 
 // run decodes. A panic in a decoder is damage: whatever bytes anyone sends, it ends there.
@@ -84,7 +88,7 @@ func (p *Picture) run(r *reel) (err error) {
 			err = refuse.AsDamaged("image", "its decoder gave up")
 		}
 	}()
-	d := demand{frames: 1, show: r.show}
+	d := demand{frames: 1, show: r.show, check: r.check}
 	for _, t := range r.targets {
 		width, height := t.whole(p.header.Width, p.header.Height)
 		d.width, d.height, d.frames = max(d.width, width), max(d.height, height), max(d.frames, t.Frames)

@@ -30,8 +30,10 @@ type decoder func(demand) (outcome, error)
 // height pixels does not show.
 type demand struct {
 	width, height, frames int
-	// show is called for each frame, whose planes are its own from then on. Its error ends the decoding.
-	show func(plane.Frame) error
+	// show is called for each frame, whose planes are its own from then on. Its error ends the decoding, as does that of
+	// check.
+	show  func(plane.Frame) error
+	check func() error
 }
 
 // An outcome is what may be known only behind the pixels.
@@ -64,8 +66,9 @@ func openJPEG(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	decode := func(width, height int) (*plane.Image, int, error) {
-		m, err := f.Decode(width, height)
+	decode := func(d demand) (*plane.Image, int, error) {
+		f.Check = d.check
+		m, err := f.Decode(d.width, d.height)
 		return m, f.Orientation, err
 	}
 	return Header{JPEG, f.Width, f.Height, 1, f.Orientation}, still(decode), nil
@@ -76,7 +79,8 @@ func openPNG(r io.Reader) (Header, decoder, error) {
 	if err != nil {
 		return Header{}, nil, err
 	}
-	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, still(f.Decode), nil
+	decode := func(d demand) (*plane.Image, int, error) { return f.Decode(d.width, d.height) }
+	return Header{PNG, f.Width, f.Height, f.Frames, f.Orientation}, still(decode), nil
 }
 
 func openGIF(r io.Reader) (Header, decoder, error) {
@@ -85,6 +89,7 @@ func openGIF(r io.Reader) (Header, decoder, error) {
 		return Header{}, nil, err
 	}
 	decode := func(d demand) (outcome, error) {
+		f.Check = d.check
 		err := f.Decode(d.width, d.height, d.frames, d.show)
 		return outcome{exif.Upright, f.Loops}, err
 	}
@@ -97,6 +102,7 @@ func openWebP(r io.Reader) (Header, decoder, error) {
 		return Header{}, nil, err
 	}
 	decode := func(d demand) (outcome, error) {
+		f.Check = d.check
 		err := f.Decode(d.width, d.height, d.frames, d.show)
 		return outcome{f.Orientation, f.Loops}, err
 	}
@@ -104,9 +110,9 @@ func openWebP(r io.Reader) (Header, decoder, error) {
 }
 
 // still makes a decoder of one that knows one frame.
-func still(decode func(width, height int) (*plane.Image, int, error)) decoder {
+func still(decode func(demand) (*plane.Image, int, error)) decoder {
 	return func(d demand) (outcome, error) {
-		m, orientation, err := decode(d.width, d.height)
+		m, orientation, err := decode(d)
 		if err == nil {
 			err = d.show(plane.Frame{Image: m})
 		}

@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"fmt"
+	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
@@ -22,8 +23,28 @@ type reel struct {
 
 	first   *plane.Image
 	shown   int
-	films   [][]plane.Frame // small copies, for each target that moves
+	films   []film // for each target, nil if that does not move
+	fault   error  // of an encoder
 	outcome outcome
+}
+
+// A film is an animation that is made of small copies, one after the other.
+type film interface {
+	Add(plane.Frame) error
+	// Frames is how many there are: fewer than were added if some are equal.
+	Frames() int
+	Encode(w io.Writer, loops int) error
+}
+
+func (t Target) film() film {
+	switch {
+	case t.Frames == 1:
+		return nil
+	case t.Format == GIF:
+		return new(gif.Animation)
+	default:
+		return &webp.Animation{Quality: t.Quality}
+	}
 }
 
 // show takes the next frame. The first one is kept until its orientation is known. The others are made small at once,
@@ -36,9 +57,16 @@ func (r *reel) show(frame plane.Frame) error {
 		r.first = frame.Image
 	}
 	for i, t := range r.targets {
-		if t.Frames > 1 && r.shown < t.Frames {
-			small := t.small(frame.Image, t.view(frame.Width, frame.Height, exif.Upright))
-			r.films[i] = append(r.films[i], plane.Frame{Image: small, Delay: frame.Delay})
+		if r.films[i] == nil || r.shown >= t.Frames {
+			continue
+		}
+		if err := r.check(); err != nil {
+			return err
+		}
+		small := t.small(frame.Image, t.view(frame.Width, frame.Height, exif.Upright))
+		if err := r.films[i].Add(plane.Frame{Image: small, Delay: frame.Delay}); err != nil {
+			r.fault = fmt.Errorf("encode %s: %w", t.Format, err)
+			return r.fault
 		}
 	}
 	r.shown++
@@ -57,9 +85,10 @@ func (r *reel) renditions() ([]Rendition, error) {
 		view := t.view(r.header.Width, r.header.Height, r.outcome.orientation)
 		rendition.Width, rendition.Height = view.Width, view.Height
 		var err error
-		if film := r.films[i]; len(film) > 1 && r.outcome.orientation == exif.Upright {
-			rendition.Frames = len(film)
-			rendition.Bytes, err = animate(t, film, r.outcome.loops)
+		if film := r.films[i]; film != nil && film.Frames() > 1 && r.outcome.orientation == exif.Upright {
+			var file bytes.Buffer
+			err = film.Encode(&file, r.outcome.loops)
+			rendition.Bytes, rendition.Frames = file.Bytes(), film.Frames()
 		} else {
 			rendition.Bytes, err = encode(t, r.first, view)
 		}
@@ -104,15 +133,5 @@ func encode(t Target, m *plane.Image, v plane.View) ([]byte, error) {
 	case WebP:
 		err = webp.Encode(&file, small, t.Quality)
 	}
-	return file.Bytes(), err
-}
-
-func animate(t Target, film []plane.Frame, loops int) ([]byte, error) {
-	var file bytes.Buffer
-	if t.Format == GIF {
-		err := gif.Animate(&file, film, loops)
-		return file.Bytes(), err
-	}
-	err := webp.Animate(&file, film, loops, t.Quality)
 	return file.Bytes(), err
 }

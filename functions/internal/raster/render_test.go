@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"image/gif"
 	"math"
 	"slices"
 	"strings"
@@ -436,5 +437,30 @@ func TestRenderOnce(t *testing.T) {
 	}
 	if _, err := picture.Render(t.Context(), Target{Box: thumbnail}); err == nil {
 		t.Error("it was rendered twice")
+	}
+}
+
+// Frames that are equal become one, which is shown for as long: what a rendition says is what is in its file.
+func TestRenditionsHaveTheFramesThatTheySay(t *testing.T) {
+	colors := color.Palette{color.Black, color.White}
+	black, white := image.NewPaletted(image.Rect(0, 0, 9, 6), colors), image.NewPaletted(image.Rect(0, 0, 9, 6), colors)
+	for i := range white.Pix {
+		white.Pix[i] = 1
+	}
+	for _, test := range []struct {
+		frames []*image.Paletted
+		want   int
+	}{
+		{[]*image.Paletted{black, black, white, white, black}, 3},
+		{[]*image.Paletted{black, black}, 1},
+	} {
+		r := renderAll(t, encodeGIF(t, 9, 6, test.frames...), Target{Box: thumbnail, Frames: 9})[0]
+		file, err := gif.DecodeAll(bytes.NewReader(r.Bytes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Frames != test.want || len(file.Image) != test.want {
+			t.Errorf("%d frames become %d, in the file %d, want %d", len(test.frames), r.Frames, len(file.Image), test.want)
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 // either as damage, but only the end is.
 type source struct {
 	r     io.Reader
-	stop  func() error // asked before every read, and at every frame
+	stop  func() error // asked before every read, at every frame, and every few rows
 	read  int64        // bytes
 	fault error        // of r or stop
 }

@@ -11,10 +11,31 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Animate writes frames, each as it is shown, as a GIF that is to be shown so often, or without end if loops is 0.
-// Frames that are like the one before make that one longer.
-func Animate(w io.Writer, frames []plane.Frame, loops int) error {
-	shots, disposal := drawn(distinct(frames))
+// An Animation is a GIF that is made of frames, one after the other. It holds the pixels of all.
+type Animation struct{ shots []shot }
+
+// Add appends a frame as it is shown, all of whose planes are of its size. One that is like the one before makes that
+// one longer.
+func (a *Animation) Add(f plane.Frame) error {
+	s := shot{whole: f.NRGBA(), delay: f.Delay.Round(hundredth)}
+	sharpen(s.whole)
+	if n := len(a.shots); n > 0 && slices.Equal(a.shots[n-1].whole.Pix, s.whole.Pix) {
+		last := &a.shots[n-1]
+		if both := shown(last.delay) + shown(s.delay); both < 1<<16*hundredth {
+			last.delay = both
+			return nil
+		}
+	}
+	a.shots = append(a.shots, s)
+	return nil
+}
+
+// Frames is how many there are in the file.
+func (a *Animation) Frames() int { return len(a.shots) }
+
+// Encode writes a GIF of one frame at least that is to be shown so often, or without end if loops is 0.
+func (a *Animation) Encode(w io.Writer, loops int) error {
+	shots, disposal := drawn(a.shots)
 	var images []*image.NRGBA
 	for _, s := range shots {
 		images = append(images, s.drawn)
@@ -45,23 +66,6 @@ type shot struct {
 	delay        time.Duration
 }
 
-// distinct returns the frames that differ from the one before.
-func distinct(frames []plane.Frame) []shot {
-	var shots []shot
-	for _, f := range frames {
-		m := f.NRGBA()
-		sharpen(m)
-		if n := len(shots); n > 0 && slices.Equal(shots[n-1].whole.Pix, m.Pix) {
-			if both := shown(shots[n-1].delay) + shown(f.Delay); both < 1<<16*hundredth {
-				shots[n-1].delay = both
-				continue
-			}
-		}
-		shots = append(shots, shot{whole: m, delay: f.Delay})
-	}
-	return shots
-}
-
 // shown is how long a frame is shown: what is shorter than 20 ms, the browsers take for 100.
 func shown(delay time.Duration) time.Duration {
 	if delay < 2*hundredth {
@@ -81,8 +85,9 @@ func sharpen(m *image.NRGBA) {
 	}
 }
 
-// drawn finds out what has to be drawn of the shots: what differs from the one before. But once something becomes
-// transparent that was not, all of each is drawn, and taken away again.
+// drawn finds out what has to be drawn of the shots: all of the first, whose transparent parts some programs fill if it
+// leaves them out, and of the others what differs from the one before. But once something becomes transparent that was
+// not, all of each is drawn, and taken away again.
 func drawn(shots []shot) ([]shot, byte) {
 	disposal := byte(keepFrame)
 	for i := range shots[1:] {
@@ -90,12 +95,13 @@ func drawn(shots []shot) ([]shot, byte) {
 			disposal = clearFrame
 		}
 	}
+	shots[0].drawn = shots[0].whole
 	before := image.NewNRGBA(shots[0].whole.Rect)
-	for i := range shots {
-		shots[i].drawn = difference(before, shots[i].whole)
+	for i := range shots[1:] {
 		if disposal == keepFrame {
 			before = shots[i].whole
 		}
+		shots[i+1].drawn = difference(before, shots[i+1].whole)
 	}
 	return shots, disposal
 }

@@ -92,8 +92,10 @@ func (d *decoder) plainRows(width, height int, add func(y int, indexes []byte)) 
 	d.grow(chunk)
 	have := 0
 	for y := 0; y < height; {
-		var err error
-		have, err = d.pixels.expand(d.indexes, have, min(chunk, width*(height-y)))
+		err := d.Check()
+		if err == nil {
+			have, err = d.pixels.expand(d.indexes, have, min(chunk, width*(height-y)))
+		}
 		if err != nil {
 			return err
 		}
@@ -113,6 +115,9 @@ func (d *decoder) interlacedRows(width, height int, add func(y int, indexes []by
 		return err
 	}
 	for y := range height {
+		if err := d.Check(); err != nil {
+			return err
+		}
 		add(y, indexes[stored(y, height)*width:][:width])
 	}
 	return nil

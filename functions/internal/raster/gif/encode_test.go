@@ -6,16 +6,18 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 )
 
 // planesOf makes an image as the encoder takes it.
-func planesOf(m *image.NRGBA) *plane.Image { return plane.Of(m, m.Rect.Dx(), m.Rect.Dy()) }
+func planesOf(m *image.NRGBA) *plane.Image { return planetest.Of(m, m.Rect.Dx(), m.Rect.Dy()) }
 
 // noise has so many colours at most, in runs.
 func noise(r *rand.Rand, width, height, colors int) *image.NRGBA {
@@ -97,12 +99,22 @@ func film(r *rand.Rand, n int, clears bool) (frames []plane.Frame, pixels []*ima
 	return frames, pixels
 }
 
+func animate(w io.Writer, frames []plane.Frame, loops int) error {
+	var a Animation
+	for _, f := range frames {
+		if err := a.Add(f); err != nil {
+			return err
+		}
+	}
+	return a.Encode(w, loops)
+}
+
 func TestAnimate(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := range 40 {
 		frames, want := film(r, 2+r.IntN(5), i%2 == 0)
 		var file bytes.Buffer
-		if err := Animate(&file, frames, i%4); err != nil {
+		if err := animate(&file, frames, i%4); err != nil {
 			t.Fatal(err)
 		}
 		g := read(t, file.Bytes())
@@ -135,7 +147,7 @@ func TestAnimateDrawsOnlyWhatChanges(t *testing.T) {
 	}
 	var file bytes.Buffer
 	frames := []plane.Frame{frame(first, 50), frame(first, 0), frame(second, 70), frame(second, 30)}
-	if err := Animate(&file, frames, 0); err != nil {
+	if err := animate(&file, frames, 0); err != nil {
 		t.Fatal(err)
 	}
 	g := read(t, file.Bytes())
@@ -144,6 +156,39 @@ func TestAnimateDrawsOnlyWhatChanges(t *testing.T) {
 	}
 	if want := image.Rect(10, 20, 15, 23); g.Image[1].Rect != want {
 		t.Errorf("the second frame is %v, want %v", g.Image[1].Rect, want)
+	}
+}
+
+// Pillow fills what the first frame leaves out, and later ones do not cover, with a colour.
+func TestAnimateDrawsTheWholeFirstFrame(t *testing.T) {
+	first, second := image.NewNRGBA(image.Rect(0, 0, 9, 8)), image.NewNRGBA(image.Rect(0, 0, 9, 8))
+	first.SetNRGBA(3, 4, color.NRGBA{1, 2, 3, 255})
+	second.SetNRGBA(5, 6, color.NRGBA{4, 5, 6, 255})
+	var file bytes.Buffer
+	if err := animate(&file, []plane.Frame{{Image: planesOf(first)}, {Image: planesOf(second)}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	g := read(t, file.Bytes())
+	if got := g.Image[0].Rect; got != first.Rect {
+		t.Errorf("the first frame is %v, want %v", got, first.Rect)
+	}
+	same(t, "the first frame", screens(g)[0], first)
+	same(t, "the second frame", screens(g)[1], second)
+}
+
+// Delays are of hundredths of a second, and what is less than two of them the browsers take for ten.
+func TestAnimateRoundsDelays(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	var frames []plane.Frame
+	for _, delay := range []time.Duration{16, 33, 0, 1004, 900_000} {
+		frames = append(frames, plane.Frame{Image: planesOf(noise(r, 4, 3, 5)), Delay: delay * time.Millisecond})
+	}
+	var file bytes.Buffer
+	if err := animate(&file, frames, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := read(t, file.Bytes()).Delay, []int{2, 3, 0, 100, 1<<16 - 1}; !slices.Equal(got, want) {
+		t.Errorf("delays are %v, want %v", got, want)
 	}
 }
 
@@ -165,7 +210,7 @@ func TestAnimateManyColours(t *testing.T) {
 		frames, want = append(frames, plane.Frame{Image: planesOf(m)}), append(want, m)
 	}
 	var file bytes.Buffer
-	if err := Animate(&file, frames, 1); err != nil {
+	if err := animate(&file, frames, 1); err != nil {
 		t.Fatal(err)
 	}
 	for i, got := range screens(read(t, file.Bytes())) {
@@ -183,7 +228,7 @@ func TestAnimateManyColours(t *testing.T) {
 func TestAnimateOneFrame(t *testing.T) {
 	m := noise(rand.New(rand.NewPCG(7, 8)), 30, 20, 9)
 	var file bytes.Buffer
-	if err := Animate(&file, []plane.Frame{{Image: planesOf(m)}, {Image: planesOf(m)}}, 0); err != nil {
+	if err := animate(&file, []plane.Frame{{Image: planesOf(m)}, {Image: planesOf(m)}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if g := read(t, file.Bytes()); len(g.Image) != 1 || bytes.Contains(file.Bytes(), []byte("NETSCAPE")) {

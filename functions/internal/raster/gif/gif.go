@@ -27,6 +27,8 @@ type File struct {
 	Width, Height int
 	// Loops is how often an animation is to be shown, 0 for without end. Decode finds it out.
 	Loops int
+	// Check is asked at times while Decode works, for a few bytes can be work for all pixels. Its error ends Decode.
+	Check func() error
 
 	blocks blocks
 	colors []byte // the global colour table, or nil
@@ -37,7 +39,7 @@ type File struct {
 // and cost no memory. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
 // short.
 func Open(r io.Reader) (*File, error) {
-	f := &File{Loops: 1, blocks: blocks{r: r}}
+	f := &File{Loops: 1, Check: func() error { return nil }, blocks: blocks{r: r}}
 	if err := f.readScreen(); err != nil {
 		return nil, err
 	}

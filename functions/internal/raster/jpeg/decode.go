@@ -102,6 +102,9 @@ func (d *decoder) scan() (marker byte, err error) {
 			Limit:   MaxScans,
 		}
 	}
+	if err := d.Check(); err != nil {
+		return 0, err
+	}
 	s, err := d.readScan()
 	if err != nil {
 		return 0, err
@@ -112,7 +115,7 @@ func (d *decoder) scan() (marker byte, err error) {
 func (d *decoder) finish() error {
 	err := d.missing()
 	if err == nil && d.progressive {
-		d.reconstruct()
+		err = d.reconstruct()
 	}
 	return err
 }

@@ -47,6 +47,8 @@ type File struct {
 	Width, Height int
 	// Orientation is that of an EXIF segment before the frame header; one between that and the pixels is found by Decode.
 	Orientation int
+	// Check is asked at times while Decode works, for a few bytes can be work for all pixels. Its error ends Decode.
+	Check func() error
 
 	frame   frame
 	tables  tables
@@ -58,7 +60,7 @@ type File struct {
 // and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
 // short.
 func Open(r io.Reader) (*File, error) {
-	f := &File{Orientation: exif.Upright, rest: r}
+	f := &File{Orientation: exif.Upright, Check: func() error { return nil }, rest: r}
 	start := make([]byte, 2)
 	if _, err := io.ReadFull(r, start); err != nil {
 		return nil, err

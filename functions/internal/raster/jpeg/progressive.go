@@ -218,9 +218,12 @@ func (b *bitReader) refine(coefs []int16, some uint64, one int16) {
 }
 
 // reconstruct turns the coefficients of all scans into samples.
-func (d *decoder) reconstruct() {
+func (d *decoder) reconstruct() error {
 	for _, c := range d.components {
 		for y := range c.blocksY {
+			if err := d.Check(); err != nil {
+				return err
+			}
 			if c.scale == 1 {
 				c.reconstructRow(y)
 				continue
@@ -231,6 +234,7 @@ func (d *decoder) reconstruct() {
 		}
 		c.coefs, c.nonzero = nil, nil
 	}
+	return nil
 }
 
 // reconstructRow is for the scale of 1.

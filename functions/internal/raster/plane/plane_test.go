@@ -294,15 +294,20 @@ func far(a, b color.NRGBA) bool {
 
 // Transparent pixels have no colour that anybody sees.
 func TestAlphaIsPremultiplied(t *testing.T) {
-	m := image.NewNRGBA(image.Rect(0, 0, 40, 40))
-	for i := range 40 * 40 {
+	row := make([]uint8, 4*40)
+	for i := range 40 {
 		if i%2 == 0 {
-			copy(m.Pix[4*i:], []uint8{255, 0, 0, 255})
+			copy(row[4*i:], []uint8{255, 0, 0, 255})
 		} else {
-			copy(m.Pix[4*i:], []uint8{0, 255, 0, 0})
+			copy(row[4*i:], []uint8{0, 255, 0, 0})
 		}
 	}
-	is := Of(m, 10, 10)
+	Premultiply(row)
+	r := NewReducer(40, 40, 4, 1, 1)
+	for range 40 {
+		r.Add(row)
+	}
+	is := &Image{Width: 40, Height: 40, Model: RGB, Planes: r.Planes()}
 	small := is.Small(whole(is, 10, 10, 1)).NRGBA()
 	for i := range 100 {
 		if c := small.Pix[4*i : 4*i+4]; c[0] < 250 || c[1] > 2 || c[3] < 115 || c[3] > 140 {

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
@@ -274,7 +275,7 @@ func TestDecodeReducesWhatImagePNGGives(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, reduced := decode(t, file, 10, 8), plane.Of(want, 10, 8)
+			got, reduced := decode(t, file, 10, 8), planetest.Of(want, 10, 8)
 			for i, p := range got.Planes {
 				if other := reduced.Planes[i]; !slices.Equal(p.Pix, other.Pix) || p.Width == 133 || p.StepX != other.StepX {
 					t.Errorf("type %d of %d bits, interlaced: %v: plane %d differs", l.colors, l.depth, interlaced, i)

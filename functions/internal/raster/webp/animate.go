@@ -10,26 +10,45 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Animate writes frames, each as it is shown, as a lossy WebP that is to be shown so often, or without end if loops is
-// 0, with the profile that the first of them may have. A quality of 0 is Quality.
-func Animate(w io.Writer, frames []plane.Frame, loops, quality int) error {
-	size := appendSize(nil, frames[0].Image)
-	file := appendStart(nil, frames[0].Image, true, flagAnimation)
-	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
-	for _, frame := range frames {
-		const replace = 0x02 // what is shown, instead of being drawn onto it
-		still, err := still(frame.Image, quality)
-		if err != nil {
-			return err
-		}
-		header := append(make([]byte, 6), size...)
-		header = append(header, uint24Of(int(frame.Delay/time.Millisecond))...)
-		bitstream, err := bitstreamOf(still)
-		if err != nil {
-			return err
-		}
-		file = appendChunk(file, "ANMF", append(append(header, replace), bitstream...))
+// An Animation is a lossy WebP that is made of frames, one after the other. It holds what they are compressed to.
+type Animation struct {
+	// Quality is that of Encode.
+	Quality int
+
+	first  *plane.Image // of which the size counts, and the profile that it may have
+	chunks []byte
+	frames int
+}
+
+// Add compresses a frame as it is shown, all of whose planes are of its size.
+func (a *Animation) Add(frame plane.Frame) error {
+	const replace = 0x02 // what is shown, instead of being drawn onto it
+	still, err := still(frame.Image, a.Quality)
+	if err != nil {
+		return err
 	}
+	bitstream, err := bitstreamOf(still)
+	if err != nil {
+		return err
+	}
+	if a.first == nil {
+		a.first = &plane.Image{Width: frame.Width, Height: frame.Height, Profile: frame.Profile}
+	}
+	header := appendSize(make([]byte, 6), frame.Image)
+	header = append(header, uint24Of(int(frame.Delay/time.Millisecond))...)
+	a.chunks = appendChunk(a.chunks, "ANMF", append(append(header, replace), bitstream...))
+	a.frames++
+	return nil
+}
+
+// Frames is how many there are in the file.
+func (a *Animation) Frames() int { return a.frames }
+
+// Encode writes a WebP of one frame at least that is to be shown so often, or without end if loops is 0.
+func (a *Animation) Encode(w io.Writer, loops int) error {
+	file := appendStart(nil, a.first, true, flagAnimation)
+	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
+	file = append(file, a.chunks...)
 	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
 	_, err := w.Write(file)
 	return err

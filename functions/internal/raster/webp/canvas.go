@@ -97,7 +97,7 @@ func (d *decoder) compose(p picture, h frameHeader) (*plane.Image, error) {
 			blend(to, pixels)
 		}
 		y++
-		return nil
+		return d.Check()
 	})
 	if h.disposes {
 		d.canvas.dispose = &h.place

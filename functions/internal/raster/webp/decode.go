@@ -5,12 +5,10 @@ import (
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
-
-// maxProfile is how large an ICC profile is that is kept.
-const maxProfile = 4 << 20
 
 // A decoder reads what is behind a header.
 type decoder struct {
@@ -57,7 +55,7 @@ func (d *decoder) chunk(c chunk) (err error) {
 	switch {
 	case c.name == "EXIF" && d.Orientation == exif.Upright:
 		d.Orientation, err = d.orientation(c)
-	case c.name == "ICCP" && d.flags&flagProfile != 0 && c.length <= maxProfile:
+	case c.name == "ICCP" && d.flags&flagProfile != 0 && c.length <= icc.MaxSize:
 		d.profile, err = c.read()
 	case c.name == "ANIM" && animated:
 		err = d.readLoops(c)

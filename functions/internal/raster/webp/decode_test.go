@@ -13,7 +13,9 @@ import (
 	"time"
 
 	deepteams "github.com/deepteams/webp"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 	"golang.org/x/image/webp"
 )
@@ -252,18 +254,22 @@ func TestDecodeAnimation(t *testing.T) {
 	}
 }
 
-// What Animate writes, Decode reads.
+// What an Animation writes, Decode reads.
 func TestAnimate(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, opaque := range []bool{true, false} {
 		var frames []plane.Frame
+		a := Animation{Quality: 100}
 		for i := range 4 {
 			m := painted(r, 60, 45, opaque)
-			frames = append(frames, plane.Frame{Image: plane.Of(m, 60, 45), Delay: time.Duration(40+i) * time.Millisecond})
+			frames = append(frames, plane.Frame{Image: planetest.Of(m, 60, 45), Delay: time.Duration(40+i) * time.Millisecond})
+			if err := a.Add(frames[i]); err != nil {
+				t.Fatal(err)
+			}
 		}
 		var b bytes.Buffer
-		if err := Animate(&b, frames, 3, 100); err != nil {
-			t.Fatal(err)
+		if err := a.Encode(&b, 3); err != nil || a.Frames() != len(frames) {
+			t.Fatalf("%d frames: %v", a.Frames(), err)
 		}
 		f, got, err := decode(b.Bytes(), 100)
 		if err != nil || f.Loops != 3 || len(got) != len(frames) {
@@ -291,7 +297,7 @@ func TestDecodeProfile(t *testing.T) {
 	}{
 		{"announced", flagProfile, profile, profile},
 		{"not announced", 0, profile, nil},
-		{"too large", flagProfile, make([]byte, maxProfile+1), nil},
+		{"too large", flagProfile, make([]byte, icc.MaxSize+1), nil},
 	} {
 		_, frames, err := decode(file(test.flags, 20, 10, chunkOf("ICCP", test.profile...), lossless), 1)
 		if err != nil || !bytes.Equal(frames[0].Profile, test.want) {

@@ -5,7 +5,7 @@ import (
 	"image"
 	"testing"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 	"golang.org/x/image/webp"
 )
 
@@ -18,7 +18,7 @@ func TestEncodeAlpha(t *testing.T) {
 		}
 		m.Pix[3] = 0
 		var file bytes.Buffer
-		if err := Encode(&file, plane.Of(m, size.X, size.Y), 0); err != nil {
+		if err := Encode(&file, planetest.Of(m, size.X, size.Y), 0); err != nil {
 			t.Fatal(err)
 		}
 		decoded, err := webp.Decode(bytes.NewReader(file.Bytes()))
@@ -47,7 +47,7 @@ func TestRepairAlphaLeavesGoodFilesAlone(t *testing.T) {
 		m.Pix[i] = uint8(i)
 	}
 	var file bytes.Buffer
-	if err := Encode(&file, plane.Of(m, 30, 20), 0); err != nil {
+	if err := Encode(&file, planetest.Of(m, 30, 20), 0); err != nil {
 		t.Fatal(err)
 	}
 	repaired, err := repairAlpha(file.Bytes())

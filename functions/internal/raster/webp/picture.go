@@ -66,7 +66,7 @@ func (d *decoder) decode(p picture, left, top int) (*plane.Image, error) {
 		plane.Premultiply(pixels)
 		copy(row[4*left:], pixels)
 		r.Add(row)
-		return nil
+		return d.Check()
 	})
 	m.Planes = r.Planes()
 	if !hasAlpha && p.width == d.Width && p.height == d.Height {
@@ -93,7 +93,7 @@ func (d *decoder) planes(p picture) ([]plane.Plane, error) {
 				r.Add(rows[i].Row(y))
 			}
 		}
-		return nil
+		return d.Check()
 	})
 	var planes []plane.Plane
 	for i, r := range reducers {

@@ -34,6 +34,8 @@ type File struct {
 	// Orientation is that of an EXIF chunk, and Loops how often an animation is to be shown, 0 for without end. Decode
 	// finds them out.
 	Orientation, Loops int
+	// Check is asked at times while Decode works, for a few bytes can be work for all pixels. Its error ends Decode.
+	Check func() error
 
 	chunks *chunks
 	first  chunk // the bitstream that Open looked into, of a file without a VP8X chunk
@@ -50,7 +52,8 @@ func Open(r io.Reader) (*File, error) {
 	if string(header[:4]) != "RIFF" || string(header[8:]) != "WEBP" {
 		return nil, refuse.AsDamaged(Name, "it does not start with a RIFF header")
 	}
-	f := &File{Frames: 1, Orientation: exif.Upright, Loops: 1, chunks: &chunks{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}}
+	f := &File{Frames: 1, Orientation: exif.Upright, Loops: 1, Check: func() error { return nil }}
+	f.chunks = &chunks{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}
 	c, err := f.chunks.next()
 	switch {
 	case err == io.EOF:

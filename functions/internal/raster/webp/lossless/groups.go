@@ -23,26 +23,20 @@ const (
 	usedShift = 8
 )
 
-// groups are the codes of an image, as they came, and the tables of those that were used lately.
+// groups are the codes of an image, as they came, and the tables of those that were used.
 //
-// A file can describe many more codes than its tiles need at one time, each in few bytes. So they are kept as lengths,
-// and become tables when a pixel needs them. Tables for more entries than a share of the pixels are given up, and
-// made again as needed, which happens to no file of an encoder that saves bytes.
+// A file can describe many more codes than its tiles need, each in few bytes. So they are kept as lengths, and become
+// tables when a pixel needs them: of 14 KiB at most, or 35 MiB for all groups that a file may have.
 type groups struct {
 	lengths  []uint8 // of all codes, in runs: the length in bits 4-7, how many symbols more than one in bits 0-3
 	begins   []uint32
 	built    []*group
 	restBits int // index of the table of the rest, at most
-	limit    int // bytes of tables
-	used     int
 }
 
 // readGroups reads so many groups for an image of so many pixels.
 func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
-	g := &groups{
-		restBits: min(bits.Len(uint(pixels/count))/2+2, restBits),
-		limit:    8*pixels + d.spare,
-	}
+	g := &groups{restBits: min(bits.Len(uint(pixels/count))/2+2, restBits)}
 	sizes := [5]int{literals + lengths, literals, literals, literals, distances}
 	if cacheBits > 0 {
 		sizes[0] += 1 << cacheBits
@@ -96,19 +90,13 @@ func (d *decoder) nextCode(runs []uint8) []uint8 {
 
 // group returns the tables of a group.
 func (d *decoder) group(gs *groups, i int) *group {
-	if g := gs.built[i]; g != nil {
-		return g
+	if gs.built[i] == nil {
+		gs.built[i] = d.build(gs.lengths[gs.begins[i]:], gs.restBits)
 	}
-	if gs.used > gs.limit {
-		clear(gs.built)
-		gs.used = 0
-	}
-	g := d.build(gs, gs.lengths[gs.begins[i]:])
-	gs.built[i] = g
-	return g
+	return gs.built[i]
 }
 
-func (d *decoder) build(gs *groups, runs []uint8) *group {
+func (d *decoder) build(runs []uint8, restBits int) *group {
 	g := new(group)
 	for i, c := range []*code{&g.green, &g.red, &g.blue, &g.alpha, &g.distance} {
 		runs = d.nextCode(runs)
@@ -118,10 +106,8 @@ func (d *decoder) build(gs *groups, runs []uint8) *group {
 			d.table = append(d.table, d.table...)
 		}
 		c.table = slices.Clone(d.table)
-		gs.used += 2 * len(d.table)
 	}
-	g.fillRest(gs.restBits)
-	gs.used += 4 * len(g.rest)
+	g.fillRest(restBits)
 	return g
 }
 

@@ -56,10 +56,9 @@ type decoder struct {
 	canon    canon
 	table    []entry
 	lengths  [maxGreen]uint8
-	spare    int // bytes of tables that an image may have beside four for each of its pixels
 }
 
-var decoders = sync.Pool{New: func() any { return &decoder{spare: 16 << 20} }}
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 func newDecoder(r io.Reader) *decoder {
 	d := decoders.Get().(*decoder)

@@ -146,7 +146,7 @@ func TestDecodeFarCopies(t *testing.T) {
 	compare(t, got, m.pixels, width)
 }
 
-// More codes than there may be tables of at one time.
+// Another group for each tile.
 func TestDecodeManyGroups(t *testing.T) {
 	const width, height, tiles = 64, 32, 64 / 4 * 32 / 4
 	v := &inventor{Rand: random(0)}
@@ -176,7 +176,7 @@ func TestDecodeManyGroups(t *testing.T) {
 		}
 	}
 	v.bits(0, 7)
-	d := &decoder{} // without tables to spare
+	d := &decoder{}
 	d.in.reset(bytes.NewReader(v.bytes))
 	var got []uint32
 	err := d.decode(width, height, func(_ int, argb []uint32) error {

@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/iotest"
@@ -264,6 +265,42 @@ func TestDecodeDamaged(t *testing.T) {
 			t.Errorf("%s: got %v, want a refusal", name, err)
 		}
 	}
+}
+
+// Partitions that are far longer than the frame needs cost no memory.
+func TestDecodeLongPartitions(t *testing.T) {
+	const length = 1<<24 - 1
+	r := rand.New(rand.NewPCG(17, 18))
+	first := make([]byte, 4000)
+	for first[1] = byte(r.Uint32()); ; first[1]++ { // until it tells of 8 partitions
+		p := new(partition)
+		p.start(bytes.NewReader(first), int64(len(first)))
+		if err := p.load(); err != nil {
+			t.Fatal(err)
+		}
+		if new(header).read(p) == maxPartitions {
+			break
+		}
+	}
+	tag := len(first)<<5 | 0x10
+	b := append([]byte{byte(tag), byte(tag >> 8), byte(tag >> 16), 0x9d, 1, 0x2a, 1, 0, 1, 0}, first...)
+	b = append(b, bytes.Repeat([]byte{0xff}, 3*(maxPartitions-1))...)
+	endless := io.MultiReader(bytes.NewReader(b), iotest.HalfReader(zeros{}))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := decodeFrom(endless, int64(len(b))+maxPartitions*length, 1, 1, true)
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; err != nil || got > 1<<20 {
+		t.Errorf("it took %d bytes of memory: %v", got, err)
+	}
+}
+
+// zeros are without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 // A fault of the reader, or of what is shown to, is handed on.

@@ -117,13 +117,18 @@ func (d *decoder) start(r io.Reader, size int64) error {
 		return short(err)
 	}
 	for ; len(sizes) > 0; sizes = sizes[3:] {
+		// What is beyond the tokens of all macroblocks is not held.
 		part := min(int64(sizes[0])|int64(sizes[1])<<8|int64(sizes[2])<<16, size)
 		size -= part
-		held, err := hold(r, part)
+		used := min(part, int64(unit*d.across*d.down))
+		held, err := hold(r, used)
 		if err != nil {
 			return err
 		}
-		if err := d.addTokens(held, part); err != nil {
+		if _, err := io.CopyN(io.Discard, r, part-used); err != nil {
+			return short(err)
+		}
+		if err := d.addTokens(held, used); err != nil {
 			return err
 		}
 	}

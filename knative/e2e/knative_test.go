@@ -136,7 +136,7 @@ func setSecret(t *testing.T, redisPassword string) {
 func awaitReady(t *testing.T) {
 	t.Helper()
 	await(t, deployWithin, "everything is ready", func() bool {
-		objects := kubectl(t, "get", "ksvc,broker,trigger,kafkasource", "--output=jsonpath={range .items[*]}{.kind}/{.metadata.name}="+
+		objects := kubectl(t, "get", "ksvc,broker,trigger,kafkasource,pingsource", "--output=jsonpath={range .items[*]}{.kind}/{.metadata.name}="+
 			`{.status.conditions[?(@.type=="Ready")].status} {end}`)
 		words := strings.Fields(objects)
 		return len(words) >= 8 && !slices.ContainsFunc(words, func(word string) bool { return !strings.HasSuffix(word, "=True") })
@@ -169,8 +169,13 @@ func (s *installation) wholeWay(t *testing.T) {
 }
 
 // fromZero: both functions have no pod; one upload brings back upload, and its event thumbnail. What else the machine does
-// only adds to how long that takes, so it has three tries.
+// only adds to how long that takes, so it has three tries. The PingSource, which wakes upload every minute, rests meanwhile.
 func (s *installation) fromZero(t *testing.T) {
+	schedule := func(cron string) {
+		patch(t, "pingsource/image-sweep", map[string]any{"spec": map[string]any{"schedule": cron}})
+	}
+	schedule("0 0 1 1 *")
+	defer schedule("* * * * *")
 	photo := photograph(t, 1600, 1200)
 	for try := 1; ; try++ {
 		s.awaitZero(t)
@@ -450,7 +455,7 @@ func (s *installation) newPassword(t *testing.T) {
 func (s *installation) deleted(t *testing.T) {
 	run(t, "", "ko", "delete", "--filename", "knative/")
 	await(t, 5*time.Minute, "the namespace is gone", func() bool { return !exists(t, "namespace", namespace) })
-	for _, kind := range []string{"ksvc", "revision", "broker", "trigger", "kafkasource", "pod"} {
+	for _, kind := range []string{"ksvc", "revision", "broker", "trigger", "kafkasource", "pingsource", "pod"} {
 		if left := run(t, "", "kubectl", "get", kind, "--namespace", namespace, "--ignore-not-found", "--output=name"); left != "" {
 			t.Errorf("left: %s", left)
 		}

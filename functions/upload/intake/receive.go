@@ -29,8 +29,8 @@ const maxInline = 8 << 20
 // How long such an event waits for memory.
 const inlineTimeout = 5 * time.Second
 
-// deliver is POST /, where Knative delivers image.received and image.sweep. The answer is for Knative: 200 for taken, or an image.failed
-// for an image that can never be taken; other answers say by their code whether to deliver again.
+// deliver is POST /, where Knative delivers image.received and image.sweep. The answer is for Knative: 200 for taken, or an
+// image.failed for an image that can never be taken; other answers say by their code whether to deliver again.
 func (in *intake) deliver(w http.ResponseWriter, r *http.Request) error {
 	image, err := in.receive(w, r)
 	if errors.Is(err, errSweep) {

@@ -197,7 +197,7 @@ func (in *intake) measureOutbox(ctx context.Context) error {
 func (in *intake) measureSweeps() {
 	in.swept = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "images_swept_total",
-		Help: "Images that a sweep found in the bucket and put into the outbox (found), announced again, found settled, or could not announce (error).",
+		Help: "Images that a sweep put into the outbox (found), announced again, found settled, or could not announce (error).",
 	}, []string{"outcome"})
 	for _, outcome := range []string{"found", "announced", "settled", "error"} {
 		in.swept.WithLabelValues(outcome) // so that rate() sees the first one

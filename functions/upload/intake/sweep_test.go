@@ -2,6 +2,8 @@ package intake
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -374,6 +376,36 @@ func TestSweepFails(t *testing.T) {
 	away := start(t, "REDIS_HOST=127.0.0.1", "REDIS_PORT=1")
 	if answer := away.ask(); answer.status != http.StatusServiceUnavailable {
 		t.Errorf("with redis away: %d %s", answer.status, answer.body)
+	}
+}
+
+// What a sweep has no time for is there for the next one.
+func TestSweepWithoutTime(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	in, err := open(s.getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.close()
+	id := uuid.NewString()
+	s.store(id, pngOf(t, 8, 8))
+	if _, err := in.board.Queue(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if err := in.announceAll(over, []string{id}); !errors.Is(err, errNoTime) {
+		t.Errorf("announceAll() = %v, want errNoTime", err)
+	}
+	if err := in.announceOverdue(over); err != nil {
+		t.Errorf("announceOverdue() = %v", err)
+	}
+	if got := s.inOutbox(); !slices.Equal(got, []string{id}) || s.count(id) != 0 {
+		t.Errorf("outbox has %q, announced %d times", got, s.count(id))
+	}
+	if answer := s.sweep(); answer.status != http.StatusOK || s.count(id) != 1 {
+		t.Errorf("the next sweep: %d %s, announced %d times", answer.status, answer.body, s.count(id))
 	}
 }
 

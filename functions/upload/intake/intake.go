@@ -2,8 +2,8 @@
 //
 // A 200 means that the image is stored in MinIO, that its status is set, and that Kafka has acknowledged the event that
 // leads to its thumbnail. Whatever fails before that is said at once, and what was stored is removed, unless its event
-// may still arrive. Whatever ends in the middle, with the process or with a server, a sweep finishes. Bodies are streamed; how much memory they take together is a setting and does not grow with their
-// number or size.
+// may still arrive. Whatever ends in the middle, with the process or with a server, a sweep finishes. Bodies are
+// streamed; how much memory they take together is a setting and does not grow with their number or size.
 package intake
 
 import (

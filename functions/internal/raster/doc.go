@@ -34,7 +34,7 @@
 //
 // Beside these a lossless WebP of a few megapixels can take up to 40 MiB for its codes, if it is made for that.
 //
-// Whoever bounds the pixels in flight should count 12 bytes for each. An image that is hardly reduced, for a large box,
-// costs 3 bytes a pixel, 7 with alpha, and 12 if it is a progressive JPEG. A film costs more: 8 bytes for each pixel of
-// the original and, if it becomes a GIF, for each pixel of all of its small frames.
+// Whoever bounds the pixels in flight should count 4 bytes for each if the box is as small as that. An image that is
+// hardly reduced, for a large box, costs 3 bytes a pixel, 7 with alpha, and 12 if it is a progressive JPEG. A film costs
+// more: 8 bytes for each pixel of the original and, if it becomes a GIF, for each pixel of all of its small frames.
 package raster

@@ -217,7 +217,7 @@ func TestPingSource(t *testing.T) {
 			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), trigger.at("spec", "filter", "attributes", "source"), name)
 		}
 	}
-	for field, want := range map[string]any{"schedule": "* * * * *", "contentType": "application/json", "data": "{}"} {
+	for field, want := range map[string]any{"schedule": "*/15 * * * *", "contentType": "application/json", "data": "{}"} {
 		if got := source.at("spec", field); got != want {
 			t.Errorf("%s is %v, want %v", field, got, want)
 		}

@@ -169,13 +169,13 @@ func (s *installation) wholeWay(t *testing.T) {
 }
 
 // fromZero: both functions have no pod; one upload brings back upload, and its event thumbnail. What else the machine does
-// only adds to how long that takes, so it has three tries. The PingSource, which wakes upload every minute, rests meanwhile.
+// only adds to how long that takes, so it has three tries. The PingSource, which wakes upload, rests meanwhile.
 func (s *installation) fromZero(t *testing.T) {
 	schedule := func(cron string) {
 		patch(t, "pingsource/image-sweep", map[string]any{"spec": map[string]any{"schedule": cron}})
 	}
 	schedule("0 0 1 1 *")
-	defer schedule("* * * * *")
+	defer schedule("*/15 * * * *")
 	photo := photograph(t, 1600, 1200)
 	for try := 1; ; try++ {
 		s.awaitZero(t)

@@ -44,8 +44,8 @@ func TestPing(t *testing.T) {
 		}
 	}
 	ping, err := newPing(d.pings[0], sink, slog.New(slog.DiscardHandler))
-	if err != nil || ping.every != time.Minute {
-		t.Fatalf("every %v, %v; want a minute", ping.every, err)
+	if err != nil || ping.every != 15*time.Minute {
+		t.Fatalf("every %v, %v; want a quarter of an hour", ping.every, err)
 	}
 	ping.every = time.Millisecond
 	ctx, stop := context.WithCancel(t.Context())

@@ -57,8 +57,8 @@ type File struct {
 }
 
 // Open reads the file up to and including its frame header. Metadata is passed over as it comes, of whatever length,
-// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
-// short.
+// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r;
+// io.EOF and io.ErrUnexpectedEOF mean a file cut short.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Orientation: exif.Upright, Check: func() error { return nil }, rest: r}
 	start := make([]byte, 2)

@@ -40,9 +40,9 @@ type File struct {
 	first      *chunk // of the pixels
 }
 
-// Open reads the file up to the header of its first IDAT chunk. Metadata is passed over as it comes, of whatever
-// length, and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file
-// cut short.
+// Open reads the file up to the header of its first IDAT chunk. Metadata is passed over as it comes, of whatever length,
+// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r;
+// io.EOF and io.ErrUnexpectedEOF mean a file cut short.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Frames: 1, Orientation: exif.Upright, r: r}
 	if err := f.readStart(); err != nil {

@@ -63,7 +63,7 @@ func TestCutFiles(t *testing.T) {
 		sequential, progressive := d.sequential(), d.progressive()
 		sequential = sequential[:len(sequential)-2] // see TestWhatIsTolerated
 		for _, file := range [][]byte{sequential, progressive} {
-			for n := range file {
+			for n := 0; n < len(file); n += 1 + n/700 { // every byte of the headers, some of the scans
 				f, err := Open(bytes.NewReader(file[:n]))
 				if err == nil {
 					_, err = f.Decode(1, 1)

@@ -55,7 +55,8 @@ func (s *service) aged() {
 	s.t.Helper()
 	client := s.redis()
 	for _, id := range s.inOutbox() {
-		if err := client.ZIncrBy(s.t.Context(), s.outboxKey(), -3600, id).Err(); err != nil {
+		older := redis.ZAddArgs{XX: true, Members: []redis.Z{{Score: -3600, Member: id}}} // it may have left meanwhile
+		if err := client.ZAddArgsIncr(s.t.Context(), s.outboxKey(), older).Err(); err != nil && !errors.Is(err, redis.Nil) {
 			s.t.Fatal(err)
 		}
 	}

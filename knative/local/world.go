@@ -275,7 +275,7 @@ func (w *world) startBroker(o options, subscribers map[string]string) (*localBro
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	ingress := newStage()
 	w.stages = append([]*stage{ingress}, w.stages...)
-	ingress.wait.Go(func() { server.Serve(listener) })
+	ingress.wait.Go(func() { _ = server.Serve(listener) }) // until Close
 	context.AfterFunc(ingress.ctx, func() { server.Close() })
 	return broker, nil
 }

@@ -31,12 +31,12 @@ func (p *patient) Err() error {
 func TestRenderStopsBehindTheLastByte(t *testing.T) {
 	const width, height = 640, 480
 	plain := image.NewPaletted(image.Rect(0, 0, width, height), color.Palette{color.Black, color.White})
-	clear := image.NewNRGBA(plain.Rect)
+	invisible := image.NewNRGBA(plain.Rect)
 	files := map[string][]byte{
 		"progressive JPEG": tiledJPEG(t, "progressive", width, height),
 		"GIF":              encodeGIF(t, width, height, plain),
 		"lossy WebP":       encodeWebP(t, plain, false),
-		"lossy with alpha": renderAll(t, encodePNG(t, clear), Target{Box: Box{width, height}, Format: WebP})[0].Bytes,
+		"lossy with alpha": renderAll(t, encodePNG(t, invisible), Target{Box: Box{width, height}, Format: WebP})[0].Bytes,
 		"lossless WebP":    plainWebP(width, height),
 		"film":             riff(vp8x(2, width, height), anim(), anmf(0, 0, width, height, plainWebP(width, height)[12:])),
 	}

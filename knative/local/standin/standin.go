@@ -73,7 +73,7 @@ func (s *Servers) startMinIO() error {
 		return err
 	}
 	server := newS3()
-	go server.Serve(listener)
+	go func() { _ = server.Serve(listener) }() // until Close
 	s.closers = append(s.closers, func() { server.Close() })
 	s.settings["MINIO_ENDPOINT"] = listener.Addr().String()
 	s.settings["MINIO_ACCESS_KEY"] = "stand-in"
@@ -83,7 +83,11 @@ func (s *Servers) startMinIO() error {
 
 // newS3 is silent: gofakes3 answers a second time when a reader leaves in the middle, and net/http complains of it.
 func newS3() *http.Server {
-	return &http.Server{Handler: gofakes3.New(s3mem.New()).Server(), ErrorLog: log.New(io.Discard, "", 0)}
+	return &http.Server{
+		Handler:           gofakes3.New(s3mem.New()).Server(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
 }
 
 func (s *Servers) startRedis() error {

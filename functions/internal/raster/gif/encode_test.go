@@ -142,8 +142,8 @@ func TestAnimateDrawsOnlyWhatChanges(t *testing.T) {
 	for _, at := range []image.Point{{10, 20}, {14, 22}} {
 		second.SetNRGBA(at.X, at.Y, color.NRGBA{1, 2, 3, 255})
 	}
-	frame := func(m *image.NRGBA, delay time.Duration) plane.Frame {
-		return plane.Frame{Image: planesOf(m), Delay: delay * time.Millisecond}
+	frame := func(m *image.NRGBA, milliseconds int) plane.Frame {
+		return plane.Frame{Image: planesOf(m), Delay: time.Duration(milliseconds) * time.Millisecond}
 	}
 	var file bytes.Buffer
 	frames := []plane.Frame{frame(first, 50), frame(first, 0), frame(second, 70), frame(second, 30)}
@@ -180,8 +180,8 @@ func TestAnimateDrawsTheWholeFirstFrame(t *testing.T) {
 func TestAnimateRoundsDelays(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	var frames []plane.Frame
-	for _, delay := range []time.Duration{16, 33, 0, 1004, 900_000} {
-		frames = append(frames, plane.Frame{Image: planesOf(noise(r, 4, 3, 5)), Delay: delay * time.Millisecond})
+	for _, delay := range []int{16, 33, 0, 1004, 900_000} {
+		frames = append(frames, plane.Frame{Image: planesOf(noise(r, 4, 3, 5)), Delay: time.Duration(delay) * time.Millisecond})
 	}
 	var file bytes.Buffer
 	if err := animate(&file, frames, 0); err != nil {

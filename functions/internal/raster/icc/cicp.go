@@ -53,7 +53,12 @@ type tag struct {
 
 // build puts a profile of a display together.
 func build(space, connection string, tags []tag) []byte {
-	b := make([]byte, atTags+len(tags)*tagLength)
+	head := atTags + len(tags)*tagLength
+	size := head
+	for _, t := range tags {
+		size += len(t.content)
+	}
+	b := make([]byte, size)
 	binary.BigEndian.PutUint32(b[atVersion:], 4<<24)
 	copy(b[atClass:], "mntr")
 	copy(b[atSpace:], space)
@@ -61,12 +66,13 @@ func build(space, connection string, tags []tag) []byte {
 	copy(b[atSignature:], signature)
 	copy(b[atIlluminant:], numbers(nil, 0.9642, 1, 0.8249))
 	binary.BigEndian.PutUint32(b[atCount:], uint32(len(tags)))
+	offset := head
 	for i, t := range tags {
 		entry := b[atTags+i*tagLength:]
 		copy(entry, t.name)
-		binary.BigEndian.PutUint32(entry[4:], uint32(len(b)))
+		binary.BigEndian.PutUint32(entry[4:], uint32(offset))
 		binary.BigEndian.PutUint32(entry[8:], uint32(len(t.content)))
-		b = append(b, t.content...)
+		offset += copy(b[offset:], t.content)
 	}
 	binary.BigEndian.PutUint32(b[atSize:], uint32(len(b)))
 	return b

@@ -121,7 +121,8 @@ func (s *scan) decode() (byte, error) {
 			if err := s.bits.ready(); err != nil {
 				return 0, err
 			}
-			units, err := 1, error(nil)
+			units := 1
+			var err error
 			if interleaved {
 				err = s.unit(x, y)
 			} else {

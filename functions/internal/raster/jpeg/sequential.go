@@ -33,7 +33,8 @@ func (s *scan) skim(c *component, x, y, blocks int) error {
 		}
 		pix[i] = level((last*step + 4) >> 3)
 
-		k, skip := 1, uint16(0)
+		var skip uint16
+		k := 1
 		for {
 			skip = ac.skips[acc>>(64-skipBits)]
 			acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)

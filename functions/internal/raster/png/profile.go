@@ -63,7 +63,7 @@ func passName(c *chunk) bool {
 func appendProfile(file, profile []byte) []byte {
 	var packed bytes.Buffer
 	w := zlib.NewWriter(&packed)
-	w.Write(profile) // into memory, which does not fail
+	_, _ = w.Write(profile) // into memory, which does not fail
 	w.Close()
 	start := len(file)
 	file = binary.BigEndian.AppendUint32(file, uint32(len("ICC")+2+packed.Len()))

@@ -304,7 +304,7 @@ func TestDecodeTruncated(t *testing.T) {
 	for seed := range uint64(8) {
 		r := random(seed)
 		stream := withHeader(invent(r, 20, 15), 20, 15, true)
-		for n := range len(stream) {
+		for n := range stream {
 			if n > 20 && n%17 != 0 && n < len(stream)-20 {
 				continue
 			}

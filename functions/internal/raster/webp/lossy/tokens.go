@@ -26,9 +26,9 @@ type context [9]uint8
 func (r *residue) read(p *partition, h *header, m *macroblock, above, left *context) bool {
 	s := &h.segments[m.segment]
 	kind, first := lumaBlock, 0
-	any := uint8(0)
+	seen := uint8(0)
 	if m.luma != predictSubblocks {
-		any = r.readSecond(p, h, s, above, left)
+		seen = r.readSecond(p, h, s, above, left)
 		kind, first = lumaAfterSecond, 1
 	}
 	for i := range 16 {
@@ -39,7 +39,7 @@ func (r *residue) read(p *partition, h *header, m *macroblock, above, left *cont
 			*x, *y = 1, 1
 			r.used[i] = uint8(used)
 		}
-		any |= r.used[i]
+		seen |= r.used[i]
 	}
 	for i := 16; i < 24; i++ {
 		plane := 4 + i>>2&1*2
@@ -50,13 +50,13 @@ func (r *residue) read(p *partition, h *header, m *macroblock, above, left *cont
 			*x, *y = 1, 1
 		}
 		r.used[i] = uint8(used)
-		any |= uint8(used)
+		seen |= uint8(used)
 	}
-	return any != 0
+	return seen != 0
 }
 
 // readSecond reads the block of the first coefficients of luma.
-func (r *residue) readSecond(p *partition, h *header, s *segment, above, left *context) (any uint8) {
+func (r *residue) readSecond(p *partition, h *header, s *segment, above, left *context) (seen uint8) {
 	var second block
 	const last = len(above) - 1
 	used := p.tokens(&h.probs[secondBlock], above[last]+left[last], 0, &s.second, &second)
@@ -66,9 +66,9 @@ func (r *residue) readSecond(p *partition, h *header, s *segment, above, left *c
 		second.inverseWHT(r)
 	}
 	for i := range 16 {
-		any |= r.used[i]
+		seen |= r.used[i]
 	}
-	return any
+	return seen
 }
 
 // tokens reads the coefficients of a block from the one on. It returns how many there are, zeros in front counted.

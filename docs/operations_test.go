@@ -177,6 +177,29 @@ func TestMetrics(t *testing.T) {
 }
 
 // Links lead somewhere.
+// The table of alerts has those of the rules, in their words.
+func TestAlerts(t *testing.T) {
+	rules, err := os.ReadFile("../knative/components/monitoring/rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := names(`(?m)^ +- alert: (\w+)$`, string(rules))
+	_, table, _ := strings.Cut(runbook(t), "\n### Alerts\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	if got := names("(?m)^\\| `(\\w+)` \\|", table); len(want) < 10 || !slices.Equal(got, want) {
+		t.Errorf("the table has %v, the rules %v", got, want)
+	}
+}
+
+// names are what a pattern finds in a text, sorted.
+func names(pattern, text string) (found []string) {
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		found = append(found, match[1])
+	}
+	slices.Sort(found)
+	return found
+}
+
 func TestLinks(t *testing.T) {
 	text := runbook(t)
 	anchors := map[string]bool{}

@@ -63,7 +63,8 @@ func TestOverlays(t *testing.T) {
 	known := schemas(t)
 	for _, overlay := range []string{"dev", "prod"} {
 		components := componentsFor(t, overlay)
-		combinations := [][]string{nil, slices.DeleteFunc(slices.Clone(components), func(name string) bool { return name == "keda" })}
+		all := slices.DeleteFunc(slices.Clone(components), func(name string) bool { return name == "keda" })
+		combinations := [][]string{nil, append(all, "storage-tls")}
 		for i, a := range components {
 			combinations = append(combinations, []string{a})
 			for _, b := range components[i+1:] {
@@ -89,7 +90,7 @@ func TestOverlays(t *testing.T) {
 }
 
 // componentsFor are those that an overlay can be given: prod has network-policies already, and the in-memory Broker of dev
-// has no topic.
+// has no topic. storage-tls is for who has others with it, and so for all of them together.
 func componentsFor(t *testing.T, overlay string) (names []string) {
 	t.Helper()
 	without := map[string]string{"prod": "network-policies", "dev": "kafka-broker"}
@@ -98,7 +99,7 @@ func componentsFor(t *testing.T, overlay string) (names []string) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != without[overlay] {
+		if entry.Name() != without[overlay] && entry.Name() != "storage-tls" {
 			names = append(names, entry.Name())
 		}
 	}

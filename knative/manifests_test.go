@@ -32,6 +32,12 @@ var functions = map[string]func(context.Context, net.Listener, func(string) stri
 // What the runtime of Go reads, and not a function.
 var runtimeSettings = []string{"GOMEMLIMIT"}
 
+// What servers-tls adds to single services, and what nobody sets who is not asked for a certificate.
+var login = []string{
+	"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
+	"KAFKA_CERT_FILE", "KAFKA_KEY_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE",
+}
+
 // object is anything in the manifests.
 type object map[string]any
 
@@ -147,8 +153,17 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s is set, and no function reads it", name)
 		}
 	}
+	secured := readFile(t, "components/servers-tls/config.yaml")[0]["data"].(map[string]any)
+	for name := range secured {
+		if !asked[name] {
+			t.Errorf("servers-tls sets %s, and no function reads it", name)
+		}
+	}
 	for name := range asked {
 		_, configured := config[name]
+		if secured[name] != nil || slices.Contains(login, name) {
+			continue
+		}
 		if strings.HasPrefix(name, "MINIO_") || strings.HasPrefix(name, "REDIS_") || strings.HasPrefix(name, "KAFKA_") {
 			if !configured && !slices.Contains(secret, name) {
 				t.Errorf("%s is read, and not set", name)

@@ -63,7 +63,8 @@ func TestOverlays(t *testing.T) {
 	known := schemas(t)
 	for _, overlay := range []string{"dev", "prod"} {
 		components := componentsFor(t, overlay)
-		combinations := [][]string{nil, slices.DeleteFunc(slices.Clone(components), func(name string) bool { return name == "keda" })}
+		all := slices.DeleteFunc(slices.Clone(components), func(name string) bool { return name == "keda" })
+		combinations := [][]string{nil, append(all, "storage-tls")}
 		for i, a := range components {
 			combinations = append(combinations, []string{a})
 			for _, b := range components[i+1:] {
@@ -89,7 +90,7 @@ func TestOverlays(t *testing.T) {
 }
 
 // componentsFor are those that an overlay can be given: prod has network-policies already, and the in-memory Broker of dev
-// has no topic.
+// has no topic. storage-tls is for who has others with it, and so for all of them together.
 func componentsFor(t *testing.T, overlay string) (names []string) {
 	t.Helper()
 	without := map[string]string{"prod": "network-policies", "dev": "kafka-broker"}
@@ -98,7 +99,7 @@ func componentsFor(t *testing.T, overlay string) (names []string) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != without[overlay] {
+		if entry.Name() != without[overlay] && entry.Name() != "storage-tls" {
 			names = append(names, entry.Name())
 		}
 	}
@@ -195,5 +196,54 @@ func TestKafkaBroker(t *testing.T) {
 	}
 	if sources := ofKind(objects, "KafkaSource"); len(sources) > 0 {
 		t.Errorf("the topic is read by %v as well", sources)
+	}
+}
+
+// With TLS, nothing goes another way, and the ends of each way fit together.
+func TestServersTLS(t *testing.T) {
+	objects := build(t, "prod", "storage", "servers-tls", "storage-tls")
+	var config map[string]any
+	for _, o := range ofKind(objects, "ConfigMap") {
+		if o.at("metadata", "name") == "image-service-config" {
+			config = o["data"].(map[string]any)
+		}
+		if o.at("metadata", "name") == "image-service-broker" && o.at("data", "bootstrap.servers") != "my-cluster-kafka-bootstrap.kafka.svc.cluster.local:9093" {
+			t.Errorf("the Broker's Kafka is %v", o["data"])
+		}
+	}
+	users := map[any]bool{}
+	for _, user := range ofKind(objects, "KafkaUser") {
+		users[user.at("metadata", "name")] = true
+		if user.at("spec", "authorization", "type") != "simple" {
+			t.Errorf("%v may do everything, or nothing", user.at("metadata", "name"))
+		}
+	}
+	for _, service := range ofKind(objects, "Service") {
+		if service["apiVersion"] != "serving.knative.dev/v1" {
+			continue
+		}
+		spec := object(service.at("spec", "template", "spec").(map[string]any))
+		if got := spec.at("volumes", "secret", "secretName"); got != "image-service-authorities" {
+			t.Errorf("%v has the authorities of %v", service.at("metadata", "name"), got)
+		}
+		for _, name := range []string{"MINIO_CA_FILE", "REDIS_CA_FILE", "KAFKA_CA_FILE"} {
+			if at := spec.at("containers", "volumeMounts", "mountPath"); filepath.Dir(config[name].(string)) != at {
+				t.Errorf("%v has the authorities in %v, and %s is %v", service.at("metadata", "name"), at, name, config[name])
+			}
+		}
+		for _, variable := range spec.at("containers", "env").([]any) {
+			if v := object(variable.(map[string]any)); v["name"] == "KAFKA_SASL_USERNAME" && !users[v["value"]] {
+				t.Errorf("%v logs in as %v, who is nobody", service.at("metadata", "name"), v["value"])
+			}
+		}
+	}
+	net := object(ofKind(objects, "KafkaSource")[0].at("spec", "net").(map[string]any))
+	if net.at("tls", "enable") != true || net.at("sasl", "enable") != true || !users[net.at("sasl", "type", "secretKeyRef", "name")] {
+		t.Errorf("the KafkaSource goes another way: %v", net)
+	}
+	kafka := ofKind(objects, "Kafka")[0]
+	listeners := kafka.at("spec", "kafka", "listeners").([]any)
+	if kafka.at("spec", "kafka", "authorization", "type") != "simple" || len(listeners) != 1 || listeners[0].(map[string]any)["tls"] != true {
+		t.Errorf("Kafka listens at %v", listeners)
 	}
 }

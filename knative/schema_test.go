@@ -249,7 +249,7 @@ func TestReadmeComponents(t *testing.T) {
 	}
 }
 
-// Everything is a part of the service, and the namespaces of others are touched by the component that makes servers alone.
+// Everything is a part of the service, and the namespaces of others are touched by the components that make servers alone.
 func TestNamespaces(t *testing.T) {
 	for file, objects := range resources(t) {
 		for _, o := range objects {
@@ -258,7 +258,7 @@ func TestNamespaces(t *testing.T) {
 			}
 			in := o.at("metadata", "namespace")
 			cluster := slices.Contains([]any{"Namespace", "StorageClass", "ClusterIssuer"}, o["kind"])
-			if !cluster && in != "image-service" && filepath.Dir(file) != "components/storage" {
+			if !cluster && in != "image-service" && filepath.Dir(file) != "components/storage" && filepath.Dir(file) != "components/storage-tls" {
 				t.Errorf("%s: %s %v is in namespace %v", file, o["kind"], o.at("metadata", "name"), in)
 			}
 		}

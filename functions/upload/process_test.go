@@ -42,12 +42,15 @@ func start(t testing.TB, settings ...string) *process {
 	}
 	sink := httptest.NewServer(http.HandlerFunc(sink))
 	t.Cleanup(sink.Close)
-	getenv := standintest.Start(t)
+	getenv := standintest.Start(t, standintest.As("image-upload"))
 	port := freePort(t)
 	function := exec.Command(binary)
 	function.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR",
 		"MINIO_ENDPOINT=" + strings.TrimPrefix(sink.URL, "http://"), "MINIO_ACCESS_KEY=sink", "MINIO_SECRET_KEY=sink-secret"}
-	for _, name := range []string{"REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC"} {
+	for _, name := range []string{
+		"REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS", "REDIS_CA_FILE", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC",
+		"KAFKA_TLS", "KAFKA_CA_FILE", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
+	} {
 		function.Env = append(function.Env, name+"="+getenv(name))
 	}
 	function.Env = append(function.Env, settings...)

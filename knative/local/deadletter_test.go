@@ -66,7 +66,7 @@ func TestDeadLetters(t *testing.T) {
 // An event that was refused because of a setting is worked on when that is mended and the event is put back.
 func TestDeadLetterIsMended(t *testing.T) {
 	t.Parallel()
-	incoming := "incoming-" + uuid.NewString()
+	incoming := "scans-" + uuid.NewString()
 	getenv, group := standintest.Start(t), "test-"+uuid.NewString()
 	client := standintest.MinIO(t, getenv)
 	if err := client.MakeBucket(t.Context(), incoming, minio.MakeBucketOptions{}); err != nil {

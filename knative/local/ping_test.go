@@ -11,7 +11,6 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
-	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/knative"
 	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
@@ -70,10 +69,7 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "SWEEP_STORED_SECONDS=1", "SWEEP_QUEUED_SECONDS=1")
 	s.settled(s.upload("first.png", photograph(t, imaging, "flowers_small.png"))) // makes the bucket
-	client := redis.NewClient(&redis.Options{
-		Addr: s.getenv("REDIS_HOST") + ":" + s.getenv("REDIS_PORT"), Password: s.getenv("REDIS_PASSWORD"),
-	})
-	defer client.Close()
+	client := standintest.Redis(t, s.getenv)
 	for _, eventType := range []string{events.TypeImageSweep, "dev.knative.sources.ping"} {
 		id, content := uuid.NewString(), photograph(t, imaging, "flowers_small.png")
 		if _, err := standintest.MinIO(t, s.getenv).PutObject(t.Context(), s.getenv("MINIO_BUCKET"), id+"/flowers.png",

@@ -13,6 +13,7 @@ import (
 	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/functions/reach"
 )
 
 const (
@@ -35,7 +36,12 @@ type localSource struct {
 	log    *slog.Logger
 }
 
-func newSource(spec kafkaSource, brokers, topics []string, sink func(context.Context, event.Event) error, log *slog.Logger) (*localSource, error) {
+// newSource reads from where the settings are told to write, so that one setting moves both.
+func newSource(spec kafkaSource, getenv func(string) string, sink func(context.Context, event.Event) error, log *slog.Logger) (*localSource, error) {
+	way, err := reach.From(getenv, reach.ReadKafka)
+	if err != nil {
+		return nil, err
+	}
 	config := sarama.NewConfig()
 	config.ClientID = "image-service-local"
 	config.Version = sarama.V2_8_0_0
@@ -45,11 +51,12 @@ func newSource(spec kafkaSource, brokers, topics []string, sink func(context.Con
 	if spec.Spec.InitialOffset == "earliest" {
 		config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	}
-	group, err := sarama.NewConsumerGroup(brokers, spec.Spec.ConsumerGroup, config)
+	way.Configure(config)
+	group, err := sarama.NewConsumerGroup(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), spec.Spec.ConsumerGroup, config)
 	if err != nil {
 		return nil, fmt.Errorf("join consumer group %q: %w", spec.Spec.ConsumerGroup, err)
 	}
-	source := &localSource{name: spec.Metadata.Name, topics: topics, group: group, window: 1, sink: sink, log: log}
+	source := &localSource{name: spec.Metadata.Name, topics: []string{getenv("KAFKA_TOPIC")}, group: group, window: 1, sink: sink, log: log}
 	if spec.Spec.Ordering == "unordered" {
 		source.window = inFlight
 	}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,7 +20,7 @@ import (
 // An event that is tried again and again holds up none of those behind it in its partition, however many they are.
 func TestRetriesHoldUpNone(t *testing.T) {
 	t.Parallel()
-	getenv := standintest.Start(t)
+	getenv := standintest.Start(t, standintest.As("image-source"))
 	missing, there := &subscriber{codes: []int{404}}, &subscriber{codes: []int{202}}
 	patient := delivery{Retry: 10, BackoffPolicy: "linear", BackoffDelay: isoTime(time.Hour)}
 	broker := newBroker(io.Discard,
@@ -47,9 +46,7 @@ func (s *subscriber) count() int {
 // produce writes events of the given types to one partition.
 func produce(t *testing.T, getenv func(string) string, types ...string) {
 	t.Helper()
-	config := sarama.NewConfig()
-	config.Producer.Return.Successes = true
-	producer, err := sarama.NewSyncProducer(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
+	producer, err := sarama.NewSyncProducer(standintest.Kafka(t, getenv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +69,8 @@ func produce(t *testing.T, getenv func(string) string, types ...string) {
 func consume(t *testing.T, getenv func(string) string, sink func(context.Context, event.Event) error) {
 	t.Helper()
 	var spec kafkaSource
-	spec.Spec.ConsumerGroup, spec.Spec.InitialOffset, spec.Spec.Ordering = "test-"+uuid.NewString(), "earliest", "unordered"
-	brokers := strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
-	source, err := newSource(spec, brokers, []string{getenv("KAFKA_TOPIC")}, sink, slog.New(slog.DiscardHandler))
+	spec.Spec.ConsumerGroup, spec.Spec.InitialOffset, spec.Spec.Ordering = "image-processor-group-"+uuid.NewString(), "earliest", "unordered"
+	source, err := newSource(spec, getenv, sink, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

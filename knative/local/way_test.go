@@ -261,7 +261,7 @@ func (s *running) stored(id string) (all string) {
 // What other systems send to the Broker and to the topic.
 func TestOtherSystems(t *testing.T) {
 	t.Parallel()
-	incoming := "incoming-" + uuid.NewString()
+	incoming := "scans-" + uuid.NewString()
 	s := begin(t, "SOURCE_BUCKETS="+incoming)
 	content := photograph(t, imaging, "branches.jpg")
 	client := standintest.MinIO(t, s.getenv)
@@ -353,9 +353,7 @@ func (s *running) idOf(eventType string) string {
 // produce writes a record to the topic.
 func (s *running) produce(record *sarama.ProducerMessage) {
 	s.t.Helper()
-	config := sarama.NewConfig()
-	config.Producer.Return.Successes = true
-	producer, err := sarama.NewSyncProducer(strings.Split(s.getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
+	producer, err := sarama.NewSyncProducer(standintest.Kafka(s.t, s.getenv))
 	if err != nil {
 		s.t.Fatal(err)
 	}

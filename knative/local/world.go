@@ -325,7 +325,7 @@ func (w *world) makeTopics() error {
 }
 
 // startSources brings the records of the topic, and the pings, to the Broker. Where the records come from is what the
-// upload function is told, so that one setting moves both.
+// upload function is told.
 func (w *world) startSources(o options, broker *localBroker) error {
 	sources := newStage()
 	w.stages = append([]*stage{sources}, w.stages...)
@@ -334,8 +334,7 @@ func (w *world) startSources(o options, broker *localBroker) error {
 		if o.group != "" {
 			spec.Spec.ConsumerGroup = o.group
 		}
-		brokers := strings.Split(settings("KAFKA_BOOTSTRAP_SERVERS"), ",")
-		source, err := newSource(spec, brokers, []string{settings("KAFKA_TOPIC")}, broker.route, w.log)
+		source, err := newSource(spec, settings, broker.route, w.log)
 		if err != nil {
 			return err
 		}

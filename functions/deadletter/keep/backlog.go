@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"gitlab.com/yourorg/image-service/functions/internal/bus"
 )
 
 const (
@@ -23,10 +24,7 @@ const (
 )
 
 // backlog is the dead letter topic with what has not been put back of it.
-type backlog struct {
-	brokers []string
-	topic   string
-}
+type backlog struct{ bus.Settings }
 
 // check asks Kafka whether the topic is there.
 func (b backlog) check(context.Context) error {
@@ -54,17 +52,19 @@ type partition struct {
 
 // open connects and asks how far everything has come. The caller closes the view.
 func (b backlog) open() (*view, error) {
-	client, err := sarama.NewClient(b.brokers, clientConfig())
+	config := clientConfig()
+	b.Reach.Configure(config)
+	client, err := sarama.NewClient(b.Brokers, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka: %w", err)
 	}
-	v := &view{topic: b.topic}
+	v := &view{topic: b.Topic}
 	if v.admin, err = sarama.NewClusterAdminFromClient(client); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to kafka: %w", err), client.Close())
 	}
 	if err = v.look(client); err != nil {
 		v.close()
-		return nil, fmt.Errorf("look at topic %q: %w", b.topic, err)
+		return nil, fmt.Errorf("look at topic %q: %w", b.Topic, err)
 	}
 	return v, nil
 }

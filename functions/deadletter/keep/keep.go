@@ -63,7 +63,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		Process: serve.New("dead-letters", settings.process),
 		letters: bus.Open(settings.letters),
 		topic:   bus.Open(settings.topic),
-		waiting: backlog{brokers: settings.letters.Brokers, topic: settings.letters.Topic},
+		waiting: backlog{settings.letters},
 
 		committing: semaphore.NewWeighted(1),
 	}

@@ -128,8 +128,7 @@ func TestPages(t *testing.T) {
 func TestCrashRepeats(t *testing.T) {
 	s := begin(t)
 	s.keep("a", "b")
-	waiting := backlog{brokers: s.brokers(), topic: s.getenv("KAFKA_DEAD_LETTER_TOPIC")}
-	v, err := waiting.open()
+	v, err := s.backlog("KAFKA_DEAD_LETTER_TOPIC").open()
 	if err != nil {
 		t.Fatal(err)
 	}

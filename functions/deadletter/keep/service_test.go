@@ -16,6 +16,8 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"gitlab.com/yourorg/image-service/functions/internal/bus"
+	"gitlab.com/yourorg/image-service/functions/reach"
 	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
 )
 
@@ -29,7 +31,7 @@ type service struct {
 func begin(t *testing.T, settings ...string) *service {
 	t.Helper()
 	t.Parallel()
-	s := &service{t: t, getenv: standintest.Start(t, settings...)}
+	s := &service{t: t, getenv: standintest.Start(t, append(settings, standintest.As("image-dead-letters"))...)}
 	s.url = s.run()
 	return s
 }
@@ -149,7 +151,7 @@ func (s *service) redrive(query string) (answer redriven) {
 // put are the events that were put back, sorted by id.
 func (s *service) put() (events []event.Event) {
 	s.t.Helper()
-	v, err := backlog{brokers: s.brokers(), topic: s.getenv("KAFKA_TOPIC")}.open()
+	v, err := s.backlog("KAFKA_TOPIC").open()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -172,14 +174,20 @@ func (s *service) putIDs() (ids []string) {
 	return ids
 }
 
-func (s *service) brokers() []string { return strings.Split(s.getenv("KAFKA_BOOTSTRAP_SERVERS"), ",") }
+// backlog is the test's own look at the topic that a setting names.
+func (s *service) backlog(topic string) backlog {
+	s.t.Helper()
+	own, err := reach.From(standintest.Own(s.getenv), reach.ReadKafka)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return backlog{bus.Settings{Brokers: strings.Split(s.getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), Reach: own, Topic: s.getenv(topic)}}
+}
 
 // write writes a record to the dead letter topic, as somebody else may.
 func (s *service) write(text string) {
 	s.t.Helper()
-	config := clientConfig()
-	config.Producer.Return.Successes = true
-	producer, err := sarama.NewSyncProducer(s.brokers(), config)
+	producer, err := sarama.NewSyncProducer(standintest.Kafka(s.t, s.getenv))
 	if err != nil {
 		s.t.Fatal(err)
 	}

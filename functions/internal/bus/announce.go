@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/functions/reach"
 )
 
 // announceWithin is how long an announcement may take. What is given up then has the caller told so, and nothing is
@@ -18,6 +19,7 @@ const announceWithin = 8 * time.Second
 // Settings say where events go.
 type Settings struct {
 	Brokers []string
+	Reach   reach.Kafka
 	Topic   string
 	Sink    *sinkSettings // instead of Kafka, if not nil
 }
@@ -30,10 +32,11 @@ func ReadSettings(r *setting.Reader) Settings {
 	return ReadKafkaSettings(r)
 }
 
-// ReadKafkaSettings reads KAFKA_BOOTSTRAP_SERVERS and KAFKA_TOPIC.
+// ReadKafkaSettings reads KAFKA_*.
 func ReadKafkaSettings(r *setting.Reader) Settings {
 	settings := Settings{
 		Brokers: r.List("KAFKA_BOOTSTRAP_SERVERS", ""),
+		Reach:   reach.ReadKafka(r),
 		Topic:   ReadTopic(r, "KAFKA_TOPIC", "image-processing"),
 	}
 	if len(settings.Brokers) == 0 {

@@ -50,21 +50,29 @@ func settingsOf(t testing.TB, getenv func(string) string) Settings {
 	return settings
 }
 
-// first is the first record of the topic, whatever partition it is in.
-func first(t *testing.T, settings Settings) *sarama.ConsumerMessage {
+// start gives what reaches Kafka as the upload function does.
+func start(t testing.TB) (Settings, func(string) string) {
 	t.Helper()
-	consumer, err := sarama.NewConsumer(settings.Brokers, sarama.NewConfig())
+	getenv := standintest.Start(t, standintest.As("image-upload"))
+	return settingsOf(t, getenv), getenv
+}
+
+// first is the first record of the topic, whatever partition it is in.
+func first(t *testing.T, getenv func(string) string) *sarama.ConsumerMessage {
+	t.Helper()
+	topic := getenv("KAFKA_TOPIC")
+	consumer, err := sarama.NewConsumer(standintest.Kafka(t, getenv))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { consumer.Close() })
-	partitions, err := consumer.Partitions(settings.Topic)
+	partitions, err := consumer.Partitions(topic)
 	if err != nil {
 		t.Fatal(err)
 	}
 	records := make(chan *sarama.ConsumerMessage)
 	for _, partition := range partitions {
-		from, err := consumer.ConsumePartition(settings.Topic, partition, sarama.OffsetOldest)
+		from, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +95,9 @@ func first(t *testing.T, settings Settings) *sarama.ConsumerMessage {
 // recordsOn counts what is on the topic.
 func recordsOn(t *testing.T, settings Settings) (count int64) {
 	t.Helper()
-	client, err := sarama.NewClient(settings.Brokers, producerConfig())
+	config := producerConfig()
+	settings.Reach.Configure(config)
+	client, err := sarama.NewClient(settings.Brokers, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +118,14 @@ func recordsOn(t *testing.T, settings Settings) (count int64) {
 
 // A record is the original system's task to who reads its value as JSON, and the event to who reads its headers.
 func TestAnnounceOnKafka(t *testing.T) {
-	settings := settingsOf(t, standintest.Start(t))
+	settings, getenv := start(t)
 	announcer := Open(settings)
 	defer announcer.Close()
 	e := announced(t)
 	if err := announcer.Announce(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	record := first(t, settings)
+	record := first(t, getenv)
 	var task struct {
 		ImageID    string  `json:"image_id"`
 		ObjectName string  `json:"object_name"`
@@ -142,10 +152,10 @@ func TestAnnounceOnKafka(t *testing.T) {
 // What can not be announced is said within the time that a caller waits, and never comes later.
 func TestAnnounceFails(t *testing.T) {
 	t.Parallel()
-	working := settingsOf(t, standintest.Start(t))
+	working, _ := start(t)
 	for name, settings := range map[string]Settings{
 		"no kafka": {Brokers: []string{"127.0.0.1:1"}, Topic: "images"},
-		"no topic": {Brokers: working.Brokers, Topic: "no-such-topic"},
+		"no topic": {Brokers: working.Brokers, Reach: working.Reach, Topic: "no-such-topic"},
 	} {
 		announcer := Open(settings)
 		mustBeCertain(t, name, announcer.Announce(t.Context(), announced(t)))
@@ -176,7 +186,7 @@ func mustBeCertain(t *testing.T, name string, err error) {
 
 func TestAnnounceWithoutData(t *testing.T) {
 	t.Parallel()
-	settings := settingsOf(t, standintest.Start(t))
+	settings, getenv := start(t)
 	announcer := Open(settings)
 	defer announcer.Close()
 	e := announced(t)
@@ -184,7 +194,7 @@ func TestAnnounceWithoutData(t *testing.T) {
 	if err := announcer.Announce(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	if record := first(t, settings); len(record.Value) != 0 {
+	if record := first(t, getenv); len(record.Value) != 0 {
 		t.Errorf("value is %q", record.Value)
 	}
 }
@@ -192,14 +202,14 @@ func TestAnnounceWithoutData(t *testing.T) {
 // What failed does not stay in the way of what comes after: sarama alone refuses everything for 10 s.
 func TestAnnounceAfterFailures(t *testing.T) {
 	t.Parallel()
-	settings := settingsOf(t, standintest.Start(t))
+	settings, getenv := start(t)
 	settings.Topic += "-later"
 	announcer := Open(settings)
 	defer announcer.Close()
 	for range 3 {
 		mustBeCertain(t, "no topic yet", announcer.Announce(t.Context(), announced(t)))
 	}
-	admin, err := sarama.NewClusterAdmin(settings.Brokers, sarama.NewConfig())
+	admin, err := sarama.NewClusterAdmin(standintest.Kafka(t, getenv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +462,8 @@ func TestReadSettings(t *testing.T) {
 }
 
 func BenchmarkAnnounce(b *testing.B) {
-	announcer := Open(settingsOf(b, standintest.Start(b)))
+	settings, _ := start(b)
+	announcer := Open(settings)
 	defer announcer.Close()
 	e := announced(b)
 	b.ReportAllocs()

@@ -45,8 +45,10 @@ type producer struct {
 	sending int // guarded by the topic's lock
 }
 
-func newProducer(brokers []string) (*producer, error) {
-	client, err := sarama.NewClient(brokers, producerConfig())
+func newProducer(settings Settings) (*producer, error) {
+	config := producerConfig()
+	settings.Reach.Configure(config)
+	client, err := sarama.NewClient(settings.Brokers, config)
 	if err != nil {
 		return nil, err
 	}

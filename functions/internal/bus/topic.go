@@ -127,7 +127,7 @@ func (t *topic) connected(ctx context.Context) (*producer, error) {
 }
 
 func (t *topic) dial() (any, error) {
-	producer, err := newProducer(t.settings.Brokers)
+	producer, err := newProducer(t.settings)
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka: %w", err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/functions/reach"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -49,8 +50,8 @@ const (
 
 // Settings say where the objects are.
 type Settings struct {
-	Endpoint             string // host:port
-	Secure               bool   // TLS
+	Endpoint             string        // host:port
+	TLS                  *reach.Dialer // nil for plain TCP
 	AccessKey, SecretKey string
 	Bucket               string
 	Memory               int64 // that bodies which wait to be whole may take in all, in bytes
@@ -59,14 +60,14 @@ type Settings struct {
 // ReadSettings reads MINIO_*. MINIO_ENDPOINT is host:port, as in the original system, or an https:// URL for TLS.
 func ReadSettings(r *setting.Reader) Settings {
 	endpoint := r.Required("MINIO_ENDPOINT", "host:port of MinIO, or https://host:port for TLS")
-	host, secure := strings.CutPrefix(endpoint, "https://")
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "http://"), "/")
+	host := strings.TrimPrefix(strings.TrimPrefix(endpoint, "https://"), "http://")
+	host = strings.TrimSuffix(host, "/")
 	if endpoint != "" && !setting.IsAddress(host) {
 		r.Fault("MINIO_ENDPOINT is %s; expected host:port or https://host:port", setting.Quote(endpoint))
 	}
 	settings := Settings{
 		Endpoint:  host,
-		Secure:    secure,
+		TLS:       reach.ReadMinIO(r),
 		AccessKey: r.Required("MINIO_ACCESS_KEY", "the access key of MinIO"),
 		SecretKey: r.Required("MINIO_SECRET_KEY", "the secret key of MinIO"),
 		Bucket:    r.Text("MINIO_BUCKET", "images"),
@@ -95,19 +96,23 @@ type Store struct {
 
 // Open makes no connection: a function starts, and stays up, without MinIO.
 func Open(settings Settings) (*Store, error) {
+	transport := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		ResponseHeaderTimeout: answerTimeout,
+		MaxIdleConnsPerHost:   idleConnections,
+		IdleConnTimeout:       time.Minute,
+		WriteBufferSize:       64 << 10, // an image in few system calls
+		ReadBufferSize:        64 << 10,
+		DisableCompression:    true, // images are compressed, and the bytes are to come out as they went in
+	}
+	if settings.TLS != nil {
+		transport.DialTLSContext = settings.TLS.DialContext
+	}
 	client, err := minio.NewCore(settings.Endpoint, &minio.Options{
 		Creds:      credentials.NewStaticV4(settings.AccessKey, settings.SecretKey, ""),
-		Secure:     settings.Secure,
+		Secure:     settings.TLS != nil,
 		MaxRetries: attempts,
-		Transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			ResponseHeaderTimeout: answerTimeout,
-			MaxIdleConnsPerHost:   idleConnections,
-			IdleConnTimeout:       time.Minute,
-			WriteBufferSize:       64 << 10, // an image in few system calls
-			ReadBufferSize:        64 << 10,
-			DisableCompression:    true, // images are compressed, and the bytes are to come out as they went in
-		},
+		Transport:  transport,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store at %q: %w", settings.Endpoint, err)

@@ -216,7 +216,7 @@ func TestFind(t *testing.T) {
 	if _, _, err := store.Get(t.Context(), getenv("MINIO_BUCKET"), original); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Get() of what is gone = %v, want ErrNotFound", err)
 	}
-	if _, _, err := store.Get(t.Context(), "no-such-bucket", original); !errors.Is(err, ErrNotFound) {
+	if _, _, err := store.Get(t.Context(), "images-no-such-bucket", original); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Get() from no bucket = %v, want ErrNotFound", err)
 	}
 }

@@ -53,6 +53,19 @@ func (r *Reader) Int(name string, fallback, least, most int64) int64 {
 	return value
 }
 
+// Bool is true or false, or fallback.
+func (r *Reader) Bool(name string, fallback bool) bool {
+	switch text := r.getenv(name); text {
+	case "":
+		return fallback
+	case "true", "false":
+		return text == "true"
+	default:
+		r.Fault("%s is %s; expected true or false", name, Quote(text))
+		return fallback
+	}
+}
+
 // List is a value that is separated by commas, without empty items.
 func (r *Reader) List(name, text string) []string {
 	var items []string
@@ -93,6 +106,13 @@ func Quote(value string) string {
 // Fault adds a fault in the form `NAME is ...; expected ...`.
 func (r *Reader) Fault(format string, args ...any) {
 	r.faults = append(r.faults, fmt.Errorf(format, args...))
+}
+
+// Add adds a fault that is an error already, if it is not nil.
+func (r *Reader) Add(fault error) {
+	if fault != nil {
+		r.faults = append(r.faults, fault)
+	}
 }
 
 // Err names every fault, a line each; nil if there are none.

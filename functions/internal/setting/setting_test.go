@@ -1,13 +1,17 @@
 package setting
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
 func TestReader(t *testing.T) {
 	r := NewReader(func(name string) string {
-		return map[string]string{"TEXT": "a", "NUMBER": "7", "LIST": " a, b,,c "}[name]
+		return map[string]string{"TEXT": "a", "NUMBER": "7", "LIST": " a, b,,c ", "YES": "true", "NO": "false"}[name]
 	})
 	if got := r.Text("TEXT", "x"); got != "a" {
 		t.Errorf("Text() = %q", got)
@@ -24,6 +28,9 @@ func TestReader(t *testing.T) {
 	if got := r.Int("NONE", 1, 0, 10); got != 1 {
 		t.Errorf("Int() of nothing = %d", got)
 	}
+	if !r.Bool("YES", false) || r.Bool("NO", true) || !r.Bool("NONE", true) || r.Bool("NONE", false) {
+		t.Error("Bool() is wrong")
+	}
 	if got, want := r.List("LIST", ""), []string{"a", "b", "c"}; !slices.Equal(got, want) {
 		t.Errorf("List() = %q, want %q", got, want)
 	}
@@ -34,21 +41,46 @@ func TestReader(t *testing.T) {
 
 func TestAllFaultsAtOnce(t *testing.T) {
 	r := NewReader(func(name string) string {
-		return map[string]string{"WORD": "seven", "SMALL": "-1", "LARGE": "99999999999999999999"}[name]
+		return map[string]string{"WORD": "seven", "SMALL": "-1", "LARGE": "99999999999999999999", "BOTH": "yes"}[name]
 	})
 	r.Required("SECRET", "the secret key")
 	r.Int("WORD", 1, 0, 10)
 	r.Int("SMALL", 1, 0, 10)
 	r.Int("LARGE", 1, 0, 10)
+	r.Bool("BOTH", false)
+	r.Add(nil)
+	r.Add(errors.New("from elsewhere"))
 	r.Fault("OTHER is %q; expected %q", "x", "y")
 	want := `bad settings:
 SECRET is not set; expected the secret key
 WORD is "seven"; expected a whole number from 0 to 10
 SMALL is "-1"; expected a whole number from 0 to 10
 LARGE is "99999999999999999999"; expected a whole number from 0 to 10
+BOTH is "yes"; expected true or false
+from elsewhere
 OTHER is "x"; expected "y"`
 	if err := r.Err(); err == nil || err.Error() != want {
 		t.Errorf("Err() = %v\nwant %s", err, want)
+	}
+}
+
+// A file is read anew each time, and an error does not tell its path, which may be a key that stands there by mistake.
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topsecret")
+	file := NewReader(func(string) string { return path }).File("THE_FILE")
+	if _, err := file.Read(); err == nil || !strings.HasPrefix(err.Error(), "THE_FILE can not be read: ") || strings.Contains(err.Error(), "topsecret") {
+		t.Errorf("Read() of nothing = %v", err)
+	}
+	for _, want := range []string{"first", "second"} {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := file.Read(); string(got) != want || err != nil {
+			t.Errorf("Read() = %q, %v; want %q", got, err, want)
+		}
+	}
+	if !file.IsSet() || NewReader(func(string) string { return "" }).File("THE_FILE").IsSet() {
+		t.Error("IsSet() is wrong")
 	}
 }
 

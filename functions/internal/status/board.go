@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/functions/reach"
 )
 
 const (
@@ -23,9 +24,11 @@ const (
 	answerTimeout = 2 * time.Second
 )
 
-// Settings say where Redis is.
+// Settings say where Redis is, and as whom it is reached.
 type Settings struct {
-	Address, Password string
+	Address            string
+	Username, Password string        // of an ACL user; without a name, of the default one
+	TLS                *reach.Dialer // nil for plain TCP
 }
 
 // ReadSettings reads REDIS_*.
@@ -35,10 +38,16 @@ func ReadSettings(r *setting.Reader) Settings {
 		r.Fault("REDIS_HOST is %s; expected the name of a host, its port is REDIS_PORT", setting.Quote(host))
 	}
 	port := r.Int("REDIS_PORT", 6379, 1, 65535)
-	return Settings{
+	settings := Settings{
 		Address:  net.JoinHostPort(host, strconv.FormatInt(port, 10)),
+		Username: r.Text("REDIS_USERNAME", ""),
 		Password: r.Text("REDIS_PASSWORD", ""),
+		TLS:      reach.ReadRedis(r),
 	}
+	if settings.Username != "" && settings.Password == "" { // the client would log in as nobody
+		r.Fault("REDIS_USERNAME is set; expected REDIS_PASSWORD with it")
+	}
+	return settings
 }
 
 // A Board has the status of every image. Its methods are safe for use by several goroutines; their errors are faults
@@ -53,8 +62,9 @@ type Board struct {
 // Open makes no connection: a function starts, and stays up, without Redis. The store is what a status that Redis has
 // forgotten is rebuilt from.
 func Open(settings Settings, store *objects.Store) *Board {
-	return &Board{store: store, redis: redis.NewClient(&redis.Options{
+	options := &redis.Options{
 		Addr:                  settings.Address,
+		Username:              settings.Username,
 		Password:              settings.Password,
 		DialTimeout:           dialTimeout,
 		ReadTimeout:           answerTimeout,
@@ -66,7 +76,11 @@ func Open(settings Settings, store *objects.Store) *Board {
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled, // of Redis Enterprise
 		},
-	})}
+	}
+	if settings.TLS != nil {
+		options.Dialer = settings.TLS.DialContext
+	}
+	return &Board{store: store, redis: redis.NewClient(options)}
 }
 
 // go-redis writes lines of its own to standard error, beside the log. What they say is in the errors that it returns.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 )
 
@@ -24,7 +25,8 @@ func (b *Board) inOutbox(t *testing.T) []string {
 // age makes an image in the outbox older.
 func (b *Board) age(t *testing.T, imageID string, by time.Duration) {
 	t.Helper()
-	if err := b.redis.ZIncrBy(t.Context(), b.outbox(), -by.Seconds(), imageID).Err(); err != nil {
+	older := redis.ZAddArgs{Members: []redis.Z{{Score: -by.Seconds(), Member: imageID}}}
+	if err := b.redis.ZAddArgsIncr(t.Context(), b.outbox(), older).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

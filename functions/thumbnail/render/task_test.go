@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	_ "image/jpeg"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,7 +17,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
@@ -238,7 +236,7 @@ func TestBackendsAway(t *testing.T) {
 	e := there.uploaded("photo.jpg", jpegOf(t, 300, 200))
 	for name, away := range map[string]map[string]string{
 		"redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"},
-		"minio": {"MINIO_ENDPOINT": "127.0.0.1:1"},
+		"minio": {"MINIO_ENDPOINT": "https://127.0.0.1:1"},
 	} {
 		url := there.run(with(there.getenv, away))
 		if answer := there.deliverTo(url, e); answer.status != http.StatusServiceUnavailable {
@@ -262,7 +260,7 @@ func TestStatusNeverGoesBack(t *testing.T) {
 	if err := s.board.Forget(t.Context(), e.Subject()); err != nil {
 		t.Fatal(err)
 	}
-	url := s.run(with(s.getenv, map[string]string{"MINIO_ENDPOINT": "127.0.0.1:1"}))
+	url := s.run(with(s.getenv, map[string]string{"MINIO_ENDPOINT": "https://127.0.0.1:1"}))
 	if answer := s.deliverTo(url, e); answer.status != http.StatusServiceUnavailable {
 		t.Errorf("answered %d %s, want 503", answer.status, answer.body)
 	}
@@ -310,8 +308,7 @@ func TestStatusOfTheOriginal(t *testing.T) {
 		"no sizes":  `{"image_id":"%s","status":"completed","result":{"success":true,"thumbnail":"%[1]s/thumbnail_photo.jpg"},"processed_at":1699999999.1}`,
 	} {
 		e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
-		client := redis.NewClient(&redis.Options{Addr: net.JoinHostPort(s.getenv("REDIS_HOST"), s.getenv("REDIS_PORT")), Password: s.getenv("REDIS_PASSWORD")})
-		defer client.Close()
+		client := standintest.Redis(t, s.getenv)
 		if err := client.Set(t.Context(), "image:status:"+e.Subject(), fmt.Sprintf(text, e.Subject()), time.Hour).Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func start(t testing.TB, settings ...string) *service {
 	s := &service{t: t, broker: &broker{}}
 	sink := httptest.NewServer(s.broker)
 	t.Cleanup(sink.Close)
-	s.getenv = standintest.Start(t, append([]string{"K_SINK=" + sink.URL}, settings...)...)
+	s.getenv = standintest.Start(t, append([]string{"K_SINK=" + sink.URL, standintest.As("image-upload")}, settings...)...)
 	s.url = run(t, s.getenv)
 	return s
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +22,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
 )
 
 // soon makes what is stored a second old enough for a walk: MinIO's times can not be changed.
@@ -31,12 +31,7 @@ const soon = "SWEEP_STORED_SECONDS=1"
 // redis is a client of the test's own.
 func (s *service) redis() *redis.Client {
 	s.t.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr:     net.JoinHostPort(s.getenv("REDIS_HOST"), s.getenv("REDIS_PORT")),
-		Password: s.getenv("REDIS_PASSWORD"),
-	})
-	s.t.Cleanup(func() { client.Close() })
-	return client
+	return standintest.Redis(s.t, s.getenv)
 }
 
 func (s *service) outboxKey() string { return "image:outbox:" + s.getenv("MINIO_BUCKET") }
@@ -439,14 +434,20 @@ func (s *service) through(way *cut) *service {
 	if answer := s.get("/ready"); answer.status != http.StatusOK { // makes the bucket
 		s.t.Fatal(answer.body)
 	}
-	minio := &url.URL{Scheme: "http", Host: s.getenv("MINIO_ENDPOINT")}
-	way.proxy = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host }}
+	minio, transport := standintest.MinIOTransport(s.t, s.getenv)
+	way.proxy = &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host },
+		Transport: transport,
+	}
 	server := httptest.NewServer(way)
 	s.t.Cleanup(server.Close)
 	other := *s
 	other.url = run(s.t, func(name string) string {
-		if name == "MINIO_ENDPOINT" {
-			return strings.TrimPrefix(server.URL, "http://")
+		switch name {
+		case "MINIO_ENDPOINT":
+			return server.URL
+		case "MINIO_CA_FILE":
+			return ""
 		}
 		return s.getenv(name)
 	})

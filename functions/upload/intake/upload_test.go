@@ -186,7 +186,7 @@ func TestBackendsAway(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string][]string{
 		"redis": {"REDIS_HOST=127.0.0.1", "REDIS_PORT=1"},
-		"minio": {"MINIO_ENDPOINT=127.0.0.1:1"},
+		"minio": {"MINIO_ENDPOINT=https://127.0.0.1:1"},
 		"kafka": {"K_SINK=", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"},
 		"topic": {"K_SINK=", "KAFKA_TOPIC=no-such-topic"},
 	} {

@@ -18,6 +18,7 @@ import (
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"gitlab.com/yourorg/image-service/functions/reach"
 )
 
 // partitions of a topic that is made here.
@@ -78,6 +79,7 @@ func (s *Servers) startMinIO() error {
 	s.settings["MINIO_ENDPOINT"] = listener.Addr().String()
 	s.settings["MINIO_ACCESS_KEY"] = "stand-in"
 	s.settings["MINIO_SECRET_KEY"] = "stand-in-secret"
+	s.forget("MINIO_CA_FILE")
 	return nil
 }
 
@@ -99,6 +101,7 @@ func (s *Servers) startRedis() error {
 	s.settings["REDIS_HOST"] = server.Host()
 	s.settings["REDIS_PORT"] = server.Port()
 	s.settings["REDIS_PASSWORD"] = ""
+	s.forget("REDIS_USERNAME", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE")
 	return nil
 }
 
@@ -109,7 +112,16 @@ func (s *Servers) startKafka() error {
 	}
 	s.closers = append(s.closers, cluster.Close)
 	s.settings["KAFKA_BOOTSTRAP_SERVERS"] = strings.Join(cluster.ListenAddrs(), ",")
+	s.forget("KAFKA_TLS", "KAFKA_CA_FILE", "KAFKA_CERT_FILE", "KAFKA_KEY_FILE",
+		"KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD")
 	return nil
+}
+
+// forget leaves out settings of a real server, which a stand-in does not know.
+func (s *Servers) forget(names ...string) {
+	for _, name := range names {
+		s.settings[name] = ""
+	}
 }
 
 // EnsureTopics makes topics that are missing, in the stand-in or in a real Kafka. On a cluster that is the platform's
@@ -119,6 +131,11 @@ func (s *Servers) EnsureTopics(names ...string) error {
 	config.Version = sarama.V2_8_0_0
 	config.Net.DialTimeout = 3 * time.Second
 	config.Metadata.Retry.Max = 1
+	way, err := reach.From(s.Getenv, reach.ReadKafka)
+	if err != nil {
+		return err
+	}
+	way.Configure(config)
 	brokers := strings.Split(s.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
 	admin, err := sarama.NewClusterAdmin(brokers, config)
 	if err != nil {

@@ -1,5 +1,8 @@
 // Package standintest gives tests the servers of package standin: stand-ins, or the real ones that the environment
 // names, with a bucket and topics that no other test uses.
+//
+// Where the environment has a CI_REDIS_USERNAME, a CI_MINIO_ACCESS_KEY and CI_KAFKA_USERS, as that of .ci/servers does, the
+// functions under test log in as these and may do no more than in production; see knative/components/storage-tls.
 package standintest
 
 import (
@@ -12,7 +15,6 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 	"gitlab.com/yourorg/image-service/knative/local/standin"
 )
 
@@ -25,9 +27,22 @@ func Start(t testing.TB, overrides ...string) func(name string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(servers.Close)
-	name := "test-" + uuid.NewString()
+	// The names of production with something behind them, as rights are given by what names begin with.
+	suffix := "-" + uuid.NewString()
 	settings := map[string]string{
-		"MINIO_BUCKET": name, "KAFKA_TOPIC": name, "KAFKA_DEAD_LETTER_TOPIC": name + ".dead", "LOG_LEVEL": "ERROR",
+		"MINIO_BUCKET":            "images" + suffix,
+		"KAFKA_TOPIC":             "image-processing" + suffix,
+		"KAFKA_DEAD_LETTER_TOPIC": "image-dead-letters" + suffix,
+		"LOG_LEVEL":               "ERROR",
+	}
+	topics := []string{settings["KAFKA_TOPIC"], settings["KAFKA_DEAD_LETTER_TOPIC"]}
+	for _, name := range loginSettings {
+		settings[own+name] = servers.Getenv(name)
+	}
+	for name, setting := range map[string]string{"CI_REDIS_USERNAME": "REDIS_USERNAME", "CI_MINIO_ACCESS_KEY": "MINIO_ACCESS_KEY"} {
+		if value := os.Getenv(name); value != "" && servers.Getenv(setting) != "" {
+			settings[setting] = value
+		}
 	}
 	for _, override := range overrides {
 		setting, value, _ := strings.Cut(override, "=")
@@ -39,8 +54,7 @@ func Start(t testing.TB, overrides ...string) func(name string) string {
 		}
 		return servers.Getenv(name)
 	}
-	if settings["KAFKA_TOPIC"] == name { // topics that the test names itself are its own affair
-		topics := []string{name, name + ".dead"}
+	if settings["KAFKA_TOPIC"] == topics[0] { // topics that the test names itself are its own affair
 		if err := servers.EnsureTopics(topics...); err != nil {
 			t.Fatal(err)
 		}
@@ -50,16 +64,13 @@ func Start(t testing.TB, overrides ...string) func(name string) string {
 	return getenv
 }
 
-// MinIO is a client of the test's own, to look at what is stored and to store what the functions did not.
-func MinIO(t testing.TB, getenv func(string) string) *minio.Client {
-	t.Helper()
-	client, err := minio.New(getenv("MINIO_ENDPOINT"), &minio.Options{
-		Creds: credentials.NewStaticV4(getenv("MINIO_ACCESS_KEY"), getenv("MINIO_SECRET_KEY"), ""),
-	})
-	if err != nil {
-		t.Fatal(err)
+// As is the setting that has a function log in to Kafka as a user of knative/components/storage-tls, where there are such
+// users.
+func As(user string) (override string) {
+	if os.Getenv("CI_KAFKA_USERS") == "" {
+		user = os.Getenv("KAFKA_SASL_USERNAME")
 	}
-	return client
+	return "KAFKA_SASL_USERNAME=" + user
 }
 
 func deleteBucket(t testing.TB, getenv func(string) string) {
@@ -81,9 +92,9 @@ func deleteBucket(t testing.TB, getenv func(string) string) {
 }
 
 func deleteTopics(t testing.TB, getenv func(string) string, topics []string) {
-	config := sarama.NewConfig()
+	brokers, config := Kafka(t, getenv)
 	config.Metadata.Retry.Max = 0
-	admin, err := sarama.NewClusterAdmin(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
+	admin, err := sarama.NewClusterAdmin(brokers, config)
 	if err != nil {
 		return // the test stopped its server
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/internal/access"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
@@ -29,6 +30,7 @@ type settings struct {
 	objects objects.Settings
 	status  status.Settings
 	bus     bus.Settings
+	access  access.Settings
 
 	maxBytes      int64 // of an image, and of all images in one request
 	limits        raster.Limits
@@ -45,6 +47,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 		objects:  objects.ReadSettings(r),
 		status:   status.ReadSettings(r),
 		bus:      bus.ReadSettings(r),
+		access:   access.ReadSettings(r),
 		maxBytes: r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
 		limits:   raster.Limits{Pixels: r.Int("MAX_IMAGE_PIXELS", raster.DefaultPixels, 1, 1<<32)},
 	}
@@ -64,6 +67,7 @@ type intake struct {
 	store     *objects.Store
 	board     *status.Board
 	announcer bus.Announcer
+	guard     *access.Guard
 
 	// Events with an image inside their JSON are held whole while they are read; this many bytes in all.
 	inline *semaphore.Weighted
@@ -109,6 +113,7 @@ func open(getenv func(string) string) (*intake, error) {
 		announcer: bus.Open(settings.bus),
 		inline:    semaphore.NewWeighted(2 * maxInline),
 	}
+	in.guard = access.New(settings.access, in.Process, in.board.Limiter())
 	in.measure()
 	return in, nil
 }
@@ -120,19 +125,20 @@ func (in *intake) close() error {
 	return err
 }
 
+// routes are open to everybody, or for clients only, where there is a guard: Knative's events and what belongs to somebody.
 func (in *intake) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	get := func(handle func(http.ResponseWriter, *http.Request) error) map[string]http.Handler {
-		return map[string]http.Handler{http.MethodGet: in.Handle(handle)}
+		return map[string]http.Handler{http.MethodGet: in.guard.Protect(in.Handle(handle))}
 	}
 	take := func(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
-		return in.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return in.guard.Protect(in.Handle(func(w http.ResponseWriter, r *http.Request) error {
 			err := handle(w, r)
 			if err != nil {
 				in.refused.WithLabelValues(problem.Of(err).Code).Inc()
 			}
 			return err
-		})
+		}))
 	}
 	serve.Route(mux, "/{$}", map[string]http.Handler{
 		http.MethodGet:  http.HandlerFunc(page),
@@ -143,7 +149,9 @@ func (in *intake) routes() *http.ServeMux {
 	serve.Route(mux, "/images/{id}", get(in.image))
 	serve.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
 	mux.HandleFunc("/", serve.NotFound)
-	return mux
+	all := http.NewServeMux() // to which Serve adds what is for the cluster, and for no other sites
+	all.Handle("/", in.guard.Open(mux))
+	return all
 }
 
 func (in *intake) measure() {

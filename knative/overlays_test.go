@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -132,22 +134,22 @@ func checkReferences(t *testing.T, objects []object) {
 	}
 }
 
-// checkServices finds three functions, each restricted, and each with the addresses that the KafkaSource has.
+// checkServices finds all functions, each restricted, and each with the addresses that the KafkaSource has.
 func checkServices(t *testing.T, objects []object) {
 	t.Helper()
-	services := 0
+	images := map[any]bool{}
 	for _, o := range ofKind(objects, "Service") {
 		if o["apiVersion"] != "serving.knative.dev/v1" {
 			continue
 		}
-		services++
+		images[o.at("spec", "template", "spec", "containers", "image")] = true
 		if o.at("spec", "template", "spec", "containers", "securityContext", "readOnlyRootFilesystem") != true ||
 			o.at("spec", "template", "spec", "automountServiceAccountToken") != false {
 			t.Errorf("%v is not restricted", o.at("metadata", "name"))
 		}
 	}
-	if services != len(functions) {
-		t.Errorf("%d functions, want %d", services, len(functions))
+	if len(images) != len(functions) {
+		t.Errorf("%d functions, want %d", len(images), len(functions))
 	}
 	for _, config := range ofKind(objects, "ConfigMap") {
 		servers := config.at("data", "KAFKA_BOOTSTRAP_SERVERS")
@@ -195,5 +197,91 @@ func TestKafkaBroker(t *testing.T) {
 	}
 	if sources := ofKind(objects, "KafkaSource"); len(sources) > 0 {
 		t.Errorf("the topic is read by %v as well", sources)
+	}
+}
+
+// With authentication the public function asks for keys, and everything that the cluster delivers goes to another one that
+// does not, is the same but for that, and is reached by nobody outside.
+func TestAuthentication(t *testing.T) {
+	for overlay, components := range map[string][][]string{"dev": {nil, {"network-policies"}}, "prod": {nil, {"autoscaling-hpa"}, {"tls"}}} {
+		for _, more := range components {
+			objects := build(t, overlay, append([]string{"authentication"}, more...)...)
+			services := map[any]object{}
+			for _, o := range ofKind(objects, "Service") {
+				services[o.at("metadata", "name")] = o
+			}
+			public, events := services["upload"], services["upload-events"]
+			if public == nil || events == nil {
+				t.Fatalf("%s %v: services %v", overlay, more, services)
+			}
+			if public.at("metadata", "labels", "networking.knative.dev/visibility") != nil ||
+				events.at("metadata", "labels", "networking.knative.dev/visibility") != "cluster-local" {
+				t.Errorf("%s %v: who reaches what is %v, %v", overlay, more, public["metadata"], events["metadata"])
+			}
+			checkDeliveries(t, objects)
+			checkSecret(t, objects, public)
+			for _, field := range []string{"image", "env", "resources", "securityContext"} {
+				got, want := events.at("spec", "template", "spec", "containers", field), public.at("spec", "template", "spec", "containers", field)
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("%s %v: %s of upload-events is %v, want %v", overlay, more, field, got, want)
+				}
+			}
+			if got, want := fmt.Sprint(events.at("spec", "template", "spec", "imagePullSecrets")), fmt.Sprint(public.at("spec", "template", "spec", "imagePullSecrets")); got != want {
+				t.Errorf("%s %v: upload-events is pulled with %s, want %s", overlay, more, got, want)
+			}
+			if text := fmt.Sprint(events["spec"]); strings.Contains(text, "image-service-access") || strings.Contains(text, "api-keys") {
+				t.Errorf("%s %v: upload-events has %s", overlay, more, text)
+			}
+		}
+	}
+}
+
+// checkDeliveries finds nothing that is delivered to upload, where it would need a key.
+func checkDeliveries(t *testing.T, objects []object) {
+	t.Helper()
+	delivered := 0
+	for _, o := range objects {
+		for _, path := range [][]string{{"spec", "subscriber", "ref"}, {"spec", "sink", "ref"}, {"spec", "delivery", "deadLetterSink", "ref"}} {
+			switch ref, _ := o.at(path...).(map[string]any); ref["name"] {
+			case "upload":
+				t.Errorf("%s %v delivers to upload", o["kind"], o.at("metadata", "name"))
+			case "upload-events":
+				delivered++
+			}
+		}
+	}
+	if delivered != 3 {
+		t.Errorf("%d Triggers lead to upload-events, want 3", delivered)
+	}
+}
+
+// checkSecret finds that upload reads the keys where they are mounted, and what the settings are that it is told.
+func checkSecret(t *testing.T, objects []object, public object) {
+	t.Helper()
+	var settings object
+	for _, config := range ofKind(objects, "ConfigMap") {
+		if config.at("metadata", "name") == "image-service-access" {
+			settings = config
+		}
+	}
+	asked := settingsOf(t, functions[public.at("spec", "template", "spec", "containers", "image").(string)])
+	for name := range settings["data"].(map[string]any) {
+		if !asked[name] {
+			t.Errorf("%s is set, and not read", name)
+		}
+	}
+	mounted := public.at("spec", "template", "spec", "containers", "volumeMounts", "mountPath")
+	if file := settings.at("data", "AUTH_API_KEYS_FILE"); file != fmt.Sprint(mounted)+"/api-keys" {
+		t.Errorf("the keys are read from %v and mounted at %v", file, mounted)
+	}
+	if got := public.at("spec", "template", "spec", "volumes", "secret", "secretName"); got != "image-service-api-keys" {
+		t.Errorf("the keys are in %v", got)
+	}
+	if got := public.at("spec", "template", "metadata", "annotations", "autoscaling.knative.dev/target-burst-capacity"); got != "-1" || settings.at("data", "TRUSTED_PROXIES") != "3" {
+		t.Errorf("target-burst-capacity is %v and TRUSTED_PROXIES %v: how many proxies are on the way changes", got, settings.at("data", "TRUSTED_PROXIES"))
+	}
+	sources, _ := public.at("spec", "template", "spec", "containers", "envFrom").([]any)
+	if !strings.Contains(fmt.Sprint(sources), "image-service-access") || !strings.Contains(fmt.Sprint(sources), "image-service-secret") {
+		t.Errorf("upload is told %v", sources)
 	}
 }

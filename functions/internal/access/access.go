@@ -94,35 +94,35 @@ func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (Client, error) {
 	}
 	failures := "failures:" + g.address(r)
 	sum := sha256.Sum256([]byte(credential))
-	client, err := g.identify(r.Context(), credential, sum)
+	name, byKey, err := g.identify(r.Context(), credential, sum)
 	if err != nil {
-		return client, errors.Join(g.limit(w, r, failures, ""), err)
+		return Client{}, errors.Join(g.limit(w, r, failures, ""), err)
 	}
-	if g.trusted.has(sum) {
+	if !byKey || g.trusted.has(sum) { // what is signed can not be found by trying
 		failures = ""
 	}
-	if err := g.limit(w, r, "client:"+client.Name, failures); err != nil {
-		return client, err
+	if err := g.limit(w, r, "client:"+name, failures); err != nil {
+		return Client{}, err
 	}
-	g.trusted.add(sum)
-	return client, nil
+	if byKey {
+		g.trusted.add(sum)
+	}
+	return Client{Name: name, Admin: slices.Contains(g.settings.admins, name)}, nil
 }
 
-func (g *Guard) identify(ctx context.Context, credential string, sum [sha256.Size]byte) (Client, error) {
-	name := ""
+// identify is whose credential this is, and whether it is a key and no token.
+func (g *Guard) identify(ctx context.Context, credential string, sum [sha256.Size]byte) (name string, byKey bool, err error) {
 	if g.keys != nil {
 		name = g.keys.client(sum)
 	}
-	if name == "" {
-		if g.tokens == nil || strings.Count(credential, ".") != 2 {
-			return Client{}, refuse("invalid", "it is nobody's key")
-		}
-		var err error
-		if name, err = g.tokens.clientOf(ctx, credential); err != nil {
-			return Client{}, err
-		}
+	switch {
+	case name != "":
+		return name, true, nil
+	case g.tokens == nil || strings.Count(credential, ".") != 2:
+		return "", true, refuse("invalid", "it is nobody's key")
 	}
-	return Client{Name: name, Admin: slices.Contains(g.settings.admins, name)}, nil
+	name, err = g.tokens.clientOf(ctx, credential)
+	return name, false, err
 }
 
 func (g *Guard) address(r *http.Request) string { return addressOf(r, int(g.settings.proxies)) }

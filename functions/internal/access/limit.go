@@ -56,7 +56,7 @@ func wholeSeconds(d time.Duration) int64 {
 	return max(1, int64((d+time.Second-1)/time.Second))
 }
 
-// trusted are credentials that were good lately, by their SHA-256. Who tries keys is held up, good ones included, or the
+// trusted are keys that were good lately, by their SHA-256. Who tries keys is held up, good ones included, or the
 // good one would stand out; but not clients at the same address that are known already.
 type trusted struct {
 	lock sync.Mutex

@@ -252,6 +252,21 @@ func TestIssuerAway(t *testing.T) {
 	}
 }
 
+// Tokens are not tried out, so nobody with a good one is held up by who sends bad ones from the same place.
+func TestTokensAmongTriedKeys(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	d := i.open("RATE_LIMIT=2/h").counting()
+	for n := range 4 {
+		if got, want := d.bring("a.b.c").Code, map[bool]int{true: 401, false: 429}[n < 2]; got != want {
+			t.Errorf("bad token %d: %d, want %d", n, got, want)
+		}
+	}
+	if got := d.bring(token(t, signedEd, i.claims(nil))); got.Code != 200 {
+		t.Errorf("a good one: %d %s", got.Code, got.Body)
+	}
+}
+
 // An issuer changes its keys as it likes.
 func TestIssuerRotates(t *testing.T) {
 	t.Parallel()

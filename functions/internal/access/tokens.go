@@ -55,7 +55,7 @@ func newTokens(s Settings) *tokens {
 	}}
 }
 
-// client is whose token this is: issuer and subject, as a subject alone means nothing.
+// clientOf is whose token this is: issuer and subject, as a subject alone means nothing.
 func (t *tokens) clientOf(ctx context.Context, raw string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, issuerTimeout+time.Second)
 	defer cancel()
@@ -123,13 +123,13 @@ func (t *tokens) open(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ask issuer: %w", err)
 		}
-		var told struct {
+		var found struct {
 			JWKSURL string `json:"jwks_uri"`
 		}
-		if err := provider.Claims(&told); err != nil || !isSafeURL(told.JWKSURL) {
-			return nil, fmt.Errorf("ask issuer: its jwks_uri is %.90q", told.JWKSURL)
+		if err := provider.Claims(&found); err != nil || !isSafeURL(found.JWKSURL) {
+			return nil, fmt.Errorf("ask issuer: its jwks_uri is %.90q", found.JWKSURL)
 		}
-		jwksURL = told.JWKSURL
+		jwksURL = found.JWKSURL
 	}
 	verifier := oidc.NewVerifier(t.issuer, keySet{oidc.NewRemoteKeySet(ctx, jwksURL)}, &oidc.Config{
 		ClientID:             t.audience,

@@ -220,7 +220,11 @@ func TestAuthentication(t *testing.T) {
 			}
 			checkDeliveries(t, objects)
 			checkSecret(t, objects, public)
-			for _, field := range []string{"image", "env", "resources", "securityContext"} {
+			variables := events.at("spec", "template", "spec", "containers", "env").([]any)
+			if last := object(variables[len(variables)-1].(map[string]any)); last["name"] != "EVENTS_ONLY" || last["value"] != "true" {
+				t.Errorf("%s %v: upload-events shows images: its environment is %v", overlay, more, variables)
+			}
+			for _, field := range []string{"image", "resources", "securityContext"} {
 				got, want := events.at("spec", "template", "spec", "containers", field), public.at("spec", "template", "spec", "containers", field)
 				if !reflect.DeepEqual(got, want) {
 					t.Errorf("%s %v: %s of upload-events is %v, want %v", overlay, more, field, got, want)

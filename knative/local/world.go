@@ -194,6 +194,9 @@ func (w *world) startInside(functions *stage, addresses map[string]string) error
 // inside are settings without what is for callers from outside.
 func inside(settings func(string) string) func(string) string {
 	return func(name string) string {
+		if name == "EVENTS_ONLY" {
+			return "true"
+		}
 		if strings.HasPrefix(name, "AUTH_") || strings.HasPrefix(name, "RATE_LIMIT") {
 			return ""
 		}

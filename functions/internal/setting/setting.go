@@ -53,6 +53,15 @@ func (r *Reader) Int(name string, fallback, least, most int64) int64 {
 	return value
 }
 
+// Switch is true or false, and false if it is not set.
+func (r *Reader) Switch(name string) bool {
+	text := r.getenv(name)
+	if text != "" && text != "true" && text != "false" {
+		r.Fault("%s is %q; expected true or false", name, text)
+	}
+	return text == "true"
+}
+
 // List is a value that is separated by commas, without empty items.
 func (r *Reader) List(name, text string) []string {
 	var items []string

@@ -227,6 +227,32 @@ func TestReferencesOfClients(t *testing.T) {
 	}
 }
 
+// The way in for events shows nothing: who is in the cluster may bring images, and see none, whatever ids are known.
+func TestEventsOnly(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.upload("a.png", pngOf(t, 9, 9))
+	s.url = run(t, func(name string) string {
+		if name == "EVENTS_ONLY" {
+			return "true"
+		}
+		return s.getenv(name)
+	})
+	for path, status := range map[string]int{
+		"/": 405, "/upload": 404, "/status/" + id: 404, "/images/" + id: 404, "/thumbnails/" + id: 404, "/health": 200, "/ready": 200, "/metrics": 200,
+	} {
+		if got := s.get(path); got.status != status {
+			t.Errorf("GET %s: %d, want %d", path, got.status, status)
+		}
+	}
+	if got := s.uploadForm(file{"file", "a.png", pngOf(t, 9, 9)}); got.status != 404 {
+		t.Errorf("an upload: %d", got.status)
+	}
+	if got := s.do("POST", "/", "image/png", bytes.NewReader(pngOf(t, 9, 9)), binaryHeader("1")...); got.status != 200 || len(s.stored()) != 2 {
+		t.Errorf("an event: %d %s, stored %q", got.status, got.body, s.stored())
+	}
+}
+
 // An id says whose it is, and nothing else does.
 func TestOwner(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,8 @@ type settings struct {
 	limits        raster.Limits
 	sourceBuckets []string // that an event may name objects in
 
+	eventsOnly bool // takes what Knative delivers, and shows nothing
+
 	sweepQueued time.Duration // how long an image is in the outbox before it is announced again
 	sweepStored time.Duration // how long an image is stored, or was last told of, before a walk takes it for lost
 }
@@ -56,6 +58,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 	for _, bucket := range s.sourceBuckets {
 		objects.CheckBucket(r, "SOURCE_BUCKETS", bucket)
 	}
+	s.eventsOnly = r.Switch("EVENTS_ONLY")
 	s.sweepQueued = time.Duration(r.Int("SWEEP_QUEUED_SECONDS", 60, 1, 3000)) * time.Second
 	s.sweepStored = time.Duration(r.Int("SWEEP_STORED_SECONDS", 600, 1, 3000)) * time.Second
 	return s, r.Err()
@@ -140,6 +143,11 @@ func (in *intake) routes() *http.ServeMux {
 			return err
 		}))
 	}
+	mux.HandleFunc("/", serve.NotFound)
+	if in.settings.eventsOnly {
+		serve.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: take(in.deliver)})
+		return mux
+	}
 	serve.Route(mux, "/{$}", map[string]http.Handler{
 		http.MethodGet:  http.HandlerFunc(page),
 		http.MethodPost: take(in.deliver),
@@ -148,7 +156,6 @@ func (in *intake) routes() *http.ServeMux {
 	serve.Route(mux, "/status/{id}", get(in.status))
 	serve.Route(mux, "/images/{id}", get(in.image))
 	serve.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
-	mux.HandleFunc("/", serve.NotFound)
 	all := http.NewServeMux() // to which Serve adds what is for the cluster, and for no other sites
 	all.Handle("/", in.guard.Open(mux))
 	return all

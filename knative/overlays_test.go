@@ -4,10 +4,13 @@ package knative_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -133,22 +136,22 @@ func checkReferences(t *testing.T, objects []object) {
 	}
 }
 
-// checkServices finds three functions, each restricted, and each with the addresses that the KafkaSource has.
+// checkServices finds all functions, each restricted, and each with the addresses that the KafkaSource has.
 func checkServices(t *testing.T, objects []object) {
 	t.Helper()
-	services := 0
+	images := map[any]bool{}
 	for _, o := range ofKind(objects, "Service") {
 		if o["apiVersion"] != "serving.knative.dev/v1" {
 			continue
 		}
-		services++
+		images[o.at("spec", "template", "spec", "containers", "image")] = true
 		if o.at("spec", "template", "spec", "containers", "securityContext", "readOnlyRootFilesystem") != true ||
 			o.at("spec", "template", "spec", "automountServiceAccountToken") != false {
 			t.Errorf("%v is not restricted", o.at("metadata", "name"))
 		}
 	}
-	if services != len(functions) {
-		t.Errorf("%d functions, want %d", services, len(functions))
+	if len(images) != len(functions) {
+		t.Errorf("%d functions, want %d", len(images), len(functions))
 	}
 	for _, config := range ofKind(objects, "ConfigMap") {
 		servers := config.at("data", "KAFKA_BOOTSTRAP_SERVERS")
@@ -245,5 +248,127 @@ func TestServersTLS(t *testing.T) {
 	listeners := kafka.at("spec", "kafka", "listeners").([]any)
 	if kafka.at("spec", "kafka", "authorization", "type") != "simple" || len(listeners) != 1 || listeners[0].(map[string]any)["tls"] != true {
 		t.Errorf("Kafka listens at %v", listeners)
+	}
+}
+
+// With authentication the public function asks for keys, and everything that the cluster delivers goes to another one that
+// does not, is the same but for that, and is reached by nobody outside.
+func TestAuthentication(t *testing.T) {
+	for overlay, components := range map[string][][]string{"dev": {nil, {"network-policies"}}, "prod": {nil, {"autoscaling-hpa"}, {"tls"}}} {
+		for _, more := range components {
+			objects := build(t, overlay, append([]string{"authentication"}, more...)...)
+			services := map[any]object{}
+			for _, o := range ofKind(objects, "Service") {
+				services[o.at("metadata", "name")] = o
+			}
+			public, events := services["upload"], services["upload-events"]
+			if public == nil || events == nil {
+				t.Fatalf("%s %v: services %v", overlay, more, services)
+			}
+			if public.at("metadata", "labels", "networking.knative.dev/visibility") != nil ||
+				events.at("metadata", "labels", "networking.knative.dev/visibility") != "cluster-local" {
+				t.Errorf("%s %v: who reaches what is %v, %v", overlay, more, public["metadata"], events["metadata"])
+			}
+			checkDeliveries(t, objects)
+			checkSecret(t, objects, public)
+			variables := events.at("spec", "template", "spec", "containers", "env").([]any)
+			if last := object(variables[len(variables)-1].(map[string]any)); last["name"] != "EVENTS_ONLY" || last["value"] != "true" {
+				t.Errorf("%s %v: upload-events shows images: its environment is %v", overlay, more, variables)
+			}
+			for _, field := range []string{"image", "resources", "securityContext"} {
+				got, want := events.at("spec", "template", "spec", "containers", field), public.at("spec", "template", "spec", "containers", field)
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("%s %v: %s of upload-events is %v, want %v", overlay, more, field, got, want)
+				}
+			}
+			if got, want := fmt.Sprint(events.at("spec", "template", "spec", "imagePullSecrets")), fmt.Sprint(public.at("spec", "template", "spec", "imagePullSecrets")); got != want {
+				t.Errorf("%s %v: upload-events is pulled with %s, want %s", overlay, more, got, want)
+			}
+			if text := fmt.Sprint(events["spec"]); strings.Contains(text, "image-service-access") || strings.Contains(text, "api-keys") {
+				t.Errorf("%s %v: upload-events has %s", overlay, more, text)
+			}
+		}
+	}
+}
+
+// Two components mount into upload, and none in place of the other, whichever comes first. Its way in for events logs in to
+// Kafka as it does.
+func TestMounts(t *testing.T) {
+	for _, components := range [][]string{{"authentication", "servers-tls"}, {"servers-tls", "authentication"}} {
+		for _, service := range ofKind(build(t, "prod", components...), "Service") {
+			name, want := service.at("metadata", "name"), map[string]string{"image-service-authorities": "/etc/authorities"}
+			if name == "upload" {
+				want["image-service-api-keys"] = "/etc/image-service/access"
+			}
+			if got := mounts(service); !maps.Equal(got, want) {
+				t.Errorf("%v: %v has %v, want %v", components, name, got, want)
+			}
+			login := `name:KAFKA_SASL_USERNAME value:image-upload`
+			if strings.HasPrefix(name.(string), "upload") && !strings.Contains(fmt.Sprint(service["spec"]), login) {
+				t.Errorf("%v: %v has no login", components, name)
+			}
+		}
+	}
+}
+
+// mounts is where a service finds the Secrets that are files for it.
+func mounts(service object) map[string]string {
+	found, secrets := map[string]string{}, map[any]string{}
+	for _, volume := range service.at("spec", "template", "spec", "volumes").([]any) {
+		secrets[object(volume.(map[string]any)).at("name")] = object(volume.(map[string]any)).at("secret", "secretName").(string)
+	}
+	for _, mount := range service.at("spec", "template", "spec", "containers", "volumeMounts").([]any) {
+		found[secrets[object(mount.(map[string]any)).at("name")]] = object(mount.(map[string]any)).at("mountPath").(string)
+	}
+	return found
+}
+
+// checkDeliveries finds nothing that is delivered to upload, where it would need a key.
+func checkDeliveries(t *testing.T, objects []object) {
+	t.Helper()
+	delivered := 0
+	for _, o := range objects {
+		for _, path := range [][]string{{"spec", "subscriber", "ref"}, {"spec", "sink", "ref"}, {"spec", "delivery", "deadLetterSink", "ref"}} {
+			switch ref, _ := o.at(path...).(map[string]any); ref["name"] {
+			case "upload":
+				t.Errorf("%s %v delivers to upload", o["kind"], o.at("metadata", "name"))
+			case "upload-events":
+				delivered++
+			}
+		}
+	}
+	if delivered != 3 {
+		t.Errorf("%d Triggers lead to upload-events, want 3", delivered)
+	}
+}
+
+// checkSecret finds that upload reads the keys where they are mounted, and what the settings are that it is told.
+func checkSecret(t *testing.T, objects []object, public object) {
+	t.Helper()
+	var settings object
+	for _, config := range ofKind(objects, "ConfigMap") {
+		if config.at("metadata", "name") == "image-service-access" {
+			settings = config
+		}
+	}
+	asked := settingsOf(t, functions[public.at("spec", "template", "spec", "containers", "image").(string)])
+	for name := range settings["data"].(map[string]any) {
+		if !asked[name] {
+			t.Errorf("%s is set, and not read", name)
+		}
+	}
+	mounted := public.at("spec", "template", "spec", "containers", "volumeMounts", "mountPath")
+	if file := settings.at("data", "AUTH_API_KEYS_FILE"); file != fmt.Sprint(mounted)+"/api-keys" {
+		t.Errorf("the keys are read from %v and mounted at %v", file, mounted)
+	}
+	if got := public.at("spec", "template", "spec", "volumes", "secret", "secretName"); got != "image-service-api-keys" {
+		t.Errorf("the keys are in %v", got)
+	}
+	if got := public.at("spec", "template", "metadata", "annotations", "autoscaling.knative.dev/target-burst-capacity"); got != "-1" || settings.at("data", "TRUSTED_PROXIES") != "3" {
+		t.Errorf("target-burst-capacity is %v and TRUSTED_PROXIES %v: how many proxies are on the way changes", got, settings.at("data", "TRUSTED_PROXIES"))
+	}
+	sources, _ := public.at("spec", "template", "spec", "containers", "envFrom").([]any)
+	if !strings.Contains(fmt.Sprint(sources), "image-service-access") || !strings.Contains(fmt.Sprint(sources), "image-service-secret") {
+		t.Errorf("upload is told %v", sources)
 	}
 }

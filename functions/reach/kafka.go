@@ -33,7 +33,7 @@ func (k Kafka) check(r *setting.Reader) {
 		}
 		return
 	case sarama.SASLTypePlaintext:
-		if !r.Bool("KAFKA_TLS", false) {
+		if !r.Bool("KAFKA_TLS") {
 			r.Fault("KAFKA_SASL_MECHANISM is PLAIN, which sends the password as it is; expected KAFKA_TLS=true with it")
 		}
 	case sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512:

@@ -26,7 +26,7 @@ type Dialer struct {
 // ReadRedis reads REDIS_TLS and the files that go with it; nil without TLS.
 func ReadRedis(r *setting.Reader) *Dialer {
 	d := &Dialer{r.File("REDIS_CA_FILE"), r.File("REDIS_CERT_FILE"), r.File("REDIS_KEY_FILE")}
-	return d.read(r, r.Bool("REDIS_TLS", false), "REDIS_TLS=true")
+	return d.read(r, r.Bool("REDIS_TLS"), "REDIS_TLS=true")
 }
 
 // ReadMinIO reads MINIO_CA_FILE; nil if MINIO_ENDPOINT is not an https:// URL.
@@ -37,7 +37,7 @@ func ReadMinIO(r *setting.Reader) *Dialer {
 
 func readKafkaTLS(r *setting.Reader) *Dialer {
 	d := &Dialer{r.File("KAFKA_CA_FILE"), r.File("KAFKA_CERT_FILE"), r.File("KAFKA_KEY_FILE")}
-	return d.read(r, r.Bool("KAFKA_TLS", false), "KAFKA_TLS=true")
+	return d.read(r, r.Bool("KAFKA_TLS"), "KAFKA_TLS=true")
 }
 
 // read finds fault with the files. One that is set while TLS is not on is a fault as well: whoever set it believes that

@@ -77,7 +77,7 @@ func start(o options) (*world, error) {
 	}
 	w := &world{
 		address: reachable(public),
-		failed:  make(chan error, len(images)),
+		failed:  make(chan error, len(images)+1),
 		log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if err := w.start(o, public); err != nil {
@@ -133,7 +133,7 @@ func reachable(listener net.Listener) string {
 	return address.String()
 }
 
-// startFunctions runs every service of the manifests and returns their addresses by name. All are started before any is
+// startFunctions runs every service of the manifests and returns their addresses by name, as events reach them. All are started before any is
 // waited for, so that what is wrong with one does not hide what is wrong with the next.
 func (w *world) startFunctions(o options, public net.Listener) (map[string]string, error) {
 	functions := newStage()
@@ -152,7 +152,7 @@ func (w *world) startFunctions(o options, public net.Listener) (map[string]strin
 		if err != nil {
 			return nil, err
 		}
-		if ended[name], err = w.startFunction(functions, name, listener); err != nil {
+		if ended[name], err = w.startFunction(functions, name, listener, w.settings(w.deployment.services[name])); err != nil {
 			return nil, err
 		}
 		addresses[name] = reachable(listener)
@@ -161,11 +161,51 @@ func (w *world) startFunctions(o options, public net.Listener) (map[string]strin
 	for _, name := range names {
 		faults = append(faults, waitHealthy(addresses[name], ended[name]))
 	}
-	return addresses, linesOf(faults)
+	if err := linesOf(faults); err != nil {
+		return nil, err
+	}
+	return addresses, w.startInside(functions, addresses)
+}
+
+// startInside gives events a way into public functions where callers have to prove who they are, which no event can: another
+// one that is the same without that, as the component authentication has it.
+func (w *world) startInside(functions *stage, addresses map[string]string) error {
+	for name, service := range w.deployment.services {
+		settings := w.settings(service)
+		if !service.public() || settings("AUTH_API_KEYS_FILE")+settings("AUTH_JWT_ISSUER") == "" {
+			continue
+		}
+		listener, err := listen(name, "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		ended, err := w.startFunction(functions, name, listener, inside(settings))
+		if err != nil {
+			return err
+		}
+		addresses[name] = reachable(listener)
+		if err := waitHealthy(addresses[name], ended); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inside are settings without what is for callers from outside.
+func inside(settings func(string) string) func(string) string {
+	return func(name string) string {
+		if name == "EVENTS_ONLY" {
+			return "true"
+		}
+		if strings.HasPrefix(name, "AUTH_") || strings.HasPrefix(name, "RATE_LIMIT") {
+			return ""
+		}
+		return settings(name)
+	}
 }
 
 // startFunction runs a service of the manifests on listener. What comes through the channel is how it ended.
-func (w *world) startFunction(functions *stage, name string, listener net.Listener) (<-chan error, error) {
+func (w *world) startFunction(functions *stage, name string, listener net.Listener, settings func(string) string) (<-chan error, error) {
 	service := w.deployment.services[name]
 	image := service.Spec.Template.Spec.Containers[0].Image
 	run, known := images[image]
@@ -175,7 +215,7 @@ func (w *world) startFunction(functions *stage, name string, listener net.Listen
 	ended := make(chan error, 1)
 	functions.wait.Go(func() {
 		defer listener.Close()
-		err := run(functions.ctx, listener, w.settings(service))
+		err := run(functions.ctx, listener, settings)
 		if err != nil {
 			w.failed <- fmt.Errorf("%s: %w", name, err)
 		}

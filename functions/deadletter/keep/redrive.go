@@ -25,9 +25,18 @@ type redriven struct {
 	Waiting  int64 `json:"waiting"`
 }
 
+// otherSites keeps pages of other sites from putting letters back with the browser of somebody who may: a form needs no
+// leave to be sent anywhere.
+var otherSites http.CrossOriginProtection
+
+var problemOtherSite = &problem.Problem{Status: http.StatusForbidden, Code: "forbidden", Message: "This is not for pages of other sites"}
+
 // redrive is POST /redrive: it puts back what waits, or what of it the query names. What becomes a dead letter
 // meanwhile stays.
 func (k *keeper) redrive(w http.ResponseWriter, r *http.Request) error {
+	if err := otherSites.Check(r); err != nil {
+		return problemOtherSite
+	}
 	wanted, err := filterOf(r.URL.Query())
 	if err != nil {
 		return err

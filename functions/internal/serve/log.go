@@ -38,12 +38,22 @@ func ecsName(groups []string, attr slog.Attr) slog.Attr {
 	return attr
 }
 
-// traced adds the trace that a line was written in.
+type clientKey struct{}
+
+// NameClient has every line of the log that is written in a context name the client for whom.
+func NameClient(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, clientKey{}, name)
+}
+
+// traced adds the trace that a line was written in, and for whom.
 type traced struct{ slog.Handler }
 
 func (h traced) Handle(ctx context.Context, record slog.Record) error {
 	if traceID, spanID := trace.IDs(ctx); traceID != "" {
 		record.AddAttrs(slog.String("trace.id", traceID), slog.String("span.id", spanID))
+	}
+	if client, _ := ctx.Value(clientKey{}).(string); client != "" {
+		record.AddAttrs(slog.String("user.name", client))
 	}
 	return h.Handler.Handle(ctx, record)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -23,9 +24,41 @@ func (p *Process) middleware(next http.Handler) http.Handler {
 			p.survive(answer, r, recover())
 			p.measure(r, answer.status, time.Since(began))
 		}()
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		maps.Copy(w.Header(), browserHeaders)
+		if countLines(r.Header) > maxHeaderLines {
+			problemHeaderLines.Write(answer)
+			return
+		}
 		next.ServeHTTP(answer, r)
 	})
+}
+
+// browserHeaders are for browsers, and what an answer is if it does not say otherwise: nothing that is shown, framed, run
+// or embedded elsewhere, or that may use the machine it is on.
+var browserHeaders = http.Header{
+	"X-Content-Type-Options":       {"nosniff"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Permissions-Policy":           {"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"},
+	"Cross-Origin-Opener-Policy":   {"same-origin"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+}
+
+// An event in binary mode has a header for each of its attributes; everybody else has some dozens, with those of proxies.
+const maxHeaderLines = 256
+
+func countLines(header http.Header) (lines int) {
+	for _, values := range header {
+		lines += len(values)
+	}
+	return lines
+}
+
+var problemHeaderLines = &problem.Problem{
+	Status:  http.StatusRequestHeaderFieldsTooLarge,
+	Code:    "too_many_headers",
+	Message: "The request has too many headers",
+	Limit:   maxHeaderLines,
 }
 
 // survive turns a panic into a 500, which Knative tries again, and a log line with the stack.

@@ -118,7 +118,7 @@ func TestAnswers(t *testing.T) {
 		}
 		body, _ := io.ReadAll(response.Body)
 		response.Body.Close()
-		if response.StatusCode != test.status || strings.TrimSpace(string(body)) != test.body || response.Header.Get("X-Content-Type-Options") != "nosniff" {
+		if response.StatusCode != test.status || strings.TrimSpace(string(body)) != test.body {
 			t.Errorf("%s %s: %s %s\nwant %d %s", test.method, test.path, response.Status, body, test.status, test.body)
 		}
 	}
@@ -334,5 +334,73 @@ func TestProblemIsWritten(t *testing.T) {
 	}})
 	if response, _ := get(t, url+"/busy"); response.Header.Get("Retry-After") != "2" || response.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", response.Header)
+	}
+}
+
+// What browsers are told with every answer, whatever it is.
+func TestBrowserHeaders(t *testing.T) {
+	url, _, _ := run(t, map[string]http.HandlerFunc{
+		"/panics": func(http.ResponseWriter, *http.Request) { panic("secret") },
+		"/page":   func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Security-Policy", "its own") },
+	})
+	for _, path := range []string{"/health", "/ready", "/metrics", "/nowhere", "/fails", "/panics", "/page"} {
+		response, _ := get(t, url+path)
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+			"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+			"Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+		} {
+			if path == "/page" && name == "Content-Security-Policy" {
+				want = "its own"
+			}
+			if got := response.Header.Values(name); len(got) != 1 || got[0] != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+	}
+}
+
+// Headers may be so many, and so long together.
+func TestHeaderLimits(t *testing.T) {
+	url, _, _ := run(t, nil)
+	for lines, status := range map[int]int{maxHeaderLines - 2: 200, maxHeaderLines: 431, 5000: 431} { // two are the client's own
+		request, err := http.NewRequest(http.MethodGet, url+"/health", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range lines {
+			request.Header.Add(fmt.Sprintf("X-%d", i/2), "x")
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.Body.Close(); response.StatusCode != status {
+			t.Errorf("%d lines: %s, want %d", lines, response.Status, status)
+		}
+	}
+	request, err := http.NewRequest(http.MethodGet, url+"/health", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Long", strings.Repeat("x", 2*maxHeaderBytes))
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.Body.Close(); response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a long line: %s", response.Status)
+	}
+}
+
+// A line of the log names the client for whom it was written, in one line whatever it is called.
+func TestClientInLog(t *testing.T) {
+	log := &lines{}
+	logger := newLogger(log, "test", slog.LevelInfo)
+	logger.InfoContext(NameClient(t.Context(), "https://a.example|ada\n{}"), "hello")
+	logger.InfoContext(t.Context(), "hello")
+	found := log.with(t, "hello")
+	if len(found) != 2 || found[0]["user.name"] != "https://a.example|ada\n{}" || found[1]["user.name"] != nil {
+		t.Errorf("logged %v", found)
 	}
 }

@@ -53,17 +53,13 @@ func (r *Reader) Int(name string, fallback, least, most int64) int64 {
 	return value
 }
 
-// Bool is true or false, or fallback.
-func (r *Reader) Bool(name string, fallback bool) bool {
-	switch text := r.getenv(name); text {
-	case "":
-		return fallback
-	case "true", "false":
-		return text == "true"
-	default:
+// Bool is true or false, and false if it is not set.
+func (r *Reader) Bool(name string) bool {
+	text := r.getenv(name)
+	if text != "" && text != "true" && text != "false" {
 		r.Fault("%s is %s; expected true or false", name, Quote(text))
-		return fallback
 	}
+	return text == "true"
 }
 
 // List is a value that is separated by commas, without empty items.

@@ -28,7 +28,7 @@ func TestReader(t *testing.T) {
 	if got := r.Int("NONE", 1, 0, 10); got != 1 {
 		t.Errorf("Int() of nothing = %d", got)
 	}
-	if !r.Bool("YES", false) || r.Bool("NO", true) || !r.Bool("NONE", true) || r.Bool("NONE", false) {
+	if !r.Bool("YES") || r.Bool("NO") || r.Bool("NONE") {
 		t.Error("Bool() is wrong")
 	}
 	if got, want := r.List("LIST", ""), []string{"a", "b", "c"}; !slices.Equal(got, want) {
@@ -47,7 +47,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	r.Int("WORD", 1, 0, 10)
 	r.Int("SMALL", 1, 0, 10)
 	r.Int("LARGE", 1, 0, 10)
-	r.Bool("BOTH", false)
+	r.Bool("BOTH")
 	r.Add(nil)
 	r.Add(errors.New("from elsewhere"))
 	r.Fault("OTHER is %q; expected %q", "x", "y")

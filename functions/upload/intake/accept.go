@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
@@ -47,7 +46,7 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 	if err != nil {
 		return image, from.blame(err)
 	}
-	image = in.describe(o, header)
+	image = in.describe(ctx, o, header)
 	err = in.keep(ctx, incoming, &image, o.filename)
 	if o.imageID == "" && errors.Is(err, objects.ErrExists) {
 		err = nil // the id is a new one, so it was we: MinIO's first answer was lost, and its client tried again
@@ -89,7 +88,7 @@ func (in *intake) inspect(ahead io.Reader) (raster.Header, error) {
 }
 
 // describe is what is known of the image before it is stored.
-func (in *intake) describe(o offer, header raster.Header) events.ImageUploaded {
+func (in *intake) describe(ctx context.Context, o offer, header raster.Header) events.ImageUploaded {
 	width, height := header.Displayed()
 	image := events.ImageUploaded{
 		ImageID:     o.imageID,
@@ -101,7 +100,7 @@ func (in *intake) describe(o offer, header raster.Header) events.ImageUploaded {
 		Height:      height,
 	}
 	if image.ImageID == "" {
-		image.ImageID = uuid.NewString()
+		image.ImageID = newID(ownerOf(ctx))
 	}
 	image.ObjectName = objects.Key(image.ImageID, image.Filename)
 	return image

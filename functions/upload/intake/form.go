@@ -88,7 +88,7 @@ func (in *intake) takeNext(r *http.Request, key string, form *form, before int) 
 			Limit:   maxImages,
 		}
 	}
-	image, err := in.take(r.Context(), offer{imageID: keyedID(key, before), from: file, size: -1, filename: file.name})
+	image, err := in.take(r.Context(), offer{imageID: keyedID(ownerOf(r.Context()), key, before), from: file, size: -1, filename: file.name})
 	if err != nil {
 		return taken{Filename: file.name}, err
 	}

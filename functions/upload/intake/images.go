@@ -60,8 +60,13 @@ func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(
 	header.Set("Content-Type", info.ContentType)
 	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": path.Base(info.Key)}))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever it is, it runs nothing
-	header.Set("Cross-Origin-Resource-Policy", "cross-origin")           // other sites may show it
-	header.Set("Cache-Control", "public, max-age=31536000, immutable")
+	if in.guard.Authenticates() {
+		header.Set("Cache-Control", "private, max-age=31536000, immutable")
+		header.Add("Vary", "Authorization, X-Api-Key") // one browser, several clients
+	} else {
+		header.Set("Cache-Control", "public, max-age=31536000, immutable")
+		header.Set("Cross-Origin-Resource-Policy", "cross-origin") // other sites may show it
+	}
 	header.Set("ETag", `"`+info.ETag+`"`)
 	http.ServeContent(w, r, "", info.Modified, object)
 	return nil
@@ -70,7 +75,7 @@ func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(
 // find looks an object up; ErrNotFound if the image or the object is not there.
 func (in *intake) find(r *http.Request, pick func(objects.Set) *objects.Info) (*objects.Info, error) {
 	imageID := r.PathValue("id")
-	if !events.IsImageID(imageID) {
+	if !events.IsImageID(imageID) || !in.maySee(r.Context(), imageID) {
 		return nil, objects.ErrNotFound
 	}
 	set, err := in.store.Find(r.Context(), imageID)

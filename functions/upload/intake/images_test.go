@@ -101,9 +101,14 @@ func TestGetPage(t *testing.T) {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 	policy := got.header.Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none'", "script-src 'sha256-", "style-src 'sha256-", "frame-ancestors 'none'"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'sha256-", "style-src 'sha256-", "connect-src 'self'", "form-action 'self'", "frame-ancestors 'none'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("policy %q has no %q", policy, want)
+		}
+	}
+	for _, lasting := range []string{"localStorage", "document.cookie", "http://", "https://"} {
+		if strings.Contains(got.body, lasting) {
+			t.Errorf("the page has %s, where a key would outlive it or leave", lasting)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/internal/access"
 	"gitlab.com/yourorg/image-service/functions/internal/bus"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
@@ -29,10 +30,13 @@ type settings struct {
 	objects objects.Settings
 	status  status.Settings
 	bus     bus.Settings
+	access  access.Settings
 
 	maxBytes      int64 // of an image, and of all images in one request
 	limits        raster.Limits
 	sourceBuckets []string // that an event may name objects in
+
+	eventsOnly bool // takes what Knative delivers, and shows nothing
 
 	sweepQueued time.Duration // how long an image is in the outbox before it is announced again
 	sweepStored time.Duration // how long an image is stored, or was last told of, before a walk takes it for lost
@@ -45,6 +49,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 		objects:  objects.ReadSettings(r),
 		status:   status.ReadSettings(r),
 		bus:      bus.ReadSettings(r),
+		access:   access.ReadSettings(r),
 		maxBytes: r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
 		limits:   raster.Limits{Pixels: r.Int("MAX_IMAGE_PIXELS", raster.DefaultPixels, 1, 1<<32)},
 	}
@@ -53,6 +58,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 	for _, bucket := range s.sourceBuckets {
 		objects.CheckBucket(r, "SOURCE_BUCKETS", bucket)
 	}
+	s.eventsOnly = r.Bool("EVENTS_ONLY")
 	s.sweepQueued = time.Duration(r.Int("SWEEP_QUEUED_SECONDS", 60, 1, 3000)) * time.Second
 	s.sweepStored = time.Duration(r.Int("SWEEP_STORED_SECONDS", 600, 1, 3000)) * time.Second
 	return s, r.Err()
@@ -64,6 +70,7 @@ type intake struct {
 	store     *objects.Store
 	board     *status.Board
 	announcer bus.Announcer
+	guard     *access.Guard
 
 	// Events with an image inside their JSON are held whole while they are read; this many bytes in all.
 	inline *semaphore.Weighted
@@ -109,6 +116,7 @@ func open(getenv func(string) string) (*intake, error) {
 		announcer: bus.Open(settings.bus),
 		inline:    semaphore.NewWeighted(2 * maxInline),
 	}
+	in.guard = access.New(settings.access, in.Process, in.board.Limiter())
 	in.measure()
 	return in, nil
 }
@@ -120,19 +128,25 @@ func (in *intake) close() error {
 	return err
 }
 
+// routes are open to everybody, or for clients only, where there is a guard: Knative's events and what belongs to somebody.
 func (in *intake) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	get := func(handle func(http.ResponseWriter, *http.Request) error) map[string]http.Handler {
-		return map[string]http.Handler{http.MethodGet: in.Handle(handle)}
+		return map[string]http.Handler{http.MethodGet: in.guard.Protect(in.Handle(handle))}
 	}
 	take := func(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
-		return in.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return in.guard.Protect(in.Handle(func(w http.ResponseWriter, r *http.Request) error {
 			err := handle(w, r)
 			if err != nil {
 				in.refused.WithLabelValues(problem.Of(err).Code).Inc()
 			}
 			return err
-		})
+		}))
+	}
+	mux.HandleFunc("/", serve.NotFound)
+	if in.settings.eventsOnly {
+		serve.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: take(in.deliver)})
+		return mux
 	}
 	serve.Route(mux, "/{$}", map[string]http.Handler{
 		http.MethodGet:  http.HandlerFunc(page),
@@ -142,8 +156,9 @@ func (in *intake) routes() *http.ServeMux {
 	serve.Route(mux, "/status/{id}", get(in.status))
 	serve.Route(mux, "/images/{id}", get(in.image))
 	serve.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
-	mux.HandleFunc("/", serve.NotFound)
-	return mux
+	all := http.NewServeMux() // to which Serve adds what is for the cluster, and for no other sites
+	all.Handle("/", in.guard.Open(mux))
+	return all
 }
 
 func (in *intake) measure() {

@@ -52,12 +52,13 @@ func keyOf(r *http.Request) (string, error) {
 // keyedImages is the space of names in which keys become image ids. It was made at random, for this.
 var keyedImages = uuid.MustParse("f30ed264-0193-458b-8062-e476766821cf")
 
-// keyedID is the id of an image by its place in the requests under a key; "" without a key. Who knows the key knows the id.
-func keyedID(key string, place int) string {
+// keyedID is the id of an image by its place in the requests of its owner under a key; "" without a key. Who knows the key
+// and the owner's name knows the id.
+func keyedID(owner, key string, place int) string {
 	if key == "" {
 		return ""
 	}
-	return uuid.NewSHA1(keyedImages, []byte(key+"\n"+strconv.Itoa(place))).String()
+	return idOf(keyedImages, owner, key+"\n"+strconv.Itoa(place))
 }
 
 // take accepts an image, once for all requests under a key. To a repetition it says what the first was told, after it has

@@ -122,7 +122,7 @@ func TestKeyAfterCrash(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	key, content := uuid.NewString(), pngOf(t, 8, 8)
-	id := keyedID(key, 0)
+	id := keyedID("", key, 0)
 	s.store(id, content)
 	answer := s.raw(key, "a.png", bytes.NewReader(content))
 	if answer.status != http.StatusOK || answer.json(t)["image_id"] != id || s.count(id) != 1 {
@@ -144,7 +144,7 @@ func TestKeyAfterFailure(t *testing.T) {
 	}
 	s.broker.refuse(false)
 	first := s.raw(key, "a.png", bytes.NewReader(content))
-	id := keyedID(key, 0)
+	id := keyedID("", key, 0)
 	if first.status != http.StatusOK || first.json(t)["image_id"] != id || s.count(id) != 1 {
 		t.Errorf("%d %s, announced %d times", first.status, first.body, s.count(id))
 	}
@@ -181,7 +181,7 @@ func TestKeyOfSeveral(t *testing.T) {
 	if again := upload([]byte("junk")); again.status != partly.status || again.body != partly.body {
 		t.Errorf("again: %d %s, want %s", again.status, again.body, partly.body)
 	}
-	if whole := upload(jpegOf(t, 8, 8)); whole.status != http.StatusOK || len(s.stored()) != 3 || whole.json(t)["image_id"] != keyedID(key, 0) {
+	if whole := upload(jpegOf(t, 8, 8)); whole.status != http.StatusOK || len(s.stored()) != 3 || whole.json(t)["image_id"] != keyedID("", key, 0) {
 		t.Errorf("with the last one good: %d %s, stored %q", whole.status, whole.body, s.stored())
 	}
 }
@@ -212,14 +212,14 @@ func TestKeyedID(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range []string{"a", "b", "a 1", "a1"} {
 		for place := range 12 {
-			id := keyedID(key, place)
+			id := keyedID("", key, place)
 			if seen[id] || uuid.Validate(id) != nil || id != strings.ToLower(id) {
 				t.Errorf("id of %q, %d is %s", key, place, id)
 			}
 			seen[id] = true
 		}
 	}
-	if got := keyedID("", 0); got != "" {
+	if got := keyedID("", "", 0); got != "" {
 		t.Errorf("without a key it is %q", got)
 	}
 }

@@ -89,7 +89,7 @@ func (in *intake) look(ctx context.Context, imageID string, original *objects.In
 	if err != nil && !errors.As(err, &refused) {
 		return events.ImageUploaded{}, fmt.Errorf("look at %q: %w", original.Key, err)
 	}
-	image := in.describe(offer{imageID: imageID}, header)
+	image := in.describe(ctx, offer{imageID: imageID}, header)
 	image.ObjectName, image.Filename = original.Key, path.Base(original.Key)
 	image.Size, image.Timestamp = original.Size, status.Seconds(original.Modified)
 	if refused != nil {

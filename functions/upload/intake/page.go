@@ -17,7 +17,7 @@ var pagePolicy = strings.Join([]string{
 	"default-src 'none'",
 	"script-src " + hashOf("script"),
 	"style-src " + hashOf("style"),
-	"img-src 'self' data:",
+	"img-src 'self' data: blob:",
 	"connect-src 'self'",
 	"base-uri 'none'",
 	"form-action 'self'",

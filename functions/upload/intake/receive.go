@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -34,8 +35,7 @@ const inlineTimeout = 5 * time.Second
 func (in *intake) deliver(w http.ResponseWriter, r *http.Request) error {
 	image, err := in.receive(w, r)
 	if errors.Is(err, errSweep) {
-		in.sweep(w, r)
-		return nil
+		return in.askedToSweep(w, r)
 	}
 	if err == nil {
 		return answerTaken(w, image.ImageID)
@@ -46,6 +46,17 @@ func (in *intake) deliver(w http.ResponseWriter, r *http.Request) error {
 	}
 	return err
 }
+
+// askedToSweep sweeps for the cluster, whose events do not come here when clients have names, and for administrators.
+func (in *intake) askedToSweep(w http.ResponseWriter, r *http.Request) error {
+	if !in.mayAll(r.Context()) {
+		return problemForbidden
+	}
+	in.sweep(w, r)
+	return nil
+}
+
+var problemForbidden = &problem.Problem{Status: http.StatusForbidden, Code: "forbidden", Message: "This is for administrators"}
 
 // replyFailed tells that an image can never be taken, and notes it where it lasts: however often the event comes, and
 // whatever it brings then, the answer stays.
@@ -152,7 +163,7 @@ func (in *intake) receiveStream(w http.ResponseWriter, r *http.Request) (events.
 	}
 	from, err := body.New(w, r, in.settings.maxBytes)
 	if err != nil {
-		return named(imageIDOf(e), path.Base(e.Subject())), err
+		return named(imageIDOf(ctx, e), path.Base(e.Subject())), err
 	}
 	return in.receiveImage(ctx, e, from, from.Size())
 }
@@ -162,7 +173,7 @@ func (in *intake) receiveImage(ctx context.Context, e event.Event, data io.Reade
 	if err := checkType(e); err != nil {
 		return events.ImageUploaded{}, err
 	}
-	offer := offer{imageID: imageIDOf(e), from: data, size: size, filename: path.Base(e.Subject())}
+	offer := offer{imageID: imageIDOf(ctx, e), from: data, size: size, filename: path.Base(e.Subject())}
 	return in.once(ctx, offer.imageID, offer.filename, func() (events.ImageUploaded, error) {
 		return in.accept(ctx, offer)
 	})
@@ -174,29 +185,48 @@ func (in *intake) receiveObject(ctx context.Context, e event.Event) (events.Imag
 	if err != nil {
 		return events.ImageUploaded{}, err
 	}
-	if !slices.Contains(in.settings.sourceBuckets, reference.Bucket) {
-		return events.ImageUploaded{}, &problem.Problem{
+	if err := in.checkReference(ctx, reference); err != nil {
+		return events.ImageUploaded{}, err
+	}
+	imageID := imageIDOf(ctx, e)
+	return in.once(ctx, imageID, reference.Filename, func() (events.ImageUploaded, error) {
+		return in.acceptObject(ctx, imageID, reference)
+	})
+}
+
+// checkReference finds out whether an object may be read for who names it. We read with rights of our own, so a client gets
+// only what it could have had without us: its own images. Objects in other systems' buckets are for those who come through
+// the Broker, and for administrators.
+func (in *intake) checkReference(ctx context.Context, reference events.ImageReceived) error {
+	known, ours := slices.Contains(in.settings.sourceBuckets, reference.Bucket), reference.Bucket == in.store.Bucket()
+	if !known || !ours && !in.mayAll(ctx) {
+		return &problem.Problem{
 			Status:  http.StatusBadRequest,
 			Code:    "unknown_bucket",
 			Message: "The event names an object in a bucket that this service does not read",
 			Found:   reference.Bucket,
 		}
 	}
-	imageID := imageIDOf(e)
-	return in.once(ctx, imageID, reference.Filename, func() (events.ImageUploaded, error) {
-		return in.acceptObject(ctx, imageID, reference)
-	})
+	imageID, _, _ := strings.Cut(reference.ObjectName, "/")
+	if !in.maySee(ctx, imageID) {
+		return noObject(reference)
+	}
+	return nil
+}
+
+func noObject(reference events.ImageReceived) *problem.Problem {
+	return &problem.Problem{
+		Status:  http.StatusNotFound, // so it is delivered again: the object may still be on its way
+		Code:    "object_not_found",
+		Message: "The object that the event names is not there",
+		Found:   reference.Bucket + "/" + reference.ObjectName,
+	}
 }
 
 func (in *intake) acceptObject(ctx context.Context, imageID string, reference events.ImageReceived) (events.ImageUploaded, error) {
 	object, info, err := in.store.Get(ctx, reference.Bucket, reference.ObjectName)
 	if errors.Is(err, objects.ErrNotFound) {
-		return events.ImageUploaded{}, &problem.Problem{
-			Status:  http.StatusNotFound, // so it is delivered again: the object may still be on its way
-			Code:    "object_not_found",
-			Message: "The object that the event names is not there",
-			Found:   reference.Bucket + "/" + reference.ObjectName,
-		}
+		return events.ImageUploaded{}, noObject(reference)
 	}
 	if err != nil {
 		return events.ImageUploaded{}, err
@@ -245,7 +275,8 @@ func checkType(e event.Event) error {
 // receivedImages is the space of names in which events become image ids. It was made at random, for this.
 var receivedImages = uuid.MustParse("8a6e2b0c-5b0f-4a51-9d2e-3f7c1f0a94d6")
 
-// imageIDOf is the same for every delivery of an event, which its source and id name.
-func imageIDOf(e event.Event) string {
-	return uuid.NewSHA1(receivedImages, []byte(e.Source()+"\n"+e.ID())).String()
+// imageIDOf is the same for every delivery of an event, which its source and id name; of one that a client brings, for
+// every delivery by that client.
+func imageIDOf(ctx context.Context, e event.Event) string {
+	return idOf(receivedImages, ownerOf(ctx), e.Source()+"\n"+e.ID())
 }

@@ -31,6 +31,7 @@ type service struct {
 	url    string
 	getenv func(string) string
 	broker *broker
+	key    string // of the client whose requests these are; "" for none
 }
 
 // broker is what the function announces to. (That Kafka takes the same events is tested in bus and in knative/local.)
@@ -131,6 +132,9 @@ func (s *service) do(method, path, contentType string, body io.Reader, header ..
 	}
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
+	}
+	if s.key != "" {
+		request.Header.Set("Authorization", "Bearer "+s.key)
 	}
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")

@@ -11,7 +11,7 @@ func TestSettings(t *testing.T) {
 	settings := map[string]string{
 		"MINIO_ENDPOINT": "http://admin:topsecret@127.0.0.1:1", "MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "b", "MINIO_BUCKET": "X_Y",
 		"REDIS_HOST": "127.0.0.1:17379", "KAFKA_TOPIC": "a b", "KAFKA_BOOTSTRAP_SERVERS": "kafka", "SOURCE_BUCKETS": "Nö,scans",
-		"UPLOAD_MEMORY_BYTES": "1",
+		"UPLOAD_MEMORY_BYTES": "1", "EVENTS_ONLY": "yes", "RATE_LIMIT": "fast",
 	}
 	err := Run(t.Context(), nil, func(name string) string { return settings[name] })
 	if err == nil {
@@ -19,7 +19,7 @@ func TestSettings(t *testing.T) {
 	}
 	for _, want := range []string{
 		"MINIO_ENDPOINT is", `MINIO_BUCKET is "X_Y"`, "REDIS_HOST is", "KAFKA_TOPIC is", "KAFKA_BOOTSTRAP_SERVERS has", `SOURCE_BUCKETS is "Nö"`,
-		"UPLOAD_MEMORY_BYTES is",
+		"UPLOAD_MEMORY_BYTES is", "EVENTS_ONLY is", "RATE_LIMIT is",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nwant %s in it", err, want)

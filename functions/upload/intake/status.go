@@ -11,7 +11,7 @@ import (
 // status is GET /status/{id}.
 func (in *intake) status(w http.ResponseWriter, r *http.Request) error {
 	imageID := r.PathValue("id")
-	if !events.IsImageID(imageID) {
+	if !events.IsImageID(imageID) || !in.maySee(r.Context(), imageID) {
 		return problemNoStatus
 	}
 	known, err := in.board.Read(r.Context(), imageID)

@@ -64,7 +64,8 @@ func (in *intake) uploadRaw(w http.ResponseWriter, r *http.Request, began time.T
 	if err != nil {
 		return err
 	}
-	image, err := in.take(r.Context(), offer{imageID: keyedID(key, 0), from: from, size: from.Size(), filename: rawFilename(r)})
+	imageID := keyedID(ownerOf(r.Context()), key, 0)
+	image, err := in.take(r.Context(), offer{imageID: imageID, from: from, size: from.Size(), filename: rawFilename(r)})
 	if err != nil {
 		return noFile(err, mediaType)
 	}

@@ -1,0 +1,177 @@
+// Package access decides who may do what: who callers are, by an API key or a token of an OpenID Connect issuer, how often
+// they may ask, and from which web sites. It knows HTTP and nothing about images. What is not configured is off.
+package access
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/rate"
+	"gitlab.com/yourorg/image-service/functions/internal/serve"
+)
+
+// A Client is a caller who has proved who it is.
+type Client struct {
+	// Name is that of an API key, or issuer|subject of a token; "" for nobody.
+	Name string
+	// Admin may see what belongs to others.
+	Admin bool
+}
+
+type clientKey struct{}
+
+// ClientOf is whose request a context belongs to.
+func ClientOf(ctx context.Context) Client {
+	client, _ := ctx.Value(clientKey{}).(Client)
+	return client
+}
+
+// A Guard stands in front of what is not for everybody.
+type Guard struct {
+	settings Settings
+	process  *serve.Process
+	keys     *keyring // nil without
+	tokens   *tokens  // nil without
+	limiter  *rate.Limiter
+	trusted  *trusted
+	refused  *prometheus.CounterVec
+}
+
+// New makes no connection.
+func New(settings Settings, process *serve.Process, limiter *rate.Limiter) *Guard {
+	g := &Guard{settings: settings, process: process, limiter: limiter, trusted: &trusted{}}
+	if settings.keysFile != "" {
+		g.keys = newKeyring(settings.keysFile, settings.keys, process.Log)
+	}
+	if settings.issuer != "" {
+		g.tokens = newTokens(settings)
+	}
+	g.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "auth_refused_total",
+		Help: "Requests that were refused because of who sent them, or how often, by the reason.",
+	}, []string{"reason"})
+	process.Metrics.MustRegister(g.refused)
+	return g
+}
+
+// Authenticates tells whether callers have to prove who they are.
+func (g *Guard) Authenticates() bool { return g.settings.authenticates() }
+
+// Protect lets callers through to next who have proved who they are, and do not ask too often.
+func (g *Guard) Protect(next http.Handler) http.Handler {
+	if !g.settings.authenticates() && !g.settings.limits() {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		client, err := g.admit(w, r)
+		if err != nil {
+			g.turnAway(w, r, err)
+			return
+		}
+		if client.Name != "" {
+			ctx := context.WithValue(r.Context(), clientKey{}, client)
+			r = r.WithContext(serve.NameClient(ctx, client.Name))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// admit is who a caller is, if that one may come in now.
+func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (Client, error) {
+	if !g.settings.authenticates() {
+		return Client{}, g.limit(w, r, "address:"+g.address(r), "")
+	}
+	credential, refused := credentialOf(r.Header)
+	if refused != nil {
+		return Client{}, refused
+	}
+	failures := "failures:" + g.address(r)
+	sum := sha256.Sum256([]byte(credential))
+	name, byKey, err := g.identify(r.Context(), credential, sum)
+	if err != nil {
+		return Client{}, errors.Join(g.limit(w, r, failures, ""), err)
+	}
+	if !byKey || g.trusted.has(sum) { // what is signed can not be found by trying
+		failures = ""
+	}
+	if err := g.limit(w, r, "client:"+name, failures); err != nil {
+		return Client{}, err
+	}
+	if byKey {
+		g.trusted.add(sum)
+	}
+	return Client{Name: name, Admin: slices.Contains(g.settings.admins, name)}, nil
+}
+
+// identify is whose credential this is, and whether it is a key and no token.
+func (g *Guard) identify(ctx context.Context, credential string, sum [sha256.Size]byte) (name string, byKey bool, err error) {
+	if g.keys != nil {
+		name = g.keys.client(sum)
+	}
+	switch {
+	case name != "":
+		return name, true, nil
+	case g.tokens == nil || strings.Count(credential, ".") != 2:
+		return "", true, refuse("invalid", "it is nobody's key")
+	}
+	name, err = g.tokens.clientOf(ctx, credential)
+	return name, false, err
+}
+
+func (g *Guard) address(r *http.Request) string { return addressOf(r, int(g.settings.proxies)) }
+
+// turnAway answers, notes and counts.
+func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	reason := "unavailable"
+	var refused *refusal
+	if errors.As(err, &refused) {
+		reason = refused.reason
+		if refused.told == problemUnauthorized {
+			w.Header().Set("WWW-Authenticate", refused.challenge())
+		}
+	}
+	g.refused.WithLabelValues(reason).Inc()
+	g.process.Refused(r, fmt.Errorf("%w (from %s)", err, g.address(r))).Write(w)
+}
+
+// A refusal says to the log why a caller was turned away, and to the caller what a Problem does, which is the same for
+// most reasons: who tries keys is not helped.
+type refusal struct {
+	reason, cause string
+	told          *problem.Problem
+}
+
+func (r *refusal) Error() string { return r.cause }
+func (r *refusal) Unwrap() error { return r.told }
+
+// challenge is https://datatracker.ietf.org/doc/html/rfc6750#section-3.
+func (r *refusal) challenge() string {
+	if r.reason == "missing" {
+		return `Bearer realm="image-service"`
+	}
+	return `Bearer realm="image-service", error="invalid_token"`
+}
+
+func refuse(reason, cause string) *refusal { return &refusal{reason, cause, problemUnauthorized} }
+
+var problemUnauthorized = &problem.Problem{
+	Status:  http.StatusUnauthorized,
+	Code:    "unauthorized",
+	Message: "This needs a key or a token that is valid, as Authorization: Bearer, or a key as X-Api-Key",
+}
+
+func unavailable(cause error) *refusal {
+	return &refusal{"unavailable", fmt.Sprintf("the issuer's keys are not to be had: %.300s", cause), &problem.Problem{
+		Status:     http.StatusServiceUnavailable,
+		Code:       "unavailable",
+		Message:    "Tokens can not be checked at the moment; try again",
+		RetryAfter: askEvery,
+	}}
+}

@@ -1,0 +1,92 @@
+package access
+
+import (
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/rate"
+	"gitlab.com/yourorg/image-service/functions/internal/setting"
+)
+
+// Settings say who may do what. The zero Settings let everybody do everything.
+type Settings struct {
+	keysFile string
+	keys     []apiKey // as the file was at the start
+
+	issuer, audience, jwksURL string
+
+	admins  []string
+	limit   rate.Limit
+	proxies int64
+	origins []string
+}
+
+// ReadSettings reads AUTH_*, RATE_LIMIT*, TRUSTED_PROXIES and CORS_ORIGINS, and the file with the keys.
+func ReadSettings(r *setting.Reader) Settings {
+	s := Settings{
+		keysFile: r.Text("AUTH_API_KEYS_FILE", ""),
+		issuer:   r.Text("AUTH_JWT_ISSUER", ""),
+		audience: r.Text("AUTH_JWT_AUDIENCE", ""),
+		jwksURL:  r.Text("AUTH_JWT_JWKS_URL", ""),
+		admins:   r.List("AUTH_ADMINS", ""),
+		limit:    rate.ReadLimit(r),
+		proxies:  r.Int("TRUSTED_PROXIES", 0, 0, 16),
+		origins:  r.List("CORS_ORIGINS", ""),
+	}
+	s.readKeys(r)
+	s.checkIssuer(r)
+	for _, origin := range s.origins {
+		if origin != "*" && !originForm.MatchString(origin) {
+			r.Fault("CORS_ORIGINS has %q; expected *, or origins such as https://www.example.com", origin)
+		}
+	}
+	if len(s.admins) > 0 && !s.authenticates() {
+		r.Fault("AUTH_ADMINS is set, and nobody can prove who they are; expected AUTH_API_KEYS_FILE or AUTH_JWT_ISSUER as well")
+	}
+	return s
+}
+
+func (s *Settings) readKeys(r *setting.Reader) {
+	if s.keysFile == "" {
+		return
+	}
+	text, err := os.ReadFile(s.keysFile)
+	if err == nil {
+		s.keys, err = parseKeys(text)
+	}
+	if err != nil {
+		r.Fault("AUTH_API_KEYS_FILE is %q: %v", s.keysFile, err)
+	}
+}
+
+func (s *Settings) checkIssuer(r *setting.Reader) {
+	switch {
+	case s.issuer == "" && (s.audience != "" || s.jwksURL != ""):
+		r.Fault("AUTH_JWT_ISSUER is not set; expected the issuer of the tokens, as AUTH_JWT_AUDIENCE or AUTH_JWT_JWKS_URL is set")
+	case s.issuer != "" && s.audience == "":
+		r.Fault("AUTH_JWT_AUDIENCE is not set; expected what tokens for this service have as aud, or those for others would do as well")
+	}
+	if s.issuer != "" && !isSafeURL(s.issuer) {
+		r.Fault("AUTH_JWT_ISSUER is %s; expected an https:// URL", setting.Quote(s.issuer))
+	}
+	if s.jwksURL != "" && !isSafeURL(s.jwksURL) {
+		r.Fault("AUTH_JWT_JWKS_URL is %s; expected an https:// URL", setting.Quote(s.jwksURL))
+	}
+}
+
+var originForm = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$|^https?://\[[0-9a-f:]+\](:[0-9]{1,5})?$`)
+
+// isSafeURL tells whether what is read there is what its owner wrote: whoever can change the keys can be anybody.
+func isSafeURL(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	return u.Scheme == "https" || u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
+}
+
+func (s *Settings) authenticates() bool { return s.keysFile != "" || s.issuer != "" }
+
+func (s *Settings) limits() bool { return s.limit != rate.Limit{} }

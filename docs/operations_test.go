@@ -69,6 +69,8 @@ func settings(t *testing.T) map[string]setting {
 			switch rest := call.Args[at+1:]; {
 			case strings.HasSuffix(function, ".Int"):
 				s = setting{value(rest[0]), value(rest[1]), value(rest[2])}
+			case strings.HasSuffix(function, ".Bool"):
+				s.fallback = "false"
 			case strings.HasSuffix(function, ".Required") || len(rest) == 0:
 			case s.fallback == "":
 				s.fallback = value(rest[0])

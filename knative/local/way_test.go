@@ -400,7 +400,7 @@ func TestRunning(t *testing.T) {
 	thumbnail := &subscriber{codes: []int{http.StatusOK}}
 	w, err := start(options{
 		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: standintest.Start(t),
-		group: "test-" + uuid.NewString(),
+		group:   "test-" + uuid.NewString(),
 		running: map[string]string{"thumbnail": strings.TrimPrefix(thumbnail.serve(t), "http://")},
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -159,6 +160,14 @@ func (b *backends) stop() {
 		server.link.Close()
 	}
 	b.disks.kill()
+}
+
+// show logs what the servers wrote last.
+func (b *backends) show(t *testing.T) {
+	for _, server := range b.all() {
+		text, _ := os.ReadFile(filepath.Join(server.directory, "log"))
+		t.Logf("the end of the log of %s:\n%s", server.name, text[max(0, len(text)-1500):])
+	}
 }
 
 // mount makes disks in a mount name space of a process that does nothing else: nobody else sees them, and they are gone

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ type fault struct {
 	strike func(*load) error
 	// programs are the functions, if not the usual ones.
 	programs func() (string, error)
+	// large says that some images are so large that they stream.
+	large bool
 	// cuts says that callers may be left without an answer, because the process that was to give it is killed.
 	cuts bool
 	// forgets says that Redis, which alone knows what is being worked on, may say queued of it again.
@@ -32,6 +35,9 @@ const recoverLimit = 15 * time.Second
 
 // How long most faults last.
 const span = 10 * time.Second
+
+// long is longer than anybody may wait for an answer.
+const long = 40 * time.Second
 
 var faults = []fault{
 	{name: "upload killed, again and again", cuts: true, strike: func(l *load) error { return l.killing(l.upload.pods...) }},
@@ -49,30 +55,30 @@ var faults = []fault{
 
 	{name: "redis killed, back with its data", forgets: true, strike: func(l *load) error { return l.restart(l.redis, false) }},
 	{name: "redis killed, back empty", forgets: true, strike: func(l *load) error { return l.restart(l.redis, true) }},
-	{name: "redis paused", forgets: true, strike: func(l *load) error { return l.pause(l.redis) }},
-	{name: "redis slow, 1 s an answer", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{delay: time.Second}) }},
-	{name: "redis at 200 bytes a second", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{rate: 200}) }},
-	{name: "redis cut off after 1000 bytes", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{cut: 1000}) }},
-	{name: "redis half open", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{silent: true}) }},
+	{name: "redis paused", forgets: true, strike: func(l *load) error { return l.pause(l.redis, span) }},
+	{name: "redis slow, 1 s an answer", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{delay: time.Second}, span) }},
+	{name: "redis at 200 bytes a second", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{rate: 200}, span) }},
+	{name: "redis cut off after 1000 bytes", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{cut: 1000}, span) }},
+	{name: "redis half open", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{silent: true}, span) }},
 	{name: "redis with another password", forgets: true, strike: (*load).changeRedisPassword},
 
 	{name: "minio killed, back with its data", strike: func(l *load) error { return l.restart(l.minio, false) }},
-	{name: "minio paused", strike: func(l *load) error { return l.pause(l.minio) }},
-	{name: "minio slow, 1 s an answer", strike: func(l *load) error { return l.flawed(l.minio, flaw{delay: time.Second}) }},
-	{name: "minio at 2 KB a second", strike: func(l *load) error { return l.flawed(l.minio, flaw{rate: 2000}) }},
-	{name: "minio cut off after 3000 bytes", strike: func(l *load) error { return l.flawed(l.minio, flaw{cut: 3000}) }},
-	{name: "minio half open", strike: func(l *load) error { return l.flawed(l.minio, flaw{silent: true}) }},
+	{name: "minio paused, for 40 s, large images as well", large: true, strike: func(l *load) error { return l.pause(l.minio, long) }},
+	{name: "minio slow, 1 s an answer", strike: func(l *load) error { return l.flawed(l.minio, flaw{delay: time.Second}, span) }},
+	{name: "minio at 2 KB a second", strike: func(l *load) error { return l.flawed(l.minio, flaw{rate: 2000}, span) }},
+	{name: "minio cut off after 3000 bytes", strike: func(l *load) error { return l.flawed(l.minio, flaw{cut: 3000}, span) }},
+	{name: "minio half open, for 40 s, large images as well", large: true, strike: func(l *load) error { return l.flawed(l.minio, flaw{silent: true}, long) }},
 	{name: "minio with another password", strike: (*load).changeMinIOPassword},
 	{name: "bucket deleted, when all was done", strike: (*load).deleteTheBucket},
 	{name: "minio's disk full", strike: func(l *load) error { return l.fill(l.minio) }},
 
 	{name: "kafka killed, back with its data", strike: func(l *load) error { return l.restart(l.kafka, false) }},
 	{name: "kafka killed, back empty", strike: func(l *load) error { return l.restart(l.kafka, true) }},
-	{name: "kafka paused", strike: func(l *load) error { return l.pause(l.kafka) }},
-	{name: "kafka slow, 1 s an answer", strike: func(l *load) error { return l.flawed(l.kafka, flaw{delay: time.Second}) }},
-	{name: "kafka at 2 KB a second", strike: func(l *load) error { return l.flawed(l.kafka, flaw{rate: 2000}) }},
-	{name: "kafka cut off after 3000 bytes", strike: func(l *load) error { return l.flawed(l.kafka, flaw{cut: 3000}) }},
-	{name: "kafka half open", strike: func(l *load) error { return l.flawed(l.kafka, flaw{silent: true}) }},
+	{name: "kafka paused", strike: func(l *load) error { return l.pause(l.kafka, span) }},
+	{name: "kafka slow, 1 s an answer", strike: func(l *load) error { return l.flawed(l.kafka, flaw{delay: time.Second}, span) }},
+	{name: "kafka at 2 KB a second", strike: func(l *load) error { return l.flawed(l.kafka, flaw{rate: 2000}, span) }},
+	{name: "kafka cut off after 3000 bytes", strike: func(l *load) error { return l.flawed(l.kafka, flaw{cut: 3000}, span) }},
+	{name: "kafka half open", strike: func(l *load) error { return l.flawed(l.kafka, flaw{silent: true}, span) }},
 	{name: "kafka's disk full", strike: func(l *load) error { return l.fill(l.kafka) }},
 	{name: "topic deleted, and made again", strike: (*load).deleteTheTopic},
 }
@@ -91,7 +97,11 @@ func (f fault) run(t *testing.T) {
 	if f.programs == nil {
 		f.programs = programs
 	}
-	l := newSite(t, f.programs).begin()
+	files := samples(t)
+	if f.large {
+		files = append(files, sample{"large.jpg", slices.Concat(files[0].content, make([]byte, 12<<20)), "completed"})
+	}
+	l := newSite(t, f.programs).begin(files)
 	if err := l.await(20); err != nil {
 		t.Fatalf("before the fault: %v", err)
 	}
@@ -210,14 +220,14 @@ func (l *load) restart(b *backend, empty bool) error {
 	return nil
 }
 
-func (l *load) pause(b *backend) error {
+func (l *load) pause(b *backend, span time.Duration) error {
 	b.pause()
 	time.Sleep(span)
 	b.resume()
 	return b.await()
 }
 
-func (l *load) flawed(b *backend, f flaw) error {
+func (l *load) flawed(b *backend, f flaw, span time.Duration) error {
 	b.link.flaw.Store(&f)
 	time.Sleep(span)
 	b.link.flaw.Store(&flaw{})

@@ -85,10 +85,10 @@ const hang = 30 * time.Second
 
 const clients = 6
 
-// begin starts the load, which ends with the test or by stop.
-func (s *site) begin() *load {
+// begin starts to upload files, which ends with the test or by stop.
+func (s *site) begin(files []sample) *load {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &load{site: s, samples: samples(s.t), stop: stop}
+	l := &load{site: s, samples: files, stop: stop}
 	l.client = &http.Client{Timeout: hang, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * clients}}
 	random := rand.New(rand.NewPCG(s.random.Uint64(), 0))
 	for range clients {

@@ -41,7 +41,7 @@ const (
 func TestOverload(t *testing.T) {
 	s := newSite(t, lean)
 	s.limitMemory()
-	l := s.begin()
+	l := s.begin(samples(t))
 	if err := l.await(200); err != nil {
 		t.Fatal(err)
 	}

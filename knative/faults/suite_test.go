@@ -185,6 +185,7 @@ func borrow(t *testing.T) *backends {
 	t.Cleanup(func() {
 		if t.Failed() {
 			b.stop()
+			b.show(t)
 			return
 		}
 		idle.Lock()

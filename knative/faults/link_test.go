@@ -108,10 +108,8 @@ func (l *link) pass(to, from *net.TCPConn, passed *atomic.Int64, back bool) {
 			time.Sleep(flaw.delay)
 		}
 		if flaw.cut > 0 && passed.Add(int64(n)) > int64(flaw.cut) {
-			for _, end := range []*net.TCPConn{to, from} {
-				_ = end.SetLinger(0) // a reset and no goodbye
-				_ = end.Close()
-			}
+			_, _ = to.SetLinger(0), from.SetLinger(0) // a reset and no goodbye
+			_, _ = to.Close(), from.Close()
 			return
 		}
 		if _, writeErr := to.Write(piece[:n]); err != nil || writeErr != nil {

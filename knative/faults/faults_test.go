@@ -292,7 +292,7 @@ func (l *load) deleteTheTopic() error {
 
 // deleteTheBucket removes the bucket while the functions, which have made it, run. With images in it that would be the loss
 // of what nothing else has, so it waits until those that are there are done with, and does not count them; and what Redis
-// remembers of them, for an hour, goes as well.
+// remembers of them, for an hour, goes as well. Whoever sends one of them again, under its key, sends a new image.
 func (l *load) deleteTheBucket() error {
 	l.gate.Lock()
 	defer l.gate.Unlock()
@@ -302,6 +302,9 @@ func (l *load) deleteTheBucket() error {
 	l.lock.Lock()
 	l.accepted = nil
 	l.lock.Unlock()
+	l.heard.Lock()
+	clear(l.heard.events)
+	l.heard.Unlock()
 	if err := l.redisClient.FlushAll(l.t.Context()).Err(); err != nil {
 		return err
 	}

@@ -46,6 +46,13 @@ func (s *subscriber) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(code)
 }
 
+// got are the types of the events that have come.
+func (s *subscriber) got() []string {
+	s.Lock()
+	defer s.Unlock()
+	return slices.Clone(s.types)
+}
+
 func (s *subscriber) serve(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(s)

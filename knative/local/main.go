@@ -10,7 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"strings"
 	"time"
 
 	"knative.dev/pkg/signals"
@@ -20,6 +22,7 @@ const usage = `The whole image-service on this machine: upload, Kafka, Broker, t
 
 Usage:
   go run ./knative/local [--listen HOST:PORT] [--broker HOST:PORT] [--dead-letters HOST:PORT]
+                         [--running NAME=HOST:PORT]... [--watcher URL]...
 
 Options:
 %s
@@ -81,6 +84,11 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`HOST:PORT` where the upload function answers; port 0 takes any free one")
 	flags.StringVar(&o.broker, "broker", "127.0.0.1:0", "`HOST:PORT` where the Broker takes CloudEvents of other systems, by POST")
 	flags.StringVar(&o.deadLetters, "dead-letters", "127.0.0.1:0", "`HOST:PORT` where a browser sees the events that could not be delivered")
+	flags.Func("running", "`NAME=HOST:PORT` of a function, such as thumbnail, that runs already, in a debugger for example, and is not started here", o.addRunning)
+	flags.Func("watcher", "`URL` that is sent every event", func(url string) error {
+		o.watchers = append(o.watchers, url)
+		return nil
+	})
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	err := flags.Parse(arguments)
@@ -97,11 +105,28 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	return o, nil
 }
 
+// addRunning reads a value of --running.
+func (o *options) addRunning(value string) error {
+	name, address, _ := strings.Cut(value, "=")
+	if _, _, err := net.SplitHostPort(address); err != nil || name == "" {
+		return errors.New("expected NAME=HOST:PORT, such as thumbnail=127.0.0.1:8081")
+	}
+	if o.running == nil {
+		o.running = map[string]string{}
+	}
+	o.running[name] = address
+	return nil
+}
+
 // defaults lists the options with two dashes, as people write them.
 func defaults(flags *flag.FlagSet) (text string) {
 	flags.VisitAll(func(f *flag.Flag) {
 		name, meaning := flag.UnquoteUsage(f)
-		text += fmt.Sprintf("  --%s %s  %s (default %s)\n", f.Name, name, meaning, f.DefValue)
+		text += fmt.Sprintf("  --%s %s  %s", f.Name, name, meaning)
+		if f.DefValue != "" {
+			text += fmt.Sprintf(" (default %s)", f.DefValue)
+		}
+		text += "\n"
 	})
 	return text
 }

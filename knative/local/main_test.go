@@ -154,7 +154,7 @@ func TestHelp(t *testing.T) {
 		if err := realMain(t.Context(), []string{option}, nothing, &out, io.Discard); !errors.Is(err, flag.ErrHelp) {
 			t.Errorf("%s: %v", option, err)
 		}
-		for _, want := range []string{"--listen HOST:PORT", "default 127.0.0.1:8080", "--broker HOST:PORT", "MINIO_ENDPOINT", "curl -F"} {
+		for _, want := range []string{"--listen HOST:PORT", "default 127.0.0.1:8080", "--broker HOST:PORT", "--running NAME=HOST:PORT", "MINIO_ENDPOINT", "curl -F"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%s says nothing of %s:\n%s", option, want, &out)
 			}
@@ -188,6 +188,9 @@ func TestWrongUse(t *testing.T) {
 		"bad settings": {[]string{"--listen", "127.0.0.1:0"}, map[string]string{"MAX_IMAGE_PIXELS": "many", "MAX_UPLOAD_BYTES": "-1", "LOG_LEVEL": "LOUD"},
 			[]string{`MAX_IMAGE_PIXELS is "many"`, `MAX_UPLOAD_BYTES is "-1"`, `LOG_LEVEL is "LOUD"`}},
 		"a MinIO without keys": {[]string{"--listen", "127.0.0.1:0"}, map[string]string{"MINIO_ENDPOINT": "127.0.0.1:1"}, []string{"MINIO_ACCESS_KEY is not set", "MINIO_SECRET_KEY is not set"}},
+		"running, but what":    {[]string{"--running", "127.0.0.1:1"}, nil, []string{"-running", "expected NAME=HOST:PORT"}},
+		"running, but where":   {[]string{"--running", "thumbnail"}, nil, []string{"-running", "expected NAME=HOST:PORT"}},
+		"a stranger running":   {[]string{"--running", "resize=127.0.0.1:1"}, nil, []string{`"resize", which is not deployed`}},
 		"no Kafka there":       {[]string{"--listen", "127.0.0.1:0"}, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, []string{"kafka at [127.0.0.1:1]"}},
 	} {
 		t.Run(name, func(t *testing.T) {

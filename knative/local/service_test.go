@@ -43,7 +43,7 @@ func beginWith(t testing.TB, getenv func(string) string, group string) *running 
 	t.Cleanup(server.Close)
 	w, err := start(options{
 		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: getenv, group: group,
-		watchers: []route{{name: "watcher", subscriber: server.URL}},
+		watchers: []string{server.URL},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -391,3 +391,28 @@ func TestNothingIsLostInBetween(t *testing.T) {
 		}
 	}
 }
+
+// A function that somebody else runs gets its events as one that is run here.
+func TestRunning(t *testing.T) {
+	t.Parallel()
+	thumbnail := &subscriber{codes: []int{http.StatusOK}}
+	w, err := start(options{
+		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: standintest.Start(t),
+		group:   "test-" + uuid.NewString(),
+		running: map[string]string{"thumbnail": strings.TrimPrefix(thumbnail.serve(t), "http://")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.stop)
+	s := &running{world: w, t: t, url: "http://" + w.address}
+	s.upload("photo.jpg", photograph(t, imaging, "branches.jpg"))
+	for deadline := time.Now().Add(time.Minute); len(thumbnail.got()) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it got no event within a minute")
+		}
+	}
+	if got := thumbnail.got(); got[0] != events.TypeImageUploaded {
+		t.Errorf("it got %q", got)
+	}
+}

@@ -37,9 +37,12 @@ const deadLetters = "dead-letters"
 type options struct {
 	listen, broker, deadLetters string
 	getenv                      func(string) string
-	// For tests that share a Kafka, and that want to see what passes.
-	group    string
-	watchers []route
+	// Addresses of functions that somebody else runs, by name.
+	running map[string]string
+	// Who gets every event.
+	watchers []string
+	// For tests that share a Kafka.
+	group string
 }
 
 // world is the service, running.
@@ -71,31 +74,25 @@ func newStage() *stage {
 
 // start brings everything up and returns when the functions answer.
 func start(o options) (*world, error) {
-	public, err := listen("--listen", o.listen)
-	if err != nil {
-		return nil, err
-	}
 	w := &world{
-		address: reachable(public),
-		failed:  make(chan error, len(images)+1),
-		log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		failed: make(chan error, len(images)+1),
+		log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
-	if err := w.start(o, public); err != nil {
+	if err := w.start(o); err != nil {
 		w.stop()
-		public.Close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *world) start(o options, public net.Listener) (err error) {
+func (w *world) start(o options) (err error) {
 	if w.deployment, err = readDeployment(knative.Manifests); err != nil {
 		return err
 	}
 	if w.servers, err = standin.Start(o.getenv); err != nil {
 		return err
 	}
-	subscribers, err := w.startFunctions(o, public)
+	subscribers, err := w.startFunctions(o)
 	if err != nil {
 		return err
 	}
@@ -133,46 +130,50 @@ func reachable(listener net.Listener) string {
 	return address.String()
 }
 
-// startFunctions runs every service of the manifests and returns their addresses by name, as events reach them. All are started before any is
-// waited for, so that what is wrong with one does not hide what is wrong with the next.
-func (w *world) startFunctions(o options, public net.Listener) (map[string]string, error) {
+// startFunctions runs the services of the manifests that do not run already and returns the addresses of all by name, as
+// events reach them. All are started before any is waited for, so that what is wrong with one does not hide what is wrong
+// with the next.
+func (w *world) startFunctions(o options) (map[string]string, error) {
 	functions := newStage()
 	w.stages = append(w.stages, functions)
+	for name := range o.running {
+		if _, known := w.deployment.services[name]; !known {
+			return nil, fmt.Errorf("--running names %q, which is not deployed", name)
+		}
+	}
 	addresses, ended := map[string]string{}, map[string]<-chan error{}
 	names := slices.Sorted(maps.Keys(w.deployment.services))
 	for _, name := range names {
-		listener := public
-		var err error
-		switch {
-		case name == deadLetters:
-			listener, err = listen("--dead-letters", o.deadLetters)
-		case !w.deployment.services[name].public():
-			listener, err = listen(name, "127.0.0.1:0")
+		if addresses[name] = o.running[name]; addresses[name] == "" {
+			listener, err := w.listenFor(name, o)
+			if err != nil {
+				return nil, err
+			}
+			if ended[name], err = w.startFunction(functions, name, listener, w.settings(w.deployment.services[name])); err != nil {
+				return nil, err
+			}
+			addresses[name] = reachable(listener)
 		}
-		if err != nil {
-			return nil, err
+		if w.deployment.services[name].public() {
+			w.address = addresses[name]
 		}
-		if ended[name], err = w.startFunction(functions, name, listener, w.settings(w.deployment.services[name])); err != nil {
-			return nil, err
-		}
-		addresses[name] = reachable(listener)
 	}
 	var faults []error
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(ended)) {
 		faults = append(faults, waitHealthy(addresses[name], ended[name]))
 	}
 	if err := linesOf(faults); err != nil {
 		return nil, err
 	}
-	return addresses, w.startInside(functions, addresses)
+	return addresses, w.startInside(functions, o, addresses)
 }
 
 // startInside gives events a way into public functions where callers have to prove who they are, which no event can: another
 // one that is the same without that, as the component authentication has it.
-func (w *world) startInside(functions *stage, addresses map[string]string) error {
+func (w *world) startInside(functions *stage, o options, addresses map[string]string) error {
 	for name, service := range w.deployment.services {
 		settings := w.settings(service)
-		if !service.public() || settings("AUTH_API_KEYS_FILE")+settings("AUTH_JWT_ISSUER") == "" {
+		if o.running[name] != "" || !service.public() || settings("AUTH_API_KEYS_FILE")+settings("AUTH_JWT_ISSUER") == "" {
 			continue
 		}
 		listener, err := listen(name, "127.0.0.1:0")
@@ -204,12 +205,24 @@ func inside(settings func(string) string) func(string) string {
 	}
 }
 
+// listenFor opens the listener of a service.
+func (w *world) listenFor(name string, o options) (net.Listener, error) {
+	switch {
+	case name == deadLetters:
+		return listen("--dead-letters", o.deadLetters)
+	case w.deployment.services[name].public():
+		return listen("--listen", o.listen)
+	}
+	return listen(name, "127.0.0.1:0")
+}
+
 // startFunction runs a service of the manifests on listener. What comes through the channel is how it ended.
 func (w *world) startFunction(functions *stage, name string, listener net.Listener, settings func(string) string) (<-chan error, error) {
 	service := w.deployment.services[name]
 	image := service.Spec.Template.Spec.Containers[0].Image
 	run, known := images[image]
 	if !known {
+		listener.Close()
 		return nil, fmt.Errorf("service %q runs %q, which is no function of this program", name, image)
 	}
 	ended := make(chan error, 1)
@@ -296,7 +309,14 @@ func (w *world) startBroker(o options, subscribers map[string]string) (*localBro
 		return nil, fmt.Errorf("the manifests have %d Brokers; expected one", len(w.deployment.brokers))
 	}
 	spec := w.deployment.brokers[0]
-	broker := &localBroker{name: spec.Metadata.Name, client: &http.Client{}, log: w.log, triggers: o.watchers}
+	broker := &localBroker{name: spec.Metadata.Name, client: &http.Client{}, log: w.log}
+	for _, watcher := range o.watchers {
+		to := route{name: watcher, subscriber: watcher}
+		if spec.Spec.Delivery != nil {
+			to.delivery = *spec.Spec.Delivery
+		}
+		broker.triggers = append(broker.triggers, to)
+	}
 	for _, trigger := range w.deployment.triggers {
 		to, err := routeOf(trigger, spec, subscribers)
 		if err != nil {

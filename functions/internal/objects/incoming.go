@@ -82,15 +82,29 @@ func (in *Incoming) Put(ctx context.Context, key string, about About) (int64, er
 	return int64(in.begun.length), in.store.putWhole(ctx, key, in.begun.content(&l), about)
 }
 
-// putStream stores a body of known size as it passes by.
+// errStalled says that MinIO has stopped to take a body.
+var errStalled = errors.New("the store takes no more of the body")
+
+// putStream stores a body of known size as it passes by. How long that takes is the caller's affair, but for the time in
+// which it is MinIO that is waited for.
 func (in *Incoming) putStream(ctx context.Context, key string, about About) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(answerTimeout, func() { cancel(errStalled) })
+	defer stalled.Stop()
 	var l lease
 	defer l.end()
 	all := io.MultiReader(io.NewSectionReader(&in.begun, 0, int64(in.begun.length)), in.body)
 	leased := readerFunc(func(p []byte) (int, error) {
+		stalled.Stop()
+		defer stalled.Reset(answerTimeout)
 		return l.read(func() (int, error) { return all.Read(p) })
 	})
-	return in.store.putStream(ctx, key, leased, in.size, about)
+	err := in.store.putStream(ctx, key, leased, in.size, about)
+	if err != nil && context.Cause(ctx) == errStalled {
+		return fmt.Errorf("put object %q: %w", key, errStalled)
+	}
+	return err
 }
 
 // fill reads on until the part is full or the body has ended.
@@ -113,7 +127,7 @@ func (in *Incoming) putParts(ctx context.Context, key string, about About) (size
 	if err := s.ensureBucket(ctx); err != nil {
 		return 0, err
 	}
-	uploadID, err := s.client.NewMultipartUpload(ctx, s.bucket, key, about.options())
+	uploadID, err := s.beginParts(ctx, key, about)
 	if err != nil {
 		return 0, s.explainPut(err, key)
 	}
@@ -141,10 +155,22 @@ func (in *Incoming) putParts(ctx context.Context, key string, about About) (size
 			return 0, err
 		}
 	}
+	return size, s.explainPut(s.completeParts(ctx, key, uploadID, stored), key)
+}
+
+func (s *Store) beginParts(ctx context.Context, key string, about About) (uploadID string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return s.client.NewMultipartUpload(ctx, s.bucket, key, about.options())
+}
+
+func (s *Store) completeParts(ctx context.Context, key, uploadID string, parts []minio.CompletePart) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
 	var condition minio.PutObjectOptions
 	condition.SetMatchETagExcept("*")
-	_, err = s.client.CompleteMultipartUpload(ctx, s.bucket, key, uploadID, stored, condition)
-	return size, s.explainPut(err, key)
+	_, err := s.client.CompleteMultipartUpload(ctx, s.bucket, key, uploadID, parts, condition)
+	return err
 }
 
 func (in *Incoming) putPart(ctx context.Context, key, uploadID string, number int) (minio.CompletePart, error) {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -310,4 +312,37 @@ func TestMinIOPaused(t *testing.T) {
 	if err := ctx.Err(); err != nil {
 		t.Errorf("they did not give up by themselves: %v", err)
 	}
+}
+
+// A MinIO that stops to take a large body, and one that does not begin, end the upload, and not the caller's patience.
+func TestMinIOStalls(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("location") {
+			_, _ = io.WriteString(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
+			return
+		}
+		<-over
+	}))
+	defer server.Close()
+	defer close(over)
+	store, err := Open(Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.made.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*answerTimeout)
+	defer cancel()
+	var both sync.WaitGroup
+	for size, want := range map[int64]error{-1: context.DeadlineExceeded, 4 * partSize: errStalled} {
+		both.Go(func() {
+			incoming := store.Receive(bytes.NewReader(noise(4*partSize)), size)
+			defer incoming.Close()
+			if _, err := incoming.Put(ctx, imageID+"/large", About{}); !errors.Is(err, want) || ctx.Err() != nil {
+				t.Errorf("Put() of a body of size %d = %v, want %v", size, err, want)
+			}
+		})
+	}
+	both.Wait()
 }

@@ -143,14 +143,19 @@ func (b *Board) Advance(ctx context.Context, next Status) (before *Status, err e
 }
 
 // Read is the status of an image; nil if there is no such image. One round trip to Redis; if Redis has forgotten, or
-// is away, the status is rebuilt from the store.
+// is away, the status is rebuilt from the store. So it is of an image that Redis says is being worked on: that may be over,
+// and Redis not have been told.
 func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
 	text, err := b.redis.Get(ctx, key(imageID)).Result()
-	if known := parse(text); err == nil && known != nil {
+	known := parse(text)
+	if known != nil && known.State != Processing {
 		return known, nil
 	}
 	rebuilt, rebuildErr := b.Rebuild(ctx, imageID)
-	if rebuildErr != nil {
+	switch {
+	case known != nil && (rebuilt == nil || !rebuilt.State.Final()):
+		return known, nil // the store knows no more
+	case rebuildErr != nil:
 		return nil, fmt.Errorf("read status of %s: %w", imageID, errors.Join(err, rebuildErr))
 	}
 	if rebuilt != nil && (err == nil || errors.Is(err, redis.Nil)) {

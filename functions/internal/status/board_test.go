@@ -267,6 +267,27 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
+// Who was told the end while Redis was away is told it again when Redis, which was not, is back.
+func TestRedisWasAwayAtTheEnd(t *testing.T) {
+	board, _ := open(t)
+	id := uuid.NewString()
+	if _, err := board.Advance(t.Context(), in(Processing, id)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := board.Read(t.Context(), id); err != nil || got == nil || got.State != Processing {
+		t.Errorf("while it is worked on: %+v, %v", got, err)
+	}
+	if _, err := board.Record(t.Context(), objects.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := board.Read(t.Context(), id); err != nil || !reflect.DeepEqual(*got, completed(id)) {
+		t.Errorf("Read() = %+v, %v; want it from the store", got, err)
+	}
+	if before, err := board.Advance(t.Context(), in(Processing, id)); err != nil || before == nil || before.State != Completed {
+		t.Errorf("Redis has %+v, %v; want what was read", before, err)
+	}
+}
+
 func TestEvent(t *testing.T) {
 	id := uuid.NewString()
 	original := objects.Key(id, "ä.jpg")

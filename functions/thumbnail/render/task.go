@@ -117,11 +117,6 @@ func (t *renderer) settle(ctx context.Context, task events.ImageUploaded) (*stat
 	if err != nil {
 		return nil, err
 	}
-	if before != nil && before.State == status.Processing { // somebody began, and may have come as far as the store
-		if before, err = t.board.Rebuild(ctx, task.ImageID); err != nil {
-			return nil, err
-		}
-	}
 	if before != nil && before.State.Final() {
 		return t.conclude(ctx, *before)
 	}

@@ -85,7 +85,10 @@ func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, image even
 	return bus.Reply(w, r, reply)
 }
 
+// answerTaken says by its length that there is no reply. What comes of a repetition, whose image was not read, goes out
+// before net/http would say so, and a body of unknown length may pass for a reply that is no event, which is a failure.
 func answerTaken(w http.ResponseWriter, imageID string) error {
+	w.Header().Set("Content-Length", "0")
 	w.Header().Set("Location", "/status/"+imageID)
 	w.WriteHeader(http.StatusOK)
 	return nil

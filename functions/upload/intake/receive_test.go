@@ -139,6 +139,9 @@ func TestReceiveAgain(t *testing.T) {
 		if answer.status != http.StatusOK {
 			t.Fatalf("%d %s", answer.status, answer.body)
 		}
+		if length := answer.header.Get("Content-Length"); length != "0" {
+			t.Errorf("the answer has the length %q; want 0, so that it does not pass for a reply", length)
+		}
 	}
 	if answer := s.do(http.MethodPost, "/", "image/png", bytes.NewReader(pngOf(t, 50, 50)), binaryHeader("again")...); answer.status != http.StatusOK {
 		t.Errorf("another image under the same id: %d %s", answer.status, answer.body)

@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"image"
 	"io"
+	"sync"
 
 	// Its decoder is not used. It registers itself with package image, so nothing in raster may call image.Decode.
 	"github.com/deepteams/webp"
@@ -29,7 +31,14 @@ func Encode(w io.Writer, m *plane.Image, quality int) error {
 	return err
 }
 
+// prepare has the encoder fill its tables, which its first use does without a lock: another one at the same time would find
+// them half empty, and write other colours.
+var prepare = sync.OnceFunc(func() {
+	_ = webp.Encode(io.Discard, image.NewNRGBA(image.Rect(0, 0, 1, 1)), webp.DefaultOptions()) // what comes of it is not wanted
+})
+
 func still(m *plane.Image, quality int) ([]byte, error) {
+	prepare()
 	options := webp.DefaultOptions()
 	options.Quality = float32(cmp.Or(quality, Quality))
 	options.Segments = 1 // with more it writes none of the filter: 0.5 to 1.5 dB less, for 4 % of the bytes

@@ -3,6 +3,7 @@ package webp
 import (
 	"bytes"
 	"image"
+	"sync"
 	"testing"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
@@ -37,6 +38,29 @@ func TestEncodeAlpha(t *testing.T) {
 					t.Fatalf("alpha at %d,%d of %v is %d, want %d", x, y, size, got, want)
 				}
 			}
+		}
+	}
+}
+
+// Several at once, in a process that has encoded nothing before (-run EncodeAtOnce -race), give what one alone gives.
+func TestEncodeAtOnce(t *testing.T) {
+	m := image.NewNRGBA(image.Rect(0, 0, 40, 30))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(i*i) | 0x80
+	}
+	var files [8]bytes.Buffer
+	var wait sync.WaitGroup
+	for i := range files {
+		wait.Go(func() {
+			if err := Encode(&files[i], planetest.Of(m, 40, 30), 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	for i := range files {
+		if !bytes.Equal(files[i].Bytes(), files[0].Bytes()) {
+			t.Errorf("file %d is another than the first", i)
 		}
 	}
 }

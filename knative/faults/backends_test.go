@@ -1,0 +1,358 @@
+//go:build faults
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/redis/go-redis/v9"
+)
+
+// A backend is a real server that can be ended, and started again with its data or without. Clients reach it through its
+// link, we do not.
+type backend struct {
+	name      string
+	address   string
+	link      *link
+	directory string
+	data      string // what is in it is forgotten when the server is emptied
+	env       []string
+	command   func() ([]string, error)
+	answers   func(context.Context) error
+
+	running *process
+}
+
+// How long a server may take to answer after its start. Kafka takes 20 s after it was killed, on a machine that has
+// nothing else to do.
+const startLimit = 90 * time.Second
+
+// start returns when the server answers.
+func (b *backend) start() error {
+	command, err := b.command()
+	if err != nil {
+		return fmt.Errorf("prepare %s: %w", b.name, err)
+	}
+	if b.running, err = launch(b.directory, filepath.Join(b.directory, "log"), b.env, command...); err != nil {
+		return err
+	}
+	return b.await()
+}
+
+func (b *backend) await() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	for {
+		err := b.answers(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-b.running.ended:
+			return fmt.Errorf("%s has ended: see %s", b.name, filepath.Join(b.directory, "log"))
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w", b.name, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (b *backend) kill() { b.running.kill() }
+
+// pause stops the process and leaves its connections open: nobody hears that it is away.
+func (b *backend) pause()  { b.running.signal(syscall.SIGSTOP) }
+func (b *backend) resume() { b.running.signal(syscall.SIGCONT) }
+
+// empty removes the data of a server that was killed.
+func (b *backend) empty() error {
+	entries, err := os.ReadDir(b.data)
+	for _, entry := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(b.data, entry.Name())))
+	}
+	return err
+}
+
+// filler is the file that takes what is left of a disk.
+const filler = "filler"
+
+// fill takes all that is left of the disk.
+func (b *backend) fill() error {
+	file, err := os.Create(filepath.Join(filepath.Dir(b.data), filler))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for block := make([]byte, 64<<10); ; {
+		switch _, err := file.Write(block); {
+		case err == nil:
+		case len(block) > 1 && errors.Is(err, syscall.ENOSPC):
+			block = block[:len(block)/2]
+		case errors.Is(err, syscall.ENOSPC):
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+func (b *backend) unfill() error { return os.Remove(filepath.Join(filepath.Dir(b.data), filler)) }
+
+// Backends are one of each, which the functions of one site use.
+type backends struct {
+	directory           string
+	disks               *process // has the mounts, which end with it
+	redis, minio, kafka *backend
+	password, secret    string // of Redis and MinIO
+
+	redisClient *redis.Client
+	minioClient *minio.Client
+}
+
+// Disks of their own, in memory: small enough to be filled, large enough for all that the tests store.
+const diskSize = "3g"
+
+func startBackends(directory string) (b *backends, err error) {
+	b = &backends{directory: directory, password: "redis-password", secret: "minio-secret"}
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return nil, err
+	}
+	if err := b.mount(); err != nil {
+		return nil, err
+	}
+	for _, prepare := range []func() error{b.prepareRedis, b.prepareMinIO, b.prepareKafka} {
+		if err := prepare(); err != nil {
+			return nil, err
+		}
+	}
+	faults := make(chan error)
+	for _, server := range b.all() {
+		go func() { faults <- server.start() }()
+	}
+	for range b.all() {
+		err = errors.Join(err, <-faults)
+	}
+	if err != nil {
+		b.stop()
+	}
+	return b, err
+}
+
+func (b *backends) all() []*backend { return []*backend{b.redis, b.minio, b.kafka} }
+
+func (b *backends) stop() {
+	for _, server := range b.all() {
+		if server.running != nil {
+			server.kill()
+		}
+		server.link.Close()
+	}
+	b.disks.kill()
+}
+
+// show logs what the servers wrote last.
+func (b *backends) show(t *testing.T) {
+	for _, server := range b.all() {
+		text, _ := os.ReadFile(filepath.Join(server.directory, "log"))
+		t.Logf("the end of the log of %s:\n%s", server.name, text[max(0, len(text)-1500):])
+	}
+}
+
+// mount makes disks in a mount name space of a process that does nothing else: nobody else sees them, and they are gone
+// when it is.
+func (b *backends) mount() (err error) {
+	script := "mkdir minio kafka; for disk in minio kafka; do mount -t tmpfs -o size=" + diskSize +
+		" tmpfs $disk && mkdir $disk/data || exit 1; done; echo mounted; exec sleep infinity"
+	log := filepath.Join(b.directory, "disks.log")
+	if b.disks, err = launch(b.directory, log, nil, "unshare", "--mount", "--propagation", "private", "sh", "-c", script); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if text, _ := os.ReadFile(log); strings.Contains(string(text), "mounted\n") {
+			return nil
+		}
+	}
+	text, _ := os.ReadFile(log)
+	return fmt.Errorf("mount disks: %s", text)
+}
+
+// onDisk runs a command where the disks are mounted.
+func (b *backends) onDisk(command ...string) []string {
+	return append([]string{"nsenter", "--mount=/proc/" + strconv.Itoa(b.disks.Process.Pid) + "/ns/mnt", "--wdns=" + b.directory}, command...)
+}
+
+// disk is how we see a disk.
+func (b *backends) disk(name string) string {
+	return filepath.Join("/proc", strconv.Itoa(b.disks.Process.Pid), "root", b.directory, name)
+}
+
+func (b *backends) prepare(name string) (*backend, error) {
+	server := &backend{name: name, address: freeAddress(), directory: b.directory, data: filepath.Join(b.disk(name), "data")}
+	var err error
+	server.link, err = newLink(server.address)
+	return server, err
+}
+
+// prepareRedis: it writes every command to its disk, so that it has all of them when it was killed.
+func (b *backends) prepareRedis() (err error) {
+	if b.redis, err = b.prepare("redis"); err != nil {
+		return err
+	}
+	b.redis.directory = filepath.Join(b.directory, "redis")
+	b.redis.data = filepath.Join(b.redis.directory, "data")
+	if err := os.MkdirAll(b.redis.data, 0o700); err != nil {
+		return err
+	}
+	_, port, _ := strings.Cut(b.redis.address, ":")
+	b.redis.command = func() ([]string, error) {
+		return []string{"redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", b.redis.data,
+			"--requirepass", b.password, "--save", "", "--appendonly", "yes"}, nil
+	}
+	b.redisClient = redis.NewClient(&redis.Options{Addr: b.redis.address, Password: b.password, MaxRetries: -1, DisableIdentity: true})
+	b.redis.answers = func(ctx context.Context) error { return b.redisClient.Ping(ctx).Err() }
+	return nil
+}
+
+const minioUser = "image-service"
+
+func (b *backends) prepareMinIO() (err error) {
+	if b.minio, err = b.prepare("minio"); err != nil {
+		return err
+	}
+	b.minio.directory = filepath.Join(b.directory, "minio-home")
+	if err := os.MkdirAll(b.minio.directory, 0o700); err != nil {
+		return err
+	}
+	b.minio.env = []string{"MINIO_ROOT_USER=" + minioUser, "MINIO_ROOT_PASSWORD=" + b.secret, "MINIO_BROWSER=off", "MINIO_UPDATE=off"}
+	b.minio.command = func() ([]string, error) {
+		return b.onDisk("minio", "server", "--address", b.minio.address, "minio/data"), nil
+	}
+	b.minioClient, err = minio.New(b.minio.address, &minio.Options{Creds: credentials.NewStaticV4(minioUser, b.secret, "")})
+	b.minio.answers = func(ctx context.Context) error {
+		_, err := b.minioClient.ListBuckets(ctx)
+		if code := minio.ToErrorResponse(err).Code; code == "SignatureDoesNotMatch" || code == "InvalidAccessKeyId" {
+			return nil // it does, with other credentials
+		}
+		return err
+	}
+	return err
+}
+
+func (b *backends) prepareKafka() (err error) {
+	if b.kafka, err = b.prepare("kafka"); err != nil {
+		return err
+	}
+	b.kafka.directory = filepath.Join(b.directory, "kafka-home")
+	if err := os.MkdirAll(b.kafka.directory, 0o700); err != nil {
+		return err
+	}
+	properties := filepath.Join(b.kafka.directory, "server.properties")
+	if err := b.writeKafkaProperties(properties); err != nil {
+		return err
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	java := func(arguments ...string) []string {
+		return b.onDisk(append([]string{"java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+			"-Dlog4j2.configurationFile=" + root + "/.ci/kafka/log4j2.properties", "-cp", cache() + "/kafka/*"}, arguments...)...)
+	}
+	b.kafka.command = func() ([]string, error) {
+		if _, err := os.Stat(filepath.Join(b.kafka.data, "meta.properties")); errors.Is(err, fs.ErrNotExist) {
+			format, err := launch(b.directory, filepath.Join(b.kafka.directory, "log"), nil,
+				java("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "image-service-ci", "--config", properties)...)
+			if err != nil {
+				return nil, err
+			}
+			<-format.ended
+		}
+		return java("kafka.Kafka", properties), nil
+	}
+	b.kafka.answers = func(ctx context.Context) error {
+		admin, err := b.kafkaAdmin()
+		if err != nil {
+			return err
+		}
+		defer admin.Close()
+		_, err = admin.ListTopics()
+		return err
+	}
+	return nil
+}
+
+// writeKafkaProperties sends clients, which Kafka tells its address, through the link.
+func (b *backends) writeKafkaProperties(name string) error {
+	common, err := os.ReadFile("../../.ci/kafka/server.properties")
+	if err != nil {
+		return err
+	}
+	controller := freeAddress()
+	return os.WriteFile(name, append(common, fmt.Sprintf(`
+listeners=PLAINTEXT://%s,CONTROLLER://%s
+advertised.listeners=PLAINTEXT://%s,CONTROLLER://%[2]s
+controller.quorum.bootstrap.servers=%[2]s
+log.dirs=%[4]s
+`, b.kafka.address, controller, b.kafka.link.address(), filepath.Join(b.directory, "kafka", "data"))...), 0o600)
+}
+
+func (b *backends) kafkaAdmin() (sarama.ClusterAdmin, error) {
+	config := sarama.NewConfig()
+	config.Version = sarama.V2_8_0_0
+	config.Net.DialTimeout, config.Net.ReadTimeout, config.Net.WriteTimeout = 3*time.Second, 3*time.Second, 3*time.Second
+	config.Metadata.Retry.Max = 0
+	return sarama.NewClusterAdmin([]string{b.kafka.address}, config)
+}
+
+// makeTopics makes topics as the platform does, once Kafka lets it.
+func (b *backends) makeTopics(names ...string) error {
+	return persist(30*time.Second, func() error {
+		admin, err := b.kafkaAdmin()
+		if err != nil {
+			return err
+		}
+		defer admin.Close()
+		for _, name := range names {
+			err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: 3, ReplicationFactor: 1}, false)
+			if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *backends) deleteTopic(name string) error {
+	return persist(30*time.Second, func() error {
+		admin, err := b.kafkaAdmin()
+		if err != nil {
+			return err
+		}
+		defer admin.Close()
+		return admin.DeleteTopic(name)
+	})
+}
+
+// persist tries until something succeeds or the time is over.
+func persist(limit time.Duration, try func() error) error {
+	deadline := time.Now().Add(limit)
+	for {
+		err := try()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}

@@ -39,7 +39,7 @@ const (
 	// How long MinIO may take to answer what needs no body, with all attempts, before it counts as away.
 	askTimeout = 5 * time.Second
 	// The same for a body of 5 MiB at most.
-	putTimeout = 15 * time.Second
+	putTimeout = 10 * time.Second
 	// And for any body, from its last byte on: MinIO answers once all of it is on its disks.
 	answerTimeout = 10 * time.Second
 	// Requests with a body that can be read again are tried this often in all, some 100 ms apart.
@@ -112,7 +112,7 @@ func Open(settings Settings) (*Store, error) {
 		Creds:      credentials.NewStaticV4(settings.AccessKey, settings.SecretKey, ""),
 		Secure:     settings.TLS != nil,
 		MaxRetries: attempts,
-		Transport:  transport,
+		Transport:  &silence{next: transport},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store at %q: %w", settings.Endpoint, err)

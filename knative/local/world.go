@@ -168,12 +168,14 @@ func (w *world) startFunctions(o options) (map[string]string, error) {
 	return addresses, w.startInside(functions, o, addresses)
 }
 
-// startInside gives events a way into public functions where callers have to prove who they are, which no event can: another
-// one that is the same without that, as the component authentication has it.
+// startInside gives events a way into public functions where callers have to prove who they are, which no event can, or are
+// counted, by which all events are one caller: another one that is the same without that, as the component authentication
+// has it.
 func (w *world) startInside(functions *stage, o options, addresses map[string]string) error {
 	for name, service := range w.deployment.services {
 		settings := w.settings(service)
-		if o.running[name] != "" || !service.public() || settings("AUTH_API_KEYS_FILE")+settings("AUTH_JWT_ISSUER") == "" {
+		guarded := settings("AUTH_API_KEYS_FILE")+settings("AUTH_JWT_ISSUER")+settings("RATE_LIMIT") != ""
+		if o.running[name] != "" || !service.public() || !guarded {
 			continue
 		}
 		listener, err := listen(name, "127.0.0.1:0")

@@ -40,15 +40,14 @@ type Guard struct {
 	keys     *keyring // nil without
 	tokens   *tokens  // nil without
 	limiter  *rate.Limiter
-	trusted  *trusted
 	refused  *prometheus.CounterVec
 }
 
 // New makes no connection.
 func New(settings Settings, process *serve.Process, limiter *rate.Limiter) *Guard {
-	g := &Guard{settings: settings, process: process, limiter: limiter, trusted: &trusted{}}
-	if settings.keysFile != "" {
-		g.keys = newKeyring(settings.keysFile, settings.keys, process.Log)
+	g := &Guard{settings: settings, process: process, limiter: limiter}
+	if settings.keysFile.IsSet() {
+		g.keys = newKeyring(settings, process)
 	}
 	if settings.issuer != "" {
 		g.tokens = newTokens(settings)
@@ -58,6 +57,7 @@ func New(settings Settings, process *serve.Process, limiter *rate.Limiter) *Guar
 		Help: "Requests that were refused because of who sent them, or how often, by the reason.",
 	}, []string{"reason"})
 	process.Metrics.MustRegister(g.refused)
+	process.Log.Info("access", "api_keys", g.keys != nil, "tokens", g.tokens != nil, "rate_limit", settings.limits())
 	return g
 }
 
@@ -86,43 +86,37 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 // admit is who a caller is, if that one may come in now.
 func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (Client, error) {
 	if !g.settings.authenticates() {
-		return Client{}, g.limit(w, r, "address:"+g.address(r), "")
+		return Client{}, g.limit(w, r, "address:"+g.address(r))
 	}
 	credential, refused := credentialOf(r.Header)
 	if refused != nil {
 		return Client{}, refused
 	}
-	failures := "failures:" + g.address(r)
-	sum := sha256.Sum256([]byte(credential))
-	name, byKey, err := g.identify(r.Context(), credential, sum)
+	client, err := g.identify(r.Context(), credential)
+	if errors.Is(err, problemUnauthorized) { // who tries keys is told so ever more seldom; nobody else is held up by it
+		return client, errors.Join(g.limit(w, r, "failures:"+g.address(r)), err)
+	}
 	if err != nil {
-		return Client{}, errors.Join(g.limit(w, r, failures, ""), err)
+		return client, err
 	}
-	if !byKey || g.trusted.has(sum) { // what is signed can not be found by trying
-		failures = ""
-	}
-	if err := g.limit(w, r, "client:"+name, failures); err != nil {
-		return Client{}, err
-	}
-	if byKey {
-		g.trusted.add(sum)
-	}
-	return Client{Name: name, Admin: slices.Contains(g.settings.admins, name)}, nil
+	return client, g.limit(w, r, "client:"+client.Name)
 }
 
-// identify is whose credential this is, and whether it is a key and no token.
-func (g *Guard) identify(ctx context.Context, credential string, sum [sha256.Size]byte) (name string, byKey bool, err error) {
+func (g *Guard) identify(ctx context.Context, credential string) (client Client, err error) {
 	if g.keys != nil {
-		name = g.keys.client(sum)
+		client.Name = g.keys.client(sha256.Sum256([]byte(credential)))
 	}
 	switch {
-	case name != "":
-		return name, true, nil
+	case client.Name != "":
 	case g.tokens == nil || strings.Count(credential, ".") != 2:
-		return "", true, refuse("invalid", "it is nobody's key")
+		return client, refuse("invalid", "it is nobody's key")
+	default:
+		if client.Name, err = g.tokens.clientOf(ctx, credential); err != nil {
+			return client, err
+		}
 	}
-	name, err = g.tokens.clientOf(ctx, credential)
-	return name, false, err
+	client.Admin = slices.Contains(g.settings.admins, client.Name)
+	return client, nil
 }
 
 func (g *Guard) address(r *http.Request) string { return addressOf(r, int(g.settings.proxies)) }

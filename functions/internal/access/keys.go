@@ -9,13 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/internal/setting"
 )
 
 // An API key is 32 random bytes, so its SHA-256 is as good as a slow hash: those are for passwords, which can be guessed.
@@ -71,9 +74,6 @@ func parseKeys(text []byte) (keys []apiKey, err error) {
 		lineOf[key.sum] = number
 		keys = append(keys, key)
 	}
-	if len(keys) == 0 && len(faults) == 0 {
-		faults = append(faults, errors.New("there is no key in it"))
-	}
 	return keys, errors.Join(faults...)
 }
 
@@ -94,9 +94,10 @@ func parseKey(line string) (key apiKey, fault string) {
 
 // A keyring has the keys of a file, and looks at it again while it is asked.
 type keyring struct {
-	file  string
+	file  setting.File
 	every time.Duration
 	log   *slog.Logger
+	bad   prometheus.Gauge
 	keys  atomic.Pointer[[]apiKey]
 
 	lock    sync.Mutex
@@ -104,9 +105,14 @@ type keyring struct {
 	fault   string // of the file, as it was told last
 }
 
-func newKeyring(file string, keys []apiKey, log *slog.Logger) *keyring {
-	k := &keyring{file: file, every: keysEvery, log: log, checked: time.Now()}
-	k.keys.Store(&keys)
+func newKeyring(settings Settings, process *serve.Process) *keyring {
+	k := &keyring{file: settings.keysFile, every: keysEvery, log: process.Log, checked: time.Now()}
+	k.keys.Store(&settings.keys)
+	k.bad = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "api_keys_bad",
+		Help: "1 while the file of API keys is not as it should be, so that no change of it counts.",
+	})
+	process.Metrics.MustRegister(k.bad)
 	return k
 }
 
@@ -121,8 +127,9 @@ func (k *keyring) client(sum [sha256.Size]byte) (name string) {
 	return name
 }
 
-// refresh takes the file's keys if it has changed. Of a file that is not as it should be nothing counts: the keys that
-// were good stay until it is mended. Its content is compared and not its time, which a Secret that is mounted swaps.
+// refresh takes the file's keys if it has changed, also if there are none any more. Of a file that is not as it should be
+// nothing counts: the keys that were good stay until it is mended. Its content is compared and not its time, which a Secret
+// that is mounted swaps.
 func (k *keyring) refresh() {
 	if !k.lock.TryLock() {
 		return // somebody is at it
@@ -132,7 +139,7 @@ func (k *keyring) refresh() {
 		return
 	}
 	k.checked = time.Now()
-	text, err := os.ReadFile(k.file)
+	text, err := k.file.Read()
 	var keys []apiKey
 	if err == nil {
 		keys, err = parseKeys(text)
@@ -140,9 +147,11 @@ func (k *keyring) refresh() {
 	switch {
 	case err != nil && err.Error() != k.fault:
 		k.fault = err.Error()
-		k.log.Error("api_keys_not_read", "file.path", k.file, "error.message", k.fault)
+		k.bad.Set(1)
+		k.log.Error("api_keys_not_read", "error.message", k.fault)
 	case err == nil:
 		k.fault = ""
+		k.bad.Set(0)
 		k.replace(keys)
 	}
 }
@@ -152,5 +161,5 @@ func (k *keyring) replace(keys []apiKey) {
 		return
 	}
 	k.keys.Store(&keys)
-	k.log.Info("api_keys_read", "file.path", k.file, "keys", len(keys))
+	k.log.Info("api_keys_read", "keys", len(keys))
 }

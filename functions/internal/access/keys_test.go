@@ -14,7 +14,6 @@ func TestParseKeys(t *testing.T) {
 		"comments, empty lines":    {"# who\n\n \t\nscanner " + sumOfA + "\n", ""},
 		"capitals, tabs, CR LF":    {"scanner\t" + strings.ToUpper(sumOfA) + "\r\n", ""},
 		"no line end":              {"scanner " + sumOfA, ""},
-		"nothing":                  {"# nobody yet\n", "there is no key in it"},
 		"the key itself":           {"scanner isk_secretsecret\n", "line 1 has no SHA-256 in 64 hexadecimal digits"},
 		"a short one":              {"scanner " + sumOfA[:62] + "\n", "line 1 has no SHA-256 in 64 hexadecimal digits"},
 		"a name only":              {"\nscanner\n", "line 2 is not a name and a SHA-256"},
@@ -56,7 +55,7 @@ func TestKeysChange(t *testing.T) {
 	if status(old["scanner"]) != 200 || status(key) != 200 {
 		t.Error("while both are in the file, one does not work")
 	}
-	for _, bad := range []string{"", "scanner", line + "\nscanner x\n"} {
+	for _, bad := range []string{"scanner", line + "\nscanner x\n"} {
 		write(t, file, bad)
 		for range 3 {
 			if status(old["scanner"]) != 200 || status(key) != 200 {
@@ -74,7 +73,11 @@ func TestKeysChange(t *testing.T) {
 	if status(old["scanner"]) != 401 || status(key) != 200 {
 		t.Error("after the change")
 	}
-	if log := d.log.String(); strings.Count(log, "api_keys_not_read") != 4 || strings.Count(log, "api_keys_read") != 2 || strings.Contains(log, line[10:]) {
+	write(t, file, "# nobody any more\n")
+	if status(key) != 401 {
+		t.Error("the last key can not be taken back")
+	}
+	if log := d.log.String(); strings.Count(log, "api_keys_not_read") != 3 || strings.Count(log, "api_keys_read") != 3 || strings.Contains(log, line[10:]) {
 		t.Errorf("logged\n%s", log)
 	}
 }

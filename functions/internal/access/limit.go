@@ -2,10 +2,8 @@ package access
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
@@ -17,14 +15,14 @@ const limitTimeout = time.Second
 
 // limit takes a request from what who may still ask for, if there is a limit, and tells the caller how much is left. Without
 // Redis reading goes on: it needs none, and what was stored is to be had. Everything else needs it, and ends here at once.
-func (g *Guard) limit(w http.ResponseWriter, r *http.Request, who, unless string) error {
+func (g *Guard) limit(w http.ResponseWriter, r *http.Request, who string) error {
 	limit := g.settings.limit
 	if !g.settings.limits() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), limitTimeout)
 	defer cancel()
-	answer, err := g.limiter.Spend(ctx, limit, who, unless)
+	answer, err := g.limiter.Spend(ctx, limit, who)
 	if err != nil {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			g.process.Log.DebugContext(ctx, "request_not_counted", "error.message", err.Error())
@@ -54,32 +52,4 @@ func tooOften(limit rate.Limit, answer rate.Answer) *refusal {
 // wholeSeconds rounds up, and is 1 at least.
 func wholeSeconds(d time.Duration) int64 {
 	return max(1, int64((d+time.Second-1)/time.Second))
-}
-
-// trusted are keys that were good lately, by their SHA-256. Who tries keys is held up, good ones included, or the
-// good one would stand out; but not clients at the same address that are known already.
-type trusted struct {
-	lock sync.Mutex
-	sums map[[sha256.Size]byte]time.Time
-}
-
-const (
-	trustedFor  = time.Hour
-	trustedMost = 4096
-)
-
-func (t *trusted) has(sum [sha256.Size]byte) bool {
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	since, there := t.sums[sum]
-	return there && time.Since(since) < trustedFor
-}
-
-func (t *trusted) add(sum [sha256.Size]byte) {
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	if t.sums == nil || len(t.sums) >= trustedMost {
-		t.sums = map[[sha256.Size]byte]time.Time{} // they prove themselves again
-	}
-	t.sums[sum] = time.Now()
 }

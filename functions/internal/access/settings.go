@@ -1,8 +1,8 @@
 package access
 
 import (
+	"errors"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 
@@ -12,7 +12,7 @@ import (
 
 // Settings say who may do what. The zero Settings let everybody do everything.
 type Settings struct {
-	keysFile string
+	keysFile setting.File
 	keys     []apiKey // as the file was at the start
 
 	issuer, audience, jwksURL string
@@ -26,7 +26,7 @@ type Settings struct {
 // ReadSettings reads AUTH_*, RATE_LIMIT*, TRUSTED_PROXIES and CORS_ORIGINS, and the file with the keys.
 func ReadSettings(r *setting.Reader) Settings {
 	s := Settings{
-		keysFile: r.Text("AUTH_API_KEYS_FILE", ""),
+		keysFile: r.File("AUTH_API_KEYS_FILE"),
 		issuer:   r.Text("AUTH_JWT_ISSUER", ""),
 		audience: r.Text("AUTH_JWT_AUDIENCE", ""),
 		jwksURL:  r.Text("AUTH_JWT_JWKS_URL", ""),
@@ -49,15 +49,19 @@ func ReadSettings(r *setting.Reader) Settings {
 }
 
 func (s *Settings) readKeys(r *setting.Reader) {
-	if s.keysFile == "" {
+	if !s.keysFile.IsSet() {
 		return
 	}
-	text, err := os.ReadFile(s.keysFile)
-	if err == nil {
-		s.keys, err = parseKeys(text)
+	text, err := s.keysFile.Read()
+	if err != nil {
+		r.Add(err)
+		return
+	}
+	if s.keys, err = parseKeys(text); err == nil && len(s.keys) == 0 {
+		err = errors.New("there is no key in it")
 	}
 	if err != nil {
-		r.Fault("AUTH_API_KEYS_FILE is %q: %v", s.keysFile, err)
+		r.Fault("%s is no file of keys: %v", s.keysFile, err)
 	}
 }
 
@@ -87,6 +91,6 @@ func isSafeURL(text string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
 }
 
-func (s *Settings) authenticates() bool { return s.keysFile != "" || s.issuer != "" }
+func (s *Settings) authenticates() bool { return s.keysFile.IsSet() || s.issuer != "" }
 
 func (s *Settings) limits() bool { return s.limit != rate.Limit{} }

@@ -23,6 +23,8 @@ const (
 	// What an issuer has told, or that it told nothing, holds for so long: tokens with keys that nobody knows can be made
 	// up by anybody, and each would have us ask.
 	askEvery = 10 * time.Second
+	// After so long an issuer is asked for its keys again, though all that come are known: it may have withdrawn some.
+	renewEvery = 5 * time.Minute
 	// The keys of an issuer are some kilobytes.
 	maxIssuerAnswer = 1 << 20
 )
@@ -39,14 +41,17 @@ type tokens struct {
 	issuer, audience, jwksURL string
 	client                    *http.Client
 
-	opening singleflight.Group
-	lock    sync.Mutex
-	opened  *oidc.IDTokenVerifier
+	opening    singleflight.Group
+	renewEvery time.Duration
+
+	lock   sync.Mutex
+	opened *oidc.IDTokenVerifier
+	since  time.Time // or since it was last tried to renew it
 }
 
 // newTokens makes no connection: a function starts, and keys work, without the issuer.
 func newTokens(s Settings) *tokens {
-	return &tokens{issuer: s.issuer, audience: s.audience, jwksURL: s.jwksURL, client: &http.Client{
+	return &tokens{issuer: s.issuer, audience: s.audience, jwksURL: s.jwksURL, renewEvery: renewEvery, client: &http.Client{
 		Transport: &sparing{next: http.DefaultTransport, every: askEvery, told: map[string]told{}},
 		Timeout:   issuerTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -59,15 +64,14 @@ func newTokens(s Settings) *tokens {
 func (t *tokens) clientOf(ctx context.Context, raw string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, issuerTimeout+time.Second)
 	defer cancel()
-	verifier, err := t.verifier(ctx)
+	verifier, err := t.verifier(ctx, raw)
 	if err != nil {
 		return "", unavailable(err)
 	}
-	var away error
-	token, err := verifier.Verify(context.WithValue(ctx, awayKey{}, &away), raw)
+	token, keys, err := verify(ctx, verifier, raw)
 	switch {
-	case away != nil:
-		return "", unavailable(away)
+	case keys.away != nil:
+		return "", unavailable(keys.away)
 	case err != nil:
 		return "", refuse("invalid", "the token is not one of the issuer's for us")
 	}
@@ -97,15 +101,23 @@ func checkTimes(token *oidc.IDToken) *refusal {
 	return nil
 }
 
-// verifier asks the issuer where its keys are, once it is needed, and for all who wait for it together.
-func (t *tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
-	t.lock.Lock()
-	opened := t.opened
-	t.lock.Unlock()
+// verifier asks the issuer where its keys are, once it is needed, and for all who wait for it together. Then it is renewed
+// from time to time, and nobody waits for that.
+func (t *tokens) verifier(ctx context.Context, raw string) (*oidc.IDTokenVerifier, error) {
+	opened, old := t.current()
 	if opened != nil {
+		if old {
+			go t.renew(context.WithoutCancel(ctx), raw)
+		}
 		return opened, nil
 	}
-	opening := t.opening.DoChan("", func() (any, error) { return t.open(context.WithoutCancel(ctx)) })
+	opening := t.opening.DoChan("", func() (any, error) {
+		verifier, err := t.open(ctx)
+		if err == nil {
+			t.use(verifier)
+		}
+		return verifier, err
+	})
 	select {
 	case answer := <-opening:
 		verifier, _ := answer.Val.(*oidc.IDTokenVerifier)
@@ -115,8 +127,38 @@ func (t *tokens) verifier(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	}
 }
 
+// current is what tokens are verified with, and whether the one who asks is to renew it.
+func (t *tokens) current() (opened *oidc.IDTokenVerifier, old bool) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if old = time.Since(t.since) > t.renewEvery; old {
+		t.since = time.Now()
+	}
+	return t.opened, old
+}
+
+func (t *tokens) use(verifier *oidc.IDTokenVerifier) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.opened, t.since = verifier, time.Now()
+}
+
+// renew takes a new verifier once it has the issuer's keys, which a token makes it ask for. Until then, and if the issuer
+// is away, the old one does.
+func (t *tokens) renew(ctx context.Context, raw string) {
+	verifier, err := t.open(ctx)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, issuerTimeout)
+	defer cancel()
+	if _, keys, _ := verify(ctx, verifier, raw); keys.asked && keys.away == nil {
+		t.use(verifier)
+	}
+}
+
 func (t *tokens) open(ctx context.Context) (*oidc.IDTokenVerifier, error) {
-	ctx = oidc.ClientContext(ctx, t.client)
+	ctx = oidc.ClientContext(context.WithoutCancel(ctx), t.client) // it is kept for keys that are asked for later
 	jwksURL := t.jwksURL
 	if jwksURL == "" {
 		provider, err := oidc.NewProvider(ctx, t.issuer)
@@ -131,28 +173,35 @@ func (t *tokens) open(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 		}
 		jwksURL = found.JWKSURL
 	}
-	verifier := oidc.NewVerifier(t.issuer, keySet{oidc.NewRemoteKeySet(ctx, jwksURL)}, &oidc.Config{
+	return oidc.NewVerifier(t.issuer, keySet{oidc.NewRemoteKeySet(ctx, jwksURL)}, &oidc.Config{
 		ClientID:             t.audience,
 		SupportedSigningAlgs: algorithms,
 		SkipExpiryCheck:      true, // see checkTimes
-	})
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	t.opened = verifier
-	return verifier, nil
+	}), nil
 }
+
+// verify verifies a token, and says what became of the keys for that.
+func verify(ctx context.Context, verifier *oidc.IDTokenVerifier, raw string) (*oidc.IDToken, keysAsked, error) {
+	var keys keysAsked
+	token, err := verifier.Verify(context.WithValue(ctx, keysKey{}, &keys), raw)
+	return token, keys, err
+}
+
+// keysAsked is whether a token was good enough to ask for keys, and why they could not be had.
+type keysAsked struct {
+	asked bool
+	away  error
+}
+
+type keysKey struct{}
 
 // keySet tells that keys could not be had from a signature that none of them has made, which go-oidc makes one error of.
 type keySet struct{ oidc.KeySet }
 
-// awayKey is that of the error in a context that says so.
-type awayKey struct{}
-
 func (k keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	payload, err := k.KeySet.VerifySignature(ctx, jwt)
-	if cause := errors.Unwrap(err); cause != nil { // the other error wraps none
-		*ctx.Value(awayKey{}).(*error) = cause
-	}
+	// The error about a signature wraps none.
+	*ctx.Value(keysKey{}).(*keysAsked) = keysAsked{asked: true, away: errors.Unwrap(err)}
 	return payload, err
 }
 

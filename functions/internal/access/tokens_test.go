@@ -253,18 +253,50 @@ func TestIssuerAway(t *testing.T) {
 	}
 }
 
-// Tokens are not tried out, so nobody with a good one is held up by who sends bad ones from the same place.
-func TestTokensAmongTriedKeys(t *testing.T) {
+// An issuer that is away is nobody's wrong key.
+func TestIssuerAwayIsNotCounted(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
+	i.set(true)
 	d := i.open("RATE_LIMIT=2/h").counting()
-	for n := range 4 {
-		if got, want := d.bring("a.b.c").Code, map[bool]int{true: 401, false: 429}[n < 2]; got != want {
-			t.Errorf("bad token %d: %d, want %d", n, got, want)
+	for range 4 {
+		if got := d.bring(token(t, signedEd, i.claims(nil))); got.Code != 503 {
+			t.Errorf("%d %s", got.Code, got.Body)
 		}
 	}
-	if got := d.bring(token(t, signedEd, i.claims(nil))); got.Code != 200 {
-		t.Errorf("a good one: %d %s", got.Code, got.Body)
+	if got := d.bring("a.b.c"); got.Code != 401 && got.Code != 503 {
+		t.Errorf("a bad token: %d %s", got.Code, got.Body)
+	}
+}
+
+// A key that the issuer has withdrawn is good for some minutes at the most, though nobody brings a token with a new one. An
+// issuer that is away has withdrawn nothing.
+func TestIssuerWithdraws(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	d := i.open()
+	d.tokens.client.Transport.(*sparing).every = 0
+	d.tokens.renewEvery = 0
+	good, withdrawn := token(t, signedEd, i.claims(nil)), token(t, claims{"alg": "RS256", "kid": "rsa"}, i.claims(nil))
+	if d.bring(good).Code != 200 || d.bring(withdrawn).Code != 200 {
+		t.Error("both were good")
+	}
+	i.set(true)
+	for range 3 {
+		if got := d.bring(withdrawn); got.Code != 200 {
+			t.Errorf("while the issuer is away: %d %s", got.Code, got.Body)
+		}
+	}
+	i.Lock()
+	i.away, i.keys = false, slices.Clone(i.keys)[:1]
+	i.Unlock()
+	for deadline := time.Now().Add(20 * time.Second); d.bring(withdrawn).Code != 401; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a key that was withdrawn stays good")
+		}
+	}
+	if got := d.bring(good); got.Code != 200 {
+		t.Errorf("the other: %d %s", got.Code, got.Body)
 	}
 }
 

@@ -69,28 +69,16 @@ var spend = redis.NewScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local every, window = tonumber(ARGV[1]), ARGV[1] * ARGV[2]
-local function debt(key)
-  return math.max(0, math.min((tonumber(redis.call('GET', key)) or now) - now, window))
-end
-if KEYS[2] then
-  local other = debt(KEYS[2])
-  if other > window - every then return {0, 0, other, other + every - window} end
-end
-local own = debt(KEYS[1])
-if own > window - every then return {0, 0, own, own + every - window} end
-own = own + every
-redis.call('SET', KEYS[1], string.format('%.0f', now + own), 'PX', math.ceil(own / 1000))
-return {1, math.floor((window - own) / every), own, 0}
+local debt = math.max(0, math.min((tonumber(redis.call('GET', KEYS[1])) or now) - now, window))
+if debt > window - every then return {0, 0, debt, debt + every - window} end
+debt = debt + every
+redis.call('SET', KEYS[1], string.format('%.0f', now + debt), 'PX', math.ceil(debt / 1000))
+return {1, math.floor((window - debt) / every), debt, 0}
 `)
 
-// Spend takes one request from what who may still ask for; with an unless, only if that one has something left itself, from
-// which nothing is taken. One round trip. The error is a fault of Redis that may pass.
-func (l *Limiter) Spend(ctx context.Context, limit Limit, who, unless string) (Answer, error) {
-	keys := []string{l.prefix + who}
-	if unless != "" {
-		keys = append(keys, l.prefix+unless)
-	}
-	got, err := spend.Run(ctx, l.redis, keys, limit.Every.Microseconds(), limit.Burst).Int64Slice()
+// Spend takes one request from what who may still ask for. One round trip. The error is a fault of Redis that may pass.
+func (l *Limiter) Spend(ctx context.Context, limit Limit, who string) (Answer, error) {
+	got, err := spend.Run(ctx, l.redis, []string{l.prefix + who}, limit.Every.Microseconds(), limit.Burst).Int64Slice()
 	if err != nil || len(got) != 4 {
 		return Answer{}, fmt.Errorf("count a request: %w", err)
 	}

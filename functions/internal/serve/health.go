@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,8 +16,12 @@ type Check struct {
 	Ask     func(context.Context) error
 }
 
-// A probe must answer before its prober gives up.
-const readyTimeout = 2 * time.Second
+const (
+	// A probe must answer before its prober gives up.
+	readyTimeout = 2 * time.Second
+	// Whoever asks sooner gets the last answer, so that nobody has us ask the backends without end.
+	readyEvery = time.Second
+)
 
 // health answers whether the process lives.
 func health(w http.ResponseWriter, _ *http.Request) {
@@ -27,10 +32,21 @@ func health(w http.ResponseWriter, _ *http.Request) {
 // would wait for every backend before its first event. It is for people, load balancers and alerts. The answer names
 // the backends that are away; why and where is in the log.
 func (p *Process) readiness(checks []Check) http.HandlerFunc {
+	var lock sync.Mutex
+	var asked time.Time
+	var last []string
+	away := func(ctx context.Context) []string {
+		lock.Lock()
+		defer lock.Unlock() // who comes meanwhile waits for the same answer
+		if asked.IsZero() || time.Since(asked) > readyEvery {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+			defer cancel()
+			last, asked = p.away(ctx, checks), time.Now()
+		}
+		return last
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if away := p.away(ctx, checks); len(away) > 0 {
+		if away := away(r.Context()); len(away) > 0 {
 			message := strings.Join(away, " and ") + " can not be used"
 			WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
 			return

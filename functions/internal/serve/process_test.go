@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,6 +186,21 @@ func TestReady(t *testing.T) {
 	}
 	if away := log.with(t, "readiness_check_failed"); len(away) != 2 {
 		t.Errorf("log: %v", away)
+	}
+}
+
+// However many ask, the backends are asked once a second.
+func TestReadyForMany(t *testing.T) {
+	var asked atomic.Int64
+	url, _, _ := run(t, nil, Check{"redis", func(context.Context) error { asked.Add(1); return nil }})
+	began := time.Now()
+	for range 50 {
+		if response, body := get(t, url+"/ready"); response.StatusCode != 200 {
+			t.Errorf("%s %s", response.Status, body)
+		}
+	}
+	if got, most := asked.Load(), 1+int64(time.Since(began)/readyEvery); got > most {
+		t.Errorf("asked %d times, want %d at the most", got, most)
 	}
 }
 

@@ -248,6 +248,10 @@ func TestEventsOnly(t *testing.T) {
 	if got := s.uploadForm(file{"file", "a.png", pngOf(t, 9, 9)}); got.status != 404 {
 		t.Errorf("an upload: %d", got.status)
 	}
+	reference := strings.NewReader(`{"bucket":"` + s.getenv("MINIO_BUCKET") + `","object_name":"` + id + `/a.png"}`)
+	if got := s.do("POST", "/", "application/json", reference, binaryHeader("2")...); got.status != 404 || len(s.stored()) != 1 {
+		t.Errorf("an image that somebody has uploaded: %d %s, stored %q", got.status, got.body, s.stored())
+	}
 	if got := s.do("POST", "/", "image/png", bytes.NewReader(pngOf(t, 9, 9)), binaryHeader("1")...); got.status != 200 || len(s.stored()) != 2 {
 		t.Errorf("an event: %d %s, stored %q", got.status, got.body, s.stored())
 	}

@@ -211,7 +211,8 @@ func (in *intake) checkReference(ctx context.Context, reference events.ImageRece
 		}
 	}
 	imageID, _, _ := strings.Cut(reference.ObjectName, "/")
-	if !in.maySee(ctx, imageID) {
+	kept := ours && events.IsImageID(imageID)
+	if !in.maySee(ctx, imageID) || in.settings.eventsOnly && kept { // the way in for events shows of no image that it is there
 		return noObject(reference)
 	}
 	return nil

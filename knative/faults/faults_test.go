@@ -37,7 +37,7 @@ const recoverLimit = 15 * time.Second
 const span = 10 * time.Second
 
 // long is longer than anybody may wait for an answer.
-const long = 40 * time.Second
+const long = 32 * time.Second
 
 var faults = []fault{
 	{name: "upload killed, again and again", cuts: true, strike: func(l *load) error { return l.killing(l.upload.pods...) }},
@@ -63,11 +63,11 @@ var faults = []fault{
 	{name: "redis with another password", forgets: true, strike: (*load).changeRedisPassword},
 
 	{name: "minio killed, back with its data", strike: func(l *load) error { return l.restart(l.minio, false) }},
-	{name: "minio paused, for 40 s, large images as well", large: true, strike: func(l *load) error { return l.pause(l.minio, long) }},
+	{name: "minio paused, for 32 s, large images as well", large: true, strike: func(l *load) error { return l.pause(l.minio, long) }},
 	{name: "minio slow, 1 s an answer", strike: func(l *load) error { return l.flawed(l.minio, flaw{delay: time.Second}, span) }},
 	{name: "minio at 2 KB a second", strike: func(l *load) error { return l.flawed(l.minio, flaw{rate: 2000}, span) }},
 	{name: "minio cut off after 3000 bytes", strike: func(l *load) error { return l.flawed(l.minio, flaw{cut: 3000}, span) }},
-	{name: "minio half open, for 40 s, large images as well", large: true, strike: func(l *load) error { return l.flawed(l.minio, flaw{silent: true}, long) }},
+	{name: "minio half open, for 32 s, large images as well", large: true, strike: func(l *load) error { return l.flawed(l.minio, flaw{silent: true}, long) }},
 	{name: "minio with another password", strike: (*load).changeMinIOPassword},
 	{name: "bucket deleted, when all was done", strike: (*load).deleteTheBucket},
 	{name: "minio's disk full", strike: func(l *load) error { return l.fill(l.minio) }},
@@ -189,16 +189,14 @@ func (l *load) killing(pods ...*pod) error {
 
 // rolling replaces all pods twice, one at a time, as a new revision does: no new connections, then SIGTERM.
 func (l *load) rolling() error {
-	for range 2 {
-		for _, service := range []*service{l.upload, l.thumbnail} {
-			for _, p := range service.pods {
-				service.without(p)
-				p.roll()
-				service.without(nil)
-			}
+	for _, service := range []*service{l.upload, l.thumbnail} {
+		for _, p := range service.pods {
+			service.without(p)
+			p.roll()
+			service.without(nil)
 		}
-		l.dispatcher.roll()
 	}
+	l.dispatcher.roll()
 	return nil
 }
 

@@ -25,7 +25,7 @@ var work, cgroups string
 var seed = uint64(time.Now().UnixNano())
 
 // So many faults are looked at beside each other: mostly they wait.
-const atOnce = 3
+const atOnce = 4
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -43,6 +43,11 @@ func run(m *testing.M) (code int, err error) {
 	if given := os.Getenv("FAULTS_SEED"); given != "" {
 		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
 			return 1, fmt.Errorf("FAULTS_SEED: %w", err)
+		}
+	}
+	if given := os.Getenv("FAULTS_STORM"); given != "" {
+		if storm, err = time.ParseDuration(given); err != nil {
+			return 1, fmt.Errorf("FAULTS_STORM: %w", err)
 		}
 	}
 	fmt.Printf("FAULTS_SEED=%d repeats the random choices of this run\n", seed)

@@ -32,7 +32,7 @@ type silence struct {
 // RoundTrip is that of next, or errSilent.
 func (s *silence) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
-	if !s.mayAsk(began) {
+	if !s.mayAsk(began, r.Method) {
 		if r.Body != nil {
 			r.Body.Close()
 		}
@@ -43,10 +43,11 @@ func (s *silence) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-func (s *silence) mayAsk(now time.Time) bool {
+// mayAsk never sends what only takes something back: who does that has waited for MinIO already.
+func (s *silence) mayAsk(now time.Time, method string) bool {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	if s.silent && now.Sub(s.asked) < askSilentEvery {
+	if s.silent && (method == http.MethodDelete || now.Sub(s.asked) < askSilentEvery) {
 		return false
 	}
 	s.asked = now

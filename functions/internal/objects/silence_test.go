@@ -35,9 +35,14 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 // ask sends a request that is given up after a time.
 func ask(t *testing.T, through http.RoundTripper, patience time.Duration) error {
 	t.Helper()
+	return send(t, through, http.MethodPut, patience)
+}
+
+func send(t *testing.T, through http.RoundTripper, method string, patience time.Duration) error {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://minio/images", io.NopCloser(strings.NewReader("x")))
+	request, err := http.NewRequestWithContext(ctx, method, "http://minio/images", io.NopCloser(strings.NewReader("x")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +61,9 @@ func TestSilence(t *testing.T) {
 			t.Fatalf("the first waits: %v", err)
 		}
 		time.Sleep(askSilentEvery)
+		if err := send(t, s, http.MethodDelete, 10*time.Second); !errors.Is(err, errSilent) {
+			t.Errorf("what takes back waits again: %v", err)
+		}
 		go func() { _ = ask(t, s, 5*time.Second) }() // the one that finds out
 		synctest.Wait()
 		before := minio.asked.Load()

@@ -23,6 +23,8 @@ func (u *sent) final() bool { return rank[u.status] == 3 }
 
 // poll asks for the status of images that are not done, and of some that are: what is final stays.
 func (l *load) poll(random func() float64) {
+	l.gate.RLock()
+	defer l.gate.RUnlock()
 	for _, u := range l.all() {
 		if !l.done(u) || random() < 0.01 {
 			l.look(u)

@@ -66,7 +66,7 @@ type load struct {
 	wait    sync.WaitGroup
 	stop    context.CancelFunc
 
-	gate sync.RWMutex // whoever locks it has nobody upload
+	gate sync.RWMutex // whoever locks it has nobody upload, or ask for a status
 
 	lock      sync.Mutex
 	accepted  []*sent

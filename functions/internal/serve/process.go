@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,7 @@ type Process struct {
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
 
+	ending   atomic.Bool
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
@@ -113,6 +115,7 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	p.ending.Store(true)
 	waitAtMost(drainTimeout, drainer.Drain)
 	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
 	defer cancel()

@@ -331,6 +331,32 @@ func probe(t *testing.T, url string) int {
 	return response.StatusCode
 }
 
+// Clients that keep their connections, and are sent elsewhere with new ones, notice an end by being told so in an answer, and
+// never by a connection that closes under a request.
+func TestDrainCutsNobodyOff(t *testing.T) {
+	t.Parallel()
+	url, _, stop := run(t, nil)
+	var clients sync.WaitGroup
+	for range 20 {
+		clients.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			for told := false; !told; {
+				response, err := client.Post(url+"/health", "", nil) // which net/http, unlike a GET, does not send again by itself
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				told = response.Close
+				response.Body.Close()
+			}
+		})
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	clients.Wait()
+}
+
 func TestLogLevel(t *testing.T) {
 	for text, want := range map[string]slog.Level{"": slog.LevelInfo, "INFO": slog.LevelInfo, "debug": slog.LevelDebug, "WARNING": slog.LevelWarn, "CRITICAL": slog.LevelError} {
 		r := setting.NewReader(func(string) string { return text })

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -31,40 +32,45 @@ func health(w http.ResponseWriter, _ *http.Request) {
 // readiness answers whether the backends are there. Knative is not told to probe it: a function that scales from zero
 // would wait for every backend before its first event. It is for people, load balancers and alerts. The answer names
 // the backends that are away; why and where is in the log.
-func (p *Process) readiness(checks []Check) http.HandlerFunc {
-	var lock sync.Mutex
-	var asked time.Time
-	var last []string
-	away := func(ctx context.Context) []string {
-		lock.Lock()
-		defer lock.Unlock() // who comes meanwhile waits for the same answer
-		if asked.IsZero() || time.Since(asked) > readyEvery {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
-			defer cancel()
-			last, asked = p.away(ctx, checks), time.Now()
-		}
-		return last
-	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		if away := away(r.Context()); len(away) > 0 {
-			message := strings.Join(away, " and ") + " can not be used"
-			WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
-			return
-		}
-		WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
-	}
+type readiness struct {
+	log    *slog.Logger
+	checks []Check
+
+	lock  sync.Mutex
+	asked time.Time
+	away  []string // when they were asked
 }
 
-// away asks all backends at once and returns the names of those that did not answer, or not well.
-func (p *Process) away(ctx context.Context, checks []Check) (away []string) {
-	answers := make([]chan error, len(checks))
-	for i, check := range checks {
+func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if away := r.whoIsAway(request.Context()); len(away) > 0 {
+		message := strings.Join(away, " and ") + " can not be used"
+		WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
+		return
+	}
+	WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (r *readiness) whoIsAway(ctx context.Context) []string {
+	r.lock.Lock()
+	defer r.lock.Unlock() // who comes meanwhile waits for the same answer
+	if r.asked.IsZero() || time.Since(r.asked) > readyEvery {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+		defer cancel()
+		r.away, r.asked = r.ask(ctx), time.Now()
+	}
+	return r.away
+}
+
+// ask asks all backends at once and returns the names of those that did not answer, or not well.
+func (r *readiness) ask(ctx context.Context) (away []string) {
+	answers := make([]chan error, len(r.checks))
+	for i, check := range r.checks {
 		answers[i] = make(chan error, 1)
 		go func() { answers[i] <- check.Ask(ctx) }()
 	}
-	for i, check := range checks {
+	for i, check := range r.checks {
 		if err := answerOf(ctx, answers[i]); err != nil {
-			p.Log.WarnContext(ctx, "readiness_check_failed", "backend", check.Backend, "error.message", err.Error())
+			r.log.WarnContext(ctx, "readiness_check_failed", "backend", check.Backend, "error.message", err.Error())
 			away = append(away, check.Backend)
 		}
 	}

@@ -93,7 +93,7 @@ func realMain(ctx context.Context, run func(context.Context, net.Listener, func(
 // asks checks.
 func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http.ServeMux, checks ...Check) error {
 	Route(routes, "/health", map[string]http.Handler{http.MethodGet: http.HandlerFunc(health)})
-	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: p.readiness(checks)})
+	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: &readiness{log: p.Log, checks: checks}})
 	Route(routes, "/metrics", map[string]http.Handler{http.MethodGet: metricsHandler(p.Metrics)})
 
 	inner := p.middleware(routes)

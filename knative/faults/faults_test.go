@@ -288,25 +288,42 @@ func (l *load) deleteTheTopic() error {
 	return l.makeTopics(l.topic)
 }
 
-// deleteTheBucket removes the bucket while the functions, which have made it, run. With images in it that would be the loss
-// of what nothing else has, so it waits until those that are there are done with, and does not count them; and what Redis
-// remembers of them, for an hour, goes as well. Whoever sends one of them again, under its key, sends a new image.
+// deleteTheBucket removes the bucket while the functions, which have made it, run, and Redis remembers what was in it. With
+// images in it that would be the loss of what nothing else has, so it waits until those that are there are done with, and
+// does not count them. Whoever sends one of them again, under its key, sends a new image.
 func (l *load) deleteTheBucket() error {
+	lost, err := l.loseTheBucket()
+	for _, u := range lost {
+		again := &sent{sample: u.sample, key: u.key, mode: u.mode}
+		for again.key != "" && !l.try(again) {
+			time.Sleep(300 * time.Millisecond)
+		}
+	}
+	return err
+}
+
+func (l *load) loseTheBucket() (lost []*sent, err error) {
 	l.gate.Lock()
 	defer l.gate.Unlock()
 	if waiting := l.settle(settleLimit); len(waiting) > 0 {
-		return fmt.Errorf("not done: %v", waiting)
+		return nil, fmt.Errorf("not done: %v", waiting)
 	}
+	if err := persist(settleLimit, func() error {
+		if count := l.unheard(); count > 0 {
+			return fmt.Errorf("%d images are done and were not announced as such", count)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	lost = l.all()
 	l.lock.Lock()
 	l.accepted = nil
 	l.lock.Unlock()
 	l.heard.Lock()
 	clear(l.heard.events)
 	l.heard.Unlock()
-	if err := l.redisClient.FlushAll(l.t.Context()).Err(); err != nil {
-		return err
-	}
-	return l.minioClient.RemoveBucketWithOptions(l.t.Context(), l.bucket, minio.RemoveBucketOptions{ForceDelete: true})
+	return lost, l.minioClient.RemoveBucketWithOptions(l.t.Context(), l.bucket, minio.RemoveBucketOptions{ForceDelete: true})
 }
 
 // step gives the pods of each function other clocks, for a while. MinIO does not talk to one that is more than a quarter of an

@@ -3,6 +3,7 @@ package objects
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -48,14 +49,17 @@ type Info struct {
 	Metadata    map[string]string // only from Stat and Get; names as in http.Header
 }
 
-// Find lists what is stored of an image, in one request.
+// Find lists what is stored of an image, in one request. Without a bucket that is nothing.
 func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel() // which also ends the listing's goroutine
 	found := map[string]*Info{}
 	for object := range s.client.Client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: imageID + "/"}) {
-		if object.Err != nil {
-			return Set{}, s.explain(object.Err, "list", s.bucket, imageID+"/")
+		if err := s.explain(object.Err, "list", s.bucket, imageID+"/"); err != nil {
+			if errors.Is(err, ErrNotFound) {
+				return Set{}, nil
+			}
+			return Set{}, err
 		}
 		name := strings.TrimPrefix(object.Key, imageID+"/")
 		if !strings.Contains(name, "/") { // a folder in the image's folder is not ours

@@ -174,8 +174,8 @@ func TestUploadsShareTheMemory(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	store, getenv := open(t)
-	if _, err := store.Find(t.Context(), imageID); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Find() without a bucket = %v, want ErrNotFound", err)
+	if set, err := store.Find(t.Context(), imageID); set != (Set{}) || err != nil {
+		t.Errorf("Find() without a bucket = %v, %v; want nothing", set, err)
 	}
 	original := Key(imageID, "Ärger (1)+%41 ☃.jpg")
 	put := func(key string) {

@@ -174,6 +174,45 @@ func (b *Board) putBack(ctx context.Context, rebuilt Status) {
 	_, _ = b.Advance(ctx, rebuilt)
 }
 
+// disown forgets a status, unless it is another by now.
+var disown = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+`)
+
+// Stored is what is stored of an image, for who is to make more of it. A final status that Redis has without a result in the
+// store is of a store that was lost since, and is forgotten.
+func (b *Board) Stored(ctx context.Context, imageID string) (objects.Set, error) {
+	told, err := b.redis.Get(ctx, key(imageID)).Result() // before the store is asked: the result of what is told is there by now
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return objects.Set{}, fmt.Errorf("read status of %s: %w", imageID, err)
+	}
+	set, err := b.store.Find(ctx, imageID)
+	if err != nil {
+		return objects.Set{}, err
+	}
+	if known := parse(told); set.Result == nil && known != nil && known.State.Final() {
+		if err := disown.Run(ctx, b.redis, []string{key(imageID)}, told).Err(); err != nil {
+			return objects.Set{}, fmt.Errorf("forget status of %s: %w", imageID, err)
+		}
+	}
+	return set, nil
+}
+
+// Settled is the final status of an image, by its result in the store; nil if it has none yet. Of an image that Redis says is
+// queued, that is one round trip to Redis.
+func (b *Board) Settled(ctx context.Context, imageID string) (*Status, error) {
+	text, err := b.redis.Get(ctx, key(imageID)).Result()
+	if known := parse(text); err == nil && known != nil && known.State == Queued {
+		return nil, nil
+	}
+	set, err := b.Stored(ctx, imageID)
+	if err != nil || set.Result == nil {
+		return nil, err
+	}
+	return b.result(ctx, imageID, set)
+}
+
 // remember keeps what is there, and returns it.
 var remember = redis.NewScript(`
 redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', 86400)

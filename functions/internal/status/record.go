@@ -57,12 +57,8 @@ func (b *Board) Record(ctx context.Context, original string, final Status, thumb
 func (b *Board) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	set, err := b.store.Find(ctx, imageID)
 	switch {
-	case errors.Is(err, objects.ErrNotFound): // not even the bucket is there
-		return nil, nil
 	case err != nil:
 		return nil, err
-	}
-	switch {
 	case set.Result != nil:
 		return b.result(ctx, imageID, set)
 	case set.Original != nil:

@@ -113,12 +113,12 @@ func (t *renderer) process(ctx context.Context, task events.ImageUploaded) (fina
 
 // settle brings the image to its final status: the one that it has already, or the one that its thumbnail gives it.
 func (t *renderer) settle(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
-	before, err := t.board.Read(ctx, task.ImageID)
+	settled, err := t.board.Settled(ctx, task.ImageID)
 	if err != nil {
 		return nil, err
 	}
-	if before != nil && before.State.Final() {
-		return t.conclude(ctx, *before)
+	if settled != nil {
+		return t.conclude(ctx, *settled)
 	}
 	return t.make(ctx, task)
 }

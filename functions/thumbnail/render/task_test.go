@@ -298,22 +298,73 @@ func TestTwoResults(t *testing.T) {
 	}
 }
 
-// What the original system's worker left is answered for good, whatever it lacks.
+// A result that is lost while Redis remembers it is made again when its event comes again, and is that of the original
+// which is there now: under its old key another image may have been uploaded.
+func TestResultLost(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for name, content := range map[string][]byte{"completed": jpegOf(t, 300, 200), "failed": []byte("text, not an image")} {
+		e := s.uploaded("photo.jpg", content)
+		original := e.Subject() + "/photo.jpg"
+		s.deliver(e).reply(t)
+		s.remove(original, objects.ThumbnailKey(original))
+		if answer := s.deliver(e); answer.status != http.StatusNotFound {
+			t.Errorf("%s, without its original: answered %d %s, want 404", name, answer.status, answer.body)
+		}
+
+		if err := s.store.Put(t.Context(), original, jpegOf(t, 150, 100), objects.About{}); err != nil {
+			t.Fatal(err)
+		}
+		made, err := events.Decode[events.ImageThumbnailed](s.deliver(e).reply(t))
+		if err != nil || made.OriginalSize != [2]int{150, 100} {
+			t.Errorf("%s: replied %+v, %v; want the size of what is stored", name, made, err)
+		}
+		s.object(made.Thumbnail)
+		if told, err := s.board.Read(t.Context(), e.Subject()); err != nil || told.ProcessedAt != made.ProcessedAt {
+			t.Errorf("%s: status %+v, %v; want what was replied, %+v", name, told, err, made)
+		}
+	}
+}
+
+// remove loses objects.
+func (s *service) remove(keys ...string) {
+	s.t.Helper()
+	for _, key := range keys {
+		if err := s.store.Remove(s.t.Context(), key); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// What the original system's worker left is answered for good, whatever it lacks. Its failures left nothing in the bucket,
+// and are found out again.
 func TestStatusOfTheOriginal(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	for name, text := range map[string]string{
-		"no reason": `{"image_id":"%s","status":"failed","result":{"success":false,"error":"cannot identify image file"},"processed_at":1699999999.1}`,
-		"no result": `{"image_id":"%s","status":"failed","processed_at":1699999999.1}`,
-		"no sizes":  `{"image_id":"%s","status":"completed","result":{"success":true,"thumbnail":"%[1]s/thumbnail_photo.jpg"},"processed_at":1699999999.1}`,
+	for name, left := range map[string]struct {
+		status    string
+		thumbnail bool
+	}{
+		"no reason": {`{"image_id":"%s","status":"failed","result":{"success":false,"error":"cannot identify image file"},"processed_at":1699999999.1}`, false},
+		"no result": {`{"image_id":"%s","status":"failed","processed_at":1699999999.1}`, false},
+		"no sizes":  {`{"image_id":"%s","status":"completed","result":{"success":true,"thumbnail":"%[1]s/thumbnail_photo.jpg"},"processed_at":1699999999.1}`, true},
 	} {
 		e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
+		if left.thumbnail {
+			if err := s.store.Put(t.Context(), objects.ThumbnailKey(e.Subject()+"/photo.jpg"), jpegOf(t, 200, 133), objects.About{}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		client := standintest.Redis(t, s.getenv)
-		if err := client.Set(t.Context(), "image:status:"+e.Subject(), fmt.Sprintf(text, e.Subject()), time.Hour).Err(); err != nil {
+		if err := client.Set(t.Context(), "image:status:"+e.Subject(), fmt.Sprintf(left.status, e.Subject()), time.Hour).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if answer := s.deliver(e); answer.status != http.StatusOK {
+		answer := s.deliver(e)
+		if answer.status != http.StatusOK {
 			t.Errorf("%s: answered %d %s, want 200", name, answer.status, answer.body)
+		}
+		if made := len(answer.body) > 0; made == left.thumbnail {
+			t.Errorf("%s: answered %s", name, answer.body)
 		}
 	}
 }

@@ -69,9 +69,9 @@ func (in *intake) take(ctx context.Context, o offer) (events.ImageUploaded, erro
 	}
 	sum := sha256.New()
 	o.from = io.TeeReader(o.from, sum)
-	set, err := in.store.Find(ctx, o.imageID)
+	set, err := in.board.Stored(ctx, o.imageID)
 	switch {
-	case err != nil && !errors.Is(err, objects.ErrNotFound): // not even the bucket is there
+	case err != nil:
 		return events.ImageUploaded{}, err
 	case set.Original != nil:
 		return in.repeat(ctx, o, set.Original, sum)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // raw uploads an image as the whole body, under a key.
@@ -162,6 +164,32 @@ func TestKeyAfterFailure(t *testing.T) {
 	s.redis().Del(t.Context(), "image:status:"+id, "image:answer:"+id)
 	if again := s.raw(key, "a.png", bytes.NewReader(content)); again.status != http.StatusOK || again.json(t)["image_id"] != id {
 		t.Errorf("after redis came back empty: %d %s, want the same image", again.status, again.body)
+	}
+}
+
+// What Redis remembers of an image that the bucket has lost is not said of the one that is sent under its key.
+func TestKeyAfterLoss(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for what, send := range map[string]func(image []byte) answered{
+		"upload": func(image []byte) answered { return s.raw("lost and sent again", "a.png", bytes.NewReader(image)) },
+		"event": func(image []byte) answered {
+			return s.do(http.MethodPost, "/upload", "image/png", bytes.NewReader(image), binaryHeader("lost and sent again", "Ce-Subject: a.png")...)
+		},
+	} {
+		id, _ := send(pngOf(t, 8, 8)).json(t)["image_id"].(string)
+		if _, err := boardOf(t, s).Advance(t.Context(), status.Status{ImageID: id, State: status.Completed}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.storeOf().Remove(t.Context(), objects.Key(id, "a.png")); err != nil {
+			t.Fatal(err)
+		}
+		if again := send(pngOf(t, 9, 9)); again.status != http.StatusOK || again.json(t)["image_id"] != id {
+			t.Errorf("%s: %d %s, want 200 and the same id", what, again.status, again.body)
+		}
+		if got := s.get("/status/" + id); !strings.Contains(got.body, `"queued"`) {
+			t.Errorf("%s: status %d %s, want queued", what, got.status, got.body)
+		}
 	}
 }
 

@@ -44,10 +44,8 @@ func (in *intake) first(ctx context.Context, imageID string, accept func() (even
 // again looks for what is stored of an image. If it waits for its thumbnail, it is announced again: nobody knows whether
 // it was. If it was refused before it was stored, the error says so again.
 func (in *intake) again(ctx context.Context, imageID string) (image events.ImageUploaded, known bool, err error) {
-	set, err := in.store.Find(ctx, imageID)
+	set, err := in.board.Stored(ctx, imageID)
 	switch {
-	case errors.Is(err, objects.ErrNotFound): // not even the bucket is there
-		return image, false, nil
 	case err != nil:
 		return image, false, err
 	case set.Original == nil && set.Result == nil:

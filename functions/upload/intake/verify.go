@@ -99,8 +99,8 @@ func (v *verification) checkLone(ctx context.Context, result *objects.Info) erro
 	return nil
 }
 
-// announceWaiting announces what was found. A status that says otherwise than the bucket is forgotten first, or the
-// thumbnail function would believe it.
+// announceWaiting announces what was found. A status that says otherwise than the bucket is forgotten first, so that nobody
+// is told it until there is a result again.
 func (v *verification) announceWaiting(ctx context.Context) error {
 	ids := v.waiting
 	v.waiting = nil

@@ -41,6 +41,7 @@ type view struct {
 	admin      sarama.ClusterAdmin
 	consumer   sarama.Consumer
 	partitions []*partition
+	claimed    bool // Kafka knows the group
 }
 
 // partition is one of the topic's.
@@ -86,11 +87,13 @@ func (v *view) look(client sarama.Client) (err error) {
 		return fmt.Errorf("offsets of group %q: %w", group, err)
 	}
 	for _, id := range ids {
-		p, err := partitionOf(client, v.topic, id, committed.GetBlock(v.topic, id))
+		block := committed.GetBlock(v.topic, id)
+		p, err := partitionOf(client, v.topic, id, block)
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", id, err)
 		}
 		v.partitions = append(v.partitions, p)
+		v.claimed = v.claimed || block != nil && block.Offset >= 0
 	}
 	return nil
 }

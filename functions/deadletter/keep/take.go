@@ -50,6 +50,8 @@ func (k *keeper) claim() {
 	v, err := k.waiting.open()
 	if err == nil {
 		defer v.close()
+	}
+	if err == nil && !v.claimed { // or it would undo what another process has put back since we looked
 		err = v.commit()
 	}
 	if err != nil {

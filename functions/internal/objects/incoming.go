@@ -82,8 +82,8 @@ func (in *Incoming) Put(ctx context.Context, key string, about About) (int64, er
 	return int64(in.begun.length), in.store.putWhole(ctx, key, in.begun.content(&l), about)
 }
 
-// errStalled says that MinIO has stopped to take a body.
-var errStalled = errors.New("the store takes no more of the body")
+// errStalled says that MinIO has stopped to take a body, or to give one.
+var errStalled = errors.New("the store stands still in the middle of a body")
 
 // putStream stores a body of known size as it passes by. How long that takes is the caller's affair, but for the time in
 // which it is MinIO that is waited for.

@@ -70,18 +70,35 @@ func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
 }
 
 // sort tells the objects of an image by their names. What has a result of its own is an original, whatever its name. Of
-// two originals, which there are for a moment when an event comes twice at the same time, the one that was stored first
-// counts.
-func sort(found map[string]*Info) (set Set) {
+// several originals, which there are for a moment when an event comes twice at the same time, the one counts whose result
+// was stored first, or, without results, which was itself.
+func sort(found map[string]*Info) Set {
+	var set Set
+	var lone *Info // a result without an original of its name
 	for name, info := range found {
+		result := found[thumbnailPrefix+name]
+		of, isResult := strings.CutPrefix(name, thumbnailPrefix)
 		switch {
-		case strings.HasPrefix(name, thumbnailPrefix) && found[thumbnailPrefix+name] == nil:
-			set.Result = info
-		case set.Original == nil || info.before(set.Original):
-			set.Original = info
+		case !isResult || result != nil:
+			if one := (Set{info, result}); set.Original == nil || one.before(set) {
+				set = one
+			}
+		case found[of] == nil && (lone == nil || info.before(lone)):
+			lone = info
 		}
 	}
+	if set.Result == nil {
+		set.Result = lone
+	}
 	return set
+}
+
+// before tells which of two originals, with their results, counts.
+func (s Set) before(other Set) bool {
+	if s.Result != nil && other.Result != nil {
+		return s.Result.before(other.Result)
+	}
+	return s.Result != nil || other.Result == nil && s.Original.before(other.Original)
 }
 
 // before tells which of two objects was stored first.
@@ -122,7 +139,7 @@ func (s *Store) GetRange(ctx context.Context, info *Info, from, to int64) (io.Re
 	return body, err
 }
 
-// get waits for the beginning of the answer only so long; the rest may take its time.
+// get waits only so long for the beginning of the answer, and for each piece of the rest.
 func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetObjectOptions) (io.ReadCloser, *Info, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timeout := time.AfterFunc(askTimeout, func() { cancel(context.DeadlineExceeded) })
@@ -135,18 +152,28 @@ func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetOb
 		cancel(nil)
 		return nil, nil, s.explain(err, "get", bucket, key)
 	}
-	return canceling{body, cancel}, infoOf(object), nil
+	return &answer{body, cancel, timeout}, infoOf(object), nil
 }
 
-// canceling is a body that ends its request when it is closed.
-type canceling struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
+// An answer is a body that does not wait for a store that stands still, and ends its request when it is closed.
+type answer struct {
+	body    io.ReadCloser
+	cancel  context.CancelCauseFunc
+	timeout *time.Timer // cancels
 }
 
-func (c canceling) Close() error {
-	err := c.ReadCloser.Close()
-	c.cancel(nil)
+func (a *answer) Read(p []byte) (int, error) {
+	a.timeout.Reset(answerTimeout)
+	n, err := a.body.Read(p)
+	if !a.timeout.Stop() && err != nil {
+		err = errStalled
+	}
+	return n, err
+}
+
+func (a *answer) Close() error {
+	err := a.body.Close()
+	a.cancel(nil)
 	return err
 }
 

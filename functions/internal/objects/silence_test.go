@@ -133,3 +133,38 @@ func TestSilenceInABody(t *testing.T) {
 		}
 	})
 }
+
+// An object that does not come to its end is given up, however slowly it came before.
+func TestSilenceInAnObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		object := &answer{&slow{ctx: ctx, left: 10}, cancel, time.AfterFunc(time.Hour, func() { cancel(nil) })}
+		defer object.Close()
+		began := time.Now()
+		got, err := io.ReadAll(object)
+		if len(got) != 10 || !errors.Is(err, errStalled) {
+			t.Errorf("read %d bytes, %v", len(got), err)
+		}
+		if took := time.Since(began); took != 10*(answerTimeout-time.Second)+answerTimeout {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// slow gives a byte now and then, and in the end nothing.
+type slow struct {
+	ctx  context.Context
+	left int
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		<-s.ctx.Done()
+		return 0, s.ctx.Err()
+	}
+	time.Sleep(answerTimeout - time.Second)
+	s.left--
+	return 1, nil
+}
+
+func (s *slow) Close() error { return nil }

@@ -232,7 +232,7 @@ func (s *Store) explain(err error, verb, bucket, key string) error {
 	if err == nil {
 		return nil
 	}
-	if minio.ToErrorResponse(err).StatusCode == http.StatusNotFound {
+	if response := minio.ToErrorResponse(err); response.StatusCode == http.StatusNotFound && response.RequestID != "" { // or a proxy says it
 		return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, ErrNotFound)
 	}
 	return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, err)

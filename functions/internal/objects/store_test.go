@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
@@ -220,6 +221,61 @@ func TestFind(t *testing.T) {
 	}
 	if _, _, err := store.Get(t.Context(), "images-no-such-bucket", original); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Get() from no bucket = %v, want ErrNotFound", err)
+	}
+}
+
+// Of two originals the first counts, and if there are results the first of them, with its original.
+func TestSort(t *testing.T) {
+	t.Parallel()
+	for stored, want := range map[string]string{
+		"":              " ",
+		"b a":           "b ",
+		"ta":            " ta",
+		"a ta":          "a ta",
+		"a tb":          "a tb", // the note of a delivery under another name
+		"a b tb ta":     "b tb",
+		"a b ta tb":     "a ta",
+		"b a ta":        "a ta",
+		"thumbnail_x":   " thumbnail_x",
+		"tx ttx":        "tx ttx", // an original with the name of a result
+		"tx x":          "x tx",
+		"b a tc td":     "b tc",
+		"a b c tc ta":   "c tc",
+		"b a tb tc ttc": "b tb",
+	} {
+		found := map[string]*Info{}
+		for i, name := range strings.Fields(stored) {
+			name = strings.ReplaceAll(name, "t", thumbnailPrefix)
+			found[name] = &Info{Key: name, Modified: time.Unix(int64(i), 0)}
+		}
+		for range 20 { // in any order
+			set, got := sort(found), [2]string{}
+			for i, info := range []*Info{set.Original, set.Result} {
+				if info != nil {
+					got[i] = strings.ReplaceAll(info.Key, thumbnailPrefix, "t")
+				}
+			}
+			if got := got[0] + " " + got[1]; got != want {
+				t.Errorf("%q: %q, want %q", stored, got, want)
+			}
+		}
+	}
+}
+
+// What a proxy in front of MinIO does not find is no word of MinIO's.
+func TestNotFoundByAProxy(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	store, err := Open(Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set, err := store.Find(t.Context(), imageID); err == nil {
+		t.Errorf("Find() = %+v, want an error", set)
+	}
+	if _, err := store.Stat(t.Context(), imageID+"/a.png"); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("Stat() = %v, want a fault that may pass", err)
 	}
 }
 

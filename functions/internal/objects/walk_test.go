@@ -34,17 +34,27 @@ func TestWalk(t *testing.T) {
 		}
 		want = append(want, id+" "+state)
 	}
-	for _, key := range []string{"0/only/folders", "readme.txt", imageID[:8]} {
+	const foreign = 4 // two folders, two files
+	for _, key := range []string{"0/only/folders", "0/only/more", "2older/1", "2older/2", "2older/3/4", imageID[:8], "readme.txt"} {
 		if err := store.Put(t.Context(), key, []byte("x"), About{}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	places := map[string]string{} // behind each image
 	walk := func(after string, page int) (found []string) {
 		t.Helper()
+		passed := 0
 		for image, err := range store.walk(t.Context(), after, page) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if image.ID == "" {
+				if passed++; image.Set != (Set{}) {
+					t.Errorf("of what is no image: %+v", image)
+				}
+				continue
+			}
+			places[image.ID] = image.After
 			state := "waits"
 			if image.Result != nil {
 				state = "done"
@@ -54,6 +64,9 @@ func TestWalk(t *testing.T) {
 			}
 			found = append(found, image.ID+" "+state)
 		}
+		if after == "" && passed != foreign {
+			t.Errorf("in pages of %d it took %d steps past what is no image, want %d", page, passed, foreign)
+		}
 		return found
 	}
 	for page := range 4 {
@@ -61,7 +74,8 @@ func TestWalk(t *testing.T) {
 			t.Errorf("in pages of %d: %q\nwant %q", page, got, want)
 		}
 		for i := range want {
-			after, _, _ := strings.Cut(want[i], " ")
+			id, _, _ := strings.Cut(want[i], " ")
+			after := places[id]
 			if got := walk(after, page); !slices.Equal(got, want[i+1:]) {
 				t.Errorf("after %s in pages of %d: %q\nwant %q", after, page, got, want[i+1:])
 			}

@@ -142,13 +142,22 @@ func (b *Board) Advance(ctx context.Context, next Status) (before *Status, err e
 	return parse(answer), nil
 }
 
-// Read is the status of an image; nil if there is no such image. One round trip to Redis; if Redis has forgotten, or
-// is away, the status is rebuilt from the store. So it is of an image that Redis says is being worked on: that may be over,
-// and Redis not have been told.
-func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
+// told is what Redis has as an image's status, "" if it has nothing.
+func (b *Board) told(ctx context.Context, imageID string) (string, error) {
 	text, err := b.redis.Get(ctx, key(imageID)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read status of %s: %w", imageID, err)
+	}
+	return text, nil
+}
+
+// Read is the status of an image; nil if there is no such image. One round trip to Redis, if it is final. Of what is not, or
+// if Redis has forgotten or is away, the store is asked, too: it may be over, and Redis not have been told, or be back with
+// what it had some time ago.
+func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
+	text, err := b.told(ctx, imageID)
 	known := parse(text)
-	if known != nil && known.State != Processing {
+	if known != nil && known.State.Final() {
 		return known, nil
 	}
 	rebuilt, rebuildErr := b.Rebuild(ctx, imageID)
@@ -158,7 +167,7 @@ func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
 	case rebuildErr != nil:
 		return nil, fmt.Errorf("read status of %s: %w", imageID, errors.Join(err, rebuildErr))
 	}
-	if rebuilt != nil && (err == nil || errors.Is(err, redis.Nil)) {
+	if rebuilt != nil && err == nil {
 		b.putBack(ctx, *rebuilt)
 	}
 	return rebuilt, nil
@@ -183,16 +192,21 @@ return 1
 // Stored is what is stored of an image, for who is to make more of it. A final status that Redis has without a result in the
 // store is of a store that was lost since, and is forgotten.
 func (b *Board) Stored(ctx context.Context, imageID string) (objects.Set, error) {
-	told, err := b.redis.Get(ctx, key(imageID)).Result() // before the store is asked: the result of what is told is there by now
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return objects.Set{}, fmt.Errorf("read status of %s: %w", imageID, err)
+	text, err := b.told(ctx, imageID)
+	if err != nil {
+		return objects.Set{}, err
 	}
+	return b.stored(ctx, imageID, text)
+}
+
+// stored is Stored, once Redis was asked. What it has told by then has its result in the store, unless that was lost.
+func (b *Board) stored(ctx context.Context, imageID, text string) (objects.Set, error) {
 	set, err := b.store.Find(ctx, imageID)
 	if err != nil {
 		return objects.Set{}, err
 	}
-	if known := parse(told); set.Result == nil && known != nil && known.State.Final() {
-		if err := disown.Run(ctx, b.redis, []string{key(imageID)}, told).Err(); err != nil {
+	if known := parse(text); set.Result == nil && known != nil && known.State.Final() {
+		if err := disown.Run(ctx, b.redis, []string{key(imageID)}, text).Err(); err != nil {
 			return objects.Set{}, fmt.Errorf("forget status of %s: %w", imageID, err)
 		}
 	}
@@ -200,13 +214,16 @@ func (b *Board) Stored(ctx context.Context, imageID string) (objects.Set, error)
 }
 
 // Settled is the final status of an image, by its result in the store; nil if it has none yet. Of an image that Redis says is
-// queued, that is one round trip to Redis.
+// queued, that is one round trip to Redis: if it is not, there is a result already, which stays.
 func (b *Board) Settled(ctx context.Context, imageID string) (*Status, error) {
-	text, err := b.redis.Get(ctx, key(imageID)).Result()
-	if known := parse(text); err == nil && known != nil && known.State == Queued {
+	text, err := b.told(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	if known := parse(text); known != nil && known.State == Queued {
 		return nil, nil
 	}
-	set, err := b.Stored(ctx, imageID)
+	set, err := b.stored(ctx, imageID, text)
 	if err != nil || set.Result == nil {
 		return nil, err
 	}

@@ -267,24 +267,35 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// Who was told the end while Redis was away is told it again when Redis, which was not, is back.
+// Who was told the end while Redis was away is told it again when Redis, which was not, or knows only what it knew some time
+// ago, is back.
 func TestRedisWasAwayAtTheEnd(t *testing.T) {
 	board, _ := open(t)
-	id := uuid.NewString()
-	if _, err := board.Advance(t.Context(), in(Processing, id)); err != nil {
-		t.Fatal(err)
+	for _, last := range []State{Queued, Processing} {
+		id := uuid.NewString()
+		if _, err := board.Advance(t.Context(), in(last, id)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := board.Read(t.Context(), id); err != nil || got == nil || got.State != last {
+			t.Errorf("before the end: %+v, %v", got, err)
+		}
+		if _, err := board.Record(t.Context(), objects.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := board.Read(t.Context(), id); err != nil || !reflect.DeepEqual(*got, completed(id)) {
+			t.Errorf("Read() = %+v, %v; want it from the store", got, err)
+		}
+		if before, err := board.Advance(t.Context(), in(Processing, id)); err != nil || before == nil || before.State != Completed {
+			t.Errorf("Redis has %+v, %v; want what was read", before, err)
+		}
 	}
-	if got, err := board.Read(t.Context(), id); err != nil || got == nil || got.State != Processing {
-		t.Errorf("while it is worked on: %+v, %v", got, err)
-	}
-	if _, err := board.Record(t.Context(), objects.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := board.Read(t.Context(), id); err != nil || !reflect.DeepEqual(*got, completed(id)) {
-		t.Errorf("Read() = %+v, %v; want it from the store", got, err)
-	}
-	if before, err := board.Advance(t.Context(), in(Processing, id)); err != nil || before == nil || before.State != Completed {
-		t.Errorf("Redis has %+v, %v; want what was read", before, err)
+}
+
+// A result that was there when another was to be stored, and is gone when it is asked for, is none.
+func TestRecordedAndLost(t *testing.T) {
+	board, _ := open(t)
+	if got, err := board.recorded(t.Context(), uuid.NewString()); err == nil {
+		t.Errorf("recorded() = %+v, want an error", got)
 	}
 }
 

@@ -162,18 +162,18 @@ func (b *Board) Begin(ctx context.Context, every time.Duration) (bool, error) {
 
 func (b *Board) walk() string { return "image:walk:" + b.store.Bucket() }
 
-// Walked is the image that a walk through the store came to; "" if it is to begin.
-func (b *Board) Walked(ctx context.Context) (imageID string, err error) {
-	imageID, err = b.redis.Get(ctx, b.walk()).Result()
+// Walked is the place that a walk through the store came to; "" if it is to begin.
+func (b *Board) Walked(ctx context.Context) (place string, err error) {
+	place, err = b.redis.Get(ctx, b.walk()).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("read how far the walk came: %w", err)
 	}
-	return imageID, nil
+	return place, nil
 }
 
-// SetWalked remembers the image that a walk through the store came to.
-func (b *Board) SetWalked(ctx context.Context, imageID string) error {
-	if err := b.redis.Set(ctx, b.walk(), imageID, 0).Err(); err != nil {
+// SetWalked remembers the place that a walk through the store came to.
+func (b *Board) SetWalked(ctx context.Context, place string) error {
+	if err := b.redis.Set(ctx, b.walk(), place, 0).Err(); err != nil {
 		return fmt.Errorf("write how far the walk came: %w", err)
 	}
 	return nil

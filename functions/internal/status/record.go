@@ -45,12 +45,21 @@ func (b *Board) Record(ctx context.Context, original string, final Status, thumb
 	}
 	err := b.store.Put(ctx, objects.ThumbnailKey(original), content, about)
 	if errors.Is(err, objects.ErrExists) {
-		return b.Rebuild(ctx, final.ImageID)
+		return b.recorded(ctx, final.ImageID)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &final, nil
+}
+
+// recorded is the final status that was stored first.
+func (b *Board) recorded(ctx context.Context, imageID string) (*Status, error) {
+	first, err := b.Rebuild(ctx, imageID)
+	if err == nil && (first == nil || !first.State.Final()) {
+		err = fmt.Errorf("record result of %s: the one that was there is gone", imageID)
+	}
+	return first, err
 }
 
 // Rebuild reads from the store what has become of an image; nil if nothing is stored of it.

@@ -103,7 +103,7 @@ func (in *intake) repeat(ctx context.Context, o offer, stored *objects.Info, sum
 	case !same:
 		return events.ImageUploaded{}, problemKeyReused
 	}
-	_, _, err = in.again(ctx, o.imageID)
+	_, err = in.stillThere(ctx, o.imageID)
 	return named(o.imageID, name), err
 }
 

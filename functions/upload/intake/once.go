@@ -36,7 +36,16 @@ func named(imageID, filename string) events.ImageUploaded {
 func (in *intake) first(ctx context.Context, imageID string, accept func() (events.ImageUploaded, error)) (events.ImageUploaded, error) {
 	image, err := accept()
 	if errors.Is(err, objects.ErrExists) {
-		image, _, err = in.again(ctx, imageID)
+		return in.stillThere(ctx, imageID)
+	}
+	return image, err
+}
+
+// stillThere is again, for an image that was just there.
+func (in *intake) stillThere(ctx context.Context, imageID string) (events.ImageUploaded, error) {
+	image, known, err := in.again(ctx, imageID)
+	if err == nil && !known {
+		err = fmt.Errorf("find what was stored first of %s: %w", imageID, objects.ErrNotFound)
 	}
 	return image, err
 }

@@ -62,17 +62,8 @@ var problemForbidden = &problem.Problem{Status: http.StatusForbidden, Code: "for
 // whatever it brings then, the answer stays.
 func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *problem.Problem) error {
 	in.refused.WithLabelValues(refused.Code).Inc()
-	failed, err := in.board.Record(r.Context(), image.ObjectName, status.Status{
-		ImageID:     image.ImageID,
-		State:       status.Failed,
-		Reason:      refused.Code,
-		Result:      &status.Result{Error: refused.Message},
-		ProcessedAt: status.Seconds(time.Now()),
-	}, nil, "")
+	failed, err := in.fail(r.Context(), image, refused.Code, refused.Message)
 	if err != nil {
-		return err
-	}
-	if _, err := in.board.Advance(r.Context(), *failed); err != nil {
 		return err
 	}
 	if failed.State != status.Failed { // another delivery of the event had brought an image
@@ -83,6 +74,22 @@ func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, image even
 		return err
 	}
 	return bus.Reply(w, r, reply)
+}
+
+// fail notes that an image can never be done, and returns the final status that stands: another's, if that was first.
+func (in *intake) fail(ctx context.Context, image events.ImageUploaded, reason, message string) (*status.Status, error) {
+	failed, err := in.board.Record(ctx, image.ObjectName, status.Status{
+		ImageID:     image.ImageID,
+		State:       status.Failed,
+		Reason:      reason,
+		Result:      &status.Result{Error: message},
+		ProcessedAt: status.Seconds(time.Now()),
+	}, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	_, err = in.board.Advance(ctx, *failed)
+	return failed, err
 }
 
 // answerTaken says by its length that there is no reply. What comes of a repetition, whose image was not read, goes out

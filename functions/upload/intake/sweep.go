@@ -66,17 +66,17 @@ func (in *intake) findForgotten(ctx context.Context) error {
 	return errors.Join(walkErr, in.board.SetWalked(ctx, after))
 }
 
-// walk returns what waits among the images after the one called after, and the last one that it came to; "" if that was
-// the last of all. With an error it is what it came to before.
+// walk returns what waits among the images that come after a place, and the place that it came to; "" if there was nothing
+// behind it. With an error it is what it came to before.
 func (in *intake) walk(ctx context.Context, after string) (waiting []status.Waiting, last string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
-	passed := 0
+	began, passed := after, 0
 	for image, err := range in.store.Walk(ctx, after) {
 		switch {
 		case errors.Is(err, objects.ErrNotFound): // no bucket, so no images
 			return nil, "", nil
-		case errors.Is(err, context.DeadlineExceeded) && passed > 0:
+		case errors.Is(err, context.DeadlineExceeded) && after != began:
 			return waiting, after, nil
 		case err != nil:
 			return waiting, after, err
@@ -84,8 +84,11 @@ func (in *intake) walk(ctx context.Context, after string) (waiting []status.Wait
 		if in.waits(image) {
 			waiting = append(waiting, status.Waiting{ImageID: image.ID, Since: image.Original.Modified})
 		}
-		after = image.ID
-		if passed++; passed == walkImages {
+		after = image.After
+		if image.ID != "" {
+			passed++
+		}
+		if passed == walkImages {
 			return waiting, after, nil
 		}
 	}
@@ -94,7 +97,7 @@ func (in *intake) walk(ctx context.Context, after string) (waiting []status.Wait
 
 // waits tells whether an image has been stored for long and has no result.
 func (in *intake) waits(image objects.Image) bool {
-	return events.IsImageID(image.ID) && image.Original != nil && image.Result == nil &&
+	return image.Original != nil && image.Result == nil &&
 		time.Since(image.Original.Modified) > in.settings.sweepStored
 }
 
@@ -150,29 +153,49 @@ func (in *intake) announceAll(ctx context.Context, imageIDs []string) error {
 	return group.Wait()
 }
 
-// announceAgain announces an image if it still waits for its thumbnail, and else lets it out of the outbox: it is done, or
-// was taken back.
+// announceAgain is resume, counted.
 func (in *intake) announceAgain(ctx context.Context, imageID string) error {
+	outcome, err := in.resume(ctx, imageID)
+	if err != nil {
+		outcome = "error"
+	}
+	in.swept.WithLabelValues(outcome).Inc()
+	return err
+}
+
+// resume announces an image if it still waits for its thumbnail, and else lets it out of the outbox: it is done, or was
+// taken back.
+func (in *intake) resume(ctx context.Context, imageID string) (outcome string, err error) {
 	set, err := in.store.Find(ctx, imageID)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if set.Original == nil || set.Result != nil {
 		in.board.Announced(imageID)
-		in.swept.WithLabelValues("settled").Inc()
-		return nil
+		return "settled", nil
 	}
 	image, err := in.look(ctx, imageID, set.Original)
-	if err == nil {
-		_, err = in.announce(ctx, image)
-	}
 	if err != nil {
-		in.swept.WithLabelValues("error").Inc()
-		return err
+		return "", err
 	}
-	in.swept.WithLabelValues("announced").Inc()
+	if invalid := image.Validate(); invalid != nil {
+		return "settled", in.giveUp(ctx, image, invalid)
+	}
+	if _, err := in.announce(ctx, image); err != nil {
+		return "", err
+	}
 	in.Log.InfoContext(ctx, "image_announced_again", "image_id", imageID, "stored", set.Original.Modified)
-	return nil
+	return "announced", nil
+}
+
+// giveUp fails an image that no event can tell of: the original system took names with any characters.
+func (in *intake) giveUp(ctx context.Context, image events.ImageUploaded, invalid error) error {
+	in.Log.WarnContext(ctx, "image_given_up", "image_id", image.ImageID, "error.message", invalid.Error())
+	_, err := in.fail(ctx, image, string(events.ReasonUnsupported), "The name of the file has characters that no event may have")
+	if err == nil {
+		in.board.Announced(image.ImageID)
+	}
+	return err
 }
 
 // abortIncomplete is no reason to sweep again: not every store lets us see uploads in parts.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -320,7 +321,7 @@ func TestWalkGoesOn(t *testing.T) {
 	}
 	walk := "image:walk:" + s.getenv("MINIO_BUCKET")
 	await(t, "the second is announced", func() bool {
-		s.redis().Set(t.Context(), walk, first, 0)
+		s.redis().Set(t.Context(), walk, first+"0", 0) // behind its folder
 		s.sweep()
 		return s.count(second) == 1
 	})
@@ -331,6 +332,64 @@ func TestWalkGoesOn(t *testing.T) {
 		t.Errorf("after the last image the walk is at %q, want the beginning", got)
 	}
 	await(t, "the first is announced", func() bool { s.sweep(); return s.count(first) == 1 })
+}
+
+// Objects that belong to no image, more than can be listed in the time of a walk, do not hold it up: the next goes on behind
+// those that it saw.
+func TestWalkAmongOtherObjects(t *testing.T) {
+	t.Parallel()
+	listed := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("location") {
+			_, _ = io.WriteString(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
+			return
+		}
+		time.Sleep(time.Millisecond)
+		listed++
+		fmt.Fprintf(w, `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>
+			<Contents><Key>%09d.jpg</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents></ListBucketResult>`, listed)
+	}))
+	defer server.CloseClientConnections()
+	store, err := objects.Open(objects.Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &intake{store: store}
+	for last := ""; last < "000000100.jpg"; {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		waiting, came, err := in.walk(ctx, last)
+		cancel()
+		if len(waiting) > 0 || came < last || err != nil && came != last { // a machine may be too busy to get anywhere
+			t.Fatalf("from %q it came to %q, %v, %v", last, came, waiting, err)
+		}
+		last = came
+	}
+}
+
+// A name that the original system took and no event may have is no reason to try for ever, or to leave others.
+func TestSweepOfABadName(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	bad, good := uuid.NewString(), uuid.NewString()
+	if err := s.storeOf().Put(t.Context(), bad+"/a\tb.png", pngOf(t, 8, 8), objects.About{ContentType: "image/png"}); err != nil {
+		t.Fatal(err)
+	}
+	s.store(good, pngOf(t, 8, 8))
+	for _, id := range []string{bad, good} {
+		if _, err := boardOf(t, s).Queue(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if answer := s.sweep(); answer.status != http.StatusOK {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
+	await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 })
+	if s.count(good) != 1 {
+		t.Errorf("the good one was announced %d times", s.count(good))
+	}
+	if got := s.get("/status/" + bad).json(t); got["status"] != "failed" || got["reason"] != "unsupported" {
+		t.Errorf("status of the other: %v", got)
+	}
 }
 
 // What is no image was put there by somebody else. It is announced all the same, and the thumbnail function says no.

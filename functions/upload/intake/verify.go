@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/objects"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
@@ -51,7 +50,7 @@ func (v *verification) walk(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !events.IsImageID(image.ID) {
+		if image.ID == "" {
 			continue
 		}
 		if err := v.check(ctx, image); err != nil {

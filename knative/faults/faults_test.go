@@ -4,8 +4,10 @@ package faults
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,6 +57,7 @@ var faults = []fault{
 
 	{name: "redis killed, back with its data", forgets: true, strike: func(l *load) error { return l.restart(l.redis, false) }},
 	{name: "redis killed, back empty", forgets: true, strike: func(l *load) error { return l.restart(l.redis, true) }},
+	{name: "redis killed, back with what it had 10 s before", forgets: true, strike: (*load).setRedisBack},
 	{name: "redis paused", forgets: true, strike: func(l *load) error { return l.pause(l.redis, span) }},
 	{name: "redis slow, 1 s an answer", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{delay: time.Second}, span) }},
 	{name: "redis at 200 bytes a second", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{rate: 200}, span) }},
@@ -216,6 +219,34 @@ func (l *load) restart(b *backend, empty bool) error {
 		return l.makeTopics(l.topic, l.topic+".dead")
 	}
 	return nil
+}
+
+// setRedisBack kills Redis and starts it with what it had before, as a replica has that is behind and takes over. Images that
+// waited then are done by now.
+func (l *load) setRedisBack() error {
+	before := l.t.TempDir()
+	l.signal(l.thumbnail, syscall.SIGSTOP)
+	time.Sleep(time.Second)
+	err := os.CopyFS(before, os.DirFS(l.redis.data))
+	l.signal(l.thumbnail, syscall.SIGCONT)
+	if err != nil {
+		return err
+	}
+	time.Sleep(span)
+	l.redis.kill()
+	if err := l.redis.empty(); err != nil {
+		return err
+	}
+	if err := os.CopyFS(l.redis.data, os.DirFS(before)); err != nil {
+		return err
+	}
+	return l.redis.start()
+}
+
+func (l *load) signal(s *service, signal syscall.Signal) {
+	for _, p := range s.pods {
+		p.signal(signal)
+	}
 }
 
 func (l *load) pause(b *backend, span time.Duration) error {

@@ -4,7 +4,7 @@
 // empties, fills, slows down and cuts off each of these; then it compares what clients were told with what has become of
 // their images.
 //
-//	go test -tags faults -count=1 ./knative/faults
+//	go test -tags faults -count=1 -timeout 30m ./knative/faults
 //
 // Every fault is a subtest, -run 'Faults/redis' takes some of them. Four at a time run beside each other, each with servers
 // of its own; -parallel says how many. FAULTS_SEED repeats the random choices of a run that printed it, FAULTS_STORM=3m is

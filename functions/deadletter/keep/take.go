@@ -51,7 +51,7 @@ func (k *keeper) claim() {
 	if err == nil {
 		defer v.close()
 	}
-	if err == nil && !v.claimed { // or it would undo what another process has put back since we looked
+	if err == nil && !v.claimed { // or it could undo what another process puts back meanwhile
 		err = v.commit()
 	}
 	if err != nil {

@@ -52,9 +52,9 @@ type Info struct {
 // Find lists what is stored of an image, in one request. Without a bucket that is nothing.
 func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel() // which also ends the listing's goroutine
+	defer cancel()
 	found := map[string]*Info{}
-	for object := range s.client.Client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Prefix: imageID + "/"}) {
+	for object := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: imageID + "/"}) {
 		if err := s.explain(object.Err, "list", s.bucket, imageID+"/"); err != nil {
 			if errors.Is(err, ErrNotFound) {
 				return Set{}, nil
@@ -66,7 +66,8 @@ func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
 			found[name] = infoOf(object)
 		}
 	}
-	return sort(found), nil
+	// The listing does not always tell that it was cancelled.
+	return sort(found), s.explain(ctx.Err(), "list", s.bucket, imageID+"/")
 }
 
 // sort tells the objects of an image by their names. What has a result of its own is an original, whatever its name. Of
@@ -87,7 +88,7 @@ func sort(found map[string]*Info) Set {
 			lone = info
 		}
 	}
-	if set.Result == nil {
+	if lone != nil && (set.Result == nil || lone.before(set.Result)) {
 		set.Result = lone
 	}
 	return set
@@ -152,20 +153,28 @@ func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetOb
 		cancel(nil)
 		return nil, nil, s.explain(err, "get", bucket, key)
 	}
-	return &answer{body, cancel, timeout}, infoOf(object), nil
+	return newAnswer(ctx, cancel, body), infoOf(object), nil
 }
 
 // An answer is a body that does not wait for a store that stands still, and ends its request when it is closed.
 type answer struct {
-	body    io.ReadCloser
+	ctx     context.Context // of the request
 	cancel  context.CancelCauseFunc
-	timeout *time.Timer // cancels
+	body    io.ReadCloser
+	stalled *time.Timer
+}
+
+func newAnswer(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser) *answer {
+	stalled := time.AfterFunc(answerTimeout, func() { cancel(errStalled) })
+	stalled.Stop()
+	return &answer{ctx, cancel, body, stalled}
 }
 
 func (a *answer) Read(p []byte) (int, error) {
-	a.timeout.Reset(answerTimeout)
+	a.stalled.Reset(answerTimeout)
+	defer a.stalled.Stop()
 	n, err := a.body.Read(p)
-	if !a.timeout.Stop() && err != nil {
+	if err != nil && err != io.EOF && context.Cause(a.ctx) == errStalled {
 		err = errStalled
 	}
 	return n, err

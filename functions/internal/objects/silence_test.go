@@ -138,7 +138,7 @@ func TestSilenceInABody(t *testing.T) {
 func TestSilenceInAnObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		object := &answer{&slow{ctx: ctx, left: 10}, cancel, time.AfterFunc(time.Hour, func() { cancel(nil) })}
+		object := newAnswer(ctx, cancel, &slow{ctx: ctx, left: 10})
 		defer object.Close()
 		began := time.Now()
 		got, err := io.ReadAll(object)

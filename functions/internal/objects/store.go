@@ -227,12 +227,13 @@ func (s *Store) Remove(ctx context.Context, key string) error {
 	return s.explain(s.client.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{}), "remove", s.bucket, key)
 }
 
-// explain says what was attempted and makes the errors that callers decide on their own.
+// explain says what was attempted and makes the errors that callers decide on their own. A 404 without the id that S3 gives
+// every request is not from S3, but from a proxy that has lost it.
 func (s *Store) explain(err error, verb, bucket, key string) error {
 	if err == nil {
 		return nil
 	}
-	if response := minio.ToErrorResponse(err); response.StatusCode == http.StatusNotFound && response.RequestID != "" { // or a proxy says it
+	if response := minio.ToErrorResponse(err); response.StatusCode == http.StatusNotFound && response.RequestID != "" {
 		return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, ErrNotFound)
 	}
 	return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, err)

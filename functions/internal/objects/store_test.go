@@ -240,8 +240,10 @@ func TestSort(t *testing.T) {
 		"tx ttx":        "tx ttx", // an original with the name of a result
 		"tx x":          "x tx",
 		"b a tc td":     "b tc",
+		"tb a ta":       "a tb",
 		"a b c tc ta":   "c tc",
 		"b a tb tc ttc": "b tb",
+		"a tb ta":       "a tb",
 	} {
 		found := map[string]*Info{}
 		for i, name := range strings.Fields(stored) {

@@ -20,56 +20,61 @@ type Image struct {
 }
 
 // Walk goes through all images that come after a place, in the order of their ids; "" begins. What belongs to no image is
-// an Image without an ID: one for all of a folder, so that a walk, however short, comes past it. A fault of the store ends
-// the walk with an error; that the bucket is not there is ErrNotFound.
+// an Image without an ID, one for all of a folder, so that a walk that has little time comes past it. A fault of the store
+// ends the walk with an error; that the bucket is not there is ErrNotFound.
 func (s *Store) Walk(ctx context.Context, after string) iter.Seq2[Image, error] {
-	return s.walk(ctx, after, 0)
+	return s.walk(ctx, after, 1000)
 }
 
-// walk asks for so many objects at a time; 0 leaves that to the store, which gives 1000.
+// walk asks for so many objects at a time, which is 1000 at the most. Behind a folder that is no image's, and has more than
+// that, it begins another listing.
 func (s *Store) walk(ctx context.Context, after string, page int) iter.Seq2[Image, error] {
 	return func(yield func(Image, error) bool) {
-		for after, more := after, true; more; {
+		for more := true; more; {
 			after, more = s.list(ctx, after, page, yield)
 		}
 	}
 }
 
-// list yields what comes after a place, up to the first folder that is no image's; behind it goes the next list.
-func (s *Store) list(parent context.Context, after string, page int, yield func(Image, error) bool) (behind string, more bool) {
-	ctx, cancel := context.WithCancel(parent)
-	defer cancel() // which also ends the listing's goroutine
-	id, found := "", map[string]*Info{}
+func (s *Store) list(ctx context.Context, after string, page int, yield func(Image, error) bool) (behind string, more bool) {
+	image, found := "", map[string]*Info{} // the one that we are in, and what is known of it
 	finish := func() bool {
-		image := Image{ID: id, Set: sort(found), After: after}
-		id, found = "", map[string]*Info{}
-		return image.ID == "" || yield(image, nil)
+		if len(found) == 0 {
+			return true
+		}
+		done := Image{ID: image, Set: sort(found), After: after}
+		found = map[string]*Info{}
+		return yield(done, nil)
 	}
-	for object := range s.client.Client.ListObjects(ctx, s.bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: page, StartAfter: after}) {
+	passed := 0 // in a folder that is no image's
+	for object := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: page, StartAfter: after}) {
 		if err := s.explain(object.Err, "list", s.bucket, ""); err != nil {
 			yield(Image{}, err)
 			return "", false
 		}
-		of, name, inFolder := strings.Cut(object.Key, "/")
-		if of != id && !finish() {
-			return "", false
-		}
-		after = object.Key
+		folder, name, inFolder := strings.Cut(object.Key, "/")
+		place := object.Key
 		if inFolder {
-			after = of + "0" // behind every <of>/..., as 0 comes after the slash
+			place = folder + "0" // behind every <folder>/..., as 0 comes after the slash
 		}
-		switch {
-		case inFolder && events.IsImageID(of):
-			if id = of; name != "" && !strings.Contains(name, "/") { // a folder in the image's folder is not ours
-				found[name] = infoOf(object)
+		isImage := inFolder && events.IsImageID(folder)
+		if place != after {
+			if !finish() {
+				return "", false
 			}
-		case !yield(Image{After: after}, nil):
-			return "", false
-		case inFolder:
+			image, after, passed = folder, place, 0
+			if !isImage && !yield(Image{After: after}, nil) {
+				return "", false
+			}
+		}
+		switch passed++; {
+		case isImage && name != "" && !strings.Contains(name, "/"): // a folder in the image's folder is not ours
+			found[name] = infoOf(object)
+		case !isImage && passed > page:
 			return after, true
 		}
 	}
-	if err := parent.Err(); err != nil { // which the listing does not always tell
+	if err := ctx.Err(); err != nil { // which the listing does not always tell
 		yield(Image{}, s.explain(err, "list", s.bucket, ""))
 		return "", false
 	}
@@ -82,9 +87,14 @@ func (s *Store) list(parent context.Context, after string, page int, yield func(
 // somebody does.
 func (s *Store) AbortIncomplete(ctx context.Context, age time.Duration) (aborted int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	before := time.Now().Add(-age)
-	for upload := range s.client.ListIncompleteUploads(ctx, s.bucket, "", true) {
+	uploads := s.client.ListIncompleteUploads(ctx, s.bucket, "", true)
+	defer func() {
+		cancel()
+		for range uploads { // or who lists would wait for ever to say that it was cancelled
+		}
+	}()
+	for upload := range uploads {
 		if upload.Err != nil {
 			return aborted, s.explain(upload.Err, "list incomplete uploads of", s.bucket, "")
 		}

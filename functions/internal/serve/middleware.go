@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
@@ -20,7 +19,7 @@ func (p *Process) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		r = r.WithContext(trace.Continue(r.Context(), traceHeaders{propagation.HeaderCarrier(r.Header)}))
-		answer := &answer{ResponseWriter: w, ending: &p.ending}
+		answer := &answer{ResponseWriter: w}
 		defer func() {
 			p.survive(answer, r, recover())
 			p.measure(r, answer.status, time.Since(began))
@@ -108,7 +107,6 @@ func (p *Process) Refused(r *http.Request, err error) *problem.Problem {
 // answer remembers the status that was sent.
 type answer struct {
 	http.ResponseWriter
-	ending *atomic.Bool
 	status int
 }
 
@@ -119,15 +117,12 @@ func (a *answer) WriteHeader(status int) {
 	if status >= 400 {
 		a.Header().Set("Cache-Control", "no-store")
 	}
-	if a.ending.Load() {
-		a.Header().Set("Connection", "close") // so that none is idle, and about to be used, when all are closed
-	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
 func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
-		a.WriteHeader(http.StatusOK)
+		a.status = http.StatusOK
 	}
 	return a.ResponseWriter.Write(p)
 }

@@ -100,7 +100,7 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 	// The drainer answers the probes of Kubernetes, whatever they ask for: until it drains, as anybody else's.
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
 	server := &http.Server{
-		Handler:           linger(drainer),
+		Handler:           p.linger(drainer),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,

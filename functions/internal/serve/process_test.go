@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/problem"
 	"gitlab.com/yourorg/image-service/functions/internal/setting"
 )
@@ -332,29 +333,70 @@ func probe(t *testing.T, url string) int {
 }
 
 // Clients that keep their connections, and are sent elsewhere with new ones, notice an end by being told so in an answer, and
-// never by a connection that closes under a request.
+// never by a connection that closes under a request. That answer is otherwise as all before it, also without a body.
 func TestDrainCutsNobodyOff(t *testing.T) {
 	t.Parallel()
-	url, _, stop := run(t, nil)
-	var clients sync.WaitGroup
-	for range 20 {
-		clients.Go(func() {
-			client := &http.Client{Transport: &http.Transport{}}
-			for told := false; !told; {
-				response, err := client.Post(url+"/health", "", nil) // which net/http, unlike a GET, does not send again by itself
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				told = response.Close
-				response.Body.Close()
-			}
-		})
+	take := func(w http.ResponseWriter, r *http.Request) {
+		from, err := body.New(w, r, 1)
+		if err == nil {
+			_, err = io.Copy(io.Discard, from)
+		}
+		if err != nil {
+			t.Error(err)
+		}
 	}
+	url, _, stop := run(t, map[string]http.HandlerFunc{
+		"/silent": take,
+		"/empty":  func(w http.ResponseWriter, r *http.Request) { take(w, r); w.WriteHeader(http.StatusOK) },
+		"/text":   func(w http.ResponseWriter, r *http.Request) { take(w, r); fmt.Fprint(w, "good") },
+	})
+	var clients, served sync.WaitGroup
+	for path, length := range map[string]int64{"/silent": 0, "/empty": 0, "/text": 4} {
+		for range 7 {
+			served.Add(1)
+			clients.Go(func() {
+				client := &http.Client{Transport: &http.Transport{}}
+				answers := 0
+				for told := false; !told; answers++ {
+					var err error
+					if told, err = sendOnce(t, client, url+path, length); err != nil {
+						t.Errorf("%s, after %d answers: %v", path, answers, err)
+						told = true
+					}
+					if answers == 0 {
+						served.Done()
+					}
+				}
+				if answers == 1 {
+					t.Errorf("%s: the connection was good for one request", path)
+				}
+			})
+		}
+	}
+	served.Wait()
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
 	clients.Wait()
+}
+
+// sendOnce sends a request that net/http does not send again by itself, and tells whether the connection is at its end.
+func sendOnce(t *testing.T, client *http.Client, url string, length int64) (last bool, err error) {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, io.NopCloser(strings.NewReader("x")))
+	if err != nil {
+		return false, err
+	}
+	request.ContentLength = 1
+	response, err := client.Do(request)
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	if response.ContentLength != length {
+		t.Errorf("%s: an answer of length %d, want %d", url, response.ContentLength, length)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.Close, err
 }
 
 func TestLogLevel(t *testing.T) {

@@ -22,6 +22,8 @@ const (
 
 	dialTimeout   = 2 * time.Second
 	answerTimeout = 2 * time.Second
+	// How long the store may take to say more of a status than Redis does.
+	lookTimeout = 500 * time.Millisecond
 )
 
 // Settings say where Redis is, and as whom it is reached.
@@ -151,6 +153,18 @@ func (b *Board) told(ctx context.Context, imageID string) (string, error) {
 	return text, nil
 }
 
+// Conclude tells a final status, which is stored, and returns the one that stands: another's, if that was told first.
+func (b *Board) Conclude(ctx context.Context, final Status) (*Status, error) {
+	before, err := b.Advance(ctx, final)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && before.State.Final() {
+		return before, nil
+	}
+	return &final, nil
+}
+
 // Read is the status of an image; nil if there is no such image. One round trip to Redis, if it is final. Of what is not, or
 // if Redis has forgotten or is away, the store is asked, too: it may be over, and Redis not have been told, or be back with
 // what it had some time ago.
@@ -160,7 +174,13 @@ func (b *Board) Read(ctx context.Context, imageID string) (*Status, error) {
 	if known != nil && known.State.Final() {
 		return known, nil
 	}
-	rebuilt, rebuildErr := b.Rebuild(ctx, imageID)
+	look := ctx
+	if known != nil { // without the store there is an answer, too
+		var cancel context.CancelFunc
+		look, cancel = context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+	}
+	rebuilt, rebuildErr := b.Rebuild(look, imageID)
 	switch {
 	case known != nil && (rebuilt == nil || !rebuilt.State.Final()):
 		return known, nil // the store knows no more
@@ -189,18 +209,18 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 `)
 
-// Stored is what is stored of an image, for who is to make more of it. A final status that Redis has without a result in the
-// store is of a store that was lost since, and is forgotten.
-func (b *Board) Stored(ctx context.Context, imageID string) (objects.Set, error) {
+// Reconcile returns what is stored of an image, for who is to make more of it, and has Redis forget a final status whose
+// result is not there: that is of a store that was lost since.
+func (b *Board) Reconcile(ctx context.Context, imageID string) (objects.Set, error) {
 	text, err := b.told(ctx, imageID)
 	if err != nil {
 		return objects.Set{}, err
 	}
-	return b.stored(ctx, imageID, text)
+	return b.reconcile(ctx, imageID, text)
 }
 
-// stored is Stored, once Redis was asked. What it has told by then has its result in the store, unless that was lost.
-func (b *Board) stored(ctx context.Context, imageID, text string) (objects.Set, error) {
+// reconcile is for who has asked Redis already. What it told by then has its result in the store, unless that was lost.
+func (b *Board) reconcile(ctx context.Context, imageID, text string) (objects.Set, error) {
 	set, err := b.store.Find(ctx, imageID)
 	if err != nil {
 		return objects.Set{}, err
@@ -223,7 +243,7 @@ func (b *Board) Settled(ctx context.Context, imageID string) (*Status, error) {
 	if known := parse(text); known != nil && known.State == Queued {
 		return nil, nil
 	}
-	set, err := b.stored(ctx, imageID, text)
+	set, err := b.reconcile(ctx, imageID, text)
 	if err != nil || set.Result == nil {
 		return nil, err
 	}

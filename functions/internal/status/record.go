@@ -56,10 +56,13 @@ func (b *Board) Record(ctx context.Context, original string, final Status, thumb
 // recorded is the final status that was stored first.
 func (b *Board) recorded(ctx context.Context, imageID string) (*Status, error) {
 	first, err := b.Rebuild(ctx, imageID)
-	if err == nil && (first == nil || !first.State.Final()) {
-		err = fmt.Errorf("record result of %s: the one that was there is gone", imageID)
+	if err != nil {
+		return nil, err
 	}
-	return first, err
+	if first == nil || !first.State.Final() {
+		return nil, fmt.Errorf("record result of %s: the one that was there is gone", imageID)
+	}
+	return first, nil
 }
 
 // Rebuild reads from the store what has become of an image; nil if nothing is stored of it.

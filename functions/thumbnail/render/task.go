@@ -118,7 +118,7 @@ func (t *renderer) settle(ctx context.Context, task events.ImageUploaded) (*stat
 		return nil, err
 	}
 	if settled != nil {
-		return t.conclude(ctx, *settled)
+		return t.board.Conclude(ctx, *settled)
 	}
 	return t.make(ctx, task)
 }
@@ -150,19 +150,7 @@ func (t *renderer) make(ctx context.Context, task events.ImageUploaded) (*status
 	if err != nil {
 		return nil, err
 	}
-	return t.conclude(ctx, *recorded)
-}
-
-// conclude tells the final status, and returns the one that stands: another's, if that was told first.
-func (t *renderer) conclude(ctx context.Context, final status.Status) (*status.Status, error) {
-	before, err := t.board.Advance(ctx, final)
-	if err != nil {
-		return nil, err
-	}
-	if before != nil && before.State.Final() {
-		return before, nil
-	}
-	return &final, nil
+	return t.board.Conclude(ctx, *recorded)
 }
 
 // render reads the original and makes its thumbnail, within the bounds on pixels. The error is a Refusal if the image

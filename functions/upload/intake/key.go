@@ -69,7 +69,7 @@ func (in *intake) take(ctx context.Context, o offer) (events.ImageUploaded, erro
 	}
 	sum := sha256.New()
 	o.from = io.TeeReader(o.from, sum)
-	set, err := in.board.Stored(ctx, o.imageID)
+	set, err := in.board.Reconcile(ctx, o.imageID)
 	switch {
 	case err != nil:
 		return events.ImageUploaded{}, err

@@ -53,7 +53,7 @@ func (in *intake) stillThere(ctx context.Context, imageID string) (events.ImageU
 // again looks for what is stored of an image. If it waits for its thumbnail, it is announced again: nobody knows whether
 // it was. If it was refused before it was stored, the error says so again.
 func (in *intake) again(ctx context.Context, imageID string) (image events.ImageUploaded, known bool, err error) {
-	set, err := in.board.Stored(ctx, imageID)
+	set, err := in.board.Reconcile(ctx, imageID)
 	switch {
 	case err != nil:
 		return image, false, err

@@ -88,8 +88,7 @@ func (in *intake) fail(ctx context.Context, image events.ImageUploaded, reason, 
 	if err != nil {
 		return nil, err
 	}
-	_, err = in.board.Advance(ctx, *failed)
-	return failed, err
+	return in.board.Conclude(ctx, *failed)
 }
 
 // answerTaken says by its length that there is no reply. What comes of a repetition, whose image was not read, goes out

@@ -188,10 +188,10 @@ func (in *intake) resume(ctx context.Context, imageID string) (outcome string, e
 	return "announced", nil
 }
 
-// giveUp fails an image that no event can tell of: the original system took names with any characters.
+// giveUp fails an image that no event can tell of: the original system took any name.
 func (in *intake) giveUp(ctx context.Context, image events.ImageUploaded, invalid error) error {
 	in.Log.WarnContext(ctx, "image_given_up", "image_id", image.ImageID, "error.message", invalid.Error())
-	_, err := in.fail(ctx, image, string(events.ReasonUnsupported), "The name of the file has characters that no event may have")
+	_, err := in.fail(ctx, image, string(events.ReasonUnsupported), "The file has a name that no event can tell")
 	if err == nil {
 		in.board.Announced(image.ImageID)
 	}

@@ -338,16 +338,15 @@ func TestWalkGoesOn(t *testing.T) {
 // those that it saw.
 func TestWalkAmongOtherObjects(t *testing.T) {
 	t.Parallel()
-	listed := 0
+	var listed atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("location") {
 			_, _ = io.WriteString(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
 			return
 		}
 		time.Sleep(time.Millisecond)
-		listed++
 		fmt.Fprintf(w, `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>
-			<Contents><Key>%09d.jpg</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents></ListBucketResult>`, listed)
+			<Contents><Key>%09d.jpg</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents></ListBucketResult>`, listed.Add(1))
 	}))
 	defer server.CloseClientConnections()
 	store, err := objects.Open(objects.Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})

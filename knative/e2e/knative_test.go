@@ -69,6 +69,7 @@ func TestOnKnative(t *testing.T) {
 		{"a broken revision", (*installation).brokenRevision},
 		{"another password", (*installation).newPassword},
 		{"HTTPS", (*installation).https},
+		{"API keys", (*installation).apiKeys},
 	} {
 		if !t.Run(chapter.name, func(t *testing.T) { chapter.try(s, t) }) {
 			t.FailNow() // what follows stands on it
@@ -494,7 +495,7 @@ func (s *installation) status(t *testing.T, id string) string {
 
 func (s *installation) completed(t *testing.T, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) { // no oftener than a client may
 		switch status := s.status(t, id); {
 		case status == "completed":
 			return

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -187,6 +188,16 @@ func (b bucket) images(t *testing.T) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// has tells whether there is an object.
+func (b bucket) has(t *testing.T, key string) bool {
+	t.Helper()
+	_, err := b.StatObject(t.Context(), b.name, key, minio.StatObjectOptions{})
+	if err != nil && minio.ToErrorResponse(err).StatusCode != http.StatusNotFound {
+		t.Fatal(err)
+	}
+	return err == nil
 }
 
 // redisClient talks to the Redis of the functions.

@@ -37,41 +37,35 @@ func (s *Store) walk(ctx context.Context, after string, page int) iter.Seq2[Imag
 }
 
 func (s *Store) list(ctx context.Context, after string, page int, yield func(Image, error) bool) (behind string, more bool) {
-	image, found := "", map[string]*Info{} // the one that we are in, and what is known of it
+	at, found, passed := Image{After: after}, map[string]*Info{}, 0 // where we are, and what we saw there
 	finish := func() bool {
 		if len(found) == 0 {
 			return true
 		}
-		done := Image{ID: image, Set: sort(found), After: after}
+		at.Set = sort(found)
 		found = map[string]*Info{}
-		return yield(done, nil)
+		return yield(at, nil)
 	}
-	passed := 0 // in a folder that is no image's
 	for object := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: page, StartAfter: after}) {
 		if err := s.explain(object.Err, "list", s.bucket, ""); err != nil {
 			yield(Image{}, err)
 			return "", false
 		}
-		folder, name, inFolder := strings.Cut(object.Key, "/")
-		place := object.Key
-		if inFolder {
-			place = folder + "0" // behind every <folder>/..., as 0 comes after the slash
-		}
-		isImage := inFolder && events.IsImageID(folder)
-		if place != after {
+		image, name, behind := placeOf(object.Key)
+		if behind != at.After {
 			if !finish() {
 				return "", false
 			}
-			image, after, passed = folder, place, 0
-			if !isImage && !yield(Image{After: after}, nil) {
+			at, passed = Image{ID: image, After: behind}, 0
+			if image == "" && !yield(at, nil) {
 				return "", false
 			}
 		}
 		switch passed++; {
-		case isImage && name != "" && !strings.Contains(name, "/"): // a folder in the image's folder is not ours
+		case image == "" && passed > page:
+			return behind, true
+		case image != "" && name != "" && !strings.Contains(name, "/"): // a folder in the image's folder is not ours
 			found[name] = infoOf(object)
-		case !isImage && passed > page:
-			return after, true
 		}
 	}
 	if err := ctx.Err(); err != nil { // which the listing does not always tell
@@ -80,6 +74,19 @@ func (s *Store) list(ctx context.Context, after string, page int, yield func(Ima
 	}
 	finish()
 	return "", false
+}
+
+// placeOf tells whose an object is, "" for no image, its name there, and what comes behind all that is in its folder.
+func placeOf(key string) (image, name, behind string) {
+	folder, name, inFolder := strings.Cut(key, "/")
+	switch {
+	case !inFolder:
+		return "", "", key
+	case !events.IsImageID(folder):
+		return "", "", folder + "0" // behind every <folder>/..., as 0 comes after the slash
+	default:
+		return folder, name, folder + "0"
+	}
 }
 
 // AbortIncomplete ends uploads in parts that began longer ago than age and never became an object, and returns how many.

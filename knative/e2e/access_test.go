@@ -5,7 +5,6 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os/exec"
 	"slices"
@@ -14,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"gitlab.com/yourorg/image-service/events"
 )
 
 // apiKeys: the component authentication. Clients see their own images only, and hold nobody up; events of other systems go on
@@ -114,12 +111,7 @@ func setAPIKeys(t *testing.T, lines ...string) {
 // eventGoesAllTheWay: what another system brings by the Broker is no client's, so only the bucket tells.
 func (s *installation) eventGoesAllTheWay(t *testing.T) {
 	before := s.bucket.images(t)
-	received := newEvent(fmt.Sprintf("scan-%d", rand.Int()), events.TypeImageReceived)
-	received.SetSubject("scan.jpg")
-	if err := received.SetData("image/jpeg", photograph(t, 640, 480)); err != nil {
-		t.Fatal(err)
-	}
-	s.post(t, received)
+	s.post(t, newScan(t))
 	await(t, patience, "the event's image has a thumbnail", func() bool {
 		ids := slices.DeleteFunc(s.bucket.images(t), func(id string) bool { return slices.Contains(before, id) })
 		return len(ids) == 1 && s.bucket.has(t, ids[0]+"/thumbnail_scan.jpg")

@@ -210,11 +210,7 @@ func pods(t *testing.T, service string) []string {
 // foreignEvent: an image in the event itself, by HTTP to the Broker, twice.
 func (s *installation) foreignEvent(t *testing.T) {
 	before := s.bucket.images(t)
-	received := newEvent(fmt.Sprintf("scan-%d", rand.Int()), events.TypeImageReceived)
-	received.SetSubject("scan.jpg")
-	if err := received.SetData("image/jpeg", photograph(t, 640, 480)); err != nil {
-		t.Fatal(err)
-	}
+	received := newScan(t)
 	s.post(t, received)
 	s.post(t, received)
 	var ids []string
@@ -510,6 +506,17 @@ func newEvent(id, eventType string) event.Event {
 	e.SetID(id)
 	e.SetSource("/e2e/other-system")
 	e.SetType(eventType)
+	return e
+}
+
+// newScan is an image that another system brings in an event.
+func newScan(t *testing.T) event.Event {
+	t.Helper()
+	e := newEvent(fmt.Sprintf("scan-%d", rand.Int()), events.TypeImageReceived)
+	e.SetSubject("scan.jpg")
+	if err := e.SetData("image/jpeg", photograph(t, 640, 480)); err != nil {
+		t.Fatal(err)
+	}
 	return e
 }
 

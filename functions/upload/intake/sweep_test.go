@@ -174,6 +174,7 @@ func TestEndedInTheMiddle(t *testing.T) {
 			s.ask()
 			s.sweep()
 			await(t, "it is announced", func() bool { return s.count(id) == 1 })
+			await(t, "the outbox is empty", func() bool { return len(s.inOutbox()) == 0 }) // or it would take out what comes next
 			queue(id)
 		},
 	}

@@ -97,12 +97,30 @@ func (s *Servers) startRedis() error {
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, server.Close)
+	stop := make(chan struct{})
+	go age(server, stop)
+	s.closers = append(s.closers, server.Close, func() { close(stop) })
 	s.settings["REDIS_HOST"] = server.Host()
 	s.settings["REDIS_PORT"] = server.Port()
 	s.settings["REDIS_PASSWORD"] = ""
 	s.forget("REDIS_USERNAME", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE")
 	return nil
+}
+
+// age makes keys grow old as in a real Redis, once a second; by itself miniredis leaves that to tests. Its ClockTTL would
+// do so too, but sorts all keys at each command.
+func age(server *miniredis.Miniredis, stop <-chan struct{}) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for before := time.Now(); ; {
+		select {
+		case now := <-ticker.C:
+			server.FastForward(now.Sub(before))
+			before = now
+		case <-stop:
+			return
+		}
+	}
 }
 
 func (s *Servers) startKafka() error {

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Whoever reads a part of an object and leaves, as the functions do with ranges, puts nothing on the console.
@@ -29,6 +32,30 @@ func TestS3IsSilent(t *testing.T) {
 	}
 	if printed.Len() > 0 {
 		t.Errorf("printed %s", &printed)
+	}
+}
+
+// A key that may live for a while is gone after it, without a test that moves the clock.
+func TestRedisForgets(t *testing.T) {
+	servers, err := Start(func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(servers.Close)
+	client := redis.NewClient(&redis.Options{Addr: net.JoinHostPort(servers.Getenv("REDIS_HOST"), servers.Getenv("REDIS_PORT"))})
+	t.Cleanup(func() { client.Close() })
+	for key, life := range map[string]time.Duration{"short": time.Second, "long": time.Hour, "endless": 0} {
+		if err := client.Set(t.Context(), key, "value", life).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); client.Exists(t.Context(), "short").Val() == 1; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a key of one second is still there after a minute")
+		}
+	}
+	if kept := client.Exists(t.Context(), "long", "endless").Val(); kept != 2 {
+		t.Errorf("%d of 2 keys are left that live longer", kept)
 	}
 }
 

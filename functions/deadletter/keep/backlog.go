@@ -200,11 +200,19 @@ func (v *view) markDone(at place) {
 	}
 }
 
-// isFull tells whether Kafka may not be able to note one more batch of letters that are put back out of turn.
-func (v *view) isFull() bool {
+// hasRoomFor tells whether Kafka can note that a batch has been put back, all of it or only some. There is always room
+// for what closes more gaps than it makes.
+func (v *view) hasRoomFor(batch []letter) bool {
 	const longest = len(",9223372036854775807")
-	return slices.ContainsFunc(v.partitions, func(p *partition) bool {
-		return len(p.done.metadata()) > maxMetadata-batchSize*longest
+	return !slices.ContainsFunc(v.partitions, func(p *partition) bool {
+		after := p.done.clone()
+		for _, l := range batch {
+			if l.at.partition == p.id {
+				after.add(l.at.offset)
+			}
+		}
+		length := len(after.metadata())
+		return length > maxMetadata-batchSize*longest && length > len(p.done.metadata())
 	})
 }
 

@@ -18,6 +18,8 @@ type progress struct {
 	beyond []span // in order, none of which touches another or next
 }
 
+func (p *progress) clone() progress { return progress{p.next, slices.Clone(p.beyond)} }
+
 // has tells whether an offset has been put back.
 func (p *progress) has(offset int64) bool {
 	return offset < p.next || slices.ContainsFunc(p.beyond, func(s span) bool { return s.first <= offset && offset <= s.last })

@@ -50,9 +50,6 @@ func (k *keeper) redrive(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer v.close()
-	if len(wanted) > 0 && v.isFull() {
-		return problemFull
-	}
 	count, err := k.putBack(r.Context(), v, wanted)
 	k.redriven.Add(float64(count))
 	k.Log.InfoContext(r.Context(), "dead_letters_redriven", "redriven", count, "waiting", v.count())
@@ -104,9 +101,7 @@ func (k *keeper) putBack(ctx context.Context, v *view, wanted filter) (count int
 		if count += put; err != nil {
 			return count, err
 		}
-		if batch = batch[:0]; len(wanted) > 0 && v.isFull() {
-			return count, problemFull
-		}
+		batch = batch[:0]
 	}
 	put, err := k.putBackBatch(ctx, v, batch)
 	return count + put, err
@@ -117,6 +112,9 @@ func (k *keeper) putBack(ctx context.Context, v *view, wanted filter) (count int
 func (k *keeper) putBackBatch(ctx context.Context, v *view, batch []letter) (count int, err error) {
 	if len(batch) == 0 {
 		return 0, nil
+	}
+	if !v.hasRoomFor(batch) {
+		return 0, problemFull
 	}
 	ctx = context.WithoutCancel(ctx)
 	faults := make([]error, len(batch))
@@ -134,9 +132,10 @@ func (k *keeper) putBackBatch(ctx context.Context, v *view, batch []letter) (cou
 	return count, errors.Join(errors.Join(faults...), v.commit())
 }
 
-// Kafka keeps what was put back out of turn as text of bounded length.
+// Kafka keeps what was put back out of turn, or past records that are no events, as text of bounded length.
 var problemFull = &problem.Problem{
-	Status:  http.StatusConflict,
-	Code:    "out_of_turn",
-	Message: "Too many letters have been put back out of turn; put back those that came before them first",
+	Status: http.StatusConflict,
+	Code:   "out_of_turn",
+	Message: "Too many letters have been put back past others; " +
+		"put back those that came before them, or wait until the topic forgets them",
 }

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -50,9 +51,11 @@ var faults = []fault{
 	}},
 	{name: "rolling restart (SIGTERM)", unnoticed: true, strike: (*load).rolling},
 
-	{name: "clocks ten minutes ahead, and behind", programs: stepped, cuts: true, strike: func(l *load) error { return l.step("10m", "-10m") }},
-	{name: "the clock of every second pod an hour ahead", programs: stepped, cuts: true, strike: func(l *load) error { return l.step("1h", "0s") }},
-	{name: "the clock of every second pod an hour behind", programs: stepped, cuts: true, strike: func(l *load) error { return l.step("-1h", "0s") }},
+	{name: "clocks step ten minutes ahead, and behind", programs: stepped, strike: func(l *load) error { return l.step(10*time.Minute, -10*time.Minute) }},
+	{name: "the clock of every second pod steps an hour ahead", programs: stepped, strike: func(l *load) error { return l.step(time.Hour, 0) }},
+	{name: "the clock of every second pod an hour behind, from its start", programs: stepped, cuts: true, strike: func(l *load) error {
+		return l.step(-time.Hour, 0, l.upload.pods[0], l.thumbnail.pods[0])
+	}},
 	{name: "the outbox as if from clocks an hour ahead, and behind", strike: (*load).stepOutbox},
 
 	{name: "redis killed, back with its data", forgets: true, strike: func(l *load) error { return l.restart(l.redis, false) }},
@@ -357,21 +360,47 @@ func (l *load) loseTheBucket() (lost []*sent, err error) {
 	return lost, l.minioClient.RemoveBucketWithOptions(l.t.Context(), l.bucket, minio.RemoveBucketOptions{ForceDelete: true})
 }
 
-// step gives the pods of each function other clocks, for a while. MinIO does not talk to one that is more than a quarter of an
+// step moves the clocks of the first pod of each function, and of the second, and after a while back. Some pods are
+// killed then, so that their clocks are off from the start. MinIO does not talk to one that is more than a quarter of an
 // hour off.
-func (l *load) step(steps ...string) error {
-	for _, steps := range [][]string{steps, {"0s", "0s"}} {
-		for _, service := range []*service{l.upload, l.thumbnail} {
-			for i, p := range service.pods {
-				p.set("CLOCK_STEP=" + steps[i])
+func (l *load) step(first, second time.Duration, killed ...*pod) error {
+	if err := l.setClocks(first, second, killed...); err != nil {
+		return err
+	}
+	time.Sleep(span)
+	return l.setClocks(0, 0)
+}
+
+func (l *load) setClocks(first, second time.Duration, killed ...*pod) error {
+	for _, service := range []*service{l.upload, l.thumbnail} {
+		for i, p := range service.pods {
+			off := []time.Duration{first, second}[i]
+			if err := os.WriteFile(p.clock, []byte(off.String()), 0o600); err != nil {
+				return err
+			}
+			if slices.Contains(killed, p) {
 				l.kill(p)
 			}
-		}
-		if steps[0] != "0s" {
-			time.Sleep(span)
+			if err := persist(span, func() error { return hasClock(p, off) }); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// hasClock looks at the time that a pod's answers have in their head.
+func hasClock(p *pod, off time.Duration) error {
+	answer, err := http.Get("http://" + p.address + "/health")
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	if is := time.Until(date); err == nil && (is-off).Abs() > time.Minute {
+		err = fmt.Errorf("the clock is %s off; expected %s", is, off)
+	}
+	return err
 }
 
 // stepOutbox writes into the outbox as if by a Redis whose clock was an hour off

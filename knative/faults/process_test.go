@@ -71,6 +71,7 @@ func (p *process) kill() {
 type pod struct {
 	address        string
 	directory, log string
+	clock          string // a file that says how far its clock is off, of stepped programs
 	command        []string
 
 	lock    sync.Mutex

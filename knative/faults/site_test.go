@@ -138,12 +138,13 @@ func (s *site) startService(programs, name string, settings []string) (*service,
 
 // startPod starts a program, which is told by PORT or by its arguments where to listen.
 func (s *site) startPod(name string, env []string, command ...string) (*pod, error) {
-	p := &pod{address: freeAddress(), directory: s.directory, log: filepath.Join(s.directory, name+".log"), command: command}
+	path := filepath.Join(s.directory, name)
+	p := &pod{address: freeAddress(), directory: s.directory, log: path + ".log", clock: path + ".clock", command: command}
 	_, port, _ := net.SplitHostPort(p.address)
 	for i := range command {
 		command[i] = strings.ReplaceAll(command[i], "ADDRESS", p.address)
 	}
-	p.env = append(env, "PORT="+port)
+	p.env = append(env, "PORT="+port, "CLOCK_STEP="+p.clock)
 	if err := p.start(); err != nil {
 		return nil, err
 	}

@@ -123,9 +123,9 @@ var (
 
 var functions = []string{"./functions/upload", "./functions/thumbnail"}
 
-// stepped are functions whose clock CLOCK_STEP puts forward, or back. A process can not be given a clock of its own (name spaces
-// have only monotonic ones, and programs that are linked statically take no library in between), so they are built with
-// another package time, which differs by one line.
+// stepped are functions whose clock steps as the file says that CLOCK_STEP names: from their start on, and while they
+// run. A process can not be given a clock of its own (name spaces have only monotonic ones, and programs that are linked
+// statically take no library in between), so they are built with another package time, where Now differs by one line.
 var stepped = sync.OnceValues(func() (string, error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -146,16 +146,43 @@ var stepped = sync.OnceValues(func() (string, error) {
 	}})
 	for name, content := range map[string]string{
 		"overlay.json": string(overlay),
-		"time.go":      before + line + "\tsec += step\n" + after,
+		"time.go":      before + line + "\tsec += step()\n" + after,
 		"step.go": `package time
 
-import "syscall"
+import (
+	"sync/atomic"
+	"syscall"
+)
 
-var step = func() int64 {
-	text, _ := syscall.Getenv("CLOCK_STEP")
-	d, _ := ParseDuration(text)
-	return int64(d / Second)
-}()
+var stepped atomic.Int64 // in seconds
+
+func step() int64 { return stepped.Load() }
+
+func init() {
+	if name, found := syscall.Getenv("CLOCK_STEP"); found {
+		readStep(name)
+		go func() {
+			for {
+				Sleep(10 * Millisecond)
+				readStep(name)
+			}
+		}()
+	}
+}
+
+// readStep leaves the clock as it is where there is no file, and while it is being written.
+func readStep(name string) {
+	file, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer syscall.Close(file)
+	text := make([]byte, 32)
+	n, err := syscall.Read(file, text)
+	if d, invalid := ParseDuration(string(text[:max(n, 0)])); err == nil && invalid == nil {
+		stepped.Store(int64(d / Second))
+	}
+}
 `,
 	} {
 		err = errors.Join(err, os.WriteFile(filepath.Join(work, name), []byte(content), 0o600))

@@ -202,13 +202,13 @@ func (in *intake) withdraw(ctx context.Context, image events.ImageUploaded, tick
 
 // refusal makes an answer of what the engine says of an image that can never work. Other errors stay as they are.
 func refusal(err error) error {
-	var refused *raster.Refusal
+	var refused *raster.Error
 	if !errors.As(err, &refused) {
 		return err
 	}
 	code := http.StatusUnprocessableEntity
 	switch refused.Reason {
-	case raster.NotAnImage, raster.Unsupported:
+	case raster.ReasonNotAnImage, raster.ReasonUnsupported:
 		code = http.StatusUnsupportedMediaType
 	}
 	return &problem.Problem{

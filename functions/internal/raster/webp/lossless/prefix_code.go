@@ -3,7 +3,7 @@ package lossless
 import "math/bits"
 
 const (
-	maxLength = 15 // of a code, in bits
+	maxCodeLength = 15 // of a code, in bits
 	// rootBits is the index of a table's first level: a second one has 2^7 entries at most.
 	rootBits = 8
 )
@@ -11,11 +11,11 @@ const (
 // The alphabets: literals of a byte, which for green are followed by the lengths of copies and the places of the colour
 // cache, and distances.
 const (
-	literals  = 256
-	lengths   = 24
-	distances = 40
-	maxCache  = 11 // bits
-	maxGreen  = literals + lengths + 1<<maxCache
+	numLiterals      = 256
+	numLengthCodes   = 24
+	numDistanceCodes = 40
+	maxCacheBits     = 11 // bits
+	maxAlphabet      = numLiterals + numLengthCodes + 1<<maxCacheBits
 )
 
 // An entry is what the next bits mean. Bits 0-3 are how many of them the code has, bits 4-15 are the symbol. If the code
@@ -29,47 +29,47 @@ const (
 )
 
 // A code is a table of two levels. That of a single symbol has one entry, of no bits.
-type code struct {
+type prefixCode struct {
 	table []entry
 	mask  uint64 // of the bits that are the index of the first level
 }
 
 // find returns the entry of the symbol that comes next.
-func (c *code) find(acc uint64) entry {
+func (c *prefixCode) lookUp(acc uint64) entry {
 	e := c.table[acc&c.mask]
 	if e&entryBits > rootBits {
-		e = c.second(e, acc)
+		e = c.lookUpSecond(e, acc)
 	}
 	return e
 }
 
-func (c *code) second(e entry, acc uint64) entry {
+func (c *prefixCode) lookUpSecond(e entry, acc uint64) entry {
 	return c.table[uint64(e>>symbolShift)+acc>>rootBits&(1<<(e&entryBits-rootBits)-1)]
 }
 
 // A canon is a canonical code: its symbols ordered by length.
-type canon struct {
-	count   [maxLength + 1]uint16 // of symbols, by length
-	longest int
-	symbols [maxGreen]uint16 // those of which the length is not 0
+type canonicalCode struct {
+	count   [maxCodeLength + 1]uint16 // of symbols, by length
+	maxLen  int
+	symbols [maxAlphabet]uint16 // those of which the length is not 0
 	n       int
 }
 
 // order takes the lengths of the codes of all symbols. It returns false if they are no complete code.
-func (c *canon) order(lengths []uint8) bool {
-	c.count = [maxLength + 1]uint16{}
+func (c *canonicalCode) assign(lengths []uint8) bool {
+	c.count = [maxCodeLength + 1]uint16{}
 	for _, length := range lengths {
 		c.count[length]++
 	}
 	c.count[0] = 0
-	var next [maxLength + 1]uint16
-	c.n, c.longest = 0, 0
+	var next [maxCodeLength + 1]uint16
+	c.n, c.maxLen = 0, 0
 	free := 1 // codes of this length
-	for length := 1; length <= maxLength; length++ {
+	for length := 1; length <= maxCodeLength; length++ {
 		next[length] = uint16(c.n)
 		c.n += int(c.count[length])
 		if c.count[length] > 0 {
-			c.longest = length
+			c.maxLen = length
 		}
 		if free = 2*free - int(c.count[length]); free < 0 {
 			return false
@@ -82,16 +82,16 @@ func (c *canon) order(lengths []uint8) bool {
 		}
 	}
 	if c.n == 1 { // the one symbol needs no bits, whatever its length is said to be
-		c.longest, c.count = 0, [maxLength + 1]uint16{}
+		c.maxLen, c.count = 0, [maxCodeLength + 1]uint16{}
 		return true
 	}
 	return free == 0 && c.n > 0
 }
 
 // appendTable appends the code's table.
-func (c *canon) appendTable(table []entry) []entry {
+func (c *canonicalCode) appendTable(table []entry) []entry {
 	from := len(table)
-	root := min(c.longest, rootBits)
+	root := min(c.maxLen, rootBits)
 	table = append(table, c.symbols[0]<<symbolShift)
 	value, symbols := 0, c.symbols[:c.n]
 	for length := 1; length <= root; length++ {
@@ -104,7 +104,7 @@ func (c *canon) appendTable(table []entry) []entry {
 		}
 		symbols = symbols[n:]
 	}
-	if c.longest > root {
+	if c.maxLen > root {
 		table = c.appendSecond(table, from, value, symbols)
 	}
 	return table
@@ -112,10 +112,10 @@ func (c *canon) appendTable(table []entry) []entry {
 
 // appendSecond appends the tables of the second level. The codes that one is of come one after the other, and the last
 // of them is the longest.
-func (c *canon) appendSecond(table []entry, from, value int, symbols []uint16) []entry {
+func (c *canonicalCode) appendSecond(table []entry, from, value int, symbols []uint16) []entry {
 	var longest [1 << rootBits]uint8
 	first := value
-	for length := rootBits + 1; length <= c.longest; length++ {
+	for length := rootBits + 1; length <= c.maxLen; length++ {
 		value <<= 1
 		for range c.count[length] {
 			longest[value>>(length-rootBits)] = uint8(length)
@@ -123,7 +123,7 @@ func (c *canon) appendSecond(table []entry, from, value int, symbols []uint16) [
 		}
 	}
 	value = first
-	for length := rootBits + 1; length <= c.longest; length++ {
+	for length := rootBits + 1; length <= c.maxLen; length++ {
 		value <<= 1
 		for range c.count[length] {
 			prefix := value >> (length - rootBits)
@@ -150,4 +150,6 @@ func (c *canon) appendSecond(table []entry, from, value int, symbols []uint16) [
 func reversed(value, length int) int { return int(bits.Reverse16(uint16(value)) >> (16 - length)) }
 
 // codeOf is the code of a table.
-func (c *canon) codeOf(table []entry) code { return code{table, 1<<min(c.longest, rootBits) - 1} }
+func (c *canonicalCode) withTable(table []entry) prefixCode {
+	return prefixCode{table, 1<<min(c.maxLen, rootBits) - 1}
+}

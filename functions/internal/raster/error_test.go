@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
 )
 
@@ -103,14 +104,14 @@ func TestACutImageIsDamaged(t *testing.T) {
 			}
 			for n := range pixelsEnd(file) {
 				err := tryRender(t.Context(), bytes.NewReader(file[:n]), Limits{})
-				var refusal *Refusal
+				var refusal *Error
 				if lacksOnlyTrailer(file, n) {
 					if err != nil {
 						t.Errorf("cut to %d of %d bytes, behind a frame: got %v, want no error", n, len(file), err)
 					}
 					continue
 				}
-				if !errors.As(err, &refusal) || n >= recognised && refusal.Reason != Damaged {
+				if !errors.As(err, &refusal) || n >= recognised && refusal.Reason != ReasonDamaged {
 					t.Errorf("cut to %d of %d bytes: got %v, want it damaged", n, len(file), err)
 				}
 			}
@@ -137,8 +138,8 @@ func TestACutPhotographIsDamaged(t *testing.T) {
 				continue
 			}
 			err := tryRender(t.Context(), bytes.NewReader(file[:n]), Limits{})
-			var refusal *Refusal
-			if !errors.As(err, &refusal) || refusal.Reason != Damaged {
+			var refusal *Error
+			if !errors.As(err, &refusal) || refusal.Reason != ReasonDamaged {
 				t.Errorf("%s cut to %d of %d bytes: got %v, want it damaged", name, n, len(file), err)
 			}
 		}
@@ -156,7 +157,7 @@ func TestAFaultOfTheReaderIsNotDamage(t *testing.T) {
 				for _, want := range []error{fault, io.ErrUnexpectedEOF} {
 					r := io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(want))
 					err := tryRender(t.Context(), r, Limits{})
-					var refusal *Refusal
+					var refusal *Error
 					if !errors.Is(err, want) || errors.As(err, &refusal) {
 						t.Fatalf("a fault after %d of %d bytes: got %v, want %v", n, len(file), err, want)
 					}
@@ -210,7 +211,7 @@ func TestRenderStopsWithItsContext(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err = picture.Render(ctx, Target{Box: thumbnail})
-				var refusal *Refusal
+				var refusal *Error
 				if !errors.Is(err, context.Canceled) || errors.As(err, &refusal) {
 					t.Errorf("got %v, want %v", err, context.Canceled)
 				}
@@ -272,67 +273,67 @@ func TestHostileImages(t *testing.T) {
 		file []byte
 		want Reason
 	}{
-		{"JPEG of 65535x65535", sized(65535, 65535), TooManyPixels},
-		{"JPEG of no width", sized(0, 17), Damaged},
-		{"JPEG of no height", sized(24, 0), Unsupported},
-		{"JPEG larger than its pixels", sized(2000, 2000), Damaged},
-		{"JPEG without a frame", []byte("\xff\xd8\xff\xd9 and then nothing"), Damaged},
-		{"JPEG whose scan comes first", append([]byte("\xff\xd8"), segment(0xda, make([]byte, 10))...), Damaged},
-		{"JPEG with a segment of length 1", []byte("\xff\xd8\xff\xe0\x00\x01abcdefgh"), Damaged},
-		{"JPEG with a short frame", append([]byte("\xff\xd8"), segment(0xc0, []byte{8, 0, 1})...), Damaged},
-		{"JPEG with a frame too long", append([]byte("\xff\xd8"), segment(0xc0, []byte{8, 0, 1, 0, 1, 1, 1, 0x11, 0, 0})...), Damaged},
-		{"JPEG of two frames", afterFrame(jpg, frame), Damaged},
-		{"JPEG of tables", afterSOI(jpg, bytes.Repeat(segment(0xdb, append([]byte{0}, make([]byte, 64)...)), 20000)), Damaged},
-		{"JPEG with garbage for pixels", append(bytes.Clone(jpg[:len(jpg)/2]), bytes.Repeat([]byte{0x55, 0xff}, 500)...), Damaged},
-		{"JPEG with 101 scans", scansJPEG(640, 480, 101), Unsupported},
-		{"JPEG with scans after filling", bytes.ReplaceAll(scansJPEG(64, 48, 101), []byte("\xff\xda"), []byte("\xff\xff\xda")), Unsupported},
-		{"PNG of 2147483647x2147483647", pngEnd(pngHeader(1<<31-1, 1<<31-1, 8, 2), pngChunk("IDAT", nil)), TooManyPixels},
-		{"PNG of 4294967295x1", pngEnd(pngHeader(1<<32-1, 1, 8, 2), pngChunk("IDAT", nil)), Damaged},
-		{"PNG of 0x0", pngEnd(pngHeader(0, 0, 8, 2), pngChunk("IDAT", nil)), Damaged},
-		{"PNG of 10000000x1", pngEnd(pngHeader(10_000_000, 1, 1, 0), pngChunk("IDAT", nil)), TooManyPixels},
-		{"PNG with a wrong sum", pngEnd(badSum), Damaged},
-		{"PNG without pixels", pngEnd(pngHeader(24, 17, 8, 2)), Damaged},
-		{"PNG with empty pixels", pngEnd(pngHeader(24, 17, 8, 2), pngChunk("IDAT", deflated(t, nil))), Damaged},
-		{"PNG with a wrong filter", pngEnd(pngHeader(2, 2, 8, 0), pngChunk("IDAT", deflated(t, []byte{9, 0, 0, 9, 0, 0}))), Damaged},
-		{"PNG with broken compression", pngEnd(pngHeader(2, 2, 8, 0), pngChunk("IDAT", []byte{0x78, 0x9c, 0xff, 0xff, 0xff})), Damaged},
-		{"PNG of no palette", pngEnd(pngHeader(2, 2, 8, 3), pngChunk("IDAT", deflated(t, make([]byte, 6)))), Damaged},
-		{"PNG of two palettes", pngEnd(pngHeader(2, 2, 8, 3), noColour, noColour), Damaged},
-		{"PNG of three bits", pngEnd(pngHeader(2, 2, 3, 0), pngChunk("IDAT", deflated(t, make([]byte, 6)))), Unsupported},
-		{"PNG with a nameless chunk", append(pngHeader(2, 2, 8, 0), 0, 0, 0, 0, 1, 2, 3, 4), Damaged},
-		{"PNG with an endless chunk", append(pngHeader(2, 2, 8, 0), 0xff, 0xff, 0xff, 0xff, 't', 'E', 'X', 't'), Damaged},
-		{"PNG spoilt by a transfer as text", []byte("\x89PNG\n\x1a\n\x00\x00\x00\x0dIHDR"), Damaged},
-		{"GIF of 0x0", gifFile(0, 0, 0, 0), Damaged},
-		{"GIF of 65535x65535", gifFile(65535, 65535, 24, 17), TooManyPixels},
-		{"GIF whose frame is larger than its screen", gifFile(24, 17, 24, 18), Damaged},
-		{"GIF whose frame is larger than its pixels", gifFile(2000, 2000, 2000, 2000), Damaged},
-		{"GIF without a frame", append(gifFile(24, 17, 24, 17)[:13], bytes.Repeat([]byte{0x3b}, 400*3)...), Damaged},
-		{"GIF of version 88a", []byte("GIF88a\x01\x00\x01\x00\x00\x00\x00;"), Damaged},
-		{"WebP of 16777216x16777216", riff(vp8x(0, 1<<24, 1<<24), lossless), TooManyPixels},
-		{"WebP that is larger than it says", riff(vp8x(0, 8, 8), lossless), Damaged},
-		{"lossy WebP that is larger than it says", riff(vp8x(0, 8, 8), lossy), Damaged},
-		{"WebP that is smaller than it says", riff(vp8x(0, 5000, 5000), lossy), Damaged},
-		{"WebP without an image", riff(vp8x(0, 24, 17), riffChunk("EXIF", nil)), Damaged},
-		{"WebP with nothing but alpha", riff(vp8x(vp8xAlpha, 24, 17), riffChunk("ALPH", make([]byte, 24*17+1))), Damaged},
-		{"WebP with an endless alpha", riff(vp8x(vp8xAlpha, 24, 17), riffChunk("ALPH", make([]byte, 1<<20)), lossy), Damaged},
-		{"WebP with short alpha", riff(vp8x(vp8xAlpha, 24, 17), riffChunk("ALPH", make([]byte, 24*17)), lossy), Damaged},
-		{"WebP of no size", riff(riffChunk("VP8 ", []byte{0, 0, 0, 0x9d, 1, 0x2a, 0, 0, 0, 0})), Damaged},
-		{"WebP of no key frame", riff(riffChunk("VP8 ", []byte{1, 0, 0, 0x9d, 1, 0x2a, 8, 0, 8, 0})), Damaged},
-		{"WebP of a wrong signature", riff(riffChunk("VP8L", make([]byte, 10))), Damaged},
-		{"WebP with an empty bitstream", riff(riffChunk("VP8 ", nil)), Damaged},
-		{"WebP that starts with something else", riff(riffChunk("ICCP", make([]byte, 10)), lossless), Damaged},
-		{"WebP whose chunk is larger than the file", append([]byte("RIFF\x20\x00\x00\x00WEBPVP8 \xff\xff\xff\x7f"), lossy...), Damaged},
-		{"WebP of an empty list", append([]byte("RIFF\x04\x00\x00\x00WEBP"), lossy...), Damaged},
-		{"animated WebP without a frame", riff(vp8x(vp8xAnimation, 24, 17), lossless), Damaged},
-		{"animated WebP with an empty frame", riff(vp8x(vp8xAnimation, 24, 17), anmf(0, 0, 24, 17)), Damaged},
-		{"animated WebP whose frame leaves its canvas", riff(vp8x(vp8xAnimation, 24, 17), anmf(2, 0, 24, 17, lossless)), Damaged},
-		{"animated WebP whose frame is larger than it says", riff(vp8x(vp8xAnimation, 24, 17), anmf(0, 0, 8, 8, lossless)), Damaged},
-		{"animated WebP whose frame is too short", riff(vp8x(vp8xAnimation, 24, 17), riffChunk("ANMF", make([]byte, 10))), Damaged},
+		{"JPEG of 65535x65535", sized(65535, 65535), ReasonTooManyPixels},
+		{"JPEG of no width", sized(0, 17), ReasonDamaged},
+		{"JPEG of no height", sized(24, 0), ReasonUnsupported},
+		{"JPEG larger than its pixels", sized(2000, 2000), ReasonDamaged},
+		{"JPEG without a frame", []byte("\xff\xd8\xff\xd9 and then nothing"), ReasonDamaged},
+		{"JPEG whose scan comes first", append([]byte("\xff\xd8"), segment(0xda, make([]byte, 10))...), ReasonDamaged},
+		{"JPEG with a segment of length 1", []byte("\xff\xd8\xff\xe0\x00\x01abcdefgh"), ReasonDamaged},
+		{"JPEG with a short frame", append([]byte("\xff\xd8"), segment(0xc0, []byte{8, 0, 1})...), ReasonDamaged},
+		{"JPEG with a frame too long", append([]byte("\xff\xd8"), segment(0xc0, []byte{8, 0, 1, 0, 1, 1, 1, 0x11, 0, 0})...), ReasonDamaged},
+		{"JPEG of two frames", afterFrame(jpg, frame), ReasonDamaged},
+		{"JPEG of tables", afterSOI(jpg, bytes.Repeat(segment(0xdb, append([]byte{0}, make([]byte, 64)...)), 20000)), ReasonDamaged},
+		{"JPEG with garbage for pixels", append(bytes.Clone(jpg[:len(jpg)/2]), bytes.Repeat([]byte{0x55, 0xff}, 500)...), ReasonDamaged},
+		{"JPEG with 101 scans", scansJPEG(640, 480, 101), ReasonUnsupported},
+		{"JPEG with scans after filling", bytes.ReplaceAll(scansJPEG(64, 48, 101), []byte("\xff\xda"), []byte("\xff\xff\xda")), ReasonUnsupported},
+		{"PNG of 2147483647x2147483647", pngEnd(pngHeader(1<<31-1, 1<<31-1, 8, 2), pngChunk("IDAT", nil)), ReasonTooManyPixels},
+		{"PNG of 4294967295x1", pngEnd(pngHeader(1<<32-1, 1, 8, 2), pngChunk("IDAT", nil)), ReasonDamaged},
+		{"PNG of 0x0", pngEnd(pngHeader(0, 0, 8, 2), pngChunk("IDAT", nil)), ReasonDamaged},
+		{"PNG of 10000000x1", pngEnd(pngHeader(10_000_000, 1, 1, 0), pngChunk("IDAT", nil)), ReasonTooManyPixels},
+		{"PNG with a wrong sum", pngEnd(badSum), ReasonDamaged},
+		{"PNG without pixels", pngEnd(pngHeader(24, 17, 8, 2)), ReasonDamaged},
+		{"PNG with empty pixels", pngEnd(pngHeader(24, 17, 8, 2), pngChunk("IDAT", deflated(t, nil))), ReasonDamaged},
+		{"PNG with a wrong filter", pngEnd(pngHeader(2, 2, 8, 0), pngChunk("IDAT", deflated(t, []byte{9, 0, 0, 9, 0, 0}))), ReasonDamaged},
+		{"PNG with broken compression", pngEnd(pngHeader(2, 2, 8, 0), pngChunk("IDAT", []byte{0x78, 0x9c, 0xff, 0xff, 0xff})), ReasonDamaged},
+		{"PNG of no palette", pngEnd(pngHeader(2, 2, 8, 3), pngChunk("IDAT", deflated(t, make([]byte, 6)))), ReasonDamaged},
+		{"PNG of two palettes", pngEnd(pngHeader(2, 2, 8, 3), noColour, noColour), ReasonDamaged},
+		{"PNG of three bits", pngEnd(pngHeader(2, 2, 3, 0), pngChunk("IDAT", deflated(t, make([]byte, 6)))), ReasonUnsupported},
+		{"PNG with a nameless chunk", append(pngHeader(2, 2, 8, 0), 0, 0, 0, 0, 1, 2, 3, 4), ReasonDamaged},
+		{"PNG with an endless chunk", append(pngHeader(2, 2, 8, 0), 0xff, 0xff, 0xff, 0xff, 't', 'E', 'X', 't'), ReasonDamaged},
+		{"PNG spoilt by a transfer as text", []byte("\x89PNG\n\x1a\n\x00\x00\x00\x0dIHDR"), ReasonDamaged},
+		{"GIF of 0x0", gifFile(0, 0, 0, 0), ReasonDamaged},
+		{"GIF of 65535x65535", gifFile(65535, 65535, 24, 17), ReasonTooManyPixels},
+		{"GIF whose frame is larger than its screen", gifFile(24, 17, 24, 18), ReasonDamaged},
+		{"GIF whose frame is larger than its pixels", gifFile(2000, 2000, 2000, 2000), ReasonDamaged},
+		{"GIF without a frame", append(gifFile(24, 17, 24, 17)[:13], bytes.Repeat([]byte{0x3b}, 400*3)...), ReasonDamaged},
+		{"GIF of version 88a", []byte("GIF88a\x01\x00\x01\x00\x00\x00\x00;"), ReasonDamaged},
+		{"WebP of 16777216x16777216", riff(vp8x(0, 1<<24, 1<<24), lossless), ReasonTooManyPixels},
+		{"WebP that is larger than it says", riff(vp8x(0, 8, 8), lossless), ReasonDamaged},
+		{"lossy WebP that is larger than it says", riff(vp8x(0, 8, 8), lossy), ReasonDamaged},
+		{"WebP that is smaller than it says", riff(vp8x(0, 5000, 5000), lossy), ReasonDamaged},
+		{"WebP without an image", riff(vp8x(0, 24, 17), riffChunk("EXIF", nil)), ReasonDamaged},
+		{"WebP with nothing but alpha", riff(vp8x(vp8xAlpha, 24, 17), riffChunk("ALPH", make([]byte, 24*17+1))), ReasonDamaged},
+		{"WebP with an endless alpha", riff(vp8x(vp8xAlpha, 24, 17), riffChunk("ALPH", make([]byte, 1<<20)), lossy), ReasonDamaged},
+		{"WebP with short alpha", riff(vp8x(vp8xAlpha, 24, 17), riffChunk("ALPH", make([]byte, 24*17)), lossy), ReasonDamaged},
+		{"WebP of no size", riff(riffChunk("VP8 ", []byte{0, 0, 0, 0x9d, 1, 0x2a, 0, 0, 0, 0})), ReasonDamaged},
+		{"WebP of no key frame", riff(riffChunk("VP8 ", []byte{1, 0, 0, 0x9d, 1, 0x2a, 8, 0, 8, 0})), ReasonDamaged},
+		{"WebP of a wrong signature", riff(riffChunk("VP8L", make([]byte, 10))), ReasonDamaged},
+		{"WebP with an empty bitstream", riff(riffChunk("VP8 ", nil)), ReasonDamaged},
+		{"WebP that starts with something else", riff(riffChunk("ICCP", make([]byte, 10)), lossless), ReasonDamaged},
+		{"WebP whose chunk is larger than the file", append([]byte("RIFF\x20\x00\x00\x00WEBPVP8 \xff\xff\xff\x7f"), lossy...), ReasonDamaged},
+		{"WebP of an empty list", append([]byte("RIFF\x04\x00\x00\x00WEBP"), lossy...), ReasonDamaged},
+		{"animated WebP without a frame", riff(vp8x(vp8xAnimation, 24, 17), lossless), ReasonDamaged},
+		{"animated WebP with an empty frame", riff(vp8x(vp8xAnimation, 24, 17), anmf(0, 0, 24, 17)), ReasonDamaged},
+		{"animated WebP whose frame leaves its canvas", riff(vp8x(vp8xAnimation, 24, 17), anmf(2, 0, 24, 17, lossless)), ReasonDamaged},
+		{"animated WebP whose frame is larger than it says", riff(vp8x(vp8xAnimation, 24, 17), anmf(0, 0, 8, 8, lossless)), ReasonDamaged},
+		{"animated WebP whose frame is too short", riff(vp8x(vp8xAnimation, 24, 17), riffChunk("ANMF", make([]byte, 10))), ReasonDamaged},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var err error
 			memory := allocated(func() { err = tryRender(t.Context(), bytes.NewReader(test.file), Limits{}) })
-			var refusal *Refusal
+			var refusal *Error
 			if !errors.As(err, &refusal) || refusal.Reason != test.want {
 				t.Fatalf("got %v, want it refused as %s", err, test.want)
 			}
@@ -391,8 +392,8 @@ func unpadded(t *testing.T) []byte {
 func TestOpenChecksTheLimitsFirst(t *testing.T) {
 	file := encodePNG(t, painted(100, 100))
 	_, err := Open(bytes.NewReader(file), Limits{Pixels: 9999})
-	var refusal *Refusal
-	if !errors.As(err, &refusal) || refusal.Reason != TooManyPixels {
+	var refusal *Error
+	if !errors.As(err, &refusal) || refusal.Reason != ReasonTooManyPixels {
 		t.Errorf("got %v, want it refused for its pixels", err)
 	}
 	if _, err := Open(bytes.NewReader(file), Limits{Pixels: 10000}); err != nil {
@@ -400,16 +401,24 @@ func TestOpenChecksTheLimitsFirst(t *testing.T) {
 	}
 }
 
-// panicking is a reader in the middle of which a decoder's panic could be.
-func TestAPanicOfADecoderIsDamage(t *testing.T) {
+// panickingFile is an image whose decoder has a bug.
+type panickingFile struct{ codec.File }
+
+func (panickingFile) Decode(codec.Options) (codec.Result, error) {
+	panic("index out of range [7] with length 4")
+}
+
+func TestPanicOfDecoderIsDamage(t *testing.T) {
 	picture := &Picture{
 		header: Header{Format: GIF, Width: 1, Height: 1},
 		source: newSource(strings.NewReader("")),
-		decode: func(demand) (outcome, error) { panic("index out of range [7] with length 4") },
+		table:  formats,
+		entry:  formats.find(GIF),
+		file:   panickingFile{},
 	}
 	_, err := picture.Render(t.Context(), Target{Box: thumbnail})
-	var refusal *Refusal
-	if !errors.As(err, &refusal) || refusal.Reason != Damaged || strings.Contains(refusal.Message, "index") {
+	var refusal *Error
+	if !errors.As(err, &refusal) || refusal.Reason != ReasonDamaged || strings.Contains(refusal.Message, "index") {
 		t.Errorf("got %v, want it damaged, without details of the code", err)
 	}
 }

@@ -8,7 +8,7 @@ func (p Plane) Upright(orientation int) Plane {
 	}
 	right, bottom := p.Width-1, (p.Height-1)*p.Stride
 	// Where the first sample is, and how far it is to the next of a row and of a column.
-	walk := [...][3]int{
+	steps := [...][3]int{
 		2: {right, -1, p.Stride},
 		3: {bottom + right, -1, -p.Stride},
 		4: {bottom, 1, -p.Stride},
@@ -18,22 +18,22 @@ func (p Plane) Upright(orientation int) Plane {
 		8: {right, p.Stride, -1},
 	}[orientation]
 	width, height, stepX, stepY := p.Width, p.Height, p.StepX, p.StepY
-	if Turned(orientation) {
+	if SwapsSides(orientation) {
 		width, height, stepX, stepY = height, width, stepY, stepX
 	}
 	turned := New(width, height, stepX, stepY)
 	for y := range height {
-		from := walk[0] + y*walk[2]
+		from := steps[0] + y*steps[2]
 		row := turned.Row(y)
 		for x := range row {
-			row[x] = p.Pix[from+x*walk[1]]
+			row[x] = p.Pix[from+x*steps[1]]
 		}
 	}
 	return turned
 }
 
 // Turned tells whether an orientation exchanges width and height.
-func Turned(orientation int) bool { return orientation >= 5 }
+func SwapsSides(orientation int) bool { return orientation >= 5 }
 
 // mirrored tells whether the first sample of a row, and of a column, becomes the last.
 func mirrored(orientation int) (x, y bool) {

@@ -1,20 +1,20 @@
 package jpeg
 
 // codes are a Huffman table for writing.
-type codes struct {
-	selector uint8 // class << 4 | number
-	counts   [16]uint8
-	symbols  []uint8
-	bits     [256]uint16
-	lengths  [256]uint8
+type huffmanCodes struct {
+	classAndID uint8 // class << 4 | number
+	counts     [16]uint8
+	symbols    []uint8
+	codes      [256]uint16
+	lengths    [256]uint8
 }
 
-func newCodes(selector uint8, counts [16]uint8, symbols []uint8) *codes {
-	c := &codes{selector: selector, counts: counts, symbols: symbols}
+func newHuffmanCodes(selector uint8, counts [16]uint8, symbols []uint8) *huffmanCodes {
+	c := &huffmanCodes{classAndID: selector, counts: counts, symbols: symbols}
 	code, next := uint16(0), 0
 	for i, count := range counts {
 		for range count {
-			c.bits[symbols[next]], c.lengths[symbols[next]] = code, uint8(i+1)
+			c.codes[symbols[next]], c.lengths[symbols[next]] = code, uint8(i+1)
 			code++
 			next++
 		}
@@ -25,11 +25,11 @@ func newCodes(selector uint8, counts [16]uint8, symbols []uint8) *codes {
 
 // The tables of T.81, annex K.3.
 var (
-	codesLumaDC = newCodes(0x00, [16]uint8{0, 1, 5, 1, 1, 1, 1, 1, 1},
+	lumaDCCodes = newHuffmanCodes(0x00, [16]uint8{0, 1, 5, 1, 1, 1, 1, 1, 1},
 		[]uint8{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
-	codesChromaDC = newCodes(0x01, [16]uint8{0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+	chromaDCCodes = newHuffmanCodes(0x01, [16]uint8{0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1},
 		[]uint8{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
-	codesLumaAC = newCodes(0x10, [16]uint8{0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 0x7d}, []uint8{
+	lumaACCodes = newHuffmanCodes(0x10, [16]uint8{0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 0x7d}, []uint8{
 		0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21, 0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07,
 		0x22, 0x71, 0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23, 0x42, 0xb1, 0xc1, 0x15, 0x52, 0xd1, 0xf0,
 		0x24, 0x33, 0x62, 0x72, 0x82, 0x09, 0x0a, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x25, 0x26, 0x27, 0x28,
@@ -42,7 +42,7 @@ var (
 		0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
 		0xf9, 0xfa,
 	})
-	codesChromaAC = newCodes(0x11, [16]uint8{0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 0x77}, []uint8{
+	chromaACCodes = newHuffmanCodes(0x11, [16]uint8{0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 0x77}, []uint8{
 		0x00, 0x01, 0x02, 0x03, 0x11, 0x04, 0x05, 0x21, 0x31, 0x06, 0x12, 0x41, 0x51, 0x07, 0x61, 0x71,
 		0x13, 0x22, 0x32, 0x81, 0x08, 0x14, 0x42, 0x91, 0xa1, 0xb1, 0xc1, 0x09, 0x23, 0x33, 0x52, 0xf0,
 		0x15, 0x62, 0x72, 0xd1, 0x0a, 0x16, 0x24, 0x34, 0xe1, 0x25, 0xf1, 0x17, 0x18, 0x19, 0x1a, 0x26,

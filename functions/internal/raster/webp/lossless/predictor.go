@@ -9,7 +9,7 @@ type predictor struct {
 }
 
 func (d *decoder) readPredictor(width, height int) (*predictor, error) {
-	p := &predictor{bits: 2 + int(d.in.bits(3)), width: width, above: make([]uint32, width+1)}
+	p := &predictor{bits: 2 + int(d.in.readBits(3)), width: width, above: make([]uint32, width+1)}
 	p.tiles = tilesOf(width, p.bits)
 	err := d.readImage(p.tiles, tilesOf(height, p.bits), false, func(_ int, row []uint32) error {
 		for _, pixel := range row {
@@ -22,7 +22,7 @@ func (d *decoder) readPredictor(width, height int) (*predictor, error) {
 
 const black = 0xff000000
 
-func (p *predictor) undo(y int, row []uint32) {
+func (p *predictor) invert(y int, row []uint32) {
 	row = row[:p.width]
 	if y == 0 {
 		row[0] = addPixels(row[0], black)
@@ -30,12 +30,12 @@ func (p *predictor) undo(y int, row []uint32) {
 	} else {
 		row[0] = addPixels(row[0], p.above[0])
 		p.above[p.width] = row[0]
-		p.undoTiles(p.modes[y>>p.bits*p.tiles:][:p.tiles], row)
+		p.invertTiles(p.modes[y>>p.bits*p.tiles:][:p.tiles], row)
 	}
 	copy(p.above, row)
 }
 
-func (p *predictor) undoTiles(modes []uint8, row []uint32) {
+func (p *predictor) invertTiles(modes []uint8, row []uint32) {
 	for x := 1; x < len(row); {
 		i := x >> p.bits
 		mode := modes[i]
@@ -72,11 +72,11 @@ func predict(mode uint8, row, above []uint32) {
 	case 10:
 		addAverageOfFour(row, above)
 	case 11:
-		addNearest(row, above)
+		addSelect(row, above)
 	case 12:
-		addGradient(row, above)
+		addClampedGradient(row, above)
 	case 13:
-		addHalfGradient(row, above)
+		addClampedHalfGradient(row, above)
 	default:
 		for i := 1; i < len(row); i++ {
 			row[i] = addPixels(row[i], black)
@@ -156,14 +156,14 @@ func addAverageOfFour(row, above []uint32) {
 const ones = 0x0001000100010001
 
 // addNearest: of the pixel at the left and the one above, the one that is nearer to left + above - left above.
-func addNearest(row, above []uint32) {
+func addSelect(row, above []uint32) {
 	left, corner := spread(row[0]), spread(above[0])
 	above = above[1:len(row)]
 	row = row[1:]
 	for i, pixel := range row {
 		top := spread(above[i])
 		nearest := top
-		if apart(top, corner) < apart(left, corner) {
+		if manhattan(top, corner) < manhattan(left, corner) {
 			nearest = left
 		}
 		left = (spread(pixel) + nearest) & channels
@@ -173,14 +173,14 @@ func addNearest(row, above []uint32) {
 }
 
 // apart is the sum of the differences of the channels, and the same whatever they are.
-func apart(a, b uint64) uint64 {
+func manhattan(a, b uint64) uint64 {
 	differences := a | 0x100*ones - b // and 256
 	negative := ^differences >> 8 & ones
 	return (differences ^ (negative<<9 - negative) + negative) * ones >> 48
 }
 
 // addGradient is of left + above - left above.
-func addGradient(row, above []uint32) {
+func addClampedGradient(row, above []uint32) {
 	left, corner := spread(row[0]), spread(above[0])
 	above = above[1:len(row)]
 	row = row[1:]
@@ -199,7 +199,7 @@ func clamp(v uint64) uint64 {
 }
 
 // addHalfGradient is of the mean of left and above, and half of its difference from left above, which is rounded to 0.
-func addHalfGradient(row, above []uint32) {
+func addClampedHalfGradient(row, above []uint32) {
 	left, corner := spread(row[0]), spread(above[0])
 	above = above[1:len(row)]
 	row = row[1:]

@@ -6,22 +6,22 @@ import (
 	"math/bits"
 	"slices"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // history is how many pixels a distance reaches back, at most, as a power of two.
-const history = 1 << 20
+const maxRing = 1 << 20
 
 // A rowFunc takes the rows of an image from the top. It must not change them.
 type rowFunc func(y int, row []uint32) error
 
 // pixels are the state of an image that is read. What was read of it is in a ring.
-type pixels struct {
+type imageState struct {
 	width, height int
 	tiles         tiles
-	groups        *groups
+	groups        *codeGroups
 	pos           int // of the pixel that comes next
-	distances     [neighbours]int
+	nearDistances [numNearDistances]int
 }
 
 // tiles say which group a pixel uses (section 3.7.2.2).
@@ -48,14 +48,14 @@ func (t *tiles) run(x, y, width int) (index, end int) {
 // may have tiles.
 func (d *decoder) readImage(width, height int, isMain bool, add rowFunc) error {
 	cacheBits := 0
-	if d.in.bit() {
-		if cacheBits = int(d.in.bits(4)); cacheBits < 1 || cacheBits > maxCache {
+	if d.in.readBit() {
+		if cacheBits = int(d.in.readBits(4)); cacheBits < 1 || cacheBits > maxCacheBits {
 			return d.damaged("its colour cache has 2^%d colours", cacheBits)
 		}
 	}
-	m := &pixels{width: width, height: height}
+	m := &imageState{width: width, height: height}
 	count := 1
-	if isMain && d.in.bit() {
+	if isMain && d.in.readBit() {
 		var err error
 		if m.tiles, count, err = d.readTiles(width, height); err != nil {
 			return err
@@ -65,21 +65,21 @@ func (d *decoder) readImage(width, height int, isMain bool, add rowFunc) error {
 	if m.groups, err = d.readGroups(count, cacheBits, width*height); err != nil {
 		return err
 	}
-	d.shift = 0
+	d.cacheShift = 0
 	if cacheBits > 0 {
-		d.shift = 32 - uint(cacheBits)
+		d.cacheShift = 32 - uint(cacheBits)
 		clear(d.cache[:])
 	}
-	d.ring = ring(d.ring, width*height)
-	for i, to := range neighbourhood {
-		m.distances[i] = max(1, to.y*width+to.x)
+	d.ring = resizeRing(d.ring, width*height)
+	for i, to := range nearDistances {
+		m.nearDistances[i] = max(1, to.y*width+to.x)
 	}
 	return d.readRows(m, add)
 }
 
 // ring returns one for an image of so many pixels, if possible the old one.
-func ring(old []uint32, pixels int) []uint32 {
-	size := min(history, 1<<bits.Len(uint(pixels-1)))
+func resizeRing(old []uint32, pixels int) []uint32 {
+	size := min(maxRing, 1<<bits.Len(uint(pixels-1)))
 	if cap(old) >= size {
 		return old[:size]
 	}
@@ -91,7 +91,7 @@ func ring(old []uint32, pixels int) []uint32 {
 const maxGroups = 2600
 
 func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
-	t.bits = 2 + int(d.in.bits(3))
+	t.bits = 2 + int(d.in.readBits(3))
 	t.width = tilesOf(width, t.bits)
 	err = d.readImage(t.width, tilesOf(height, t.bits), false, func(_ int, row []uint32) error {
 		for _, pixel := range row {
@@ -102,8 +102,8 @@ func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
 		return nil
 	})
 	if err == nil && count > maxGroups {
-		err = &refuse.Refusal{
-			Reason:  refuse.Unsupported,
+		err = &imgerr.Error{
+			Reason:  imgerr.ReasonUnsupported,
 			Message: fmt.Sprintf("The WebP has %d groups of prefix codes, more than the limit of %d", count, maxGroups),
 			Limit:   maxGroups,
 			Found:   count,
@@ -115,7 +115,7 @@ func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
 // tilesOf is how many tiles of so many bits there are to a side.
 func tilesOf(side, bits int) int { return (side + 1<<bits - 1) >> bits }
 
-func (d *decoder) readRows(m *pixels, add rowFunc) error {
+func (d *decoder) readRows(m *imageState, add rowFunc) error {
 	for y := range m.height {
 		begin := y * m.width
 		for m.pos < begin+m.width {
@@ -142,15 +142,15 @@ func (d *decoder) row(begin, width int) []uint32 {
 }
 
 // readRun reads up to a pixel, and behind it what a copy brings.
-func (d *decoder) readRun(m *pixels, g *group, end int) error {
+func (d *decoder) readRun(m *imageState, g *codeGroup, end int) error {
 	for m.pos < end {
-		d.in.ready()
+		d.in.ensureLookahead()
 		d.readLiterals(m, g, end)
 		var err error
 		if m.pos < end {
-			err = d.readSymbol(m, g)
+			err = d.readPixel(m, g)
 		}
-		if cut := d.in.cut(); cut != nil {
+		if cut := d.in.checkOverrun(); cut != nil {
 			return cut // the rest was made of the zeros behind the input
 		}
 		if err != nil {
@@ -165,11 +165,11 @@ func (d *decoder) readRun(m *pixels, g *group, end int) error {
 // of the ring.
 //
 // It does nothing else, so that all of its state is in registers.
-func (d *decoder) readLiterals(m *pixels, g *group, end int) {
+func (d *decoder) readLiterals(m *imageState, g *codeGroup, end int) {
 	const root = 1<<rootBits - 1
-	in, cache, shift := &d.in.buf, &d.cache, d.shift
-	greens, rests, restMask := (*[root + 1]entry)(g.green.table), g.rest, g.restMask
-	acc, n, p, limit := d.in.acc, d.in.n, d.in.p, d.in.limit()
+	in, cache, shift := &d.in.buf, &d.cache, d.cacheShift
+	greens, rests, restMask := (*[root + 1]entry)(g.green.table), g.rba, g.rbaMask
+	acc, n, p, limit := d.in.acc, d.in.n, d.in.pos, d.in.limit()
 	begin := m.pos & (len(d.ring) - 1)
 	to := d.ring[begin:min(begin+end-m.pos, len(d.ring))]
 	i := 0
@@ -182,17 +182,17 @@ func (d *decoder) readLiterals(m *pixels, g *group, end int) {
 		used := e & entryBits
 		behind := acc >> used
 		var pixel uint32
-		if e < literals<<symbolShift {
+		if e < numLiterals<<symbolShift {
 			rest := rests[behind&restMask]
-			if rest&tooLong == tooLong {
+			if rest&slowPath == slowPath {
 				break
 			}
-			pixel = uint32(e)<<(usedShift-symbolShift)&0xff00 | rest&^tooLong
-			acc = behind >> (rest >> usedShift & 63)
-			n -= uint64(used) + uint64(rest>>usedShift)
+			pixel = uint32(e)<<(rbaBitsShift-symbolShift)&0xff00 | rest&^slowPath
+			acc = behind >> (rest >> rbaBitsShift & 63)
+			n -= uint64(used) + uint64(rest>>rbaBitsShift)
 		} else {
-			place := e>>symbolShift - literals - lengths
-			if used > rootBits || place >= 1<<maxCache {
+			place := e>>symbolShift - numLiterals - numLengthCodes
+			if used > rootBits || place >= 1<<maxCacheBits {
 				break
 			}
 			pixel = cache[place]
@@ -202,64 +202,64 @@ func (d *decoder) readLiterals(m *pixels, g *group, end int) {
 		to[i] = pixel
 		i++
 		if shift > 0 {
-			cache[pixel*hash>>(shift&31)&(1<<maxCache-1)] = pixel
+			cache[pixel*cacheHash>>(shift&31)&(1<<maxCacheBits-1)] = pixel
 		}
 	}
-	d.in.acc, d.in.n, d.in.p = acc, n&63, p
+	d.in.acc, d.in.n, d.in.pos = acc, n&63, p
 	m.pos += i
 }
 
 // readSymbol reads whatever comes next: a pixel, or a copy.
-func (d *decoder) readSymbol(m *pixels, g *group) error {
-	symbol := d.symbol(&g.green)
+func (d *decoder) readPixel(m *imageState, g *codeGroup) error {
+	symbol := d.readSymbol(&g.green)
 	switch {
-	case symbol >= literals+lengths:
-		d.put(m, d.cache[symbol-literals-lengths])
-	case symbol >= literals:
-		return d.copy(m, d.number(symbol-literals), d.number(d.symbol(&g.distance)))
+	case symbol >= numLiterals+numLengthCodes:
+		d.emit(m, d.cache[symbol-numLiterals-numLengthCodes])
+	case symbol >= numLiterals:
+		return d.copyPixels(m, d.readPrefixed(symbol-numLiterals), d.readPrefixed(d.readSymbol(&g.distance)))
 	default:
-		red, blue, alpha := d.symbol(&g.red), d.symbol(&g.blue), d.symbol(&g.alpha)
-		d.put(m, alpha<<24|red<<16|symbol<<8|blue)
+		red, blue, alpha := d.readSymbol(&g.red), d.readSymbol(&g.blue), d.readSymbol(&g.alpha)
+		d.emit(m, alpha<<24|red<<16|symbol<<8|blue)
 	}
 	return nil
 }
 
-func (d *decoder) symbol(c *code) uint32 {
-	d.in.fill()
-	e := c.find(d.in.acc)
-	d.in.drop(uint64(e & entryBits))
+func (d *decoder) readSymbol(c *prefixCode) uint32 {
+	d.in.refill()
+	e := c.lookUp(d.in.acc)
+	d.in.consume(uint64(e & entryBits))
 	return uint32(e >> symbolShift)
 }
 
 // number reads what belongs to the symbol of a length or a distance.
-func (d *decoder) number(symbol uint32) int {
+func (d *decoder) readPrefixed(symbol uint32) int {
 	base, extra := prefix(int(symbol))
-	return base + int(d.in.bits(uint64(extra)))
+	return base + int(d.in.readBits(uint64(extra)))
 }
 
-func (d *decoder) put(m *pixels, pixel uint32) {
+func (d *decoder) emit(m *imageState, pixel uint32) {
 	d.ring[m.pos&(len(d.ring)-1)] = pixel
 	m.pos++
-	if d.shift > 0 {
-		d.cache[pixel*hash>>d.shift] = pixel
+	if d.cacheShift > 0 {
+		d.cache[pixel*cacheHash>>d.cacheShift] = pixel
 	}
 }
 
 // copy repeats pixels. A distance up to neighbours is one of the neighbourhood.
-func (d *decoder) copy(m *pixels, length, distance int) error {
-	if distance > neighbours {
-		distance -= neighbours
+func (d *decoder) copyPixels(m *imageState, length, distance int) error {
+	if distance > numNearDistances {
+		distance -= numNearDistances
 	} else {
-		distance = m.distances[distance-1]
+		distance = m.nearDistances[distance-1]
 	}
 	if distance > m.pos || length > m.width*m.height-m.pos {
 		return damaged("a copy of %d pixels, from %d before, is not within the image", length, distance)
 	}
-	repeat(d.ring, m.pos, distance, length)
-	if d.shift > 0 {
+	copyMatch(d.ring, m.pos, distance, length)
+	if d.cacheShift > 0 {
 		for i := m.pos; i < m.pos+length; i++ {
 			pixel := d.ring[i&(len(d.ring)-1)]
-			d.cache[pixel*hash>>d.shift] = pixel
+			d.cache[pixel*cacheHash>>d.cacheShift] = pixel
 		}
 	}
 	m.pos += length
@@ -267,10 +267,10 @@ func (d *decoder) copy(m *pixels, length, distance int) error {
 }
 
 // hash spreads colours over the cache (section 3.6.2.3).
-const hash = 0x1e35a7bd
+const cacheHash = 0x1e35a7bd
 
 // repeat copies pixels to pos from so far before, one after the other: those that it has written it may read.
-func repeat(ring []uint32, pos, distance, length int) {
+func copyMatch(ring []uint32, pos, distance, length int) {
 	mask := len(ring) - 1
 	to, from := pos&mask, (pos-distance)&mask
 	if max(to, from)+length > len(ring) {
@@ -296,11 +296,11 @@ func repeat(ring []uint32, pos, distance, length int) {
 }
 
 // A distance up to neighbours is one of a pixel that is near in the image, not in the order of pixels.
-const neighbours = 120
+const numNearDistances = 120
 
 // neighbourhood is these pixels: so far to the left, and so far above. They are those of seven rows and the own one,
 // ordered by how near they are, and where that is equal by how far they are to a side, first the left one.
-var neighbourhood = func() (list []struct{ x, y int }) {
+var nearDistances = func() (list []struct{ x, y int }) {
 	for y := range 8 {
 		for x := -7; x <= 8; x++ {
 			if y > 0 || x > 0 {

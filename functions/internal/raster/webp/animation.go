@@ -23,11 +23,11 @@ type Animation struct {
 // Add compresses a frame as it is shown, all of whose planes are of its size.
 func (a *Animation) Add(frame plane.Frame) error {
 	const replace = 0x02 // what is shown, instead of being drawn onto it
-	still, err := still(frame.Image, a.Quality)
+	still, err := encodeLossy(frame.Image, a.Quality)
 	if err != nil {
 		return err
 	}
-	bitstream, err := bitstreamOf(still)
+	bitstream, err := imageChunks(still)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (a *Animation) Frames() int { return a.frames }
 
 // Encode writes a WebP of one frame at least that is to be shown so often, or without end if loops is 0.
 func (a *Animation) Encode(w io.Writer, loops int) error {
-	file := appendStart(nil, a.first, true, flagAnimation)
+	file := appendHeader(nil, a.first, true, flagAnimation)
 	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
 	file = append(file, a.chunks...)
 	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
@@ -55,9 +55,9 @@ func (a *Animation) Encode(w io.Writer, loops int) error {
 }
 
 // bitstreamOf returns the chunks of a file that are its pixels.
-func bitstreamOf(file []byte) ([]byte, error) {
+func imageChunks(file []byte) ([]byte, error) {
 	const riffHeader = 12
-	list := &chunks{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}
+	list := &chunkReader{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}
 	var pixels []byte
 	for {
 		c, err := list.next()

@@ -10,7 +10,7 @@ import (
 const maxColors = 256
 
 // Pixels less opaque than this become transparent: a GIF knows nothing in between.
-const opaque = 0x80
+const alphaThreshold = 0x80
 
 // Reduce gives an image a palette of its own: see New.
 func Reduce(m *image.NRGBA) *image.Paletted {
@@ -36,11 +36,11 @@ func New(images ...*image.NRGBA) *Reducer {
 			transparent = r.colors.count(row(m, y)) || transparent
 		}
 	}
-	room := maxColors
+	limit := maxColors
 	if transparent {
-		room--
+		limit--
 	}
-	r.palette = r.colors.palette(room)
+	r.palette = r.colors.palette(limit)
 	r.transparent = uint8(len(r.palette))
 	if transparent {
 		r.palette = append(r.palette, color.NRGBA{})
@@ -57,7 +57,7 @@ func (r *Reducer) Reduce(m *image.NRGBA) *image.Paletted {
 	for y := range m.Rect.Dy() {
 		from, to := row(m, y), reduced.Pix[y*reduced.Stride:][:m.Rect.Dx()]
 		for x := range to {
-			if c := binary.LittleEndian.Uint32(from[4*x : 4*x+4]); c>>24 < opaque {
+			if c := binary.LittleEndian.Uint32(from[4*x : 4*x+4]); c>>24 < alphaThreshold {
 				to[x] = r.transparent
 			} else {
 				to[x] = r.colors.bin(c).index

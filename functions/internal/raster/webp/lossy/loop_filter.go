@@ -1,17 +1,17 @@
 package lossy
 
 // A filter is how the edges of a macroblock and those within it are smoothed (section 15).
-type filter struct {
-	limit    int // of the difference at an edge within; 0 for no filter
-	interior int // of the differences beside it
-	variance int // of the differences beside it, beyond which there are details
+type loopFilter struct {
+	edgeLimit     int // of the difference at an edge within; 0 for no filter
+	interiorLimit int // of the differences beside it
+	hevThreshold  int // of the differences beside it, beyond which there are details
 }
 
 // edgeMore is how much larger the limit is at the edges between macroblocks.
-const edgeMore = 4
+const macroblockEdgeExtra = 4
 
 // readyFilters works out the filters of a segment (sections 9.4, 15.2 and 15.4).
-func (h *header) readyFilters(s *segment) {
+func (h *header) initFilters(s *segment) {
 	base := h.level
 	if h.segmented {
 		base = s.level
@@ -30,13 +30,13 @@ func (h *header) readyFilters(s *segment) {
 			interior = min(interior, 9-h.sharpness)
 		}
 		f := &s.filters[i]
-		f.interior = max(1, interior)
-		f.limit = 2*level + f.interior
+		f.interiorLimit = max(1, interior)
+		f.edgeLimit = 2*level + f.interiorLimit
 		switch {
 		case level >= 40:
-			f.variance = 2
+			f.hevThreshold = 2
 		case level >= 15:
-			f.variance = 1
+			f.hevThreshold = 1
 		}
 	}
 }
@@ -45,12 +45,12 @@ func (h *header) readyFilters(s *segment) {
 type edge struct{ across, along, count int }
 
 // simple smooths the edge in front of pix[at] (section 15.2).
-func (e edge) simple(pix []uint8, at, limit int) {
+func (e edge) simpleFilter(pix []uint8, at, limit int) {
 	for range e.count {
 		p1, p0, q0, q1 := int(pix[at-2*e.across]), int(pix[at-e.across]), int(pix[at]), int(pix[at+e.across])
 		if 4*abs(p0-q0)+abs(p1-q1) <= 2*limit+1 {
-			a := signed(signed(p1-q1) + 3*(q0-p0))
-			pix[at-e.across], pix[at] = unsigned(p0+signed(a+3)>>3), unsigned(q0-signed(a+4)>>3)
+			a := clampInt8(clampInt8(p1-q1) + 3*(q0-p0))
+			pix[at-e.across], pix[at] = clampUint8(p0+clampInt8(a+3)>>3), clampUint8(q0-clampInt8(a+4)>>3)
 		}
 		at += e.along
 	}
@@ -58,8 +58,8 @@ func (e edge) simple(pix []uint8, at, limit int) {
 
 // normal smooths the edge in front of pix[at] (section 15.3): between macroblocks, if wide, or within one. Where it is
 // flat, there is nothing to smooth.
-func (e edge) normal(pix []uint8, at, limit int, f *filter, wide bool) {
-	across, interior, variance := e.across, f.interior, f.variance
+func (e edge) normalFilter(pix []uint8, at, limit int, f *loopFilter, wide bool) {
+	across, interior, variance := e.across, f.interiorLimit, f.hevThreshold
 	for range e.count {
 		i := at
 		at += e.along
@@ -72,22 +72,22 @@ func (e edge) normal(pix []uint8, at, limit int, f *filter, wide bool) {
 			abs(q1-q0) > interior || abs(q2-q1) > interior || abs(q3-q2) > interior {
 			continue
 		}
-		switch isRough := abs(p1-p0) > variance || abs(q1-q0) > variance; {
-		case isRough:
-			a := signed(signed(p1-q1) + 3*(q0-p0))
-			pix[i-across], pix[i] = unsigned(p0+signed(a+3)>>3), unsigned(q0-signed(a+4)>>3)
+		switch highVariance := abs(p1-p0) > variance || abs(q1-q0) > variance; {
+		case highVariance:
+			a := clampInt8(clampInt8(p1-q1) + 3*(q0-p0))
+			pix[i-across], pix[i] = clampUint8(p0+clampInt8(a+3)>>3), clampUint8(q0-clampInt8(a+4)>>3)
 		case wide:
-			w := signed(signed(p1-q1) + 3*(q0-p0))
+			w := clampInt8(clampInt8(p1-q1) + 3*(q0-p0))
 			a, b, c := (27*w+63)>>7, (18*w+63)>>7, (9*w+63)>>7
-			pix[i-across], pix[i] = unsigned(p0+a), unsigned(q0-a)
-			pix[i-2*across], pix[i+across] = unsigned(p1+b), unsigned(q1-b)
-			pix[i-3*across], pix[i+2*across] = unsigned(p2+c), unsigned(q2-c)
+			pix[i-across], pix[i] = clampUint8(p0+a), clampUint8(q0-a)
+			pix[i-2*across], pix[i+across] = clampUint8(p1+b), clampUint8(q1-b)
+			pix[i-3*across], pix[i+2*across] = clampUint8(p2+c), clampUint8(q2-c)
 		default:
-			a := signed(3 * (q0 - p0))
-			b := signed(a+4) >> 3
-			pix[i-across], pix[i] = unsigned(p0+signed(a+3)>>3), unsigned(q0-b)
+			a := clampInt8(3 * (q0 - p0))
+			b := clampInt8(a+4) >> 3
+			pix[i-across], pix[i] = clampUint8(p0+clampInt8(a+3)>>3), clampUint8(q0-b)
 			b = (b + 1) >> 1
-			pix[i-2*across], pix[i+across] = unsigned(p1+b), unsigned(q1-b)
+			pix[i-2*across], pix[i+across] = clampUint8(p1+b), clampUint8(q1-b)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (e edge) normal(pix []uint8, at, limit int, f *filter, wide bool) {
 func abs(v int) int { return max(v, -v) }
 
 // signed keeps a number within 8 bits with a sign.
-func signed(v int) int { return max(-128, min(v, 127)) }
+func clampInt8(v int) int { return max(-128, min(v, 127)) }
 
 // unsigned keeps a sample within 8 bits.
-func unsigned(v int) uint8 { return uint8(max(0, min(v, 255))) }
+func clampUint8(v int) uint8 { return uint8(max(0, min(v, 255))) }

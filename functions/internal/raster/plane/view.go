@@ -13,28 +13,28 @@ type View struct {
 }
 
 // Small is a copy of the image whose planes are all of one size.
-func (m *Image) Small(v View) *Image { return m.small(v, 1) }
+func (m *Image) Resample(v View) *Image { return m.resample(v, 1) }
 
 // Halved is Small, but the colours of YCbCr are of half the size: as JPEG has them, each in the middle of four pixels.
 // Others become YCbCr, or stay Gray; what is transparent is shown on white.
-func (m *Image) Halved(v View) *Image {
+func (m *Image) Resample420(v View) *Image {
 	if m.Model == YCbCr {
-		return m.small(v, 2)
+		return m.resample(v, 2)
 	}
-	return m.Small(v).Halve()
+	return m.Resample(v).To420()
 }
 
 // Halve is Halved, of a copy that is small already.
-func (m *Image) Halve() *Image {
+func (m *Image) To420() *Image {
 	if m.Model == Gray && !m.HasAlpha() {
 		return m
 	}
-	return m.halve()
+	return m.to420()
 }
 
 // Recolored is a copy whose planes are all of one size in other colours, without a profile: convert changes rows of
 // interleaved RGBA, not premultiplied. It is RGB; only what is gray stays gray.
-func (m *Image) Recolored(convert func(row []uint8)) *Image {
+func (m *Image) ConvertColors(convert func(row []uint8)) *Image {
 	recolored := &Image{Width: m.Width, Height: m.Height, Model: RGB}
 	from := []int{0, 1, 2} // of a pixel, for each plane
 	if m.Model == Gray {
@@ -48,7 +48,7 @@ func (m *Image) Recolored(convert func(row []uint8)) *Image {
 	}
 	row := make([]uint8, 4*m.Width)
 	for y := range m.Height {
-		m.row(row, y)
+		m.rgbaRow(row, y)
 		convert(row)
 		Premultiply(row)
 		for i, p := range recolored.Planes {
@@ -63,11 +63,11 @@ func (m *Image) Recolored(convert func(row []uint8)) *Image {
 
 // small makes the planes of colour a part of the size. They are resampled as they are stored, and turned then, which
 // is cheaper.
-func (m *Image) small(v View, part int) *Image {
+func (m *Image) resample(v View, part int) *Image {
 	small := &Image{Width: v.Width, Height: v.Height, Model: m.Model, Profile: m.Profile}
 	mirrorX, mirrorY := mirrored(v.Orientation)
 	width, height, across, down := v.Width, v.Height, v.Across, v.Down
-	if Turned(v.Orientation) {
+	if SwapsSides(v.Orientation) {
 		width, height, across, down = height, width, down, across
 	}
 	for i, p := range m.Planes {
@@ -99,12 +99,12 @@ func axis(from, to int, shown float64, part int, mirror bool) Axis {
 func (m *Image) NRGBA() *image.NRGBA {
 	pixels := image.NewNRGBA(image.Rect(0, 0, m.Width, m.Height))
 	for y := range m.Height {
-		m.row(pixels.Pix[y*pixels.Stride:][:4*m.Width], y)
+		m.rgbaRow(pixels.Pix[y*pixels.Stride:][:4*m.Width], y)
 	}
 	return pixels
 }
 
-func (m *Image) row(to []uint8, y int) {
+func (m *Image) rgbaRow(to []uint8, y int) {
 	var rows [5][]uint8
 	for i, p := range m.Planes {
 		rows[i] = p.Row(y)
@@ -121,11 +121,11 @@ func (m *Image) row(to []uint8, y int) {
 			pixel[0], pixel[1], pixel[2] = toRGB(rows[0][x], rows[1][x], rows[2][x])
 		case CMYK:
 			k := rows[3][x]
-			pixel[0], pixel[1], pixel[2] = times(rows[0][x], k), times(rows[1][x], k), times(rows[2][x], k)
+			pixel[0], pixel[1], pixel[2] = mulDiv255(rows[0][x], k), mulDiv255(rows[1][x], k), mulDiv255(rows[2][x], k)
 		case YCCK:
 			r, g, b := toRGB(rows[0][x], rows[1][x], rows[2][x])
 			k := rows[3][x]
-			pixel[0], pixel[1], pixel[2] = times(0xff-r, k), times(0xff-g, k), times(0xff-b, k)
+			pixel[0], pixel[1], pixel[2] = mulDiv255(0xff-r, k), mulDiv255(0xff-g, k), mulDiv255(0xff-b, k)
 		}
 		if m.HasAlpha() {
 			unmultiply(pixel, rows[len(m.Planes)-1][x])
@@ -134,7 +134,7 @@ func (m *Image) row(to []uint8, y int) {
 }
 
 // times is a product of fractions of 255.
-func times(a, b uint8) uint8 {
+func mulDiv255(a, b uint8) uint8 {
 	v := uint32(a)*uint32(b) + 128
 	return uint8((v + v>>8) >> 8)
 }
@@ -144,7 +144,7 @@ func times(a, b uint8) uint8 {
 func Premultiply(row []uint8) {
 	for ; len(row) >= 4; row = row[4:] {
 		if a := row[3]; a != 0xff {
-			row[0], row[1], row[2] = times(row[0], a), times(row[1], a), times(row[2], a)
+			row[0], row[1], row[2] = mulDiv255(row[0], a), mulDiv255(row[1], a), mulDiv255(row[2], a)
 		}
 	}
 }

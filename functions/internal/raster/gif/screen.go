@@ -5,17 +5,17 @@ import (
 	"image"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // film shows so many frames, and passes over the others.
-func (d *decoder) film(frames int, show func(plane.Frame) error) error {
+func (d *decoder) decodeAnimation(frames int, show func(plane.Frame) error) error {
 	s := newScreen(d.Width, d.Height)
 	frame := d.first
 	for range frames {
-		if frame.bounds.Dx()*frame.bounds.Dy() > d.Width*d.Height+larger {
-			return refuse.AsDamaged(Name, "a frame is %dx%d pixels large, on a screen of %dx%d",
+		if frame.bounds.Dx()*frame.bounds.Dy() > d.Width*d.Height+maxExtraPixels {
+			return imgerr.Damaged(Name, "a frame is %dx%d pixels large, on a screen of %dx%d",
 				frame.bounds.Dx(), frame.bounds.Dy(), d.Width, d.Height)
 		}
 		if err := d.draw(s, frame); err != nil {
@@ -26,30 +26,30 @@ func (d *decoder) film(frames int, show func(plane.Frame) error) error {
 		}
 		s.dispose(frame)
 		var err error
-		if frame, err = d.next(); err == io.EOF || frame == nil && err == nil {
+		if frame, err = d.nextFrame(); err == io.EOF || frame == nil && err == nil {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := d.blocks.skip(); err != nil {
+	if err := d.blocks.skipSubBlocks(); err != nil {
 		return err
 	}
-	return d.finish()
+	return d.skipRest()
 }
 
 // larger is how many pixels a frame may have more than the screen, of which it shows only a part: time goes by them.
-const larger = 1 << 20
+const maxExtraPixels = 1 << 20
 
 // draw unpacks a frame onto the screen.
 func (d *decoder) draw(s *screen, f *frame) error {
 	if f.bounds.Empty() {
-		return d.blocks.skip()
+		return d.blocks.skipSubBlocks()
 	}
 	s.save(f)
-	p, shown := newTable(f, d.colors), f.bounds.Intersect(s.bounds)
-	return d.rows(f, func(y int, indexes []byte) {
+	p, shown := newColorTable(f, d.globalColors), f.bounds.Intersect(s.bounds)
+	return d.decodeRows(f, func(y int, indexes []byte) {
 		if y += f.bounds.Min.Y; y < shown.Max.Y && shown.Dx() > 0 {
 			s.draw(shown.Min.X, y, p, f.transparent, indexes[:shown.Dx()])
 		}
@@ -67,7 +67,7 @@ func newScreen(width, height int) *screen {
 	return &screen{bounds: image.Rect(0, 0, width, height), pixels: make([]byte, 4*width*height)}
 }
 
-func (s *screen) draw(x, y int, p *table, transparent int, indexes []byte) {
+func (s *screen) draw(x, y int, p *colorTable, transparent int, indexes []byte) {
 	to := s.pixels[4*(y*s.bounds.Dx()+x):][:4*len(indexes)]
 	for i, index := range indexes {
 		if int(index) != transparent {
@@ -84,7 +84,7 @@ func (s *screen) rows(f *frame) []byte {
 
 // save keeps what a frame is drawn on, if it is needed again.
 func (s *screen) save(f *frame) {
-	if f.disposal == restorePrevious || f.disposal == restoreToo {
+	if f.disposal == disposePrevious || f.disposal == disposePreviousAlias {
 		s.saved = append(s.saved[:0], s.rows(f)...)
 	}
 }
@@ -93,9 +93,9 @@ func (s *screen) save(f *frame) {
 func (s *screen) dispose(f *frame) {
 	switch shown := f.bounds.Intersect(s.bounds); {
 	case shown.Empty():
-	case f.disposal == restorePrevious, f.disposal == restoreToo:
+	case f.disposal == disposePrevious, f.disposal == disposePreviousAlias:
 		copy(s.rows(f), s.saved)
-	case f.disposal == clearFrame:
+	case f.disposal == disposeBackground:
 		for y := shown.Min.Y; y < shown.Max.Y; y++ {
 			at := 4 * (y*s.bounds.Dx() + shown.Min.X)
 			clear(s.pixels[at : at+4*shown.Dx()])

@@ -6,12 +6,12 @@ import (
 
 // A table is the colours of a frame: RGBA, the first channel in the lowest byte. The transparent one is 0, so that
 // colours are premultiplied.
-type table [maxColors]uint32
+type colorTable [maxColors]uint32
 
 // newTable is that of a frame, whose own colours go before the global ones. What is beyond them is opaque black, as
 // Pillow has it.
-func newTable(f *frame, global []byte) *table {
-	t, colors := new(table), f.colors
+func newColorTable(f *frame, global []byte) *colorTable {
+	t, colors := new(colorTable), f.colorTable
 	if colors == nil {
 		colors = global
 	}
@@ -23,14 +23,14 @@ func newTable(f *frame, global []byte) *table {
 		}
 		t[i] = binary.LittleEndian.Uint32(color[:])
 	}
-	if f.transparent != none {
+	if f.transparent != noTransparency {
 		t[f.transparent] = 0
 	}
 	return t
 }
 
 // isGray tells whether the table has nothing but levels of gray, all of them opaque.
-func (t *table) isGray() bool {
+func (t *colorTable) isGray() bool {
 	for _, color := range t {
 		if color&0xff != color>>8&0xff || color&0xff != color>>16&0xff || color>>24 != 0xff {
 			return false
@@ -40,7 +40,7 @@ func (t *table) isGray() bool {
 }
 
 // wide is the table with 16 bits for each channel.
-func (t *table) wide() *[maxColors]uint64 {
+func (t *colorTable) widened() *[maxColors]uint64 {
 	wide := new([maxColors]uint64)
 	for i, color := range t {
 		for shift := 0; shift < 32; shift += 8 {

@@ -7,10 +7,10 @@ const maxFactor = 256
 
 // keep is how many times larger than its result a reduced image still is: enough for Resize to look as if nothing had
 // been reduced before.
-const keep = 3
+const minOversampling = 3
 
 // Factor is the whole number of samples that may be averaged in advance when a result has one for so many of them.
-func Factor(ratio float64) int { return max(1, min(int(ratio/keep), maxFactor)) }
+func ReductionFactor(ratio float64) int { return max(1, min(int(ratio/minOversampling), maxFactor)) }
 
 // A Reducer makes planes from rows that come one after the other: it averages boxes of pixels, and holds no more than
 // the sums of one row of boxes.
@@ -38,7 +38,7 @@ func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
 // Add takes the next row, which has width * channels bytes.
 func (r *Reducer) Add(row []uint8) {
 	if r.factorX == 1 && r.factorY == 1 {
-		r.divide(row)
+		r.splitRow(row)
 		return
 	}
 	const even = 0x00ff00ff00ff00ff
@@ -72,7 +72,7 @@ func (r *Reducer) Planes() []Plane {
 }
 
 // divide takes a row as it is.
-func (r *Reducer) divide(row []uint8) {
+func (r *Reducer) splitRow(row []uint8) {
 	for c, p := range r.planes {
 		to := p.Row(r.y)
 		if r.channels == 1 {

@@ -11,33 +11,33 @@ import (
 //
 // The tables are small because a row goes through those of many groups: larger ones would be right more often, but not
 // be in the processor's cache.
-type group struct {
-	green, red, blue, alpha, distance code
-	rest                              []uint32
-	restMask                          uint64
+type codeGroup struct {
+	green, red, blue, alpha, distance prefixCode
+	rba                               []uint32
+	rbaMask                           uint64
 }
 
 const (
-	restBits  = 10 // of the index of the table of the rest, at most
-	tooLong   = 0xff00
-	usedShift = 8
+	maxRBABits   = 10 // of the index of the table of the rest, at most
+	slowPath     = 0xff00
+	rbaBitsShift = 8
 )
 
 // groups are the codes of an image, as they came, and the tables of those that were used.
 //
 // A file can describe many more codes than its tiles need, each in few bytes. So they are kept as lengths, and become
 // tables when a pixel needs them: of 14 KiB at most, or 35 MiB for all groups that a file may have.
-type groups struct {
-	lengths  []uint8 // of all codes, in runs: the length in bits 4-7, how many symbols more than one in bits 0-3
-	begins   []uint32
-	built    []*group
-	restBits int // index of the table of the rest, at most
+type codeGroups struct {
+	lengths []uint8 // of all codes, in runs: the length in bits 4-7, how many symbols more than one in bits 0-3
+	begins  []uint32
+	built   []*codeGroup
+	rbaBits int // index of the table of the rest, at most
 }
 
 // readGroups reads so many groups for an image of so many pixels.
-func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
-	g := &groups{restBits: min(bits.Len(uint(pixels/count))/2+2, restBits)}
-	sizes := [5]int{literals + lengths, literals, literals, literals, distances}
+func (d *decoder) readGroups(count, cacheBits, pixels int) (*codeGroups, error) {
+	g := &codeGroups{rbaBits: min(bits.Len(uint(pixels/count))/2+2, maxRBABits)}
+	sizes := [5]int{numLiterals + numLengthCodes, numLiterals, numLiterals, numLiterals, numDistanceCodes}
 	if cacheBits > 0 {
 		sizes[0] += 1 << cacheBits
 	}
@@ -51,7 +51,7 @@ func (d *decoder) readGroups(count, cacheBits, pixels int) (*groups, error) {
 			g.lengths = appendRuns(g.lengths, to)
 		}
 	}
-	g.built = make([]*group, count)
+	g.built = make([]*codeGroup, count)
 	return g, nil
 }
 
@@ -84,21 +84,21 @@ func (d *decoder) nextCode(runs []uint8) []uint8 {
 			n++
 		}
 	}
-	d.canon.order(d.lengths[:n])
+	d.canon.assign(d.lengths[:n])
 	return runs[1:]
 }
 
 // group returns the tables of a group.
-func (d *decoder) group(gs *groups, i int) *group {
+func (d *decoder) group(gs *codeGroups, i int) *codeGroup {
 	if gs.built[i] == nil {
-		gs.built[i] = d.build(gs.lengths[gs.begins[i]:], gs.restBits)
+		gs.built[i] = d.build(gs.lengths[gs.begins[i]:], gs.rbaBits)
 	}
 	return gs.built[i]
 }
 
-func (d *decoder) build(runs []uint8, restBits int) *group {
-	g := new(group)
-	for i, c := range []*code{&g.green, &g.red, &g.blue, &g.alpha, &g.distance} {
+func (d *decoder) build(runs []uint8, restBits int) *codeGroup {
+	g := new(codeGroup)
+	for i, c := range []*prefixCode{&g.green, &g.red, &g.blue, &g.alpha, &g.distance} {
 		runs = d.nextCode(runs)
 		d.table = d.canon.appendTable(d.table[:0])
 		c.mask = uint64(min(len(d.table), 1<<rootBits)) - 1
@@ -112,25 +112,25 @@ func (d *decoder) build(runs []uint8, restBits int) *group {
 }
 
 // fillRest makes the table of red, blue and alpha.
-func (g *group) fillRest(most int) {
+func (g *codeGroup) fillRest(most int) {
 	longest := bits.Len64(g.red.mask) + bits.Len64(g.blue.mask) + bits.Len64(g.alpha.mask)
 	size := uint64(1) << min(longest, most)
-	g.rest, g.restMask = make([]uint32, size), size-1
+	g.rba, g.rbaMask = make([]uint32, size), size-1
 	for acc := range size {
-		g.rest[acc] = tooLong
+		g.rba[acc] = slowPath
 		if pixel, used := g.restOf(acc); 1<<used <= size {
-			g.rest[acc] = pixel | uint32(used)<<usedShift
+			g.rba[acc] = pixel | uint32(used)<<rbaBitsShift
 		}
 	}
 }
 
 // restOf reads red, blue and alpha from the lowest bits. It returns the pixel without green, and how many bits it took.
-func (g *group) restOf(acc uint64) (uint32, uint64) {
-	red := g.red.find(acc)
+func (g *codeGroup) restOf(acc uint64) (uint32, uint64) {
+	red := g.red.lookUp(acc)
 	acc >>= red & entryBits
-	blue := g.blue.find(acc)
+	blue := g.blue.lookUp(acc)
 	acc >>= blue & entryBits
-	alpha := g.alpha.find(acc)
+	alpha := g.alpha.lookUp(acc)
 	pixel := uint32(red>>symbolShift)<<16 | uint32(blue>>symbolShift) | uint32(alpha>>symbolShift)<<24
 	return pixel, uint64(red&entryBits + blue&entryBits + alpha&entryBits)
 }

@@ -4,14 +4,14 @@ import (
 	"encoding/binary"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossless"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossy"
 )
 
 // A picture is the chunks of an image: a bitstream, and what was in front of it.
-type picture struct {
+type imageData struct {
 	bitstream     chunk
 	alpha         []byte // the payload of the chunk for the alpha plane of a lossy bitstream, or nil
 	width, height int
@@ -20,22 +20,22 @@ type picture struct {
 func isBitstream(name string) bool { return name == "ALPH" || name == "VP8 " || name == "VP8L" }
 
 // readPicture reads an image that starts with c, a chunk of a list, up to its bitstream.
-func readPicture(list *chunks, c chunk, width, height int) (picture, error) {
-	p := picture{bitstream: c, width: width, height: height}
+func readImageData(list *chunkReader, c chunk, width, height int) (imageData, error) {
+	p := imageData{bitstream: c, width: width, height: height}
 	if c.name != "ALPH" {
 		return p, nil
 	}
 	// Compressed alpha may be larger than the plane, but not by more than its tables.
 	limit := int64(width)*int64(height) + 1<<16
 	if c.length > limit {
-		return p, refuse.AsDamaged(Name, "its alpha plane has %d bytes, more than %d", c.length, limit)
+		return p, imgerr.Damaged(Name, "its alpha plane has %d bytes, more than %d", c.length, limit)
 	}
 	alpha, err := c.read()
 	for err == nil {
 		p.bitstream, err = list.next()
 		switch {
 		case err == io.EOF:
-			return p, refuse.AsDamaged(Name, "it has an alpha plane, but no image")
+			return p, imgerr.Damaged(Name, "it has an alpha plane, but no image")
 		case err != nil:
 		case p.bitstream.name == "VP8 ":
 			p.alpha = alpha
@@ -48,12 +48,12 @@ func readPicture(list *chunks, c chunk, width, height int) (picture, error) {
 }
 
 // decode decodes a picture whose first pixel is at left, top of the canvas, on which there is nothing else.
-func (d *decoder) decode(p picture, left, top int) (*plane.Image, error) {
+func (d *decoder) decodeImage(p imageData, left, top int) (*plane.Image, error) {
 	m := &plane.Image{Width: d.Width, Height: d.Height}
 	var err error
-	if p.isOpaque() && p.width == d.Width && p.height == d.Height {
+	if p.isLossyOpaque() && p.width == d.Width && p.height == d.Height {
 		m.Model = plane.YCbCr
-		m.Planes, err = d.planes(p)
+		m.Planes, err = d.decodePlanes(p)
 		return m, err
 	}
 	m.Model = plane.RGB
@@ -62,11 +62,11 @@ func (d *decoder) decode(p picture, left, top int) (*plane.Image, error) {
 	for range top {
 		r.Add(row)
 	}
-	hasAlpha, err := p.rows(!d.isFarReduced(), func(pixels []uint8) error {
+	hasAlpha, err := p.decodeRows(!d.skipsLoopFilter(), func(pixels []uint8) error {
 		plane.Premultiply(pixels)
 		copy(row[4*left:], pixels)
 		r.Add(row)
-		return d.Check()
+		return d.check()
 	})
 	m.Planes = r.Planes()
 	if !hasAlpha && p.width == d.Width && p.height == d.Height {
@@ -76,30 +76,30 @@ func (d *decoder) decode(p picture, left, top int) (*plane.Image, error) {
 }
 
 // isOpaque tells whether a picture is lossy, without alpha.
-func (p *picture) isOpaque() bool { return p.bitstream.name == "VP8 " && p.alpha == nil }
+func (p *imageData) isLossyOpaque() bool { return p.bitstream.name == "VP8 " && p.alpha == nil }
 
 // planes decodes a lossy picture without alpha.
-func (d *decoder) planes(p picture) ([]plane.Plane, error) {
+func (d *decoder) decodePlanes(p imageData) ([]plane.Plane, error) {
 	ratioX, ratioY := float64(d.Width)/float64(d.width), float64(d.Height)/float64(d.height)
 	var reducers [3]*plane.Reducer
 	for i := range reducers {
 		step := subsampling(i)
 		reducers[i] = plane.NewReducer((d.Width+step-1)/step, (d.Height+step-1)/step, 1,
-			plane.Factor(ratioX/float64(step)), plane.Factor(ratioY/float64(step)))
+			plane.ReductionFactor(ratioX/float64(step)), plane.ReductionFactor(ratioY/float64(step)))
 	}
-	err := lossy.Decode(p.bitstream.body, p.bitstream.length, p.width, p.height, !d.isFarReduced(), func(rows *lossy.Rows) error {
+	err := lossy.Decode(p.bitstream.body, p.bitstream.length, p.width, p.height, !d.skipsLoopFilter(), func(rows *lossy.Rows) error {
 		for i, r := range reducers {
 			for y := range rows[i].Height {
 				r.Add(rows[i].Row(y))
 			}
 		}
-		return d.Check()
+		return d.check()
 	})
 	var planes []plane.Plane
 	for i, r := range reducers {
 		reduced, step := r.Planes()[0], float64(subsampling(i))
 		reduced.StepX, reduced.StepY = step*reduced.StepX, step*reduced.StepY
-		widen(reduced, i)
+		toFullRange(reduced, i)
 		planes = append(planes, reduced)
 	}
 	return planes, err
@@ -115,9 +115,9 @@ func subsampling(plane int) int {
 
 // rows decodes a picture into rows of interleaved RGBA, which are not premultiplied. It tells whether some of them may be
 // transparent.
-func (p *picture) rows(smooth bool, show func(pixels []uint8) error) (hasAlpha bool, err error) {
+func (p *imageData) decodeRows(smooth bool, show func(pixels []uint8) error) (hasAlpha bool, err error) {
 	if p.bitstream.name != "VP8L" {
-		return p.alpha != nil, p.lossyRows(smooth, show)
+		return p.alpha != nil, p.decodeLossyRows(smooth, show)
 	}
 	pixels := make([]uint8, 4*p.width)
 	return lossless.Decode(p.bitstream.body, p.width, p.height, func(y int, argb []uint32) error {
@@ -128,7 +128,7 @@ func (p *picture) rows(smooth bool, show func(pixels []uint8) error) (hasAlpha b
 	})
 }
 
-func (p *picture) lossyRows(smooth bool, show func(pixels []uint8) error) error {
+func (p *imageData) decodeLossyRows(smooth bool, show func(pixels []uint8) error) error {
 	pixels := make([]uint8, 4*p.width)
 	next, stop := p.alphaRows()
 	defer stop()
@@ -138,7 +138,7 @@ func (p *picture) lossyRows(smooth bool, show func(pixels []uint8) error) error 
 			if err != nil {
 				return err
 			}
-			convert(pixels, rows[0].Row(y), rows[1].Row(y/2), rows[2].Row(y/2), alpha)
+			toRGBA(pixels, rows[0].Row(y), rows[1].Row(y/2), rows[2].Row(y/2), alpha)
 			if err := show(pixels); err != nil {
 				return err
 			}

@@ -4,8 +4,8 @@ import "gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 
 // A reducer is a plane.Reducer for rows of indexes: it adds up the colours of a column as one word, and never makes
 // pixels.
-type reducer struct {
-	table            *table
+type indexReducer struct {
+	table            *colorTable
 	wide             *[maxColors]uint64 // the same, with 16 bits for each channel
 	planes           []plane.Plane      // one of gray, or four of RGBA
 	factorX, factorY int
@@ -15,8 +15,8 @@ type reducer struct {
 	transparent      bool     // whether anything is, so far
 }
 
-func newReducer(t *table, channels, width, height, factorX, factorY int) *reducer {
-	r := &reducer{table: t, wide: t.wide(), factorX: factorX, factorY: factorY, sums: make([]uint64, width)}
+func newIndexReducer(t *colorTable, channels, width, height, factorX, factorY int) *indexReducer {
+	r := &indexReducer{table: t, wide: t.widened(), factorX: factorX, factorY: factorY, sums: make([]uint64, width)}
 	for range channels {
 		r.planes = append(r.planes, plane.New((width+factorX-1)/factorX, (height+factorY-1)/factorY, float64(factorX), float64(factorY)))
 	}
@@ -24,7 +24,7 @@ func newReducer(t *table, channels, width, height, factorX, factorY int) *reduce
 }
 
 // add takes the next row, which has indexes from a column on. What has none is transparent.
-func (r *reducer) add(x int, indexes []uint8) {
+func (r *indexReducer) add(x int, indexes []uint8) {
 	if r.factorX == 1 && r.factorY == 1 {
 		r.copy(x, indexes)
 		return
@@ -39,7 +39,7 @@ func (r *reducer) add(x int, indexes []uint8) {
 }
 
 // image ends the last boxes, which may have fewer rows.
-func (r *reducer) image(width, height int) *plane.Image {
+func (r *indexReducer) image(width, height int) *plane.Image {
 	if r.rows > 0 {
 		r.flush()
 	}
@@ -54,7 +54,7 @@ func (r *reducer) image(width, height int) *plane.Image {
 }
 
 // flush turns the sums into a row of the planes.
-func (r *reducer) flush() {
+func (r *indexReducer) flush() {
 	whole := len(r.sums) / r.factorX
 	r.average(0, whole, r.factorX)
 	if rest := len(r.sums) % r.factorX; rest > 0 {
@@ -66,7 +66,7 @@ func (r *reducer) flush() {
 }
 
 // average makes the samples from one to another, each of boxes that are count pixels wide.
-func (r *reducer) average(from, to, count int) {
+func (r *indexReducer) average(from, to, count int) {
 	const redAndBlue = 0x0000ffff_0000ffff
 	area := uint64(count * r.rows)
 	scale := (1<<32 + area/2) / area
@@ -98,7 +98,7 @@ func (r *reducer) average(from, to, count int) {
 }
 
 // samples is where the samples of a row come, from one to another.
-func (r *reducer) samples(from, to int) (rows [4][]uint8) {
+func (r *indexReducer) samples(from, to int) (rows [4][]uint8) {
 	for c, p := range r.planes {
 		rows[c] = p.Row(r.y)[from:to]
 	}
@@ -106,7 +106,7 @@ func (r *reducer) samples(from, to int) (rows [4][]uint8) {
 }
 
 // copy makes a row that is not reduced.
-func (r *reducer) copy(x int, indexes []uint8) {
+func (r *indexReducer) copy(x int, indexes []uint8) {
 	rows := r.samples(x, x+len(indexes))
 	r.y++
 	if len(r.planes) == 1 {

@@ -10,7 +10,7 @@ const (
 	// lookahead is how many bytes there are when symbols are read: more than the words that are loaded for one pixel.
 	lookahead = 32
 	// chunk is where the input ends at most.
-	chunk = inputMask + 1 - 2*lookahead
+	inputLimit = inputMask + 1 - 2*lookahead
 )
 
 // A word is loaded where no index is larger than inputMask. With the mask the compiler knows it, and checks nothing.
@@ -28,32 +28,32 @@ type input struct {
 	source io.Reader
 	acc    uint64 // the next bits, from the lowest on
 	n      uint64 // how many of them are valid, 63 at most
-	p      int    // of buf, the byte that comes next
+	pos    int    // of buf, the byte that comes next
 	end    int    // of buf
-	last   bool   // there is no more behind end
+	atEOF  bool   // there is no more behind end
 	err    error  // of the source, why there is no more, if it is not the end
 	buf    inputBuffer
 }
 
 func (in *input) reset(source io.Reader) {
-	in.source, in.acc, in.n, in.p, in.end, in.last, in.err = source, 0, 0, 0, 0, false, nil
+	in.source, in.acc, in.n, in.pos, in.end, in.atEOF, in.err = source, 0, 0, 0, 0, false, nil
 }
 
 // ready makes sure that there is a lookahead.
-func (in *input) ready() {
-	if in.last {
-		in.p = min(in.p, in.end+lookahead/2) // however much is read of the zeros
+func (in *input) ensureLookahead() {
+	if in.atEOF {
+		in.pos = min(in.pos, in.end+lookahead/2) // however much is read of the zeros
 		return
 	}
-	if in.end-in.p >= lookahead {
+	if in.end-in.pos >= lookahead {
 		return
 	}
-	in.p, in.end = 0, copy(in.buf[:], in.buf[in.p:in.end])
-	for in.end < lookahead && !in.last {
-		n, err := in.source.Read(in.buf[in.end:chunk])
+	in.pos, in.end = 0, copy(in.buf[:], in.buf[in.pos:in.end])
+	for in.end < lookahead && !in.atEOF {
+		n, err := in.source.Read(in.buf[in.end:inputLimit])
 		in.end += n
 		if err != nil {
-			in.last = true
+			in.atEOF = true
 			clear(in.buf[in.end:])
 			if err != io.EOF {
 				in.err = err
@@ -64,15 +64,15 @@ func (in *input) ready() {
 
 // limit is up to where a pixel may begin before the input has to be ready again.
 func (in *input) limit() int {
-	if in.last {
+	if in.atEOF {
 		return in.end + 9 // so that it is cut for sure
 	}
 	return in.end - lookahead + 1
 }
 
 // cut returns an error if more was used than there is.
-func (in *input) cut() error {
-	if 8*in.p-int(in.n) <= 8*in.end {
+func (in *input) checkOverrun() error {
+	if 8*in.pos-int(in.n) <= 8*in.end {
 		return nil
 	}
 	if in.err != nil {
@@ -82,27 +82,27 @@ func (in *input) cut() error {
 }
 
 // fill makes 56 bits valid at least.
-func (in *input) fill() {
-	if in.p > in.end-8 {
-		in.ready()
+func (in *input) refill() {
+	if in.pos > in.end-8 {
+		in.ensureLookahead()
 	}
-	in.acc |= in.buf.word(in.p) << (in.n & 63)
-	in.p += int((63 - in.n) >> 3)
+	in.acc |= in.buf.word(in.pos) << (in.n & 63)
+	in.pos += int((63 - in.n) >> 3)
 	in.n |= 56
 }
 
 // drop goes past bits that were looked at.
-func (in *input) drop(n uint64) {
+func (in *input) consume(n uint64) {
 	in.acc >>= n & 63
 	in.n -= n
 }
 
 // bits returns the next n bits, 32 at most.
-func (in *input) bits(n uint64) uint32 {
-	in.fill()
+func (in *input) readBits(n uint64) uint32 {
+	in.refill()
 	v := uint32(in.acc & (1<<n - 1))
-	in.drop(n)
+	in.consume(n)
 	return v
 }
 
-func (in *input) bit() bool { return in.bits(1) == 1 }
+func (in *input) readBit() bool { return in.readBits(1) == 1 }

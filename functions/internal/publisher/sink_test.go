@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 )
 
 // atSink announces at a server, with an extension of its own.

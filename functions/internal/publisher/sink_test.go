@@ -26,7 +26,7 @@ func atSink(t *testing.T, url string) Announcer {
 func TestAnnounceAtSink(t *testing.T) {
 	var got event.Event
 	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got, _ = cloudevent.Receive(w, r, MaxEvent)
+		got, _ = cloudevent.Receive(w, r, cloudevent.MaxEvent)
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer sink.Close()

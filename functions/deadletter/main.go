@@ -3,8 +3,8 @@
 package main
 
 import (
-	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
 
-func main() { serve.Main("dead-letters", keep.Run) }
+func main() { httpserver.Main("dead-letters", deadletter.Run) }

@@ -13,7 +13,7 @@ import (
 	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
-	"gitlab.com/yourorg/image-service/functions/reach"
+	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
 const (
@@ -38,7 +38,7 @@ type localSource struct {
 
 // newSource reads from where the settings are told to write, so that one setting moves both.
 func newSource(spec kafkaSource, getenv func(string) string, sink func(context.Context, event.Event) error, log *slog.Logger) (*localSource, error) {
-	way, err := reach.From(getenv, reach.ReadKafka)
+	way, err := connect.From(getenv, connect.ReadKafka)
 	if err != nil {
 		return nil, err
 	}

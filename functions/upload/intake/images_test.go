@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
 func TestGetImage(t *testing.T) {
@@ -72,7 +72,7 @@ func TestGetThumbnail(t *testing.T) {
 	if got := s.get("/thumbnails/" + id); got.status != 404 || got.json(t)["code"] != "thumbnail_not_found" {
 		t.Errorf("before there is one: %d %s", got.status, got.body)
 	}
-	s.put(s.getenv("MINIO_BUCKET"), objects.ThumbnailKey(id+"/photo.jpg"), []byte("thumbnail"))
+	s.put(s.getenv("MINIO_BUCKET"), imagestore.ThumbnailKey(id+"/photo.jpg"), []byte("thumbnail"))
 	if got := s.get("/thumbnails/" + id); got.status != 200 || got.body != "thumbnail" {
 		t.Errorf("when there is one: %d %s", got.status, got.body)
 	}

@@ -1,0 +1,124 @@
+package connect
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+)
+
+// dialTimeout is for a connection and its handshake together.
+const dialTimeout = 3 * time.Second
+
+// A Dialer makes connections over TLS 1.2 or newer. The server has to show a certificate for the name or the address that
+// is dialled.
+type Dialer struct {
+	authorities      config.File // instead of the system's, if set
+	certificate, key config.File // the client's own, if set
+}
+
+// ReadRedis reads REDIS_TLS and the files that go with it; nil without TLS.
+func ReadRedis(r *config.Reader) *Dialer {
+	d := &Dialer{r.File("REDIS_CA_FILE"), r.File("REDIS_CERT_FILE"), r.File("REDIS_KEY_FILE")}
+	return d.read(r, r.Bool("REDIS_TLS"), "REDIS_TLS=true")
+}
+
+// ReadMinIO reads MINIO_CA_FILE; nil if MINIO_ENDPOINT is not an https:// URL.
+func ReadMinIO(r *config.Reader) *Dialer {
+	d := &Dialer{authorities: r.File("MINIO_CA_FILE")}
+	return d.read(r, strings.HasPrefix(r.Text("MINIO_ENDPOINT", ""), "https://"), "an https:// URL as MINIO_ENDPOINT")
+}
+
+func readKafkaTLS(r *config.Reader) *Dialer {
+	d := &Dialer{r.File("KAFKA_CA_FILE"), r.File("KAFKA_CERT_FILE"), r.File("KAFKA_KEY_FILE")}
+	return d.read(r, r.Bool("KAFKA_TLS"), "KAFKA_TLS=true")
+}
+
+// read finds fault with the files. One that is set while TLS is not on is a fault as well: whoever set it believes that
+// the connection is encrypted.
+func (d *Dialer) read(r *config.Reader, on bool, switchOn string) *Dialer {
+	if on {
+		_, err := d.config()
+		r.Add(err)
+		return d
+	}
+	for _, file := range []config.File{d.authorities, d.certificate, d.key} {
+		if file.IsSet() {
+			r.Fault("%s is set; expected %s with it", file, switchOn)
+		}
+	}
+	return nil
+}
+
+// config is what the files say now. Its error has all that is wrong with them, and nothing of what is in them.
+func (d *Dialer) config() (*tls.Config, error) {
+	roots, rootsErr := d.roots()
+	own, ownErr := d.own()
+	if err := errors.Join(rootsErr, ownErr); err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: own}, nil
+}
+
+// roots is nil for the system's.
+func (d *Dialer) roots() (*x509.CertPool, error) {
+	if !d.authorities.IsSet() {
+		return nil, nil
+	}
+	text, err := d.authorities.Read()
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s has no certificate; expected PEM", d.authorities)
+	}
+	return roots, nil
+}
+
+// own is the client's certificate with the chain that leads to it.
+func (d *Dialer) own() ([]tls.Certificate, error) {
+	switch {
+	case !d.certificate.IsSet() && !d.key.IsSet():
+		return nil, nil
+	case !d.certificate.IsSet():
+		return nil, fmt.Errorf("%s is set; expected %s with it", d.key, d.certificate)
+	case !d.key.IsSet():
+		return nil, fmt.Errorf("%s is set; expected %s with it", d.certificate, d.key)
+	}
+	chain, chainErr := d.certificate.Read()
+	key, keyErr := d.key.Read()
+	if err := errors.Join(chainErr, keyErr); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s do not go together; expected a certificate and its private key, in PEM", d.certificate, d.key)
+	}
+	return []tls.Certificate{pair}, nil
+}
+
+// DialContext connects, and ends the handshake before it returns.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	config, err := d.config()
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: config}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return conn, nil
+}
+
+// Dial is DialContext for clients that have no context.
+func (d *Dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}

@@ -16,9 +16,8 @@ func dialKafka(t *testing.T, getenv func(string) string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := sarama.NewConfig()
+	config := way.Config("image-service-tests")
 	config.Metadata.Retry.Max = 0
-	way.Configure(config)
 	client, err := sarama.NewClient([]string{getenv("KAFKA_BOOTSTRAP_SERVERS")}, config)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
 const (
@@ -19,12 +19,11 @@ const (
 	// What Kafka takes as an offset's metadata, by its default for offset.metadata.max.bytes.
 	maxMetadata = 4096
 
-	netTimeout  = 3 * time.Second
 	readTimeout = 10 * time.Second // for the next record, which is known to be there
 )
 
 // backlog is the dead letter topic with what has not been put back of it.
-type backlog struct{ publisher.Settings }
+type backlog struct{ kafka.Settings }
 
 // check asks Kafka whether the topic is there.
 func (b backlog) check(context.Context) error {
@@ -53,9 +52,7 @@ type partition struct {
 
 // open connects and asks how far everything has come. The caller closes the view.
 func (b backlog) open() (*view, error) {
-	config := clientConfig()
-	b.Reach.Configure(config)
-	client, err := sarama.NewClient(b.Brokers, config)
+	client, err := b.NewReader("image-service-dead-letters")
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka: %w", err)
 	}
@@ -232,21 +229,4 @@ func (v *view) commit() error {
 		}
 	}
 	return nil
-}
-
-// clientConfig is sarama's with seconds instead of minutes until it gives up: a person waits, or a probe.
-func clientConfig() *sarama.Config {
-	config := sarama.NewConfig()
-	config.ClientID = "image-service-dead-letters"
-	config.Version = sarama.V2_8_0_0
-	config.ApiVersionsRequest = false // all speak 2.8
-	config.Net.DialTimeout = netTimeout
-	config.Net.ReadTimeout = netTimeout
-	config.Net.WriteTimeout = netTimeout
-	config.Metadata.AllowAutoTopicCreation = false
-	config.Metadata.Timeout = netTimeout
-	config.Admin.Timeout = netTimeout
-	config.Consumer.Return.Errors = true
-	config.Consumer.MaxWaitTime = 20 * time.Millisecond // what is asked for is there
-	return config
 }

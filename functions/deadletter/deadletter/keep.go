@@ -16,21 +16,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
-	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 	"golang.org/x/sync/semaphore"
 )
 
 type settings struct {
 	process httpserver.Settings
-	letters publisher.Settings // where dead letters are kept
-	topic   publisher.Settings // where they are put back
+	letters kafka.Settings // where dead letters are kept
+	topic   kafka.Settings // where they are put back
 }
 
 func readSettings(getenv func(string) string) (settings, error) {
 	r := config.NewReader(getenv)
-	s := settings{process: httpserver.ReadSettings(r), topic: publisher.ReadKafkaSettings(r)}
+	s := settings{process: httpserver.ReadSettings(r), topic: kafka.ReadSettings(r)}
 	s.letters = s.topic
-	s.letters.Topic = publisher.ReadTopic(r, "KAFKA_DEAD_LETTER_TOPIC", "image-dead-letters")
+	s.letters.Topic = kafka.ReadTopic(r, "KAFKA_DEAD_LETTER_TOPIC", "image-dead-letters")
 	if s.letters.Topic == s.topic.Topic {
 		r.Fault("KAFKA_DEAD_LETTER_TOPIC is %s; expected another topic than KAFKA_TOPIC, or dead letters would go round",
 			config.Quote(s.letters.Topic))
@@ -41,8 +41,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 // keeper keeps dead letters and puts them back.
 type keeper struct {
 	*httpserver.Process
-	letters publisher.Announcer
-	topic   publisher.Announcer
+	letters *kafka.Topic
+	topic   *kafka.Topic
 	waiting backlog
 
 	committing *semaphore.Weighted // of one: whoever has it commits
@@ -61,8 +61,8 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	}
 	k := &keeper{
 		Process: httpserver.New("dead-letters", settings.process),
-		letters: publisher.Open(settings.letters),
-		topic:   publisher.Open(settings.topic),
+		letters: kafka.Open(settings.letters),
+		topic:   kafka.Open(settings.topic),
 		waiting: backlog{settings.letters},
 
 		committing: semaphore.NewWeighted(1),

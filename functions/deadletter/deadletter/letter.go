@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/IBM/sarama"
-	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
+	"github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 )
@@ -65,7 +65,7 @@ func letterOf(record *sarama.ConsumerMessage) letter {
 		headers[strings.ToLower(string(header.Key))] = header.Value
 	}
 	delete(headers, "ce_") // an attribute without a name, which the SDK does not survive
-	message := kafka.NewMessage(record.Value, string(headers["content-type"]), headers)
+	message := kafka_sarama.NewMessage(record.Value, string(headers["content-type"]), headers)
 	e, err := binding.ToEvent(context.Background(), message) // nothing waits here
 	if err == nil {
 		err = e.Validate()

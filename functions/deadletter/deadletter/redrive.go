@@ -120,7 +120,7 @@ func (k *keeper) putBackBatch(ctx context.Context, v *view, batch []letter) (cou
 	faults := make([]error, len(batch))
 	var sends sync.WaitGroup
 	for i, l := range batch {
-		sends.Go(func() { faults[i] = k.topic.Announce(ctx, l.original()) })
+		sends.Go(func() { faults[i] = k.topic.Publish(ctx, l.original()) })
 	}
 	sends.Wait()
 	for i, l := range batch {

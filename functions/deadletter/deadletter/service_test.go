@@ -18,7 +18,7 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
-	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
 // service is the dead letter function, running, with all around it.
@@ -181,7 +181,7 @@ func (s *service) backlog(topic string) backlog {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return backlog{publisher.Settings{Brokers: strings.Split(s.getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), Reach: own, Topic: s.getenv(topic)}}
+	return backlog{kafka.Settings{Brokers: strings.Split(s.getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), Connection: own, Topic: s.getenv(topic)}}
 }
 
 // write writes a record to the dead letter topic, as somebody else may.

@@ -19,7 +19,7 @@ func (k *keeper) take(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx := cloudevent.Continue(r.Context(), e)
-	if err := k.letters.Announce(ctx, e); err != nil {
+	if err := k.letters.Publish(ctx, e); err != nil {
 		return err
 	}
 	code := statusCode.FindString(extension(e, errorCode))

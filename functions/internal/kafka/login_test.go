@@ -1,4 +1,4 @@
-package publisher
+package kafka
 
 import (
 	"context"
@@ -16,15 +16,14 @@ import (
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	announcer := Open(settingsOf(t, servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")))
-	defer announcer.Close()
-	err := announcer.Announce(t.Context(), announced(t))
+	publisher := Open(settingsOf(t, servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")))
+	defer publisher.Close()
+	err := publisher.Publish(t.Context(), announced(t))
 	mustBeCertain(t, "wrong password", err)
 	if err == nil || strings.Contains(err.Error(), "password") || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("refused with %v", err)
 	}
 	brokers, config := testservers.Kafka(t, servers.Getenv)
-	config.Version = sarama.V2_8_0_0
 	admin, err := sarama.NewClusterAdmin(brokers, config)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +35,7 @@ func TestWrongPassword(t *testing.T) {
 	if _, err := admin.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{change}); err != nil {
 		t.Fatal(err)
 	}
-	if err := announcer.Announce(t.Context(), announced(t)); err != nil {
+	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
 		t.Errorf("after the password was changed: %v", err)
 	}
 }
@@ -51,12 +50,12 @@ func TestRefusedByKafka(t *testing.T) {
 		"password": {"KAFKA_SASL_PASSWORD=wrong-and-secret", "invalid credentials"},
 		"right":    {testservers.As("image-source"), "not authorized"}, // it may read
 	} {
-		announcer := Open(settingsOf(t, testservers.Start(t, testservers.As("image-upload"), test.override)))
-		err := announcer.Announce(t.Context(), announced(t))
+		publisher := Open(settingsOf(t, testservers.Start(t, testservers.As("image-upload"), test.override)))
+		err := publisher.Publish(t.Context(), announced(t))
 		mustBeCertain(t, name, err)
 		if err != nil && (!strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret")) {
 			t.Errorf("%s: %v, want %q in it", name, err, test.want)
 		}
-		announcer.Close()
+		publisher.Close()
 	}
 }

@@ -1,4 +1,4 @@
-package publisher
+package kafka
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
+	"github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -95,9 +95,7 @@ func first(t *testing.T, getenv func(string) string) *sarama.ConsumerMessage {
 // recordsOn counts what is on the topic.
 func recordsOn(t *testing.T, settings Settings) (count int64) {
 	t.Helper()
-	config := producerConfig()
-	settings.Reach.Configure(config)
-	client, err := sarama.NewClient(settings.Brokers, config)
+	client, err := sarama.NewClient(settings.Brokers, producerConfig(settings.Connection))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,10 +117,10 @@ func recordsOn(t *testing.T, settings Settings) (count int64) {
 // A record is the original system's task to who reads its value as JSON, and the event to who reads its headers.
 func TestAnnounceOnKafka(t *testing.T) {
 	settings, getenv := start(t)
-	announcer := Open(settings)
-	defer announcer.Close()
+	publisher := Open(settings)
+	defer publisher.Close()
 	e := announced(t)
-	if err := announcer.Announce(t.Context(), e); err != nil {
+	if err := publisher.Publish(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	record := first(t, getenv)
@@ -143,7 +141,7 @@ func TestAnnounceOnKafka(t *testing.T) {
 	for _, header := range record.Headers {
 		headers[string(header.Key)] = header.Value
 	}
-	got, err := binding.ToEvent(t.Context(), kafka.NewMessage(record.Value, string(headers["content-type"]), headers))
+	got, err := binding.ToEvent(t.Context(), kafka_sarama.NewMessage(record.Value, string(headers["content-type"]), headers))
 	if err != nil || got.String() != e.String() {
 		t.Errorf("event is\n%v, %v; want\n%v", got, err, e)
 	}
@@ -155,23 +153,23 @@ func TestAnnounceFails(t *testing.T) {
 	working, _ := start(t)
 	for name, settings := range map[string]Settings{
 		"no kafka": {Brokers: []string{"127.0.0.1:1"}, Topic: "images"},
-		"no topic": {Brokers: working.Brokers, Reach: working.Reach, Topic: "no-such-topic"},
+		"no topic": {Brokers: working.Brokers, Connection: working.Connection, Topic: "no-such-topic"},
 	} {
-		announcer := Open(settings)
-		mustBeCertain(t, name, announcer.Announce(t.Context(), announced(t)))
-		announcer.Close()
+		publisher := Open(settings)
+		mustBeCertain(t, name, publisher.Publish(t.Context(), announced(t)))
+		publisher.Close()
 	}
-	announcer := Open(working)
-	if err := announcer.Announce(t.Context(), announced(t)); err != nil {
+	publisher := Open(working)
+	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
 		t.Error(err)
 	}
-	announcer.Close()
-	mustBeCertain(t, "closed", announcer.Announce(t.Context(), announced(t)))
+	publisher.Close()
+	mustBeCertain(t, "closed", publisher.Publish(t.Context(), announced(t)))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	announcer = Open(working)
-	mustBeCertain(t, "caller has gone", announcer.Announce(ctx, announced(t)))
-	announcer.Close()
+	publisher = Open(working)
+	mustBeCertain(t, "caller has gone", publisher.Publish(ctx, announced(t)))
+	publisher.Close()
 	if got := recordsOn(t, working); got != 1 {
 		t.Errorf("%d records are on the topic, want 1", got)
 	}
@@ -187,11 +185,11 @@ func mustBeCertain(t *testing.T, name string, err error) {
 func TestAnnounceWithoutData(t *testing.T) {
 	t.Parallel()
 	settings, getenv := start(t)
-	announcer := Open(settings)
-	defer announcer.Close()
+	publisher := Open(settings)
+	defer publisher.Close()
 	e := announced(t)
 	e.DataEncoded = nil
-	if err := announcer.Announce(t.Context(), e); err != nil {
+	if err := publisher.Publish(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	if record := first(t, getenv); len(record.Value) != 0 {
@@ -204,10 +202,10 @@ func TestAnnounceAfterFailures(t *testing.T) {
 	t.Parallel()
 	settings, getenv := start(t)
 	settings.Topic += "-later"
-	announcer := Open(settings)
-	defer announcer.Close()
+	publisher := Open(settings)
+	defer publisher.Close()
 	for range 3 {
-		mustBeCertain(t, "no topic yet", announcer.Announce(t.Context(), announced(t)))
+		mustBeCertain(t, "no topic yet", publisher.Publish(t.Context(), announced(t)))
 	}
 	admin, err := sarama.NewClusterAdmin(testservers.Kafka(t, getenv))
 	if err != nil {
@@ -218,7 +216,7 @@ func TestAnnounceAfterFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.DeleteTopic(settings.Topic)
-	if err := announcer.Announce(t.Context(), announced(t)); err != nil {
+	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
 		t.Error(err)
 	}
 }
@@ -282,12 +280,12 @@ func (p *pausable) pause() {
 
 func (p *pausable) resume() { p.still.Unlock() }
 
-// announceAndLeave leaves when Kafka has been asked something.
-func (p *pausable) announceAndLeave(t *testing.T, announcer Announcer) error {
+// publishAndLeave leaves when Kafka has been asked something.
+func (p *pausable) publishAndLeave(t *testing.T, publisher *Topic) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-p.asked; cancel() }()
-	err := announcer.Announce(ctx, announced(t))
+	err := publisher.Publish(ctx, announced(t))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want context canceled", err)
 	}
@@ -298,37 +296,37 @@ func (p *pausable) announceAndLeave(t *testing.T, announcer Announcer) error {
 func TestAnnounceToPausedKafka(t *testing.T) {
 	t.Parallel()
 	kafka := startPausable(t)
-	announcer := newTopic(kafka.Settings)
-	if err := announcer.Announce(t.Context(), announced(t)); err != nil {
+	publisher := Open(kafka.Settings)
+	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
 		t.Fatal(err)
 	}
 	kafka.pause()
-	if err := kafka.announceAndLeave(t, announcer); !errors.Is(err, ErrUncertain) {
+	if err := kafka.publishAndLeave(t, publisher); !errors.Is(err, ErrUncertain) {
 		t.Errorf("error of what was sent is %v, want one that wraps ErrUncertain", err)
 	}
 	var waiting sync.WaitGroup
 	for range maxSends - 1 {
 		waiting.Go(func() {
-			if err := announcer.Announce(t.Context(), announced(t)); err != nil {
+			if err := publisher.Publish(t.Context(), announced(t)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	for announcer.sending.Load() < maxSends {
+	for publisher.sending.Load() < maxSends {
 		time.Sleep(time.Millisecond)
 	}
-	if err := announcer.Announce(t.Context(), announced(t)); !errors.Is(err, errBusy) || errors.Is(err, ErrUncertain) {
+	if err := publisher.Publish(t.Context(), announced(t)); !errors.Is(err, errBusy) || errors.Is(err, ErrUncertain) {
 		t.Errorf("error of one too many is %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := announcer.closeWithin(ended); err == nil || !strings.Contains(err.Error(), "64 events left behind") {
+	if err := publisher.closeWithin(ended); err == nil || !strings.Contains(err.Error(), "64 events left behind") {
 		t.Errorf("error of Close is %v", err)
 	}
 
 	kafka.resume()
 	waiting.Wait()
-	if err := announcer.Close(); err != nil {
+	if err := publisher.Close(); err != nil {
 		t.Error(err)
 	}
 	if got := recordsOn(t, kafka.Settings); got != 1+maxSends {
@@ -340,17 +338,17 @@ func TestAnnounceToPausedKafka(t *testing.T) {
 func TestGivenUpIsNotSent(t *testing.T) {
 	t.Parallel()
 	kafka := startPausable(t)
-	announcer := newTopic(kafka.Settings)
-	if _, err, _ := announcer.connect.Do("", announcer.dial); err != nil {
+	publisher := Open(kafka.Settings)
+	if _, err, _ := publisher.connect.Do("", publisher.dial); err != nil {
 		t.Fatal(err)
 	}
 	kafka.pause() // before the producer asks where the topic is
-	mustBeCertain(t, "not yet sent", kafka.announceAndLeave(t, announcer))
+	mustBeCertain(t, "not yet sent", kafka.publishAndLeave(t, publisher))
 	kafka.resume()
-	if err := announcer.Announce(t.Context(), announced(t)); err != nil {
+	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
 		t.Error(err)
 	}
-	if err := announcer.Close(); err != nil {
+	if err := publisher.Close(); err != nil {
 		t.Error(err)
 	}
 	if got := recordsOn(t, kafka.Settings); got != 1 {
@@ -395,9 +393,9 @@ func TestNoConnectionIsLeft(t *testing.T) {
 		open.Wait()
 		left <- count
 	}()
-	announcer := Open(Settings{Brokers: []string{listener.Addr().String()}, Topic: "images"})
-	mustBeCertain(t, "not connected", announcer.Announce(t.Context(), announced(t)))
-	if err := announcer.Close(); err != nil {
+	publisher := Open(Settings{Brokers: []string{listener.Addr().String()}, Topic: "images"})
+	mustBeCertain(t, "not connected", publisher.Publish(t.Context(), announced(t)))
+	if err := publisher.Close(); err != nil {
 		t.Error(err)
 	}
 	listener.Close()
@@ -411,64 +409,14 @@ func TestNoConnectionIsLeft(t *testing.T) {
 	}
 }
 
-func TestReadSettings(t *testing.T) {
-	const long = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-	for name, test := range map[string]struct {
-		settings map[string]string
-		faults   []string
-	}{
-		"nothing":     {nil, []string{"KAFKA_BOOTSTRAP_SERVERS is not set"}},
-		"no port":     {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1, b"}, []string{`KAFKA_BOOTSTRAP_SERVERS has "b"`}},
-		"empty port":  {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:"}, []string{`KAFKA_BOOTSTRAP_SERVERS has "a:"`}},
-		"no host":     {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": ":9092"}, []string{`KAFKA_BOOTSTRAP_SERVERS has ":9092"`}},
-		"port 0":      {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:0"}, []string{`KAFKA_BOOTSTRAP_SERVERS has "a:0"`}},
-		"large port":  {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:65536"}, []string{`KAFKA_BOOTSTRAP_SERVERS has "a:65536"`}},
-		"a URL":       {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "kafka://a:1"}, []string{`KAFKA_BOOTSTRAP_SERVERS has "kafka://a:1"`}},
-		"a login":     {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "secret@b:1"}, []string{`KAFKA_BOOTSTRAP_SERVERS has "...@b:1"`}},
-		"several":     {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1, b:65535, [::1]:9092"}, nil},
-		"topic":       {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": "A.b_c-1"}, nil},
-		"topic chars": {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": "a b"}, []string{`KAFKA_TOPIC is "a b"`}},
-		"topic lines": {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": "a\n"}, []string{`KAFKA_TOPIC is "a\n"`}},
-		"topic .":     {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": "."}, []string{`KAFKA_TOPIC is "."`}},
-		"topic ..":    {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": ".."}, []string{`KAFKA_TOPIC is ".."`}},
-		"topic 249":   {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": (long + long + long)[:249]}, nil},
-		"topic 250":   {map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": (long + long + long)[:250]}, []string{"KAFKA_TOPIC is"}},
-		"a sink":      {map[string]string{"K_SINK": "http://broker/a/b"}, nil},
-		"sink user":   {map[string]string{"K_SINK": "https://name:secret@broker:8443/a"}, nil},
-		"bad sink":    {map[string]string{"K_SINK": "broker", "K_CE_OVERRIDES": "{", "K_CA_CERTS": "x"}, []string{"K_SINK is", "K_CE_OVERRIDES is", "K_CA_CERTS has"}},
-		"no scheme":   {map[string]string{"K_SINK": "ftp://broker"}, []string{"K_SINK is"}},
-		"sink secret": {map[string]string{"K_SINK": "ftp://name:secret@broker"}, []string{`K_SINK is "...@broker"`}},
-		"sink opaque": {map[string]string{"K_SINK": "name:secret@broker"}, []string{`K_SINK is "...@broker"`}},
-		"sink port":   {map[string]string{"K_SINK": "http://broker:99999"}, []string{"K_SINK is"}},
-	} {
-		r := config.NewReader(func(name string) string { return test.settings[name] })
-		ReadSettings(r)
-		text := ""
-		if err := r.Err(); err != nil {
-			text = err.Error()
-		}
-		if (text == "") != (len(test.faults) == 0) {
-			t.Errorf("%s: %q, want %q", name, text, test.faults)
-		}
-		if strings.Contains(text, "secret") {
-			t.Errorf("%s: %q tells a secret", name, text)
-		}
-		for _, fault := range test.faults {
-			if !strings.Contains(text, fault) {
-				t.Errorf("%s: %q, want %q in it", name, text, fault)
-			}
-		}
-	}
-}
-
-func BenchmarkAnnounce(b *testing.B) {
+func BenchmarkPublish(b *testing.B) {
 	settings, _ := start(b)
-	announcer := Open(settings)
-	defer announcer.Close()
+	publisher := Open(settings)
+	defer publisher.Close()
 	e := announced(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := announcer.Announce(b.Context(), e); err != nil {
+		if err := publisher.Publish(b.Context(), e); err != nil {
 			b.Fatal(err)
 		}
 	}

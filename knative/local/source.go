@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 )
 
 const (
@@ -141,11 +141,7 @@ func (s *localSource) deliver(ctx context.Context, record *sarama.ConsumerMessag
 // eventOf is the record if it is a CloudEvent, unchanged; anything else becomes the data of an event, as a KafkaSource
 // does it.
 func (s *localSource) eventOf(record *sarama.ConsumerMessage) (event.Event, error) {
-	headers := map[string][]byte{}
-	for _, header := range record.Headers {
-		headers[strings.ToLower(string(header.Key))] = header.Value
-	}
-	message := kafka.NewMessage(record.Value, string(headers["content-type"]), headers)
+	message := eventing.RecordMessage(record)
 	if message.ReadEncoding() != binding.EncodingUnknown {
 		e, err := binding.ToEvent(context.Background(), message)
 		if err != nil {

@@ -11,51 +11,53 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// A wrong password is said at once, and what was refused for it was not sent. When Kafka knows the password, the next
-// announcement goes through, by itself.
+// A wrong password is reported at once, and the refused event is certain not to arrive. Once Kafka accepts the password,
+// the next publication succeeds without a restart.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	publisher := Open(settingsOf(t, servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")))
-	defer publisher.Close()
-	err := publisher.Publish(t.Context(), announced(t))
-	mustBeCertain(t, "wrong password", err)
+	topic := Open(settingsOf(t, servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")))
+	defer topic.Close()
+	err := topic.Publish(t.Context(), newEvent(t))
+	mustBeCertain(t, err)
 	if err == nil || strings.Contains(err.Error(), "password") || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("refused with %v", err)
+		t.Errorf("got error %v, want a refusal without the password", err)
 	}
-	brokers, config := testservers.Kafka(t, servers.Getenv)
-	admin, err := sarama.NewClusterAdmin(brokers, config)
+	admin, err := sarama.NewClusterAdmin(testservers.Kafka(t, servers.Getenv))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Close()
 	change := sarama.AlterUserScramCredentialsUpsert{
-		Name: testservers.User, Mechanism: sarama.SCRAM_MECHANISM_SHA_512, Iterations: 4096, Salt: []byte("some salt"), Password: []byte("the next password"),
+		Name: testservers.User, Mechanism: sarama.SCRAM_MECHANISM_SHA_512, Iterations: 4096,
+		Salt: []byte("some salt"), Password: []byte("the next password"),
 	}
 	if _, err := admin.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{change}); err != nil {
 		t.Fatal(err)
 	}
-	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
-		t.Errorf("after the password was changed: %v", err)
+	if err := topic.Publish(t.Context(), newEvent(t)); err != nil {
+		t.Errorf("after the password was changed: got error %v", err)
 	}
 }
 
-// A real Kafka says what was wrong, and that comes through.
+// The reason that a real Kafka gives is in the error, and no password.
 func TestRefusedByKafka(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("CI_KAFKA_USERS") == "" {
-		return // it is not asked who comes
+		return // the fake has no users
 	}
 	for name, test := range map[string]struct{ override, want string }{
-		"password": {"KAFKA_SASL_PASSWORD=wrong-and-secret", "invalid credentials"},
-		"right":    {testservers.As("image-source"), "not authorized"}, // it may read
+		"wrong password":   {"KAFKA_SASL_PASSWORD=wrong-and-secret", "invalid credentials"},
+		"no right to write": {testservers.As("image-source"), "not authorized"},
 	} {
-		publisher := Open(settingsOf(t, testservers.Start(t, testservers.As("image-upload"), test.override)))
-		err := publisher.Publish(t.Context(), announced(t))
-		mustBeCertain(t, name, err)
-		if err != nil && (!strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret")) {
-			t.Errorf("%s: %v, want %q in it", name, err, test.want)
-		}
-		publisher.Close()
+		t.Run(name, func(t *testing.T) {
+			topic := Open(settingsOf(t, testservers.Start(t, testservers.As("image-upload"), test.override)))
+			defer topic.Close()
+			err := topic.Publish(t.Context(), newEvent(t))
+			mustBeCertain(t, err)
+			if err != nil && (!strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret")) {
+				t.Errorf("got error %v, want %q in it and no password", err, test.want)
+			}
+		})
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -31,9 +30,10 @@ var image = events.ImageUploaded{
 	Timestamp:  1699999999.5,
 }
 
-func announced(t testing.TB) event.Event {
+func newEvent(t testing.TB) event.Event {
 	t.Helper()
-	e, err := events.Encode(image, events.Envelope{Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	envelope := events.Envelope{Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+	e, err := events.Encode(image, envelope)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,15 +50,15 @@ func settingsOf(t testing.TB, getenv func(string) string) Settings {
 	return settings
 }
 
-// start gives what reaches Kafka as the upload function does.
+// start returns the settings of the upload function's topic.
 func start(t testing.TB) (Settings, func(string) string) {
 	t.Helper()
 	getenv := testservers.Start(t, testservers.As("image-upload"))
 	return settingsOf(t, getenv), getenv
 }
 
-// first is the first record of the topic, whatever partition it is in.
-func first(t *testing.T, getenv func(string) string) *sarama.ConsumerMessage {
+// firstRecord returns a record of the topic, from any partition.
+func firstRecord(t *testing.T, getenv func(string) string) *sarama.ConsumerMessage {
 	t.Helper()
 	topic := getenv("KAFKA_TOPIC")
 	consumer, err := sarama.NewConsumer(testservers.Kafka(t, getenv))
@@ -87,15 +87,15 @@ func first(t *testing.T, getenv func(string) string) *sarama.ConsumerMessage {
 	case record := <-records:
 		return record
 	case <-time.After(20 * time.Second):
-		t.Fatal("nothing is on the topic")
+		t.Fatal("the topic has no record after 20 s")
 		return nil
 	}
 }
 
-// recordsOn counts what is on the topic.
-func recordsOn(t *testing.T, settings Settings) (count int64) {
+// mustHaveRecords compares the number of records on the topic.
+func mustHaveRecords(t *testing.T, settings Settings, want int64) {
 	t.Helper()
-	client, err := sarama.NewClient(settings.Brokers, producerConfig(settings.Connection))
+	client, err := settings.NewReader("image-service-tests")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,26 +104,37 @@ func recordsOn(t *testing.T, settings Settings) (count int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := int64(0)
 	for _, partition := range partitions {
 		end, err := client.GetOffset(settings.Topic, partition, sarama.OffsetNewest)
 		if err != nil {
 			t.Fatal(err)
 		}
-		count += end
+		got += end
 	}
-	return count
+	if got != want {
+		t.Errorf("got %d records on the topic, want %d", got, want)
+	}
 }
 
-// A record is the original system's task to who reads its value as JSON, and the event to who reads its headers.
-func TestAnnounceOnKafka(t *testing.T) {
+// mustBeCertain checks that an event is certain not to arrive.
+func mustBeCertain(t *testing.T, err error) {
+	t.Helper()
+	if err == nil || errors.Is(err, ErrUncertain) {
+		t.Errorf("got error %v, want one that does not wrap ErrUncertain", err)
+	}
+}
+
+// The record's value alone is a task of the original system; with its headers it is the event.
+func TestPublish(t *testing.T) {
 	settings, getenv := start(t)
-	publisher := Open(settings)
-	defer publisher.Close()
-	e := announced(t)
-	if err := publisher.Publish(t.Context(), e); err != nil {
+	topic := Open(settings)
+	defer topic.Close()
+	e := newEvent(t)
+	if err := topic.Publish(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	record := first(t, getenv)
+	record := firstRecord(t, getenv)
 	var task struct {
 		ImageID    string  `json:"image_id"`
 		ObjectName string  `json:"object_name"`
@@ -132,80 +143,74 @@ func TestAnnounceOnKafka(t *testing.T) {
 	}
 	if err := json.Unmarshal(record.Value, &task); err != nil || task.ImageID != image.ImageID ||
 		task.ObjectName != image.ObjectName || task.Filename != image.Filename || task.Timestamp != image.Timestamp {
-		t.Errorf("value is %s, %v", record.Value, err)
+		t.Errorf("got value %s, error %v; want the task of %+v", record.Value, err, image)
 	}
 	if string(record.Key) != imageID {
-		t.Errorf("key is %q, want the image id", record.Key)
+		t.Errorf("got key %q, want the image ID %s", record.Key, imageID)
 	}
 	headers := map[string][]byte{}
 	for _, header := range record.Headers {
 		headers[string(header.Key)] = header.Value
 	}
-	got, err := binding.ToEvent(t.Context(), kafka_sarama.NewMessage(record.Value, string(headers["content-type"]), headers))
+	message := kafka_sarama.NewMessage(record.Value, string(headers["content-type"]), headers)
+	got, err := binding.ToEvent(t.Context(), message)
 	if err != nil || got.String() != e.String() {
-		t.Errorf("event is\n%v, %v; want\n%v", got, err, e)
+		t.Errorf("got event\n%v, error %v; want\n%v", got, err, e)
 	}
 }
 
-// What can not be announced is said within the time that a caller waits, and never comes later.
-func TestAnnounceFails(t *testing.T) {
-	t.Parallel()
-	working, _ := start(t)
-	for name, settings := range map[string]Settings{
-		"no kafka": {Brokers: []string{"127.0.0.1:1"}, Topic: "images"},
-		"no topic": {Brokers: working.Brokers, Connection: working.Connection, Topic: "no-such-topic"},
-	} {
-		publisher := Open(settings)
-		mustBeCertain(t, name, publisher.Publish(t.Context(), announced(t)))
-		publisher.Close()
-	}
-	publisher := Open(working)
-	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
-		t.Error(err)
-	}
-	publisher.Close()
-	mustBeCertain(t, "closed", publisher.Publish(t.Context(), announced(t)))
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	publisher = Open(working)
-	mustBeCertain(t, "caller has gone", publisher.Publish(ctx, announced(t)))
-	publisher.Close()
-	if got := recordsOn(t, working); got != 1 {
-		t.Errorf("%d records are on the topic, want 1", got)
-	}
-}
-
-func mustBeCertain(t *testing.T, name string, err error) {
-	t.Helper()
-	if err == nil || errors.Is(err, ErrUncertain) {
-		t.Errorf("%s: error is %v, want one that is certain", name, err)
-	}
-}
-
-func TestAnnounceWithoutData(t *testing.T) {
+func TestPublishWithoutData(t *testing.T) {
 	t.Parallel()
 	settings, getenv := start(t)
-	publisher := Open(settings)
-	defer publisher.Close()
-	e := announced(t)
+	topic := Open(settings)
+	defer topic.Close()
+	e := newEvent(t)
 	e.DataEncoded = nil
-	if err := publisher.Publish(t.Context(), e); err != nil {
+	if err := topic.Publish(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	if record := first(t, getenv); len(record.Value) != 0 {
-		t.Errorf("value is %q", record.Value)
+	if record := firstRecord(t, getenv); len(record.Value) != 0 {
+		t.Errorf("got value %q, want none", record.Value)
 	}
 }
 
-// What failed does not stay in the way of what comes after: sarama alone refuses everything for 10 s.
-func TestAnnounceAfterFailures(t *testing.T) {
+// A failed publication returns while its caller waits, and its event never arrives later.
+func TestPublishFails(t *testing.T) {
+	t.Parallel()
+	working, _ := start(t)
+	published := Open(working)
+	if err := published.Publish(t.Context(), newEvent(t)); err != nil {
+		t.Error(err)
+	}
+	published.Close()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, test := range map[string]struct {
+		topic *Topic
+		ctx   context.Context
+	}{
+		"no Kafka":        {Open(Settings{Brokers: []string{"127.0.0.1:1"}, Topic: "images"}), t.Context()},
+		"no topic":        {Open(Settings{Brokers: working.Brokers, Connection: working.Connection, Topic: "no-such-topic"}), t.Context()},
+		"closed":          {published, t.Context()},
+		"caller has left": {Open(working), canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mustBeCertain(t, test.topic.Publish(test.ctx, newEvent(t)))
+			test.topic.Close()
+		})
+	}
+	mustHaveRecords(t, working, 1)
+}
+
+// A failure does not delay the next publication: sarama alone would refuse everything for 10 s.
+func TestPublishAfterFailures(t *testing.T) {
 	t.Parallel()
 	settings, getenv := start(t)
 	settings.Topic += "-later"
-	publisher := Open(settings)
-	defer publisher.Close()
+	topic := Open(settings)
+	defer topic.Close()
 	for range 3 {
-		mustBeCertain(t, "no topic yet", publisher.Publish(t.Context(), announced(t)))
+		mustBeCertain(t, topic.Publish(t.Context(), newEvent(t)))
 	}
 	admin, err := sarama.NewClusterAdmin(testservers.Kafka(t, getenv))
 	if err != nil {
@@ -216,169 +221,94 @@ func TestAnnounceAfterFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.DeleteTopic(settings.Topic)
-	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
-		t.Error(err)
+	if err := topic.Publish(t.Context(), newEvent(t)); err != nil {
+		t.Errorf("after the topic was created: got error %v", err)
 	}
 }
 
-// pausable is a Kafka that can stand still as one in a long garbage collection, or on a host without network, does:
-// connections stay open, new ones are made, and nothing is answered.
-type pausable struct {
-	net.Listener
-	Settings
-	still sync.RWMutex  // held for writing while it stands still
-	asked chan struct{} // has something when there was a request
-}
-
-func startPausable(t *testing.T) *pausable {
-	t.Helper()
-	p := &pausable{asked: make(chan struct{}, 1)}
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "images"),
-		kfake.ListenFn(func(network, address string) (_ net.Listener, err error) {
-			p.Listener, err = net.Listen(network, address)
-			return p, err
-		}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	p.Settings = Settings{Brokers: cluster.ListenAddrs(), Topic: "images"}
-	return p
-}
-
-func (p *pausable) Accept() (net.Conn, error) {
-	conn, err := p.Listener.Accept()
-	return pausableConn{conn, p}, err
-}
-
-type pausableConn struct {
-	net.Conn
-	*pausable
-}
-
-func (c pausableConn) Close() error { return c.Conn.Close() }
-
-func (c pausableConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	select {
-	case c.asked <- struct{}{}:
-	default:
-	}
-	c.still.RLock()
-	defer c.still.RUnlock()
-	return n, err
-}
-
-// pause forgets what was asked before.
-func (p *pausable) pause() {
-	p.still.Lock()
-	select {
-	case <-p.asked:
-	default:
-	}
-}
-
-func (p *pausable) resume() { p.still.Unlock() }
-
-// publishAndLeave leaves when Kafka has been asked something.
-func (p *pausable) publishAndLeave(t *testing.T, publisher *Topic) error {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-p.asked; cancel() }()
-	err := publisher.Publish(ctx, announced(t))
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error is %v, want context canceled", err)
-	}
-	return err
-}
-
-// While Kafka stands still, no more events wait for it than there are places, and Close does not wait for it.
-func TestAnnounceToPausedKafka(t *testing.T) {
+// While Kafka does not respond, at most maxSends events wait for it, and Close does not.
+func TestPublishToPausedKafka(t *testing.T) {
 	t.Parallel()
 	kafka := startPausable(t)
-	publisher := Open(kafka.Settings)
-	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
+	topic := Open(kafka.Settings)
+	if err := topic.Publish(t.Context(), newEvent(t)); err != nil {
 		t.Fatal(err)
 	}
 	kafka.pause()
-	if err := kafka.publishAndLeave(t, publisher); !errors.Is(err, ErrUncertain) {
-		t.Errorf("error of what was sent is %v, want one that wraps ErrUncertain", err)
+	if err := kafka.publishAndLeave(t, topic); !errors.Is(err, ErrUncertain) {
+		t.Errorf("got error %v for an event that was sent, want one that wraps ErrUncertain", err)
 	}
 	var waiting sync.WaitGroup
 	for range maxSends - 1 {
 		waiting.Go(func() {
-			if err := publisher.Publish(t.Context(), announced(t)); err != nil {
+			if err := topic.Publish(t.Context(), newEvent(t)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	for publisher.sending.Load() < maxSends {
+	for topic.sending.Load() < maxSends {
 		time.Sleep(time.Millisecond)
 	}
-	if err := publisher.Publish(t.Context(), announced(t)); !errors.Is(err, errBusy) || errors.Is(err, ErrUncertain) {
-		t.Errorf("error of one too many is %v", err)
+	if err := topic.Publish(t.Context(), newEvent(t)); !errors.Is(err, errBusy) || errors.Is(err, ErrUncertain) {
+		t.Errorf("got error %v for an event too many, want %v", err, errBusy)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := publisher.closeWithin(ended); err == nil || !strings.Contains(err.Error(), "64 events left behind") {
-		t.Errorf("error of Close is %v", err)
+	if err := topic.closeWithin(ended); err == nil || !strings.Contains(err.Error(), "64 events left behind") {
+		t.Errorf("Close: got error %v, want 64 events left behind", err)
 	}
 
 	kafka.resume()
 	waiting.Wait()
-	if err := publisher.Close(); err != nil {
-		t.Error(err)
+	if err := topic.Close(); err != nil {
+		t.Errorf("Close after the pause: got error %v", err)
 	}
-	if got := recordsOn(t, kafka.Settings); got != 1+maxSends {
-		t.Errorf("%d records are on the topic, want %d", got, 1+maxSends)
-	}
+	mustHaveRecords(t, kafka.Settings, 1+maxSends)
 }
 
-// An event that was not yet on its way when its caller left is not sent later.
-func TestGivenUpIsNotSent(t *testing.T) {
+// An event that was not sent before its caller left is not sent later.
+func TestAbandonedEventIsNotSent(t *testing.T) {
 	t.Parallel()
 	kafka := startPausable(t)
-	publisher := Open(kafka.Settings)
-	if _, err, _ := publisher.connect.Do("", publisher.dial); err != nil {
+	topic := Open(kafka.Settings)
+	if _, err, _ := topic.connect.Do("", topic.dial); err != nil {
 		t.Fatal(err)
 	}
-	kafka.pause() // before the producer asks where the topic is
-	mustBeCertain(t, "not yet sent", kafka.publishAndLeave(t, publisher))
+	kafka.pause() // before the producer requests the topic's metadata
+	mustBeCertain(t, kafka.publishAndLeave(t, topic))
 	kafka.resume()
-	if err := publisher.Publish(t.Context(), announced(t)); err != nil {
-		t.Error(err)
+	if err := topic.Publish(t.Context(), newEvent(t)); err != nil {
+		t.Errorf("after the pause: got error %v", err)
 	}
-	if err := publisher.Close(); err != nil {
-		t.Error(err)
+	if err := topic.Close(); err != nil {
+		t.Errorf("Close: got error %v", err)
 	}
-	if got := recordsOn(t, kafka.Settings); got != 1 {
-		t.Errorf("%d records are on the topic, want 1", got)
-	}
+	mustHaveRecords(t, kafka.Settings, 1)
 }
 
 func TestPayload(t *testing.T) {
 	value := &payload{Encoder: sarama.StringEncoder("{}")}
-	for range 2 { // the second time it is in a batch that follows one that was not sent
+	for range 2 { // the second time for a batch that follows one that was not sent
 		if got, err := value.Encode(); err != nil || string(got) != "{}" {
-			t.Errorf("Encode() = %q, %v", got, err)
+			t.Errorf("Encode() = %q, %v; want {}", got, err)
 		}
 	}
 	if value.withdraw() {
-		t.Error("withdraw() says that it was in no batch")
+		t.Error("withdraw() = true after the value was encoded, want false")
 	}
 	if _, err := value.Encode(); !errors.Is(err, errWithdrawn) {
-		t.Errorf("Encode() of what is withdrawn: %v", err)
+		t.Errorf("Encode() of a withdrawn value: got error %v, want %v", err, errWithdrawn)
 	}
 }
 
-// Nothing stays behind of attempts to connect to a Kafka that stands still.
-func TestNoConnectionIsLeft(t *testing.T) {
+// Attempts to connect to a Kafka that does not respond leave no connection open.
+func TestConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := make(chan int)
+	closed := make(chan int) // number of connections, once all are closed
 	go func() {
 		var open sync.WaitGroup
 		count := 0
@@ -388,35 +318,35 @@ func TestNoConnectionIsLeft(t *testing.T) {
 				break
 			}
 			count++
-			open.Go(func() { _, _ = io.Copy(io.Discard, conn) }) // until the other side closes it
+			open.Go(func() { _, _ = io.Copy(io.Discard, conn) }) // until the client closes it
 		}
 		open.Wait()
-		left <- count
+		closed <- count
 	}()
-	publisher := Open(Settings{Brokers: []string{listener.Addr().String()}, Topic: "images"})
-	mustBeCertain(t, "not connected", publisher.Publish(t.Context(), announced(t)))
-	if err := publisher.Close(); err != nil {
-		t.Error(err)
+	topic := Open(Settings{Brokers: []string{listener.Addr().String()}, Topic: "images"})
+	mustBeCertain(t, topic.Publish(t.Context(), newEvent(t)))
+	if err := topic.Close(); err != nil {
+		t.Errorf("Close: got error %v", err)
 	}
 	listener.Close()
 	select {
-	case count := <-left:
+	case count := <-closed:
 		if count == 0 {
-			t.Error("nobody connected")
+			t.Error("got no connection, want at least one")
 		}
 	case <-time.After(20 * time.Second):
-		t.Error("connections are left open")
+		t.Error("connections are still open after 20 s")
 	}
 }
 
 func BenchmarkPublish(b *testing.B) {
 	settings, _ := start(b)
-	publisher := Open(settings)
-	defer publisher.Close()
-	e := announced(b)
+	topic := Open(settings)
+	defer topic.Close()
+	e := newEvent(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := publisher.Publish(b.Context(), e); err != nil {
+		if err := topic.Publish(b.Context(), e); err != nil {
 			b.Fatal(err)
 		}
 	}

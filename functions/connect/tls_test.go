@@ -155,7 +155,7 @@ func TestRotation(t *testing.T) {
 	if err := os.Remove(key); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ask(t, dialer, after); err == nil || !strings.Contains(err.Error(), "REDIS_KEY_FILE can not be read") {
+	if _, err := ask(t, dialer, after); err == nil || !strings.Contains(err.Error(), "REDIS_KEY_FILE cannot be read") {
 		t.Errorf("without a key: %v", err)
 	}
 	testservers.WritePair(t, certificate, key, second.Issue(13, hour))
@@ -189,7 +189,7 @@ func TestFaults(t *testing.T) {
 		"neither on nor off": {map[string]string{"REDIS_TLS": "yes", "KAFKA_TLS": "1"}, []string{`REDIS_TLS is "yes"; expected true or false`, `KAFKA_TLS is "1"`}},
 		"no files": {
 			map[string]string{"REDIS_TLS": "true", "REDIS_CA_FILE": "topsecret", "REDIS_CERT_FILE": "topsecret", "REDIS_KEY_FILE": strings.Repeat("topsecret", 99), "MINIO_ENDPOINT": "https://minio:9000", "MINIO_CA_FILE": "/"},
-			[]string{"REDIS_CA_FILE can not be read: no such file", "REDIS_CERT_FILE can not be read: no such file", "REDIS_KEY_FILE can not be read: file name too long", "MINIO_CA_FILE can not be read"},
+			[]string{"REDIS_CA_FILE cannot be read: no such file", "REDIS_CERT_FILE cannot be read: no such file", "REDIS_KEY_FILE cannot be read: file name too long", "MINIO_CA_FILE cannot be read"},
 		},
 		"no certificates": {
 			map[string]string{"KAFKA_TLS": "true", "KAFKA_CA_FILE": junk, "KAFKA_CERT_FILE": junk, "KAFKA_KEY_FILE": junk},

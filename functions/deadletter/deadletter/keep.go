@@ -26,16 +26,25 @@ type settings struct {
 	topic   publisher.Settings // where they are put back
 }
 
-func readSettings(getenv func(string) string) (settings, error) {
-	r := config.NewReader(getenv)
+var topicSetting = config.Text{
+	Name: "KAFKA_DEAD_LETTER_TOPIC", Default: "image-dead-letters", Form: publisher.TopicForm,
+	Doc: "Topic that keeps the events that could not be delivered. It must exist.",
+}
+
+// Settings returns the settings of the function, in words.
+func Settings() []config.Description {
+	return config.Describe(func(r *config.Reader) { readSettings(r) })
+}
+
+func readSettings(r *config.Reader) settings {
 	s := settings{process: httpserver.ReadSettings(r), topic: publisher.ReadKafkaSettings(r)}
 	s.letters = s.topic
-	s.letters.Topic = publisher.ReadTopic(r, "KAFKA_DEAD_LETTER_TOPIC", "image-dead-letters")
+	s.letters.Topic = topicSetting.Read(r)
 	if s.letters.Topic == s.topic.Topic {
-		r.Fault("KAFKA_DEAD_LETTER_TOPIC is %s; expected another topic than KAFKA_TOPIC, or dead letters would go round",
-			config.Quote(s.letters.Topic))
+		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered for ever",
+			topicSetting, config.Quote(s.letters.Topic), publisher.TopicSetting)
 	}
-	return s, r.Err()
+	return s
 }
 
 // keeper keeps dead letters and puts them back.
@@ -55,8 +64,9 @@ type keeper struct {
 // Run serves the dead letter function on listener until ctx ends and what is in flight is answered. getenv gives the
 // settings; what is wrong with them is in the error, all of it.
 func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
-	settings, err := readSettings(getenv)
-	if err != nil {
+	r := config.NewReader(getenv)
+	settings := readSettings(r)
+	if err := r.Err(); err != nil {
 		return err
 	}
 	k := &keeper{

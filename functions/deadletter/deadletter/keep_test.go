@@ -271,7 +271,7 @@ func TestSettings(t *testing.T) {
 		{nil, []string{"KAFKA_BOOTSTRAP_SERVERS is not set"}},
 		{map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_DEAD_LETTER_TOPIC": "a b", "LOG_LEVEL": "LOUD"},
 			[]string{"KAFKA_DEAD_LETTER_TOPIC", "LOG_LEVEL"}},
-		{map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_TOPIC": "image-dead-letters"}, []string{"go round"}},
+		{map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_TOPIC": "image-dead-letters"}, []string{"expected another topic than KAFKA_TOPIC"}},
 	} {
 		err := Run(context.Background(), nil, func(name string) string { return test.settings[name] })
 		if err == nil {

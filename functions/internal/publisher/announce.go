@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"net"
 	"regexp"
 	"time"
 
@@ -24,42 +23,42 @@ type Settings struct {
 	Sink    *sinkSettings // instead of Kafka, if not nil
 }
 
-// ReadSettings reads K_SINK and what else a SinkBinding injects; without it KAFKA_*.
+// ReadSettings reads K_SINK and the rest of what a SinkBinding injects, and KAFKA_*. With K_SINK, what is wrong with
+// KAFKA_* does not matter.
 func ReadSettings(r *config.Reader) Settings {
 	if sink := readSinkSettings(r); sink != nil {
+		ReadKafkaSettings(r.Unchecked())
 		return Settings{Sink: sink}
 	}
 	return ReadKafkaSettings(r)
 }
 
+// Settings of Kafka; package connect has those of TLS and the login.
+var (
+	bootstrapServers = config.List{Name: "KAFKA_BOOTSTRAP_SERVERS",
+		Required: true, Unless: "`K_SINK` is set for `upload`",
+		Form: config.Form{Expected: "host:port of Kafka, several separated by commas", Valid: config.IsHostPort},
+		Doc:  "Addresses of Kafka's brokers."}
+	// TopicSetting names the topic that events are published on.
+	TopicSetting = config.Text{Name: "KAFKA_TOPIC", Default: "image-processing", Form: TopicForm,
+		Doc: "Topic that `image.uploaded` is published on. It must exist."}
+)
+
 // ReadKafkaSettings reads KAFKA_*.
 func ReadKafkaSettings(r *config.Reader) Settings {
-	settings := Settings{
-		Brokers: r.List("KAFKA_BOOTSTRAP_SERVERS", ""),
+	return Settings{
+		Brokers: bootstrapServers.Read(r),
 		Reach:   connect.ReadKafka(r),
-		Topic:   ReadTopic(r, "KAFKA_TOPIC", "image-processing"),
+		Topic:   TopicSetting.Read(r),
 	}
-	if len(settings.Brokers) == 0 {
-		r.Required("KAFKA_BOOTSTRAP_SERVERS", "host:port of Kafka, several separated by commas (or K_SINK, which a SinkBinding sets)")
-	}
-	for _, broker := range settings.Brokers {
-		if _, _, err := net.SplitHostPort(broker); err != nil || !config.IsAddress(broker) {
-			r.Fault("KAFKA_BOOTSTRAP_SERVERS has %s; expected host:port", config.Quote(broker))
-		}
-	}
-	return settings
 }
 
-// ReadTopic reads the name of a topic from the setting called name.
-func ReadTopic(r *config.Reader, name, fallback string) string {
-	topic := r.Text(name, fallback)
-	if !topicName.MatchString(topic) || topic == "." || topic == ".." {
-		r.Fault("%s is %s; expected 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name, config.Quote(topic))
-	}
-	return topic
+// TopicForm is the form of the name of a topic, by Kafka's rule (org.apache.kafka.common.internals.Topic).
+var TopicForm = config.Form{
+	Expected: "1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'",
+	Valid:    func(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." },
 }
 
-// topicName is Kafka's rule, in org.apache.kafka.common.internals.Topic.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // ErrUncertain says that the event may still arrive, or has arrived: what it speaks of has to stay where it is.

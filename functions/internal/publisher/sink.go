@@ -28,33 +28,52 @@ type sinkSettings struct {
 	roots      *x509.CertPool    // nil means the system's
 }
 
-// readSinkSettings reads K_SINK, K_CE_OVERRIDES and K_CA_CERTS; nil without K_SINK.
+// Settings that a SinkBinding injects.
+var (
+	kSink = config.Text{Name: "K_SINK", Form: config.Form{Expected: "an http or https URL", Valid: isHTTP},
+		Doc: "Where to send events instead of to Kafka. A SinkBinding sets it."}
+	kOverrides = config.Text{Name: "K_CE_OVERRIDES", Default: "{}",
+		Form: config.Form{Expected: `{"extensions":{"name":"value"}}`, Valid: isOverrides},
+		Doc:  "Extension attributes to set on each event that is sent to `K_SINK`. A SinkBinding sets it."}
+	kAuthorities = config.Text{Name: "K_CA_CERTS",
+		Form: config.Form{Expected: "certificates in PEM"},
+		Doc: "Certificate authorities trusted to sign the certificate of `K_SINK`, instead of the system's. " +
+			"A SinkBinding sets it."}
+)
+
+// readSinkSettings reads K_SINK, K_CE_OVERRIDES and K_CA_CERTS. It returns nil without K_SINK.
 func readSinkSettings(r *config.Reader) *sinkSettings {
-	target := r.Text("K_SINK", "")
-	overrides := r.Text("K_CE_OVERRIDES", "{}")
-	authorities := r.Text("K_CA_CERTS", "")
-	if target == "" {
+	if !r.IsSet(kSink) {
+		r.Record(kSink, kOverrides, kAuthorities)
 		return nil
 	}
-	u, err := url.Parse(target)
-	if err != nil || !config.IsAddress(u.Host) || (u.Scheme != "http" && u.Scheme != "https") {
-		r.Fault("K_SINK is %s; expected an http or https URL", config.Quote(target))
-	}
-	settings := &sinkSettings{target: target}
-	var parsed struct {
-		Extensions map[string]string `json:"extensions"`
-	}
-	if err := json.Unmarshal([]byte(overrides), &parsed); err != nil {
-		r.Fault(`K_CE_OVERRIDES is %s; expected {"extensions":{"name":"value"}}`, config.Quote(overrides))
-	}
-	settings.extensions = parsed.Extensions
-	if authorities != "" {
+	settings := &sinkSettings{target: kSink.Read(r)}
+	settings.extensions, _ = parseOverrides(kOverrides.Read(r)) // which has checked them
+	if authorities := kAuthorities.Read(r); authorities != "" {
 		settings.roots = x509.NewCertPool()
 		if !settings.roots.AppendCertsFromPEM([]byte(authorities)) {
-			r.Fault("K_CA_CERTS has no certificate; expected PEM")
+			r.Fault("%s has no certificate; expected %s", kAuthorities, kAuthorities.Form.Expected)
 		}
 	}
 	return settings
+}
+
+func isHTTP(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && config.IsAddress(u.Host) && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+func isOverrides(text string) bool {
+	_, err := parseOverrides(text)
+	return err == nil
+}
+
+func parseOverrides(text string) (extensions map[string]string, err error) {
+	var parsed struct {
+		Extensions map[string]string `json:"extensions"`
+	}
+	err = json.Unmarshal([]byte(text), &parsed)
+	return parsed.Extensions, err
 }
 
 // sink announces by HTTP to an address, such as a Broker's.

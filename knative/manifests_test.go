@@ -272,29 +272,35 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// An event goes only where it is understood: without a filter on the type, a reply would come round again.
+// A function is delivered the types of events that it consumes and no others: without a filter on the type, a reply would
+// come back to it.
 func TestTriggers(t *testing.T) {
 	objects := read(t)
 	broker := ofKind(objects, "Broker")[0].at("metadata", "name")
-	understood := map[string][]any{
-		"thumbnail": {events.TypeImageUploaded, "dev.knative.kafka.event"},
-		"upload":    {events.TypeImageReceived, "dev.knative.sources.ping", events.TypeImageSweep},
-	}
-	seen := map[string]int{}
-	for _, trigger := range ofKind(objects, "Trigger") {
-		subscriber := trigger.at("spec", "subscriber", "ref", "name").(string)
-		if eventType := trigger.at("spec", "filter", "attributes", "type"); !slices.Contains(understood[subscriber], eventType) {
-			t.Errorf("Trigger %s sends %v to %s", trigger.at("metadata", "name"), eventType, subscriber)
+	var want []string
+	for _, declared := range events.Types() {
+		for _, consumer := range declared.Consumers {
+			if consumer == events.PartyOtherSystems {
+				continue
+			}
+			want = append(want, declared.Name+" to "+string(consumer))
+			if declared.WrappedAs != "" {
+				want = append(want, declared.WrappedAs+" to "+string(consumer))
+			}
 		}
+	}
+	var got []string
+	for _, trigger := range ofKind(objects, "Trigger") {
+		eventType, _ := trigger.at("spec", "filter", "attributes", "type").(string)
+		got = append(got, fmt.Sprintf("%s to %v", eventType, trigger.at("spec", "subscriber", "ref", "name")))
 		if trigger.at("spec", "broker") != broker {
 			t.Errorf("Trigger %s is of Broker %v", trigger.at("metadata", "name"), trigger.at("spec", "broker"))
 		}
-		seen[subscriber]++
 	}
-	for subscriber, types := range understood {
-		if seen[subscriber] != len(types) {
-			t.Errorf("%s has %d Triggers, want %d", subscriber, seen[subscriber], len(types))
-		}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("Triggers deliver %q, want %q", got, want)
 	}
 }
 
@@ -304,7 +310,7 @@ func TestPingSource(t *testing.T) {
 	source := ofKind(objects, "PingSource")[0]
 	name := "/apis/v1/namespaces/image-service/pingsources/" + source.at("metadata", "name").(string)
 	for _, trigger := range ofKind(objects, "Trigger") {
-		if trigger.at("spec", "filter", "attributes", "type") == "dev.knative.sources.ping" &&
+		if trigger.at("spec", "filter", "attributes", "type") == events.TypePing &&
 			trigger.at("spec", "filter", "attributes", "source") != name {
 			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), trigger.at("spec", "filter", "attributes", "source"), name)
 		}
@@ -359,22 +365,32 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// The Broker's catalogue is that of package events.
+// The Broker's EventTypes are the types that package events declares.
 func TestEventTypes(t *testing.T) {
-	var got []string
-	for _, o := range ofKind(read(t), "EventType") {
-		name := o.at("spec", "type").(string)
-		got = append(got, name)
-		if o.at("metadata", "name") != name || path.Base(o.at("spec", "schema").(string)) != name+".json" {
-			t.Errorf("EventType %s is called %v and has the schema %v", name, o.at("metadata", "name"), o.at("spec", "schema"))
-		}
-		if o.at("spec", "reference", "name") != "images" {
-			t.Errorf("EventType %s is of %v", name, o.at("spec", "reference"))
-		}
+	eventTypes := ofKind(read(t), "EventType")
+	if got, want := len(eventTypes), len(events.Types()); got != want {
+		t.Fatalf("there are %d EventTypes, want %d", got, want)
 	}
-	want := []string{events.TypeImageReceived, events.TypeImageUploaded, events.TypeImageThumbnailed, events.TypeImageFailed, events.TypeImageSweep}
-	if !slices.Equal(got, want) {
-		t.Errorf("the event types are %q, want %q", got, want)
+	for i, declared := range events.Types() {
+		t.Run(declared.Name, func(t *testing.T) {
+			o := eventTypes[i]
+			var source any
+			if declared.Source != "" {
+				source = declared.Source
+			}
+			for field, test := range map[string]struct{ got, want any }{
+				"name":        {o.at("metadata", "name"), declared.Name},
+				"type":        {o.at("spec", "type"), declared.Name},
+				"source":      {o.at("spec", "source"), source},
+				"description": {o.at("spec", "description"), declared.Doc},
+				"schema":      {path.Base(o.at("spec", "schema").(string)), declared.Name + ".json"},
+				"reference":   {o.at("spec", "reference", "name"), "images"},
+			} {
+				if test.got != test.want {
+					t.Errorf("%s is %v, want %v", field, test.got, test.want)
+				}
+			}
+		})
 	}
 }
 

@@ -18,10 +18,6 @@ import (
 // What a thumbnail is, in pixels; the original system's.
 var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-// typeKafkaRecord is what a KafkaSource calls a record that is no CloudEvent. The original system's API wrote its tasks
-// as such; those that are still on the topic, or still come, are done like all others.
-const typeKafkaRecord = "dev.knative.kafka.event"
-
 // deliver is POST /, where Knative delivers events.
 func (t *renderer) deliver(w http.ResponseWriter, r *http.Request) error {
 	e, err := cloudevent.Receive(w, r, cloudevent.MaxEvent)
@@ -50,7 +46,7 @@ func (t *renderer) deliver(w http.ResponseWriter, r *http.Request) error {
 
 // taskOf is what an event asks for. Errors wrap events.ErrInvalid or are Problems: the event will never be a good one.
 func (t *renderer) taskOf(e event.Event) (task events.ImageUploaded, err error) {
-	if e.Type() == typeKafkaRecord {
+	if e.Type() == events.TypeKafkaRecord { // a task of the original system
 		err = events.DecodeData(e, &task)
 	} else {
 		task, err = events.Decode[events.ImageUploaded](e)

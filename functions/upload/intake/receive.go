@@ -265,9 +265,6 @@ func referenceOf(e event.Event) (events.ImageReceived, error) {
 	return events.ImageReceived{Bucket: bucket, ObjectName: key, Filename: path.Base(key)}, err
 }
 
-// typePing is what a PingSource calls its events, whatever they are for.
-const typePing = "dev.knative.sources.ping"
-
 // errSweep says that an event brings no image, but asks for a sweep.
 var errSweep = fmt.Errorf("%w: %s is taken at /", events.ErrInvalid, events.TypeImageSweep)
 
@@ -275,7 +272,7 @@ func checkType(e event.Event) error {
 	switch e.Type() {
 	case events.TypeImageReceived:
 		return nil
-	case events.TypeImageSweep, typePing:
+	case events.TypeImageSweep, events.TypePing:
 		return errSweep
 	default:
 		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)

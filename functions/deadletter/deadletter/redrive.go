@@ -29,7 +29,7 @@ type redriven struct {
 // leave to be sent anywhere.
 var otherSites http.CrossOriginProtection
 
-var problemOtherSite = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is not for pages of other sites"}
+var problemOtherSite = &apierror.Error{Status: http.StatusForbidden, Code: apierror.CodeForbidden, Message: "This is not for pages of other sites"}
 
 // redrive is POST /redrive: it puts back what waits, or what of it the query names. What becomes a dead letter
 // meanwhile stays.
@@ -71,7 +71,7 @@ func (k *keeper) takeTurn(ctx context.Context) error {
 	if k.committing.Acquire(ctx, 1) != nil {
 		return &apierror.Error{
 			Status:     http.StatusTooManyRequests,
-			Code:       "busy",
+			Code:       apierror.CodeBusy,
 			Message:    "Dead letters are being put back already",
 			RetryAfter: turnWithin,
 		}
@@ -135,7 +135,7 @@ func (k *keeper) putBackBatch(ctx context.Context, v *view, batch []letter) (cou
 // Kafka keeps what was put back out of turn, or past records that are no events, as text of bounded length.
 var problemFull = &apierror.Error{
 	Status: http.StatusConflict,
-	Code:   "out_of_turn",
+	Code:   apierror.CodeOutOfTurn,
 	Message: "Too many letters have been put back past others; " +
 		"put back those that came before them, or wait until the topic forgets them",
 }

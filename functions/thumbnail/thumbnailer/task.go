@@ -60,7 +60,7 @@ func (t *renderer) taskOf(e event.Event) (task events.ImageUploaded, err error) 
 	if task.Bucket != t.store.Bucket() {
 		return task, &apierror.Error{
 			Status:  http.StatusBadRequest,
-			Code:    "unknown_bucket",
+			Code:    apierror.CodeUnknownBucket,
 			Message: "The event names an object in a bucket that this service does not work in",
 			Limit:   t.store.Bucket(),
 			Found:   task.Bucket,
@@ -156,7 +156,7 @@ func (t *renderer) render(ctx context.Context, task events.ImageUploaded) (raste
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return raster.Rendition{}, &apierror.Error{
 			Status:  http.StatusNotFound, // so it is delivered again: the event may be ahead of its object
-			Code:    "object_not_found",
+			Code:    apierror.CodeObjectNotFound,
 			Message: "The object that the event names is not there",
 			Found:   task.ObjectName,
 		}
@@ -199,7 +199,7 @@ func (t *renderer) acquire(ctx context.Context, pixels int64) error {
 	if err := t.pixels.Acquire(ctx, pixels); err != nil {
 		return &apierror.Error{
 			Status:     http.StatusTooManyRequests,
-			Code:       "busy",
+			Code:       apierror.CodeBusy,
 			Message:    "Too many pixels are being worked on; try again",
 			Limit:      t.settings.pixelsInFlight,
 			Found:      pixels,

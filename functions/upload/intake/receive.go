@@ -56,7 +56,7 @@ func (in *intake) askedToSweep(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var problemForbidden = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is for administrators"}
+var problemForbidden = &apierror.Error{Status: http.StatusForbidden, Code: apierror.CodeForbidden, Message: "This is for administrators"}
 
 // replyFailed tells that an image can never be taken, and notes it where it lasts: however often the event comes, and
 // whatever it brings then, the answer stays.
@@ -211,7 +211,7 @@ func (in *intake) checkReference(ctx context.Context, reference events.ImageRece
 	if !known || !ours && !in.mayAll(ctx) {
 		return &apierror.Error{
 			Status:  http.StatusBadRequest,
-			Code:    "unknown_bucket",
+			Code:    apierror.CodeUnknownBucket,
 			Message: "The event names an object in a bucket that this service does not read",
 			Found:   reference.Bucket,
 		}
@@ -227,7 +227,7 @@ func (in *intake) checkReference(ctx context.Context, reference events.ImageRece
 func noObject(reference events.ImageReceived) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusNotFound, // so it is delivered again: the object may still be on its way
-		Code:    "object_not_found",
+		Code:    apierror.CodeObjectNotFound,
 		Message: "The object that the event names is not there",
 		Found:   reference.Bucket + "/" + reference.ObjectName,
 	}

@@ -170,7 +170,7 @@ func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (sta
 	if err != nil {
 		return ticket, fmt.Errorf("encode %s: %v", image.EventType(), err) // not the caller's fault: no ErrInvalid in the chain
 	}
-	if err := in.announcer.Announce(ctx, e); err != nil {
+	if err := in.announcer.Publish(ctx, e); err != nil {
 		return ticket, err
 	}
 	in.board.Announced(image.ImageID)

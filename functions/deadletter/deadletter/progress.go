@@ -8,40 +8,40 @@ import (
 	"strings"
 )
 
-// span is some offsets in a row, both ends among them.
+// span is a range of offsets, both ends included.
 type span struct{ first, last int64 }
 
-// progress is how far a partition has been put back: everything before next, and what is in beyond, which went out of
-// turn. It is what Kafka keeps for a consumer group, next as the committed offset and beyond as its metadata.
+// progress is the set of a partition's offsets that have been redriven: all before next, and those in beyond, which were
+// redriven out of turn. Kafka stores it for a consumer group, next as the committed offset and beyond as its metadata.
 type progress struct {
 	next   int64
-	beyond []span // in order, none of which touches another or next
+	beyond []span // in order; none touches another one or next
 }
 
 func (p *progress) clone() progress { return progress{p.next, slices.Clone(p.beyond)} }
 
-// has tells whether an offset has been put back.
+// has reports whether an offset has been redriven.
 func (p *progress) has(offset int64) bool {
 	return offset < p.next || slices.ContainsFunc(p.beyond, func(s span) bool { return s.first <= offset && offset <= s.last })
 }
 
-// add notes that an offset has been put back.
+// add notes that an offset has been redriven.
 func (p *progress) add(offset int64) {
 	if p.has(offset) {
 		return
 	}
-	place, _ := slices.BinarySearchFunc(p.beyond, offset, func(s span, offset int64) int { return cmp.Compare(s.first, offset) })
-	p.beyond = slices.Insert(p.beyond, place, span{offset, offset})
+	index, _ := slices.BinarySearchFunc(p.beyond, offset, func(s span, offset int64) int { return cmp.Compare(s.first, offset) })
+	p.beyond = slices.Insert(p.beyond, index, span{offset, offset})
 	p.join()
 }
 
-// skipTo leaves out what the topic does not have any more.
+// skipTo drops the offsets before oldest, which the topic has deleted.
 func (p *progress) skipTo(oldest int64) {
 	p.next = max(p.next, oldest)
 	p.join()
 }
 
-// join makes one of spans that touch each other, and of those that touch next none.
+// join merges spans that touch each other, and moves next past those that touch it.
 func (p *progress) join() {
 	joined := p.beyond[:0]
 	for _, s := range p.beyond {
@@ -57,7 +57,7 @@ func (p *progress) join() {
 	p.beyond = joined
 }
 
-// count is how many offsets before end have not been put back.
+// count returns how many offsets before end have not been redriven.
 func (p *progress) count(end int64) int64 {
 	count := end - p.next
 	for _, s := range p.beyond {
@@ -66,7 +66,7 @@ func (p *progress) count(end int64) int64 {
 	return max(count, 0)
 }
 
-// metadata is beyond as text, such as "7-9,12".
+// metadata returns beyond as text, such as "7-9,12".
 func (p *progress) metadata() string {
 	var spans []string
 	for _, s := range p.beyond {
@@ -79,7 +79,7 @@ func (p *progress) metadata() string {
 	return strings.Join(spans, ",")
 }
 
-// parseProgress reads what was committed.
+// parseProgress reads a committed offset and its metadata.
 func parseProgress(next int64, metadata string) (progress, error) {
 	p := progress{next: next}
 	if metadata == "" {
@@ -92,11 +92,11 @@ func parseProgress(next int64, metadata string) (progress, error) {
 		}
 		first, err := strconv.ParseInt(firstText, 10, 64)
 		if err != nil {
-			return p, fmt.Errorf("%.40q is no offset", text)
+			return p, fmt.Errorf("%.40q is not an offset", text)
 		}
 		last, err := strconv.ParseInt(lastText, 10, 64)
 		if err != nil || last < first {
-			return p, fmt.Errorf("%.40q are no offsets", text)
+			return p, fmt.Errorf("%.40q is not a range of offsets", text)
 		}
 		p.beyond = append(p.beyond, span{first, last})
 	}

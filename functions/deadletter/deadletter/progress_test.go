@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whatever order letters are put back in, progress knows which were, and so does who reads what was committed.
+// In whatever order letters are redriven, progress has exactly those, and so has progress read from its committed form.
 func TestProgress(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -25,16 +25,16 @@ func TestProgress(t *testing.T) {
 			}
 			for offset := range int64(end) {
 				if p.has(offset) != done[offset] || read.has(offset) != done[offset] {
-					t.Fatalf("%d %q has %d: %t, read again %t, want %t", p.next, p.metadata(), offset, p.has(offset), read.has(offset), done[offset])
+					t.Fatalf("progress %d %q has offset %d: got %t, and %t when read again, want %t", p.next, p.metadata(), offset, p.has(offset), read.has(offset), done[offset])
 				}
 			}
 			if got, want := p.count(end), int64(end-len(done)); got != want {
-				t.Fatalf("%d %q: %d wait, want %d", p.next, p.metadata(), got, want)
+				t.Fatalf("progress %d %q: got %d waiting, want %d", p.next, p.metadata(), got, want)
 			}
 		}
 		p.skipTo(30)
 		if p.next < 30 || len(p.beyond) > 0 && p.beyond[0].first <= p.next {
-			t.Fatalf("%d %q after what came before 30 is gone", p.next, p.metadata())
+			t.Fatalf("after skipTo(30): got progress %d %q, want none before 30", p.next, p.metadata())
 		}
 	}
 }
@@ -45,16 +45,21 @@ func TestMetadata(t *testing.T) {
 		p.add(offset)
 	}
 	if got := p.metadata(); got != "5,7-9,12" {
-		t.Errorf("metadata is %q", got)
+		t.Errorf("got metadata %q, want 5,7-9,12", got)
 	}
 	p.add(3)
 	p.add(4)
 	if p.next != 6 || p.metadata() != "7-9,12" {
-		t.Errorf("next is %d, metadata %q", p.next, p.metadata())
+		t.Errorf("got next %d, metadata %q; want 6 and 7-9,12", p.next, p.metadata())
 	}
+}
+
+func TestParseProgressRefuses(t *testing.T) {
 	for _, metadata := range []string{"x", "1-", "-1", "3-2", "1,,2"} {
-		if _, err := parseProgress(0, metadata); err == nil {
-			t.Errorf("%q passes for offsets", metadata)
-		}
+		t.Run(metadata, func(t *testing.T) {
+			if got, err := parseProgress(0, metadata); err == nil {
+				t.Errorf("got %+v, want an error", got)
+			}
+		})
 	}
 }

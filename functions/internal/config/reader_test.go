@@ -83,7 +83,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	Bool{Name: "BOTH"}.Read(r)
 	Bool{Name: "BOTH"}.Read(r) // a fault is reported once
 	List{Name: "BUCKETS", Form: short}.Read(r)
-	List{Name: "HOSTS", Required: true, Form: Form{Expected: "host:port"}}.Read(r)
+	List{Name: "HOSTS", Required: true, Unless: "ON is true", Form: Form{Expected: "host:port"}}.Read(r)
 	r.Add(nil)
 	r.Add(errors.New("from elsewhere"))
 	r.Fault("%s is %q; expected %q", bucket, "x", "y")
@@ -99,7 +99,7 @@ LARGE is "99999999999999999999"; expected a whole number from 0 to 10
 BOTH is "yes"; expected true or false
 BUCKETS has "much too long"; expected a short name
 BUCKETS has "...@b"; expected a short name
-HOSTS is not set; expected host:port
+HOSTS is not set; expected host:port, unless ON is true
 from elsewhere
 BUCKET is "x"; expected "y"`
 	// "...@b" shows that a value is shortened before it is printed, and its form is checked on the whole of it.
@@ -110,24 +110,24 @@ BUCKET is "x"; expected "y"`
 
 // The settings of a function are those that it reads, each once, in order, whether their faults count or not.
 func TestDescribe(t *testing.T) {
-	secret := Text{Name: "SECRET", Required: true, Unless: "KEY_FILE is set", RequiredWith: bucket, Secret: true,
+	secret := Text{Name: "SECRET", Required: true, RequiredWith: bucket, Secret: true,
 		Form: Form{Expected: "a key"}, Doc: "Key."}
 	got := Describe(func(r *Reader) {
 		secret.Read(r)
 		Int{Name: "SIZE", Default: 5, Min: 1, Max: 9, Unit: "bytes", Doc: "Size."}.Read(r)
 		Bool{Name: "ON", Doc: "Switch."}.Read(r.Unchecked())
-		List{Name: "BUCKETS", DefaultFrom: &bucket, Required: true, Doc: "Buckets."}.Read(r)
+		List{Name: "BUCKETS", DefaultFrom: &bucket, Required: true, Unless: "ON is true", Doc: "Buckets."}.Read(r)
 		FilePath{Name: "KEY_FILE", Contents: "a PEM file", Doc: "File."}.Read(r)
 		secret.Read(r)
 		bucket.Read(r)
 		r.Record(Bool{Name: "ELSEWHERE"}, bucket)
 	})
 	want := []Description{
-		{Name: "SECRET", Type: "text", Values: "a key", Required: true, Unless: "KEY_FILE is set", RequiredWith: "BUCKET",
+		{Name: "SECRET", Type: "text", Values: "a key", Required: true, RequiredWith: "BUCKET",
 			Secret: true, Doc: "Key."},
 		{Name: "SIZE", Type: "integer", Default: "5", Values: "1 to 9", Unit: "bytes", Doc: "Size."},
 		{Name: "ON", Type: "boolean", Default: "false", Values: "true or false", Doc: "Switch."},
-		{Name: "BUCKETS", Type: "list", DefaultFrom: "BUCKET", Required: true, Doc: "Buckets."},
+		{Name: "BUCKETS", Type: "list", DefaultFrom: "BUCKET", Required: true, Unless: "ON is true", Doc: "Buckets."},
 		{Name: "KEY_FILE", Type: "file", Values: "the path of a PEM file", Doc: "File."},
 		{Name: "BUCKET", Type: "text", Default: "images", Values: "a short name", Doc: "Bucket."},
 		{Name: "ELSEWHERE", Type: "boolean", Default: "false", Values: "true or false"},

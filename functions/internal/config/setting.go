@@ -56,9 +56,8 @@ func (f Form) allows(value string) bool { return f.Valid == nil || f.Valid(value
 type Text struct {
 	Name, Default string
 	Form          Form
-	// Required has Read report a missing value. Unless describes where that does not hold; it is for readers only.
+	// Required has Read report a missing value.
 	Required bool
-	Unless   string
 	// RequiredWith has Read report a missing value when this other setting is set.
 	RequiredWith Setting
 	Secret       bool
@@ -100,7 +99,7 @@ func (t Text) String() string { return t.Name }
 func (t Text) Describe() Description {
 	return Description{
 		Name: t.Name, Type: "text", Default: t.Default, Values: t.Form.Expected, Doc: t.Doc,
-		Required: t.Required, Unless: t.Unless, RequiredWith: nameOf(t.RequiredWith), Secret: t.Secret,
+		Required: t.Required, RequiredWith: nameOf(t.RequiredWith), Secret: t.Secret,
 	}
 }
 
@@ -172,7 +171,7 @@ type List struct {
 	DefaultFrom *Text
 	// Form restricts each value.
 	Form Form
-	// Required has Read report an empty list. Unless describes where that does not hold; it is for readers only.
+	// Required has Read report an empty list. Unless is an exception that the caller makes, in words.
 	Required bool
 	Unless   string
 	Doc      string
@@ -195,11 +194,18 @@ func (l List) Read(r *Reader) []string {
 	}
 	switch {
 	case !set && l.Required:
-		r.Fault("%s is not set; expected %s", l, l.Form.Expected)
+		r.Fault("%s is not set; expected %s%s", l, l.Form.Expected, l.exception())
 	case !set && l.DefaultFrom != nil:
 		return []string{l.DefaultFrom.Lookup(r)}
 	}
 	return items
+}
+
+func (l List) exception() string {
+	if l.Unless == "" {
+		return ""
+	}
+	return ", unless " + l.Unless
 }
 
 // String returns the name of the setting.

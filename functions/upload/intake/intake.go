@@ -88,7 +88,7 @@ type intake struct {
 	settings  settings
 	store     *imagestore.Store
 	board     *status.Board
-	announcer publisher.Announcer
+	announcer publisher.Publisher
 	guard     *auth.Guard
 
 	// Events with an image inside their JSON are held whole while they are read; this many bytes in all.

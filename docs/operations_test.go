@@ -44,50 +44,9 @@ func sources(t *testing.T, visit func(*token.FileSet, *ast.File)) {
 	}
 }
 
-// A setting has what the table has of it.
-type setting struct{ fallback, least, most string }
-
-var settingName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)
-
-// settings are what the functions ask for, found where a call names one: what follows the name is its default, and
-// for a number its limits.
-func settings(t *testing.T) map[string]setting {
-	t.Helper()
-	found := map[string]setting{}
-	sources(t, func(_ *token.FileSet, file *ast.File) {
-		ast.Inspect(file, func(node ast.Node) bool {
-			call, isCall := node.(*ast.CallExpr)
-			if !isCall {
-				return true
-			}
-			at := slices.IndexFunc(call.Args, func(arg ast.Expr) bool { return settingName.MatchString(value(arg)) })
-			function := types.ExprString(call.Fun)
-			if at < 0 || !strings.HasPrefix(function, "r.") && !strings.Contains(function, "Read") {
-				return true
-			}
-			s := found[value(call.Args[at])]
-			switch rest := call.Args[at+1:]; {
-			case strings.HasSuffix(function, ".Int"):
-				s = setting{value(rest[0]), value(rest[1]), value(rest[2])}
-			case strings.HasSuffix(function, ".Bool"):
-				s.fallback = "false"
-			case strings.HasSuffix(function, ".Required") || len(rest) == 0:
-			case s.fallback == "":
-				s.fallback = value(rest[0])
-			}
-			found[value(call.Args[at])] = s
-			return true
-		})
-	})
-	return found
-}
-
 // value is a constant expression's value as text, and the text of another one.
 func value(expression ast.Expr) string {
 	text := types.ExprString(expression)
-	if text == "raster.DefaultPixels" {
-		text = "50_000_000" // TestDefaultPixels
-	}
 	result, err := types.Eval(token.NewFileSet(), nil, token.NoPos, text)
 	switch {
 	case err != nil || result.Value == nil:
@@ -96,47 +55,6 @@ func value(expression ast.Expr) string {
 		return constant.StringVal(result.Value)
 	}
 	return result.Value.ExactString()
-}
-
-// The one default that has a name.
-func TestDefaultPixels(t *testing.T) {
-	source, err := os.ReadFile("../functions/internal/raster/header.go")
-	if err != nil || !regexp.MustCompile(`\bDefaultPixels += 50_000_000\b`).Match(source) {
-		t.Errorf("raster.DefaultPixels is not 50 million any more: %v", err)
-	}
-}
-
-func TestSettings(t *testing.T) {
-	want := settings(t)
-	want["SOURCE_BUCKETS"] = setting{fallback: "MINIO_BUCKET"} // the only default that is another setting
-	got := map[string]setting{}
-	_, table, _ := strings.Cut(runbook(t), "\n## Configure\n")
-	table, _, _ = strings.Cut(table, "\n## ")
-	for line := range strings.Lines(table) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		for i := range cells {
-			cells[i] = strings.Trim(strings.TrimSpace(cells[i]), "`")
-		}
-		if len(cells) == 5 && settingName.MatchString(cells[0]) {
-			if cells[1] == "none" {
-				cells[1] = ""
-			}
-			got[cells[0]] = setting{cells[1], cells[2], cells[3]}
-		}
-	}
-	for name := range want {
-		if got[name] != want[name] {
-			t.Errorf("%s: the table has %q, the code %q", name, got[name], want[name])
-		}
-	}
-	for name := range got {
-		if _, known := want[name]; !known {
-			t.Errorf("the table has %s, which nobody reads", name)
-		}
-	}
-	if len(want) < 18 {
-		t.Errorf("found %d settings in the code: %v", len(want), want)
-	}
 }
 
 // Metrics of others that the runbook asks for.
@@ -178,7 +96,6 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// Links lead somewhere.
 // The table of alerts has those of the rules, in their words.
 func TestAlerts(t *testing.T) {
 	rules, err := os.ReadFile("../knative/components/monitoring/rules.yaml")
@@ -202,6 +119,7 @@ func names(pattern, text string) (found []string) {
 	return found
 }
 
+// Links lead somewhere.
 func TestLinks(t *testing.T) {
 	text := runbook(t)
 	anchors := map[string]bool{}

@@ -117,7 +117,7 @@ func filterOf(query url.Values) (filter, error) {
 func badQuery(name, found, expected string) error {
 	return &apierror.Error{
 		Status:  http.StatusBadRequest,
-		Code:    "bad_query",
+		Code:    apierror.CodeBadQuery,
 		Message: fmt.Sprintf("The query has %.40q; expected %s", name, expected),
 		Found:   fmt.Sprintf("%.90s", found),
 	}

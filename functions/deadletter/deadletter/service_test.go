@@ -282,7 +282,7 @@ func TestSettings(t *testing.T) {
 			[]string{"KAFKA_DEAD_LETTER_TOPIC", "LOG_LEVEL"},
 		},
 		"same topic": {
-			map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_TOPIC": "image-dead-letters"}, []string{"go round"},
+			map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_TOPIC": "image-dead-letters"}, []string{"expected another topic than KAFKA_TOPIC"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,11 +39,11 @@ func From(err error) *Error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, events.ErrInvalid):
-		return &Error{Status: http.StatusBadRequest, Code: "invalid_event", Message: err.Error()}
+		return &Error{Status: http.StatusBadRequest, Code: CodeInvalidEvent, Message: err.Error()}
 	default:
 		return &Error{
 			Status:     http.StatusServiceUnavailable,
-			Code:       "unavailable",
+			Code:       CodeUnavailable,
 			Message:    "The service can not do this at the moment; try again",
 			RetryAfter: 5 * time.Second,
 		}

@@ -162,7 +162,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := receive(t, dialer, after)
-	mustContain(t, err, "REDIS_KEY_FILE can")
+	mustContain(t, err, "REDIS_KEY_FILE cannot be read")
 	testservers.WritePair(t, certificate, key, second.Issue(13, hour))
 	check("key written again", after, "13")
 }
@@ -202,7 +202,8 @@ func TestFaults(t *testing.T) {
 				"REDIS_KEY_FILE": strings.Repeat("topsecret", 99), "MINIO_ENDPOINT": "https://minio:9000", "MINIO_CA_FILE": "/",
 			},
 			[]string{
-				"REDIS_CA_FILE can", "REDIS_CERT_FILE can", "no such file", "REDIS_KEY_FILE can", "file name too long", "MINIO_CA_FILE can",
+				"REDIS_CA_FILE cannot be read: no such file", "REDIS_CERT_FILE cannot be read: no such file",
+				"REDIS_KEY_FILE cannot be read: file name too long", "MINIO_CA_FILE cannot be read",
 			},
 		},
 		"not certificates": {

@@ -1,5 +1,5 @@
-// Command provision gives the users of a test's MinIO and Kafka the permissions that knative/components/storage-tls gives
-// them in production, for every name with the prefixes there: a test's bucket is images-<something>.
+// Command provision gives the users of a test's MinIO and Kafka the permissions that knative/components/storage-tls
+// gives them in production, for every name with the prefixes there: a test's bucket is images-<something>.
 //
 //	go run ./functions/fakes/testservers/provision knative/components/storage-tls
 //

@@ -157,14 +157,14 @@ func refuse(reason, cause string) *refusal { return &refusal{reason, cause, prob
 
 var problemUnauthorized = &apierror.Error{
 	Status:  http.StatusUnauthorized,
-	Code:    "unauthorized",
+	Code:    apierror.CodeUnauthorized,
 	Message: "This needs a key or a token that is valid, as Authorization: Bearer, or a key as X-Api-Key",
 }
 
 func unavailable(cause error) *refusal {
 	return &refusal{"unavailable", fmt.Sprintf("the issuer's keys are not to be had: %.300s", cause), &apierror.Error{
 		Status:     http.StatusServiceUnavailable,
-		Code:       "unavailable",
+		Code:       apierror.CodeUnavailable,
 		Message:    "Tokens can not be checked at the moment; try again",
 		RetryAfter: askEvery,
 	}}

@@ -42,7 +42,7 @@ func (g *Guard) limit(w http.ResponseWriter, r *http.Request, who string) error 
 func tooOften(limit ratelimit.Limit, answer ratelimit.Answer) *refusal {
 	return &refusal{"rate_limited", "there are too many requests", &apierror.Error{
 		Status:     http.StatusTooManyRequests,
-		Code:       "rate_limited",
+		Code:       apierror.CodeRateLimited,
 		Message:    "There are too many requests; try again (limit is how many may come at once)",
 		Limit:      limit.Burst,
 		RetryAfter: time.Duration(wholeSeconds(answer.Retry)) * time.Second,

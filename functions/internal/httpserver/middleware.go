@@ -56,7 +56,7 @@ func countLines(header http.Header) (lines int) {
 
 var problemHeaderLines = &apierror.Error{
 	Status:  http.StatusRequestHeaderFieldsTooLarge,
-	Code:    "too_many_headers",
+	Code:    apierror.CodeTooManyHeaders,
 	Message: "The request has too many headers",
 	Limit:   maxHeaderLines,
 }
@@ -71,7 +71,7 @@ func (p *Process) survive(w *answer, r *http.Request, cause any) {
 	}
 	p.Log.ErrorContext(r.Context(), "request_panicked", "error.message", fmt.Sprint(cause), "error.stack_trace", string(debug.Stack()))
 	if w.status == 0 {
-		fault := apierror.Error{Status: http.StatusInternalServerError, Code: "internal", Message: "Something is broken here; it has been noted"}
+		fault := apierror.Error{Status: http.StatusInternalServerError, Code: apierror.CodeInternal, Message: "Something is broken here; it has been noted"}
 		fault.Write(w)
 		return
 	}

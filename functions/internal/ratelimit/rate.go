@@ -20,16 +20,24 @@ type Limit struct {
 
 var limitForm = regexp.MustCompile(`^([1-9][0-9]{0,5})/([smh])$`)
 
-// ReadLimit reads RATE_LIMIT, such as 10/s, 600/m or 5000/h, and RATE_LIMIT_BURST.
+// Settings of a limit.
+var (
+	rateLimit = config.Text{Name: "RATE_LIMIT",
+		Form: config.Form{
+			Expected: "a number of requests a second, minute or hour, such as 10/s, 600/m or 5000/h",
+			Valid:    limitForm.MatchString,
+		},
+		Doc: "Requests allowed for each client, or for each address where clients do not authenticate. " +
+			"Without it there is no limit."}
+	rateLimitBurst = config.Int{Name: "RATE_LIMIT_BURST", Default: 0, Min: 0, Max: 1_000_000,
+		Doc: "Requests that a client may send at once. 0 means the number in `RATE_LIMIT`."}
+)
+
+// ReadLimit reads RATE_LIMIT and RATE_LIMIT_BURST.
 func ReadLimit(r *config.Reader) Limit {
-	text := r.Text("RATE_LIMIT", "")
-	burst := r.Int("RATE_LIMIT_BURST", 0, 0, 1_000_000)
-	if text == "" {
-		return Limit{}
-	}
-	parts := limitForm.FindStringSubmatch(text)
+	burst := rateLimitBurst.Read(r)
+	parts := limitForm.FindStringSubmatch(rateLimit.Read(r))
 	if parts == nil {
-		r.Fault("RATE_LIMIT is %q; expected a number of requests a second, minute or hour, such as 10/s, 600/m or 5000/h", text)
 		return Limit{}
 	}
 	count, _ := strconv.ParseInt(parts[1], 10, 64)

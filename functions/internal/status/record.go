@@ -124,7 +124,7 @@ func (b *Board) look(ctx context.Context, info *imagestore.Info) (*Size, error) 
 	}
 	defer body.Close()
 	header, err := raster.Probe(body)
-	var refused *raster.Refusal
+	var refused *raster.Error
 	switch {
 	case errors.As(err, &refused):
 		return nil, nil

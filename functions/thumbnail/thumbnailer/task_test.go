@@ -197,7 +197,7 @@ func TestTaskOfTheOriginal(t *testing.T) {
 	known := s.uploaded("photo.jpg", jpegOf(t, 300, 300))
 	id := known.Subject()
 	e := event.New()
-	e.SetType("dev.knative.kafka.event")
+	e.SetType(events.TypeKafkaRecord)
 	e.SetSource("/apis/v1/namespaces/image-service/kafkasources/image-processing#image-processing")
 	e.SetID("partition:0/offset:1")
 	e.SetDataContentType("application/json")

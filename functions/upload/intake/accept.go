@@ -80,7 +80,7 @@ func (in *intake) inspect(ahead io.Reader) (raster.Header, error) {
 	if errors.Is(err, imagestore.ErrTooFarAhead) {
 		return header, &apierror.Error{
 			Status:  http.StatusUnprocessableEntity,
-			Code:    string(events.ReasonDamaged),
+			Code:    apierror.CodeDamaged,
 			Message: "The image does not tell its size in its first 5 MiB",
 		}
 	}
@@ -170,7 +170,7 @@ func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (sta
 	if err != nil {
 		return ticket, fmt.Errorf("encode %s: %v", image.EventType(), err) // not the caller's fault: no ErrInvalid in the chain
 	}
-	if err := in.announcer.Announce(ctx, e); err != nil {
+	if err := in.announcer.Publish(ctx, e); err != nil {
 		return ticket, err
 	}
 	in.board.Announced(image.ImageID)
@@ -202,13 +202,13 @@ func (in *intake) withdraw(ctx context.Context, image events.ImageUploaded, tick
 
 // refusal makes an answer of what the engine says of an image that can never work. Other errors stay as they are.
 func refusal(err error) error {
-	var refused *raster.Refusal
+	var refused *raster.Error
 	if !errors.As(err, &refused) {
 		return err
 	}
 	code := http.StatusUnprocessableEntity
 	switch refused.Reason {
-	case raster.NotAnImage, raster.Unsupported:
+	case raster.ReasonNotAnImage, raster.ReasonUnsupported:
 		code = http.StatusUnsupportedMediaType
 	}
 	return &apierror.Error{
@@ -223,7 +223,7 @@ func refusal(err error) error {
 func tooManyBytes(limit, found int64) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusRequestEntityTooLarge,
-		Code:    string(events.ReasonTooManyBytes),
+		Code:    apierror.CodeTooManyBytes,
 		Message: "The image is too large",
 		Limit:   limit,
 		Found:   found,
@@ -232,14 +232,14 @@ func tooManyBytes(limit, found int64) *apierror.Error {
 
 var problemBusy = &apierror.Error{
 	Status:     http.StatusServiceUnavailable,
-	Code:       "busy",
+	Code:       apierror.CodeBusy,
 	Message:    "Too many uploads are on their way; try again",
 	RetryAfter: 5 * time.Second,
 }
 
 var problemEmpty = &apierror.Error{
 	Status:  http.StatusBadRequest,
-	Code:    string(events.ReasonNotAnImage),
+	Code:    apierror.CodeNotAnImage,
 	Message: "The file is empty",
 	Found:   0,
 }

@@ -29,10 +29,10 @@ func (in *intake) thumbnail(w http.ResponseWriter, r *http.Request) error {
 }
 
 var (
-	problemNoImage     = &apierror.Error{Status: http.StatusNotFound, Code: "image_not_found", Message: "Image not found"}
+	problemNoImage     = &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found"}
 	problemNoThumbnail = &apierror.Error{
 		Status:  http.StatusNotFound,
-		Code:    "thumbnail_not_found",
+		Code:    apierror.CodeThumbnailNotFound,
 		Message: "Thumbnail not found; the status says whether it is still to come",
 	}
 )
@@ -122,7 +122,7 @@ func (o *objectReader) expect(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
 		return &apierror.Error{
 			Status:  http.StatusRequestedRangeNotSatisfiable,
-			Code:    "beyond_the_end",
+			Code:    apierror.CodeBeyondTheEnd,
 			Message: "The range begins behind the end",
 			Limit:   o.info.Size,
 			Found:   first,

@@ -71,7 +71,7 @@ func (s *service) sweep() answered {
 // ask delivers a sweep as the PingSource does.
 func (s *service) ask() answered {
 	s.t.Helper()
-	return s.do(http.MethodPost, "/", "application/json", strings.NewReader("{}"), "Ce-Specversion: 1.0", "Ce-Type: "+typePing,
+	return s.do(http.MethodPost, "/", "application/json", strings.NewReader("{}"), "Ce-Specversion: 1.0", "Ce-Type: "+events.TypePing,
 		"Ce-Source: /apis/v1/namespaces/image-service/pingsources/image-sweep", "Ce-Id: "+uuid.NewString())
 }
 
@@ -121,7 +121,7 @@ func TestSweepIsAskedFor(t *testing.T) {
 	}
 	for name, ask := range map[string]func(path string) answered{
 		"ping": func(path string) answered {
-			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(typePing)...)
+			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(events.TypePing)...)
 		},
 		"binary": func(path string) answered {
 			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(events.TypeImageSweep)...)

@@ -1,0 +1,53 @@
+package kafka
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/IBM/sarama"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+)
+
+// Settings name a topic and the brokers that have it.
+type Settings struct {
+	Brokers    []string // host:port
+	Connection connect.Kafka
+	Topic      string
+}
+
+// Settings of Kafka; package connect has those of TLS and the login.
+var (
+	bootstrapServers = config.List{Name: "KAFKA_BOOTSTRAP_SERVERS",
+		Required: true, Unless: "K_SINK is set (upload)",
+		Form: config.Form{Expected: "host:port of Kafka", Valid: config.IsHostPort},
+		Doc:  "Addresses of Kafka's brokers."}
+	// TopicSetting names the topic of the service.
+	TopicSetting = config.Text{Name: "KAFKA_TOPIC", Default: "image-processing", Form: TopicForm,
+		Doc: "Topic that `image.uploaded` is published on. It must exist."}
+)
+
+// ReadSettings reads KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC, and how to connect.
+func ReadSettings(r *config.Reader) Settings {
+	return Settings{
+		Brokers:    bootstrapServers.Read(r),
+		Connection: connect.ReadKafka(r),
+		Topic:      TopicSetting.Read(r),
+	}
+}
+
+// TopicForm is the form of the name of a topic, by Kafka's rule (org.apache.kafka.common.internals.Topic).
+var TopicForm = config.Form{
+	Expected: "1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'",
+	Valid:    func(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." },
+}
+
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// NewReader connects a client that reads records and the offsets of consumer groups. The caller closes it.
+func (s Settings) NewReader(clientID string) (sarama.Client, error) {
+	c := s.Connection.Config(clientID)
+	c.Consumer.Return.Errors = true
+	c.Consumer.MaxWaitTime = 20 * time.Millisecond // the records asked for are there
+	return sarama.NewClient(s.Brokers, c)
+}

@@ -100,9 +100,9 @@ func TestReadmeEvents(t *testing.T) {
 // Every route that the README names is there.
 func TestReadmeRoutes(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
-	id := s.upload("photo.jpg", photograph(t, imaging, "branches.jpg"))
-	s.settled(id)
+	s := startStack(t)
+	id := s.upload("photo.jpg", photo(t, imaging, "branches.jpg"))
+	s.finalState(id)
 	route := regexp.MustCompile("`(?:(GET|POST) )?(/[^`?]*)`")
 	_, routes, _ := strings.Cut(page(t, "docs/reference/http.md"), "\n## Routes\n")
 	routes, _, _ = strings.Cut(routes, "\n## ")

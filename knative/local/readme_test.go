@@ -1,20 +1,10 @@
 package main
 
 import (
-	"context"
-	"io/fs"
-	"maps"
-	"net"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-
-	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
-	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
 )
 
 func readme(t *testing.T) string {
@@ -50,63 +40,6 @@ func rows(text string) (rows [][]string) {
 	return rows
 }
 
-var code = regexp.MustCompile("`([^`]+)`")
-
-// The settings that the README explains are those that the functions read, each by the one that it names.
-func TestReadmeSettings(t *testing.T) {
-	t.Parallel()
-	asked := func(run func(context.Context, net.Listener, func(string) string) error) map[string]bool {
-		names := map[string]bool{}
-		for _, sink := range []string{"", "http://sink"} { // with and without Kafka
-			if err := run(t.Context(), nil, func(name string) string {
-				names[name] = true
-				if name == "K_SINK" {
-					return sink
-				}
-				return ""
-			}); err == nil {
-				t.Error("a function without settings runs")
-			}
-		}
-		return names
-	}
-	want := map[string]map[string]bool{"upload": asked(intake.Run), "thumbnail": asked(thumbnailer.Run), "dead-letters": asked(deadletter.Run)}
-	got := map[string]map[string]bool{"upload": {}, "thumbnail": {}, "dead-letters": {}}
-	for _, row := range rows(section(t, "Settings")) {
-		for _, name := range code.FindAllStringSubmatch(row[0], -1) {
-			for function := range got {
-				if row[3] == "all" || slices.Contains(strings.Split(row[3], ", "), function) {
-					got[function][name[1]] = true
-				}
-			}
-		}
-	}
-	for function := range want {
-		if !maps.Equal(got[function], want[function]) {
-			t.Errorf("%s reads %q, the README has %q", function, slices.Sorted(maps.Keys(want[function])), slices.Sorted(maps.Keys(got[function])))
-		}
-	}
-}
-
-func TestReadmeEvents(t *testing.T) {
-	t.Parallel()
-	var types []string
-	for _, row := range rows(section(t, "Events")) {
-		types = append(types, strings.Trim(row[0], "`"))
-		if row[0] == "`"+events.TypeImageFailed+"`" {
-			for _, reason := range events.Reasons() {
-				if !strings.Contains(row[2], "`"+string(reason)+"`") {
-					t.Errorf("the README has no reason %s", reason)
-				}
-			}
-		}
-	}
-	want := []string{events.TypeImageReceived, events.TypeImageUploaded, events.TypeImageThumbnailed, events.TypeImageFailed, events.TypeImageSweep}
-	if !slices.Equal(types, want) {
-		t.Errorf("the README has the events %q, want %q", types, want)
-	}
-}
-
 // Every route that the README names is there.
 func TestReadmeRoutes(t *testing.T) {
 	t.Parallel()
@@ -130,32 +63,6 @@ func TestReadmeRoutes(t *testing.T) {
 	}
 	if found < 9 {
 		t.Errorf("the README names %d routes, want all", found)
-	}
-}
-
-// Every code that an answer can have is in the README.
-func TestReadmeCodes(t *testing.T) {
-	t.Parallel()
-	literal := regexp.MustCompile(`Code: +"([a-z_]+)"`)
-	text := section(t, "HTTP") + section(t, "Dead letters")
-	codes := events.Reasons()
-	err := fs.WalkDir(os.DirFS("../../functions"), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		source, err := os.ReadFile("../../functions/" + path)
-		for _, match := range literal.FindAllSubmatch(source, -1) {
-			codes = append(codes, events.Reason(match[1]))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, code := range codes {
-		if code != "internal" && !strings.Contains(text, "`"+string(code)+"`") {
-			t.Errorf("the README has no code %s", code)
-		}
 	}
 }
 

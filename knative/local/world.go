@@ -258,11 +258,14 @@ func linesOf(faults []error) error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
+// localLogLevel is the default of LOG_LEVEL here.
+const localLogLevel = "WARN"
+
 // settings are what a service finds in its environment: that of this program, the stand-ins', and what its manifest
 // says. People asked for an image service and not for its logs, so only what is wrong is shown.
 func (w *world) settings(s service) func(string) string {
 	manifest := w.deployment.environment(s)
-	manifest["LOG_LEVEL"] = "WARN"
+	manifest["LOG_LEVEL"] = localLogLevel
 	return func(name string) string {
 		if value := w.servers.Getenv(name); value != "" {
 			return value

@@ -43,9 +43,9 @@ func rows(text string) (rows [][]string) {
 // Every route that the README names is there.
 func TestReadmeRoutes(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
-	id := s.upload("photo.jpg", photograph(t, imaging, "branches.jpg"))
-	s.settled(id)
+	s := startStack(t)
+	id := s.upload("photo.jpg", photo(t, imaging, "branches.jpg"))
+	s.finalState(id)
 	route := regexp.MustCompile("`(?:(GET|POST) )?(/[^`?]*)`")
 	found := 0
 	for _, row := range rows(section(t, "HTTP")) {

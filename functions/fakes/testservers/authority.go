@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// An Authority issues certificates for a test.
+// An Authority issues certificates. Its errors fail the test.
 type Authority struct {
 	t           testing.TB
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// NewAuthority makes an authority that nobody trusts yet.
+// NewAuthority creates an authority that is valid for an hour.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, certificate: &x509.Certificate{
@@ -33,7 +33,7 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// sign has the authority sign a certificate; its own, if it has no key yet.
+// sign makes a key and has the authority sign its certificate. The first one is the authority's own.
 func (a *Authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -55,7 +55,7 @@ func (a *Authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.
 	return certificate, key
 }
 
-// Issue issues a certificate that ends at a time, for 127.0.0.1 or for the names that are given.
+// Issue issues a certificate that expires at end, for the given names, or for 127.0.0.1 if there are none.
 func (a *Authority) Issue(serial int64, end time.Time, names ...string) tls.Certificate {
 	a.t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: end, DNSNames: names}
@@ -66,26 +66,26 @@ func (a *Authority) Issue(serial int64, end time.Time, names ...string) tls.Cert
 	return tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate}
 }
 
-// Server is how a server listens that shows a certificate of the authority for 127.0.0.1.
+// Server returns the configuration of a server with a certificate for 127.0.0.1.
 func (a *Authority) Server() *tls.Config {
 	a.t.Helper()
 	return &tls.Config{Certificates: []tls.Certificate{a.Issue(2, time.Now().Add(time.Hour))}}
 }
 
-// Pool is the authority as the one that is trusted.
+// Pool returns a pool that trusts the authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
 	return pool
 }
 
-// Write writes the authority's certificate into a file.
+// Write writes the authority's certificate to a PEM file.
 func (a *Authority) Write(path string) {
 	a.t.Helper()
 	write(a.t, path, "CERTIFICATE", a.certificate.Raw)
 }
 
-// WritePair writes a certificate and its key into two files.
+// WritePair writes a certificate and its key to two PEM files.
 func WritePair(t testing.TB, certificatePath, keyPath string, pair tls.Certificate) {
 	t.Helper()
 	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)

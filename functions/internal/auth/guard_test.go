@@ -87,8 +87,8 @@ func (d *door) ask(method string, header ...string) *httptest.ResponseRecorder {
 		request.RemoteAddr = from
 	}
 	answer := httptest.NewRecorder()
-	d.Open(d.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%+v", ClientOf(r.Context()))
+	d.CORS(d.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%+v", ClientFrom(r.Context()))
 	}))).ServeHTTP(answer, request)
 	return answer
 }

@@ -41,7 +41,7 @@ func ecsName(groups []string, attr slog.Attr) slog.Attr {
 type clientKey struct{}
 
 // NameClient has every line of the log that is written in a context name the client for whom.
-func NameClient(ctx context.Context, name string) context.Context {
+func WithClient(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, clientKey{}, name)
 }
 

@@ -170,13 +170,13 @@ func (s *Store) ensureBucket(ctx context.Context) error {
 }
 
 // About is what is stored beside the bytes of an object.
-type About struct {
+type Attributes struct {
 	ContentType string
 	// Metadata are names and values of printable ASCII.
 	Metadata map[string]string
 }
 
-func (a About) options() minio.PutObjectOptions {
+func (a Attributes) putOptions() minio.PutObjectOptions {
 	options := minio.PutObjectOptions{
 		ContentType:      a.ContentType,
 		UserMetadata:     a.Metadata,
@@ -188,7 +188,7 @@ func (a About) options() minio.PutObjectOptions {
 
 // Put stores bytes under a key that is free; ErrExists if it is not. Nothing that was stored is ever replaced, so that
 // two deliveries of an event, however they interleave, leave one result.
-func (s *Store) Put(ctx context.Context, key string, b []byte, about About) error {
+func (s *Store) Put(ctx context.Context, key string, b []byte, about Attributes) error {
 	return s.putWhole(ctx, key, contentOf(b), about)
 }
 
@@ -204,24 +204,24 @@ func contentOf(b []byte) content {
 	return content{io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), hex.EncodeToString(sum[:])}
 }
 
-func (s *Store) putWhole(ctx context.Context, key string, content content, about About) error {
+func (s *Store) putWhole(ctx context.Context, key string, content content, about Attributes) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
-	options := about.options()
+	options := about.putOptions()
 	options.DisableContentSha256 = true // of chunks
 	_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
 	return s.explainPut(err, key)
 }
 
 // putStream stores a body of known size that passes by.
-func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size int64, about About) error {
+func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size int64, about Attributes) error {
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
-	_, err := s.client.Client.PutObject(ctx, s.bucket, key, body, size, about.options())
+	_, err := s.client.Client.PutObject(ctx, s.bucket, key, body, size, about.putOptions())
 	return s.explainPut(err, key)
 }
 

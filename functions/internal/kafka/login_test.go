@@ -47,7 +47,7 @@ func TestRefusedByKafka(t *testing.T) {
 		return // the fake has no users
 	}
 	for name, test := range map[string]struct{ override, want string }{
-		"wrong password":   {"KAFKA_SASL_PASSWORD=wrong-and-secret", "invalid credentials"},
+		"wrong password":    {"KAFKA_SASL_PASSWORD=wrong-and-secret", "invalid credentials"},
 		"no right to write": {testservers.As("image-source"), "not authorized"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,11 +22,17 @@ func generateErrors() (string, error) {
 	slices.SortStableFunc(answers, func(a, b answer) int { return cmp.Compare(a.status, b.status) })
 	rows := table{{"status", "code", "meaning", "what to do", "if it was an event"}}
 	for _, a := range answers {
-		delivery := "delivered again"
-		if (&apierror.Error{Status: a.status}).Permanent() {
-			delivery = "dead letter"
-		}
-		rows = append(rows, []string{strconv.Itoa(a.status), code(a.Code.Code), a.Meaning, a.Action, delivery})
+		rows = append(rows, []string{strconv.Itoa(a.status), code(a.Code.Code), a.Meaning, a.Action, deliveryAfter(a.status)})
 	}
 	return rows.String(), nil
+}
+
+// deliveryAfter says what Knative does with an event that was answered with a status.
+func deliveryAfter(status int) string {
+	var answer apierror.Error
+	answer.Status = status
+	if answer.Permanent() {
+		return "dead letter"
+	}
+	return "delivered again"
 }

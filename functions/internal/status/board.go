@@ -218,23 +218,23 @@ return 1
 
 // Reconcile returns what is stored of an image, for who is to make more of it, and has Redis forget a final status whose
 // result is not there: that is of a store that was lost since.
-func (b *Board) Reconcile(ctx context.Context, imageID string) (imagestore.Set, error) {
+func (b *Board) Reconcile(ctx context.Context, imageID string) (imagestore.Objects, error) {
 	text, err := b.told(ctx, imageID)
 	if err != nil {
-		return imagestore.Set{}, err
+		return imagestore.Objects{}, err
 	}
 	return b.reconcile(ctx, imageID, text)
 }
 
 // reconcile is for who has asked Redis already. What it told by then has its result in the store, unless that was lost.
-func (b *Board) reconcile(ctx context.Context, imageID, text string) (imagestore.Set, error) {
+func (b *Board) reconcile(ctx context.Context, imageID, text string) (imagestore.Objects, error) {
 	set, err := b.store.Find(ctx, imageID)
 	if err != nil {
-		return imagestore.Set{}, err
+		return imagestore.Objects{}, err
 	}
 	if known := parse(text); set.Result == nil && known != nil && known.State.Final() {
 		if err := disown.Run(ctx, b.redis, []string{key(imageID)}, text).Err(); err != nil {
-			return imagestore.Set{}, fmt.Errorf("forget status of %s: %w", imageID, err)
+			return imagestore.Objects{}, fmt.Errorf("forget status of %s: %w", imageID, err)
 		}
 	}
 	return set, nil

@@ -40,9 +40,9 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 		return image, tooManyBytes(in.settings.maxBytes, o.size)
 	}
 	from := &source{from: o.from, limit: in.settings.maxBytes}
-	incoming := in.store.Receive(from, o.size)
+	incoming := in.store.NewUpload(from, o.size)
 	defer incoming.Close()
-	header, err := in.inspect(incoming.Ahead(ctx))
+	header, err := in.inspect(incoming.Peek(ctx))
 	if err != nil {
 		return image, from.blame(err)
 	}
@@ -77,7 +77,7 @@ func (in *intake) inspect(ahead io.Reader) (raster.Header, error) {
 	if err == nil {
 		err = in.settings.limits.Check(header)
 	}
-	if errors.Is(err, imagestore.ErrTooFarAhead) {
+	if errors.Is(err, imagestore.ErrPeekLimit) {
 		return header, &apierror.Error{
 			Status:  http.StatusUnprocessableEntity,
 			Code:    apierror.CodeDamaged,
@@ -102,13 +102,13 @@ func (in *intake) describe(ctx context.Context, o offer, header raster.Header) e
 	if image.ImageID == "" {
 		image.ImageID = newID(ownerOf(ctx))
 	}
-	image.ObjectName = imagestore.Key(image.ImageID, image.Filename)
+	image.ObjectName = imagestore.OriginalKey(image.ImageID, image.Filename)
 	return image
 }
 
 // keep stores the image.
-func (in *intake) keep(ctx context.Context, incoming *imagestore.Incoming, image *events.ImageUploaded, filename string) (err error) {
-	image.Size, err = incoming.Put(ctx, image.ObjectName, imagestore.About{
+func (in *intake) keep(ctx context.Context, incoming *imagestore.Upload, image *events.ImageUploaded, filename string) (err error) {
+	image.Size, err = incoming.Put(ctx, image.ObjectName, imagestore.Attributes{
 		ContentType: image.ContentType,
 		Metadata:    map[string]string{"Filename": originalName(filename)},
 	})

@@ -66,7 +66,7 @@ func (in *intake) takeFiles(r *http.Request, key string, form *form) (images []t
 		case err != nil && len(images) == 0:
 			return nil, err
 		case err != nil:
-			image.Error = in.Refused(r, err)
+			image.Error = in.ReportError(r, err)
 			in.refused.WithLabelValues(image.Error.Code).Inc()
 			return append(images, image), nil
 		}

@@ -20,12 +20,12 @@ import (
 
 // image is GET /images/{id}: the original, byte for byte.
 func (in *intake) image(w http.ResponseWriter, r *http.Request) error {
-	return in.serveObject(w, r, func(set imagestore.Set) *imagestore.Info { return set.Original }, problemNoImage)
+	return in.serveObject(w, r, func(set imagestore.Objects) *imagestore.Info { return set.Original }, problemNoImage)
 }
 
 // thumbnail is GET /thumbnails/{id}.
 func (in *intake) thumbnail(w http.ResponseWriter, r *http.Request) error {
-	return in.serveObject(w, r, func(set imagestore.Set) *imagestore.Info { return set.Result }, problemNoThumbnail)
+	return in.serveObject(w, r, func(set imagestore.Objects) *imagestore.Info { return set.Result }, problemNoThumbnail)
 }
 
 var (
@@ -42,7 +42,7 @@ const writeTimeout = 30 * time.Second
 
 // serveObject streams what pick picks of an image's objects, or a range of it. Objects never change, so that caches may
 // keep them for ever.
-func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(imagestore.Set) *imagestore.Info, missing *apierror.Error) error {
+func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(imagestore.Objects) *imagestore.Info, missing *apierror.Error) error {
 	info, err := in.find(r, pick)
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return missing
@@ -73,7 +73,7 @@ func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(
 }
 
 // find looks an object up; ErrNotFound if the image or the object is not there.
-func (in *intake) find(r *http.Request, pick func(imagestore.Set) *imagestore.Info) (*imagestore.Info, error) {
+func (in *intake) find(r *http.Request, pick func(imagestore.Objects) *imagestore.Info) (*imagestore.Info, error) {
 	imageID := r.PathValue("id")
 	if !events.IsImageID(imageID) || !in.maySee(r.Context(), imageID) {
 		return nil, imagestore.ErrNotFound

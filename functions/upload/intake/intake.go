@@ -177,7 +177,7 @@ func (in *intake) routes() *http.ServeMux {
 	httpserver.Route(mux, "/images/{id}", get(in.image))
 	httpserver.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
 	all := http.NewServeMux() // to which Serve adds what is for the cluster, and for no other sites
-	all.Handle("/", in.guard.Open(mux))
+	all.Handle("/", in.guard.CORS(mux))
 	return all
 }
 

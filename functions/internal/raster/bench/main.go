@@ -73,7 +73,7 @@ func realMain(arguments []string, out io.Writer) error {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// used is what the process has cost so far.
+// used is what the process has used so far.
 type used struct {
 	cpu  time.Duration
 	peak int64 // bytes

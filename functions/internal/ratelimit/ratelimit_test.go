@@ -19,9 +19,9 @@ func open(t *testing.T) (*Limiter, *redis.Client) {
 	return New(client, "test:"+uuid.NewString()+":"), client
 }
 
-func take(t *testing.T, l *Limiter, limit Limit, who string) Answer {
+func take(t *testing.T, l *Limiter, limit Limit, who string) Result {
 	t.Helper()
-	answer, err := l.Spend(t.Context(), limit, who)
+	answer, err := l.Take(t.Context(), limit, who)
 	if err != nil {
 		t.Error(err)
 	}
@@ -37,16 +37,16 @@ func TestSpend(t *testing.T) {
 	limit := Limit{Every: time.Minute, Burst: 3}
 	for n := range int64(3) {
 		got := take(t, l, limit, "a")
-		if want := time.Duration(n+1) * time.Minute; !got.OK || got.Left != 2-n || !near(got.Full, want) {
+		if want := time.Duration(n+1) * time.Minute; !got.Allowed || got.Remaining != 2-n || !near(got.ResetAfter, want) {
 			t.Errorf("request %d: %+v", n, got)
 		}
 	}
 	for range 3 {
-		if got := take(t, l, limit, "a"); got.OK || got.Left != 0 || !near(got.Retry, time.Minute) || !near(got.Full, 3*time.Minute) {
+		if got := take(t, l, limit, "a"); got.Allowed || got.Remaining != 0 || !near(got.RetryAfter, time.Minute) || !near(got.ResetAfter, 3*time.Minute) {
 			t.Errorf("beyond the burst: %+v", got)
 		}
 	}
-	if got := take(t, l, limit, "b"); !got.OK || got.Left != 2 {
+	if got := take(t, l, limit, "b"); !got.Allowed || got.Remaining != 2 {
 		t.Errorf("another one: %+v", got)
 	}
 	if left := client.PTTL(t.Context(), l.prefix+"a").Val(); !near(left, 3*time.Minute) {
@@ -59,23 +59,23 @@ func TestSpendAtOtherTimes(t *testing.T) {
 	t.Parallel()
 	l, client := open(t)
 	limit := Limit{Every: time.Minute, Burst: 3}
-	for at, want := range map[time.Duration]Answer{
-		-time.Hour:                     {OK: true, Left: 2},
-		time.Minute + 30*time.Second:   {OK: true, Left: 0},
-		2*time.Minute + 30*time.Second: {OK: false, Retry: 30 * time.Second},
-		1000 * time.Hour:               {OK: false, Retry: time.Minute},
+	for at, want := range map[time.Duration]Result{
+		-time.Hour:                     {Allowed: true, Remaining: 2},
+		time.Minute + 30*time.Second:   {Allowed: true, Remaining: 0},
+		2*time.Minute + 30*time.Second: {Allowed: false, RetryAfter: 30 * time.Second},
+		1000 * time.Hour:               {Allowed: false, RetryAfter: time.Minute},
 	} {
 		if err := client.Set(t.Context(), l.prefix+"a", time.Now().Add(at).UnixMicro(), 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if got := take(t, l, limit, "a"); got.OK != want.OK || got.Left != want.Left || !near(got.Retry, want.Retry) {
+		if got := take(t, l, limit, "a"); got.Allowed != want.Allowed || got.Remaining != want.Remaining || !near(got.RetryAfter, want.RetryAfter) {
 			t.Errorf("%v ahead: %+v, want %+v", at, got, want)
 		}
 	}
 	if err := client.Set(t.Context(), l.prefix+"a", "junk", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got := take(t, l, limit, "a"); !got.OK {
+	if got := take(t, l, limit, "a"); !got.Allowed {
 		t.Errorf("what is no time counts: %+v", got)
 	}
 }
@@ -88,7 +88,7 @@ func TestSpendAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 60 {
 		wait.Go(func() {
-			if take(t, l, Limit{Every: time.Hour, Burst: 7}, "a").OK {
+			if take(t, l, Limit{Every: time.Hour, Burst: 7}, "a").Allowed {
 				through.Add(1)
 			}
 		})

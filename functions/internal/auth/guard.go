@@ -28,7 +28,7 @@ type Client struct {
 type clientKey struct{}
 
 // ClientOf is whose request a context belongs to.
-func ClientOf(ctx context.Context) Client {
+func ClientFrom(ctx context.Context) Client {
 	client, _ := ctx.Value(clientKey{}).(Client)
 	return client
 }
@@ -77,7 +77,7 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 		}
 		if client.Name != "" {
 			ctx := context.WithValue(r.Context(), clientKey{}, client)
-			r = r.WithContext(httpserver.NameClient(ctx, client.Name))
+			r = r.WithContext(httpserver.WithClient(ctx, client.Name))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -132,7 +132,7 @@ func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	g.refused.WithLabelValues(reason).Inc()
-	g.process.Refused(r, fmt.Errorf("%w (from %s)", err, g.address(r))).Write(w)
+	g.process.ReportError(r, fmt.Errorf("%w (from %s)", err, g.address(r))).Write(w)
 }
 
 // A refusal says to the log why a caller was turned away, and to the caller what a Problem does, which is the same for

@@ -22,37 +22,39 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// running is the whole of it, running, watched from outside.
-type running struct {
-	*world
+// testStack is a running stack with a watcher for all events.
+type testStack struct {
+	*stack
 	t       testing.TB
 	url     string
 	getenv  func(string) string
 	watcher *watcher
 }
 
-func begin(t testing.TB, settings ...string) *running {
+// startStack starts a stack with servers of its own. settings are NAME=value.
+func startStack(t testing.TB, settings ...string) *testStack {
 	t.Helper()
-	return beginWith(t, testservers.Start(t, settings...), "test-"+uuid.NewString())
+	return startStackWith(t, testservers.Start(t, settings...), "test-"+uuid.NewString())
 }
 
-func beginWith(t testing.TB, getenv func(string) string, group string) *running {
+// startStackWith starts a stack that may share its servers, and its consumer group, with others.
+func startStackWith(t testing.TB, getenv func(string) string, group string) *testStack {
 	t.Helper()
 	watcher := &watcher{}
 	server := httptest.NewServer(watcher)
 	t.Cleanup(server.Close)
-	w, err := start(options{
+	s, err := start(options{
 		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: getenv, group: group,
 		watchers: []string{server.URL},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(sync.OnceFunc(w.stop))
-	return &running{world: w, t: t, url: "http://" + w.address, getenv: getenv, watcher: watcher}
+	t.Cleanup(sync.OnceFunc(s.stop))
+	return &testStack{stack: s, t: t, url: "http://" + s.address, getenv: getenv, watcher: watcher}
 }
 
-// watcher has a Trigger for every event.
+// watcher records every event that the Broker gets.
 type watcher struct {
 	sync.Mutex
 	seen []event.Event
@@ -68,7 +70,7 @@ func (w *watcher) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	w.seen = append(w.seen, *e)
 }
 
-// of returns the events of a type about an image.
+// of returns the events of a type about an image so far.
 func (w *watcher) of(eventType, imageID string) (events []event.Event) {
 	w.Lock()
 	defer w.Unlock()
@@ -80,8 +82,8 @@ func (w *watcher) of(eventType, imageID string) (events []event.Event) {
 	return events
 }
 
-// photograph reads one from the test data of a module that this one depends on: nothing is copied.
-func photograph(t testing.TB, module, name string) []byte {
+// photo reads a photograph from the test data of a module that this one depends on, so that none is copied.
+func photo(t testing.TB, module, name string) []byte {
 	t.Helper()
 	directory, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
@@ -94,8 +96,8 @@ func photograph(t testing.TB, module, name string) []byte {
 	return content
 }
 
-// goPhotograph reads one from the test data of Go itself.
-func goPhotograph(t testing.TB, name string) []byte {
+// goPhoto reads a photograph from the test data of Go itself.
+func goPhoto(t testing.TB, name string) []byte {
 	t.Helper()
 	directory, err := exec.Command("go", "list", "-f", "{{.Dir}}", "image").Output()
 	if err != nil {
@@ -108,14 +110,14 @@ func goPhotograph(t testing.TB, name string) []byte {
 	return content
 }
 
-// answered is an answer, read to its end.
-type answered struct {
+// response is a response with its body read.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (s *running) do(method, url, contentType string, body io.Reader, header ...string) answered {
+func (s *testStack) do(method, url, contentType string, body io.Reader, header ...string) response {
 	s.t.Helper()
 	request, err := http.NewRequest(method, url, body)
 	if err != nil {
@@ -128,26 +130,26 @@ func (s *running) do(method, url, contentType string, body io.Reader, header ...
 		name, value, _ := strings.Cut(line, ": ")
 		request.Header.Set(name, value)
 	}
-	response, err := http.DefaultClient.Do(request)
+	got, err := http.DefaultClient.Do(request)
 	if err != nil {
 		s.t.Error(err)
-		return answered{}
+		return response{}
 	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
+	defer got.Body.Close()
+	content, err := io.ReadAll(got.Body)
 	if err != nil {
 		s.t.Error(err)
 	}
-	return answered{response.StatusCode, response.Header, content}
+	return response{got.StatusCode, got.Header, content}
 }
 
-func (s *running) get(path string) answered {
+func (s *testStack) get(path string) response {
 	s.t.Helper()
 	return s.do(http.MethodGet, s.url+path, "", nil)
 }
 
-// upload sends a form as curl -F does, and returns the id of the image.
-func (s *running) upload(filename string, content []byte) string {
+// upload sends a form as curl -F does and returns the image's ID.
+func (s *testStack) upload(filename string, content []byte) string {
 	s.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -162,12 +164,12 @@ func (s *running) upload(filename string, content []byte) string {
 		ImageID string `json:"image_id"`
 	}
 	if err := json.Unmarshal(answer.body, &uploaded); err != nil || answer.status != http.StatusOK {
-		s.t.Fatalf("upload of %s: %d %s", filename, answer.status, answer.body)
+		s.t.Fatalf("upload %s: got %d %s, want 200", filename, answer.status, answer.body)
 	}
 	return uploaded.ImageID
 }
 
-// state is the answer to GET /status.
+// state is the response to GET /status.
 type state struct {
 	Status string
 	Reason string
@@ -181,11 +183,11 @@ type state struct {
 	ProcessedAt float64 `json:"processed_at"`
 }
 
-func (s *running) state(imageID string) (got state) {
+func (s *testStack) state(imageID string) (got state) {
 	s.t.Helper()
 	answer := s.get("/status/" + imageID)
 	if answer.status != http.StatusOK {
-		s.t.Fatalf("status of %s: %d %s", imageID, answer.status, answer.body)
+		s.t.Fatalf("status of %s: got %d %s, want 200", imageID, answer.status, answer.body)
 	}
 	if err := json.Unmarshal(answer.body, &got); err != nil {
 		s.t.Fatal(err)
@@ -193,38 +195,38 @@ func (s *running) state(imageID string) (got state) {
 	return got
 }
 
-// settled waits until an image's status is final. On the way it only goes forward.
-func (s *running) settled(imageID string) state {
+// finalState waits for an image's final status. Until then the status must only move forward.
+func (s *testStack) finalState(imageID string) state {
 	s.t.Helper()
 	order := map[string]int{"queued": 1, "processing": 2, "completed": 3, "failed": 3}
 	last := "queued"
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		got := s.state(imageID)
 		if order[got.Status] < order[last] {
-			s.t.Errorf("status of %s was %q, and then %q", imageID, last, got.Status)
+			s.t.Errorf("status of %s: got %q after %q", imageID, got.Status, last)
 		}
 		if last = got.Status; order[last] == 3 {
 			return got
 		}
 	}
-	s.t.Fatalf("%s is still %q after a minute", imageID, last)
+	s.t.Fatalf("status of %s: got %q after a minute, want a final one", imageID, last)
 	return state{}
 }
 
-// await waits until there are events of a type about an image.
-func (s *running) await(count int, eventType, imageID string) []event.Event {
+// awaitEvents waits for a number of events of a type about an image.
+func (s *testStack) awaitEvents(count int, eventType, imageID string) []event.Event {
 	s.t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if found := s.watcher.of(eventType, imageID); len(found) >= count {
 			return found
 		}
 	}
-	s.t.Fatalf("%d events %s about %s within a minute, want %d", len(s.watcher.of(eventType, imageID)), eventType, imageID, count)
+	s.t.Fatalf("got %d events %s about %s within a minute, want %d", len(s.watcher.of(eventType, imageID)), eventType, imageID, count)
 	return nil
 }
 
-// post sends an event to the Broker, as another system does.
-func (s *running) post(e event.Event) int {
+// post sends an event to the Broker, as another system does, and returns the status code.
+func (s *testStack) post(e event.Event) int {
 	s.t.Helper()
 	request, err := http.NewRequest(http.MethodPost, s.broker, nil)
 	if err != nil {

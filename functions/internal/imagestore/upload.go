@@ -11,7 +11,7 @@ import (
 )
 
 // ErrTooFarAhead says that more of a body was to be read ahead than a part holds, 5 MiB.
-var ErrTooFarAhead = errors.New("read too far ahead")
+var ErrPeekLimit = errors.New("read too far ahead")
 
 // An abandoned upload is told to MinIO even if its caller has gone, within this time. (MinIO also clears up by itself,
 // after a day.)
@@ -19,7 +19,7 @@ const abortTimeout = 5 * time.Second
 
 // An Incoming is a body on its way into the store. What is read of it ahead is kept and stored with the rest. It is for
 // one goroutine, and must be closed.
-type Incoming struct {
+type Upload struct {
 	store *Store
 	body  io.Reader
 	size  int64
@@ -28,20 +28,20 @@ type Incoming struct {
 
 // Receive prepares to store a body of size bytes; -1 if that is not known. A body that is known to be larger than 5 MiB
 // streams through. Others wait, in the memory that all uploads share, until 5 MiB or their end have come.
-func (s *Store) Receive(body io.Reader, size int64) *Incoming {
-	return &Incoming{store: s, body: body, size: size, begun: newPart(s.memory)}
+func (s *Store) NewUpload(body io.Reader, size int64) *Upload {
+	return &Upload{store: s, body: body, size: size, begun: newPart(s.memory)}
 }
 
 // Close gives the memory back.
-func (in *Incoming) Close() { in.begun.clear() }
+func (in *Upload) Close() { in.begun.clear() }
 
 // Ahead reads the body from its beginning without taking anything away from it, up to 5 MiB; then ErrTooFarAhead.
-func (in *Incoming) Ahead(ctx context.Context) io.Reader {
+func (in *Upload) Peek(ctx context.Context) io.Reader {
 	offset := 0
 	return readerFunc(func(p []byte) (int, error) {
 		for offset == in.begun.length {
 			if in.begun.length == partSize {
-				return 0, ErrTooFarAhead
+				return 0, ErrPeekLimit
 			}
 			if err := in.more(ctx); err != nil {
 				return 0, err
@@ -54,7 +54,7 @@ func (in *Incoming) Ahead(ctx context.Context) io.Reader {
 }
 
 // more reads on in the body, at least a byte.
-func (in *Incoming) more(ctx context.Context) error {
+func (in *Upload) more(ctx context.Context) error {
 	room, err := in.begun.room(ctx)
 	if err != nil {
 		return fmt.Errorf("wait for memory: %w", err)
@@ -66,7 +66,7 @@ func (in *Incoming) more(ctx context.Context) error {
 
 // Put stores the body under a key that is free and returns its size in bytes. It fails with ErrExists if the key is
 // not free, and with the body's error if the body can not be read to its end.
-func (in *Incoming) Put(ctx context.Context, key string, about About) (int64, error) {
+func (in *Upload) Put(ctx context.Context, key string, about Attributes) (int64, error) {
 	if in.size > partSize {
 		return in.size, in.putStream(ctx, key, about)
 	}
@@ -87,7 +87,7 @@ var errStalled = errors.New("the store stands still in the middle of a body")
 
 // putStream stores a body of known size as it passes by. How long that takes is the caller's affair, but for the time in
 // which it is MinIO that is waited for.
-func (in *Incoming) putStream(ctx context.Context, key string, about About) error {
+func (in *Upload) putStream(ctx context.Context, key string, about Attributes) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(answerTimeout, func() { cancel(errStalled) })
@@ -108,7 +108,7 @@ func (in *Incoming) putStream(ctx context.Context, key string, about About) erro
 }
 
 // fill reads on until the part is full or the body has ended.
-func (in *Incoming) fill(ctx context.Context) (full bool, err error) {
+func (in *Upload) fill(ctx context.Context) (full bool, err error) {
 	for in.begun.length < partSize {
 		if err := in.more(ctx); err != nil {
 			if errors.Is(err, io.EOF) {
@@ -122,7 +122,7 @@ func (in *Incoming) fill(ctx context.Context) (full bool, err error) {
 
 // putParts stores the full part that has begun and those after it. Their memory is given back after each, so that
 // large uploads take turns.
-func (in *Incoming) putParts(ctx context.Context, key string, about About) (size int64, err error) {
+func (in *Upload) putParts(ctx context.Context, key string, about Attributes) (size int64, err error) {
 	s := in.store
 	if err := s.ensureBucket(ctx); err != nil {
 		return 0, err
@@ -158,10 +158,10 @@ func (in *Incoming) putParts(ctx context.Context, key string, about About) (size
 	return size, s.explainPut(s.completeParts(ctx, key, uploadID, stored), key)
 }
 
-func (s *Store) beginParts(ctx context.Context, key string, about About) (uploadID string, err error) {
+func (s *Store) beginParts(ctx context.Context, key string, about Attributes) (uploadID string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	return s.client.NewMultipartUpload(ctx, s.bucket, key, about.options())
+	return s.client.NewMultipartUpload(ctx, s.bucket, key, about.putOptions())
 }
 
 func (s *Store) completeParts(ctx context.Context, key, uploadID string, parts []minio.CompletePart) error {
@@ -173,7 +173,7 @@ func (s *Store) completeParts(ctx context.Context, key, uploadID string, parts [
 	return err
 }
 
-func (in *Incoming) putPart(ctx context.Context, key, uploadID string, number int) (minio.CompletePart, error) {
+func (in *Upload) putPart(ctx context.Context, key, uploadID string, number int) (minio.CompletePart, error) {
 	var l lease
 	defer l.end()
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)

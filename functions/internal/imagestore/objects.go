@@ -19,7 +19,7 @@ import (
 const thumbnailPrefix = "thumbnail_"
 
 // Key is where the original of an image lies: <image id>/<filename>.
-func Key(imageID, filename string) string { return imageID + "/" + filename }
+func OriginalKey(imageID, filename string) string { return imageID + "/" + filename }
 
 // ThumbnailKey is where the thumbnail of an original lies, or the note of why there can be none:
 // <image id>/thumbnail_<filename>. It is one key for both, so that the store itself decides on one result.
@@ -29,13 +29,13 @@ func ThumbnailKey(original string) string {
 }
 
 // OriginalKey is where the original of a thumbnail lies.
-func OriginalKey(thumbnail string) string {
+func OriginalOf(thumbnail string) string {
 	return strings.Replace(thumbnail, "/"+thumbnailPrefix, "/", 1)
 }
 
 // A Set is all that is stored of an image; what is not there is nil. An original alone waits for its result: a thumbnail,
 // or a note of why there can be none, which is no image. A note alone is of an image that was refused.
-type Set struct {
+type Objects struct {
 	Original, Result *Info
 }
 
@@ -50,16 +50,16 @@ type Info struct {
 }
 
 // Find lists what is stored of an image, in one request. Without a bucket that is nothing.
-func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
+func (s *Store) Find(ctx context.Context, imageID string) (Objects, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	found := map[string]*Info{}
 	for object := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: imageID + "/"}) {
 		if err := s.explain(object.Err, "list", s.bucket, imageID+"/"); err != nil {
 			if errors.Is(err, ErrNotFound) {
-				return Set{}, nil
+				return Objects{}, nil
 			}
-			return Set{}, err
+			return Objects{}, err
 		}
 		name := strings.TrimPrefix(object.Key, imageID+"/")
 		if !strings.Contains(name, "/") { // a folder in the image's folder is not ours
@@ -73,15 +73,15 @@ func (s *Store) Find(ctx context.Context, imageID string) (Set, error) {
 // sort tells the objects of an image by their names. What has a result of its own is an original, whatever its name. Of
 // several originals, which there are for a moment when an event comes twice at the same time, the one counts whose result
 // was stored first, or, without results, which was itself.
-func sort(found map[string]*Info) Set {
-	var set Set
+func sort(found map[string]*Info) Objects {
+	var set Objects
 	var lone *Info // a result without an original of its name
 	for name, info := range found {
 		result := found[thumbnailPrefix+name]
 		of, isResult := strings.CutPrefix(name, thumbnailPrefix)
 		switch {
 		case !isResult || result != nil:
-			if one := (Set{info, result}); set.Original == nil || one.before(set) {
+			if one := (Objects{info, result}); set.Original == nil || one.before(set) {
 				set = one
 			}
 		case found[of] == nil && (lone == nil || info.before(lone)):
@@ -95,7 +95,7 @@ func sort(found map[string]*Info) Set {
 }
 
 // before tells which of two originals, with their results, counts.
-func (s Set) before(other Set) bool {
+func (s Objects) before(other Objects) bool {
 	if s.Result != nil && other.Result != nil {
 		return s.Result.before(other.Result)
 	}

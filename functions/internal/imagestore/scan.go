@@ -14,15 +14,15 @@ import (
 // An Image is what is stored of one image.
 type Image struct {
 	ID string
-	Set
+	Objects
 	// After is where a walk goes on behind it.
-	After string
+	Cursor string
 }
 
 // Walk goes through all images that come after a place, in the order of their ids; "" begins. What belongs to no image is
 // an Image without an ID, one for all of a folder, so that a walk that has little time comes past it. A fault of the store
 // ends the walk with an error; that the bucket is not there is ErrNotFound.
-func (s *Store) Walk(ctx context.Context, after string) iter.Seq2[Image, error] {
+func (s *Store) Scan(ctx context.Context, after string) iter.Seq2[Image, error] {
 	return s.walk(ctx, after, 1000)
 }
 
@@ -37,12 +37,12 @@ func (s *Store) walk(ctx context.Context, after string, page int) iter.Seq2[Imag
 }
 
 func (s *Store) list(ctx context.Context, after string, page int, yield func(Image, error) bool) (behind string, more bool) {
-	at, found, passed := Image{After: after}, map[string]*Info{}, 0 // where we are, and what we saw there
+	at, found, passed := Image{Cursor: after}, map[string]*Info{}, 0 // where we are, and what we saw there
 	finish := func() bool {
 		if len(found) == 0 {
 			return true
 		}
-		at.Set = sort(found)
+		at.Objects = sort(found)
 		found = map[string]*Info{}
 		return yield(at, nil)
 	}
@@ -52,11 +52,11 @@ func (s *Store) list(ctx context.Context, after string, page int, yield func(Ima
 			return "", false
 		}
 		image, name, behind := placeOf(object.Key)
-		if behind != at.After {
+		if behind != at.Cursor {
 			if !finish() {
 				return "", false
 			}
-			at, passed = Image{ID: image, After: behind}, 0
+			at, passed = Image{ID: image, Cursor: behind}, 0
 			if image == "" && !yield(at, nil) {
 				return "", false
 			}

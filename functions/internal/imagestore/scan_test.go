@@ -13,7 +13,7 @@ import (
 
 func TestWalk(t *testing.T) {
 	store, _ := open(t)
-	for _, err := range store.Walk(t.Context(), "") {
+	for _, err := range store.Scan(t.Context(), "") {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("without a bucket: %v, want ErrNotFound", err)
 		}
@@ -21,14 +21,14 @@ func TestWalk(t *testing.T) {
 	var want []string
 	for i := range 5 {
 		id := fmt.Sprintf("%d%s", i, imageID[1:])
-		keys := []string{Key(id, "ä b.jpg")}
+		keys := []string{OriginalKey(id, "ä b.jpg")}
 		state := "waits"
 		if i%2 == 1 {
 			keys = append(keys, ThumbnailKey(keys[0]), id+"/folder/other.txt")
 			state = "done"
 		}
 		for _, key := range keys {
-			if err := store.Put(t.Context(), key, []byte(key), About{ContentType: "image/jpeg"}); err != nil {
+			if err := store.Put(t.Context(), key, []byte(key), Attributes{ContentType: "image/jpeg"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -36,7 +36,7 @@ func TestWalk(t *testing.T) {
 	}
 	const foreign = 4 // two folders, two files
 	for _, key := range []string{"0/only/folders", "0/only/more", "2older/1", "2older/2", "2older/3/4", imageID[:8], "readme.txt"} {
-		if err := store.Put(t.Context(), key, []byte("x"), About{}); err != nil {
+		if err := store.Put(t.Context(), key, []byte("x"), Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,12 +49,12 @@ func TestWalk(t *testing.T) {
 				t.Fatal(err)
 			}
 			if image.ID == "" {
-				if passed++; image.Set != (Set{}) {
+				if passed++; image.Objects != (Objects{}) {
 					t.Errorf("of what is no image: %+v", image)
 				}
 				continue
 			}
-			places[image.ID] = image.After
+			places[image.ID] = image.Cursor
 			state := "waits"
 			if image.Result != nil {
 				state = "done"
@@ -81,7 +81,7 @@ func TestWalk(t *testing.T) {
 			}
 		}
 	}
-	for range store.Walk(t.Context(), "") { // and no more
+	for range store.Scan(t.Context(), "") { // and no more
 		break
 	}
 }
@@ -95,7 +95,7 @@ func TestAbortIncomplete(t *testing.T) {
 	if err := store.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	key := Key(imageID, "a.jpg")
+	key := OriginalKey(imageID, "a.jpg")
 	if _, err := store.client.NewMultipartUpload(t.Context(), store.bucket, key, minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,15 +10,15 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// What a server lets the functions do that they do not need, nobody would notice otherwise.
-func TestRights(t *testing.T) {
+// A permission that the functions do not need would go unnoticed without this test.
+func TestPermissions(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("CI_KAFKA_USERS") == "" {
-		return // servers without users let everybody do everything
+		return // servers without users permit everything
 	}
 	getenv := testservers.Start(t, testservers.As("image-upload"))
 	asFunction := func(name string) string {
-		if strings.HasPrefix(name, "TEST_") { // who the test is itself
+		if strings.HasPrefix(name, "TEST_") { // the test's own logins
 			return ""
 		}
 		return getenv(name)
@@ -53,24 +53,26 @@ func TestRights(t *testing.T) {
 		err  error
 		want string
 	}{
-		"another key":       {redis.Set(t.Context(), "another", "", 0).Err(), "NOPERM"},
-		"all keys":          {redis.Keys(t.Context(), "image:*").Err(), "NOPERM"},
-		"settings of Redis": {redis.ConfigGet(t.Context(), "*").Err(), "NOPERM"},
-		"another bucket":    {put, "Access Denied"},
-		"remove the bucket": {store.RemoveBucket(t.Context(), bucket), "Access Denied"},
-		"open the bucket":   {store.SetBucketPolicy(t.Context(), bucket, "{}"), "Access Denied"},
-		"read the topic":    {read(), "not authorized"},
-		"make a topic":      {admin.CreateTopic("another", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false), "uthoriz"},
-		"delete the topic":  {admin.DeleteTopic(getenv("KAFKA_TOPIC")), "uthoriz"},
-		"more rights":       {allowEverything(admin), "uthoriz"},
+		"another key":            {redis.Set(t.Context(), "another", "", 0).Err(), "NOPERM"},
+		"all keys":               {redis.Keys(t.Context(), "image:*").Err(), "NOPERM"},
+		"settings of Redis":      {redis.ConfigGet(t.Context(), "*").Err(), "NOPERM"},
+		"another bucket":         {put, "Access Denied"},
+		"remove the bucket":      {store.RemoveBucket(t.Context(), bucket), "Access Denied"},
+		"make the bucket public": {store.SetBucketPolicy(t.Context(), bucket, "{}"), "Access Denied"},
+		"read the topic":         {read(), "not authorized"},
+		"create a topic":         {admin.CreateTopic("another", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false), "uthoriz"},
+		"delete the topic":       {admin.DeleteTopic(getenv("KAFKA_TOPIC")), "uthoriz"},
+		"grant permissions":      {grantEverything(admin), "uthoriz"},
 	} {
-		if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
-			t.Errorf("%s: %v, want %q in it", name, test.err, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
+				t.Errorf("got error %v, want %q in it", test.err, test.want)
+			}
+		})
 	}
 }
 
-func allowEverything(admin sarama.ClusterAdmin) error {
+func grantEverything(admin sarama.ClusterAdmin) error {
 	return admin.CreateACLs([]*sarama.ResourceAcls{{
 		Resource: sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: "*", ResourcePatternType: sarama.AclPatternLiteral},
 		Acls:     []*sarama.Acl{{Principal: "User:image-upload", Host: "*", Operation: sarama.AclOperationAll, PermissionType: sarama.AclPermissionAllow}},

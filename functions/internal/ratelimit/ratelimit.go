@@ -52,13 +52,13 @@ func ReadLimit(r *config.Reader) Limit {
 func (l Limit) Window() time.Duration { return l.Every * time.Duration(l.Burst) }
 
 // An Answer says whether one request may go on.
-type Answer struct {
-	OK bool
+type Result struct {
+	Allowed bool
 	// Left is how many more may come at once, Full when a whole burst may again.
-	Left int64
-	Full time.Duration
+	Remaining int64
+	ResetAfter time.Duration
 	// Retry is when one may come again that may not now.
-	Retry time.Duration
+	RetryAfter time.Duration
 }
 
 // A Limiter counts in Redis, under keys that begin with a prefix.
@@ -85,15 +85,15 @@ return {1, math.floor((window - debt) / every), debt, 0}
 `)
 
 // Spend takes one request from what who may still ask for. One round trip. The error is a fault of Redis that may pass.
-func (l *Limiter) Spend(ctx context.Context, limit Limit, who string) (Answer, error) {
+func (l *Limiter) Take(ctx context.Context, limit Limit, who string) (Result, error) {
 	got, err := spend.Run(ctx, l.redis, []string{l.prefix + who}, limit.Every.Microseconds(), limit.Burst).Int64Slice()
 	if err != nil || len(got) != 4 {
-		return Answer{}, fmt.Errorf("count a request: %w", err)
+		return Result{}, fmt.Errorf("count a request: %w", err)
 	}
-	return Answer{
-		OK:    got[0] == 1,
-		Left:  got[1],
-		Full:  time.Duration(got[2]) * time.Microsecond,
-		Retry: time.Duration(got[3]) * time.Microsecond,
+	return Result{
+		Allowed:    got[0] == 1,
+		Remaining:  got[1],
+		ResetAfter:  time.Duration(got[2]) * time.Microsecond,
+		RetryAfter: time.Duration(got[3]) * time.Microsecond,
 	}, nil
 }

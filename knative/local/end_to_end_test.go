@@ -30,63 +30,63 @@ const (
 	xImage  = "golang.org/x/image"
 )
 
-// Real photographs of each format, all the way: HTTP, MinIO, Kafka, KafkaSource, Broker, Trigger, thumbnail, MinIO, Redis,
+// Real photographs of each format, end to end: HTTP, MinIO, Kafka, KafkaSource, Broker, Trigger, thumbnail, MinIO, Redis,
 // reply, Broker.
-func TestWholeWay(t *testing.T) {
+func TestEndToEnd(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
-	for _, photo := range []struct {
+	s := startStack(t)
+	for _, test := range []struct {
 		filename            string
 		content             []byte
 		format              string
 		original, thumbnail [2]int
 	}{
-		{"Zweige im Schnee.jpg", photograph(t, imaging, "branches.jpg"), "jpeg", [2]int{600, 400}, [2]int{200, 133}},
-		{"花.png", photograph(t, imaging, "flowers_small.png"), "png", [2]int{240, 160}, [2]int{200, 133}},
-		{"branches.png", photograph(t, imaging, "branches.png"), "png", [2]int{600, 400}, [2]int{200, 133}},
-		{"video.gif", goPhotograph(t, "video-001.gif"), "gif", [2]int{150, 103}, [2]int{150, 103}},
-		{"progressive.jpg", goPhotograph(t, "video-001.progressive.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}},
-		{"cmyk.jpg", goPhotograph(t, "video-001.cmyk.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}},
-		{"rose.webp", photograph(t, xImage, "yellow_rose.lossy.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}},
-		{"rose-alpha.webp", photograph(t, xImage, "yellow_rose.lossless.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}},
+		{"Zweige im Schnee.jpg", photo(t, imaging, "branches.jpg"), "jpeg", [2]int{600, 400}, [2]int{200, 133}},
+		{"花.png", photo(t, imaging, "flowers_small.png"), "png", [2]int{240, 160}, [2]int{200, 133}},
+		{"branches.png", photo(t, imaging, "branches.png"), "png", [2]int{600, 400}, [2]int{200, 133}},
+		{"video.gif", goPhoto(t, "video-001.gif"), "gif", [2]int{150, 103}, [2]int{150, 103}},
+		{"progressive.jpg", goPhoto(t, "video-001.progressive.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}},
+		{"cmyk.jpg", goPhoto(t, "video-001.cmyk.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}},
+		{"rose.webp", photo(t, xImage, "yellow_rose.lossy.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}},
+		{"rose-alpha.webp", photo(t, xImage, "yellow_rose.lossless.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}},
 	} {
-		t.Run(photo.filename, func(t *testing.T) {
-			id := s.upload(photo.filename, photo.content)
-			got := s.settled(id)
+		t.Run(test.filename, func(t *testing.T) {
+			id := s.upload(test.filename, test.content)
+			got := s.finalState(id)
 			want := state{Status: "completed", ProcessedAt: got.ProcessedAt}
 			want.Result.Success = true
-			want.Result.Thumbnail = id + "/thumbnail_" + photo.filename
-			want.Result.OriginalSize = photo.original
-			want.Result.ThumbnailSize = photo.thumbnail
+			want.Result.Thumbnail = id + "/thumbnail_" + test.filename
+			want.Result.OriginalSize = test.original
+			want.Result.ThumbnailSize = test.thumbnail
 			if got != want || time.Since(time.UnixMilli(int64(got.ProcessedAt*1000))) > time.Minute {
-				t.Errorf("status %+v; want %+v", got, want)
+				t.Errorf("got status %+v, want %+v of the last minute", got, want)
 			}
-			if original := s.get("/images/" + id); !bytes.Equal(original.body, photo.content) || original.header.Get("Content-Type") != "image/"+photo.format {
-				t.Errorf("the original came back as %s, %d bytes", original.header.Get("Content-Type"), len(original.body))
+			if original := s.get("/images/" + id); !bytes.Equal(original.body, test.content) || original.header.Get("Content-Type") != "image/"+test.format {
+				t.Errorf("got the original as %s of %d bytes, want image/%s of %d", original.header.Get("Content-Type"), len(original.body), test.format, len(test.content))
 			}
 			thumbnail := s.get("/thumbnails/" + id)
-			decoded := decode(t, photo.format, thumbnail.body)
-			if size := decoded.Bounds().Size(); size != image.Pt(photo.thumbnail[0], photo.thumbnail[1]) || thumbnail.header.Get("Content-Type") != "image/"+photo.format {
-				t.Errorf("thumbnail is %s of %v, want %s of %v", thumbnail.header.Get("Content-Type"), size, photo.format, photo.thumbnail)
+			decoded := decode(t, test.format, thumbnail.body)
+			if size := decoded.Bounds().Size(); size != image.Pt(test.thumbnail[0], test.thumbnail[1]) || thumbnail.header.Get("Content-Type") != "image/"+test.format {
+				t.Errorf("got thumbnail %s of %v, want %s of %v", thumbnail.header.Get("Content-Type"), size, test.format, test.thumbnail)
 			}
-			uploaded, thumbnailed := s.await(1, events.TypeImageUploaded, id), s.await(1, events.TypeImageThumbnailed, id)
+			uploaded, thumbnailed := s.awaitEvents(1, events.TypeImageUploaded, id), s.awaitEvents(1, events.TypeImageThumbnailed, id)
 			made, err := events.Decode[events.ImageThumbnailed](thumbnailed[0])
-			if err != nil || made.Thumbnail != want.Result.Thumbnail || made.ThumbnailSize != photo.thumbnail || made.ProcessedAt != got.ProcessedAt {
-				t.Errorf("told %+v, %v", made, err)
+			if err != nil || made.Thumbnail != want.Result.Thumbnail || made.ThumbnailSize != test.thumbnail || made.ProcessedAt != got.ProcessedAt {
+				t.Errorf("got event %+v, error %v; want the thumbnail of status %+v", made, err, want)
 			}
 			if a, b := traceOf(uploaded[0]), traceOf(thumbnailed[0]); a != b || a == "" {
-				t.Errorf("traces are %q and %q, want one from the upload to the thumbnail", a, b)
+				t.Errorf("got traces %q and %q, want one from the upload to the thumbnail", a, b)
 			}
 			for _, e := range []event.Event{uploaded[0], thumbnailed[0]} {
 				if e.Extensions()[events.PartitionKey] != id || e.Extensions()[events.DataRef] == nil {
-					t.Errorf("%s has the extensions %v", e.Type(), e.Extensions())
+					t.Errorf("got extensions %v of %s, want the image's partition key and a dataref", e.Extensions(), e.Type())
 				}
 			}
 		})
 	}
 }
 
-// decode reads an image of a format, and of no other.
+// decode decodes an image with the decoder of a format.
 func decode(t *testing.T, format string, content []byte) image.Image {
 	t.Helper()
 	decoders := map[string]func(io.Reader) (image.Image, error){"jpeg": jpeg.Decode, "png": png.Decode, "gif": gif.Decode, "webp": webp.Decode}
@@ -105,29 +105,31 @@ func traceOf(e event.Event) string {
 	return parent[3:35]
 }
 
-// All eight orientations of one photograph look the same, and nothing of its metadata leaves.
+// The thumbnails of all eight orientations of a photograph look the same, and none has its metadata.
 func TestOrientations(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
+	s := startStack(t)
 	var upright image.Image
 	for orientation := 1; orientation <= 8; orientation++ {
-		id := s.upload("turned.jpg", photograph(t, imaging, fmt.Sprintf("orientation_%d.jpg", orientation)))
-		got := s.settled(id)
+		id := s.upload("turned.jpg", photo(t, imaging, fmt.Sprintf("orientation_%d.jpg", orientation)))
+		got := s.finalState(id)
 		thumbnail := s.get("/thumbnails/" + id).body
 		decoded := decode(t, "jpeg", thumbnail)
 		if orientation == 1 {
 			upright = decoded
 		}
-		if decoded.Bounds() != upright.Bounds() || difference(decoded, upright) > 12 {
-			t.Errorf("orientation %d: %v, status %+v; want it as orientation 1, %v", orientation, decoded.Bounds(), got, upright.Bounds())
-		}
-		if bytes.Contains(thumbnail, []byte("Exif")) {
-			t.Errorf("orientation %d: the thumbnail has EXIF", orientation)
-		}
+		t.Run(fmt.Sprint(orientation), func(t *testing.T) {
+			if decoded.Bounds() != upright.Bounds() || difference(decoded, upright) > 12 {
+				t.Errorf("got %v, status %+v; want the pixels of orientation 1, %v", decoded.Bounds(), got, upright.Bounds())
+			}
+			if bytes.Contains(thumbnail, []byte("Exif")) {
+				t.Error("got a thumbnail with EXIF, want none")
+			}
+		})
 	}
 }
 
-// difference is the mean over all pixels and channels, of 255.
+// difference returns the mean difference of all pixels and channels, from 0 to 255.
 func difference(a, b image.Image) float64 {
 	sum, bounds := 0, a.Bounds()
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
@@ -141,10 +143,10 @@ func difference(a, b image.Image) float64 {
 	return float64(sum) / float64(3*bounds.Dx()*bounds.Dy())
 }
 
-// A photograph as a phone takes it: 12 megapixels, some MB.
+// A photograph like those of phones: 12 megapixels, some MB.
 func TestLargePhotograph(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
+	s := startStack(t)
 	m := image.NewRGBA(image.Rect(0, 0, 4000, 3000))
 	seed := uint32(1)
 	for i := range m.Pix {
@@ -155,27 +157,26 @@ func TestLargePhotograph(t *testing.T) {
 	if err := jpeg.Encode(&content, m, &jpeg.Options{Quality: 90}); err != nil {
 		t.Fatal(err)
 	}
-	got := s.settled(s.upload("phone.jpg", content.Bytes()))
+	got := s.finalState(s.upload("phone.jpg", content.Bytes()))
 	if got.Status != "completed" || got.Result.ThumbnailSize != [2]int{200, 150} {
-		t.Errorf("status %+v", got)
+		t.Errorf("got status %+v, want completed with 200 x 150", got)
 	}
 }
 
-// Images that pass for good ones until they are decoded: their statuses say why they can never work, and the next upload
-// works.
+// Images that look valid until they are decoded: the status says why each can never work, and the next upload works.
 func TestHostileImages(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
-	photo := photograph(t, imaging, "branches.jpg")
-	damaged := bytes.Clone(photo)
+	s := startStack(t)
+	good := photo(t, imaging, "branches.jpg")
+	damaged := bytes.Clone(good)
 	for i := len(damaged) / 2; i < len(damaged); i += 7 {
 		damaged[i] = 0xff
 	}
-	progressive := goPhotograph(t, "video-001.progressive.jpeg")
+	progressive := goPhoto(t, "video-001.progressive.jpeg")
 	last := progressive[bytes.LastIndex(progressive, []byte{0xff, 0xda}) : len(progressive)-2]
 	scans := append(bytes.Clone(progressive[:len(progressive)-2]), bytes.Repeat(last, 300)...)
 	scans = append(scans, 0xff, 0xd9)
-	webpFile := photograph(t, xImage, "yellow_rose.lossy.webp")
+	webpFile := photo(t, xImage, "yellow_rose.lossy.webp")
 	var bomb bytes.Buffer
 	if err := png.Encode(&bomb, image.NewGray(image.Rect(0, 0, 7000, 7000))); err != nil {
 		t.Fatal(err)
@@ -186,45 +187,47 @@ func TestHostileImages(t *testing.T) {
 		status  string
 		reasons []string
 	}{
-		{"cut.jpg", photo[:len(photo)/3], "failed", []string{"damaged"}},
+		{"cut.jpg", good[:len(good)/3], "failed", []string{"damaged"}},
 		{"damaged.jpg", damaged, "failed", []string{"damaged"}},
 		{"300 scans.jpg", scans, "failed", []string{"unsupported", "damaged"}},
-		{"cut.png", photograph(t, imaging, "flowers_small.png")[:5000], "failed", []string{"damaged"}},
-		{"cut.gif", goPhotograph(t, "video-001.gif")[:5000], "failed", []string{"damaged"}},
+		{"cut.png", photo(t, imaging, "flowers_small.png")[:5000], "failed", []string{"damaged"}},
+		{"cut.gif", goPhoto(t, "video-001.gif")[:5000], "failed", []string{"damaged"}},
 		{"cut.webp", webpFile[:len(webpFile)-1000], "failed", []string{"damaged"}},
-		{"a bomb within the limit.png", bomb.Bytes(), "completed", []string{""}},
+		{"bomb within the limit.png", bomb.Bytes(), "completed", []string{""}},
 	} {
-		id := s.upload(test.name, test.content)
-		got := s.settled(id)
-		if got.Status != test.status || !slices.Contains(test.reasons, got.Reason) || (got.Status == "failed") != (got.Result.Error != "") {
-			t.Errorf("%s: %+v; want %s %q", test.name, got, test.status, test.reasons)
-		}
-		if got.Status == "failed" {
-			failed, err := events.Decode[events.ImageFailed](s.await(1, events.TypeImageFailed, id)[0])
-			if err != nil || string(failed.Reason) != got.Reason || failed.Error != got.Result.Error {
-				t.Errorf("%s: told %+v, %v", test.name, failed, err)
+		t.Run(test.name, func(t *testing.T) {
+			id := s.upload(test.name, test.content)
+			got := s.finalState(id)
+			if got.Status != test.status || !slices.Contains(test.reasons, got.Reason) || (got.Status == "failed") != (got.Result.Error != "") {
+				t.Errorf("got %+v, want %s %q", got, test.status, test.reasons)
 			}
-		}
-		if next := s.settled(s.upload("next.jpg", photo)); next.Status != "completed" {
-			t.Errorf("after %s: %+v", test.name, next)
-		}
+			if got.Status == "failed" {
+				failed, err := events.Decode[events.ImageFailed](s.awaitEvents(1, events.TypeImageFailed, id)[0])
+				if err != nil || string(failed.Reason) != got.Reason || failed.Error != got.Result.Error {
+					t.Errorf("got event %+v, error %v; want the reason of status %+v", failed, err, got)
+				}
+			}
+			if next := s.finalState(s.upload("next.jpg", good)); next.Status != "completed" {
+				t.Errorf("next upload: got %+v, want completed", next)
+			}
+		})
 	}
 }
 
-// Each event that the service itself sends, again and again, in a row and at the same time.
+// Repeated events of the service, one after the other and concurrently, have the same effect once.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
-	good, bad := s.upload("good.jpg", photograph(t, imaging, "branches.jpg")), s.upload("bad.jpg", photograph(t, imaging, "branches.jpg")[:20000])
+	s := startStack(t)
+	good, bad := s.upload("good.jpg", photo(t, imaging, "branches.jpg")), s.upload("bad.jpg", photo(t, imaging, "branches.jpg")[:20000])
 	for id, last := range map[string]string{good: events.TypeImageThumbnailed, bad: events.TypeImageFailed} {
-		before := s.settled(id)
-		uploaded, told := s.await(1, events.TypeImageUploaded, id), s.await(1, last, id)
-		stored := s.stored(id)
+		before := s.finalState(id)
+		uploaded, final := s.awaitEvents(1, events.TypeImageUploaded, id), s.awaitEvents(1, last, id)
+		objects := s.objects(id)
 		var wait sync.WaitGroup
-		for _, e := range []event.Event{uploaded[0], told[0]} {
+		for _, e := range []event.Event{uploaded[0], final[0]} {
 			for range 5 {
 				if code := s.post(e); code != http.StatusAccepted {
-					t.Errorf("%s again: %d", e.Type(), code)
+					t.Errorf("post %s again: got status %d, want 202", e.Type(), code)
 				}
 			}
 			for range 5 {
@@ -232,22 +235,22 @@ func TestReplay(t *testing.T) {
 			}
 		}
 		wait.Wait()
-		for _, e := range s.await(11, last, id) {
-			if e.ID() != told[0].ID() || e.Source() != told[0].Source() || !e.Time().Equal(told[0].Time()) || !bytes.Equal(e.Data(), told[0].Data()) {
-				t.Errorf("told otherwise: %v, first %v", e, told[0])
+		for _, e := range s.awaitEvents(11, last, id) {
+			if e.ID() != final[0].ID() || e.Source() != final[0].Source() || !e.Time().Equal(final[0].Time()) || !bytes.Equal(e.Data(), final[0].Data()) {
+				t.Errorf("got event %v, want the first one again, %v", e, final[0])
 			}
 		}
 		if after := s.state(id); after != before {
-			t.Errorf("status %+v became %+v", before, after)
+			t.Errorf("got status %+v, want it unchanged, %+v", after, before)
 		}
-		if after := s.stored(id); after != stored {
-			t.Errorf("stored %s became %s", stored, after)
+		if after := s.objects(id); after != objects {
+			t.Errorf("got objects %s, want them unchanged, %s", after, objects)
 		}
 	}
 }
 
-// stored is what is stored of an image, and when it was.
-func (s *running) stored(id string) (all string) {
+// objects lists the objects stored for an image, with their times.
+func (s *testStack) objects(id string) (all string) {
 	s.t.Helper()
 	for object := range testservers.MinIO(s.t, s.getenv).ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), minio.ListObjectsOptions{Prefix: id, Recursive: true}) {
 		if object.Err != nil {
@@ -258,12 +261,12 @@ func (s *running) stored(id string) (all string) {
 	return all
 }
 
-// What other systems send to the Broker and to the topic.
+// Other systems send events to the Broker and records to the topic.
 func TestOtherSystems(t *testing.T) {
 	t.Parallel()
 	incoming := "scans-" + uuid.NewString()
-	s := begin(t, "SOURCE_BUCKETS="+incoming)
-	content := photograph(t, imaging, "branches.jpg")
+	s := startStack(t, "SOURCE_BUCKETS="+incoming)
+	content := photo(t, imaging, "branches.jpg")
 	client := testservers.MinIO(t, s.getenv)
 	if err := client.MakeBucket(t.Context(), incoming, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
@@ -288,14 +291,14 @@ func TestOtherSystems(t *testing.T) {
 			t.Fatal(err)
 		}
 		if code := s.post(received); code != http.StatusAccepted {
-			t.Fatalf("posted: %d", code)
+			t.Fatalf("post: got status %d, want 202", code)
 		}
 		id := s.idOf(events.TypeImageUploaded)
-		if got := s.settled(id); got.Status != "completed" || got.Result.Thumbnail != id+"/thumbnail_scan 1.jpg" {
-			t.Errorf("status %+v", got)
+		if got := s.finalState(id); got.Status != "completed" || got.Result.Thumbnail != id+"/thumbnail_scan 1.jpg" {
+			t.Errorf("got status %+v, want completed with a thumbnail", got)
 		}
 	})
-	t.Run("image.received of no image", func(t *testing.T) {
+	t.Run("image.received of a text file", func(t *testing.T) {
 		put(incoming, "text.jpg", []byte("text"))
 		received, err := events.Encode(events.ImageReceived{Bucket: incoming, ObjectName: "text.jpg"}, events.Envelope{Source: "/scanner/" + s.getenv("MINIO_BUCKET"), ID: "2"})
 		if err != nil {
@@ -304,20 +307,20 @@ func TestOtherSystems(t *testing.T) {
 		s.post(received)
 		id := s.idOf(events.TypeImageFailed)
 		if got := s.state(id); got.Status != "failed" || got.Reason != "not_an_image" {
-			t.Errorf("status %+v", got)
+			t.Errorf("got status %+v, want failed, not_an_image", got)
 		}
 	})
-	t.Run("a task of the original system", func(t *testing.T) {
+	t.Run("task of the original system", func(t *testing.T) {
 		id := uuid.NewString()
 		put(s.getenv("MINIO_BUCKET"), id+"/old.jpg", content)
 		task := `{"image_id": "` + id + `", "object_name": "` + id + `/old.jpg", "filename": "old.jpg", "timestamp": 1699999999.5}`
 		s.produce(&sarama.ProducerMessage{Value: sarama.StringEncoder(task)})
-		s.await(1, events.TypeImageThumbnailed, id)
-		if got := s.settled(id); got.Status != "completed" {
-			t.Errorf("status %+v", got)
+		s.awaitEvents(1, events.TypeImageThumbnailed, id)
+		if got := s.finalState(id); got.Status != "completed" {
+			t.Errorf("got status %+v, want completed", got)
 		}
 	})
-	t.Run("what nobody understands", func(t *testing.T) {
+	t.Run("records of other formats", func(t *testing.T) {
 		for _, record := range []*sarama.ProducerMessage{
 			{Value: sarama.StringEncoder("hello")},
 			{Value: sarama.StringEncoder("")},
@@ -327,14 +330,14 @@ func TestOtherSystems(t *testing.T) {
 		} {
 			s.produce(record)
 		}
-		if got := s.settled(s.upload("next.jpg", content)); got.Status != "completed" {
-			t.Errorf("the next upload: %+v", got)
+		if got := s.finalState(s.upload("next.jpg", content)); got.Status != "completed" {
+			t.Errorf("next upload: got %+v, want completed", got)
 		}
 	})
 }
 
-// idOf waits for the first event of a type and returns the image that it is about.
-func (s *running) idOf(eventType string) string {
+// idOf waits for the first event of a type and returns its image's ID.
+func (s *testStack) idOf(eventType string) string {
 	s.t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		s.watcher.Lock()
@@ -346,12 +349,12 @@ func (s *running) idOf(eventType string) string {
 		}
 		s.watcher.Unlock()
 	}
-	s.t.Fatalf("no event %s within a minute", eventType)
+	s.t.Fatalf("got no event %s within a minute", eventType)
 	return ""
 }
 
 // produce writes a record to the topic.
-func (s *running) produce(record *sarama.ProducerMessage) {
+func (s *testStack) produce(record *sarama.ProducerMessage) {
 	s.t.Helper()
 	producer, err := sarama.NewSyncProducer(testservers.Kafka(s.t, s.getenv))
 	if err != nil {
@@ -364,39 +367,39 @@ func (s *running) produce(record *sarama.ProducerMessage) {
 	}
 }
 
-// What is announced while nothing consumes is done by whoever comes next.
-func TestNothingIsLostInBetween(t *testing.T) {
+// Events that are published while no source runs are delivered by the next one.
+func TestSourceRestart(t *testing.T) {
 	t.Parallel()
 	getenv := testservers.Start(t)
 	group := "test-" + uuid.NewString()
-	first := beginWith(t, getenv, group)
-	before := first.upload("before.jpg", photograph(t, imaging, "branches.jpg"))
-	first.settled(before)
+	first := startStackWith(t, getenv, group)
+	before := first.upload("before.jpg", photo(t, imaging, "branches.jpg"))
+	first.finalState(before)
 	sources := first.stages[0]
 	sources.stop()
 	sources.wait.Wait()
 	var waiting []string
 	for range 5 {
-		waiting = append(waiting, first.upload("between.jpg", photograph(t, imaging, "branches.jpg")))
+		waiting = append(waiting, first.upload("between.jpg", photo(t, imaging, "branches.jpg")))
 	}
 	for _, id := range waiting {
 		if got := first.state(id); got.Status != "queued" {
-			t.Errorf("%s is %q while nothing consumes", id, got.Status)
+			t.Errorf("status of %s without a source: got %q, want queued", id, got.Status)
 		}
 	}
-	second := beginWith(t, getenv, group)
+	second := startStackWith(t, getenv, group)
 	for _, id := range append(waiting, before) {
-		if got := second.settled(id); got.Status != "completed" {
-			t.Errorf("%s: %+v", id, got)
+		if got := second.finalState(id); got.Status != "completed" {
+			t.Errorf("status of %s: got %+v, want completed", id, got)
 		}
 	}
 }
 
-// A function that somebody else runs gets its events as one that is run here.
+// A function that runs elsewhere gets its events like one that is started here.
 func TestRunning(t *testing.T) {
 	t.Parallel()
 	thumbnail := &subscriber{codes: []int{http.StatusOK}}
-	w, err := start(options{
+	running, err := start(options{
 		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: testservers.Start(t),
 		group:   "test-" + uuid.NewString(),
 		running: map[string]string{"thumbnail": strings.TrimPrefix(thumbnail.serve(t), "http://")},
@@ -404,15 +407,15 @@ func TestRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.stop)
-	s := &running{world: w, t: t, url: "http://" + w.address}
-	s.upload("photo.jpg", photograph(t, imaging, "branches.jpg"))
+	t.Cleanup(running.stop)
+	s := &testStack{stack: running, t: t, url: "http://" + running.address}
+	s.upload("photo.jpg", photo(t, imaging, "branches.jpg"))
 	for deadline := time.Now().Add(time.Minute); len(thumbnail.got()) == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("it got no event within a minute")
+			t.Fatal("the function got no event within a minute")
 		}
 	}
 	if got := thumbnail.got(); got[0] != events.TypeImageUploaded {
-		t.Errorf("it got %q", got)
+		t.Errorf("got events %q, want %s first", got, events.TypeImageUploaded)
 	}
 }

@@ -35,8 +35,8 @@ var (
 
 // ReadLimit reads RATE_LIMIT and RATE_LIMIT_BURST.
 func ReadLimit(r *config.Reader) Limit {
-	burst := rateLimitBurst.Read(r)
 	parts := limitForm.FindStringSubmatch(rateLimit.Read(r))
+	burst := rateLimitBurst.Read(r)
 	if parts == nil {
 		return Limit{}
 	}

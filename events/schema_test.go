@@ -67,7 +67,7 @@ func TestSchemaHead(t *testing.T) {
 	}
 }
 
-// TestSchemaFields holds the schemas against the Go types: the same names, required unless omitempty, the same JSON
+// TestSchemaFields compares the schemas with the Go types: the same names, required unless omitempty, the same JSON
 // types.
 func TestSchemaFields(t *testing.T) {
 	for _, k := range kinds {
@@ -84,7 +84,7 @@ func TestSchemaFields(t *testing.T) {
 			}
 			for name := range d.Properties {
 				if !slices.Contains(names, name) {
-					t.Errorf("property %s is no field of %T", name, k.payload)
+					t.Errorf("property %s is not a field of %T", name, k.payload)
 				}
 			}
 			slices.Sort(required)
@@ -200,7 +200,7 @@ func compile(t testing.TB, location string) *jsonschema.Schema {
 	return schema
 }
 
-// A folder loads what is published at baseURL from the files here, so that no test needs a network.
+// A folder loads what is published at baseURL from the files here, so that tests need no network.
 type folder struct{}
 
 func (folder) Load(url string) (any, error) {

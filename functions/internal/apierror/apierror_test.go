@@ -12,7 +12,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// How an error decides the delivery of an event: see design of the functions in docs/decisions.md, "Errors".
+// How an error decides the delivery of an event: see docs/adr/0008-error-decides-delivery.md.
 func TestOf(t *testing.T) {
 	busy := &Error{Status: http.StatusTooManyRequests, Code: "busy", Message: "Busy", RetryAfter: 3 * time.Second}
 	for name, test := range map[string]struct {

@@ -202,11 +202,11 @@ func TestIsImageID(t *testing.T) {
 	}
 }
 
-func encode(t testing.TB, payload events.Payload, envelope events.Envelope) event.Event {
-	t.Helper()
+func encode(tb testing.TB, payload events.Payload, envelope events.Envelope) event.Event {
+	tb.Helper()
 	e, err := events.Encode(payload, envelope)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }

@@ -44,14 +44,14 @@ var kinds = []kind{
 	kindOf(events.ImageSweep{}),
 }
 
-func kindNamed(t testing.TB, eventType string) kind {
-	t.Helper()
+func kindNamed(tb testing.TB, eventType string) kind {
+	tb.Helper()
 	for _, k := range kinds {
 		if k.payload.EventType() == eventType {
 			return k
 		}
 	}
-	t.Fatalf("no payload has the type %q", eventType)
+	tb.Fatalf("no payload has the type %q", eventType)
 	return kind{}
 }
 
@@ -287,15 +287,15 @@ func checkInvalid(t *testing.T, err error, fault string) {
 }
 
 // patched returns the full payload of a type with a JSON merge patch (RFC 7396) of its top level.
-func patched(t testing.TB, eventType, patch string) []byte {
-	t.Helper()
-	data, err := json.Marshal(kindNamed(t, eventType).payload)
+func patched(tb testing.TB, eventType, patch string) []byte {
+	tb.Helper()
+	data, err := json.Marshal(kindNamed(tb, eventType).payload)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var fields, changes map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(data, &fields), json.Unmarshal([]byte(patch), &changes)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for name, value := range changes {
 		fields[name] = value
@@ -304,7 +304,7 @@ func patched(t testing.TB, eventType, patch string) []byte {
 		}
 	}
 	if data, err = json.Marshal(fields); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }

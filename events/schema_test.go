@@ -178,24 +178,24 @@ func readSchema(t *testing.T, eventType string) document {
 }
 
 // validateData validates JSON against the schema of a type of event.
-func validateData(t testing.TB, eventType string, data []byte) error {
-	t.Helper()
+func validateData(tb testing.TB, eventType string, data []byte) error {
+	tb.Helper()
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return compile(t, "schema/"+eventType+".json").Validate(value)
+	return compile(tb, "schema/"+eventType+".json").Validate(value)
 }
 
 // compile reads a schema of this folder: a file, or a part of one, such as asyncapi.yaml#/components/schemas/id.
-func compile(t testing.TB, location string) *jsonschema.Schema {
-	t.Helper()
+func compile(tb testing.TB, location string) *jsonschema.Schema {
+	tb.Helper()
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(folder{})
 	compiler.AssertFormat()
 	schema, err := compiler.Compile(baseURL + location)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return schema
 }

@@ -55,15 +55,19 @@ type message struct {
 
 var transports = map[string]func(*testing.T, event.Event) message{
 	"HTTP binary": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overHTTP(t, binding.WithForceBinary(t.Context()), e)
 	},
 	"HTTP structured": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overHTTP(t, binding.WithForceStructured(t.Context()), e)
 	},
 	"Kafka binary": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overKafka(t, binding.WithForceBinary(t.Context()), e)
 	},
 	"Kafka structured": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overKafka(t, binding.WithForceStructured(t.Context()), e)
 	},
 }

@@ -57,7 +57,8 @@ func (p ImageFailed) Validate() error {
 	if p.ObjectName != "" {
 		f.checkOwnObject("object_name", p.ImageID, p.ObjectName)
 	}
-	f.check(reason.MatchString(string(p.Reason)), "reason is %.40q, expected lower-case letters, digits and underscores, such as %q", p.Reason, ReasonDamaged)
+	f.check(reason.MatchString(string(p.Reason)),
+		"reason is %.40q, expected lower-case letters, digits and underscores, such as %q", p.Reason, ReasonDamaged)
 	f.check(strings.TrimSpace(p.Error) != "", "error is empty, expected a sentence")
 	f.checkSeconds("processed_at", p.ProcessedAt)
 	return f.err()

@@ -42,7 +42,7 @@ func readSettings(r *config.Reader) settings {
 	s.letters = s.target
 	s.letters.Topic = topicSetting.Read(r)
 	if s.letters.Topic == s.target.Topic {
-		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered for ever",
+		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered forever",
 			topicSetting, config.Quote(s.letters.Topic), kafka.TopicSetting)
 	}
 	return s

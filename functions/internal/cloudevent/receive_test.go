@@ -45,7 +45,7 @@ func TestReceive(t *testing.T) {
 		"binary with an extension":      binaryEvent(`{"a":1}`, "Ce-Dataref: s3://a/b"),
 		"structured":                    structuredEvent(`,"datacontenttype":"application/json","data":{"a":1}`),
 		"structured with charset":       withCharset,
-		"structured with base64":        structuredEvent(`,"datacontenttype":"application/json","data_base64":"eyJhIjoxfQ=="`),
+		"structured base64":             structuredEvent(`,"datacontenttype":"application/json","data_base64":"eyJhIjoxfQ=="`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Receive(httptest.NewRecorder(), r, MaxEvent)

@@ -24,7 +24,7 @@ import (
 type settings struct {
 	process httpserver.Settings
 	letters kafka.Settings // the topic that keeps dead letters
-	target  kafka.Settings // the topic that they are put back on
+	target  kafka.Settings // the topic that they are redriven to
 }
 
 var topicSetting = config.Text{
@@ -48,7 +48,7 @@ func readSettings(r *config.Reader) settings {
 	return s
 }
 
-// service keeps dead letters and puts them back.
+// service keeps dead letters and redrives them.
 type service struct {
 	*httpserver.Process
 	letters *kafka.Topic

@@ -184,8 +184,8 @@ func manifestFiles(t *testing.T) (names []string) {
 	return names
 }
 
-// environmentIn returns the names of the environment variables that a file sets: in a container, in a patch of one, or in
-// a ConfigMap for one.
+// environmentIn returns the names of the environment variables that a file sets: in a container, in a patch of one, or
+// in a ConfigMap for one.
 func environmentIn(t *testing.T, name string) (variables []string) {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -269,8 +269,8 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// A function is delivered the types of events that it consumes and no others: without a filter on the type, a reply would
-// come back to it.
+// A function is delivered the types of events that it consumes and no others: without a filter on the type, a reply
+// would come back to it.
 func TestTriggers(t *testing.T) {
 	objects := read(t)
 	broker := ofKind(objects, "Broker")[0].at("metadata", "name")
@@ -307,9 +307,9 @@ func TestPingSource(t *testing.T) {
 	source := ofKind(objects, "PingSource")[0]
 	name := "/apis/v1/namespaces/image-service/pingsources/" + source.at("metadata", "name").(string)
 	for _, trigger := range ofKind(objects, "Trigger") {
-		if trigger.at("spec", "filter", "attributes", "type") == events.TypePing &&
-			trigger.at("spec", "filter", "attributes", "source") != name {
-			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), trigger.at("spec", "filter", "attributes", "source"), name)
+		source := trigger.at("spec", "filter", "attributes", "source")
+		if trigger.at("spec", "filter", "attributes", "type") == events.TypePing && source != name {
+			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), source, name)
 		}
 	}
 	for field, want := range map[string]any{"schedule": "*/15 * * * *", "contentType": "application/json", "data": "{}"} {

@@ -74,7 +74,8 @@ func TestGroups(t *testing.T) {
 		titles = append(titles, group.Title())
 	}
 	want := []string{
-		"All functions", "upload and thumbnail", "upload and dead-letters", "upload only", "thumbnail only", "dead-letters only",
+		"All functions", "upload and thumbnail", "upload and dead-letters",
+		"upload only", "thumbnail only", "dead-letters only",
 	}
 	if !slices.Equal(titles, want) {
 		t.Errorf("groups are %q, want %q", titles, want)

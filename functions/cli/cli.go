@@ -34,8 +34,8 @@ type Program struct {
 	More func() string
 }
 
-// Parse fills the struct that into points to from a command line without the name of the program. Fields have tags as in
-// https://github.com/alecthomas/kong. The help text goes to out. The error is ErrHelp or wraps ErrUsage.
+// Parse fills the struct that into points to from a command line without the name of the program. Fields have tags as
+// in https://github.com/alecthomas/kong. The help text goes to out. The error is ErrHelp or wraps ErrUsage.
 func (p Program) Parse(into any, arguments []string, out io.Writer) error {
 	helped := false
 	parser, err := kong.New(into,

@@ -61,8 +61,8 @@ func ReadKafka(r *config.Reader) Kafka {
 }
 
 // Config returns the sarama configuration that every client in this repository starts from; it is enough for an
-// administrator. Producers and consumers add what only they need. It is here and not in functions/internal/kafka because
-// knative/local and the tests' own clients need it as well.
+// administrator. Producers and consumers add what only they need. It is here and not in functions/internal/kafka
+// because knative/local and the tests' own clients need it as well.
 //
 // The client gives up after seconds, where sarama's defaults take minutes: a caller, a probe or a person waits.
 func (k Kafka) Config(clientID string) *sarama.Config {
@@ -82,8 +82,8 @@ func (k Kafka) Config(clientID string) *sarama.Config {
 	return c
 }
 
-// secure adds TLS and the login. TLS is the Dialer's, because sarama would use one tls.Config for all connections and so
-// never see a renewed certificate.
+// secure adds TLS and the login. TLS is the Dialer's, because sarama would use one tls.Config for all connections and
+// so never see a renewed certificate.
 func (k Kafka) secure(c *sarama.Config) {
 	if k.tls != nil {
 		c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, k.tls

@@ -16,8 +16,8 @@ import (
 // dialTimeout bounds a connection and its handshake together.
 const dialTimeout = 3 * time.Second
 
-// A Dialer opens connections over TLS 1.2 or newer. The server's certificate must be valid for the name or the address that
-// is dialled.
+// A Dialer opens connections over TLS 1.2 or newer. The server's certificate must be valid for the name or the address
+// that is dialled.
 type Dialer struct {
 	authorities      config.File // trusted certificate authorities; the system's if not set
 	certificate, key config.File // the client's own; none if not set
@@ -91,8 +91,8 @@ func readKafkaTLS(r *config.Reader) *Dialer {
 	return d.read(r, on, kafkaTLS.Name+"=true")
 }
 
-// read reports faults in the files. A file that is set while TLS is off is a fault as well, because the operator who set
-// it expects an encrypted connection. setting is what turns TLS on.
+// read reports faults in the files. A file that is set while TLS is off is a fault as well, because the operator who
+// set it expects an encrypted connection. setting is what turns TLS on.
 func (d *Dialer) read(r *config.Reader, on bool, setting string) *Dialer {
 	if on {
 		_, err := d.config()
@@ -151,7 +151,8 @@ func (d *Dialer) pair() ([]tls.Certificate, error) {
 	}
 	loaded, err := tls.X509KeyPair(chain, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s do not match; expected a certificate and its private key, in PEM", d.certificate, d.key)
+		return nil, fmt.Errorf("%s and %s do not match; expected a certificate and its private key, in PEM",
+			d.certificate, d.key)
 	}
 	return []tls.Certificate{loaded}, nil
 }

@@ -20,7 +20,8 @@ func goList(t *testing.T, arguments ...string) []string {
 
 // Imports point down: nothing under functions/ imports knative/, tests included.
 func TestNothingImportsKnative(t *testing.T) {
-	packages := goList(t, "-f", "{{.ImportPath}} {{join .Imports \" \"}} {{join .TestImports \" \"}} {{join .XTestImports \" \"}}", module+"functions/...")
+	const format = `{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`
+	packages := goList(t, "-f", format, module+"functions/...")
 	if len(packages) < 20 {
 		t.Fatalf("got %d packages, want all of functions/", len(packages))
 	}

@@ -26,8 +26,8 @@ func (s *Servers) startMinIO() error {
 	return nil
 }
 
-// newS3 discards the server's log: gofakes3 writes a second header when a client leaves in the middle of an object, which
-// net/http would report each time.
+// newS3 discards the server's log: gofakes3 writes a second header when a client leaves in the middle of an object,
+// which net/http would report each time.
 func newS3() *http.Server {
 	return &http.Server{
 		Handler:           gofakes3.New(s3mem.New()).Server(),

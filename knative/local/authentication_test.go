@@ -14,8 +14,8 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// With authentication callers need a key, and nothing else changes: thumbnails are made, and events of other systems, which
-// come through the Broker and have no key, are accepted.
+// With authentication callers need a key, and nothing else changes: thumbnails are made, and events of other systems,
+// which come through the Broker and have no key, are accepted.
 func TestAuthentication(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "api-keys")

@@ -54,8 +54,8 @@ func (b *localBroker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// route delivers an event to all routes that want it and returns when each has accepted it or has given up. It returns an
-// error if ctx ended before that.
+// route delivers an event to all routes that want it and returns when each has accepted it or has given up. It returns
+// an error if ctx ended before that.
 func (b *localBroker) route(ctx context.Context, e event.Event) error {
 	var wait sync.WaitGroup
 	faults := make([]error, len(b.triggers))
@@ -69,8 +69,8 @@ func (b *localBroker) route(ctx context.Context, e event.Event) error {
 	return errors.Join(faults...)
 }
 
-// deliver sends an event to a subscriber, with the retries of the Trigger, and routes its reply. An event that it gives up
-// goes to the dead letter sink, if there is one.
+// deliver sends an event to a subscriber, with the retries of the Trigger, and routes its reply. An event that it gives
+// up goes to the dead letter sink, if there is one.
 func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) error {
 	for retry := 0; ; retry++ {
 		reply, again, err := b.send(ctx, to, e)
@@ -98,8 +98,8 @@ func (b *localBroker) giveUp(ctx context.Context, to route, e event.Event, tries
 		sink := route{name: to.name, subscriber: to.deadLetters, delivery: to.delivery}
 		return b.deliver(ctx, sink, deadLetter(e, to, cause))
 	}
-	b.log.Error("event_given_up", "trigger", to.name, "event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source(),
-		"tries", tries, "error.message", cause.Error())
+	b.log.Error("event_given_up", "trigger", to.name, "tries", tries, "error.message", cause.Error(),
+		"event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source())
 	return nil
 }
 
@@ -154,8 +154,8 @@ func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply 
 		return nil, false, nil // no reply
 	}
 	reply, err = binding.ToEvent(ctx, message)
-	if err != nil {
-		return nil, true, fmt.Errorf("read reply: %w", err) // like the Kafka Broker, for which a body that is not an event is a failure
+	if err != nil { // the Kafka Broker, too, treats a body that is not an event as a failure
+		return nil, true, fmt.Errorf("read reply: %w", err)
 	}
 	return reply, false, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -30,8 +29,8 @@ func (s *testStack) letters() (listed letterList) {
 	return listed
 }
 
-// An event that a function refuses becomes a dead letter with the reason and delays nothing. Redriven, it becomes one again
-// if it is still refused.
+// An event that a function refuses becomes a dead letter with the reason and delays nothing. Redriven, it becomes one
+// again if it is still refused.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
@@ -77,9 +76,7 @@ func TestRedriveAfterFix(t *testing.T) {
 		_ = client.RemoveBucket(context.Background(), incoming)
 	})
 	content := photo(t, imaging, "branches.jpg")
-	if _, err := client.PutObject(t.Context(), incoming, "scan.jpg", bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	putObject(t, client, incoming, "scan.jpg", content)
 	received, err := events.Encode(events.ImageReceived{Bucket: incoming, ObjectName: "scan.jpg"},
 		events.Envelope{Source: "/scanner/" + incoming, ID: "1"})
 	if err != nil {

@@ -30,8 +30,8 @@ const (
 	xImage  = "golang.org/x/image"
 )
 
-// Real photographs of each format, end to end: HTTP, MinIO, Kafka, KafkaSource, Broker, Trigger, thumbnail, MinIO, Redis,
-// reply, Broker.
+// Real photographs of each format, end to end: HTTP, MinIO, Kafka, KafkaSource, Broker, Trigger, thumbnail, MinIO,
+// Redis, reply, Broker.
 func TestEndToEnd(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
@@ -61,17 +61,24 @@ func TestEndToEnd(t *testing.T) {
 			if got != want || time.Since(time.UnixMilli(int64(got.ProcessedAt*1000))) > time.Minute {
 				t.Errorf("got status %+v, want %+v of the last minute", got, want)
 			}
-			if original := s.get("/images/" + id); !bytes.Equal(original.body, test.content) || original.header.Get("Content-Type") != "image/"+test.format {
-				t.Errorf("got the original as %s of %d bytes, want image/%s of %d", original.header.Get("Content-Type"), len(original.body), test.format, len(test.content))
+			original := s.get("/images/" + id)
+			if format := original.header.Get("Content-Type"); format != "image/"+test.format {
+				t.Errorf("got the original as %s, want image/%s", format, test.format)
+			}
+			if !bytes.Equal(original.body, test.content) {
+				t.Errorf("got %d bytes of the original, want the %d that were uploaded", len(original.body), len(test.content))
 			}
 			thumbnail := s.get("/thumbnails/" + id)
-			decoded := decode(t, test.format, thumbnail.body)
-			if size := decoded.Bounds().Size(); size != image.Pt(test.thumbnail[0], test.thumbnail[1]) || thumbnail.header.Get("Content-Type") != "image/"+test.format {
-				t.Errorf("got thumbnail %s of %v, want %s of %v", thumbnail.header.Get("Content-Type"), size, test.format, test.thumbnail)
+			size := decode(t, test.format, thumbnail.body).Bounds().Size()
+			wantSize := image.Pt(test.thumbnail[0], test.thumbnail[1])
+			if format := thumbnail.header.Get("Content-Type"); size != wantSize || format != "image/"+test.format {
+				t.Errorf("got thumbnail %s of %v, want image/%s of %v", format, size, test.format, wantSize)
 			}
-			uploaded, thumbnailed := s.awaitEvents(1, events.TypeImageUploaded, id), s.awaitEvents(1, events.TypeImageThumbnailed, id)
+			uploaded := s.awaitEvents(1, events.TypeImageUploaded, id)
+			thumbnailed := s.awaitEvents(1, events.TypeImageThumbnailed, id)
 			made, err := events.Decode[events.ImageThumbnailed](thumbnailed[0])
-			if err != nil || made.Thumbnail != want.Result.Thumbnail || made.ThumbnailSize != test.thumbnail || made.ProcessedAt != got.ProcessedAt {
+			if err != nil || made.Thumbnail != want.Result.Thumbnail ||
+				made.ThumbnailSize != test.thumbnail || made.ProcessedAt != got.ProcessedAt {
 				t.Errorf("got event %+v, error %v; want the thumbnail of status %+v", made, err, want)
 			}
 			if a, b := traceOf(uploaded[0]), traceOf(thumbnailed[0]); a != b || a == "" {
@@ -89,7 +96,9 @@ func TestEndToEnd(t *testing.T) {
 // decode decodes an image with the decoder of a format.
 func decode(t *testing.T, format string, content []byte) image.Image {
 	t.Helper()
-	decoders := map[string]func(io.Reader) (image.Image, error){"jpeg": jpeg.Decode, "png": png.Decode, "gif": gif.Decode, "webp": webp.Decode}
+	decoders := map[string]func(io.Reader) (image.Image, error){
+		"jpeg": jpeg.Decode, "png": png.Decode, "gif": gif.Decode, "webp": webp.Decode,
+	}
 	decoded, err := decoders[format](bytes.NewReader(content))
 	if err != nil {
 		t.Fatalf("decode %s: %v", format, err)
@@ -198,8 +207,11 @@ func TestHostileImages(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			id := s.upload(test.name, test.content)
 			got := s.finalState(id)
-			if got.Status != test.status || !slices.Contains(test.reasons, got.Reason) || (got.Status == "failed") != (got.Result.Error != "") {
+			if got.Status != test.status || !slices.Contains(test.reasons, got.Reason) {
 				t.Errorf("got %+v, want %s %q", got, test.status, test.reasons)
+			}
+			if (got.Status == "failed") != (got.Result.Error != "") {
+				t.Errorf("got %+v, want an error exactly if it failed", got)
 			}
 			if got.Status == "failed" {
 				failed, err := events.Decode[events.ImageFailed](s.awaitEvents(1, events.TypeImageFailed, id)[0])
@@ -218,7 +230,8 @@ func TestHostileImages(t *testing.T) {
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
-	good, bad := s.upload("good.jpg", photo(t, imaging, "branches.jpg")), s.upload("bad.jpg", photo(t, imaging, "branches.jpg")[:20000])
+	content := photo(t, imaging, "branches.jpg")
+	good, bad := s.upload("good.jpg", content), s.upload("bad.jpg", content[:20000])
 	for id, last := range map[string]string{good: events.TypeImageThumbnailed, bad: events.TypeImageFailed} {
 		before := s.finalState(id)
 		uploaded, final := s.awaitEvents(1, events.TypeImageUploaded, id), s.awaitEvents(1, last, id)
@@ -236,7 +249,8 @@ func TestReplay(t *testing.T) {
 		}
 		wait.Wait()
 		for _, e := range s.awaitEvents(11, last, id) {
-			if e.ID() != final[0].ID() || e.Source() != final[0].Source() || !e.Time().Equal(final[0].Time()) || !bytes.Equal(e.Data(), final[0].Data()) {
+			if e.ID() != final[0].ID() || e.Source() != final[0].Source() ||
+				!e.Time().Equal(final[0].Time()) || !bytes.Equal(e.Data(), final[0].Data()) {
 				t.Errorf("got event %v, want the first one again, %v", e, final[0])
 			}
 		}
@@ -252,7 +266,8 @@ func TestReplay(t *testing.T) {
 // objects lists the objects stored for an image, with their times.
 func (s *testStack) objects(id string) (all string) {
 	s.t.Helper()
-	for object := range testservers.MinIO(s.t, s.getenv).ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), minio.ListObjectsOptions{Prefix: id, Recursive: true}) {
+	client, options := testservers.MinIO(s.t, s.getenv), minio.ListObjectsOptions{Prefix: id, Recursive: true}
+	for object := range client.ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), options) {
 		if object.Err != nil {
 			s.t.Fatal(object.Err)
 		}
@@ -277,16 +292,12 @@ func TestOtherSystems(t *testing.T) {
 		}
 		_ = client.RemoveBucket(t.Context(), incoming)
 	})
-	put := func(bucket, key string, content []byte) {
-		t.Helper()
-		if _, err := client.PutObject(t.Context(), bucket, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	source := "/scanner/" + s.getenv("MINIO_BUCKET")
 
 	t.Run("image.received", func(t *testing.T) {
-		put(incoming, "scan 1.jpg", content)
-		received, err := events.Encode(events.ImageReceived{Bucket: incoming, ObjectName: "scan 1.jpg"}, events.Envelope{Source: "/scanner/" + s.getenv("MINIO_BUCKET"), ID: "1"})
+		putObject(t, client, incoming, "scan 1.jpg", content)
+		scan := events.ImageReceived{Bucket: incoming, ObjectName: "scan 1.jpg"}
+		received, err := events.Encode(scan, events.Envelope{Source: source, ID: "1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,8 +310,9 @@ func TestOtherSystems(t *testing.T) {
 		}
 	})
 	t.Run("image.received of a text file", func(t *testing.T) {
-		put(incoming, "text.jpg", []byte("text"))
-		received, err := events.Encode(events.ImageReceived{Bucket: incoming, ObjectName: "text.jpg"}, events.Envelope{Source: "/scanner/" + s.getenv("MINIO_BUCKET"), ID: "2"})
+		putObject(t, client, incoming, "text.jpg", []byte("text"))
+		text := events.ImageReceived{Bucket: incoming, ObjectName: "text.jpg"}
+		received, err := events.Encode(text, events.Envelope{Source: source, ID: "2"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,8 +324,9 @@ func TestOtherSystems(t *testing.T) {
 	})
 	t.Run("task of the original system", func(t *testing.T) {
 		id := uuid.NewString()
-		put(s.getenv("MINIO_BUCKET"), id+"/old.jpg", content)
-		task := `{"image_id": "` + id + `", "object_name": "` + id + `/old.jpg", "filename": "old.jpg", "timestamp": 1699999999.5}`
+		putObject(t, client, s.getenv("MINIO_BUCKET"), id+"/old.jpg", content)
+		task := fmt.Sprintf(
+			`{"image_id": %q, "object_name": "%[1]s/old.jpg", "filename": "old.jpg", "timestamp": 1699999999.5}`, id)
 		s.produce(&sarama.ProducerMessage{Value: sarama.StringEncoder(task)})
 		s.awaitEvents(1, events.TypeImageThumbnailed, id)
 		if got := s.finalState(id); got.Status != "completed" {
@@ -324,8 +337,8 @@ func TestOtherSystems(t *testing.T) {
 		for _, record := range []*sarama.ProducerMessage{
 			{Value: sarama.StringEncoder("hello")},
 			{Value: sarama.StringEncoder("")},
-			{Value: sarama.StringEncoder("{"), Headers: []sarama.RecordHeader{{Key: []byte("content-type"), Value: []byte("application/cloudevents+json")}}},
-			{Value: sarama.StringEncoder("{}"), Headers: []sarama.RecordHeader{{Key: []byte("ce_specversion"), Value: []byte("1.0")}, {Key: []byte("ce_"), Value: []byte("x")}}},
+			{Value: sarama.StringEncoder("{"), Headers: headers("content-type", "application/cloudevents+json")},
+			{Value: sarama.StringEncoder("{}"), Headers: headers("ce_specversion", "1.0", "ce_", "x")},
 			{Value: sarama.StringEncoder(strings.Repeat("x", 500000))},
 		} {
 			s.produce(record)
@@ -334,6 +347,22 @@ func TestOtherSystems(t *testing.T) {
 			t.Errorf("next upload: got %+v, want completed", got)
 		}
 	})
+}
+
+// headers returns the headers of a record from keys and values in turn.
+func headers(pairs ...string) (headers []sarama.RecordHeader) {
+	for pair := range slices.Chunk(pairs, 2) {
+		headers = append(headers, sarama.RecordHeader{Key: []byte(pair[0]), Value: []byte(pair[1])})
+	}
+	return headers
+}
+
+func putObject(t *testing.T, client *minio.Client, bucket, key string, content []byte) {
+	t.Helper()
+	body, size := bytes.NewReader(content), int64(len(content))
+	if _, err := client.PutObject(t.Context(), bucket, key, body, size, minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // idOf waits for the first event of a type and returns its image's ID.

@@ -33,8 +33,8 @@ type function struct {
 	eventsOnly bool         // a second instance, for events; see startInside
 }
 
-// startFunctions starts the services of the manifests that do not run elsewhere and returns the addresses, by name, that
-// events are delivered to. It starts all before it waits for one, so that the faults of all are reported together.
+// startFunctions starts the services of the manifests that do not run elsewhere and returns the addresses, by name,
+// that events are delivered to. It starts all before it waits for one, so that the faults of all are reported together.
 func (s *stack) startFunctions(o options) (subscribers map[string]string, err error) {
 	for name := range o.running {
 		if _, known := s.deployment.services[name]; !known {
@@ -124,7 +124,9 @@ func inside(settings func(string) string) func(string) string {
 }
 
 // run runs a service of the manifests on listener. The channel gets the result when it has ended.
-func (s *stack) run(functions *stage, name string, listener net.Listener, settings func(string) string) (<-chan error, error) {
+func (s *stack) run(
+	functions *stage, name string, listener net.Listener, settings func(string) string,
+) (<-chan error, error) {
 	image := s.deployment.services[name].Spec.Template.Spec.Containers[0].Image
 	run, known := images[image]
 	if !known {

@@ -32,26 +32,26 @@ type testStack struct {
 }
 
 // startStack starts a stack with servers of its own. settings are NAME=value.
-func startStack(t testing.TB, settings ...string) *testStack {
-	t.Helper()
-	return startStackWith(t, testservers.Start(t, settings...), "test-"+uuid.NewString())
+func startStack(tb testing.TB, settings ...string) *testStack {
+	tb.Helper()
+	return startStackWith(tb, testservers.Start(tb, settings...), "test-"+uuid.NewString())
 }
 
 // startStackWith starts a stack that may share its servers, and its consumer group, with others.
-func startStackWith(t testing.TB, getenv func(string) string, group string) *testStack {
-	t.Helper()
+func startStackWith(tb testing.TB, getenv func(string) string, group string) *testStack {
+	tb.Helper()
 	watcher := &watcher{}
 	server := httptest.NewServer(watcher)
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	s, err := start(options{
 		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: getenv, group: group,
 		watchers: []string{server.URL},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(sync.OnceFunc(s.stop))
-	return &testStack{stack: s, t: t, url: "http://" + s.address, getenv: getenv, watcher: watcher}
+	tb.Cleanup(sync.OnceFunc(s.stop))
+	return &testStack{stack: s, t: tb, url: "http://" + s.address, getenv: getenv, watcher: watcher}
 }
 
 // watcher records every event that the Broker gets.
@@ -83,29 +83,29 @@ func (w *watcher) of(eventType, imageID string) (events []event.Event) {
 }
 
 // photo reads a photograph from the test data of a module that this one depends on, so that none is copied.
-func photo(t testing.TB, module, name string) []byte {
-	t.Helper()
+func photo(tb testing.TB, module, name string) []byte {
+	tb.Helper()
 	directory, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(directory)), "testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return content
 }
 
 // goPhoto reads a photograph from the test data of Go itself.
-func goPhoto(t testing.TB, name string) []byte {
-	t.Helper()
+func goPhoto(tb testing.TB, name string) []byte {
+	tb.Helper()
 	directory, err := exec.Command("go", "list", "-f", "{{.Dir}}", "image").Output()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(directory)), "testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return content
 }
@@ -221,7 +221,8 @@ func (s *testStack) awaitEvents(count int, eventType, imageID string) []event.Ev
 			return found
 		}
 	}
-	s.t.Fatalf("got %d events %s about %s within a minute, want %d", len(s.watcher.of(eventType, imageID)), eventType, imageID, count)
+	s.t.Fatalf("got %d events %s about %s within a minute, want %d",
+		len(s.watcher.of(eventType, imageID)), eventType, imageID, count)
 	return nil
 }
 

@@ -26,7 +26,8 @@ func listen(option, address string) (net.Listener, error) {
 	}
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use by another program; choose another address with %s, or any free port with %[2]s 127.0.0.1:0", address, option)
+		return nil, fmt.Errorf("%s is in use by another program; "+
+			"choose another address with %s, or any free port with %[2]s 127.0.0.1:0", address, option)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", option, err)

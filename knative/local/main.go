@@ -1,5 +1,6 @@
-// Command local runs the whole service on one machine with nothing installed: the functions unchanged, the Broker, Triggers
-// and sources as the manifests in knative/ describe them, and fakes of MinIO, Redis and Kafka in the same process.
+// Command local runs the whole service on one machine with nothing installed: the functions unchanged, the Broker,
+// Triggers and sources as the manifests in knative/ describe them, and fakes of MinIO, Redis and Kafka in the same
+// process.
 //
 //	go run ./knative/local
 //
@@ -25,8 +26,8 @@ func main() {
 // patience is longer than the functions take to stop when no request is in progress.
 const patience = 2 * time.Second
 
-// realMain runs the service until ctx ends. When it is ready it writes a summary to stdout, once; the first address in it
-// is the page's, which programs may wait for. Notes go to stderr.
+// realMain runs the service until ctx ends. When it is ready it writes a summary to stdout, once; the first address in
+// it is the page's, which programs may wait for. Notes go to stderr.
 func realMain(ctx context.Context, arguments []string, stdout, stderr io.Writer, getenv func(string) string) error {
 	o, err := readOptions(arguments, stdout)
 	if err != nil {
@@ -39,7 +40,8 @@ func realMain(ctx context.Context, arguments []string, stdout, stderr io.Writer,
 	}
 	if unavailable := s.unavailable(); unavailable != "" {
 		fmt.Fprintf(stderr, "image-service: %s; uploads are refused until that changes. "+
-			"Check MINIO_ENDPOINT, REDIS_HOST and KAFKA_BOOTSTRAP_SERVERS, or unset them to use the built-in servers\n", unavailable)
+			"Check MINIO_ENDPOINT, REDIS_HOST and KAFKA_BOOTSTRAP_SERVERS, or unset them to use the built-in servers\n",
+			unavailable)
 	}
 	if _, err := io.WriteString(stdout, s.summary()); err != nil {
 		s.stop()

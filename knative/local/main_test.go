@@ -75,12 +75,15 @@ func run(t *testing.T, settings map[string]string, arguments ...string) *command
 // The summary has addresses that work, for every way to listen, and Ctrl-C ends the program without an error.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	for listen, host := range map[string]string{"127.0.0.1:0": `127\.0\.0\.1`, "0.0.0.0:0": "localhost", ":0": "localhost"} {
+	for listen, host := range map[string]string{
+		"127.0.0.1:0": `127\.0\.0\.1`, "0.0.0.0:0": "localhost", ":0": "localhost",
+	} {
 		t.Run(listen, func(t *testing.T) {
 			t.Parallel()
 			c := run(t, nil, "--listen", listen)
 			summary := c.stdout.String()
-			page := regexp.MustCompile(`^image-service is ready\.\n\n  Page  +(http://` + host + `:\d+)\n`).FindStringSubmatch(summary)
+			begin := regexp.MustCompile(`^image-service is ready\.\n\n  Page  +(http://` + host + `:\d+)\n`)
+			page := begin.FindStringSubmatch(summary)
 			if page == nil || c.stderr.String() != "" {
 				t.Fatalf("got stdout %q and stderr %q, want the summary alone", summary, &c.stderr)
 			}
@@ -135,9 +138,14 @@ func mustGet(t *testing.T, url string) {
 func TestServersUnavailable(t *testing.T) {
 	t.Parallel()
 	for want, settings := range map[string]map[string]string{
-		"redis can not be used":           {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"},
-		"minio can not be used":           {"MINIO_ENDPOINT": "127.0.0.1:1", "MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "b"},
-		"redis and minio can not be used": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1", "MINIO_ENDPOINT": "127.0.0.1:1", "MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "b"},
+		"redis can not be used": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"},
+		"minio can not be used": {
+			"MINIO_ENDPOINT": "127.0.0.1:1", "MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "b",
+		},
+		"redis and minio can not be used": {
+			"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1",
+			"MINIO_ENDPOINT": "127.0.0.1:1", "MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "b",
+		},
 	} {
 		t.Run(want, func(t *testing.T) {
 			settings["LOG_LEVEL"] = "ERROR"
@@ -160,7 +168,8 @@ func TestStopDuringUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	fmt.Fprint(connection, "POST /upload HTTP/1.1\r\nHost: here\r\nContent-Type: image/jpeg\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+	fmt.Fprint(connection, "POST /upload HTTP/1.1\r\nHost: here\r\n"+
+		"Content-Type: image/jpeg\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
 	if line, err := bufio.NewReader(connection).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
 		t.Fatalf("got %q, error %v; want 100 Continue", line, err)
 	}
@@ -175,14 +184,19 @@ func TestStopDuringUpload(t *testing.T) {
 // The functions share most settings. A fault that several of them report is printed once.
 func TestBadSettings(t *testing.T) {
 	t.Parallel()
-	settings := map[string]string{"MINIO_ENDPOINT": "127.0.0.1:1", "MAX_PIXELS_IN_FLIGHT": "few", "UPLOAD_MEMORY_BYTES": "much"}
+	settings := map[string]string{
+		"MINIO_ENDPOINT": "127.0.0.1:1", "MAX_PIXELS_IN_FLIGHT": "few", "UPLOAD_MEMORY_BYTES": "much",
+	}
 	getenv := func(name string) string { return settings[name] }
 	err := realMain(t.Context(), []string{"--listen", "127.0.0.1:0"}, io.Discard, io.Discard, getenv)
 	if err == nil {
 		t.Fatal("realMain() = nil, want an error")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	for i, want := range []string{"bad settings:", "MINIO_ACCESS_KEY is not set", "MINIO_SECRET_KEY is not set", `MAX_PIXELS_IN_FLIGHT is "few"`, `UPLOAD_MEMORY_BYTES is "much"`} {
+	for i, want := range []string{
+		"bad settings:", "MINIO_ACCESS_KEY is not set", "MINIO_SECRET_KEY is not set",
+		`MAX_PIXELS_IN_FLIGHT is "few"`, `UPLOAD_MEMORY_BYTES is "much"`,
+	} {
 		if len(lines) != 5 || !strings.HasPrefix(lines[i], want) {
 			t.Fatalf("got error %v, want five lines and %s at the beginning of line %d", err, want, i+1)
 		}
@@ -197,33 +211,51 @@ func TestWrongUse(t *testing.T) {
 	}
 	t.Cleanup(func() { taken.Close() })
 	busy := taken.Addr().String()
+	anyPort := []string{"--listen", "127.0.0.1:0"}
 	for name, test := range map[string]struct {
 		arguments []string
 		settings  map[string]string
 		want      []string
 	}{
-		"unknown option":    {[]string{"--port", "80"}, nil, []string{"-port", "--help"}},
-		"argument":          {[]string{"photo.jpg"}, nil, []string{"photo.jpg", "--help"}},
-		"busy port":         {[]string{"--listen", busy}, nil, []string{busy + " is in use", "--listen 127.0.0.1:0"}},
-		"busy broker port":  {[]string{"--listen", "127.0.0.1:0", "--broker", busy}, nil, []string{busy + " is in use", "--broker"}},
-		"no address":        {[]string{"--listen", ""}, nil, []string{`--listen is ""; expected HOST:PORT`}},
-		"no port":           {[]string{"--listen", "here"}, nil, []string{`--listen is "here"; expected HOST:PORT`}},
-		"empty port":        {[]string{"--listen", "127.0.0.1:"}, nil, []string{`--listen is "127.0.0.1:"; expected HOST:PORT`}},
+		"unknown option":   {[]string{"--port", "80"}, nil, []string{"-port", "--help"}},
+		"argument":         {[]string{"photo.jpg"}, nil, []string{"photo.jpg", "--help"}},
+		"busy port":        {[]string{"--listen", busy}, nil, []string{busy + " is in use", "--listen 127.0.0.1:0"}},
+		"busy broker port": {append(anyPort, "--broker", busy), nil, []string{busy + " is in use", "--broker"}},
+		"no address":       {[]string{"--listen", ""}, nil, []string{`--listen is ""; expected HOST:PORT`}},
+		"no port":          {[]string{"--listen", "here"}, nil, []string{`--listen is "here"; expected HOST:PORT`}},
+		"empty port": {
+			[]string{"--listen", "127.0.0.1:"}, nil, []string{`--listen is "127.0.0.1:"; expected HOST:PORT`},
+		},
 		"port alone":        {[]string{"--listen", "8080"}, nil, []string{`--listen is "8080"; expected HOST:PORT`}},
 		"port above 65535":  {[]string{"--listen", "127.0.0.1:65536"}, nil, []string{"--listen", "65536"}},
-		"no broker address": {[]string{"--listen", "127.0.0.1:0", "--broker", ""}, nil, []string{`--broker is ""; expected HOST:PORT`}},
-		"bad settings": {[]string{"--listen", "127.0.0.1:0"}, map[string]string{"MAX_IMAGE_PIXELS": "many", "MAX_UPLOAD_BYTES": "-1", "LOG_LEVEL": "LOUD"},
-			[]string{`MAX_IMAGE_PIXELS is "many"`, `MAX_UPLOAD_BYTES is "-1"`, `LOG_LEVEL is "LOUD"`}},
-		"MinIO without keys":           {[]string{"--listen", "127.0.0.1:0"}, map[string]string{"MINIO_ENDPOINT": "127.0.0.1:1"}, []string{"MINIO_ACCESS_KEY is not set", "MINIO_SECRET_KEY is not set"}},
-		"--running without a name":     {[]string{"--running", "127.0.0.1:1"}, nil, []string{"-running", "expected NAME=HOST:PORT"}},
-		"--running without an address": {[]string{"--running", "thumbnail"}, nil, []string{"-running", "expected NAME=HOST:PORT"}},
-		"--running an unknown service": {[]string{"--running", "resize=127.0.0.1:1"}, nil, []string{`"resize", which is not deployed`, "thumbnail"}},
-		"Kafka unavailable":            {[]string{"--listen", "127.0.0.1:0"}, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, []string{"kafka at [127.0.0.1:1]", "unset it to use the built-in Kafka"}},
+		"no broker address": {append(anyPort, "--broker", ""), nil, []string{`--broker is ""; expected HOST:PORT`}},
+		"bad settings": {
+			anyPort, map[string]string{"MAX_IMAGE_PIXELS": "many", "MAX_UPLOAD_BYTES": "-1", "LOG_LEVEL": "LOUD"},
+			[]string{`MAX_IMAGE_PIXELS is "many"`, `MAX_UPLOAD_BYTES is "-1"`, `LOG_LEVEL is "LOUD"`},
+		},
+		"MinIO without keys": {
+			anyPort, map[string]string{"MINIO_ENDPOINT": "127.0.0.1:1"},
+			[]string{"MINIO_ACCESS_KEY is not set", "MINIO_SECRET_KEY is not set"},
+		},
+		"Kafka unavailable": {
+			anyPort, map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
+			[]string{"kafka at [127.0.0.1:1]", "unset it to use the built-in Kafka"},
+		},
+		"--running without a name": {
+			[]string{"--running", "127.0.0.1:1"}, nil, []string{"-running", "expected NAME=HOST:PORT"},
+		},
+		"--running without an address": {
+			[]string{"--running", "thumbnail"}, nil, []string{"-running", "expected NAME=HOST:PORT"},
+		},
+		"--running an unknown service": {
+			[]string{"--running", "resize=127.0.0.1:1"}, nil, []string{`"resize", which is not deployed`, "thumbnail"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			err := realMain(t.Context(), test.arguments, &out, io.Discard, func(name string) string { return test.settings[name] })
+			getenv := func(name string) string { return test.settings[name] }
+			err := realMain(t.Context(), test.arguments, &out, io.Discard, getenv)
 			if err == nil || out.Len() > 0 {
 				t.Fatalf("got error %v and stdout %q, want an error alone", err, &out)
 			}
@@ -245,9 +277,13 @@ func TestReadDeployment(t *testing.T) {
 	if len(d.services) != 3 || !d.services["upload"].public() || d.services["thumbnail"].public() {
 		t.Errorf("got services %+v, want three with upload public and thumbnail not", d.services)
 	}
-	if len(d.sources) != 1 || d.sources[0].Spec.Topics[0] != "image-processing" || d.sources[0].Spec.ConsumerGroup != "image-processor-group" ||
-		d.sources[0].Spec.InitialOffset != "earliest" || d.sources[0].Spec.Sink.Ref.Name != d.brokers[0].Metadata.Name {
-		t.Errorf("got sources %+v, want one from image-processing to the Broker", d.sources)
+	if len(d.sources) != 1 {
+		t.Fatalf("got sources %+v, want one", d.sources)
+	}
+	source := d.sources[0].Spec
+	if source.Topics[0] != "image-processing" || source.ConsumerGroup != "image-processor-group" ||
+		source.InitialOffset != "earliest" || source.Sink.Ref.Name != d.brokers[0].Metadata.Name {
+		t.Errorf("got source %+v, want one from image-processing to the Broker", source)
 	}
 	environment := d.environment(d.services["thumbnail"])
 	if environment["MINIO_BUCKET"] != "images" || environment["GOMEMLIMIT"] == "" {

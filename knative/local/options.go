@@ -31,7 +31,7 @@ var program = cli.Program{
 }
 
 type flags struct {
-	Listen      string      `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of upload; port 0 is any free."`
+	Listen      string      `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of upload; port 0: any."`
 	Broker      string      `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of the Broker."`
 	DeadLetters string      `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of dead-letters."`
 	Running     []elsewhere `sep:"none" placeholder:"NAME=HOST:PORT" help:"Do not start this function; it runs elsewhere."`

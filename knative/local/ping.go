@@ -46,7 +46,8 @@ func interval(schedule string) (time.Duration, error) {
 		minutes = "*"
 	}
 	if minutes != "*" || rest != "* * * *" || count < 1 || count > 59 {
-		return 0, fmt.Errorf("schedule %q is not supported on one machine; expected * * * * * or */N * * * *, N from 1 to 59", schedule)
+		return 0, fmt.Errorf("schedule %q is not supported on one machine; "+
+			"expected * * * * * or */N * * * *, N from 1 to 59", schedule)
 	}
 	return time.Duration(count) * time.Minute, nil
 }

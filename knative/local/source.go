@@ -27,8 +27,8 @@ const (
 	groupTimeout = 30 * time.Second
 )
 
-// localSource is a KafkaSource on one machine. An offset is committed when the sink has accepted its record and every one
-// before it; a source that is killed before that repeats records and loses none.
+// localSource is a KafkaSource on one machine. An offset is committed when the sink has accepted its record and every
+// one before it; a source that is killed before that repeats records and loses none.
 type localSource struct {
 	name   string
 	topics []string
@@ -40,7 +40,9 @@ type localSource struct {
 
 // newSource joins the consumer group of a KafkaSource. It reads the topic that getenv tells the functions to write, so
 // that one setting moves both.
-func newSource(spec kafkaSource, getenv func(string) string, sink func(context.Context, event.Event) error, log *slog.Logger) (*localSource, error) {
+func newSource(
+	spec kafkaSource, getenv func(string) string, sink func(context.Context, event.Event) error, log *slog.Logger,
+) (*localSource, error) {
 	connection, err := connect.From(getenv, connect.ReadKafka)
 	if err != nil {
 		return nil, err
@@ -53,11 +55,14 @@ func newSource(spec kafkaSource, getenv func(string) string, sink func(context.C
 	if spec.Spec.InitialOffset == "earliest" {
 		config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	}
-	group, err := sarama.NewConsumerGroup(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), spec.Spec.ConsumerGroup, config)
+	brokers := strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
+	group, err := sarama.NewConsumerGroup(brokers, spec.Spec.ConsumerGroup, config)
 	if err != nil {
 		return nil, fmt.Errorf("join consumer group %q: %w", spec.Spec.ConsumerGroup, err)
 	}
-	source := &localSource{name: spec.Metadata.Name, topics: []string{getenv("KAFKA_TOPIC")}, group: group, window: 1, sink: sink, log: log}
+	source := &localSource{
+		name: spec.Metadata.Name, topics: []string{getenv("KAFKA_TOPIC")}, group: group, window: 1, sink: sink, log: log,
+	}
 	if spec.Spec.Ordering == "unordered" {
 		source.window = inFlight
 	}
@@ -81,7 +86,8 @@ func (s *localSource) run(ctx context.Context) {
 func (s *localSource) Setup(sarama.ConsumerGroupSession) error   { return nil }
 func (s *localSource) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
-// pending is a delivery that has begun. It does not reference the record, because it is kept until all before it are done.
+// pending is a delivery that has begun. It does not reference the record, because it is kept until all before it are
+// done.
 type pending struct {
 	offset int64
 	ended  chan error // gets the result
@@ -117,7 +123,8 @@ func (s *localSource) ConsumeClaim(session sarama.ConsumerGroupSession, claim sa
 	return nil
 }
 
-// mark marks records as done, in order and only up to the first one that failed. It returns when every delivery has ended.
+// mark marks records as done, in order and only up to the first one that failed. It returns when every delivery has
+// ended.
 func mark(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, begun <-chan pending) {
 	done := true
 	for delivery := range begun {
@@ -131,13 +138,15 @@ func mark(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, 
 func (s *localSource) deliver(ctx context.Context, record *sarama.ConsumerMessage) error {
 	e, err := s.eventOf(record)
 	if err != nil {
-		s.log.Error("record_given_up", "source", s.name, "partition", record.Partition, "offset", record.Offset, "error.message", err.Error())
+		s.log.Error("record_given_up", "source", s.name,
+			"partition", record.Partition, "offset", record.Offset, "error.message", err.Error())
 		return nil
 	}
 	return s.sink(ctx, e)
 }
 
-// eventOf returns the CloudEvent in a record, unchanged. Any other record becomes the data of an event, as in a KafkaSource.
+// eventOf returns the CloudEvent in a record, unchanged. Any other record becomes the data of an event, as in a
+// KafkaSource.
 func (s *localSource) eventOf(record *sarama.ConsumerMessage) (event.Event, error) {
 	message := eventing.RecordMessage(record)
 	if message.ReadEncoding() != binding.EncodingUnknown {

@@ -34,7 +34,8 @@ func TestRetriesDelayNothing(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("got %d of 240 within a minute, and %d attempts of the one that is retried, want 1", there.count(), missing.count())
+	t.Errorf("got %d of 240 within a minute, and %d attempts of the one that is retried, want 1",
+		there.count(), missing.count())
 }
 
 func (s *subscriber) count() int {
@@ -53,12 +54,15 @@ func produce(t *testing.T, getenv func(string) string, types ...string) {
 	defer producer.Close()
 	var records []*sarama.ProducerMessage
 	for i, eventType := range types {
-		records = append(records, &sarama.ProducerMessage{Topic: getenv("KAFKA_TOPIC"), Key: sarama.StringEncoder("one"), Headers: []sarama.RecordHeader{
-			{Key: []byte("ce_specversion"), Value: []byte("1.0")},
-			{Key: []byte("ce_id"), Value: []byte(strconv.Itoa(i))},
-			{Key: []byte("ce_source"), Value: []byte("/me")},
-			{Key: []byte("ce_type"), Value: []byte(eventType)},
-		}})
+		records = append(records, &sarama.ProducerMessage{
+			Topic: getenv("KAFKA_TOPIC"), Key: sarama.StringEncoder("one"),
+			Headers: []sarama.RecordHeader{
+				{Key: []byte("ce_specversion"), Value: []byte("1.0")},
+				{Key: []byte("ce_id"), Value: []byte(strconv.Itoa(i))},
+				{Key: []byte("ce_source"), Value: []byte("/me")},
+				{Key: []byte("ce_type"), Value: []byte(eventType)},
+			},
+		})
 	}
 	if err := producer.SendMessages(records); err != nil {
 		t.Fatal(err)
@@ -69,7 +73,8 @@ func produce(t *testing.T, getenv func(string) string, types ...string) {
 func consume(t *testing.T, getenv func(string) string, sink func(context.Context, event.Event) error) {
 	t.Helper()
 	var spec kafkaSource
-	spec.Spec.ConsumerGroup, spec.Spec.InitialOffset, spec.Spec.Ordering = "image-processor-group-"+uuid.NewString(), "earliest", "unordered"
+	spec.Spec.ConsumerGroup = "image-processor-group-" + uuid.NewString()
+	spec.Spec.InitialOffset, spec.Spec.Ordering = "earliest", "unordered"
 	source, err := newSource(spec, getenv, sink, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +117,8 @@ func TestMarks(t *testing.T) {
 				wait.Go(func() { _ = source.ConsumeClaim(partition, partition) })
 				synctest.Wait()
 				if sink.accepted != test.delivered || partition.marked != test.marked {
-					t.Errorf("got %d delivered and %d marked, want %d and %d", sink.accepted, partition.marked, test.delivered, test.marked)
+					t.Errorf("got %d delivered and %d marked, want %d and %d",
+						sink.accepted, partition.marked, test.delivered, test.marked)
 				}
 				cancel()
 				close(partition.records)

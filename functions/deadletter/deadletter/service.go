@@ -1,10 +1,10 @@
 // Package deadletter is the dead letter function: it keeps the events that Knative could not deliver on a Kafka topic,
 // lists them, and puts them back on the topic of the service when it is asked to.
 //
-// An event is acknowledged when all in-sync replicas have it. A redrive is at least once: its progress is committed after
-// Kafka has acknowledged the events, so that a crash in between repeats events and loses none. They keep their source and
-// ID, so that their effects happen once. The function needs Kafka and nothing else, because MinIO or Redis may be why an
-// event could not be delivered. It does not redrive by itself.
+// An event is acknowledged when all in-sync replicas have it. A redrive is at least once: its progress is committed
+// after Kafka has acknowledged the events, so that a crash in between repeats events and loses none. They keep their
+// source and ID, so that their effects happen once. The function needs Kafka and nothing else, because MinIO or Redis
+// may be why an event could not be delivered. It does not redrive by itself.
 package deadletter
 
 import (

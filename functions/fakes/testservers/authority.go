@@ -23,11 +23,12 @@ type Authority struct {
 }
 
 // NewAuthority creates an authority that is valid for an hour.
-func NewAuthority(t testing.TB) *Authority {
-	t.Helper()
-	a := &Authority{t: t, certificate: &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of " + t.Name()}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+func NewAuthority(tb testing.TB) *Authority {
+	tb.Helper()
+	a := &Authority{t: tb, certificate: &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of " + tb.Name()},
+		NotAfter: time.Now().Add(time.Hour),
+		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}}
 	a.certificate, a.key = a.sign(a.certificate)
 	return a
@@ -86,19 +87,19 @@ func (a *Authority) Write(path string) {
 }
 
 // WritePair writes a certificate and its key to two PEM files.
-func WritePair(t testing.TB, certificatePath, keyPath string, pair tls.Certificate) {
-	t.Helper()
+func WritePair(tb testing.TB, certificatePath, keyPath string, pair tls.Certificate) {
+	tb.Helper()
 	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	write(t, certificatePath, "CERTIFICATE", pair.Certificate[0])
-	write(t, keyPath, "PRIVATE KEY", key)
+	write(tb, certificatePath, "CERTIFICATE", pair.Certificate[0])
+	write(tb, keyPath, "PRIVATE KEY", key)
 }
 
-func write(t testing.TB, path, kind string, der []byte) {
-	t.Helper()
+func write(tb testing.TB, path, kind string, der []byte) {
+	tb.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

@@ -19,9 +19,9 @@ import (
 // environment says, and may have more permissions than the functions under test.
 
 // MinIO returns a client of the test's own.
-func MinIO(t testing.TB, getenv func(string) string) *minio.Client {
-	t.Helper()
-	endpoint, transport := MinIOTransport(t, getenv)
+func MinIO(tb testing.TB, getenv func(string) string) *minio.Client {
+	tb.Helper()
+	endpoint, transport := MinIOTransport(tb, getenv)
 	getenv = Own(getenv)
 	client, err := minio.New(endpoint.Host, &minio.Options{
 		Creds:     credentials.NewStaticV4(getenv("MINIO_ACCESS_KEY"), getenv("MINIO_SECRET_KEY"), ""),
@@ -29,18 +29,18 @@ func MinIO(t testing.TB, getenv func(string) string) *minio.Client {
 		Transport: transport,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return client
 }
 
 // MinIOTransport returns MinIO's URL and an HTTP transport that reaches it.
-func MinIOTransport(t testing.TB, getenv func(string) string) (*url.URL, *http.Transport) {
-	t.Helper()
+func MinIOTransport(tb testing.TB, getenv func(string) string) (*url.URL, *http.Transport) {
+	tb.Helper()
 	endpoint := &url.URL{Scheme: "http", Host: getenv("MINIO_ENDPOINT")}
 	transport := &http.Transport{DisableCompression: true}
-	t.Cleanup(transport.CloseIdleConnections)
-	if dialer := read(t, getenv, connect.ReadMinIO); dialer != nil {
+	tb.Cleanup(transport.CloseIdleConnections)
+	if dialer := read(tb, getenv, connect.ReadMinIO); dialer != nil {
 		endpoint.Scheme, endpoint.Host = "https", strings.TrimPrefix(endpoint.Host, "https://")
 		transport.DialTLSContext = dialer.DialContext
 	}
@@ -48,9 +48,9 @@ func MinIOTransport(t testing.TB, getenv func(string) string) (*url.URL, *http.T
 }
 
 // Redis returns a client of the test's own.
-func Redis(t testing.TB, getenv func(string) string) *redis.Client {
-	t.Helper()
-	dialer := read(t, getenv, connect.ReadRedis)
+func Redis(tb testing.TB, getenv func(string) string) *redis.Client {
+	tb.Helper()
+	dialer := read(tb, getenv, connect.ReadRedis)
 	getenv = Own(getenv)
 	options := &redis.Options{
 		Addr:     net.JoinHostPort(getenv("REDIS_HOST"), getenv("REDIS_PORT")),
@@ -61,32 +61,34 @@ func Redis(t testing.TB, getenv func(string) string) *redis.Client {
 		options.Dialer = dialer.DialContext
 	}
 	client := redis.NewClient(options)
-	t.Cleanup(func() { client.Close() })
+	tb.Cleanup(func() { client.Close() })
 	return client
 }
 
 // Kafka returns the brokers and the configuration of a client of the test's own, as sarama's constructors expect them.
-func Kafka(t testing.TB, getenv func(string) string) (brokers []string, config *sarama.Config) {
-	t.Helper()
-	config = read(t, Own(getenv), connect.ReadKafka).Config("image-service-tests")
+func Kafka(tb testing.TB, getenv func(string) string) (brokers []string, config *sarama.Config) {
+	tb.Helper()
+	config = read(tb, Own(getenv), connect.ReadKafka).Config("image-service-tests")
 	config.Net.ReadTimeout = 30 * time.Second // the machine may be busy with other tests
 	config.Producer.Return.Successes = true   // required by SyncProducer
 	return strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config
 }
 
-func read[T any](t testing.TB, getenv func(string) string, read func(connect.Settings) T) T {
-	t.Helper()
+func read[T any](tb testing.TB, getenv func(string) string, read func(connect.Settings) T) T {
+	tb.Helper()
 	value, err := connect.From(getenv, read)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return value
 }
 
-// loginSettings are the logins that a test's own clients have for themselves; Start keeps them under these names with the
-// prefix own.
+// loginSettings are the logins that a test's own clients have for themselves; Start keeps them under these names with
+// the prefix own.
 var loginSettings = []string{
-	"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REDIS_USERNAME", "REDIS_PASSWORD", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
+	"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY",
+	"REDIS_USERNAME", "REDIS_PASSWORD",
+	"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
 }
 
 const own = "TEST_"

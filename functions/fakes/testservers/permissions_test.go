@@ -48,6 +48,7 @@ func TestPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
+	topic := &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}
 	_, put := store.PutObject(t.Context(), "another", "a.png", strings.NewReader("a"), 1, minio.PutObjectOptions{})
 	for name, test := range map[string]struct {
 		err  error
@@ -60,7 +61,7 @@ func TestPermissions(t *testing.T) {
 		"remove the bucket":      {store.RemoveBucket(t.Context(), bucket), "Access Denied"},
 		"make the bucket public": {store.SetBucketPolicy(t.Context(), bucket, "{}"), "Access Denied"},
 		"read the topic":         {read(), "not authorized"},
-		"create a topic":         {admin.CreateTopic("another", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false), "uthoriz"},
+		"create a topic":         {admin.CreateTopic("another", topic, false), "uthoriz"},
 		"delete the topic":       {admin.DeleteTopic(getenv("KAFKA_TOPIC")), "uthoriz"},
 		"grant permissions":      {grantEverything(admin), "uthoriz"},
 	} {
@@ -74,7 +75,12 @@ func TestPermissions(t *testing.T) {
 
 func grantEverything(admin sarama.ClusterAdmin) error {
 	return admin.CreateACLs([]*sarama.ResourceAcls{{
-		Resource: sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: "*", ResourcePatternType: sarama.AclPatternLiteral},
-		Acls:     []*sarama.Acl{{Principal: "User:image-upload", Host: "*", Operation: sarama.AclOperationAll, PermissionType: sarama.AclPermissionAllow}},
+		Resource: sarama.Resource{
+			ResourceType: sarama.AclResourceTopic, ResourceName: "*", ResourcePatternType: sarama.AclPatternLiteral,
+		},
+		Acls: []*sarama.Acl{{
+			Principal: "User:image-upload", Host: "*",
+			Operation: sarama.AclOperationAll, PermissionType: sarama.AclPermissionAllow,
+		}},
 	}})
 }

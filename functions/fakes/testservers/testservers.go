@@ -1,5 +1,5 @@
-// Package testservers gives tests the servers of package fakes, or the real ones that the environment names, with a bucket
-// and topics that no other test uses.
+// Package testservers gives tests the servers of package fakes, or the real ones that the environment names, with a
+// bucket and topics that no other test uses.
 //
 // Where the environment has CI_REDIS_USERNAME, CI_MINIO_ACCESS_KEY and CI_KAFKA_USERS, as that of .ci/servers does, the
 // functions under test log in as these users and have the permissions of production (knative/components/storage-tls).
@@ -21,13 +21,13 @@ import (
 
 // Start starts a fake for each server that the environment does not name and returns the settings to reach all three,
 // until the test ends. overrides, NAME=value, replace settings.
-func Start(t testing.TB, overrides ...string) func(name string) string {
-	t.Helper()
+func Start(tb testing.TB, overrides ...string) func(name string) string {
+	tb.Helper()
 	servers, err := fakes.Start(os.Getenv)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(servers.Close)
+	tb.Cleanup(servers.Close)
 	settings := ownNames()
 	topics := []string{settings["KAFKA_TOPIC"], settings["KAFKA_DEAD_LETTER_TOPIC"]}
 	maps.Copy(settings, logins(servers))
@@ -43,16 +43,16 @@ func Start(t testing.TB, overrides ...string) func(name string) string {
 	}
 	if settings["KAFKA_TOPIC"] == topics[0] { // a test that overrides it creates its topics itself
 		if err := servers.EnsureTopics(topics...); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
-		t.Cleanup(func() { deleteTopics(t, getenv, topics) })
+		tb.Cleanup(func() { deleteTopics(tb, getenv, topics) })
 	}
-	t.Cleanup(func() { deleteBucket(t, getenv) })
+	tb.Cleanup(func() { deleteBucket(tb, getenv) })
 	return getenv
 }
 
-// ownNames returns settings with names that no other test uses. They begin with those of production, because permissions
-// are given by prefix.
+// ownNames returns settings with names that no other test uses. They begin with those of production, because
+// permissions are given by prefix.
 func ownNames() map[string]string {
 	suffix := "-" + uuid.NewString()
 	return map[string]string{
@@ -70,7 +70,10 @@ func logins(servers *fakes.Servers) map[string]string {
 	for _, name := range loginSettings {
 		settings[own+name] = servers.Getenv(name)
 	}
-	for name, setting := range map[string]string{"CI_REDIS_USERNAME": "REDIS_USERNAME", "CI_MINIO_ACCESS_KEY": "MINIO_ACCESS_KEY"} {
+	for name, setting := range map[string]string{
+		"CI_REDIS_USERNAME":   "REDIS_USERNAME",
+		"CI_MINIO_ACCESS_KEY": "MINIO_ACCESS_KEY",
+	} {
 		if value := os.Getenv(name); value != "" && servers.Getenv(setting) != "" {
 			settings[setting] = value
 		}
@@ -78,8 +81,8 @@ func logins(servers *fakes.Servers) map[string]string {
 	return settings
 }
 
-// As is an override for Start: the function logs in to Kafka as a user of knative/components/storage-tls, where Kafka has
-// these users.
+// As is an override for Start: the function logs in to Kafka as a user of knative/components/storage-tls, where Kafka
+// has these users.
 func As(user string) (override string) {
 	if os.Getenv("CI_KAFKA_USERS") == "" {
 		user = os.Getenv("KAFKA_SASL_USERNAME")
@@ -87,28 +90,28 @@ func As(user string) (override string) {
 	return "KAFKA_SASL_USERNAME=" + user
 }
 
-func deleteBucket(t testing.TB, getenv func(string) string) {
-	t.Helper()
+func deleteBucket(tb testing.TB, getenv func(string) string) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	client, bucket := MinIO(t, getenv), getenv("MINIO_BUCKET")
+	client, bucket := MinIO(tb, getenv), getenv("MINIO_BUCKET")
 	exists, err := client.BucketExists(ctx, bucket)
 	if err != nil || !exists {
 		return // the test stopped its server, or stored nothing
 	}
 	for object := range client.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
 		if err := client.RemoveObject(ctx, bucket, object.Key, minio.RemoveObjectOptions{}); err != nil {
-			t.Errorf("delete object %s/%s: %v", bucket, object.Key, err)
+			tb.Errorf("delete object %s/%s: %v", bucket, object.Key, err)
 		}
 	}
 	if err := client.RemoveBucket(ctx, bucket); err != nil {
-		t.Errorf("delete bucket %s: %v", bucket, err)
+		tb.Errorf("delete bucket %s: %v", bucket, err)
 	}
 }
 
-func deleteTopics(t testing.TB, getenv func(string) string, topics []string) {
-	t.Helper()
-	brokers, config := Kafka(t, getenv)
+func deleteTopics(tb testing.TB, getenv func(string) string, topics []string) {
+	tb.Helper()
+	brokers, config := Kafka(tb, getenv)
 	config.Metadata.Retry.Max = 0
 	admin, err := sarama.NewClusterAdmin(brokers, config)
 	if err != nil {
@@ -117,7 +120,7 @@ func deleteTopics(t testing.TB, getenv func(string) string, topics []string) {
 	defer admin.Close()
 	for _, topic := range topics {
 		if err := admin.DeleteTopic(topic); err != nil {
-			t.Errorf("delete topic %s: %v", topic, err)
+			tb.Errorf("delete topic %s: %v", topic, err)
 		}
 	}
 }

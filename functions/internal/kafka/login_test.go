@@ -11,12 +11,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// A wrong password is reported at once, and the refused event is certain not to arrive. Once Kafka accepts the password,
-// the next publication succeeds without a restart.
+// A wrong password is reported at once, and the refused event is certain not to arrive. Once Kafka accepts the
+// password, the next publication succeeds without a restart.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	topic := Open(settingsOf(t, servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")))
+	getenv := servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")
+	topic := Open(settingsOf(t, getenv))
 	defer topic.Close()
 	err := topic.Publish(t.Context(), newEvent(t))
 	mustBeCertain(t, err)

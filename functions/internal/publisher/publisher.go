@@ -33,8 +33,8 @@ type Settings struct {
 	sink  *sinkSettings // instead of Kafka, if not nil
 }
 
-// ReadSettings reads K_SINK and the other settings that a SinkBinding injects, and those of Kafka. With K_SINK, faults in
-// the latter do not matter.
+// ReadSettings reads K_SINK and the other settings that a SinkBinding injects, and those of Kafka. With K_SINK, faults
+// in the latter do not matter.
 func ReadSettings(r *config.Reader) Settings {
 	if sink := readSinkSettings(r); sink != nil {
 		kafka.ReadSettings(r.Unchecked())

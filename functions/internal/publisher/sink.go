@@ -127,7 +127,8 @@ func (s *sink) request(ctx context.Context, e event.Event) (*http.Request, error
 	return request, cehttp.WriteRequest(binding.WithForceBinary(ctx), binding.ToMessage(&e), request)
 }
 
-// send returns ErrUncertain without a response, unless not even the headers were written: the event's data follows them.
+// send returns ErrUncertain without a response, unless not even the headers were written: the event's data follows
+// them.
 func (s *sink) send(request *http.Request) error {
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}

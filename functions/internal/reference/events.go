@@ -24,7 +24,8 @@ func generateEvents() (string, error) {
 	var details strings.Builder
 	for _, declared := range events.Types() {
 		overview = append(overview, []string{
-			code(declared.Name), declared.Doc, parties(declared.Producers), channels(declared.Channels), parties(declared.Consumers),
+			code(declared.Name), declared.Doc,
+			parties(declared.Producers), channels(declared.Channels), parties(declared.Consumers),
 		})
 		detail, err := describeType(declared)
 		if err != nil {

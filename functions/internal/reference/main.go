@@ -69,7 +69,7 @@ func (p page) write(directory string) error {
 	if after == string(before) {
 		return nil
 	}
-	return os.WriteFile(path, []byte(after), 0o644) //nolint:gosec // a page is for everyone to read
+	return os.WriteFile(path, []byte(after), 0o644)
 }
 
 // The comments around the generated part of a page.

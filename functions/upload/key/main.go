@@ -15,8 +15,8 @@ import (
 
 var program = cli.Program{
 	Command: "go run ./functions/upload/key",
-	Summary: "Makes an API key for a client of the upload function. The key goes to standard error and is stored nowhere. " +
-		"The line for the file that AUTH_API_KEYS_FILE names goes to standard output; it has the hash of the key.",
+	Summary: "Makes an API key for a client of the upload function. The key goes to standard error and is stored " +
+		"nowhere. The line for the file that AUTH_API_KEYS_FILE names goes to standard output; it has the hash of the key.",
 	Examples: []string{
 		"go run ./functions/upload/key scanner >> api-keys",
 	},

@@ -4,8 +4,8 @@
 //	go run ./functions/upload/verify [--repair]
 //
 // It writes a line for each object that is not as it should be, and a sum; its progress goes to standard error. With
-// --repair, the events of originals without a result are published again. Nothing is ever deleted. Its exit status is 1 if
-// something is left to be done, and 2 if it could not see all of the bucket.
+// --repair, the events of originals without a result are published again. Nothing is ever deleted. Its exit status is 1
+// if something is left to be done, and 2 if it could not see all of the bucket.
 package main
 
 import (
@@ -20,11 +20,12 @@ import (
 
 var program = cli.Program{
 	Command: "go run ./functions/upload/verify",
-	Summary: "Checks the bucket of the service: every original has its result, a thumbnail or a note of why there is none, " +
-		"and every result its original. It reads the settings of the upload function from its environment. " +
+	Summary: "Checks the bucket of the service: every original has its result, a thumbnail or a note of why there is " +
+		"none, and every result its original. It reads the settings of the upload function from its environment. " +
 		"Nothing is ever deleted.\n\n" +
 		"It writes a line for each object that is not as it should be, and a sum; its progress goes to standard error. " +
-		"The exit status is 0 if all is well, 1 if something is left to be done, and 2 if it could not see all of the bucket.",
+		"The exit status is 0 if all is well, 1 if something is left to be done, and 2 if it could not see all of the " +
+		"bucket.",
 	Examples: []string{
 		"go run ./functions/upload/verify",
 		"go run ./functions/upload/verify --repair",

@@ -73,7 +73,8 @@ func readACLs(users string) ([]*sarama.ResourceAcls, error) {
 			}}
 			for _, operation := range acl.Operations {
 				resource.Acls = append(resource.Acls, &sarama.Acl{
-					Principal: "User:" + user.Metadata.Name, Host: "*", Operation: operation, PermissionType: sarama.AclPermissionAllow,
+					Principal: "User:" + user.Metadata.Name, Host: "*",
+					Operation: operation, PermissionType: sarama.AclPermissionAllow,
 				})
 			}
 			acls = append(acls, resource)

@@ -1,5 +1,5 @@
-// Command provision gives the users of a test's MinIO and Kafka the permissions that knative/components/storage-tls gives
-// them in production, for every name with the prefixes there: a test's bucket is images-<something>.
+// Command provision gives the users of a test's MinIO and Kafka the permissions that knative/components/storage-tls
+// gives them in production, for every name with the prefixes there: a test's bucket is images-<something>.
 //
 //	go run ./functions/fakes/testservers/provision knative/components/storage-tls
 //
@@ -18,9 +18,9 @@ import (
 
 var program = cli.Program{
 	Command: "go run ./functions/fakes/testservers/provision",
-	Summary: "Gives the users of a test's MinIO and Kafka the permissions that they have in production, for every name with " +
-		"the prefixes there. It logs in as MINIO_* and KAFKA_* say, creates the MinIO user CI_MINIO_ACCESS_KEY, and expects " +
-		"the Kafka users to exist.",
+	Summary: "Gives the users of a test's MinIO and Kafka the permissions that they have in production, for every name " +
+		"with the prefixes there. It logs in as MINIO_* and KAFKA_* say, creates the MinIO user CI_MINIO_ACCESS_KEY, and " +
+		"expects the Kafka users to exist.",
 	Examples: []string{
 		"go run ./functions/fakes/testservers/provision knative/components/storage-tls",
 	},

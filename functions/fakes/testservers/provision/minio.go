@@ -27,10 +27,12 @@ func provisionMinIO(policy string) error {
 		`:::scans"`, `:::scans-*"`, `:::scans/`, `:::scans-*/`,
 	).Replace(string(text))
 	const name = "image-service"
-	user := os.Getenv("CI_MINIO_ACCESS_KEY")
+	user, login := os.Getenv("CI_MINIO_ACCESS_KEY"), map[string]string{
+		"secretKey": os.Getenv("MINIO_SECRET_KEY"), "status": "enabled",
+	}
 	archive, err := pack(map[string]any{
 		"policies.json":      map[string]any{name: json.RawMessage(prefixed)},
-		"users.json":         map[string]any{user: map[string]string{"secretKey": os.Getenv("MINIO_SECRET_KEY"), "status": "enabled"}},
+		"users.json":         map[string]any{user: login},
 		"user_mappings.json": map[string]any{user: map[string]any{"version": 1, "policy": name}},
 	})
 	if err != nil {
@@ -61,7 +63,8 @@ func administer(command string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPut, os.Getenv("MINIO_ENDPOINT")+"/minio/admin/v3/"+command, bytes.NewReader(body))
+	url := os.Getenv("MINIO_ENDPOINT") + "/minio/admin/v3/" + command
+	request, err := http.NewRequest(http.MethodPut, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package docs_test holds that the documentation is true: links lead somewhere, the paths and tests that it names exist,
-// its queries use metrics that the code has.
+// Package docs_test holds that the documentation is true: links lead somewhere, the paths and tests that it names
+// exist, its queries use metrics that the code has.
 package docs_test
 
 import (

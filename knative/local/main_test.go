@@ -18,9 +18,6 @@ import (
 	"gitlab.com/yourorg/image-service/knative"
 )
 
-// unset is an environment without variables.
-func unset(string) string { return "" }
-
 // output is a stream that a test reads while it is written.
 type output struct {
 	sync.Mutex

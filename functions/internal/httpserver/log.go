@@ -69,7 +69,7 @@ var levels = map[string]slog.Level{
 
 var logLevel = config.Text{Name: "LOG_LEVEL", Default: "INFO",
 	Form: config.Form{Expected: "DEBUG, INFO, WARN or ERROR", Valid: isLevel},
-	Doc:  "Least severe level that is logged."}
+	Doc:  "Lowest level that is logged."}
 
 func isLevel(text string) bool {
 	_, known := levels[strings.ToUpper(text)]

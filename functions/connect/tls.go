@@ -23,8 +23,8 @@ type Dialer struct {
 	certificate, key config.File // the client's own, if set
 }
 
-// ReadRedis reads REDIS_TLS and the files that go with it; nil without TLS.
-func ReadRedis(r *config.Reader) *Dialer {
+// ReadRedisTLS reads REDIS_TLS and the files that go with it; nil without TLS.
+func ReadRedisTLS(r *config.Reader) *Dialer {
 	d := &Dialer{r.File("REDIS_CA_FILE"), r.File("REDIS_CERT_FILE"), r.File("REDIS_KEY_FILE")}
 	return d.read(r, r.Bool("REDIS_TLS"), "REDIS_TLS=true")
 }

@@ -1,7 +1,6 @@
 package testservers
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -49,17 +48,7 @@ func MinIOTransport(t testing.TB, getenv func(string) string) (*url.URL, *http.T
 // Redis is a client of the test's own.
 func Redis(t testing.TB, getenv func(string) string) *redis.Client {
 	t.Helper()
-	dialer := way(t, getenv, connect.ReadRedis)
-	getenv = Own(getenv)
-	options := &redis.Options{
-		Addr:     net.JoinHostPort(getenv("REDIS_HOST"), getenv("REDIS_PORT")),
-		Username: getenv("REDIS_USERNAME"),
-		Password: getenv("REDIS_PASSWORD"),
-	}
-	if dialer != nil {
-		options.Dialer = dialer.DialContext
-	}
-	client := redis.NewClient(options)
+	client := connect.OpenRedis(way(t, Own(getenv), connect.ReadRedis))
 	t.Cleanup(func() { client.Close() })
 	return client
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -25,7 +26,7 @@ import (
 type settings struct {
 	process httpserver.Settings
 	objects imagestore.Settings
-	status  status.Settings
+	redis   connect.Redis
 
 	maxBytes       int64
 	limits         raster.Limits
@@ -37,7 +38,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 	s := settings{
 		process:        httpserver.ReadSettings(r),
 		objects:        imagestore.ReadSettings(r),
-		status:         status.ReadSettings(r),
+		redis:          connect.ReadRedis(r),
 		maxBytes:       r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
 		limits:         raster.Limits{Pixels: r.Int("MAX_IMAGE_PIXELS", raster.DefaultPixels, 1, 1<<32)},
 		pixelsInFlight: r.Int("MAX_PIXELS_IN_FLIGHT", raster.DefaultPixels, 1, 1<<36),
@@ -54,7 +55,7 @@ type renderer struct {
 	*httpserver.Process
 	settings settings
 	store    *imagestore.Store
-	board    *status.Board
+	statuses *status.Store
 
 	// What images being worked on take of memory, in pixels.
 	pixels *semaphore.Weighted
@@ -79,19 +80,22 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	if err != nil {
 		return err
 	}
-	board := status.Open(settings.status, store)
-	defer board.Close()
-
+	client := connect.OpenRedis(settings.redis)
 	t := &renderer{
 		Process:  httpserver.New("thumbnail", settings.process),
 		settings: settings,
 		store:    store,
-		board:    board,
+		statuses: status.New(client, store),
 		pixels:   semaphore.NewWeighted(settings.pixelsInFlight),
 	}
+	defer func() {
+		if err := client.Close(); err != nil {
+			t.Log.Warn("redis_close_failed", "error.message", err.Error())
+		}
+	}()
 	t.measure()
 	return t.Serve(ctx, listener, t.routes(),
-		httpserver.Check{Backend: "redis", Ask: board.Check},
+		httpserver.Check{Backend: "redis", Ask: func(ctx context.Context) error { return connect.PingRedis(ctx, client) }},
 		httpserver.Check{Backend: "minio", Ask: store.Check})
 }
 

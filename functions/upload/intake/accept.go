@@ -11,6 +11,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -139,7 +140,7 @@ func originalName(filename string) string {
 }
 
 // publish announces an image that somebody has brought.
-func (in *intake) publish(ctx context.Context, image events.ImageUploaded) (status.Ticket, error) {
+func (in *intake) publish(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
 	ticket, err := in.announce(ctx, image)
 	if err != nil {
 		return ticket, err
@@ -155,9 +156,9 @@ func (in *intake) publish(ctx context.Context, image events.ImageUploaded) (stat
 // announce lets the image be known: to those who ask for its status, then to those who work on it. Between the two it is
 // in the outbox, so that it is announced even if we end here. It goes on if the caller leaves: to finish is quicker, and
 // leaves less behind, than to give up.
-func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (status.Ticket, error) {
+func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
 	ctx = context.WithoutCancel(ctx)
-	ticket, err := in.board.Queue(ctx, image.ImageID)
+	ticket, err := in.outbox.Queue(ctx, image.ImageID)
 	if err != nil {
 		return ticket, err
 	}
@@ -173,13 +174,13 @@ func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (sta
 	if err := in.announcer.Announce(ctx, e); err != nil {
 		return ticket, err
 	}
-	in.board.Announced(image.ImageID)
+	in.outbox.Acknowledge(image.ImageID)
 	return ticket, nil
 }
 
 // takeBack removes an image that was not accepted. If that fails, or if a sweep has taken the image up meanwhile, it
 // stays, and becomes as good as any other.
-func (in *intake) takeBack(ctx context.Context, image events.ImageUploaded, ticket status.Ticket) {
+func (in *intake) takeBack(ctx context.Context, image events.ImageUploaded, ticket outbox.Token) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	if err := in.withdraw(ctx, image, ticket); err != nil {
@@ -187,9 +188,9 @@ func (in *intake) takeBack(ctx context.Context, image events.ImageUploaded, tick
 	}
 }
 
-func (in *intake) withdraw(ctx context.Context, image events.ImageUploaded, ticket status.Ticket) error {
+func (in *intake) withdraw(ctx context.Context, image events.ImageUploaded, ticket outbox.Token) error {
 	if ticket != "" {
-		withdrawn, err := in.board.Withdraw(ctx, image.ImageID, ticket)
+		withdrawn, err := in.outbox.Withdraw(ctx, image.ImageID, ticket)
 		if err != nil {
 			return err
 		}

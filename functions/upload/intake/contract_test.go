@@ -9,10 +9,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
+	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -112,16 +115,25 @@ func TestGetStatus(t *testing.T) {
 	}
 }
 
-func boardOf(t *testing.T, s *service) *status.Board {
+func redisOf(t *testing.T, s *service) *redis.Client {
 	t.Helper()
-	r := config.NewReader(s.getenv)
-	store, err := imagestore.Open(imagestore.ReadSettings(r))
+	client := connect.OpenRedis(connect.ReadRedis(config.NewReader(s.getenv)))
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func boardOf(t *testing.T, s *service) *status.Store {
+	t.Helper()
+	store, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(s.getenv)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	board := status.Open(status.ReadSettings(r), store)
-	t.Cleanup(func() { board.Close() })
-	return board
+	return status.New(redisOf(t, s), store)
+}
+
+func outboxOf(t *testing.T, s *service) *outbox.Outbox {
+	t.Helper()
+	return outbox.New(redisOf(t, s), s.getenv("MINIO_BUCKET"), func(err error) { t.Error(err) })
 }
 
 func TestGetHealth(t *testing.T) {

@@ -14,21 +14,26 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"golang.org/x/sync/semaphore"
 )
 
 type settings struct {
 	process httpserver.Settings
 	objects imagestore.Settings
-	status  status.Settings
+	redis   connect.Redis
 	bus     publisher.Settings
 	access  auth.Settings
 
@@ -47,7 +52,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 	s := settings{
 		process:  httpserver.ReadSettings(r),
 		objects:  imagestore.ReadSettings(r),
-		status:   status.ReadSettings(r),
+		redis:    connect.ReadRedis(r),
 		bus:      publisher.ReadSettings(r),
 		access:   auth.ReadSettings(r),
 		maxBytes: r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
@@ -68,7 +73,10 @@ type intake struct {
 	*httpserver.Process
 	settings  settings
 	store     *imagestore.Store
-	board     *status.Board
+	redis     *redis.Client
+	board     *status.Store
+	outbox    *outbox.Outbox
+	durations *idempotency.Durations
 	announcer publisher.Announcer
 	guard     *auth.Guard
 
@@ -80,7 +88,8 @@ type intake struct {
 	refused *prometheus.CounterVec
 	swept   *prometheus.CounterVec
 	aborted prometheus.Counter
-	outbox  prometheus.Gauge
+	ignored *prometheus.CounterVec
+	backlog prometheus.Gauge
 	oldest  prometheus.Gauge
 }
 
@@ -94,7 +103,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	// After the last answer: what is announced later would be lost.
 	defer func() { err = errors.Join(err, in.close()) }()
 	return in.Serve(ctx, listener, in.routes(),
-		httpserver.Check{Backend: "redis", Ask: in.board.Check},
+		httpserver.Check{Backend: "redis", Ask: in.ping},
 		httpserver.Check{Backend: "minio", Ask: in.store.Check})
 }
 
@@ -108,24 +117,39 @@ func open(getenv func(string) string) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
+	client := connect.OpenRedis(settings.redis)
 	in := &intake{
 		Process:   httpserver.New("upload", settings.process),
 		settings:  settings,
 		store:     store,
-		board:     status.Open(settings.status, store),
+		redis:     client,
+		board:     status.New(client, store),
+		durations: idempotency.NewDurations(client),
 		announcer: publisher.Open(settings.bus),
 		inline:    semaphore.NewWeighted(2 * maxInline),
 	}
-	in.guard = auth.New(settings.access, in.Process, in.board.Limiter())
+	in.outbox = outbox.New(client, store.Bucket(), func(err error) { in.ignore(context.Background(), "acknowledge", err) })
+	in.guard = auth.New(settings.access, in.Process, ratelimit.New(client, "image:limit:"+store.Bucket()+":"))
 	in.measure()
 	return in, nil
 }
 
-// close ends what may still be announced before it lets go of Redis, which is to be told of it.
+// close ends what may still be announced before it closes Redis, which is to be told of it.
 func (in *intake) close() error {
 	err := in.announcer.Close()
-	_ = in.board.Close() // there is nothing to be done about it
+	in.outbox.Close()
+	if err := in.redis.Close(); err != nil {
+		in.Log.Warn("redis_close_failed", "error.message", err.Error())
+	}
 	return err
+}
+
+func (in *intake) ping(ctx context.Context) error { return connect.PingRedis(ctx, in.redis) }
+
+// ignore logs and counts an error of Redis after which the service goes on: a sweep repairs what it left behind.
+func (in *intake) ignore(ctx context.Context, operation string, err error) {
+	in.ignored.WithLabelValues(operation).Inc()
+	in.Log.WarnContext(ctx, "redis_error_ignored", "event.action", operation, "error.message", err.Error())
 }
 
 // routes are open to everybody, or for clients only, where there is a guard: Knative's events and what belongs to somebody.
@@ -174,6 +198,10 @@ func (in *intake) measure() {
 		Name: "image_uploads_refused_total",
 		Help: "Uploads, and images in forms, that were not accepted, by the code of the answer.",
 	}, []string{"code"})
-	in.Metrics.MustRegister(in.uploads, in.bytes, in.refused)
+	in.ignored = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "redis_errors_ignored_total",
+		Help: "Errors of Redis after which the service went on, by the operation that failed.",
+	}, []string{"operation"})
+	in.Metrics.MustRegister(in.uploads, in.bytes, in.refused, in.ignored)
 	in.measureSweeps()
 }

@@ -133,5 +133,5 @@ func (in *intake) took(ctx context.Context, began time.Time, key, imageID string
 	if key == "" {
 		return duration, nil
 	}
-	return in.board.Remember(ctx, imageID, duration)
+	return in.durations.First(ctx, imageID, duration)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
-	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -37,7 +37,7 @@ func (in *intake) sweep(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), sweepTimeout)
 	defer cancel()
-	begun, err := in.board.Begin(ctx, sweepEvery)
+	begun, err := in.outbox.BeginSweep(ctx, sweepEvery)
 	if begun {
 		err = errors.Join(in.findForgotten(ctx), in.announceOverdue(ctx), in.measureOutbox(context.WithoutCancel(ctx)))
 		in.abortIncomplete(ctx)
@@ -55,7 +55,7 @@ func (in *intake) sweep(w http.ResponseWriter, r *http.Request) {
 // findForgotten walks on through the bucket, from where the last sweep ended, and puts into the outbox what waits there
 // for its thumbnail while Redis knows nothing of it, or has heard nothing for long.
 func (in *intake) findForgotten(ctx context.Context) error {
-	after, err := in.board.Walked(ctx)
+	after, err := in.outbox.Cursor(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,12 +63,12 @@ func (in *intake) findForgotten(ctx context.Context) error {
 	if err := in.enlist(ctx, waiting); err != nil {
 		return errors.Join(walkErr, err)
 	}
-	return errors.Join(walkErr, in.board.SetWalked(ctx, after))
+	return errors.Join(walkErr, in.outbox.SetCursor(ctx, after))
 }
 
 // walk returns what waits among the images that come after a place, and the place that it came to; "" if there was nothing
 // behind it. With an error it is what it came to before.
-func (in *intake) walk(ctx context.Context, after string) (waiting []status.Waiting, last string, err error) {
+func (in *intake) walk(ctx context.Context, after string) (waiting []outbox.Entry, last string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
 	began, passed := after, 0
@@ -82,7 +82,7 @@ func (in *intake) walk(ctx context.Context, after string) (waiting []status.Wait
 			return waiting, after, err
 		}
 		if in.waits(image) {
-			waiting = append(waiting, status.Waiting{ImageID: image.ID, Since: image.Original.Modified})
+			waiting = append(waiting, outbox.Entry{ImageID: image.ID, Since: image.Original.Modified})
 		}
 		after = image.After
 		if image.ID != "" {
@@ -101,11 +101,11 @@ func (in *intake) waits(image imagestore.Image) bool {
 		time.Since(image.Original.Modified) > in.settings.sweepStored
 }
 
-// enlist is status.Board.Enlist, in batches.
-func (in *intake) enlist(ctx context.Context, waiting []status.Waiting) error {
+// enlist is Requeue, in batches.
+func (in *intake) enlist(ctx context.Context, waiting []outbox.Entry) error {
 	for len(waiting) > 0 {
 		batch := waiting[:min(len(waiting), sweepBatch)]
-		found, err := in.board.Enlist(ctx, batch, in.settings.sweepStored)
+		found, err := in.outbox.Requeue(ctx, batch, in.settings.sweepStored)
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (in *intake) enlist(ctx context.Context, waiting []status.Waiting) error {
 // no more time.
 func (in *intake) announceOverdue(ctx context.Context) error {
 	for ctx.Err() == nil {
-		ids, err := in.board.Overdue(ctx, in.settings.sweepQueued, sweepBatch)
+		ids, err := in.outbox.ClaimOverdue(ctx, in.settings.sweepQueued, sweepBatch)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -171,7 +171,7 @@ func (in *intake) resume(ctx context.Context, imageID string) (outcome string, e
 		return "", err
 	}
 	if set.Original == nil || set.Result != nil {
-		in.board.Announced(imageID)
+		in.outbox.Acknowledge(imageID)
 		return "settled", nil
 	}
 	image, err := in.look(ctx, imageID, set.Original)
@@ -193,7 +193,7 @@ func (in *intake) giveUp(ctx context.Context, image events.ImageUploaded, invali
 	in.Log.WarnContext(ctx, "image_given_up", "image_id", image.ImageID, "error.message", invalid.Error())
 	_, err := in.fail(ctx, image, string(events.ReasonUnsupported), "The file has a name that no event can tell")
 	if err == nil {
-		in.board.Announced(image.ImageID)
+		in.outbox.Acknowledge(image.ImageID)
 	}
 	return err
 }
@@ -208,11 +208,11 @@ func (in *intake) abortIncomplete(ctx context.Context) {
 }
 
 func (in *intake) measureOutbox(ctx context.Context) error {
-	size, age, err := in.board.Backlog(ctx)
+	size, age, err := in.outbox.Backlog(ctx)
 	if err != nil {
 		return err
 	}
-	in.outbox.Set(float64(size))
+	in.backlog.Set(float64(size))
 	in.oldest.Set(age.Seconds())
 	return nil
 }
@@ -229,7 +229,7 @@ func (in *intake) measureSweeps() {
 		Name: "incomplete_uploads_aborted_total",
 		Help: "Uploads in parts to MinIO that never became an object and were ended.",
 	})
-	in.outbox = prometheus.NewGauge(prometheus.GaugeOpts{
+	in.backlog = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "image_outbox_size",
 		Help: "Images whose announcement is not known to be acknowledged, at the end of the last sweep of this process.",
 	})
@@ -237,5 +237,5 @@ func (in *intake) measureSweeps() {
 		Name: "image_outbox_age_seconds",
 		Help: "How long the oldest of them has been waiting.",
 	})
-	in.Metrics.MustRegister(in.swept, in.aborted, in.outbox, in.oldest)
+	in.Metrics.MustRegister(in.swept, in.aborted, in.backlog, in.oldest)
 }

@@ -161,9 +161,8 @@ func TestNothingToSweep(t *testing.T) {
 func TestEndedInTheMiddle(t *testing.T) {
 	t.Parallel()
 	s := start(t, soon)
-	board := boardOf(t, s)
 	queue := func(id string) {
-		if _, err := board.Queue(t.Context(), id); err != nil {
+		if _, err := outboxOf(t, s).Queue(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -225,7 +224,7 @@ func TestSweepOfWhatIsSettled(t *testing.T) {
 		}
 	}
 	for _, id := range []string{gone, done, refused} {
-		if _, err := board.Queue(t.Context(), id); err != nil {
+		if _, err := outboxOf(t, s).Queue(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,12 +242,11 @@ func TestSweepAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	other := s.beside()
-	board := boardOf(t, s)
 	var ids []string
 	for range sweepBatch + 10 {
 		id := uuid.NewString()
 		s.store(id, pngOf(t, 4, 4))
-		if _, err := board.Queue(t.Context(), id); err != nil {
+		if _, err := outboxOf(t, s).Queue(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)
@@ -376,7 +374,7 @@ func TestSweepOfABadName(t *testing.T) {
 	}
 	s.store(good, pngOf(t, 8, 8))
 	for _, id := range []string{bad, good} {
-		if _, err := boardOf(t, s).Queue(t.Context(), id); err != nil {
+		if _, err := outboxOf(t, s).Queue(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -418,7 +416,7 @@ func TestSweepFails(t *testing.T) {
 	s := start(t)
 	id := uuid.NewString()
 	s.store(id, pngOf(t, 8, 8))
-	if _, err := boardOf(t, s).Queue(t.Context(), id); err != nil {
+	if _, err := outboxOf(t, s).Queue(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	s.broker.refuse(true)
@@ -458,7 +456,7 @@ func TestSweepWithoutTime(t *testing.T) {
 	defer in.close()
 	id := uuid.NewString()
 	s.store(id, pngOf(t, 8, 8))
-	if _, err := in.board.Queue(t.Context(), id); err != nil {
+	if _, err := in.outbox.Queue(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	over, end := context.WithCancel(t.Context())

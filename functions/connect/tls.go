@@ -13,23 +13,23 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-// dialTimeout is for a connection and its handshake together.
+// dialTimeout bounds a connection and its handshake together.
 const dialTimeout = 3 * time.Second
 
-// A Dialer makes connections over TLS 1.2 or newer. The server has to show a certificate for the name or the address that
+// A Dialer opens connections over TLS 1.2 or newer. The server's certificate must be valid for the name or the address that
 // is dialled.
 type Dialer struct {
-	authorities      config.File // instead of the system's, if set
-	certificate, key config.File // the client's own, if set
+	authorities      config.File // trusted certificate authorities; the system's if not set
+	certificate, key config.File // the client's own; none if not set
 }
 
-// ReadRedisTLS reads REDIS_TLS and the files that go with it; nil without TLS.
+// ReadRedisTLS reads REDIS_TLS and the files that belong to it. It returns nil without TLS.
 func ReadRedisTLS(r *config.Reader) *Dialer {
 	d := &Dialer{r.File("REDIS_CA_FILE"), r.File("REDIS_CERT_FILE"), r.File("REDIS_KEY_FILE")}
 	return d.read(r, r.Bool("REDIS_TLS"), "REDIS_TLS=true")
 }
 
-// ReadMinIO reads MINIO_CA_FILE; nil if MINIO_ENDPOINT is not an https:// URL.
+// ReadMinIO reads MINIO_CA_FILE. It returns nil if MINIO_ENDPOINT is not an https:// URL.
 func ReadMinIO(r *config.Reader) *Dialer {
 	d := &Dialer{authorities: r.File("MINIO_CA_FILE")}
 	return d.read(r, strings.HasPrefix(r.Text("MINIO_ENDPOINT", ""), "https://"), "an https:// URL as MINIO_ENDPOINT")
@@ -40,9 +40,9 @@ func readKafkaTLS(r *config.Reader) *Dialer {
 	return d.read(r, r.Bool("KAFKA_TLS"), "KAFKA_TLS=true")
 }
 
-// read finds fault with the files. One that is set while TLS is not on is a fault as well: whoever set it believes that
-// the connection is encrypted.
-func (d *Dialer) read(r *config.Reader, on bool, switchOn string) *Dialer {
+// read reports faults in the files. A file that is set while TLS is off is a fault as well, because the operator who set
+// it expects an encrypted connection. setting is what turns TLS on.
+func (d *Dialer) read(r *config.Reader, on bool, setting string) *Dialer {
 	if on {
 		_, err := d.config()
 		r.Add(err)
@@ -50,23 +50,24 @@ func (d *Dialer) read(r *config.Reader, on bool, switchOn string) *Dialer {
 	}
 	for _, file := range []config.File{d.authorities, d.certificate, d.key} {
 		if file.IsSet() {
-			r.Fault("%s is set; expected %s with it", file, switchOn)
+			r.Fault("%s is set; expected %s with it", file, setting)
 		}
 	}
 	return nil
 }
 
-// config is what the files say now. Its error has all that is wrong with them, and nothing of what is in them.
+// config reads the files as they are now. Its error lists everything that is wrong with them and quotes none of their
+// contents.
 func (d *Dialer) config() (*tls.Config, error) {
 	roots, rootsErr := d.roots()
-	own, ownErr := d.own()
-	if err := errors.Join(rootsErr, ownErr); err != nil {
+	pair, pairErr := d.pair()
+	if err := errors.Join(rootsErr, pairErr); err != nil {
 		return nil, err
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: own}, nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: pair}, nil
 }
 
-// roots is nil for the system's.
+// roots returns nil for the system's authorities.
 func (d *Dialer) roots() (*x509.CertPool, error) {
 	if !d.authorities.IsSet() {
 		return nil, nil
@@ -82,8 +83,8 @@ func (d *Dialer) roots() (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// own is the client's certificate with the chain that leads to it.
-func (d *Dialer) own() ([]tls.Certificate, error) {
+// pair returns the client's certificate with its chain and key, none if it is not set.
+func (d *Dialer) pair() ([]tls.Certificate, error) {
 	switch {
 	case !d.certificate.IsSet() && !d.key.IsSet():
 		return nil, nil
@@ -97,14 +98,14 @@ func (d *Dialer) own() ([]tls.Certificate, error) {
 	if err := errors.Join(chainErr, keyErr); err != nil {
 		return nil, err
 	}
-	pair, err := tls.X509KeyPair(chain, key)
+	loaded, err := tls.X509KeyPair(chain, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s do not go together; expected a certificate and its private key, in PEM", d.certificate, d.key)
+		return nil, fmt.Errorf("%s and %s do not match; expected a certificate and its private key, in PEM", d.certificate, d.key)
 	}
-	return []tls.Certificate{pair}, nil
+	return []tls.Certificate{loaded}, nil
 }
 
-// DialContext connects, and ends the handshake before it returns.
+// DialContext connects and completes the handshake before it returns.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	config, err := d.config()
 	if err != nil {
@@ -118,7 +119,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return conn, nil
 }
 
-// Dial is DialContext for clients that have no context.
+// Dial is DialContext for clients without a context, such as sarama.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }

@@ -16,8 +16,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// serve is a server that says which certificate its client showed, "none" without one, and its address.
-func serve(t *testing.T, config func() *tls.Config) string {
+// serve starts a server that sends the serial number of its client's certificate, "none" without one, and returns its
+// address.
+func serve(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,15 +33,15 @@ func serve(t *testing.T, config func() *tls.Config) string {
 			}
 			go func() {
 				defer plain.Close()
-				conn := tls.Server(plain, config())
+				conn := tls.Server(plain, config)
 				if conn.Handshake() != nil {
 					return
 				}
-				said := "none"
-				if shown := conn.ConnectionState().PeerCertificates; len(shown) > 0 {
-					said = shown[0].SerialNumber.String()
+				serial := "none"
+				if chain := conn.ConnectionState().PeerCertificates; len(chain) > 0 {
+					serial = chain[0].SerialNumber.String()
 				}
-				_, _ = io.WriteString(conn, said)
+				_, _ = io.WriteString(conn, serial)
 				_ = conn.Close()
 			}()
 		}
@@ -48,19 +49,19 @@ func serve(t *testing.T, config func() *tls.Config) string {
 	return listener.Addr().String()
 }
 
-// ask connects, and returns what the server says.
-func ask(t *testing.T, dialer *connect.Dialer, address string) (string, error) {
+// receive connects and returns what the server sends.
+func receive(t *testing.T, dialer *connect.Dialer, address string) (string, error) {
 	t.Helper()
 	conn, err := dialer.DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	said, err := io.ReadAll(conn)
-	return string(said), err
+	text, err := io.ReadAll(conn)
+	return string(text), err
 }
 
-func dialerOf(t *testing.T, settings map[string]string) *connect.Dialer {
+func readDialer(t *testing.T, settings map[string]string) *connect.Dialer {
 	t.Helper()
 	dialer, err := connect.From(func(name string) string { return settings[name] }, connect.ReadRedisTLS)
 	if err != nil {
@@ -69,59 +70,64 @@ func dialerOf(t *testing.T, settings map[string]string) *connect.Dialer {
 	return dialer
 }
 
-// Whose certificate is not checked to the end is not talked to.
+// A connection opens only if the server's certificate verifies completely.
 func TestDial(t *testing.T) {
 	t.Parallel()
 	authority, other := testservers.NewAuthority(t), testservers.NewAuthority(t)
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	authority.Write(file)
-	trusting := dialerOf(t, map[string]string{"REDIS_TLS": "true", "REDIS_CA_FILE": file})
+	trusting := readDialer(t, map[string]string{"REDIS_TLS": "true", "REDIS_CA_FILE": file})
+	trustingSystem := readDialer(t, map[string]string{"REDIS_TLS": "true"})
 	hour := time.Now().Add(time.Hour)
-	with := func(certificate tls.Certificate, change func(*tls.Config)) string {
+	server := func(certificate tls.Certificate, options ...func(*tls.Config)) string {
 		config := &tls.Config{Certificates: []tls.Certificate{certificate}}
-		if change != nil {
-			change(config)
+		for _, option := range options {
+			option(config)
 		}
-		return serve(t, func() *tls.Config { return config })
+		return serve(t, config)
 	}
+	maxTLS12 := func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }
+	maxTLS11 := func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }
+	requireCertificate := func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }
 	for name, test := range map[string]struct {
 		dialer  *connect.Dialer
 		address string
 		want    string // in the error; "" for none
 	}{
-		"trusted":               {trusting, with(authority.Issue(2, hour), nil), ""},
-		"only TLS 1.2":          {trusting, with(authority.Issue(2, hour), func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), ""},
-		"only TLS 1.1":          {trusting, with(authority.Issue(2, hour), func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), "version"},
-		"another authority":     {trusting, with(other.Issue(2, hour), nil), "unknown authority"},
-		"not the system's":      {dialerOf(t, map[string]string{"REDIS_TLS": "true"}), with(authority.Issue(2, hour), nil), "unknown authority"},
-		"another name":          {trusting, with(authority.Issue(2, hour, "redis.example"), nil), "127.0.0.1"},
-		"expired":               {trusting, with(authority.Issue(2, time.Now().Add(-time.Minute)), nil), "expired"},
-		"wants to see who asks": {trusting, with(authority.Issue(2, hour), func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), "certificate required"},
-		"nobody there":          {trusting, "127.0.0.1:1", "refused"},
+		"trusted":                     {trusting, server(authority.Issue(2, hour)), ""},
+		"only TLS 1.2":                {trusting, server(authority.Issue(2, hour), maxTLS12), ""},
+		"only TLS 1.1":                {trusting, server(authority.Issue(2, hour), maxTLS11), "version"},
+		"another authority":           {trusting, server(other.Issue(2, hour)), "unknown authority"},
+		"authority not the system's":  {trustingSystem, server(authority.Issue(2, hour)), "unknown authority"},
+		"another name":                {trusting, server(authority.Issue(2, hour, "redis.example")), "127.0.0.1"},
+		"expired":                     {trusting, server(authority.Issue(2, time.Now().Add(-time.Minute))), "expired"},
+		"client certificate required": {trusting, server(authority.Issue(2, hour), requireCertificate), "certificate required"},
+		"no server":                   {trusting, "127.0.0.1:1", "refused"},
 	} {
-		_, err := ask(t, test.dialer, test.address)
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%s: %v, want %q in it", name, err, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, err := receive(t, test.dialer, test.address)
+			mustContain(t, err, test.want)
+		})
 	}
 }
 
-// A handshake that goes nowhere ends with its context.
+// A handshake that the server does not answer ends with its context.
 func TestDialEnds(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	unresponsive, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts connections
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
+	defer unresponsive.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := dialerOf(t, map[string]string{"REDIS_TLS": "true"}).DialContext(ctx, "tcp", silent.Addr().String()); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("DialContext() = %v", err)
+	dialer := readDialer(t, map[string]string{"REDIS_TLS": "true"})
+	if _, err := dialer.DialContext(ctx, "tcp", unresponsive.Addr().String()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got error %v, want %v", err, context.DeadlineExceeded)
 	}
 }
 
-// What is renewed while we run is used by the next connection.
+// A renewed certificate or authority is used by the next connection.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	first, second := testservers.NewAuthority(t), testservers.NewAuthority(t)
@@ -130,111 +136,125 @@ func TestRotation(t *testing.T) {
 	ca, certificate, key := filepath.Join(directory, "ca.crt"), filepath.Join(directory, "tls.crt"), filepath.Join(directory, "tls.key")
 	first.Write(ca)
 	testservers.WritePair(t, certificate, key, first.Issue(10, hour))
-	dialer := dialerOf(t, map[string]string{"REDIS_TLS": "true", "REDIS_CA_FILE": ca, "REDIS_CERT_FILE": certificate, "REDIS_KEY_FILE": key})
-	by := func(authority *testservers.Authority) string {
+	dialer := readDialer(t, map[string]string{"REDIS_TLS": "true", "REDIS_CA_FILE": ca, "REDIS_CERT_FILE": certificate, "REDIS_KEY_FILE": key})
+	server := func(authority *testservers.Authority) string {
 		config := authority.Server()
 		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, authority.Pool()
-		return serve(t, func() *tls.Config { return config })
+		return serve(t, config)
 	}
-	before, after := by(first), by(second)
+	before, after := server(first), server(second)
 	check := func(when, address, want string) {
 		t.Helper()
-		if got, err := ask(t, dialer, address); got != want || (want == "") != (err != nil) {
-			t.Errorf("%s: %q, %v; want %q", when, got, err, want)
+		if got, err := receive(t, dialer, address); got != want || (want == "") != (err != nil) {
+			t.Errorf("%s: got %q, error %v; want %q", when, got, err, want)
 		}
 	}
-	check("before", before, "10")
-	check("the server was first", after, "")
+	check("first authority", before, "10")
+	check("server of the second authority", after, "")
 	testservers.WritePair(t, certificate, key, first.Issue(11, hour))
-	check("another certificate", before, "11")
+	check("renewed certificate", before, "11")
 	second.Write(ca)
 	testservers.WritePair(t, certificate, key, second.Issue(12, hour))
-	check("another authority", after, "12")
-	check("the authority that was", before, "")
+	check("second authority", after, "12")
+	check("server of the first authority", before, "")
 
 	if err := os.Remove(key); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ask(t, dialer, after); err == nil || !strings.Contains(err.Error(), "REDIS_KEY_FILE can not be read") {
-		t.Errorf("without a key: %v", err)
-	}
+	_, err := receive(t, dialer, after)
+	mustContain(t, err, "REDIS_KEY_FILE can")
 	testservers.WritePair(t, certificate, key, second.Issue(13, hour))
-	check("and again", after, "13")
+	check("key written again", after, "13")
 }
 
-// All that is wrong is said at once, by the names of the settings, and nothing of what is in the files.
+// All faults are reported at once, by the names of the settings. Nothing of a file's contents, its path or a password is.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	authority, directory := testservers.NewAuthority(t), t.TempDir()
-	file := func(name, content string) string {
-		path := filepath.Join(directory, name)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	junk := filepath.Join(directory, "junk")
+	if err := os.WriteFile(junk, []byte("topsecret\n-----BEGIN topsecret-----\nAAAA\n-----END topsecret-----\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	junk := file("junk", "topsecret\n-----BEGIN topsecret-----\nAAAA\n-----END topsecret-----\n")
-	certificate, key, anotherKey := filepath.Join(directory, "crt"), filepath.Join(directory, "key"), filepath.Join(directory, "other")
-	testservers.WritePair(t, filepath.Join(directory, "unused"), anotherKey, authority.Issue(1, time.Now().Add(time.Hour)))
+	certificate, key, otherKey := filepath.Join(directory, "crt"), filepath.Join(directory, "key"), filepath.Join(directory, "other")
+	testservers.WritePair(t, filepath.Join(directory, "unused"), otherKey, authority.Issue(1, time.Now().Add(time.Hour)))
 	testservers.WritePair(t, certificate, key, authority.Issue(1, time.Now().Add(time.Hour)))
 	for name, test := range map[string]struct {
 		settings map[string]string
-		want     []string
+		want     []string // none for no fault
 	}{
-		"not on, and files": {
+		"no settings": {nil, nil},
+		"files without TLS": {
 			map[string]string{"REDIS_CA_FILE": certificate, "MINIO_CA_FILE": certificate, "KAFKA_CERT_FILE": certificate, "KAFKA_KEY_FILE": key},
-			[]string{"REDIS_CA_FILE is set; expected REDIS_TLS=true with it", "MINIO_CA_FILE is set; expected an https:// URL as MINIO_ENDPOINT with it",
-				"KAFKA_CERT_FILE is set; expected KAFKA_TLS=true", "KAFKA_KEY_FILE is set; expected KAFKA_TLS=true"},
+			[]string{
+				"REDIS_CA_FILE is set; expected REDIS_TLS=true with it",
+				"MINIO_CA_FILE is set; expected an https:// URL as MINIO_ENDPOINT with it",
+				"KAFKA_CERT_FILE is set; expected KAFKA_TLS=true",
+				"KAFKA_KEY_FILE is set; expected KAFKA_TLS=true",
+			},
 		},
-		"neither on nor off": {map[string]string{"REDIS_TLS": "yes", "KAFKA_TLS": "1"}, []string{`REDIS_TLS is "yes"; expected true or false`, `KAFKA_TLS is "1"`}},
-		"no files": {
-			map[string]string{"REDIS_TLS": "true", "REDIS_CA_FILE": "topsecret", "REDIS_CERT_FILE": "topsecret", "REDIS_KEY_FILE": strings.Repeat("topsecret", 99), "MINIO_ENDPOINT": "https://minio:9000", "MINIO_CA_FILE": "/"},
-			[]string{"REDIS_CA_FILE can not be read: no such file", "REDIS_CERT_FILE can not be read: no such file", "REDIS_KEY_FILE can not be read: file name too long", "MINIO_CA_FILE can not be read"},
+		"TLS not a boolean": {
+			map[string]string{"REDIS_TLS": "yes", "KAFKA_TLS": "1"},
+			[]string{`REDIS_TLS is "yes"; expected true or false`, `KAFKA_TLS is "1"`},
 		},
-		"no certificates": {
+		"missing files": {
+			map[string]string{
+				"REDIS_TLS": "true", "REDIS_CA_FILE": "topsecret", "REDIS_CERT_FILE": "topsecret",
+				"REDIS_KEY_FILE": strings.Repeat("topsecret", 99), "MINIO_ENDPOINT": "https://minio:9000", "MINIO_CA_FILE": "/",
+			},
+			[]string{
+				"REDIS_CA_FILE can", "REDIS_CERT_FILE can", "no such file", "REDIS_KEY_FILE can", "file name too long", "MINIO_CA_FILE can",
+			},
+		},
+		"not certificates": {
 			map[string]string{"KAFKA_TLS": "true", "KAFKA_CA_FILE": junk, "KAFKA_CERT_FILE": junk, "KAFKA_KEY_FILE": junk},
-			[]string{"KAFKA_CA_FILE has no certificate; expected PEM", "KAFKA_CERT_FILE and KAFKA_KEY_FILE do not go together"},
+			[]string{"KAFKA_CA_FILE has no certificate; expected PEM", "KAFKA_CERT_FILE and KAFKA_KEY_FILE do not match"},
 		},
-		"another's key": {
-			map[string]string{"KAFKA_TLS": "true", "KAFKA_CERT_FILE": certificate, "KAFKA_KEY_FILE": anotherKey},
-			[]string{"KAFKA_CERT_FILE and KAFKA_KEY_FILE do not go together"},
+		"key of another certificate": {
+			map[string]string{"KAFKA_TLS": "true", "KAFKA_CERT_FILE": certificate, "KAFKA_KEY_FILE": otherKey},
+			[]string{"KAFKA_CERT_FILE and KAFKA_KEY_FILE do not match"},
 		},
 		"one of two": {
 			map[string]string{"KAFKA_TLS": "true", "KAFKA_CERT_FILE": certificate, "REDIS_TLS": "true", "REDIS_KEY_FILE": key},
 			[]string{"KAFKA_CERT_FILE is set; expected KAFKA_KEY_FILE with it", "REDIS_KEY_FILE is set; expected REDIS_CERT_FILE with it"},
 		},
-		"an unknown mechanism": {
+		"unknown mechanism": {
 			map[string]string{"KAFKA_SASL_MECHANISM": "GSSAPI"},
-			[]string{`KAFKA_SASL_MECHANISM is "GSSAPI"; expected SCRAM-SHA-512`, "KAFKA_SASL_USERNAME is not set", "KAFKA_SASL_PASSWORD is not set"},
+			[]string{
+				`KAFKA_SASL_MECHANISM is "GSSAPI"; expected SCRAM-SHA-512`,
+				"KAFKA_SASL_USERNAME is not set", "KAFKA_SASL_PASSWORD is not set",
+			},
 		},
-		"PLAIN in the open": {
+		"PLAIN without TLS": {
 			map[string]string{"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "topsecret"},
 			[]string{"KAFKA_SASL_MECHANISM is PLAIN, which sends the password as it is; expected KAFKA_TLS=true with it"},
 		},
-		"no mechanism": {map[string]string{"KAFKA_SASL_PASSWORD": "topsecret"}, []string{"expected KAFKA_SASL_MECHANISM with it"}},
+		"password without a mechanism": {
+			map[string]string{"KAFKA_SASL_PASSWORD": "topsecret"}, []string{"expected KAFKA_SASL_MECHANISM with it"},
+		},
 	} {
-		err := faults(test.settings)
-		if err == nil {
-			t.Errorf("%s: no fault", name)
-			continue
-		}
-		for _, want := range test.want {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %v\nwant %s in it", name, err, want)
+		t.Run(name, func(t *testing.T) {
+			got := faults(test.settings)
+			if (got == "") != (len(test.want) == 0) {
+				t.Errorf("got faults %q, want %q", got, test.want)
 			}
-		}
-		if strings.Contains(err.Error(), "topsecret") || strings.Contains(err.Error(), directory) {
-			t.Errorf("%s: %v\ntells what is in a file or a password", name, err)
-		}
-	}
-	if err := faults(nil); err != nil {
-		t.Errorf("no settings: %v", err)
+			for _, want := range test.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("got faults %q, want %q in them", got, want)
+				}
+			}
+			if strings.Contains(got, "topsecret") || strings.Contains(got, directory) {
+				t.Errorf("faults %q contain a file's contents, its path or a password", got)
+			}
+		})
 	}
 }
 
-func faults(settings map[string]string) error {
+func faults(settings map[string]string) string {
 	_, err := connect.From(func(name string) string { return settings[name] }, func(r connect.Settings) any {
 		return []any{connect.ReadRedisTLS(r), connect.ReadMinIO(r), connect.ReadKafka(r)}
 	})
-	return err
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

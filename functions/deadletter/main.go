@@ -1,5 +1,5 @@
-// Command deadletter is the function that keeps events which could not be delivered. Knative runs it; see knative/ for
-// how, and functions/deadletter/keep for what it does.
+// Command deadletter is the function that keeps the events that could not be delivered. Knative runs it (see knative/);
+// what it does is in functions/deadletter/deadletter.
 package main
 
 import (

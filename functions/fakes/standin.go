@@ -145,15 +145,13 @@ func (s *Servers) forget(names ...string) {
 // EnsureTopics makes topics that are missing, in the stand-in or in a real Kafka. On a cluster that is the platform's
 // part, and the functions never do it.
 func (s *Servers) EnsureTopics(names ...string) error {
-	config := sarama.NewConfig()
-	config.Version = sarama.V2_8_0_0
-	config.Net.DialTimeout = 3 * time.Second
-	config.Metadata.Retry.Max = 1
-	way, err := connect.From(s.Getenv, connect.ReadKafka)
+	connection, err := connect.From(s.Getenv, connect.ReadKafka)
 	if err != nil {
 		return err
 	}
-	way.Configure(config)
+	config := connection.Config("image-service-topics")
+	config.Net.ReadTimeout = 30 * time.Second // a Kafka that is busy elsewhere takes its time to create topics
+	config.Metadata.Retry.Max = 1
 	brokers := strings.Split(s.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
 	admin, err := sarama.NewClusterAdmin(brokers, config)
 	if err != nil {

@@ -9,24 +9,23 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
 const (
-	// The consumer group under which Kafka keeps how far letters have been put back. Its lag is what waits, for whatever
-	// watches consumer groups. Nothing joins it.
+	// group is the consumer group whose offsets are the progress of redriving. Its lag is the number of waiting letters,
+	// for tools that watch consumer groups. Nothing joins it.
 	group = "image-dead-letters"
-	// What Kafka takes as an offset's metadata, by its default for offset.metadata.max.bytes.
+	// maxMetadata bounds an offset's metadata in bytes: Kafka's default for offset.metadata.max.bytes.
 	maxMetadata = 4096
 
-	netTimeout  = 3 * time.Second
-	readTimeout = 10 * time.Second // for the next record, which is known to be there
+	readTimeout = 10 * time.Second // for the next record, which is known to exist
 )
 
-// backlog is the dead letter topic with what has not been put back of it.
-type backlog struct{ publisher.Settings }
+// backlog is the letters on the dead letter topic that have not been redriven.
+type backlog struct{ kafka.Settings }
 
-// check asks Kafka whether the topic is there.
+// check returns an error if Kafka does not respond or does not have the topic.
 func (b backlog) check(context.Context) error {
 	v, err := b.open()
 	if err == nil {
@@ -35,27 +34,38 @@ func (b backlog) check(context.Context) error {
 	return err
 }
 
-// view is the backlog at one time: what comes later is not in it.
+// claim commits the group's offsets as they are if it has none.
+func (b backlog) claim() error {
+	v, err := b.open()
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	if v.claimed { // a commit could undo that of another process
+		return nil
+	}
+	return v.commit()
+}
+
+// view is the backlog at one time, without the letters that arrive later.
 type view struct {
 	topic      string
 	admin      sarama.ClusterAdmin
 	consumer   sarama.Consumer
 	partitions []*partition
-	claimed    bool // Kafka knows the group
+	claimed    bool // the group has committed offsets
 }
 
-// partition is one of the topic's.
+// partition is one of the topic's partitions.
 type partition struct {
 	id   int32
 	done progress
-	end  int64 // one more than the last offset
+	end  int64 // the last offset + 1
 }
 
-// open connects and asks how far everything has come. The caller closes the view.
+// open connects and reads the progress of every partition. The caller closes the view.
 func (b backlog) open() (*view, error) {
-	config := clientConfig()
-	b.Reach.Configure(config)
-	client, err := sarama.NewClient(b.Brokers, config)
+	client, err := b.NewReader("image-service-dead-letters")
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka: %w", err)
 	}
@@ -63,14 +73,14 @@ func (b backlog) open() (*view, error) {
 	if v.admin, err = sarama.NewClusterAdminFromClient(client); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to kafka: %w", err), client.Close())
 	}
-	if err = v.look(client); err != nil {
+	if err = v.load(client); err != nil {
 		v.close()
-		return nil, fmt.Errorf("look at topic %q: %w", b.Topic, err)
+		return nil, fmt.Errorf("read topic %q: %w", b.Topic, err)
 	}
 	return v, nil
 }
 
-func (v *view) look(client sarama.Client) (err error) {
+func (v *view) load(client sarama.Client) (err error) {
 	if v.consumer, err = sarama.NewConsumerFromClient(client); err != nil {
 		return err
 	}
@@ -80,7 +90,7 @@ func (v *view) look(client sarama.Client) (err error) {
 	}
 	slices.Sort(ids)
 	committed, err := v.admin.ListConsumerGroupOffsets(group, map[string][]int32{v.topic: ids})
-	if errors.Is(err, sarama.ErrGroupIDNotFound) { // Kafka has nothing of it; most versions do not say it so
+	if errors.Is(err, sarama.ErrGroupIDNotFound) { // no offsets yet; most versions of Kafka return none instead
 		committed, err = &sarama.OffsetFetchResponse{}, nil
 	}
 	if err != nil {
@@ -117,7 +127,7 @@ func partitionOf(client sarama.Client, topic string, id int32, committed *sarama
 	if err != nil {
 		return nil, fmt.Errorf("metadata of group %q: %w", group, err)
 	}
-	if done.next > end { // the topic was made anew
+	if done.next > end { // the topic was deleted and created again
 		done = progress{}
 	}
 	done.skipTo(oldest)
@@ -128,10 +138,10 @@ func (v *view) close() {
 	if v.consumer != nil {
 		_ = v.consumer.Close()
 	}
-	_ = v.admin.Close() // with the client; there is nothing that could be lost
+	_ = v.admin.Close() // closes the client, too; nothing can be lost
 }
 
-// count is how many letters wait.
+// count returns how many letters wait.
 func (v *view) count() (count int64) {
 	for _, p := range v.partitions {
 		count += p.done.count(p.end)
@@ -139,9 +149,9 @@ func (v *view) count() (count int64) {
 	return count
 }
 
-// letters are those that wait and come after a place, a partition after the other, in the order in which they came.
-// After an error there are no more.
-func (v *view) letters(ctx context.Context, after place) iter.Seq2[letter, error] {
+// letters yields the waiting letters after a position, one partition after the other, in the order of their offsets. It
+// ends at the first error.
+func (v *view) letters(ctx context.Context, after position) iter.Seq2[letter, error] {
 	return func(yield func(letter, error) bool) {
 		for _, p := range v.partitions {
 			from := p.done.next
@@ -158,7 +168,7 @@ func (v *view) letters(ctx context.Context, after place) iter.Seq2[letter, error
 	}
 }
 
-// read yields the letters of a partition from an offset on, and tells whether to go on with the next partition.
+// read yields the letters of a partition from an offset on and reports whether to go on with the next partition.
 func (v *view) read(ctx context.Context, p *partition, from int64, yield func(letter, error) bool) bool {
 	if from >= p.end {
 		return true
@@ -182,7 +192,7 @@ func (v *view) read(ctx context.Context, p *partition, from int64, yield func(le
 			yield(letter{}, fmt.Errorf("read partition %d: %w", p.id, err))
 			return false
 		case <-time.After(readTimeout):
-			yield(letter{}, fmt.Errorf("read partition %d: nothing came within %s", p.id, readTimeout))
+			yield(letter{}, fmt.Errorf("read partition %d: nothing arrived within %s", p.id, readTimeout))
 			return false
 		case <-ctx.Done():
 			yield(letter{}, fmt.Errorf("read partition %d: %w", p.id, ctx.Err()))
@@ -191,8 +201,8 @@ func (v *view) read(ctx context.Context, p *partition, from int64, yield func(le
 	}
 }
 
-// markDone notes that what is at a place has been put back; commit makes that last.
-func (v *view) markDone(at place) {
+// markDone notes that a letter has been redriven; commit makes that durable.
+func (v *view) markDone(at position) {
 	for _, p := range v.partitions {
 		if p.id == at.partition {
 			p.done.add(at.offset)
@@ -200,9 +210,9 @@ func (v *view) markDone(at place) {
 	}
 }
 
-// hasRoomFor tells whether Kafka can note that a batch has been put back, all of it or only some. There is always room
-// for what closes more gaps than it makes.
-func (v *view) hasRoomFor(batch []letter) bool {
+// fits reports whether the progress fits an offset's metadata after any part of a batch has been redriven. A batch that
+// closes more gaps than it opens always fits.
+func (v *view) fits(batch []letter) bool {
 	const longest = len(",9223372036854775807")
 	return !slices.ContainsFunc(v.partitions, func(p *partition) bool {
 		after := p.done.clone()
@@ -216,7 +226,7 @@ func (v *view) hasRoomFor(batch []letter) bool {
 	})
 }
 
-// commit has Kafka keep how far everything has come.
+// commit stores the progress of every partition in Kafka.
 func (v *view) commit() error {
 	offsets := map[int32]sarama.OffsetAndMetadata{}
 	for _, p := range v.partitions {
@@ -232,21 +242,4 @@ func (v *view) commit() error {
 		}
 	}
 	return nil
-}
-
-// clientConfig is sarama's with seconds instead of minutes until it gives up: a person waits, or a probe.
-func clientConfig() *sarama.Config {
-	config := sarama.NewConfig()
-	config.ClientID = "image-service-dead-letters"
-	config.Version = sarama.V2_8_0_0
-	config.ApiVersionsRequest = false // all speak 2.8
-	config.Net.DialTimeout = netTimeout
-	config.Net.ReadTimeout = netTimeout
-	config.Net.WriteTimeout = netTimeout
-	config.Metadata.AllowAutoTopicCreation = false
-	config.Metadata.Timeout = netTimeout
-	config.Admin.Timeout = netTimeout
-	config.Consumer.Return.Errors = true
-	config.Consumer.MaxWaitTime = 20 * time.Millisecond // what is asked for is there
-	return config
 }

@@ -1,96 +1,56 @@
-// Package deadletter is the dead letter function: events that Knative could not deliver come in, are kept on a Kafka topic,
-// are listed for people, and go back to where they came from when they are told to.
-//
-// It needs Kafka and nothing else, because MinIO or Redis may be why an event could not be delivered. An event is
-// answered for when all in-sync replicas have it. Putting back is at least once: how far it came is committed after
-// Kafka has acknowledged what was put back, so that a crash in between repeats events and loses none; they have their
-// old source and id, so that their effects happen once.
 package deadletter
 
 import (
-	"context"
-	"errors"
-	"net"
 	"net/http"
+	"regexp"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"gitlab.com/yourorg/image-service/functions/internal/config"
-	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
-	"gitlab.com/yourorg/image-service/functions/internal/publisher"
-	"golang.org/x/sync/semaphore"
+	"gitlab.com/yourorg/image-service/functions/eventing"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 )
 
-type settings struct {
-	process httpserver.Settings
-	letters publisher.Settings // where dead letters are kept
-	topic   publisher.Settings // where they are put back
-}
+// maxData bounds the data of a dead letter, in bytes. Kafka's default maximum for a record, attributes included, is 1 MB;
+// an event that came from Kafka is smaller.
+const maxData = 900_000
 
-func readSettings(getenv func(string) string) (settings, error) {
-	r := config.NewReader(getenv)
-	s := settings{process: httpserver.ReadSettings(r), topic: publisher.ReadKafkaSettings(r)}
-	s.letters = s.topic
-	s.letters.Topic = publisher.ReadTopic(r, "KAFKA_DEAD_LETTER_TOPIC", "image-dead-letters")
-	if s.letters.Topic == s.topic.Topic {
-		r.Fault("KAFKA_DEAD_LETTER_TOPIC is %s; expected another topic than KAFKA_TOPIC, or dead letters would go round",
-			config.Quote(s.letters.Topic))
-	}
-	return s, r.Err()
-}
-
-// keeper keeps dead letters and puts them back.
-type keeper struct {
-	*httpserver.Process
-	letters publisher.Announcer
-	topic   publisher.Announcer
-	waiting backlog
-
-	committing *semaphore.Weighted // of one: whoever has it commits
-	claimed    bool                // guarded by committing; see claim
-
-	kept     *prometheus.CounterVec
-	redriven prometheus.Counter
-}
-
-// Run serves the dead letter function on listener until ctx ends and what is in flight is answered. getenv gives the
-// settings; what is wrong with them is in the error, all of it.
-func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
-	settings, err := readSettings(getenv)
+// keep is POST /, the dead letter sink. Its response has no body, which Knative would read as an event in reply.
+func (s *service) keep(w http.ResponseWriter, r *http.Request) error {
+	e, err := cloudevent.Receive(w, r, maxData)
 	if err != nil {
 		return err
 	}
-	k := &keeper{
-		Process: httpserver.New("dead-letters", settings.process),
-		letters: publisher.Open(settings.letters),
-		topic:   publisher.Open(settings.topic),
-		waiting: backlog{settings.letters},
-
-		committing: semaphore.NewWeighted(1),
+	ctx := cloudevent.Continue(r.Context(), e)
+	if err := s.letters.Publish(ctx, e); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, k.letters.Close(), k.topic.Close()) }()
-	k.measure()
-	return k.Serve(ctx, listener, k.routes(), httpserver.Check{Backend: "kafka", Ask: k.waiting.check})
+	code := statusCode.FindString(extension(e, eventing.ErrorCode))
+	if code == "" {
+		code = "none"
+	}
+	s.kept.WithLabelValues(code).Inc()
+	s.Log.WarnContext(ctx, "dead_letter_kept",
+		"event.id", e.ID(), "event.source", e.Source(), "event.type", e.Type(),
+		"subscriber", extension(e, eventing.ErrorDestination), "http.response.status_code", code)
+	s.claim()
+	return nil
 }
 
-func (k *keeper) routes() *http.ServeMux {
-	mux := http.NewServeMux()
-	httpserver.Route(mux, "/{$}", map[string]http.Handler{
-		http.MethodPost: k.Handle(k.take),
-		http.MethodGet:  k.Handle(k.list),
-	})
-	httpserver.Route(mux, "/redrive", map[string]http.Handler{http.MethodPost: k.Handle(k.redrive)})
-	mux.HandleFunc("/", httpserver.NotFound)
-	return mux
-}
+// statusCode keeps other text in the event out of the metric's label.
+var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
 
-func (k *keeper) measure() {
-	k.kept = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "dead_letters_kept_total",
-		Help: "Events that could not be delivered, by what their subscriber answered; none if it did not.",
-	}, []string{"code"})
-	k.redriven = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "dead_letters_redriven_total",
-		Help: "Events that were put back.",
-	})
-	k.Metrics.MustRegister(k.kept, k.redriven)
+// claim commits the consumer group's offsets once in the life of a process, even if nothing was ever redriven: tools that
+// watch consumer groups see only those that have committed something. It is for these tools alone, so that a failure is
+// logged and nothing else.
+func (s *service) claim() {
+	if !s.committing.TryAcquire(1) {
+		return // the holder commits
+	}
+	defer s.committing.Release(1)
+	if s.claimed {
+		return
+	}
+	if err := s.backlog.claim(); err != nil {
+		s.Log.Warn("group_not_claimed", "error.message", err.Error())
+		return
+	}
+	s.claimed = true
 }

@@ -10,95 +10,81 @@ import (
 	"unicode/utf8"
 
 	"github.com/IBM/sarama"
-	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 )
 
-// What Knative adds to an event that it gives up:
-// https://knative.dev/docs/eventing/event-delivery/#configuring-channel-event-delivery
-const (
-	errorDestination = "knativeerrordest"
-	errorCode        = "knativeerrorcode"
-	errorData        = "knativeerrordata" // base64 of the first KB of what the subscriber answered
-)
-
-// How much of an event's data is shown, in bytes.
+// maxShown bounds how much of an event's data, or of a subscriber's response, is shown, in bytes.
 const maxShown = 2 << 10
 
-// place is where a letter lies on the topic, "2-17" as text.
-type place struct {
+// position is a letter's partition and offset on the topic, "2-17" as text.
+type position struct {
 	partition int32
 	offset    int64
 }
 
-// start comes before every place.
-var start = place{0, -1}
+// start is before every letter.
+var start = position{0, -1}
 
-func (p place) String() string { return fmt.Sprintf("%d-%d", p.partition, p.offset) }
+func (p position) String() string { return fmt.Sprintf("%d-%d", p.partition, p.offset) }
 
-func parsePlace(text string) (place, error) {
-	partition, offset, _ := strings.Cut(text, "-")
-	p, err := strconv.ParseInt(partition, 10, 32)
-	if err != nil || p < 0 {
-		return place{}, fmt.Errorf("%q is no place", text)
+func parsePosition(text string) (position, error) {
+	first, second, _ := strings.Cut(text, "-")
+	partition, err := strconv.ParseInt(first, 10, 32)
+	if err != nil || partition < 0 {
+		return position{}, fmt.Errorf("%q is not a position", text)
 	}
-	o, err := strconv.ParseInt(offset, 10, 64)
-	if err != nil || o < 0 {
-		return place{}, fmt.Errorf("%q is no place", text)
+	offset, err := strconv.ParseInt(second, 10, 64)
+	if err != nil || offset < 0 {
+		return position{}, fmt.Errorf("%q is not a position", text)
 	}
-	return place{int32(p), o}, nil
+	return position{int32(partition), offset}, nil
 }
 
 // letter is a record of the topic.
 type letter struct {
-	at    place
+	at    position
 	since time.Time
 	event event.Event
-	fault error // why it is no event: somebody else has written it
+	fault error // why the record is not an event; this function did not write it
 }
 
 func letterOf(record *sarama.ConsumerMessage) letter {
-	l := letter{at: place{record.Partition, record.Offset}, since: record.Timestamp}
-	headers := map[string][]byte{}
-	for _, header := range record.Headers {
-		headers[strings.ToLower(string(header.Key))] = header.Value
-	}
-	delete(headers, "ce_") // an attribute without a name, which the SDK does not survive
-	message := kafka.NewMessage(record.Value, string(headers["content-type"]), headers)
-	e, err := binding.ToEvent(context.Background(), message) // nothing waits here
+	l := letter{at: position{record.Partition, record.Offset}, since: record.Timestamp}
+	e, err := binding.ToEvent(context.Background(), eventing.RecordMessage(record)) // does not block
 	if err == nil {
 		err = e.Validate()
 	}
 	if err != nil {
-		l.fault = fmt.Errorf("record is no CloudEvent: %w", err)
+		l.fault = fmt.Errorf("record is not a CloudEvent: %w", err)
 		return l
 	}
 	l.event = *e
 	return l
 }
 
-// original is the event as it was before it became a dead letter.
+// original returns the event as it was before it became a dead letter.
 func (l letter) original() event.Event {
 	e := l.event.Clone()
-	for _, name := range []string{errorDestination, errorCode, errorData} {
+	for _, name := range []string{eventing.ErrorDestination, eventing.ErrorCode, eventing.ErrorData} {
 		e.SetExtension(name, nil)
 	}
 	return e
 }
 
-// shown is a letter as people and programs see it.
+// shown is a letter in JSON and on the page.
 type shown struct {
 	Place  string    `json:"place"`
 	Since  time.Time `json:"since"`
 	Type   string    `json:"type,omitempty"`
 	Source string    `json:"source,omitempty"`
 	ID     string    `json:"id,omitempty"`
-	// Subscriber did not take the event; Code and Answer are what it said, if it said anything.
+	// Subscriber did not accept the event; Code and Answer are its response, empty without one.
 	Subscriber string `json:"subscriber,omitempty"`
 	Code       string `json:"code,omitempty"`
 	Answer     string `json:"answer,omitempty"`
-	// Data is the event's, up to 2 KiB of it if it is text.
+	// Data is the event's, up to maxShown bytes, if it is text.
 	Data  string `json:"data,omitempty"`
 	Bytes int    `json:"bytes"`
 	Error string `json:"error,omitempty"`
@@ -111,15 +97,15 @@ func (l letter) show() shown {
 		return s
 	}
 	s.Type, s.Source, s.ID = l.event.Type(), l.event.Source(), l.event.ID()
-	s.Subscriber, s.Code = extension(l.event, errorDestination), extension(l.event, errorCode)
-	if answer, err := base64.StdEncoding.DecodeString(extension(l.event, errorData)); err == nil {
+	s.Subscriber, s.Code = extension(l.event, eventing.ErrorDestination), extension(l.event, eventing.ErrorCode)
+	if answer, err := base64.StdEncoding.DecodeString(extension(l.event, eventing.ErrorData)); err == nil {
 		s.Answer = textOf(answer)
 	}
 	s.Bytes, s.Data = len(l.event.Data()), textOf(l.event.Data())
 	return s
 }
 
-// textOf is the beginning of what is text, "" if it is not.
+// textOf returns the first maxShown bytes of text, "" for data that is not text.
 func textOf(data []byte) string {
 	end := min(len(data), maxShown)
 	for end > 0 && end < len(data) && !utf8.RuneStart(data[end]) {
@@ -132,8 +118,8 @@ func textOf(data []byte) string {
 }
 
 func extension(e event.Event, name string) string {
-	value, there := e.Extensions()[name]
-	if !there {
+	value, found := e.Extensions()[name]
+	if !found {
 		return ""
 	}
 	return fmt.Sprint(value)

@@ -19,19 +19,19 @@ import (
 const (
 	pageSize    = 50
 	maxPageSize = 500
-	listWithin  = 20 * time.Second
+	listTimeout = 20 * time.Second
 )
 
-// listed is the answer to GET /.
+// listed is the response to GET /.
 type listed struct {
 	Waiting int64   `json:"waiting"`
 	Letters []shown `json:"letters"`
-	// Next is where to ask for what comes after these; empty at the end.
+	// Next is the address of the next page; empty on the last one.
 	Next string `json:"next,omitempty"`
 }
 
-// list is GET /: what waits, the oldest of each partition first, a page at a time.
-func (k *keeper) list(w http.ResponseWriter, r *http.Request) error {
+// list is GET /: the letters that wait, the oldest of each partition first, a page at a time.
+func (s *service) list(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	after, limit, err := pageOf(query)
 	if err != nil {
@@ -41,19 +41,32 @@ func (k *keeper) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := k.waiting.open()
+	page, err := s.page(r.Context(), wanted, after, limit)
 	if err != nil {
 		return err
 	}
+	if acceptsHTML(r) {
+		return writePage(w, page)
+	}
+	httpserver.WriteJSON(w, http.StatusOK, page)
+	return nil
+}
+
+// page returns up to limit of the wanted letters after a position.
+func (s *service) page(ctx context.Context, wanted filter, after position, limit int) (listed, error) {
+	v, err := s.backlog.open()
+	if err != nil {
+		return listed{}, err
+	}
 	defer v.close()
-	ctx, cancel := context.WithTimeout(r.Context(), listWithin)
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	page := listed{Waiting: v.count(), Letters: []shown{}}
 	for l, err := range v.letters(ctx, after) {
 		if err != nil {
-			return err
+			return listed{}, err
 		}
-		if !wanted.has(l) {
+		if !wanted.matches(l) {
 			continue
 		}
 		if len(page.Letters) == limit {
@@ -63,18 +76,14 @@ func (k *keeper) list(w http.ResponseWriter, r *http.Request) error {
 		page.Letters = append(page.Letters, l.show())
 		after = l.at
 	}
-	if asksForPage(r) {
-		return writePage(w, page)
-	}
-	httpserver.WriteJSON(w, http.StatusOK, page)
-	return nil
+	return page, nil
 }
 
-// pageOf takes after and limit out of a query.
-func pageOf(query url.Values) (after place, limit int, err error) {
+// pageOf removes after and limit from a query and returns them.
+func pageOf(query url.Values) (after position, limit int, err error) {
 	after, limit = start, pageSize
 	if text := query.Get("after"); text != "" {
-		if after, err = parsePlace(text); err != nil {
+		if after, err = parsePosition(text); err != nil {
 			return after, limit, badQuery("after", text, "a place of the page before")
 		}
 	}
@@ -88,12 +97,12 @@ func pageOf(query url.Values) (after place, limit int, err error) {
 	return after, limit, nil
 }
 
-// filter is what id, source and type of an event have to be; what it does not name may be anything.
+// filter is the id, source and type that an event must have; what it does not name may have any value.
 type filter map[string]string
 
 var filters = []string{"id", "source", "type"}
 
-// filterOf reads a query. What it does not know is refused, because a misspelt name would put everything back.
+// filterOf reads a query. It refuses names that it does not know, because a misspelt one would redrive everything.
 func filterOf(query url.Values) (filter, error) {
 	f := filter{}
 	for name, values := range query {
@@ -114,21 +123,23 @@ func badQuery(name, found, expected string) error {
 	}
 }
 
-func (f filter) has(l letter) bool {
+// matches reports whether a letter has all values of the filter. A record that is not an event matches only the empty
+// filter.
+func (f filter) matches(l letter) bool {
 	if l.fault != nil {
 		return len(f) == 0
 	}
-	is := map[string]string{"id": l.event.ID(), "source": l.event.Source(), "type": l.event.Type()}
+	values := map[string]string{"id": l.event.ID(), "source": l.event.Source(), "type": l.event.Type()}
 	for name, want := range f {
-		if is[name] != want {
+		if values[name] != want {
 			return false
 		}
 	}
 	return true
 }
 
-// next is the address of the page after a place.
-func (f filter) next(after place, limit int) string {
+// next returns the address of the page after a position.
+func (f filter) next(after position, limit int) string {
 	query := url.Values{"after": {after.String()}}
 	if limit != pageSize {
 		query.Set("limit", strconv.Itoa(limit))
@@ -139,8 +150,8 @@ func (f filter) next(after place, limit int) string {
 	return "/?" + query.Encode()
 }
 
-// asksForPage tells whether a browser asks.
-func asksForPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+// acceptsHTML reports whether a browser sent the request.
+func acceptsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 //go:embed page.html
 var pageHTML string
@@ -157,6 +168,6 @@ func writePage(w http.ResponseWriter, page listed) error {
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte(text.String())) // a caller that has gone needs no page
+	_, _ = w.Write([]byte(text.String())) // fails only if the caller has left
 	return nil
 }

@@ -12,51 +12,52 @@ import (
 )
 
 const (
-	// So many letters are put back at a time, and then committed. Those of one batch come again after a crash.
+	// batchSize letters are published, and then committed. After a crash the letters of one batch are repeated.
 	batchSize = 32
-	// A call that has not put everything back by then says how much is left.
-	redriveWithin = 2 * time.Minute
-	turnWithin    = 5 * time.Second
+	// redriveTimeout ends a request that has not redriven everything; its response says how many letters are left.
+	redriveTimeout = 2 * time.Minute
+	// lockTimeout is how long a request waits for another one that commits.
+	lockTimeout = 5 * time.Second
 )
 
-// redriven is the answer to POST /redrive.
+// redriven is the response to POST /redrive.
 type redriven struct {
 	Redriven int   `json:"redriven"`
 	Waiting  int64 `json:"waiting"`
 }
 
-// otherSites keeps pages of other sites from putting letters back with the browser of somebody who may: a form needs no
-// leave to be sent anywhere.
-var otherSites http.CrossOriginProtection
+// crossOrigin refuses requests that a page of another site makes with the browser of an operator: a form may post
+// anywhere.
+var crossOrigin http.CrossOriginProtection
 
-var problemOtherSite = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is not for pages of other sites"}
+var errCrossOrigin = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is not for pages of other sites"}
 
-// redrive is POST /redrive: it puts back what waits, or what of it the query names. What becomes a dead letter
-// meanwhile stays.
-func (k *keeper) redrive(w http.ResponseWriter, r *http.Request) error {
-	if err := otherSites.Check(r); err != nil {
-		return problemOtherSite
+// redrive is POST /redrive: it puts back the letters that match the query, all of them without one. Letters that arrive
+// in the meantime stay.
+func (s *service) redrive(w http.ResponseWriter, r *http.Request) error {
+	if err := crossOrigin.Check(r); err != nil {
+		return errCrossOrigin
 	}
 	wanted, err := filterOf(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	if err := k.takeTurn(r.Context()); err != nil {
+	if err := s.lockCommits(r.Context()); err != nil {
 		return err
 	}
-	defer k.committing.Release(1)
-	v, err := k.waiting.open()
+	defer s.committing.Release(1)
+	v, err := s.backlog.open()
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	count, err := k.putBack(r.Context(), v, wanted)
-	k.redriven.Add(float64(count))
-	k.Log.InfoContext(r.Context(), "dead_letters_redriven", "redriven", count, "waiting", v.count())
+	count, err := s.redriveAll(r.Context(), v, wanted)
+	s.redriven.Add(float64(count))
+	s.Log.InfoContext(r.Context(), "dead_letters_redriven", "redriven", count, "waiting", v.count())
 	if err != nil {
 		return err
 	}
-	if asksForPage(r) {
+	if acceptsHTML(r) {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return nil
 	}
@@ -64,24 +65,24 @@ func (k *keeper) redrive(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// takeTurn waits a little for whoever else puts back.
-func (k *keeper) takeTurn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, turnWithin)
+// lockCommits waits for another request that commits, up to lockTimeout.
+func (s *service) lockCommits(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	if k.committing.Acquire(ctx, 1) != nil {
+	if s.committing.Acquire(ctx, 1) != nil {
 		return &apierror.Error{
 			Status:     http.StatusTooManyRequests,
 			Code:       "busy",
 			Message:    "Dead letters are being put back already",
-			RetryAfter: turnWithin,
+			RetryAfter: lockTimeout,
 		}
 	}
 	return nil
 }
 
-// putBack puts the wanted letters back, as many as it can in its time, and counts them.
-func (k *keeper) putBack(ctx context.Context, v *view, wanted filter) (count int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, redriveWithin)
+// redriveAll puts back the wanted letters, as many as it can in redriveTimeout, and counts them.
+func (s *service) redriveAll(ctx context.Context, v *view, wanted filter) (count int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, redriveTimeout)
 	defer cancel()
 	batch := make([]letter, 0, batchSize)
 	for l, err := range v.letters(ctx, start) {
@@ -91,36 +92,36 @@ func (k *keeper) putBack(ctx context.Context, v *view, wanted filter) (count int
 		if err != nil {
 			return count, err
 		}
-		if !wanted.has(l) || l.fault != nil {
+		if !wanted.matches(l) || l.fault != nil {
 			continue
 		}
 		if batch = append(batch, l); len(batch) < batchSize {
 			continue
 		}
-		put, err := k.putBackBatch(ctx, v, batch)
-		if count += put; err != nil {
+		done, err := s.redriveBatch(ctx, v, batch)
+		if count += done; err != nil {
 			return count, err
 		}
 		batch = batch[:0]
 	}
-	put, err := k.putBackBatch(ctx, v, batch)
-	return count + put, err
+	done, err := s.redriveBatch(ctx, v, batch)
+	return count + done, err
 }
 
-// putBackBatch announces letters and commits those that Kafka has acknowledged. What is begun is finished, even if the
-// caller goes; an announcement has a limit of its own.
-func (k *keeper) putBackBatch(ctx context.Context, v *view, batch []letter) (count int, err error) {
+// redriveBatch publishes letters and commits those that Kafka has acknowledged. It finishes even if the caller leaves; a
+// publication has a time limit of its own.
+func (s *service) redriveBatch(ctx context.Context, v *view, batch []letter) (count int, err error) {
 	if len(batch) == 0 {
 		return 0, nil
 	}
-	if !v.hasRoomFor(batch) {
-		return 0, problemFull
+	if !v.fits(batch) {
+		return 0, errOutOfTurn
 	}
 	ctx = context.WithoutCancel(ctx)
 	faults := make([]error, len(batch))
 	var sends sync.WaitGroup
 	for i, l := range batch {
-		sends.Go(func() { faults[i] = k.topic.Announce(ctx, l.original()) })
+		sends.Go(func() { faults[i] = s.target.Publish(ctx, l.original()) })
 	}
 	sends.Wait()
 	for i, l := range batch {
@@ -132,8 +133,9 @@ func (k *keeper) putBackBatch(ctx context.Context, v *view, batch []letter) (cou
 	return count, errors.Join(errors.Join(faults...), v.commit())
 }
 
-// Kafka keeps what was put back out of turn, or past records that are no events, as text of bounded length.
-var problemFull = &apierror.Error{
+// errOutOfTurn is for gaps that Kafka could not store: it keeps the letters that were redriven past others, or past
+// records that are not events, as text of bounded length.
+var errOutOfTurn = &apierror.Error{
 	Status: http.StatusConflict,
 	Code:   "out_of_turn",
 	Message: "Too many letters have been put back past others; " +

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/minio/minio-go/v7"
@@ -56,9 +57,9 @@ func Redis(t testing.TB, getenv func(string) string) *redis.Client {
 // Kafka is where Kafka is, and what a client of the test's own has to know of it.
 func Kafka(t testing.TB, getenv func(string) string) (brokers []string, config *sarama.Config) {
 	t.Helper()
-	config = sarama.NewConfig()
+	config = way(t, Own(getenv), connect.ReadKafka).Config("image-service-tests")
+	config.Net.ReadTimeout = 30 * time.Second // the machine may be busy with other tests
 	config.Producer.Return.Successes = true
-	way(t, Own(getenv), connect.ReadKafka).Configure(config)
 	return strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 )
 
 // A Error is an error whose text its caller may read.
@@ -27,15 +28,8 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Permanent tells whether the same request can never succeed, by the rule that Knative delivers by
-// (https://knative.dev/docs/eventing/event-delivery/).
-func (e *Error) Permanent() bool {
-	switch e.Status {
-	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
-		return false
-	}
-	return e.Status < 500
-}
+// Permanent reports whether the same request can never succeed, by the rule that Knative delivers by.
+func (e *Error) Permanent() bool { return !eventing.Retryable(e.Status) }
 
 // From decides what an error means to the caller: a Error in it speaks for itself; a bad event is the caller's fault
 // for good; everything else is a fault of ours that may pass. What the caller need not know stays out of the answer.

@@ -1,11 +1,13 @@
-// Package cloudevent takes CloudEvents in over HTTP and sends them out, to Kafka or to the sink that a SinkBinding names.
+// Package cloudevent reads CloudEvents from HTTP requests, answers with them, and continues the trace that they carry.
+//
+// An event that it returns is valid by the CloudEvents specification; a refused one costs memory of the size of the request
+// and little processor time. The package does not know the events' types and does not read their data; package events
+// does. The other direction, to Kafka or to a Broker, is package publisher.
 package cloudevent
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,28 +17,28 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
-	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
-// MaxEvent is how large an event without an image in it may be, in bytes: what CloudEvents asks of all who pass events
-// on (https://github.com/cloudevents/spec/blob/main/cloudevents/spec.md#size-limits).
+// MaxEvent is the largest event without an image in it, in bytes: the size that the specification asks every intermediary
+// to forward (https://github.com/cloudevents/spec/blob/main/cloudevents/spec.md#size-limits).
 const MaxEvent = 64 << 10
 
-// IsEvent tells whether a request is meant as a CloudEvent, be it a good one or not.
+// IsEvent reports whether a request is meant to be a CloudEvent, valid or not.
 func IsEvent(r *http.Request) bool {
 	return encodingOf(r.Header) != binding.EncodingUnknown || r.Header.Get("Ce-Specversion") != ""
 }
 
-// IsStructured tells whether the attributes of an event are in the body with its data, and not in the headers.
+// IsStructured reports whether the event's attributes are in the body with its data, and not in the headers.
 func IsStructured(r *http.Request) bool { return encodingOf(r.Header) == binding.EncodingStructured }
 
 func encodingOf(header http.Header) binding.Encoding {
 	return cehttp.NewMessage(header, nil).ReadEncoding()
 }
 
-// Receive reads a whole event, of at most limit bytes of body, and validates it. Its errors wrap events.ErrInvalid or
-// are Problems of the body.
+// Receive reads and validates an event whose body has at most limit bytes. Its errors wrap events.ErrInvalid or are
+// apierror.Errors about the body.
 func Receive(w http.ResponseWriter, r *http.Request, limit int64) (event.Event, error) {
 	from, err := body.New(w, r, limit)
 	if err != nil {
@@ -52,9 +54,9 @@ func Receive(w http.ResponseWriter, r *http.Request, limit int64) (event.Event, 
 // ReceiveAttributes reads an event in binary mode without its data, which stays in the body.
 func ReceiveAttributes(r *http.Request) (event.Event, error) { return Parse(r.Header, nil) }
 
-// Parse makes an event of a request's header and body and validates it. The error wraps events.ErrInvalid.
+// Parse reads an event from a request's header and body and validates it. The error wraps events.ErrInvalid.
 func Parse(header http.Header, data []byte) (event.Event, error) {
-	var inline []byte
+	var inline []byte // data that was in the structure as base64
 	switch encodingOf(header) {
 	case binding.EncodingBinary:
 	case binding.EncodingStructured:
@@ -63,13 +65,10 @@ func Parse(header http.Header, data []byte) (event.Event, error) {
 			return event.Event{}, invalid("%v", err)
 		}
 	default:
-		return event.Event{}, invalid("the request is no CloudEvent in binary or structured mode")
+		return event.Event{}, invalid("the request is not a CloudEvent in binary or structured mode")
 	}
-	header = header.Clone()
-	delete(header, "Ce-") // an attribute without a name, which the SDK's reader does not survive
-	message := cehttp.NewMessage(header, io.NopCloser(bytes.NewReader(data)))
-	// Nothing here waits, so there is nothing to cancel.
-	e, err := binding.ToEvent(context.Background(), message)
+	message := eventing.HTTPMessage(header, io.NopCloser(bytes.NewReader(data)))
+	e, err := binding.ToEvent(context.Background(), message) // does not block
 	if err != nil {
 		return event.Event{}, invalid("%v", err)
 	}
@@ -82,76 +81,8 @@ func Parse(header http.Header, data []byte) (event.Event, error) {
 	return *e, nil
 }
 
-// unpack looks at a structured event before the SDK does. It refuses what is no event, because the SDK would quote it at
-// length, many times larger than it came. And it takes binary data out: the SDK reads that a byte at a time, which for an
-// image is a second of processor time that anyone can ask for.
-func unpack(structured []byte) (rest, data []byte, err error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(structured, &members); err != nil {
-		return nil, nil, errors.New("the body is no JSON object")
-	}
-	if err := checkAttributes(members); err != nil {
-		return nil, nil, err
-	}
-	encoded, there := members[dataBase64]
-	if !there {
-		return structured, nil, nil
-	}
-	if err := json.Unmarshal(encoded, &data); err != nil {
-		return nil, nil, fmt.Errorf("%s is no base64", dataBase64)
-	}
-	delete(members, dataBase64)
-	rest, err = json.Marshal(members)
-	return rest, data, err
-}
-
-// dataBase64 is the member of a structured event that has binary data.
-const dataBase64 = "data_base64"
-
-// checkAttributes refuses attributes that are no text, number or truth value, or too long together.
-func checkAttributes(members map[string]json.RawMessage) error {
-	length := 0
-	for name, value := range members {
-		if name == "data" || name == dataBase64 {
-			continue
-		}
-		if value[0] == '{' || value[0] == '[' {
-			return fmt.Errorf("attribute %.90q is an object or an array", name)
-		}
-		if length += len(name) + len(value); length > MaxEvent {
-			return fmt.Errorf("its attributes are longer than %d bytes", MaxEvent)
-		}
-	}
-	return nil
-}
-
-// invalid says in one line, and not a long one, what is wrong with an event.
+// invalid wraps events.ErrInvalid in a message of one line and bounded length.
 func invalid(format string, args ...any) error {
 	text := strings.TrimSpace(fmt.Sprintf(format, args...))
 	return fmt.Errorf("%w: %.1000s", events.ErrInvalid, strings.ReplaceAll(text, "\n", "; "))
 }
-
-// Reply answers a delivery with an event, which Knative sends on into the Broker.
-func Reply(w http.ResponseWriter, r *http.Request, reply event.Event) error {
-	if err := cehttp.WriteResponseWriter(r.Context(), binding.ToMessage(&reply), http.StatusOK, w); err != nil {
-		return fmt.Errorf("reply with %s: %w", reply.Type(), err)
-	}
-	return nil
-}
-
-// Continue goes on in the trace that an event carries.
-func Continue(ctx context.Context, e event.Event) context.Context {
-	return trace.Continue(ctx, extensions{e})
-}
-
-// extensions reads the trace context of an event, as OpenTelemetry wants it.
-type extensions struct{ event.Event }
-
-func (x extensions) Get(key string) string {
-	text, _ := x.Extensions()[key].(string)
-	return text
-}
-
-func (x extensions) Set(string, string) {} // it is only read
-
-func (x extensions) Keys() []string { return []string{events.TraceParent, events.TraceState} }

@@ -18,17 +18,18 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
-// sinkSettings are what a SinkBinding injects:
+// sinkSettings are injected by a SinkBinding:
 // https://knative.dev/docs/eventing/custom-event-source/sinkbinding/
 type sinkSettings struct {
 	target     string
-	extensions map[string]string // to set on every event
-	roots      *x509.CertPool    // nil means the system's
+	extensions map[string]string // added to every event
+	roots      *x509.CertPool    // nil for the system's
 }
 
-// readSinkSettings reads K_SINK, K_CE_OVERRIDES and K_CA_CERTS; nil without K_SINK.
+// readSinkSettings reads K_SINK, K_CE_OVERRIDES and K_CA_CERTS. It returns nil without K_SINK.
 func readSinkSettings(r *config.Reader) *sinkSettings {
 	target := r.Text("K_SINK", "")
 	overrides := r.Text("K_CE_OVERRIDES", "{}")
@@ -40,24 +41,31 @@ func readSinkSettings(r *config.Reader) *sinkSettings {
 	if err != nil || !config.IsAddress(u.Host) || (u.Scheme != "http" && u.Scheme != "https") {
 		r.Fault("K_SINK is %s; expected an http or https URL", config.Quote(target))
 	}
-	settings := &sinkSettings{target: target}
+	return &sinkSettings{target: target, extensions: readExtensions(r, overrides), roots: readRoots(r, authorities)}
+}
+
+func readExtensions(r *config.Reader, overrides string) map[string]string {
 	var parsed struct {
 		Extensions map[string]string `json:"extensions"`
 	}
 	if err := json.Unmarshal([]byte(overrides), &parsed); err != nil {
 		r.Fault(`K_CE_OVERRIDES is %s; expected {"extensions":{"name":"value"}}`, config.Quote(overrides))
 	}
-	settings.extensions = parsed.Extensions
-	if authorities != "" {
-		settings.roots = x509.NewCertPool()
-		if !settings.roots.AppendCertsFromPEM([]byte(authorities)) {
-			r.Fault("K_CA_CERTS has no certificate; expected PEM")
-		}
-	}
-	return settings
+	return parsed.Extensions
 }
 
-// sink announces by HTTP to an address, such as a Broker's.
+func readRoots(r *config.Reader, authorities string) *x509.CertPool {
+	if authorities == "" {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(authorities)) {
+		r.Fault("K_CA_CERTS has no certificate; expected PEM")
+	}
+	return roots
+}
+
+// sink publishes by HTTP to an address, such as a Broker's.
 type sink struct {
 	settings sinkSettings
 	client   *http.Client
@@ -70,20 +78,20 @@ func newSink(settings sinkSettings) *sink {
 	}
 	return &sink{settings: settings, client: &http.Client{
 		Transport: transport,
-		Timeout:   announceWithin,
-		// A redirect would be followed by a GET without the event, and whoever answers that with 200 has not taken it.
+		Timeout:   kafka.PublishTimeout,
+		// A redirect would be followed by a GET without the event, and a 200 to that would pass for an acknowledgement.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Announce sends the event in binary mode. Only a 2xx means that the sink has taken it.
-func (s *sink) Announce(ctx context.Context, e event.Event) error {
+// Publish sends the event in binary mode. Only a 2xx means that the sink has accepted it.
+func (s *sink) Publish(ctx context.Context, e event.Event) error {
 	request, err := s.request(ctx, e)
 	if err != nil {
 		return fmt.Errorf("encode %s for sink: %w", e.Type(), err)
 	}
 	if err := s.send(request); err != nil {
-		return fmt.Errorf("announce %s at sink: %w", e.Type(), err)
+		return fmt.Errorf("publish %s at sink: %w", e.Type(), err)
 	}
 	return nil
 }
@@ -100,12 +108,11 @@ func (s *sink) request(ctx context.Context, e event.Event) (*http.Request, error
 	return request, cehttp.WriteRequest(binding.WithForceBinary(ctx), binding.ToMessage(&e), request)
 }
 
-// send can not tell whether the sink has taken the event if there is no answer, unless not even the headers were written;
-// the event's data comes after them.
+// send returns ErrUncertain without a response, unless not even the headers were written: the event's data follows them.
 func (s *sink) send(request *http.Request) error {
 	var written atomic.Bool
-	watch := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	response, err := s.client.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), watch)))
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
+	response, err := s.client.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
 	switch {
 	case err != nil && written.Load():
 		return fmt.Errorf("%w: %w", ErrUncertain, cause(err))
@@ -113,23 +120,22 @@ func (s *sink) send(request *http.Request) error {
 		return cause(err)
 	}
 	defer response.Body.Close()
-	_, _ = io.CopyN(io.Discard, response.Body, cloudevent.MaxEvent) // lets the connection be used again
-	return verdict(response)
+	_, _ = io.CopyN(io.Discard, response.Body, cloudevent.MaxEvent) // so that the connection can be reused
+	return responseError(response)
 }
 
-// cause leaves out the address that net/http puts in front, which may have a user in it.
+// cause strips the URL that net/http puts in front of an error, because it may contain a user and a password.
 func cause(err error) error {
-	var about *url.Error
-	if errors.As(err, &about) {
-		return about.Err
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
 	}
 	return err
 }
 
-// verdict is what an answer says about the event. Of the 5xx only 503 is a refusal. The others tell that something went
-// wrong there, which may have been after the event was passed on; Knative's own in-memory Broker answers 500 when one
-// of several Triggers did not work.
-func verdict(response *http.Response) error {
+// responseError returns nil for a 2xx. Of the 5xx only 503 is a refusal. The others report a failure that may have come
+// after the event was passed on: Knative's own in-memory Broker responds 500 when one of several Triggers failed.
+func responseError(response *http.Response) error {
 	switch code := response.StatusCode; {
 	case code/100 == 2:
 		return nil

@@ -10,54 +10,78 @@ import (
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-// atSink announces at a server, with an extension of its own.
-func atSink(t *testing.T, url string) Announcer {
+func settingsOf(t *testing.T, getenv func(string) string) Settings {
 	t.Helper()
-	announcer := Open(settingsOf(t, func(name string) string {
-		return map[string]string{"K_SINK": url, "K_CE_OVERRIDES": `{"extensions":{"region":"eu"}}`}[name]
-	}))
-	t.Cleanup(func() { announcer.Close() })
-	return announcer
+	r := config.NewReader(getenv)
+	settings := ReadSettings(r)
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return settings
 }
 
-func TestAnnounceAtSink(t *testing.T) {
+// openSink publishes at a server and adds an extension.
+func openSink(t *testing.T, url string) Publisher {
+	t.Helper()
+	publisher := Open(settingsOf(t, func(name string) string {
+		return map[string]string{"K_SINK": url, "K_CE_OVERRIDES": `{"extensions":{"region":"eu"}}`}[name]
+	}))
+	t.Cleanup(func() { publisher.Close() })
+	return publisher
+}
+
+func newEvent(t *testing.T) event.Event {
+	t.Helper()
+	const id = "0d9f4f3a-8a43-4a3c-9f1e-2f6f0f6f5a11"
+	e, err := events.Encode(
+		events.ImageUploaded{ImageID: id, Bucket: "images", ObjectName: id + "/Ärger ☃.jpg", Filename: "Ärger ☃.jpg", Timestamp: 1699999999.5},
+		events.Envelope{Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestSink(t *testing.T) {
 	var got event.Event
-	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, _ = cloudevent.Receive(w, r, cloudevent.MaxEvent)
 		w.WriteHeader(http.StatusAccepted)
 	}))
-	defer sink.Close()
-	e := announced(t)
+	defer server.Close()
+	e := newEvent(t)
 	want := e.Clone()
 	want.SetExtension("region", "eu")
-	if err := atSink(t, sink.URL).Announce(t.Context(), e); err != nil {
+	if err := openSink(t, server.URL).Publish(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	if got.String() != want.String() {
-		t.Errorf("sent\n%v; want\n%v", got, want)
+		t.Errorf("the sink got\n%v, want\n%v", got, want)
 	}
 	if e.Extensions()["region"] != nil {
-		t.Error("the caller's event was changed")
+		t.Error("Publish changed the caller's event")
 	}
 }
 
-func TestAnswersOfSink(t *testing.T) {
+func TestSinkResponses(t *testing.T) {
 	var status int
-	sink := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			return // 200, to whoever follows a redirect
+			return // 200, to a client that follows a redirect
 		}
 		w.Header().Set("Location", "/elsewhere")
 		w.WriteHeader(status)
 	}))
-	defer sink.Close()
-	announcer := atSink(t, sink.URL)
+	defer server.Close()
+	publisher := openSink(t, server.URL)
 	for _, test := range []struct {
 		status               int
-		announced, uncertain bool
+		published, uncertain bool
 	}{
 		{http.StatusOK, true, false},
 		{http.StatusAccepted, true, false},
@@ -74,41 +98,53 @@ func TestAnswersOfSink(t *testing.T) {
 		{http.StatusBadGateway, false, true},
 		{http.StatusGatewayTimeout, false, true},
 	} {
-		status = test.status
-		err := announcer.Announce(t.Context(), announced(t))
-		if (err == nil) != test.announced || errors.Is(err, ErrUncertain) != test.uncertain {
-			t.Errorf("%d: error is %v; want announced %t, uncertain %t", test.status, err, test.announced, test.uncertain)
-		}
+		t.Run(http.StatusText(test.status), func(t *testing.T) {
+			status = test.status
+			err := publisher.Publish(t.Context(), newEvent(t))
+			if (err == nil) != test.published || errors.Is(err, ErrUncertain) != test.uncertain {
+				t.Errorf("got error %v, want published %t, uncertain %t", err, test.published, test.uncertain)
+			}
+		})
 	}
 }
 
-// Without an answer it depends on whether the event had left.
-func TestNoAnswerOfSink(t *testing.T) {
+// Once the event was written, a missing response leaves open whether it arrived.
+func TestSinkWithoutResponse(t *testing.T) {
 	for name, end := range map[string]func(caller context.CancelFunc, r *http.Request){
 		"connection cut": func(context.CancelFunc, *http.Request) { panic(http.ErrAbortHandler) },
 		"caller left":    func(caller context.CancelFunc, r *http.Request) { caller(); <-r.Context().Done() },
 	} {
-		ctx, cancel := context.WithCancel(t.Context())
-		sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			end(cancel, r)
-		}))
-		if err := atSink(t, sink.URL).Announce(ctx, announced(t)); !errors.Is(err, ErrUncertain) {
-			t.Errorf("%s: error is %v, want one that wraps ErrUncertain", name, err)
-		}
-		cancel()
-		sink.Close()
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				end(cancel, r)
+			}))
+			defer server.Close()
+			if err := openSink(t, server.URL).Publish(ctx, newEvent(t)); !errors.Is(err, ErrUncertain) {
+				t.Errorf("got error %v, want one that wraps ErrUncertain", err)
+			}
+		})
 	}
+}
+
+// Before the event was written it is certain that it did not arrive. The error has no login in it.
+func TestSinkNotConnected(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	for name, url := range map[string]string{
-		"nobody there": "http://name:secret@127.0.0.1:1",
-		"no TLS there": strings.Replace(plain.URL, "http:", "https:", 1),
+		"refused": "http://name:secret@127.0.0.1:1",
+		"no TLS":  strings.Replace(plain.URL, "http:", "https:", 1),
 	} {
-		err := atSink(t, url).Announce(t.Context(), announced(t))
-		mustBeCertain(t, name, err)
-		if strings.Contains(err.Error(), "name") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v tells who asks", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			err := openSink(t, url).Publish(t.Context(), newEvent(t))
+			if err == nil || errors.Is(err, ErrUncertain) {
+				t.Fatalf("got error %v, want one that does not wrap ErrUncertain", err)
+			}
+			if strings.Contains(err.Error(), "name") || strings.Contains(err.Error(), "secret") {
+				t.Errorf("error %v contains the login", err)
+			}
+		})
 	}
 }

@@ -144,7 +144,7 @@ func (s *Store) measure(ctx context.Context, info *imagestore.Info) (*Size, erro
 	}
 	defer body.Close()
 	header, err := raster.Probe(body)
-	var refused *raster.Refusal
+	var refused *raster.Error
 	switch {
 	case errors.As(err, &refused):
 		return nil, nil

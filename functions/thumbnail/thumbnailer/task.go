@@ -127,7 +127,7 @@ func (t *renderer) settle(ctx context.Context, task events.ImageUploaded) (*stat
 func (t *renderer) make(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
 	rendition, err := t.render(ctx, task)
 	final := status.Status{ImageID: task.ImageID, ProcessedAt: status.Seconds(time.Now())}
-	var refused *raster.Refusal
+	var refused *raster.Error
 	switch {
 	case errors.As(err, &refused):
 		final.State = status.Failed
@@ -170,7 +170,7 @@ func (t *renderer) render(ctx context.Context, task events.ImageUploaded) (raste
 	}
 	defer object.Close()
 	if info.Size > t.settings.maxBytes {
-		return raster.Rendition{}, &raster.Refusal{
+		return raster.Rendition{}, &raster.Error{
 			Reason:  raster.Reason(events.ReasonTooManyBytes),
 			Message: "The image is too large",
 			Limit:   t.settings.maxBytes,

@@ -171,7 +171,7 @@ func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (out
 	if err != nil {
 		return ticket, fmt.Errorf("encode %s: %v", image.EventType(), err) // not the caller's fault: no ErrInvalid in the chain
 	}
-	if err := in.announcer.Announce(ctx, e); err != nil {
+	if err := in.announcer.Publish(ctx, e); err != nil {
 		return ticket, err
 	}
 	in.outbox.Acknowledge(image.ImageID)
@@ -203,13 +203,13 @@ func (in *intake) withdraw(ctx context.Context, image events.ImageUploaded, tick
 
 // refusal makes an answer of what the engine says of an image that can never work. Other errors stay as they are.
 func refusal(err error) error {
-	var refused *raster.Refusal
+	var refused *raster.Error
 	if !errors.As(err, &refused) {
 		return err
 	}
 	code := http.StatusUnprocessableEntity
 	switch refused.Reason {
-	case raster.NotAnImage, raster.Unsupported:
+	case raster.ReasonNotAnImage, raster.ReasonUnsupported:
 		code = http.StatusUnsupportedMediaType
 	}
 	return &apierror.Error{

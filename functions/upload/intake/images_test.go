@@ -100,6 +100,11 @@ func TestGetPage(t *testing.T) {
 	if got.status != 200 || got.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got.body, "Drop images here") {
 		t.Errorf("%d %v", got.status, got.header)
 	}
+	for _, want := range []string{`accept="image/jpeg,image/png,image/gif,image/webp"`, "JPEG, PNG, GIF and WebP."} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
 	policy := got.header.Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "script-src 'sha256-", "style-src 'sha256-", "connect-src 'self'", "form-action 'self'", "frame-ancestors 'none'"} {
 		if !strings.Contains(policy, want) {

@@ -77,7 +77,7 @@ type intake struct {
 	board     *status.Store
 	outbox    *outbox.Outbox
 	durations *idempotency.Durations
-	announcer publisher.Announcer
+	announcer publisher.Publisher
 	guard     *auth.Guard
 
 	// Events with an image inside their JSON are held whole while they are read; this many bytes in all.

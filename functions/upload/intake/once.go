@@ -92,7 +92,7 @@ func (in *intake) look(ctx context.Context, imageID string, original *imagestore
 	}
 	defer object.Close()
 	header, err := raster.Probe(object)
-	var refused *raster.Refusal
+	var refused *raster.Error
 	if err != nil && !errors.As(err, &refused) {
 		return events.ImageUploaded{}, fmt.Errorf("look at %q: %w", original.Key, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/IBM/sarama"
 	"gitlab.com/yourorg/image-service/functions/connect"
@@ -39,8 +40,8 @@ func grantKafka(users string) error {
 	if err != nil {
 		return err
 	}
-	config := sarama.NewConfig()
-	way.Configure(config)
+	config := way.Config("image-service-provision")
+	config.Net.ReadTimeout = 30 * time.Second // Kafka has only just started
 	admin, err := sarama.NewClusterAdmin(strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
 	if err != nil {
 		return err

@@ -18,13 +18,13 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	upload "gitlab.com/yourorg/image-service/functions/upload/service"
 	"go.yaml.in/yaml/v3"
 )
 
 // functions are what the manifests run, by what ko calls them.
 var functions = map[string]func(context.Context, net.Listener, func(string) string) error{
-	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/upload":     upload.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  thumbnailer.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/deadletter": deadletter.Run,
 }

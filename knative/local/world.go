@@ -20,13 +20,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
 	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	upload "gitlab.com/yourorg/image-service/functions/upload/service"
 	"gitlab.com/yourorg/image-service/knative"
 )
 
 // images are what ko builds for each ko:// of the manifests, as functions of this process.
 var images = map[string]func(context.Context, net.Listener, func(string) string) error{
-	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/upload":     upload.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  thumbnailer.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/deadletter": deadletter.Run,
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -74,85 +73,83 @@ func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	case err != nil:
 		return nil, err
 	case set.Result != nil:
-		return s.readResult(ctx, imageID, set)
+		return s.ReadResult(ctx, imageID, set)
 	case set.Original != nil:
 		return &Status{ImageID: imageID, State: Queued}, nil
 	}
 	return nil, nil
 }
 
-func (s *Store) readResult(ctx context.Context, imageID string, set imagestore.Set) (*Status, error) {
-	info, err := s.images.Stat(ctx, set.Result.Key)
-	switch {
-	case err != nil:
+// ReadResult returns the final status of an image from the result in set, which is a failure note or a thumbnail.
+func (s *Store) ReadResult(ctx context.Context, imageID string, set imagestore.Set) (*Status, error) {
+	info, err := s.images.Stat(ctx, set.Result.Key) // the listing has neither content type nor metadata
+	if err != nil {
 		return nil, err
-	case info.ContentType == NoteType:
-		return s.readNote(ctx, info)
-	default:
-		return s.readThumbnail(ctx, imageID, info, set)
 	}
+	if info.ContentType == NoteType {
+		return s.readNote(ctx, info)
+	}
+	final := completed(imageID, info)
+	if final.Result.OriginalSize == nil || final.Result.ThumbnailSize == nil { // made by the original system
+		sizes, err := s.measure(ctx, set.Original, info)
+		if err != nil {
+			return nil, err
+		}
+		final.Result.OriginalSize, final.Result.ThumbnailSize = sizes[0], sizes[1]
+	}
+	return final, nil
 }
 
 func (s *Store) readNote(ctx context.Context, note *imagestore.Info) (*Status, error) {
-	body, err := s.images.GetRange(ctx, note, 0, note.Size)
-	if err != nil {
+	var final Status
+	if err := s.images.ReadJSON(ctx, note, maxNote, &final); err != nil {
 		return nil, err
 	}
-	defer body.Close()
-	text, err := io.ReadAll(io.LimitReader(body, maxNote))
-	if err != nil {
-		return nil, fmt.Errorf("read %q: %w", note.Key, err)
+	if final.State != Failed || final.Result == nil {
+		return nil, fmt.Errorf("read object %q: state %q and result %v are not those of a failure note", note.Key, final.State, final.Result)
 	}
-	if final := parse(string(text)); final != nil {
-		return final, nil
-	}
-	return nil, fmt.Errorf("read %q: it is not a status; expected the JSON of a failure note", note.Key)
+	return &final, nil
 }
 
-func (s *Store) readThumbnail(
-	ctx context.Context, imageID string, thumbnail *imagestore.Info, set imagestore.Set,
-) (*Status, error) {
+// completed is the status of an image from the metadata of its thumbnail; without sizes if it has none.
+func completed(imageID string, thumbnail *imagestore.Info) *Status {
 	when, err := strconv.ParseFloat(thumbnail.Metadata[processedAt], 64)
 	if err != nil {
 		when = Seconds(thumbnail.Modified)
 	}
-	result := &Result{
+	return &Status{ImageID: imageID, State: Completed, ProcessedAt: when, Result: &Result{
 		Success:       true,
 		Thumbnail:     thumbnail.Key,
 		OriginalSize:  parseSize(thumbnail.Metadata[originalSize]),
 		ThumbnailSize: parseSize(thumbnail.Metadata[thumbnailSize]),
-	}
-	if result.OriginalSize == nil || result.ThumbnailSize == nil { // made by the original system
-		original, originalErr := s.measure(ctx, set.Original)
-		measured, thumbnailErr := s.measure(ctx, thumbnail)
-		if err := errors.Join(originalErr, thumbnailErr); err != nil {
-			return nil, err
-		}
-		result.OriginalSize, result.ThumbnailSize = original, measured
-	}
-	return &Status{ImageID: imageID, State: Completed, Result: result, ProcessedAt: when}, nil
+	}}
 }
 
-// measure reads the size of an image from its header; nil if the object is not an image of a supported format.
-func (s *Store) measure(ctx context.Context, info *imagestore.Info) (*Size, error) {
-	if info == nil {
-		return nil, nil
+// measure reads the sizes of images from their headers; nil for an object that is missing, or is not an image of a
+// supported format.
+func (s *Store) measure(ctx context.Context, images ...*imagestore.Info) ([]*Size, error) {
+	sizes := make([]*Size, len(images))
+	for i, info := range images {
+		if info == nil {
+			continue
+		}
+		body, err := s.images.GetRange(ctx, info, 0, info.Size)
+		if err != nil {
+			return nil, err
+		}
+		header, err := raster.Probe(body)
+		body.Close()
+		var refused *raster.Error
+		if errors.As(err, &refused) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("measure %q: %w", info.Key, err)
+		}
+		width, height := header.Displayed()
+		sizes[i] = &Size{width, height}
 	}
-	body, err := s.images.GetRange(ctx, info, 0, info.Size)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	header, err := raster.Probe(body)
-	var refused *raster.Error
-	switch {
-	case errors.As(err, &refused):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("measure %q: %w", info.Key, err)
-	}
-	width, height := header.Displayed()
-	return &Size{width, height}, nil
+	return sizes, nil
 }
 
 // String formats a size as 1920x1080.

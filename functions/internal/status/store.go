@@ -72,6 +72,22 @@ func (s *Store) Advance(ctx context.Context, next Status) (before *Status, err e
 	return parse(answer), nil
 }
 
+// Fail records that an image can never be processed, and returns the final status that counts: an earlier one, if there
+// is one. original is the key of the image, or the key that it would have had; reason is one of events.Reasons().
+func (s *Store) Fail(ctx context.Context, imageID, original, reason, message string) (*Status, error) {
+	failed, err := s.Record(ctx, original, Status{
+		ImageID:     imageID,
+		State:       Failed,
+		Reason:      reason,
+		Result:      &Result{Error: message},
+		ProcessedAt: Seconds(time.Now()),
+	}, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	return s.Conclude(ctx, *failed)
+}
+
 // Conclude caches a final status whose result is stored, and returns the final status that counts: an earlier one, if
 // Redis has one.
 func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
@@ -134,7 +150,7 @@ func (s *Store) FinalFromStore(ctx context.Context, imageID string) (*Status, er
 	if err != nil || set.Result == nil {
 		return nil, err
 	}
-	return s.readResult(ctx, imageID, set)
+	return s.ReadResult(ctx, imageID, set)
 }
 
 // Reconcile returns the objects stored for an image. A final status in Redis without a stored result comes from objects

@@ -48,7 +48,7 @@ func (s store) withoutRedis(t testing.TB) *Store {
 	return New(client, s.images)
 }
 
-func completed(imageID string) Status {
+func completedStatus(imageID string) Status {
 	return Status{
 		ImageID:     imageID,
 		State:       Completed,
@@ -62,7 +62,7 @@ func completed(imageID string) Status {
 	}
 }
 
-func failed(imageID string) Status {
+func failedStatus(imageID string) Status {
 	return Status{
 		ImageID:     imageID,
 		State:       Failed,
@@ -75,9 +75,9 @@ func failed(imageID string) Status {
 func in(state State, imageID string) Status {
 	switch state {
 	case Completed:
-		return completed(imageID)
+		return completedStatus(imageID)
 	case Failed:
-		return failed(imageID)
+		return failedStatus(imageID)
 	}
 	return Status{ImageID: imageID, State: state}
 }
@@ -205,7 +205,7 @@ func TestNotAStatus(t *testing.T) {
 func TestOneRoundTrip(t *testing.T) {
 	s := open(t)
 	queued, done := uuid.NewString(), uuid.NewString()
-	s.advance(t, completed(done))
+	s.advance(t, completedStatus(done))
 	s.advance(t, in(Queued, queued)) // sends the script to Redis
 	commands := &counter{}
 	s.redis.AddHook(commands)
@@ -250,7 +250,7 @@ func TestReadWithoutBucket(t *testing.T) {
 // After Redis has forgotten a status, Read rebuilds it from the image store, and says that Redis should be told.
 func TestReadRebuilds(t *testing.T) {
 	s := open(t)
-	for state, final := range map[State]func(string) Status{Completed: completed, Failed: failed} {
+	for state, final := range map[State]func(string) Status{Completed: completedStatus, Failed: failedStatus} {
 		t.Run(string(state), func(t *testing.T) {
 			id := uuid.NewString()
 			original := imagestore.Key(id, "ä.jpg")
@@ -296,11 +296,11 @@ func TestRedisDown(t *testing.T) {
 	if _, err := down.Advance(t.Context(), in(Queued, id)); err == nil {
 		t.Error("Advance() = nil, want an error")
 	}
-	if _, err := s.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+	if _, err := s.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
 		t.Fatal(err)
 	}
 	got, stale, err := down.Read(t.Context(), id)
-	if err != nil || stale || !reflect.DeepEqual(*got, completed(id)) {
+	if err != nil || stale || !reflect.DeepEqual(*got, completedStatus(id)) {
 		t.Errorf("Read() = %+v, %v, %v; want it from the image store, and Redis not to be told", got, stale, err)
 	}
 }
@@ -316,14 +316,14 @@ func TestRedisWasDownAtTheEnd(t *testing.T) {
 			if got := s.read(t, id); got == nil || got.State != last {
 				t.Errorf("before the end: %+v, want %s", got, last)
 			}
-			if _, err := s.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+			if _, err := s.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
 				t.Fatal(err)
 			}
 			got, stale, err := s.Read(t.Context(), id)
 			for tries := 0; err == nil && !stale && tries < 100; tries++ { // the image store may take longer than Read waits
 				got, stale, err = s.Read(t.Context(), id)
 			}
-			if err != nil || !stale || !reflect.DeepEqual(*got, completed(id)) {
+			if err != nil || !stale || !reflect.DeepEqual(*got, completedStatus(id)) {
 				t.Errorf("Read() = %+v, %v, %v; want it from the image store, stale", got, stale, err)
 			}
 		})
@@ -342,7 +342,7 @@ func TestRecordedAndLost(t *testing.T) {
 func TestEvent(t *testing.T) {
 	id := uuid.NewString()
 	original := imagestore.Key(id, "ä.jpg")
-	for _, final := range []Status{completed(id), failed(id)} {
+	for _, final := range []Status{completedStatus(id), failedStatus(id)} {
 		t.Run(string(final.State), func(t *testing.T) {
 			first, err := final.Event(t.Context(), events.SourceThumbnail, "images", original)
 			if err != nil {
@@ -372,7 +372,7 @@ func BenchmarkAdvance(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	s := open(b)
 	id := uuid.NewString()
-	s.advance(b, completed(id))
+	s.advance(b, completedStatus(id))
 	b.ReportAllocs()
 	for b.Loop() {
 		s.read(b, id)

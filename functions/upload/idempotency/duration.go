@@ -1,9 +1,9 @@
-// Package idempotency makes requests that are repeated give the answer of the first one.
 package idempotency
 
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,12 +20,16 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', 86400)
 return redis.call('GET', KEYS[1])
 `)
 
-// First returns the duration of the first request for an image: that of an earlier one, or else the one it is given,
-// which it stores. One round trip.
-func (d *Durations) First(ctx context.Context, imageID, duration string) (string, error) {
+// First returns how long the first request for an image took, as 0.12s: an earlier request, or else the one that began
+// at a time. Requests without a key are never repetitions. With a key, it takes one round trip.
+func (d *Durations) First(ctx context.Context, began time.Time, key, imageID string) (string, error) {
+	duration := fmt.Sprintf("%.2fs", time.Since(began).Seconds())
+	if key == "" {
+		return duration, nil
+	}
 	stored, err := first.Run(ctx, d.client, []string{"image:answer:" + imageID}, duration).Text()
 	if err != nil {
-		return "", fmt.Errorf("remember duration for %s: %w", imageID, err)
+		return "", fmt.Errorf("remember duration of %s: %w", imageID, err)
 	}
 	return stored, nil
 }

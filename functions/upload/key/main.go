@@ -1,4 +1,4 @@
-// Command key makes an API key for a client of the upload function. The key goes to the terminal, once; the line for the
+// Command key makes an API key for a client of the upload function. The key goes to the terminal, once. The line for the
 // file that AUTH_API_KEYS_FILE names goes to standard output, so that it can be appended:
 //
 //	go run ./functions/upload/key CLIENT >> api-keys
@@ -27,7 +27,7 @@ func realMain(arguments []string, out, terminal io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(terminal, "The key, which is kept nowhere: %s\n", key)
+	fmt.Fprintf(terminal, "The key, which is stored nowhere: %s\n", key)
 	_, err = fmt.Fprintln(out, line)
 	return err
 }

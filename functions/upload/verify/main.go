@@ -1,11 +1,11 @@
-// Command verify goes through the bucket of the service: every original has its result, a thumbnail or a note of why there
-// is none, and every result its original. It reads the same settings as the upload function.
+// Command verify checks the bucket of the service: every original has a result, which is a thumbnail or a failure note,
+// and every result has an original. It reads the settings of the upload function.
 //
 //	go run ./functions/upload/verify [--repair]
 //
-// It writes a line for each object that is not as it should be, and a sum; how far it is it says on standard error. With
-// --repair, originals without a result are announced again. Nothing is ever deleted. It ends with 1 if something is left
-// to be done, and with 2 if it could not see all of the bucket.
+// It writes a line for each object that is not as it should be, and a summary; its progress goes to standard error. With
+// --repair, originals without a result are announced again. Nothing is ever deleted. The exit code is 1 if something is
+// left to be done, and 2 if not all of the bucket could be checked.
 package main
 
 import (
@@ -13,14 +13,14 @@ import (
 	"fmt"
 	"os"
 
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	"gitlab.com/yourorg/image-service/functions/upload/service"
 	"knative.dev/pkg/signals"
 )
 
 func main() {
-	repair := flag.Bool("repair", false, "announce originals again that have no result")
+	repair := flag.Bool("repair", false, "announce originals that have no result again")
 	flag.Parse()
-	good, err := intake.Verify(signals.NewContext(), os.Getenv, *repair, os.Stdout, os.Stderr)
+	good, err := service.Verify(signals.NewContext(), os.Getenv, *repair, os.Stdout, os.Stderr)
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "verify:", err)

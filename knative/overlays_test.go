@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/catalog"
 )
 
 // These tests build overlays with kustomize, or with the one in kubectl: the library would bring 20 modules into every
@@ -150,8 +152,8 @@ func checkServices(t *testing.T, objects []object) {
 			t.Errorf("%v is not restricted", o.at("metadata", "name"))
 		}
 	}
-	if len(images) != len(functions) {
-		t.Errorf("%d functions, want %d", len(images), len(functions))
+	if want := len(catalog.Functions()); len(images) != want {
+		t.Errorf("%d functions, want %d", len(images), want)
 	}
 	for _, config := range ofKind(objects, "ConfigMap") {
 		servers := config.at("data", "KAFKA_BOOTSTRAP_SERVERS")
@@ -351,10 +353,10 @@ func checkSecret(t *testing.T, objects []object, public object) {
 			settings = config
 		}
 	}
-	asked := settingsOf(t, functions[public.at("spec", "template", "spec", "containers", "image").(string)])
+	upload := functionOf(t, public.at("spec", "template", "spec", "containers", "image").(string))
 	for name := range settings["data"].(map[string]any) {
-		if !asked[name] {
-			t.Errorf("%s is set, and not read", name)
+		if !upload.Reads(name) {
+			t.Errorf("%s is not a setting of upload", name)
 		}
 	}
 	mounted := public.at("spec", "template", "spec", "containers", "volumeMounts", "mountPath")

@@ -25,23 +25,30 @@ type Redis struct {
 	TLS                *Dialer // nil for plain TCP
 }
 
+// Settings of Redis; tls.go has those of TLS.
+var (
+	redisHost = config.Text{Name: "REDIS_HOST", Required: true,
+		Form: config.Form{Expected: "the name or address of a host, without a port", Valid: config.IsHost},
+		Doc:  "Host name of Redis."}
+	redisPort = config.Int{Name: "REDIS_PORT", Default: 6379, Min: 1, Max: 65535,
+		Doc: "Port of Redis."}
+	redisUsername = config.Text{Name: "REDIS_USERNAME",
+		Doc: "Name of an ACL user of Redis. Without it, `REDIS_PASSWORD` is that of the default user."}
+	// Without a password, the client would log in as the default user.
+	redisPassword = config.Text{Name: "REDIS_PASSWORD", RequiredWith: redisUsername, Secret: true,
+		Form: config.Form{Expected: "the password of a Redis user"},
+		Doc:  "Password of the Redis user."}
+)
+
 // ReadRedis reads REDIS_*.
 func ReadRedis(r Settings) Redis {
-	host := r.Required("REDIS_HOST", "the host name of Redis")
-	if host != "" && !config.IsHost(host) {
-		r.Fault("REDIS_HOST is %s; expected a host name without a port (the port is REDIS_PORT)", config.Quote(host))
-	}
-	port := r.Int("REDIS_PORT", 6379, 1, 65535)
-	settings := Redis{
+	host, port := redisHost.Read(r), redisPort.Read(r)
+	return Redis{
 		Address:  net.JoinHostPort(host, strconv.FormatInt(port, 10)),
-		Username: r.Text("REDIS_USERNAME", ""),
-		Password: r.Text("REDIS_PASSWORD", ""),
+		Username: redisUsername.Read(r),
+		Password: redisPassword.Read(r),
 		TLS:      ReadRedisTLS(r),
 	}
-	if settings.Username != "" && settings.Password == "" { // go-redis would not log in at all
-		r.Fault("REDIS_USERNAME is set; expected REDIS_PASSWORD with it")
-	}
-	return settings
 }
 
 // OpenRedis returns a client that connects when it is first used: a function starts, and stays up, without Redis.

@@ -68,7 +68,7 @@ func TestRedisDown(t *testing.T) {
 func TestRedisNameWithoutPassword(t *testing.T) {
 	settings := map[string]string{"REDIS_HOST": "redis", "REDIS_USERNAME": "me"}
 	_, err := connect.From(func(name string) string { return settings[name] }, connect.ReadRedis)
-	want := "REDIS_USERNAME is set; expected REDIS_PASSWORD with it"
+	want := "REDIS_PASSWORD is not set; expected the password of a Redis user, as REDIS_USERNAME is set"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("ReadRedis() = %v, want %q in it", err, want)
 	}

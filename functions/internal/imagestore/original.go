@@ -11,14 +11,14 @@ import (
 // KeepFirst resolves a race between two requests that stored an original for one image under two filenames. If the
 // original under key is not the one that counts, it is removed, and the error is ErrExists.
 func (s *Store) KeepFirst(ctx context.Context, imageID, key string) error {
-	set, err := s.Find(ctx, imageID)
-	if err != nil || set.Original == nil || set.Original.Key == key {
+	objects, err := s.Find(ctx, imageID)
+	if err != nil || objects.Original == nil || objects.Original.Key == key {
 		return err
 	}
 	if err := s.Remove(ctx, key); err != nil {
 		return err
 	}
-	return fmt.Errorf("put object %q: %q was there first: %w", key, set.Original.Key, ErrExists)
+	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
 }
 
 // Sum returns the SHA-256 of an object that was found as info says.

@@ -71,8 +71,8 @@ var formats = formatTable{
 	},
 }
 
-// unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some more
-// that take a longer look.
+// unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some
+// more that take a longer look.
 var unreadFormats = []struct{ name, signature string }{
 	{"BigTIFF", "II+\x00"},
 	{"BigTIFF", "MM\x00+"},
@@ -127,7 +127,8 @@ func Formats() []FormatInfo {
 	return all
 }
 
-// FormatNames lists the names of all formats that are read, with a conjunction before the last: "JPEG, PNG, GIF or WebP".
+// FormatNames lists the names of all formats that are read, with a conjunction before the last: "JPEG, PNG, GIF or
+// WebP".
 func FormatNames(conjunction string) string { return formats.names(conjunction) }
 
 // MIMETypes returns the MIME types of all formats that are read.
@@ -163,7 +164,7 @@ type formatEntry struct {
 	// describeLength of them, is of the format.
 	matches func(start []byte) bool
 	open    func(io.Reader) (codec.File, error)
-	// encode writes an image all of whose planes are of its size, but for subsampling. It is nil for a format that is
+	// encode writes an image with all planes at full size, but for subsampling. It is nil for a format that is
 	// only read. Quality is 1 to 100, or 0 for the default of the format.
 	encode func(w io.Writer, m *plane.Image, quality int) error
 	// subsampling is set if encode wants the planes of plane.Image.Resample420.

@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"image"
 	"image/color/palette"
 	"image/gif"
@@ -36,10 +37,11 @@ func TestProbe(t *testing.T) {
 		{"JPEG with XMP and EXIF", afterSOI(jpg, segment(0xe1, []byte("http://ns.adobe.com/xap/1.0/\x00<x/>")), exif),
 			Header{JPEG, 40, 30, 1, 6}},
 		{"JPEG with a large ICC profile", afterSOI(jpg, bytes.Repeat(segment(0xe2, icc), 100)), Header{JPEG, 40, 30, 1, 1}},
-		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")), Header{JPEG, 40, 30, 1, 1}},
+		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")),
+			Header{JPEG, 40, 30, 1, 1}},
 		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1}},
 		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8}},
-		{"PNG with EXIF behind the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1}},
+		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1}},
 		{"PNG with a large text", afterIHDR(pngFile, pngChunk("tEXt", make([]byte, 1<<20))), Header{PNG, 40, 30, 1, 1}},
 		{"animated PNG", afterIHDR(pngFile, pngChunk("acTL", []byte{0, 0, 0, 12, 0, 0, 0, 0})), Header{PNG, 40, 30, 12, 1}},
 		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1}},
@@ -92,8 +94,9 @@ func TestProbeAgreesWithOtherDecoders(t *testing.T) {
 	}
 }
 
-// What Probe has read is just enough: it says the same of that alone, and nothing of one byte less.
-func TestProbeReadsNoFurtherThanItMust(t *testing.T) {
+// The bytes that Probe has read are sufficient and necessary: alone they give the same result, and one byte less is an
+// error.
+func TestProbeReadsHeaderOnly(t *testing.T) {
 	files := images(t)
 	for _, name := range names(files) {
 		checkProbeReadsEnough(t, name, files[name])
@@ -117,7 +120,7 @@ func checkProbeReadsEnough(t *testing.T, name string, file []byte) {
 	}
 }
 
-func TestProbeOfAnUploadThatIsStillArriving(t *testing.T) {
+func TestProbeOfIncompleteUpload(t *testing.T) {
 	file := afterSOI(encodeJPEG(t, painted(40, 30)), exifSegment(tiff(binary.LittleEndian, 3)))
 	arriving, upload := io.Pipe()
 	go upload.Write(file)
@@ -132,8 +135,8 @@ func TestProbeOfAnUploadThatIsStillArriving(t *testing.T) {
 	arriving.Close()
 }
 
-// An upload of metadata without end must cost no memory.
-func TestProbeHoldsNoMetadata(t *testing.T) {
+// An upload of endless metadata must cost no memory.
+func TestProbeMemory(t *testing.T) {
 	jpg, pngFile := encodeJPEG(t, painted(4, 4)), encodePNG(t, painted(4, 4))
 	tests := map[string][]byte{
 		"JPEG": afterSOI(jpg, bytes.Repeat(segment(0xe2, make([]byte, 65533)), 256)),
@@ -149,7 +152,7 @@ func TestProbeHoldsNoMetadata(t *testing.T) {
 	}
 }
 
-// allocated is how many bytes of memory f asks for, all in all.
+// allocated is the total of bytes that f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -177,7 +180,7 @@ func TestLimitsCheck(t *testing.T) {
 			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50000000",
 			int64(50_000_000), int64(most * most)},
 		{"too long", Limits{}, Header{Format: PNG, Width: 1_000_000, Height: 1},
-			"The image is 1000000x1 pixels large, more than the limit of 65535 on one side", 65535, 1_000_000},
+			"The image is 1000000x1 pixels, more than the limit of 65535 on one side", 65535, 1_000_000},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -189,7 +192,7 @@ func TestLimitsCheck(t *testing.T) {
 				return
 			}
 			want := Error{Reason: ReasonTooManyPixels, Message: test.message, Limit: test.limit, Found: test.found}
-			if got, ok := err.(*Error); !ok || *got != want {
+			if got := (*Error)(nil); !errors.As(err, &got) || *got != want {
 				t.Errorf("got %#v, want %#v", err, want)
 			}
 		})

@@ -41,7 +41,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 		}
 	}
 	if s.Result.Thumbnail != "" {
-		original = imagestore.OriginalKey(s.Result.Thumbnail) // whatever name the event has for it
+		original = imagestore.OriginalOf(s.Result.Thumbnail) // whatever name the event has for it
 	}
 	return events.ImageThumbnailed{
 		ImageID:       s.ImageID,

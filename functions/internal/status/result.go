@@ -30,7 +30,7 @@ const NoteType = "application/json"
 func (s *Store) Record(
 	ctx context.Context, original string, final Status, thumbnail []byte, contentType string,
 ) (*Status, error) {
-	content, about := thumbnail, imagestore.About{ContentType: contentType}
+	content, about := thumbnail, imagestore.Attributes{ContentType: contentType}
 	if final.State == Completed {
 		about.Metadata = map[string]string{
 			originalSize:  final.Result.OriginalSize.String(),
@@ -42,7 +42,7 @@ func (s *Store) Record(
 		if err != nil {
 			return nil, fmt.Errorf("write failure note for %q: %w", original, err)
 		}
-		content, about = note, imagestore.About{ContentType: NoteType}
+		content, about = note, imagestore.Attributes{ContentType: NoteType}
 	}
 	err := s.images.Put(ctx, imagestore.ThumbnailKey(original), content, about)
 	if errors.Is(err, imagestore.ErrExists) {
@@ -68,21 +68,21 @@ func (s *Store) recorded(ctx context.Context, imageID string) (*Status, error) {
 
 // Rebuild returns the status of an image from the objects that are stored for it; nil if there are none.
 func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
-	set, err := s.images.Find(ctx, imageID)
+	objects, err := s.images.Find(ctx, imageID)
 	switch {
 	case err != nil:
 		return nil, err
-	case set.Result != nil:
-		return s.ReadResult(ctx, imageID, set)
-	case set.Original != nil:
+	case objects.Result != nil:
+		return s.ReadResult(ctx, imageID, objects)
+	case objects.Original != nil:
 		return &Status{ImageID: imageID, State: Queued}, nil
 	}
 	return nil, nil
 }
 
-// ReadResult returns the final status of an image from the result in set, which is a failure note or a thumbnail.
-func (s *Store) ReadResult(ctx context.Context, imageID string, set imagestore.Set) (*Status, error) {
-	info, err := s.images.Stat(ctx, set.Result.Key) // the listing has neither content type nor metadata
+// ReadResult returns the final status of an image from the result in objects, which is a failure note or a thumbnail.
+func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagestore.Objects) (*Status, error) {
+	info, err := s.images.Stat(ctx, objects.Result.Key) // the listing has neither content type nor metadata
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (s *Store) ReadResult(ctx context.Context, imageID string, set imagestore.S
 	}
 	final := completed(imageID, info)
 	if final.Result.OriginalSize == nil || final.Result.ThumbnailSize == nil { // made by the original system
-		sizes, err := s.measure(ctx, set.Original, info)
+		sizes, err := s.measure(ctx, objects.Original, info)
 		if err != nil {
 			return nil, err
 		}

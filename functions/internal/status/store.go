@@ -146,19 +146,19 @@ func (s *Store) FinalFromStore(ctx context.Context, imageID string) (*Status, er
 	if known := parse(text); known != nil && known.State == Queued {
 		return nil, nil
 	}
-	set, err := s.reconcile(ctx, imageID, text)
-	if err != nil || set.Result == nil {
+	objects, err := s.reconcile(ctx, imageID, text)
+	if err != nil || objects.Result == nil {
 		return nil, err
 	}
-	return s.ReadResult(ctx, imageID, set)
+	return s.ReadResult(ctx, imageID, objects)
 }
 
 // Reconcile returns the objects stored for an image. A final status in Redis without a stored result comes from objects
 // that were lost since; Reconcile removes it, so that the image can be processed again.
-func (s *Store) Reconcile(ctx context.Context, imageID string) (imagestore.Set, error) {
+func (s *Store) Reconcile(ctx context.Context, imageID string) (imagestore.Objects, error) {
 	text, err := s.cached(ctx, imageID)
 	if err != nil {
-		return imagestore.Set{}, err
+		return imagestore.Objects{}, err
 	}
 	return s.reconcile(ctx, imageID, text)
 }
@@ -170,17 +170,17 @@ return 1
 `)
 
 // reconcile lists the objects after Redis was read: the result of a final status is stored before the status is cached.
-func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore.Set, error) {
-	set, err := s.images.Find(ctx, imageID)
+func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore.Objects, error) {
+	objects, err := s.images.Find(ctx, imageID)
 	if err != nil {
-		return imagestore.Set{}, err
+		return imagestore.Objects{}, err
 	}
-	if known := parse(text); set.Result == nil && known != nil && known.State.Final() {
+	if known := parse(text); objects.Result == nil && known != nil && known.State.Final() {
 		if err := removeIf.Run(ctx, s.client, []string{Key(imageID)}, text).Err(); err != nil {
-			return imagestore.Set{}, fmt.Errorf("remove status of %s: %w", imageID, err)
+			return imagestore.Objects{}, fmt.Errorf("remove status of %s: %w", imageID, err)
 		}
 	}
-	return set, nil
+	return objects, nil
 }
 
 // Forget removes a status from Redis, so that the next Read rebuilds it.

@@ -253,8 +253,8 @@ func TestReadRebuilds(t *testing.T) {
 	for state, final := range map[State]func(string) Status{Completed: completedStatus, Failed: failedStatus} {
 		t.Run(string(state), func(t *testing.T) {
 			id := uuid.NewString()
-			original := imagestore.Key(id, "ä.jpg")
-			if err := s.images.Put(t.Context(), original, []byte("x"), imagestore.About{ContentType: "image/jpeg"}); err != nil {
+			original := imagestore.OriginalKey(id, "ä.jpg")
+			if err := s.images.Put(t.Context(), original, []byte("x"), imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
 				t.Fatal(err)
 			}
 			checkRebuilt := func(want Status) {
@@ -296,7 +296,7 @@ func TestRedisDown(t *testing.T) {
 	if _, err := down.Advance(t.Context(), in(Queued, id)); err == nil {
 		t.Error("Advance() = nil, want an error")
 	}
-	if _, err := s.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
+	if _, err := s.Record(t.Context(), imagestore.OriginalKey(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
 		t.Fatal(err)
 	}
 	got, stale, err := down.Read(t.Context(), id)
@@ -316,7 +316,7 @@ func TestRedisWasDownAtTheEnd(t *testing.T) {
 			if got := s.read(t, id); got == nil || got.State != last {
 				t.Errorf("before the end: %+v, want %s", got, last)
 			}
-			if _, err := s.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
+			if _, err := s.Record(t.Context(), imagestore.OriginalKey(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
 				t.Fatal(err)
 			}
 			got, stale, err := s.Read(t.Context(), id)
@@ -341,7 +341,7 @@ func TestRecordedAndLost(t *testing.T) {
 // The same status gives the same event.
 func TestEvent(t *testing.T) {
 	id := uuid.NewString()
-	original := imagestore.Key(id, "ä.jpg")
+	original := imagestore.OriginalKey(id, "ä.jpg")
 	for _, final := range []Status{completedStatus(id), failedStatus(id)} {
 		t.Run(string(final.State), func(t *testing.T) {
 			first, err := final.Event(t.Context(), events.SourceThumbnail, "images", original)

@@ -99,9 +99,9 @@ func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploade
 func (a *Acceptor) storeAndAnnounce(
 	ctx context.Context, c Candidate, body *Body,
 ) (image events.ImageUploaded, token outbox.Token, err error) {
-	incoming := a.images.Receive(body, c.Size)
+	incoming := a.images.NewUpload(body, c.Size)
 	defer incoming.Close()
-	about := imagestore.About{Metadata: map[string]string{"Filename": imagestore.EncodeFilename(c.Filename)}}
+	about := imagestore.Attributes{Metadata: map[string]string{"Filename": imagestore.EncodeFilename(c.Filename)}}
 	image, err = a.describe(ctx, c, incoming)
 	if err != nil {
 		return image, "", err
@@ -126,7 +126,7 @@ func (a *Acceptor) storeAndAnnounce(
 // describe is what is known of an image before it is stored: all but its size in bytes. It reads no further than the
 // header.
 func (a *Acceptor) describe(
-	ctx context.Context, c Candidate, incoming *imagestore.Incoming,
+	ctx context.Context, c Candidate, incoming *imagestore.Upload,
 ) (image events.ImageUploaded, err error) {
 	filename := imagestore.SafeName(c.Filename, "")
 	header, err := a.inspect(ctx, incoming)
@@ -140,7 +140,7 @@ func (a *Acceptor) describe(
 	return events.ImageUploaded{
 		ImageID:     c.ImageID,
 		Bucket:      a.images.Bucket(),
-		ObjectName:  imagestore.Key(c.ImageID, filename),
+		ObjectName:  imagestore.OriginalKey(c.ImageID, filename),
 		Filename:    filename,
 		Timestamp:   status.Seconds(time.Now()),
 		ContentType: header.Format.ContentType(),
@@ -150,13 +150,13 @@ func (a *Acceptor) describe(
 }
 
 // inspect decides by its header whether the image can be processed.
-func (a *Acceptor) inspect(ctx context.Context, incoming *imagestore.Incoming) (raster.Header, error) {
-	ahead := incoming.Ahead(ctx)
+func (a *Acceptor) inspect(ctx context.Context, incoming *imagestore.Upload) (raster.Header, error) {
+	ahead := incoming.Peek(ctx)
 	header, err := raster.Probe(ahead)
 	if err == nil {
 		err = a.limits.Check(header)
 	}
-	if errors.Is(err, imagestore.ErrTooFarAhead) {
+	if errors.Is(err, imagestore.ErrPeekLimit) {
 		return header, errNoSize
 	}
 	return header, refusal(err)
@@ -189,6 +189,6 @@ func (a *Acceptor) withdraw(ctx context.Context, imageID string, token outbox.To
 
 // Named describes an image that was not read: its ID and its key.
 func Named(imageID, filename string) events.ImageUploaded {
-	key := imagestore.Key(imageID, imagestore.SafeName(filename, "image"))
+	key := imagestore.OriginalKey(imageID, imagestore.SafeName(filename, "image"))
 	return events.ImageUploaded{ImageID: imageID, ObjectName: key}
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
@@ -13,7 +12,7 @@ import (
 // ErrBusy is the answer when the memory for uploads is in use.
 var ErrBusy = &apierror.Error{
 	Status:     http.StatusServiceUnavailable,
-	Code:       "busy",
+	Code:       apierror.CodeBusy,
 	Message:    "Too many uploads are in progress; try again",
 	RetryAfter: 5 * time.Second,
 }
@@ -21,14 +20,14 @@ var ErrBusy = &apierror.Error{
 // ErrEmpty is the answer to an image of no bytes.
 var ErrEmpty = &apierror.Error{
 	Status:  http.StatusBadRequest,
-	Code:    string(events.ReasonNotAnImage),
+	Code:    apierror.CodeNotAnImage,
 	Message: "The file is empty",
 	Found:   0,
 }
 
 var errNoSize = &apierror.Error{
 	Status:  http.StatusUnprocessableEntity,
-	Code:    string(events.ReasonDamaged),
+	Code:    apierror.CodeDamaged,
 	Message: "The first 5 MiB of the image do not contain its size",
 }
 
@@ -37,7 +36,7 @@ var errNoSize = &apierror.Error{
 func ObjectNotFound(object Object) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusNotFound,
-		Code:    "object_not_found",
+		Code:    apierror.CodeObjectNotFound,
 		Message: "The object that the event names does not exist",
 		Found:   object.Bucket + "/" + object.Key,
 	}
@@ -46,7 +45,7 @@ func ObjectNotFound(object Object) *apierror.Error {
 func tooManyBytes(limit, found int64) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusRequestEntityTooLarge,
-		Code:    string(events.ReasonTooManyBytes),
+		Code:    apierror.CodeTooManyBytes,
 		Message: "The image is too large",
 		Limit:   limit,
 		Found:   found,

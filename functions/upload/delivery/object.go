@@ -21,7 +21,7 @@ import (
 func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
 	info, err := d.findOriginal(r.Context(), r.PathValue("id"))
 	if errors.Is(err, imagestore.ErrNotFound) {
-		return &apierror.Error{Status: http.StatusNotFound, Code: "image_not_found", Message: "Image not found"}
+		return &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found"}
 	}
 	if err != nil {
 		return err
@@ -34,14 +34,14 @@ func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestor
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
 	}
-	set, err := d.Images.Find(ctx, imageID)
+	objects, err := d.Images.Find(ctx, imageID)
 	if err != nil {
 		return nil, err
 	}
-	if set.Original == nil {
+	if objects.Original == nil {
 		return nil, imagestore.ErrNotFound
 	}
-	return d.Images.Stat(ctx, set.Original.Key) // the listing has no content type
+	return d.Images.Stat(ctx, objects.Original.Key) // the listing has no content type
 }
 
 // Thumbnail is GET /thumbnails/{id}.
@@ -50,7 +50,7 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return &apierror.Error{
 			Status:  http.StatusNotFound,
-			Code:    "thumbnail_not_found",
+			Code:    apierror.CodeThumbnailNotFound,
 			Message: "Thumbnail not found; the status of the image says whether it will be there later",
 		}
 	}
@@ -66,14 +66,14 @@ func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagesto
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
 	}
-	set, err := d.Images.Find(ctx, imageID)
+	objects, err := d.Images.Find(ctx, imageID)
 	if err != nil {
 		return nil, err
 	}
-	if set.Result == nil {
+	if objects.Result == nil {
 		return nil, imagestore.ErrNotFound
 	}
-	info, err := d.Images.Stat(ctx, set.Result.Key)
+	info, err := d.Images.Stat(ctx, objects.Result.Key)
 	if err == nil && info.ContentType == status.NoteType {
 		return nil, imagestore.ErrNotFound
 	}
@@ -137,7 +137,7 @@ func (o *objectReader) checkRange(w http.ResponseWriter, r *http.Request) error 
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
 		return &apierror.Error{
 			Status:  http.StatusRequestedRangeNotSatisfiable,
-			Code:    "beyond_the_end",
+			Code:    apierror.CodeBeyondTheEnd,
 			Message: "The range starts beyond the end of the object",
 			Limit:   o.info.Size,
 			Found:   first,

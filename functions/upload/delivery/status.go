@@ -42,4 +42,4 @@ func (d *Delivery) restore(ctx context.Context, known status.Status) (err error)
 	return err
 }
 
-var errNoStatus = &apierror.Error{Status: http.StatusNotFound, Code: "status_not_found", Message: "Status not found"}
+var errNoStatus = &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeStatusNotFound, Message: "Status not found"}

@@ -61,21 +61,21 @@ func (a *Acceptor) AcceptUpload(
 	c.ImageID = KeyImageID(ownership.Of(ctx), key, index)
 	sum := sha256.New()
 	c.Body = io.TeeReader(c.Body, sum)
-	set, err := a.statuses.Reconcile(ctx, c.ImageID)
+	objects, err := a.statuses.Reconcile(ctx, c.ImageID)
 	if err != nil {
 		return events.ImageUploaded{}, err
 	}
-	if set.Original == nil {
+	if objects.Original == nil {
 		image, err := a.acceptor.Accept(ctx, c)
 		if !errors.Is(err, imagestore.ErrExists) {
 			return image, err
 		}
-		set, err = a.images.Find(ctx, c.ImageID) // another request with the key was first
-		if err != nil || set.Original == nil {
+		objects, err = a.images.Find(ctx, c.ImageID) // another request with the key was first
+		if err != nil || objects.Original == nil {
 			return image, errors.Join(err, gone(c.ImageID))
 		}
 	}
-	return a.repeat(ctx, c, set.Original, sum)
+	return a.repeat(ctx, c, objects.Original, sum)
 }
 
 // repeat answers a repetition with the stored image if the two are the same. sum sees what is read of the candidate.
@@ -103,7 +103,7 @@ func (a *Acceptor) repeat(
 
 var errKeyReused = &apierror.Error{
 	Status:  http.StatusUnprocessableEntity,
-	Code:    "idempotency_key_reused",
+	Code:    apierror.CodeIdempotencyKeyReused,
 	Message: "This Idempotency-Key was used for another image or another filename",
 }
 
@@ -142,21 +142,21 @@ func gone(imageID string) error {
 // image waits for its thumbnail, it is announced again, as it may never have been. If the image was refused before it
 // was stored, the error is that refusal.
 func (a *Acceptor) resume(ctx context.Context, imageID string) (image events.ImageUploaded, known bool, err error) {
-	set, err := a.statuses.Reconcile(ctx, imageID)
+	objects, err := a.statuses.Reconcile(ctx, imageID)
 	switch {
 	case err != nil:
 		return image, false, err
-	case set.Original == nil && set.Result == nil:
+	case objects.Original == nil && objects.Result == nil:
 		return image, false, nil
-	case set.Original == nil:
-		final, err := a.statuses.ReadResult(ctx, imageID, set)
+	case objects.Original == nil:
+		final, err := a.statuses.ReadResult(ctx, imageID, objects)
 		if err == nil && final.State == status.Failed { // otherwise the original was removed since
 			err = &apierror.Error{Status: http.StatusUnprocessableEntity, Code: final.Reason, Message: final.Result.Error}
 		}
 		return image, true, err
-	case set.Result != nil:
+	case objects.Result != nil:
 		return image, true, nil
 	}
-	image, err = a.relay.AnnounceStored(ctx, imageID, set.Original)
+	image, err = a.relay.AnnounceStored(ctx, imageID, objects.Original)
 	return image, true, err
 }

@@ -31,7 +31,7 @@ func Key(r *http.Request) (string, error) {
 	if len(values) > 1 || !keyForm.MatchString(key) {
 		return "", &apierror.Error{
 			Status:  http.StatusBadRequest,
-			Code:    "bad_idempotency_key",
+			Code:    apierror.CodeBadIdempotencyKey,
 			Message: "Idempotency-Key must be one value of 1 to 255 printable ASCII characters",
 			Limit:   255,
 		}

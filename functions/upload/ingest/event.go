@@ -86,10 +86,10 @@ func (in *Ingest) replyFailed(
 // upload, so its error is answered here.
 func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 	if !in.settings.Policy.MaySeeAll(r.Context()) {
-		return &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "Only administrators may ask for a sweep"}
+		return &apierror.Error{Status: http.StatusForbidden, Code: apierror.CodeForbidden, Message: "Only administrators may ask for a sweep"}
 	}
 	if err := in.Sweeper.Sweep(r.Context()); err != nil {
-		in.Process.Refused(r, err).Write(w)
+		in.Process.ReportError(r, err).Write(w)
 		return nil
 	}
 	w.WriteHeader(http.StatusOK)
@@ -179,7 +179,7 @@ func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
 		return &apierror.Error{
 			Status:  http.StatusBadRequest,
-			Code:    "unknown_bucket",
+			Code:    apierror.CodeUnknownBucket,
 			Message: "The event names an object in a bucket that this service does not read",
 			Found:   object.Bucket,
 		}
@@ -209,9 +209,6 @@ func referenceOf(e event.Event) (events.ImageReceived, error) {
 	return events.ImageReceived{Bucket: bucket, ObjectName: key, Filename: path.Base(key)}, err
 }
 
-// typePing is the type of all events of a PingSource.
-const typePing = "dev.knative.sources.ping"
-
 // errSweep means that an event asks for a sweep. At /upload it is an invalid event.
 var errSweep = fmt.Errorf("%w: send %s to /", events.ErrInvalid, events.TypeImageSweep)
 
@@ -219,7 +216,7 @@ func checkType(e event.Event) error {
 	switch e.Type() {
 	case events.TypeImageReceived:
 		return nil
-	case events.TypeImageSweep, typePing:
+	case events.TypeImageSweep, events.TypePing:
 		return errSweep
 	default:
 		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)

@@ -34,7 +34,7 @@ const (
 // errNotNamed is the original system's answer to a file input that was left empty.
 var errNotNamed = &apierror.Error{
 	Status:  http.StatusBadRequest,
-	Code:    "no_file_selected",
+	Code:    apierror.CodeNoFileSelected,
 	Message: "No file selected",
 }
 
@@ -70,7 +70,7 @@ func (in *Ingest) acceptFiles(r *http.Request, key string, form *form) (images [
 		case err != nil && len(images) == 0:
 			return nil, err
 		case err != nil:
-			image.Error = in.Process.Refused(r, err)
+			image.Error = in.Process.ReportError(r, err)
 			in.refused.WithLabelValues(image.Error.Code).Inc()
 			return append(images, image), nil
 		}
@@ -87,7 +87,7 @@ func (in *Ingest) acceptNext(ctx context.Context, key string, form *form, index 
 	if index == maxImages {
 		return outcome{Filename: file.name}, &apierror.Error{
 			Status:  http.StatusRequestEntityTooLarge,
-			Code:    "too_many_images",
+			Code:    apierror.CodeTooManyImages,
 			Message: "There are too many images in one request",
 			Limit:   maxImages,
 		}
@@ -132,7 +132,7 @@ func (f *form) nextFile() (formFile, error) {
 		if f.parts++; f.parts > maxParts {
 			return formFile{}, &apierror.Error{
 				Status:  http.StatusRequestEntityTooLarge,
-				Code:    "too_many_fields",
+				Code:    apierror.CodeTooManyFields,
 				Message: "There are too many fields in the form",
 				Limit:   maxParts,
 			}
@@ -183,7 +183,7 @@ func badForm(err error) error {
 	}
 	return &apierror.Error{
 		Status:  http.StatusBadRequest,
-		Code:    "bad_form",
+		Code:    apierror.CodeBadForm,
 		Message: "The form is not well-formed multipart/form-data, or it ends too early",
 	}
 }
@@ -205,7 +205,7 @@ func (f *framing) Read(p []byte) (int, error) {
 	if f.left == 0 {
 		return 0, &apierror.Error{
 			Status:  http.StatusRequestEntityTooLarge,
-			Code:    "field_too_large",
+			Code:    apierror.CodeFieldTooLarge,
 			Message: "A field of the form that is not an image is too large",
 			Limit:   maxFraming,
 		}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
@@ -46,11 +45,11 @@ func noFile(err error, mediaType string) error {
 	isForm := mediaType == "application/x-www-form-urlencoded"
 	var refused *apierror.Error
 	if errors.Is(err, accept.ErrEmpty) ||
-		isForm && errors.As(err, &refused) && refused.Code == string(events.ReasonNotAnImage) {
+		isForm && errors.As(err, &refused) && refused.Code == apierror.CodeNotAnImage {
 		return errNoFile
 	}
 	return err
 }
 
 // errNoFile is the original system's answer.
-var errNoFile = &apierror.Error{Status: http.StatusBadRequest, Code: "no_file", Message: "No file provided"}
+var errNoFile = &apierror.Error{Status: http.StatusBadRequest, Code: apierror.CodeNoFile, Message: "No file provided"}

@@ -56,7 +56,7 @@ func Owns(owner, imageID string) bool {
 }
 
 // Of returns the owner of the images that a request brings; "" without authentication.
-func Of(ctx context.Context) string { return auth.ClientOf(ctx).Name }
+func Of(ctx context.Context) string { return auth.ClientFrom(ctx).Name }
 
 // A Policy decides which images a request may see.
 type Policy struct {
@@ -65,7 +65,7 @@ type Policy struct {
 }
 
 // MaySeeAll reports whether a request may see the images of all clients.
-func (p Policy) MaySeeAll(ctx context.Context) bool { return !p.Enforced || auth.ClientOf(ctx).Admin }
+func (p Policy) MaySeeAll(ctx context.Context) bool { return !p.Enforced || auth.ClientFrom(ctx).Admin }
 
 // MaySee reports whether a request may know that an image exists. A request that may not gets the same answer as for an
 // image that does not exist.

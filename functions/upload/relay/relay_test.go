@@ -102,8 +102,8 @@ func open(t testing.TB) *testRelay {
 // store stores an original, as if the function had ended right after.
 func (r *testRelay) store(t testing.TB, imageID string) {
 	t.Helper()
-	key := imagestore.Key(imageID, "a.png")
-	if err := r.Images.Put(t.Context(), key, pngOf(t), imagestore.About{ContentType: "image/png"}); err != nil {
+	key := imagestore.OriginalKey(imageID, "a.png")
+	if err := r.Images.Put(t.Context(), key, pngOf(t), imagestore.Attributes{ContentType: "image/png"}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -36,7 +36,7 @@ func (r *Relay) findWaiting(ctx context.Context, start string) (waiting []outbox
 	defer cancel()
 	cursor = start
 	passed := 0
-	for image, err := range r.Images.Walk(ctx, start) {
+	for image, err := range r.Images.Scan(ctx, start) {
 		switch {
 		case errors.Is(err, imagestore.ErrNotFound): // there is no bucket yet
 			return nil, "", nil
@@ -48,7 +48,7 @@ func (r *Relay) findWaiting(ctx context.Context, start string) (waiting []outbox
 		if r.waits(image) {
 			waiting = append(waiting, outbox.Entry{ImageID: image.ID, Since: image.Original.Modified})
 		}
-		cursor = image.After
+		cursor = image.Cursor
 		if image.ID != "" {
 			passed++
 		}

@@ -84,15 +84,15 @@ func (r *Relay) announceAll(ctx context.Context, imageIDs []string) error {
 // announceAgain announces an image that still waits for its thumbnail. One that is settled, because it has a result or
 // was rolled back, leaves the outbox.
 func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome string, err error) {
-	set, err := r.Images.Find(ctx, imageID)
+	objects, err := r.Images.Find(ctx, imageID)
 	if err != nil {
 		return failed, err
 	}
-	if set.Original == nil || set.Result != nil {
+	if objects.Original == nil || objects.Result != nil {
 		r.Outbox.Acknowledge(imageID)
 		return settled, nil
 	}
-	image, err := r.describe(ctx, imageID, set.Original)
+	image, err := r.describe(ctx, imageID, objects.Original)
 	if err != nil {
 		return failed, err
 	}
@@ -102,7 +102,7 @@ func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome stri
 	if _, err := r.announce(ctx, image); err != nil {
 		return failed, err
 	}
-	r.log.InfoContext(ctx, "image_announced_again", "image_id", imageID, "stored", set.Original.Modified)
+	r.log.InfoContext(ctx, "image_announced_again", "image_id", imageID, "stored", objects.Original.Modified)
 	return announced, nil
 }
 

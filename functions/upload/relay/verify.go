@@ -38,7 +38,7 @@ func (r *Relay) Verify(ctx context.Context, repair bool, out, progress io.Writer
 }
 
 func (v *verification) scan(ctx context.Context) error {
-	for image, err := range v.Images.Walk(ctx, "") {
+	for image, err := range v.Images.Scan(ctx, "") {
 		if errors.Is(err, imagestore.ErrNotFound) {
 			return fmt.Errorf("there is no bucket %q: %w", v.Images.Bucket(), err)
 		}

@@ -28,7 +28,7 @@ func (r *testRelay) verify(t testing.TB, repair bool) (good bool, lines []string
 func (r *testRelay) record(t testing.TB, imageID string, final status.Status, thumbnail []byte) {
 	t.Helper()
 	final.ImageID, final.ProcessedAt = imageID, 1
-	key := imagestore.Key(imageID, "a.png")
+	key := imagestore.OriginalKey(imageID, "a.png")
 	if _, err := r.Statuses.Record(t.Context(), key, final, thumbnail, "image/png"); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestVerify(t *testing.T) {
 	if _, err := r.Statuses.Advance(t.Context(), final); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Images.Put(t.Context(), "elsewhere/notes.txt", []byte("junk"), imagestore.About{}); err != nil {
+	if err := r.Images.Put(t.Context(), "elsewhere/notes.txt", []byte("junk"), imagestore.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 

@@ -14,6 +14,7 @@ import (
 	"net/http"
 
 	"gitlab.com/yourorg/image-service/functions/internal/auth"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
@@ -27,8 +28,9 @@ import (
 // Run serves the upload function on listener until ctx ends and the requests in progress are answered. getenv gives the
 // settings; the error has everything that is wrong with them.
 func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
-	settings, err := readSettings(getenv)
-	if err != nil {
+	r := config.NewReader(getenv)
+	settings := readSettings(r)
+	if err := r.Err(); err != nil {
 		return err
 	}
 	process := httpserver.New("upload", settings.process)
@@ -107,7 +109,7 @@ func (s *service) routes() *http.ServeMux {
 	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protect(s.delivery.Original)})
 	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protect(s.delivery.Thumbnail)})
 	all := http.NewServeMux() // Serve adds the cluster's own paths to it, which scripts of other sites may not use
-	all.Handle("/", s.guard.Open(mux))
+	all.Handle("/", s.guard.CORS(mux))
 	return all
 }
 

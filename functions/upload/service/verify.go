@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 )
@@ -15,8 +16,9 @@ import (
 func Verify(
 	ctx context.Context, getenv func(string) string, repair bool, out, progress io.Writer,
 ) (good bool, err error) {
-	settings, err := readSettings(getenv)
-	if err != nil {
+	r := config.NewReader(getenv)
+	settings := readSettings(r)
+	if err := r.Err(); err != nil {
 		return false, err
 	}
 	backends, err := open(settings, httpserver.NewLogger(os.Stderr, "verify", settings.process.LogLevel), nil)

@@ -1,35 +1,45 @@
-// Command grant gives the users of a test's MinIO and Kafka the rights that knative/components/storage-tls gives them in
-// production, for all names that begin with those there: a test has a bucket images-<something> of its own.
+// Command provision gives the users of a test's MinIO and Kafka the permissions that knative/components/storage-tls
+// gives them in production, for every name with the prefixes there: a test's bucket is images-<something>.
 //
-//	go run ./knative/local/standin/grant knative/components/storage-tls
+//	go run ./functions/fakes/testservers/provision knative/components/storage-tls
 //
-// It logs in as the environment says, and makes the user of MinIO, whose name is in CI_MINIO_ACCESS_KEY. Those of Kafka are
-// there already.
+// It logs in as the environment says and creates the user of MinIO, whose name is in CI_MINIO_ACCESS_KEY. The users of
+// Kafka exist already.
 package main
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+
+	"gitlab.com/yourorg/image-service/functions/cli"
 )
 
-func main() {
-	if err := realMain(); err != nil {
-		fmt.Fprintln(os.Stderr, "grant:", err)
-		os.Exit(1)
-	}
+var program = cli.Program{
+	Command: "go run ./functions/fakes/testservers/provision",
+	Summary: "Gives the users of a test's MinIO and Kafka the permissions that they have in production, for every name " +
+		"with the prefixes there. It logs in as MINIO_* and KAFKA_* say, creates the MinIO user CI_MINIO_ACCESS_KEY, and " +
+		"expects the Kafka users to exist.",
+	Examples: []string{
+		"go run ./functions/fakes/testservers/provision knative/components/storage-tls",
+	},
 }
 
-func realMain() error {
-	if len(os.Args) != 2 {
-		return errors.New("expected the directory of the rights")
+func main() { cli.Exit("provision", realMain(os.Args[1:], os.Stdout)) }
+
+func realMain(arguments []string, out io.Writer) error {
+	var flags struct {
+		Directory string `arg:"" help:"Directory with minio-policy.json and kafka-users.yaml."`
 	}
-	if err := grantMinIO(filepath.Join(os.Args[1], "minio-policy.json")); err != nil {
-		return fmt.Errorf("grant rights in MinIO: %w", err)
+	if err := program.Parse(&flags, arguments, out); err != nil {
+		return err
 	}
-	if err := grantKafka(filepath.Join(os.Args[1], "kafka-users.yaml")); err != nil {
-		return fmt.Errorf("grant rights in Kafka: %w", err)
+	if err := provisionMinIO(filepath.Join(flags.Directory, "minio-policy.json")); err != nil {
+		return fmt.Errorf("provision MinIO: %w", err)
+	}
+	if err := provisionKafka(filepath.Join(flags.Directory, "kafka-users.yaml")); err != nil {
+		return fmt.Errorf("provision Kafka: %w", err)
 	}
 	return nil
 }

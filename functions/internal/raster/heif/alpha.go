@@ -1,0 +1,165 @@
+package heif
+
+import (
+	"bytes"
+	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+// An alpha is the auxiliary picture whose luma is the transparency of the primary item.
+type alpha struct {
+	*picture
+	isPremultiplied bool // the colours of the primary item
+}
+
+// findAlpha looks for the alpha of the primary item.
+func (f *File) findAlpha() error {
+	for _, id := range f.meta.referring("auxl", f.meta.primary) {
+		i := f.meta.items[id]
+		if i == nil {
+			continue
+		}
+		properties, err := f.meta.propertiesOf(i)
+		if err != nil || !isAlpha(properties) {
+			continue // a depth map, say
+		}
+		p, err := f.picture(id, 0)
+		if err != nil {
+			return err
+		}
+		if err := f.primary.checkExcess(p.pixels(), "alpha"); err != nil {
+			return err
+		}
+		f.alpha = &alpha{p, slices.Contains(f.meta.referred("prem", f.meta.primary), id)}
+		f.HasAlpha = true
+		f.Pixels += p.pixels()
+		return nil
+	}
+	return nil
+}
+
+// alphaPlane decodes the alpha: one sample a pixel, turned as the primary item is stored. Its levels are taken as they
+// are, whatever range its bitstream says that they have, as in libheif.
+func (f *File) alphaPlane(how how) (plane.Plane, error) {
+	p := f.alpha.picture
+	a := plane.New(p.crop.Dx(), p.crop.Dy(), 1, 1)
+	y := 0
+	err := f.rows(p, f.primary.start(), how, func(r *rows) error {
+		for i := range r[0].Height {
+			if p.crop.Min.Y <= y && y < p.crop.Max.Y {
+				copy(a.Row(y-p.crop.Min.Y), r[0].Row(i)[p.crop.Min.X:p.crop.Max.X])
+			}
+			y++
+		}
+		return f.Check()
+	})
+	if turn := then(p.orientation, back(f.Orientation)); err == nil && turn != exif.Upright {
+		a = a.Upright(turn)
+	}
+	return a, err
+}
+
+func isOpaque(a plane.Plane) bool {
+	return bytes.Count(a.Pix, []byte{0xff}) == len(a.Pix)
+}
+
+// transparent decodes a picture with alpha. Its pixels are made RGB one by one and premultiplied before they are
+// averaged, so that transparent ones, whose colours nobody sees, do not bleed into their neighbours.
+func (f *File) transparent(p *picture, a plane.Plane, width, height int) (*plane.Image, error) {
+	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Profile: p.colours()}
+	b := f.newBlender(p, a)
+	reducer := plane.NewReducer(f.Width, f.Height, 4,
+		plane.Factor(float64(f.Width)/float64(width)), plane.Factor(float64(f.Height)/float64(height)))
+	err := f.rows(p, f.primary.start(), f.how(p, p.meaning(), width, height), func(r *rows) error {
+		for y := range r[0].Height {
+			if p.crop.Min.Y <= b.y && b.y < p.crop.Max.Y {
+				reducer.Add(b.blend(r, y))
+			}
+			b.y++
+		}
+		return f.Check()
+	})
+	m.Planes = reducer.Planes()
+	if p.isGray {
+		m.Model, m.Planes = plane.Gray, []plane.Plane{m.Planes[0], m.Planes[3]}
+	}
+	return m, err
+}
+
+// A blender makes premultiplied RGBA of rows.
+type blender struct {
+	*picture
+	alpha           plane.Plane
+	isPremultiplied bool
+	identity        bool
+	weights         [3][2]int32 // of Cb and Cr, for red, green and blue
+	levels          [3][]uint8  // of each plane
+	columns         []int       // of alpha, for each pixel
+	lines           []int
+	y               int // the next row of the picture
+	pixels          []uint8
+}
+
+func (f *File) newBlender(p *picture, a plane.Plane) *blender {
+	b := &blender{picture: p, alpha: a, isPremultiplied: f.alpha.isPremultiplied, pixels: make([]uint8, 4*p.crop.Dx())}
+	s := p.meaning()
+	b.identity = s.matrix == identity && !p.isGray
+	for i, row := range s.rgb() {
+		b.weights[i] = [2]int32{fixed(row[0]), fixed(row[1])}
+	}
+	for i := range b.levels {
+		levels := s
+		levels.full = s.full || p.depthOf(i) > 8 // which the decoder has done
+		b.levels[i] = levels.levels(i, 8)
+	}
+	b.columns = places(p.crop.Dx(), 1, a.Width, float64(p.crop.Dx())/float64(a.Width))
+	b.lines = places(p.crop.Dy(), 1, a.Height, float64(p.crop.Dy())/float64(a.Height))
+	return b
+}
+
+// blend makes pixels of row y of some rows.
+func (b *blender) blend(r *rows, y int) []uint8 {
+	b.colour(r, y)
+	alpha := b.alpha.Row(b.lines[b.y-b.crop.Min.Y])
+	for x, at := range b.columns {
+		pixel := b.pixels[4*x : 4*x+4 : 4*x+4]
+		pixel[3] = alpha[at]
+		if b.isPremultiplied { // no colour is more than its alpha
+			for i, v := range pixel[:3] {
+				pixel[i] = min(v, pixel[3])
+			}
+		}
+	}
+	if !b.isPremultiplied {
+		plane.Premultiply(b.pixels)
+	}
+	return b.pixels
+}
+
+// colour makes RGB of a row.
+func (b *blender) colour(r *rows, y int) {
+	luma, left := r[0].Row(y), b.crop.Min.X
+	if b.isGray {
+		for x := range b.columns {
+			v := b.levels[0][luma[left+x]]
+			copy(b.pixels[4*x:], []uint8{v, v, v})
+		}
+		return
+	}
+	blue, red := r[1].Row(y/b.stepY), r[2].Row(y/b.stepY)
+	for x := range b.columns {
+		at := left + x
+		v, u, w := b.levels[0][luma[at]], b.levels[1][blue[at/b.stepX]], b.levels[2][red[at/b.stepX]]
+		pixel := b.pixels[4*x : 4*x+3 : 4*x+3]
+		if b.identity {
+			pixel[0], pixel[1], pixel[2] = w, v, u
+			continue
+		}
+		light, cb, cr := int32(v)<<point+1<<(point-1), int32(u)-128, int32(w)-128
+		for i, weights := range b.weights {
+			pixel[i] = clamp((light + weights[0]*cb + weights[1]*cr) >> point)
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package heif
+
+import (
+	"math"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+// Decode reads the rest of the file, once, and reduces the picture: as far as a copy of width x height pixels, or larger,
+// does not show. Width and height are as File has them: before the orientation is applied. Errors are those of Open.
+func (f *File) Decode(width, height int) (*plane.Image, error) {
+	m, err := f.decode(width, height)
+	if err == nil {
+		err = f.finish()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (f *File) decode(width, height int) (*plane.Image, error) {
+	if t := f.thumbnail(width, height); t != nil {
+		return f.opaque(t, width, height)
+	}
+	if f.alpha == nil {
+		return f.opaque(f.primary, width, height)
+	}
+	transparency, err := f.alphaPlane(f.how(f.alpha.picture, signal{full: true}, width, height))
+	if err != nil {
+		return nil, err
+	}
+	if isOpaque(transparency) {
+		return f.opaque(f.primary, width, height)
+	}
+	return f.transparent(f.primary, transparency, width, height)
+}
+
+// finish reads up to the end of the data of the picture.
+func (f *File) finish() error {
+	end := int64(0)
+	for _, t := range f.primary.tiles {
+		end = max(end, t.end())
+	}
+	if f.alpha != nil {
+		for _, t := range f.alpha.tiles {
+			end = max(end, t.end())
+		}
+	}
+	return short(f.window.skip(end))
+}
+
+// opaque decodes a picture without alpha, which may be a smaller one than the file's.
+func (f *File) opaque(p *picture, width, height int) (*plane.Image, error) {
+	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.YCbCr, Profile: p.colours()}
+	if m.Profile == nil {
+		m.Profile = f.primary.colours()
+	}
+	s := p.meaning()
+	components := newComponents(p, width, height)
+	err := f.rows(p, math.MaxInt64, f.how(p, s, width, height), func(r *rows) error {
+		for i, c := range components {
+			c.add(r[i])
+		}
+		return f.Check()
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range components {
+		reduced := c.reducer.Planes()[0]
+		if !s.full && p.depthOf(i) == 8 {
+			widen(reduced, s.levels(i, 8))
+		}
+		reduced.StepX *= float64(c.stepX) * float64(f.Width) / float64(p.crop.Dx())
+		reduced.StepY *= float64(c.stepY) * float64(f.Height) / float64(p.crop.Dy())
+		m.Planes = append(m.Planes, reduced)
+	}
+	switch {
+	case p.isGray:
+		m.Model = plane.Gray
+	case s.matrix == identity: // green, blue, red
+		m.Model = plane.RGB
+		m.Planes = []plane.Plane{m.Planes[2], m.Planes[0], m.Planes[1]}
+	case !s.is601():
+		s.rgb().recolour(m.Planes)
+	}
+	return m, nil
+}
+
+// how says how to decode a picture of which a copy of width x height pixels is wanted.
+func (f *File) how(p *picture, s signal, width, height int) how {
+	h := how{smooth: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.Check}
+	for i := range p.planes() {
+		if depth := p.depthOf(i); depth > 8 {
+			h.levels[i] = s.levels(i, depth)
+		}
+	}
+	return h
+}
+
+// depthOf is the depth of a plane.
+func (f format) depthOf(plane int) int {
+	if plane == 0 {
+		return f.depth
+	}
+	return f.chromaDepth
+}
+
+// A component reduces the rows of a plane, as far as they are within the crop of a picture.
+type component struct {
+	reducer      *plane.Reducer
+	stepX, stepY int // pixels to a sample
+	// left to right and top to bottom is what is within the crop, in samples. If it begins within a sample, samples are
+	// repeated to become pixels.
+	left, right, top, bottom int
+	repeatX, repeatY         int
+	repeated                 []uint8
+	y                        int
+}
+
+func newComponents(p *picture, width, height int) []*component {
+	var all []*component
+	ratioX, ratioY := float64(p.crop.Dx())/float64(width), float64(p.crop.Dy())/float64(height)
+	for i := range p.planes() {
+		c := &component{repeatX: 1, repeatY: 1}
+		c.stepX, c.stepY = p.steps(i)
+		if p.crop.Min.X%c.stepX != 0 || p.crop.Min.Y%c.stepY != 0 {
+			c.repeatX, c.repeatY, c.stepX, c.stepY = c.stepX, c.stepY, 1, 1
+			c.repeated = make([]uint8, p.crop.Dx())
+		}
+		c.left, c.top = p.crop.Min.X/c.stepX, p.crop.Min.Y/c.stepY
+		c.right, c.bottom = (p.crop.Max.X+c.stepX-1)/c.stepX, (p.crop.Max.Y+c.stepY-1)/c.stepY
+		c.reducer = plane.NewReducer(c.right-c.left, c.bottom-c.top, 1,
+			plane.Factor(ratioX/float64(c.stepX)), plane.Factor(ratioY/float64(c.stepY)))
+		all = append(all, c)
+	}
+	return all
+}
+
+func (c *component) add(p plane.Plane) {
+	for y := range p.Height {
+		for range c.repeatY {
+			if c.top <= c.y && c.y < c.bottom {
+				c.reducer.Add(c.row(p.Row(y)))
+			}
+			c.y++
+		}
+	}
+}
+
+// row is what is within the crop of a row.
+func (c *component) row(row []uint8) []uint8 {
+	if c.repeated == nil {
+		return row[c.left:c.right]
+	}
+	for x := range c.repeated {
+		c.repeated[x] = row[(c.left+x)/c.repeatX]
+	}
+	return c.repeated
+}
+
+// rows decodes a picture and shows its rows from the top down. What is needed later starts at a position of the file.
+func (f *File) rows(p *picture, later int64, how how, show func(*rows) error) error {
+	lows := make([]int64, len(p.tiles))
+	for i := len(p.tiles) - 1; i >= 0; i-- {
+		later = min(later, p.tiles[i].start())
+		lows[i] = later
+	}
+	s := newStrip(p, show)
+	for i, t := range p.tiles {
+		if err := f.Check(); err != nil {
+			return err
+		}
+		if err := f.advance(lows[i]); err != nil {
+			return err
+		}
+		if err := f.tileRows(t, how, s, i%p.columns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advance reads on to a position from which on data is needed, and gives up what is in front of it.
+func (f *File) advance(to int64) error {
+	if to == math.MaxInt64 {
+		return nil
+	}
+	return short(f.window.skip(to))
+}
+
+// tileRows decodes a tile that is in a column of a grid.
+func (f *File) tileRows(t tile, how how, s *strip, column int) error {
+	data, err := f.data(t.item)
+	if err != nil {
+		return err
+	}
+	err = t.decode(data, how, func(r *rows) error { return s.add(column, r) })
+	if data.fault != nil { // which a decoder may take for the end of the data
+		return data.fault
+	}
+	if err != nil {
+		return err
+	}
+	return s.end(column)
+}
+
+// A strip is a row of the tiles of a grid. Of a grid with one column, rows are shown as they come.
+type strip struct {
+	*picture
+	rows
+	show func(*rows) error
+	next [3]int // the row of each plane of the tile that comes next
+}
+
+func newStrip(p *picture, show func(*rows) error) *strip {
+	s := &strip{picture: p, show: show}
+	if p.columns == 1 {
+		return s
+	}
+	for i := range p.planes() {
+		stepX, stepY := p.steps(i)
+		s.rows[i] = plane.New(p.columns*p.tileWidth/stepX, p.tileHeight/stepY, float64(stepX), float64(stepY))
+	}
+	return s
+}
+
+// add adds rows of the tile in a column.
+func (s *strip) add(column int, r *rows) error {
+	for i := range s.planes() {
+		if s.columns > 1 {
+			width := s.rows[i].Width / s.columns
+			for y := range r[i].Height {
+				copy(s.rows[i].Row(s.next[i] + y)[column*width:][:width], r[i].Row(y))
+			}
+		}
+		s.next[i] += r[i].Height
+	}
+	if s.columns > 1 {
+		return nil
+	}
+	return s.show(r)
+}
+
+// end ends the tile in a column.
+func (s *strip) end(column int) error {
+	for i := range s.planes() {
+		_, stepY := s.steps(i)
+		if want := (s.tileHeight + stepY - 1) / stepY; s.next[i] != want {
+			return damaged("one of its pictures has %d rows, expected %d", s.next[i], want)
+		}
+	}
+	s.next = [3]int{}
+	if s.columns == 1 || column < s.columns-1 {
+		return nil
+	}
+	return s.show(&s.rows)
+}

@@ -31,7 +31,7 @@ func fullBox(kind string, version, flags int, parts ...[]byte) []byte {
 type builder struct {
 	primary    int
 	items      []*built
-	references [][]byte
+	references []reference
 	properties [][]byte
 	idat       []byte
 	wide       bool // 32-bit numbers of items, wide associations
@@ -80,11 +80,23 @@ func (b *builder) version() int {
 }
 
 func (b *builder) refer(kind string, from int, to ...int) {
-	ids := be16(len(to))
+	r := reference{kind: kind, from: uint32(from)}
 	for _, id := range to {
-		ids = append(ids, b.id(id)...)
+		r.to = append(r.to, uint32(id))
 	}
-	b.references = append(b.references, box(kind, b.id(from), ids))
+	b.references = append(b.references, r)
+}
+
+func (b *builder) irefs() []byte {
+	var all []byte
+	for _, r := range b.references {
+		ids := be16(len(r.to))
+		for _, id := range r.to {
+			ids = append(ids, b.id(int(id))...)
+		}
+		all = append(all, box(r.kind, b.id(int(r.from)), ids)...)
+	}
+	return fullBox("iref", b.version(), 0, all)
 }
 
 func (b *builder) infes() []byte {
@@ -156,7 +168,7 @@ func (b *builder) meta(start int) []byte {
 		}
 	}
 	return fullBox("meta", 0, 0, hdlr, fullBox("pitm", b.version(), 0, b.id(b.primary)), b.infes(), b.locations(start),
-		fullBox("iref", b.version(), 0, b.references...), box("iprp", box("ipco", b.properties...), b.associations()),
+		b.irefs(), box("iprp", box("ipco", b.properties...), b.associations()),
 		box("idat", idat), b.more)
 }
 

@@ -1,0 +1,12 @@
+package hevc
+
+import "gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+
+// name is what the format is called in messages.
+const name = "HEIC"
+
+// damaged refuses a picture in which something is broken.
+func damaged(detail string, args ...any) error { return refuse.AsDamaged(name, detail, args...) }
+
+// unsupported refuses a picture that uses a tool that is not supported.
+func unsupported(found string) error { return refuse.AsUnsupported("HEVC with " + found) }

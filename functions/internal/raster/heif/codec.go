@@ -19,6 +19,7 @@ type codec struct {
 
 // codecs are those of the pictures that are read, by the type of their items. An AV1 decoder belongs here.
 var codecs = map[string]codec{
+	"hvc1": {name: "HEIC", property: "hvcC", configure: configureHEVC},
 	"av01": {name: "AVIF", property: "av1C"},
 }
 

@@ -219,6 +219,11 @@ func configureRaw(b []byte) (bitstream, error) {
 	r.stored = format{isGray: c.uint8() == 1, stepX: c.uint8(), stepY: c.uint8(), depth: c.uint8()}
 	r.stored.chromaDepth = r.stored.depth
 	r.meaning = signal{matrix: c.uint8(), full: c.uint8() == 1, primaries: c.uint8(), transfer: c.uint8()}
+	isStep := func(v int) bool { return v == 1 || v == 2 }
+	if c.err == nil && (r.width == 0 || r.height == 0 || !isStep(r.stored.stepX) || !isStep(r.stored.stepY) ||
+		r.stored.depth < 8 || r.stored.depth > 16) {
+		return nil, damaged("its rawC property makes no sense")
+	}
 	return r, c.err
 }
 
@@ -238,7 +243,7 @@ func (r raw) decode(from io.Reader, how how, show func(*rows) error) error {
 			}
 			v := binary.BigEndian.Uint16(b[:])
 			if levels := how.levels[i]; levels != nil {
-				v = uint16(levels[v])
+				v = uint16(levels[int(v)&(len(levels)-1)])
 			}
 			p.Pix[n] = byte(v)
 		}

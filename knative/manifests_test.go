@@ -16,8 +16,8 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
-	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
+	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
 	"go.yaml.in/yaml/v3"
 )
@@ -25,8 +25,8 @@ import (
 // functions are what the manifests run, by what ko calls them.
 var functions = map[string]func(context.Context, net.Listener, func(string) string) error{
 	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  render.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/deadletter": keep.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  thumbnailer.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/deadletter": deadletter.Run,
 }
 
 // What the runtime of Go reads, and not a function.

@@ -1,10 +1,10 @@
-// Command deadletter is the function that keeps events which could not be delivered. Knative runs it; see knative/ for
-// how, and functions/deadletter/keep for what it does.
+// Command deadletter is the function that keeps the events that could not be delivered. Knative runs it (see knative/);
+// what it does is in functions/deadletter/deadletter.
 package main
 
 import (
-	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
 
-func main() { serve.Main("dead-letters", keep.Run) }
+func main() { httpserver.Main("dead-letters", deadletter.Run) }

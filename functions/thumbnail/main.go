@@ -3,8 +3,8 @@
 package main
 
 import (
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
-	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
 )
 
-func main() { serve.Main("thumbnail", render.Run) }
+func main() { httpserver.Main("thumbnail", thumbnailer.Run) }

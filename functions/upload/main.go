@@ -3,8 +3,8 @@
 package main
 
 import (
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
 )
 
-func main() { serve.Main("upload", intake.Run) }
+func main() { httpserver.Main("upload", intake.Run) }

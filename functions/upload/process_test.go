@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // process is the function as Knative runs it: its own process, whose memory and time can be told from ours. Around it
@@ -41,7 +41,7 @@ func start(t testing.TB, settings ...string) *process {
 	}
 	sink := httptest.NewServer(http.HandlerFunc(sink))
 	t.Cleanup(sink.Close)
-	getenv := standintest.Start(t, standintest.As("image-upload"))
+	getenv := testservers.Start(t, testservers.As("image-upload"))
 	port := freePort(t)
 	function := exec.Command(binary)
 	function.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR",

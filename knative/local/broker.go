@@ -15,6 +15,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 )
 
 // An event, or a reply, in more bytes than this is refused.
@@ -48,8 +49,7 @@ func (b *localBroker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxEvent)
-	r.Header.Del("Ce-") // the SDK does not survive an attribute without a name
-	e, err := binding.ToEvent(r.Context(), cehttp.NewMessageFromHttpRequest(r))
+	e, err := binding.ToEvent(r.Context(), eventing.HTTPMessage(r.Header, r.Body))
 	if err == nil {
 		err = e.Validate()
 	}
@@ -146,11 +146,11 @@ func (r *refusal) Error() string { return fmt.Sprintf("subscriber answered %s: %
 // deadLetter is an event with what Knative says of why it was given up.
 func deadLetter(e event.Event, to route, cause error) event.Event {
 	e = e.Clone()
-	e.SetExtension("knativeerrordest", to.subscriber)
+	e.SetExtension(eventing.ErrorDestination, to.subscriber)
 	var refused *refusal
 	if errors.As(cause, &refused) {
-		e.SetExtension("knativeerrorcode", strconv.Itoa(refused.code))
-		e.SetExtension("knativeerrordata", base64.StdEncoding.EncodeToString(refused.text[:min(len(refused.text), 1024)]))
+		e.SetExtension(eventing.ErrorCode, strconv.Itoa(refused.code))
+		e.SetExtension(eventing.ErrorData, base64.StdEncoding.EncodeToString(refused.text[:min(len(refused.text), eventing.MaxErrorData)]))
 	}
 	return e
 }
@@ -175,11 +175,11 @@ func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply 
 	}
 	defer response.Body.Close()
 	response.Body = io.NopCloser(io.LimitReader(response.Body, maxEvent))
-	message := cehttp.NewMessageFromHttpResponse(response)
+	message := eventing.HTTPMessage(response.Header, response.Body)
 	switch code := response.StatusCode; {
 	case code/100 != 2:
 		text, _ := io.ReadAll(response.Body)
-		return nil, retryable(code), &refusal{response.Status, code, text}
+		return nil, eventing.Retryable(code), &refusal{response.Status, code, text}
 	case message.ReadEncoding() == binding.EncodingUnknown && response.ContentLength == 0:
 		return nil, false, nil // no reply
 	}
@@ -188,13 +188,4 @@ func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply 
 		return nil, true, fmt.Errorf("read reply: %w", err) // the Kafka Broker takes a body that is no event for a failure
 	}
 	return reply, false, nil
-}
-
-// retryable is Knative's rule: knative.dev/eventing/pkg/kncloudevents.
-func retryable(code int) bool {
-	switch code {
-	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
-		return true
-	}
-	return code >= 500
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // letters is what the dead letter function lists.
@@ -67,8 +67,8 @@ func TestDeadLetters(t *testing.T) {
 func TestDeadLetterIsMended(t *testing.T) {
 	t.Parallel()
 	incoming := "scans-" + uuid.NewString()
-	getenv, group := standintest.Start(t), "test-"+uuid.NewString()
-	client := standintest.MinIO(t, getenv)
+	getenv, group := testservers.Start(t), "test-"+uuid.NewString()
+	client := testservers.MinIO(t, getenv)
 	if err := client.MakeBucket(t.Context(), incoming, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/knative"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
 )
 
 func TestInterval(t *testing.T) {
@@ -69,10 +69,10 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "SWEEP_STORED_SECONDS=1", "SWEEP_QUEUED_SECONDS=1")
 	s.settled(s.upload("first.png", photograph(t, imaging, "flowers_small.png"))) // makes the bucket
-	client := standintest.Redis(t, s.getenv)
+	client := testservers.Redis(t, s.getenv)
 	for _, eventType := range []string{events.TypeImageSweep, "dev.knative.sources.ping"} {
 		id, content := uuid.NewString(), photograph(t, imaging, "flowers_small.png")
-		if _, err := standintest.MinIO(t, s.getenv).PutObject(t.Context(), s.getenv("MINIO_BUCKET"), id+"/flowers.png",
+		if _, err := testservers.MinIO(t, s.getenv).PutObject(t.Context(), s.getenv("MINIO_BUCKET"), id+"/flowers.png",
 			bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{}); err != nil {
 			t.Fatal(err)
 		}

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
-	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
+	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
 )
 
@@ -70,7 +70,7 @@ func TestReadmeSettings(t *testing.T) {
 		}
 		return names
 	}
-	want := map[string]map[string]bool{"upload": asked(intake.Run), "thumbnail": asked(render.Run), "dead-letters": asked(keep.Run)}
+	want := map[string]map[string]bool{"upload": asked(intake.Run), "thumbnail": asked(thumbnailer.Run), "dead-letters": asked(deadletter.Run)}
 	got := map[string]map[string]bool{"upload": {}, "thumbnail": {}, "dead-letters": {}}
 	for _, row := range rows(section(t, "Settings")) {
 		for _, name := range code.FindAllStringSubmatch(row[0], -1) {

@@ -4,13 +4,13 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // All of it over TLS, logged in everywhere: the functions, the topics that are made, the source.
 func TestSecureServers(t *testing.T) {
 	t.Parallel()
-	s := beginWith(t, standintest.StartSecure(t).Getenv, "test-"+uuid.NewString())
+	s := beginWith(t, testservers.StartSecure(t).Getenv, "test-"+uuid.NewString())
 	id := s.upload("branches.jpg", photograph(t, imaging, "branches.jpg"))
 	if got := s.settled(id); got.Status != "completed" {
 		t.Errorf("it is %+v", got)

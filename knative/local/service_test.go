@@ -19,7 +19,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/google/uuid"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // running is the whole of it, running, watched from outside.
@@ -33,7 +33,7 @@ type running struct {
 
 func begin(t testing.TB, settings ...string) *running {
 	t.Helper()
-	return beginWith(t, standintest.Start(t, settings...), "test-"+uuid.NewString())
+	return beginWith(t, testservers.Start(t, settings...), "test-"+uuid.NewString())
 }
 
 func beginWith(t testing.TB, getenv func(string) string, group string) *running {

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	kafka "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
-	"gitlab.com/yourorg/image-service/functions/reach"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 )
 
 const (
@@ -23,6 +23,8 @@ const (
 	// How far the records that are begun may run ahead of the first that is not done. All of them come again when the
 	// source is killed.
 	maxUnmarked = 10_000
+	// Kafka responds to a member that joins only when the other members of its group have joined again.
+	groupTimeout = 30 * time.Second
 )
 
 // localSource is a KafkaSource on one machine. An offset is committed when its record, and every one before it, is with
@@ -38,20 +40,18 @@ type localSource struct {
 
 // newSource reads from where the settings are told to write, so that one setting moves both.
 func newSource(spec kafkaSource, getenv func(string) string, sink func(context.Context, event.Event) error, log *slog.Logger) (*localSource, error) {
-	way, err := reach.From(getenv, reach.ReadKafka)
+	connection, err := connect.From(getenv, connect.ReadKafka)
 	if err != nil {
 		return nil, err
 	}
-	config := sarama.NewConfig()
-	config.ClientID = "image-service-local"
-	config.Version = sarama.V2_8_0_0
+	config := connection.Config("image-service-local")
+	config.Net.ReadTimeout = groupTimeout
 	config.Consumer.Offsets.AutoCommit.Interval = 200 * time.Millisecond
 	config.Consumer.Retry.Backoff = 500 * time.Millisecond
 	config.Consumer.Offsets.Initial = sarama.OffsetNewest
 	if spec.Spec.InitialOffset == "earliest" {
 		config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	}
-	way.Configure(config)
 	group, err := sarama.NewConsumerGroup(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), spec.Spec.ConsumerGroup, config)
 	if err != nil {
 		return nil, fmt.Errorf("join consumer group %q: %w", spec.Spec.ConsumerGroup, err)
@@ -141,11 +141,7 @@ func (s *localSource) deliver(ctx context.Context, record *sarama.ConsumerMessag
 // eventOf is the record if it is a CloudEvent, unchanged; anything else becomes the data of an event, as a KafkaSource
 // does it.
 func (s *localSource) eventOf(record *sarama.ConsumerMessage) (event.Event, error) {
-	headers := map[string][]byte{}
-	for _, header := range record.Headers {
-		headers[strings.ToLower(string(header.Key))] = header.Value
-	}
-	message := kafka.NewMessage(record.Value, string(headers["content-type"]), headers)
+	message := eventing.RecordMessage(record)
 	if message.ReadEncoding() != binding.EncodingUnknown {
 		e, err := binding.ToEvent(context.Background(), message)
 		if err != nil {

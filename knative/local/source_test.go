@@ -14,13 +14,13 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // An event that is tried again and again holds up none of those behind it in its partition, however many they are.
 func TestRetriesHoldUpNone(t *testing.T) {
 	t.Parallel()
-	getenv := standintest.Start(t, standintest.As("image-source"))
+	getenv := testservers.Start(t, testservers.As("image-source"))
 	missing, there := &subscriber{codes: []int{404}}, &subscriber{codes: []int{202}}
 	patient := delivery{Retry: 10, BackoffPolicy: "linear", BackoffDelay: isoTime(time.Hour)}
 	broker := newBroker(io.Discard,
@@ -46,7 +46,7 @@ func (s *subscriber) count() int {
 // produce writes events of the given types to one partition.
 func produce(t *testing.T, getenv func(string) string, types ...string) {
 	t.Helper()
-	producer, err := sarama.NewSyncProducer(standintest.Kafka(t, getenv))
+	producer, err := sarama.NewSyncProducer(testservers.Kafka(t, getenv))
 	if err != nil {
 		t.Fatal(err)
 	}

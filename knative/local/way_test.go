@@ -21,7 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"golang.org/x/image/webp"
 )
 
@@ -249,7 +249,7 @@ func TestReplay(t *testing.T) {
 // stored is what is stored of an image, and when it was.
 func (s *running) stored(id string) (all string) {
 	s.t.Helper()
-	for object := range standintest.MinIO(s.t, s.getenv).ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), minio.ListObjectsOptions{Prefix: id, Recursive: true}) {
+	for object := range testservers.MinIO(s.t, s.getenv).ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), minio.ListObjectsOptions{Prefix: id, Recursive: true}) {
 		if object.Err != nil {
 			s.t.Fatal(object.Err)
 		}
@@ -264,7 +264,7 @@ func TestOtherSystems(t *testing.T) {
 	incoming := "scans-" + uuid.NewString()
 	s := begin(t, "SOURCE_BUCKETS="+incoming)
 	content := photograph(t, imaging, "branches.jpg")
-	client := standintest.MinIO(t, s.getenv)
+	client := testservers.MinIO(t, s.getenv)
 	if err := client.MakeBucket(t.Context(), incoming, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +353,7 @@ func (s *running) idOf(eventType string) string {
 // produce writes a record to the topic.
 func (s *running) produce(record *sarama.ProducerMessage) {
 	s.t.Helper()
-	producer, err := sarama.NewSyncProducer(standintest.Kafka(s.t, s.getenv))
+	producer, err := sarama.NewSyncProducer(testservers.Kafka(s.t, s.getenv))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -367,7 +367,7 @@ func (s *running) produce(record *sarama.ProducerMessage) {
 // What is announced while nothing consumes is done by whoever comes next.
 func TestNothingIsLostInBetween(t *testing.T) {
 	t.Parallel()
-	getenv := standintest.Start(t)
+	getenv := testservers.Start(t)
 	group := "test-" + uuid.NewString()
 	first := beginWith(t, getenv, group)
 	before := first.upload("before.jpg", photograph(t, imaging, "branches.jpg"))
@@ -397,7 +397,7 @@ func TestRunning(t *testing.T) {
 	t.Parallel()
 	thumbnail := &subscriber{codes: []int{http.StatusOK}}
 	w, err := start(options{
-		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: standintest.Start(t),
+		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: testservers.Start(t),
 		group:   "test-" + uuid.NewString(),
 		running: map[string]string{"thumbnail": strings.TrimPrefix(thumbnail.serve(t), "http://")},
 	})

@@ -17,18 +17,18 @@ import (
 	"syscall"
 	"time"
 
-	"gitlab.com/yourorg/image-service/functions/deadletter/keep"
-	"gitlab.com/yourorg/image-service/functions/thumbnail/render"
+	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
+	"gitlab.com/yourorg/image-service/functions/fakes"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
 	"gitlab.com/yourorg/image-service/knative"
-	"gitlab.com/yourorg/image-service/knative/local/standin"
 )
 
 // images are what ko builds for each ko:// of the manifests, as functions of this process.
 var images = map[string]func(context.Context, net.Listener, func(string) string) error{
 	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  render.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/deadletter": keep.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  thumbnailer.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/deadletter": deadletter.Run,
 }
 
 // deadLetters is the service that people look at beside the public one.
@@ -53,7 +53,7 @@ type world struct {
 	failed      chan error
 
 	deployment *deployment
-	servers    *standin.Servers
+	servers    *fakes.Servers
 	log        *slog.Logger
 	// Ended in this order, each when those before it are still.
 	stages []*stage
@@ -89,7 +89,7 @@ func (w *world) start(o options) (err error) {
 	if w.deployment, err = readDeployment(knative.Manifests); err != nil {
 		return err
 	}
-	if w.servers, err = standin.Start(o.getenv); err != nil {
+	if w.servers, err = fakes.Start(o.getenv); err != nil {
 		return err
 	}
 	subscribers, err := w.startFunctions(o)

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
 // A caller may keep us waiting for grace. Every leastRate bytes (128 kbit/s: a poor mobile connection) give a second of it
@@ -33,7 +33,7 @@ type Body struct {
 	read     int64
 	waited   time.Duration
 	patience time.Duration
-	problem  *problem.Problem
+	problem  *apierror.Error
 }
 
 // New takes the body of a request that may have limit bytes. If its length is known to be beyond the limit, the error
@@ -93,8 +93,8 @@ func (b *Body) setDeadline(deadline time.Time) {
 	_ = http.NewResponseController(b.w).SetReadDeadline(deadline)
 }
 
-func (b *Body) tooLarge(found int64) *problem.Problem {
-	return &problem.Problem{
+func (b *Body) tooLarge(found int64) *apierror.Error {
+	return &apierror.Error{
 		Status:  http.StatusRequestEntityTooLarge,
 		Code:    "too_many_bytes",
 		Message: "The request is too large",
@@ -103,13 +103,13 @@ func (b *Body) tooLarge(found int64) *problem.Problem {
 	}
 }
 
-func (b *Body) broken(err error) *problem.Problem {
-	var known *problem.Problem
+func (b *Body) broken(err error) *apierror.Error {
+	var known *apierror.Error
 	if errors.As(err, &known) {
 		return known
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return &problem.Problem{
+		return &apierror.Error{
 			Status:  http.StatusRequestTimeout,
 			Code:    "too_slow",
 			Message: "The request came too slowly (limit and found are bytes a second)",
@@ -117,7 +117,7 @@ func (b *Body) broken(err error) *problem.Problem {
 			Found:   int64(float64(b.read) / max(b.waited.Seconds(), 1)),
 		}
 	}
-	return &problem.Problem{
+	return &apierror.Error{
 		Status:  http.StatusBadRequest,
 		Code:    "incomplete_request",
 		Message: "The request ended before it was whole",

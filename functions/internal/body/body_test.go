@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
 // connection is a caller's, as far as a body needs one.
@@ -64,7 +64,7 @@ func newBody(t *testing.T, from io.ReadCloser, size, limit int64) (*Body, *conne
 }
 
 func statusOf(err error) int {
-	var p *problem.Problem
+	var p *apierror.Error
 	if !errors.As(err, &p) {
 		return 0
 	}
@@ -81,7 +81,7 @@ func TestWhole(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	_, err := New(httptest.NewRecorder(), &http.Request{Body: http.NoBody, ContentLength: 11}, 10)
-	if p, ok := err.(*problem.Problem); !ok || p.Status != http.StatusRequestEntityTooLarge || p.Limit != int64(10) || p.Found != int64(11) {
+	if p, ok := err.(*apierror.Error); !ok || p.Status != http.StatusRequestEntityTooLarge || p.Limit != int64(10) || p.Found != int64(11) {
 		t.Errorf("length known: %+v", err)
 	}
 	b, c := newBody(t, io.NopCloser(bytes.NewReader(make([]byte, 11))), -1, 10)

@@ -16,15 +16,15 @@ func (b Box) Fit(width, height int) (int, int) {
 	}
 	aspect := float64(width) / float64(height)
 	if b.Width*height >= b.Height*width {
-		fit := closer(b.Height*width, height, func(n float64) float64 { return math.Abs(aspect - n/float64(b.Height)) })
+		fit := nearerInt(b.Height*width, height, func(n float64) float64 { return math.Abs(aspect - n/float64(b.Height)) })
 		return fit, b.Height
 	}
-	fit := closer(b.Width*height, width, func(n float64) float64 { return math.Abs(aspect - float64(b.Width)/n) })
+	fit := nearerInt(b.Width*height, width, func(n float64) float64 { return math.Abs(aspect - float64(b.Width)/n) })
 	return b.Width, fit
 }
 
 // closer is the whole number below or above a fraction for which the distance is less, and 1 at least.
-func closer(numerator, denominator int, distance func(float64) float64) int {
+func nearerInt(numerator, denominator int, distance func(float64) float64) int {
 	below, rest := numerator/denominator, numerator%denominator
 	isHalf := 2*rest == denominator
 	if below > 0 && (isHalf || distance(float64(below)) <= distance(float64(below+1))) {

@@ -18,7 +18,7 @@
 // Pillow. A profile that is broken, or for pixels of another kind, is ignored.
 //
 // Each format has a room of its own below this package, which knows no other format and not this package. What the
-// rooms share has rooms, too: plane (where pixels are reduced and resampled), inflate, exif, icc, palette, refuse. All
+// rooms share has rooms, too: plane (where pixels are reduced and resampled), inflate, exif, icc, palette, imgerr. All
 // formats are decoded here, reduced as they come.
 //
 // # Cost

@@ -99,7 +99,7 @@ func correctSums(file []byte) {
 
 func checkSentence(t *testing.T, err error) {
 	t.Helper()
-	var refusal *Refusal
+	var refusal *Error
 	if !errors.As(err, &refusal) {
 		t.Fatalf("got %v, want a refusal: the reader has no faults", err)
 	}

@@ -5,28 +5,6 @@ import (
 	"fmt"
 )
 
-// A Format is one of the formats that are read and written.
-type Format string
-
-// All formats.
-const (
-	JPEG Format = "jpeg"
-	PNG  Format = "png"
-	GIF  Format = "gif"
-	WebP Format = "webp"
-)
-
-// ContentType is the media type, such as "image/jpeg".
-func (f Format) ContentType() string { return "image/" + string(f) }
-
-// Extension is the usual end of a file's name, such as ".jpg".
-func (f Format) Extension() string {
-	if f == JPEG {
-		return ".jpg"
-	}
-	return "." + string(f)
-}
-
 // A Header is what an image says of itself before its pixels.
 type Header struct {
 	Format Format
@@ -42,13 +20,15 @@ type Header struct {
 }
 
 // Displayed is the size in pixels as a viewer shows the image: with its orientation applied.
-func (h Header) Displayed() (width, height int) { return displayed(h.Width, h.Height, h.Orientation) }
+func (h Header) Displayed() (width, height int) {
+	return orientedSize(h.Width, h.Height, h.Orientation)
+}
 
 // Pixels is the number of pixels to decode, which is what memory and time go by: see the package comment.
 func (h Header) Pixels() int64 { return int64(h.Width) * int64(h.Height) }
 
 // displayed exchanges width and height if the orientation turns the image by a quarter.
-func displayed(width, height, orientation int) (int, int) {
+func orientedSize(width, height, orientation int) (int, int) {
 	if orientation >= 5 {
 		return height, width
 	}
@@ -74,8 +54,8 @@ func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }
 func (l Limits) Check(h Header) error {
 	limit := l.pixels()
 	if h.Pixels() > limit {
-		return &Refusal{
-			Reason: TooManyPixels,
+		return &Error{
+			Reason: ReasonTooManyPixels,
 			Message: fmt.Sprintf("The image has %dx%d = %d pixels, more than the limit of %d",
 				h.Width, h.Height, h.Pixels(), limit),
 			Limit: limit,
@@ -83,8 +63,8 @@ func (l Limits) Check(h Header) error {
 		}
 	}
 	if side := max(h.Width, h.Height); side > maxSide {
-		return &Refusal{
-			Reason: TooManyPixels,
+		return &Error{
+			Reason: ReasonTooManyPixels,
 			Message: fmt.Sprintf("The image is %dx%d pixels large, more than the limit of %d on one side",
 				h.Width, h.Height, maxSide),
 			Limit: maxSide,

@@ -16,26 +16,6 @@ import (
 	xwebp "golang.org/x/image/webp"
 )
 
-func TestFormat(t *testing.T) {
-	tests := []struct {
-		format                 Format
-		contentType, extension string
-	}{
-		{JPEG, "image/jpeg", ".jpg"},
-		{PNG, "image/png", ".png"},
-		{GIF, "image/gif", ".gif"},
-		{WebP, "image/webp", ".webp"},
-	}
-	for _, test := range tests {
-		if got := test.format.ContentType(); got != test.contentType {
-			t.Errorf("content type of %s is %q, want %q", test.format, got, test.contentType)
-		}
-		if got := test.format.Extension(); got != test.extension {
-			t.Errorf("extension of %s is %q, want %q", test.format, got, test.extension)
-		}
-	}
-}
-
 func TestProbe(t *testing.T) {
 	photo := painted(40, 30)
 	jpg, pngFile, webpFile := encodeJPEG(t, photo), encodePNG(t, photo), encodeWebP(t, photo, true)
@@ -208,8 +188,8 @@ func TestLimitsCheck(t *testing.T) {
 				}
 				return
 			}
-			want := Refusal{Reason: TooManyPixels, Message: test.message, Limit: test.limit, Found: test.found}
-			if got, ok := err.(*Refusal); !ok || *got != want {
+			want := Error{Reason: ReasonTooManyPixels, Message: test.message, Limit: test.limit, Found: test.found}
+			if got, ok := err.(*Error); !ok || *got != want {
 				t.Errorf("got %#v, want %#v", err, want)
 			}
 		})

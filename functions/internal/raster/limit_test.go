@@ -48,7 +48,7 @@ func TestHostileFilesStayWithinTheirMemory(t *testing.T) {
 				t.Errorf("a file made of %s took %d bytes of memory, want %d at most: %v", name, got, bound, err)
 			}
 			tried++
-			var refusal *Refusal
+			var refusal *Error
 			if errors.As(err, &refusal) {
 				refused++
 			} else if err != nil {
@@ -109,8 +109,8 @@ func TestALargeHeaderCostsLittle(t *testing.T) {
 			file := test.file[:min(len(test.file), 2000)]
 			var err error
 			got := allocated(func() { err = tryRender(t.Context(), bytes.NewReader(file), Limits{}) })
-			var refusal *Refusal
-			if !errors.As(err, &refusal) || refusal.Reason != Damaged {
+			var refusal *Error
+			if !errors.As(err, &refusal) || refusal.Reason != ReasonDamaged {
 				t.Errorf("got %v, want it refused as damaged", err)
 			}
 			if want := base + uint64(test.pixel*width*height); got > want {
@@ -152,8 +152,8 @@ func TestLargeImagesNeedLittleMemory(t *testing.T) {
 
 func TestAPNGOf400MegapixelsIsRefused(t *testing.T) {
 	picture, err := Open(tiledPNG(t, 20000, 20000, 6), Limits{})
-	var refusal *Refusal
-	if !errors.As(err, &refusal) || refusal.Reason != TooManyPixels || picture != nil {
+	var refusal *Error
+	if !errors.As(err, &refusal) || refusal.Reason != ReasonTooManyPixels || picture != nil {
 		t.Errorf("got %v, want it refused for its pixels", err)
 	}
 }

@@ -6,32 +6,37 @@ import (
 	"fmt"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// A Picture is an image whose header has been read and found to be within the limits. Nothing was decoded yet.
+// A Picture is an image whose header has been read and found to be within the limits. Its pixels are not decoded yet.
 type Picture struct {
 	header Header
 	limits Limits
 	source *source
-	decode decoder // nil once it was used
+	table  formatTable
+	entry  *formatEntry
+	file   codec.File // nil once it was decoded
 }
 
-// Open reads the header of an image, and no further, and checks it. The error is a *Refusal if the image can never be
+// Open reads the header of an image, and no further, and checks it. The error is an *Error if the image can never be
 // rendered within the limits, otherwise that of r.
-func Open(r io.Reader, limits Limits) (*Picture, error) {
+func Open(r io.Reader, limits Limits) (*Picture, error) { return formats.openPicture(r, limits) }
+
+func (t formatTable) openPicture(r io.Reader, limits Limits) (*Picture, error) {
 	s := newSource(r)
-	header, decode, err := open(s)
+	header, entry, file, err := t.open(s)
 	if err != nil {
-		return nil, s.verdict(err)
+		return nil, s.classify(err)
 	}
 	if err := limits.Check(header); err != nil {
 		return nil, err
 	}
-	return &Picture{header, limits, s, decode}, nil
+	return &Picture{header, limits, s, t, entry, file}, nil
 }
 
-// Header is what the image says of itself before its pixels.
+// Header returns what the image states about itself before its pixels.
 func (p *Picture) Header() Header { return p.header }
 
 // A Rendition is a smaller copy of an image: upright, without metadata, and in sRGB unless it has a profile that says
@@ -42,61 +47,60 @@ type Rendition struct {
 	Bytes []byte
 	// Width and Height are in pixels.
 	Width, Height int
-	// Frames is 1 for a still.
+	// Frames is 1 for a still image.
 	Frames int
-	// OriginalWidth and OriginalHeight are in pixels as a viewer shows the original: with its orientation applied.
+	// OriginalWidth and OriginalHeight are the size of the original in pixels, with its orientation applied.
 	OriginalWidth, OriginalHeight int
 }
 
 // Render reads the rest of the image and makes a rendition for each target. It can be called once.
 //
-// All frames that an animation shows, together, may have as many pixels as the limit for an image: what is beyond is
-// left out. One that has an orientation, which is seldom, gives its first frame.
+// All frames of an animation together may have as many pixels as the limit for an image; frames beyond that are left
+// out. An animation with an orientation, which is rare, is rendered as its first frame.
 //
-// The error is a *Refusal if the image can never be rendered. Otherwise it wraps that of the reader, or of ctx, which
-// is looked at before every read, at every frame, every few rows, and between decoding and resampling.
+// The error is an *Error if the image can never be rendered. Otherwise it wraps the error of the reader, or of ctx, which
+// is checked before every read, at every frame, every few rows, and between decoding and resampling.
 func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, error) {
-	if p.decode == nil {
+	if p.file == nil {
 		return nil, errors.New("render image: it was rendered before")
 	}
-	p.source.stop = ctx.Err
-	r := reel{header: p.header, check: p.source.check}
+	p.source.ctxErr = ctx.Err
+	r := renderer{header: p.header, checkCancelled: p.source.checkCancelled}
 	for _, t := range targets {
-		if err := t.check(); err != nil {
+		if err := t.validate(p.table); err != nil {
 			return nil, fmt.Errorf("render image: %w", err)
 		}
-		t = t.of(p.header)
-		r.targets, r.films = append(r.targets, t), append(r.films, t.film())
+		r.outputs = append(r.outputs, newOutput(t, p.header, p.entry, p.table))
 	}
-	err := p.run(&r)
+	err := p.decode(&r)
 	switch {
-	case r.fault != nil:
-		return nil, r.fault
+	case r.encodeErr != nil:
+		return nil, r.encodeErr
 	case err != nil:
-		return nil, p.source.verdict(err)
+		return nil, p.source.classify(err)
 	default:
 		return r.renditions()
 	}
 }
 
-// run decodes. A panic in a decoder is damage: whatever bytes anyone sends, it ends there.
-func (p *Picture) run(r *reel) (err error) {
-	decode := p.decode
-	p.decode = nil
+// decode passes the frames to r. A panic in a decoder is reported as damage, so that no upload can end the process.
+func (p *Picture) decode(r *renderer) (err error) {
+	file := p.file
+	p.file = nil
 	defer func() {
 		if recover() != nil {
-			err = refuse.AsDamaged("image", "its decoder gave up")
+			err = imgerr.Damaged("image", "its decoder gave up")
 		}
 	}()
-	d := demand{frames: 1, show: r.show, check: r.check}
-	for _, t := range r.targets {
-		width, height := t.whole(p.header.Width, p.header.Height)
-		d.width, d.height, d.frames = max(d.width, width), max(d.height, height), max(d.frames, t.Frames)
+	o := codec.Options{Frames: 1, Show: r.addFrame, Check: r.checkCancelled}
+	for _, out := range r.outputs {
+		width, height := out.decodeSize(p.header.Width, p.header.Height)
+		o.Width, o.Height, o.Frames = max(o.Width, width), max(o.Height, height), max(o.Frames, out.Frames)
 	}
-	d.frames = int(max(1, min(int64(d.frames), p.limits.pixels()/p.header.Pixels())))
-	r.outcome, err = decode(d)
+	o.Frames = int(max(1, min(int64(o.Frames), p.limits.pixels()/p.header.Pixels())))
+	r.result, err = file.Decode(o)
 	if err == nil && r.first == nil {
-		err = refuse.AsDamaged("image", "it has no frames")
+		err = imgerr.Damaged("image", "it has no frames")
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
@@ -72,8 +73,6 @@ func renderAs(t *testing.T, file []byte, format Format) Rendition {
 	return renditions[0]
 }
 
-var formats = []Format{JPEG, PNG, GIF, WebP}
-
 // Display P3 is what phones write: colours must look the same once the profile is gone.
 func TestRenderMakesSRGBOfProfiles(t *testing.T) {
 	tests := []struct{ of, want color.NRGBA }{
@@ -84,7 +83,7 @@ func TestRenderMakesSRGBOfProfiles(t *testing.T) {
 	}
 	for _, test := range tests {
 		for name, file := range profiled(t, even(test.of), p3(t)) {
-			for _, format := range formats {
+			for _, format := range []Format{JPEG, PNG, GIF, WebP} {
 				if test.of.A < 255 && (name == "JPEG" || format == JPEG || format == GIF) {
 					continue
 				}
@@ -103,7 +102,7 @@ func TestRenderCarriesOtherProfiles(t *testing.T) {
 	gray := image.NewGray(image.Rect(0, 0, 60, 40))
 	for _, m := range []image.Image{painted(60, 40), gray} {
 		for name, file := range profiled(t, m, want) {
-			for _, format := range formats {
+			for _, format := range []Format{JPEG, PNG, GIF, WebP} {
 				rendition := renderAs(t, file, format)
 				var got []byte
 				switch r := bytes.NewReader(rendition.Bytes); format {
@@ -129,27 +128,34 @@ func TestRenderCarriesOtherProfiles(t *testing.T) {
 }
 
 func jpegProfile(t *testing.T, r *bytes.Reader) []byte {
+	t.Helper()
 	f, err := jpeg.Open(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := f.Decode(30, 20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m.Profile
+	return decodedProfile(t, f)
 }
 
 func pngProfile(t *testing.T, r *bytes.Reader) []byte {
+	t.Helper()
 	f, err := png.Open(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, _, err := f.Decode(30, 20)
-	if err != nil {
+	return decodedProfile(t, f)
+}
+
+// decodedProfile returns the colour profile of an image's first frame.
+func decodedProfile(t *testing.T, f codec.File) (profile []byte) {
+	t.Helper()
+	show := func(m plane.Frame) error {
+		profile = m.Profile
+		return nil
+	}
+	if _, err := f.Decode(codec.Options{Width: 30, Height: 20, Frames: 1, Show: show}); err != nil {
 		t.Fatal(err)
 	}
-	return m.Profile
+	return profile
 }
 
 // webpProfile is the ICCP chunk of a file that says that it has one, the first after its header.
@@ -166,17 +172,17 @@ func TestAFilmHasTheColoursOfItsFrames(t *testing.T) {
 	for name, profile := range map[string][]byte{"Display P3": p3(t), "tables": tables()} {
 		for _, format := range []Format{GIF, WebP} {
 			target := Target{Box: Box{30, 20}, Format: format, Frames: 2}
-			r := reel{
-				header:  Header{Format: WebP, Width: 60, Height: 40, Orientation: 1},
-				targets: []Target{target},
-				check:   func() error { return nil },
-				films:   []film{target.film()},
-				outcome: outcome{orientation: 1},
+			header := Header{Format: WebP, Width: 60, Height: 40, Orientation: 1}
+			r := renderer{
+				header:         header,
+				checkCancelled: func() error { return nil },
+				outputs:        []output{newOutput(target, header, formats.find(WebP), formats)},
+				result:         codec.Result{Orientation: 1},
 			}
 			for _, blue := range []uint8{50, 90} {
 				frame := planetest.Of(even(color.NRGBA{200, 100, blue, 255}), 60, 40)
 				frame.Profile = profile
-				if err := r.show(plane.Frame{Image: frame, Delay: time.Second}); err != nil {
+				if err := r.addFrame(plane.Frame{Image: frame, Delay: time.Second}); err != nil {
 					t.Fatal(err)
 				}
 			}

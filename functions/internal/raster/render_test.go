@@ -124,7 +124,7 @@ func decodePNG(t *testing.T, file []byte) image.Image {
 // standard, turned round.
 func stored(m *image.NRGBA, orientation int) *image.NRGBA {
 	right, bottom := m.Rect.Dx()-1, m.Rect.Dy()-1
-	width, height := displayed(m.Rect.Dx(), m.Rect.Dy(), orientation)
+	width, height := orientedSize(m.Rect.Dx(), m.Rect.Dy(), orientation)
 	turned := image.NewNRGBA(image.Rect(0, 0, width, height))
 	for y := range m.Rect.Dy() {
 		for x := range m.Rect.Dx() {

@@ -13,7 +13,7 @@ func TestProbeRefusesWhatIsNoImage(t *testing.T) {
 		{"empty", "", "nothing"},
 		{"one letter", "x", "text"},
 		{"text", "Dear sir,\r\n\tthis is not an image. Ünïcödé.\n", "text"},
-		{"text that ends within a letter", strings.Repeat("a", named-1) + "ü", "text"},
+		{"text that ends within a letter", strings.Repeat("a", describeLength-1) + "ü", "text"},
 		{"HTML", "<!doctype html><html><body>502 Bad Gateway</body></html>", "text"},
 		{"JSON", `{"error":"No file provided"}`, "text"},
 		{"text that starts like a bitmap", "BMW is a maker of cars", "text"},
@@ -27,8 +27,8 @@ func TestProbeRefusesWhatIsNoImage(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := Probe(strings.NewReader(test.content))
-			want := Refusal{
-				Reason:  NotAnImage,
+			want := Error{
+				Reason:  ReasonNotAnImage,
 				Message: "The content is not an image: expected JPEG, PNG, GIF or WebP, found " + test.found,
 				Found:   test.found,
 			}
@@ -46,41 +46,42 @@ func TestProbeNamesWhatIsNotSupported(t *testing.T) {
 		}
 		return "\xff\xd8" + string(segment(marker, frame))
 	}
-	tests := []struct{ found, content string }{
-		{"AVIF", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1"},
-		{"AVIF", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif"},
-		{"HEIC", "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"},
-		{"HEIC", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1heic"},
-		{"HEIF", "\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00mif1"},
-		{"Canon CR3", "\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom"},
-		{"SVG", `<svg xmlns="http://www.w3.org/2000/svg"/>`},
-		{"SVG", "\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a comment -->\n<svg width=\"1\"/>"},
-		{"BMP", bmp},
-		{"TIFF", "II*\x00\x08\x00\x00\x00"},
-		{"TIFF", "MM\x00*\x00\x00\x00\x08"},
-		{"ICO", "\x00\x00\x01\x00\x01\x00\x10\x10"},
-		{"PSD", "8BPS\x00\x01"},
-		{"JPEG 2000", "\x00\x00\x00\x0cjP  \r\n\x87\n"},
-		{"JPEG 2000", "\xff\x4f\xff\x51\x00\x2f"},
-		{"JPEG XL", "\x00\x00\x00\x0cJXL \r\n\x87\n"},
-		{"JPEG XL", "\xff\x0a\x00\x90"},
-		{"PDF", "%PDF-1.7\n"},
-		{"PNG of Apple's own kind (CgBI)", "\x89PNG\r\n\x1a\n" + string(pngChunk("CgBI", []byte{0x50, 0, 0x20, 2}))},
-		{"lossless JPEG", jpg(0xc3, 8, 3, 16)},
-		{"hierarchical JPEG", jpg(0xc5, 8, 3, 16)},
-		{"arithmetic-coded JPEG", jpg(0xc9, 8, 3, 16)},
-		{"arithmetic-coded JPEG", jpg(0xca, 8, 3, 16)},
-		{"JPEG-LS", jpg(0xf7, 8, 3, 16)},
-		{"12-bit JPEG", jpg(0xc1, 12, 3, 16)},
-		{"JPEG of 2 components", jpg(0xc0, 8, 2, 16)},
-		{"JPEG whose height comes after its pixels", jpg(0xc0, 8, 3, 0)},
+	const anyFormat, anyJPEG = "JPEG, PNG, GIF or WebP", "Huffman-coded baseline or progressive JPEG"
+	tests := []struct{ found, content, expected string }{
+		{"AVIF", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1", anyFormat},
+		{"AVIF", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif", anyFormat},
+		{"HEIC", "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", anyFormat},
+		{"HEIC", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1heic", anyFormat},
+		{"HEIF", "\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00mif1", anyFormat},
+		{"Canon CR3", "\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom", anyFormat},
+		{"SVG", `<svg xmlns="http://www.w3.org/2000/svg"/>`, anyFormat},
+		{"SVG", "\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a comment -->\n<svg width=\"1\"/>", anyFormat},
+		{"BMP", bmp, anyFormat},
+		{"TIFF", "II*\x00\x08\x00\x00\x00", anyFormat},
+		{"TIFF", "MM\x00*\x00\x00\x00\x08", anyFormat},
+		{"ICO", "\x00\x00\x01\x00\x01\x00\x10\x10", anyFormat},
+		{"PSD", "8BPS\x00\x01", anyFormat},
+		{"JPEG 2000", "\x00\x00\x00\x0cjP  \r\n\x87\n", anyFormat},
+		{"JPEG 2000", "\xff\x4f\xff\x51\x00\x2f", anyFormat},
+		{"JPEG XL", "\x00\x00\x00\x0cJXL \r\n\x87\n", anyFormat},
+		{"JPEG XL", "\xff\x0a\x00\x90", anyFormat},
+		{"PDF", "%PDF-1.7\n", anyFormat},
+		{"PNG of Apple's own kind (CgBI)", "\x89PNG\r\n\x1a\n" + string(pngChunk("CgBI", []byte{0x50, 0, 0x20, 2})), "standard PNG"},
+		{"lossless JPEG", jpg(0xc3, 8, 3, 16), anyJPEG},
+		{"hierarchical JPEG", jpg(0xc5, 8, 3, 16), anyJPEG},
+		{"arithmetic-coded JPEG", jpg(0xc9, 8, 3, 16), anyJPEG},
+		{"arithmetic-coded JPEG", jpg(0xca, 8, 3, 16), anyJPEG},
+		{"JPEG-LS", jpg(0xf7, 8, 3, 16), anyJPEG},
+		{"12-bit JPEG", jpg(0xc1, 12, 3, 16), "8-bit JPEG"},
+		{"JPEG of 2 components", jpg(0xc0, 8, 2, 16), "1, 3 or 4 components"},
+		{"JPEG whose height comes after its pixels", jpg(0xc0, 8, 3, 0), "the height in the frame header"},
 	}
 	for _, test := range tests {
 		t.Run(test.found, func(t *testing.T) {
 			_, err := Probe(strings.NewReader(test.content))
-			want := Refusal{
-				Reason:  Unsupported,
-				Message: test.found + " is not supported, expected an ordinary JPEG, PNG, GIF or WebP",
+			want := Error{
+				Reason:  ReasonUnsupported,
+				Message: test.found + " is not supported, expected " + test.expected,
 				Found:   test.found,
 			}
 			checkRefusal(t, err, want)
@@ -92,7 +93,7 @@ func TestProbeOfOtherFormatsOfTheSamples(t *testing.T) {
 	for pattern, want := range map[string]string{"x/*.bmp": "BMP", "x/*.tiff": "TIFF"} {
 		for name, file := range samples(t, pattern) {
 			_, err := Probe(bytes.NewReader(file))
-			var refusal *Refusal
+			var refusal *Error
 			if !errors.As(err, &refusal) || refusal.Found != want {
 				t.Errorf("%s: got %v, want it refused as %s", name, err, want)
 			}
@@ -101,9 +102,9 @@ func TestProbeOfOtherFormatsOfTheSamples(t *testing.T) {
 }
 
 // checkRefusal also checks that the answer of an API can be made of it.
-func checkRefusal(t *testing.T, err error, want Refusal) {
+func checkRefusal(t *testing.T, err error, want Error) {
 	t.Helper()
-	got, ok := err.(*Refusal)
+	got, ok := err.(*Error)
 	if !ok || *got != want {
 		t.Fatalf("got %#v, want %#v", err, want)
 	}

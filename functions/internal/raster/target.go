@@ -6,22 +6,22 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// A Target says what a rendition is to be.
+// A Target describes a rendition.
 type Target struct {
 	Box Box
-	// Fill has the rendition fill the box, its middle cut out, instead of showing the whole image within it. A side that
-	// is shorter than the box's stays so.
+	// Fill crops the image around its middle so that the rendition fills the box, instead of fitting the whole image into
+	// it. A side of the image that is shorter than the box's stays as it is.
 	Fill bool
-	// Format is that of the original if it is empty.
+	// Format is, if it is empty, that of the original. If that is only read, it is JPEG, or PNG for an image with alpha.
 	Format Format
-	// Quality is 1 to 100, for JPEG and lossy WebP; 0 is jpeg.Quality and webp.Quality.
+	// Quality is 1 to 100, for JPEG and lossy WebP; 0 means jpeg.Quality and webp.Quality.
 	Quality int
-	// Frames is how many frames of an animation are shown, at most; 0 is 1, its first. GIF and WebP can show more.
+	// Frames is the largest number of frames of an animation; 0 means 1, the first. See FormatInfo.Animated.
 	Frames int
 }
 
-// check finds fault with a target that no image could become.
-func (t Target) check() error {
+// validate returns an error if no image could be rendered to the target.
+func (t Target) validate(table formatTable) error {
 	switch {
 	case t.Box.Width < 1 || t.Box.Height < 1:
 		return fmt.Errorf("a box of %dx%d pixels, expected 1x1 or more", t.Box.Width, t.Box.Height)
@@ -29,28 +29,18 @@ func (t Target) check() error {
 		return fmt.Errorf("a quality of %d, expected 0 to 100", t.Quality)
 	case t.Frames < 0:
 		return fmt.Errorf("%d frames, expected 0 or more", t.Frames)
-	}
-	switch t.Format {
-	case "", JPEG, PNG, GIF, WebP:
+	case t.Format == "":
 		return nil
 	}
-	return fmt.Errorf("a format %q, expected jpeg, png, gif or webp", t.Format)
-}
-
-// of puts what an image has in the places of what the target leaves open.
-func (t Target) of(h Header) Target {
-	if t.Format == "" {
-		t.Format = h.Format
+	if e := table.find(t.Format); e == nil || e.encode == nil {
+		return fmt.Errorf("a format %q, expected %s", t.Format, table.written())
 	}
-	if t.Frames = max(1, t.Frames); t.Format != GIF && t.Format != WebP || h.Frames == 1 {
-		t.Frames = 1
-	}
-	return t
+	return nil
 }
 
 // view is what the rendition shows of an image of width x height pixels, as it is stored, and how large.
 func (t Target) view(width, height, orientation int) plane.View {
-	width, height = displayed(width, height, orientation)
+	width, height = orientedSize(width, height, orientation)
 	v := plane.View{Across: float64(width), Down: float64(height), Orientation: orientation}
 	if !t.Fill {
 		v.Width, v.Height = t.Box.Fit(width, height)
@@ -64,7 +54,7 @@ func (t Target) view(width, height, orientation int) plane.View {
 
 // whole is the size that the whole of an image, as it is stored, would have in the rendition. Which sides are exchanged
 // may be known only behind the pixels, so it is the larger of both.
-func (t Target) whole(width, height int) (int, int) {
+func (t Target) decodeSize(width, height int) (int, int) {
 	side := func(pixels, to int, shown float64) int { return max(1, int(float64(pixels*to)/shown+0.5)) }
 	upright, turned := t.view(width, height, 1), t.view(width, height, 6)
 	return max(side(width, upright.Width, upright.Across), side(width, turned.Height, turned.Down)),

@@ -11,9 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/setting"
-	"gitlab.com/yourorg/image-service/functions/reach"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
 const (
@@ -29,22 +29,22 @@ const (
 // Settings say where Redis is, and as whom it is reached.
 type Settings struct {
 	Address            string
-	Username, Password string        // of an ACL user; without a name, of the default one
-	TLS                *reach.Dialer // nil for plain TCP
+	Username, Password string          // of an ACL user; without a name, of the default one
+	TLS                *connect.Dialer // nil for plain TCP
 }
 
 // ReadSettings reads REDIS_*.
-func ReadSettings(r *setting.Reader) Settings {
+func ReadSettings(r *config.Reader) Settings {
 	host := r.Required("REDIS_HOST", "the host name of Redis")
-	if host != "" && !setting.IsHost(host) {
-		r.Fault("REDIS_HOST is %s; expected the name of a host, its port is REDIS_PORT", setting.Quote(host))
+	if host != "" && !config.IsHost(host) {
+		r.Fault("REDIS_HOST is %s; expected the name of a host, its port is REDIS_PORT", config.Quote(host))
 	}
 	port := r.Int("REDIS_PORT", 6379, 1, 65535)
 	settings := Settings{
 		Address:  net.JoinHostPort(host, strconv.FormatInt(port, 10)),
 		Username: r.Text("REDIS_USERNAME", ""),
 		Password: r.Text("REDIS_PASSWORD", ""),
-		TLS:      reach.ReadRedis(r),
+		TLS:      connect.ReadRedis(r),
 	}
 	if settings.Username != "" && settings.Password == "" { // the client would log in as nobody
 		r.Fault("REDIS_USERNAME is set; expected REDIS_PASSWORD with it")
@@ -56,14 +56,14 @@ func ReadSettings(r *setting.Reader) Settings {
 // of Redis or MinIO that may pass.
 type Board struct {
 	redis *redis.Client
-	store *objects.Store
+	store *imagestore.Store
 
 	announced announced
 }
 
 // Open makes no connection: a function starts, and stays up, without Redis. The store is what a status that Redis has
 // forgotten is rebuilt from.
-func Open(settings Settings, store *objects.Store) *Board {
+func Open(settings Settings, store *imagestore.Store) *Board {
 	options := &redis.Options{
 		Addr:                  settings.Address,
 		Username:              settings.Username,
@@ -211,23 +211,23 @@ return 1
 
 // Reconcile returns what is stored of an image, for who is to make more of it, and has Redis forget a final status whose
 // result is not there: that is of a store that was lost since.
-func (b *Board) Reconcile(ctx context.Context, imageID string) (objects.Set, error) {
+func (b *Board) Reconcile(ctx context.Context, imageID string) (imagestore.Set, error) {
 	text, err := b.told(ctx, imageID)
 	if err != nil {
-		return objects.Set{}, err
+		return imagestore.Set{}, err
 	}
 	return b.reconcile(ctx, imageID, text)
 }
 
 // reconcile is for who has asked Redis already. What it told by then has its result in the store, unless that was lost.
-func (b *Board) reconcile(ctx context.Context, imageID, text string) (objects.Set, error) {
+func (b *Board) reconcile(ctx context.Context, imageID, text string) (imagestore.Set, error) {
 	set, err := b.store.Find(ctx, imageID)
 	if err != nil {
-		return objects.Set{}, err
+		return imagestore.Set{}, err
 	}
 	if known := parse(text); set.Result == nil && known != nil && known.State.Final() {
 		if err := disown.Run(ctx, b.redis, []string{key(imageID)}, text).Err(); err != nil {
-			return objects.Set{}, fmt.Errorf("forget status of %s: %w", imageID, err)
+			return imagestore.Set{}, fmt.Errorf("forget status of %s: %w", imageID, err)
 		}
 	}
 	return set, nil

@@ -12,15 +12,15 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/setting"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
-func open(t testing.TB) (*Board, *objects.Store) {
+func open(t testing.TB) (*Board, *imagestore.Store) {
 	t.Helper()
-	r := setting.NewReader(standintest.Start(t))
-	store, err := objects.Open(objects.ReadSettings(r))
+	r := config.NewReader(testservers.Start(t))
+	store, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,8 +217,8 @@ func TestRebuiltFromTheStore(t *testing.T) {
 	}
 	for _, final := range []func(string) Status{completed, failed} {
 		id := uuid.NewString()
-		original := objects.Key(id, "ä.jpg")
-		if err := store.Put(t.Context(), original, []byte("x"), objects.About{ContentType: "image/jpeg"}); err != nil {
+		original := imagestore.Key(id, "ä.jpg")
+		if err := store.Put(t.Context(), original, []byte("x"), imagestore.About{ContentType: "image/jpeg"}); err != nil {
 			t.Fatal(err)
 		}
 		forgetful := func(want Status) {
@@ -259,7 +259,7 @@ func TestRedisAway(t *testing.T) {
 	if err := away.Check(t.Context()); err == nil {
 		t.Error("Check() = nil")
 	}
-	if _, err := board.Record(t.Context(), objects.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+	if _, err := board.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := away.Read(t.Context(), id); err != nil || !reflect.DeepEqual(*got, completed(id)) {
@@ -279,7 +279,7 @@ func TestRedisWasAwayAtTheEnd(t *testing.T) {
 		if got, err := board.Read(t.Context(), id); err != nil || got == nil || got.State != last {
 			t.Errorf("before the end: %+v, %v", got, err)
 		}
-		if _, err := board.Record(t.Context(), objects.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+		if _, err := board.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
 			t.Fatal(err)
 		}
 		got, err := board.Read(t.Context(), id)
@@ -305,7 +305,7 @@ func TestRecordedAndLost(t *testing.T) {
 
 func TestEvent(t *testing.T) {
 	id := uuid.NewString()
-	original := objects.Key(id, "ä.jpg")
+	original := imagestore.Key(id, "ä.jpg")
 	for _, final := range []Status{completed(id), failed(id)} {
 		first, err := final.Event(t.Context(), events.SourceThumbnail, "images", original)
 		if err != nil {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
@@ -40,7 +40,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 		}
 	}
 	if s.Result.Thumbnail != "" {
-		original = objects.OriginalKey(s.Result.Thumbnail) // whatever the event called it
+		original = imagestore.OriginalKey(s.Result.Thumbnail) // whatever the event called it
 	}
 	return events.ImageThumbnailed{
 		ImageID:       s.ImageID,

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
 // inOutbox are the ids in the outbox, the oldest first.
@@ -291,7 +291,7 @@ func TestEnlistAgain(t *testing.T) {
 func TestReadOfWhatWasForgotten(t *testing.T) {
 	board, store := open(t)
 	id := uuid.NewString()
-	if err := store.Put(t.Context(), objects.Key(id, "a.jpg"), []byte("x"), objects.About{}); err != nil {
+	if err := store.Put(t.Context(), imagestore.Key(id, "a.jpg"), []byte("x"), imagestore.About{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

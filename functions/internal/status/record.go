@@ -8,7 +8,7 @@ import (
 	"io"
 	"strconv"
 
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
@@ -29,7 +29,7 @@ const NoteType = "application/json"
 // What is stored first stays, and is returned: of two workers that come to different results, as with different limits,
 // one counts.
 func (b *Board) Record(ctx context.Context, original string, final Status, thumbnail []byte, contentType string) (*Status, error) {
-	content, about := thumbnail, objects.About{ContentType: contentType}
+	content, about := thumbnail, imagestore.About{ContentType: contentType}
 	if final.State == Completed {
 		about.Metadata = map[string]string{
 			originalSize:  final.Result.OriginalSize.String(),
@@ -41,10 +41,10 @@ func (b *Board) Record(ctx context.Context, original string, final Status, thumb
 		if err != nil {
 			return nil, fmt.Errorf("write note on %q: %w", original, err)
 		}
-		content, about = note, objects.About{ContentType: NoteType}
+		content, about = note, imagestore.About{ContentType: NoteType}
 	}
-	err := b.store.Put(ctx, objects.ThumbnailKey(original), content, about)
-	if errors.Is(err, objects.ErrExists) {
+	err := b.store.Put(ctx, imagestore.ThumbnailKey(original), content, about)
+	if errors.Is(err, imagestore.ErrExists) {
 		return b.recorded(ctx, final.ImageID)
 	}
 	if err != nil {
@@ -79,7 +79,7 @@ func (b *Board) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	return nil, nil
 }
 
-func (b *Board) result(ctx context.Context, imageID string, set objects.Set) (*Status, error) {
+func (b *Board) result(ctx context.Context, imageID string, set imagestore.Set) (*Status, error) {
 	info, err := b.store.Stat(ctx, set.Result.Key)
 	switch {
 	case err != nil:
@@ -91,7 +91,7 @@ func (b *Board) result(ctx context.Context, imageID string, set objects.Set) (*S
 	}
 }
 
-func (b *Board) completed(ctx context.Context, imageID string, info *objects.Info, set objects.Set) (*Status, error) {
+func (b *Board) completed(ctx context.Context, imageID string, info *imagestore.Info, set imagestore.Set) (*Status, error) {
 	when, err := strconv.ParseFloat(info.Metadata[processedAt], 64)
 	if err != nil {
 		when = Seconds(info.Modified)
@@ -114,7 +114,7 @@ func (b *Board) completed(ctx context.Context, imageID string, info *objects.Inf
 }
 
 // look reads the size of an image from the image itself; nil if it is none, or of a format that is not read.
-func (b *Board) look(ctx context.Context, info *objects.Info) (*Size, error) {
+func (b *Board) look(ctx context.Context, info *imagestore.Info) (*Size, error) {
 	if info == nil {
 		return nil, nil
 	}
@@ -124,7 +124,7 @@ func (b *Board) look(ctx context.Context, info *objects.Info) (*Size, error) {
 	}
 	defer body.Close()
 	header, err := raster.Probe(body)
-	var refused *raster.Refusal
+	var refused *raster.Error
 	switch {
 	case errors.As(err, &refused):
 		return nil, nil
@@ -136,7 +136,7 @@ func (b *Board) look(ctx context.Context, info *objects.Info) (*Size, error) {
 }
 
 // failed reads a note.
-func (b *Board) failed(ctx context.Context, note *objects.Info) (*Status, error) {
+func (b *Board) failed(ctx context.Context, note *imagestore.Info) (*Status, error) {
 	body, err := b.store.GetRange(ctx, note, 0, note.Size)
 	if err != nil {
 		return nil, err

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/bus"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
@@ -48,7 +48,7 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 	}
 	image = in.describe(ctx, o, header)
 	err = in.keep(ctx, incoming, &image, o.filename)
-	if o.imageID == "" && errors.Is(err, objects.ErrExists) {
+	if o.imageID == "" && errors.Is(err, imagestore.ErrExists) {
 		err = nil // the id is a new one, so it was we: MinIO's first answer was lost, and its client tried again
 	}
 	if err != nil {
@@ -63,7 +63,7 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 		}
 	}
 	if ticket, err := in.publish(ctx, image); err != nil {
-		if o.imageID == "" && !errors.Is(err, bus.ErrUncertain) {
+		if o.imageID == "" && !errors.Is(err, publisher.ErrUncertain) {
 			in.takeBack(ctx, image, ticket)
 		}
 		return image, err
@@ -77,8 +77,8 @@ func (in *intake) inspect(ahead io.Reader) (raster.Header, error) {
 	if err == nil {
 		err = in.settings.limits.Check(header)
 	}
-	if errors.Is(err, objects.ErrTooFarAhead) {
-		return header, &problem.Problem{
+	if errors.Is(err, imagestore.ErrTooFarAhead) {
+		return header, &apierror.Error{
 			Status:  http.StatusUnprocessableEntity,
 			Code:    string(events.ReasonDamaged),
 			Message: "The image does not tell its size in its first 5 MiB",
@@ -93,7 +93,7 @@ func (in *intake) describe(ctx context.Context, o offer, header raster.Header) e
 	image := events.ImageUploaded{
 		ImageID:     o.imageID,
 		Bucket:      in.store.Bucket(),
-		Filename:    objects.SafeName(o.filename, "image"+header.Format.Extension()),
+		Filename:    imagestore.SafeName(o.filename, "image"+header.Format.Extension()),
 		Timestamp:   status.Seconds(time.Now()),
 		ContentType: header.Format.ContentType(),
 		Width:       width,
@@ -102,13 +102,13 @@ func (in *intake) describe(ctx context.Context, o offer, header raster.Header) e
 	if image.ImageID == "" {
 		image.ImageID = newID(ownerOf(ctx))
 	}
-	image.ObjectName = objects.Key(image.ImageID, image.Filename)
+	image.ObjectName = imagestore.Key(image.ImageID, image.Filename)
 	return image
 }
 
 // keep stores the image.
-func (in *intake) keep(ctx context.Context, incoming *objects.Incoming, image *events.ImageUploaded, filename string) (err error) {
-	image.Size, err = incoming.Put(ctx, image.ObjectName, objects.About{
+func (in *intake) keep(ctx context.Context, incoming *imagestore.Incoming, image *events.ImageUploaded, filename string) (err error) {
+	image.Size, err = incoming.Put(ctx, image.ObjectName, imagestore.About{
 		ContentType: image.ContentType,
 		Metadata:    map[string]string{"Filename": originalName(filename)},
 	})
@@ -125,15 +125,15 @@ func (in *intake) yield(ctx context.Context, image events.ImageUploaded) error {
 	if err := in.store.Remove(ctx, image.ObjectName); err != nil {
 		return err
 	}
-	return fmt.Errorf("put object %q: there is %q: %w", image.ObjectName, set.Original.Key, objects.ErrExists)
+	return fmt.Errorf("put object %q: there is %q: %w", image.ObjectName, set.Original.Key, imagestore.ErrExists)
 }
 
 // originalName is what the caller called the file, within what S3 takes as metadata: 2 KB in all.
 func originalName(filename string) string {
-	encoded := objects.EncodeMetadata(filename)
+	encoded := imagestore.EncodeMetadata(filename)
 	for len(encoded) > 1024 {
 		filename = filename[:len(filename)*1024/len(encoded)]
-		encoded = objects.EncodeMetadata(filename)
+		encoded = imagestore.EncodeMetadata(filename)
 	}
 	return encoded
 }
@@ -170,7 +170,7 @@ func (in *intake) announce(ctx context.Context, image events.ImageUploaded) (sta
 	if err != nil {
 		return ticket, fmt.Errorf("encode %s: %v", image.EventType(), err) // not the caller's fault: no ErrInvalid in the chain
 	}
-	if err := in.announcer.Announce(ctx, e); err != nil {
+	if err := in.announcer.Publish(ctx, e); err != nil {
 		return ticket, err
 	}
 	in.board.Announced(image.ImageID)
@@ -202,16 +202,16 @@ func (in *intake) withdraw(ctx context.Context, image events.ImageUploaded, tick
 
 // refusal makes an answer of what the engine says of an image that can never work. Other errors stay as they are.
 func refusal(err error) error {
-	var refused *raster.Refusal
+	var refused *raster.Error
 	if !errors.As(err, &refused) {
 		return err
 	}
 	code := http.StatusUnprocessableEntity
 	switch refused.Reason {
-	case raster.NotAnImage, raster.Unsupported:
+	case raster.ReasonNotAnImage, raster.ReasonUnsupported:
 		code = http.StatusUnsupportedMediaType
 	}
-	return &problem.Problem{
+	return &apierror.Error{
 		Status:  code,
 		Code:    string(refused.Reason),
 		Message: refused.Message,
@@ -220,8 +220,8 @@ func refusal(err error) error {
 	}
 }
 
-func tooManyBytes(limit, found int64) *problem.Problem {
-	return &problem.Problem{
+func tooManyBytes(limit, found int64) *apierror.Error {
+	return &apierror.Error{
 		Status:  http.StatusRequestEntityTooLarge,
 		Code:    string(events.ReasonTooManyBytes),
 		Message: "The image is too large",
@@ -230,14 +230,14 @@ func tooManyBytes(limit, found int64) *problem.Problem {
 	}
 }
 
-var problemBusy = &problem.Problem{
+var problemBusy = &apierror.Error{
 	Status:     http.StatusServiceUnavailable,
 	Code:       "busy",
 	Message:    "Too many uploads are on their way; try again",
 	RetryAfter: 5 * time.Second,
 }
 
-var problemEmpty = &problem.Problem{
+var problemEmpty = &apierror.Error{
 	Status:  http.StatusBadRequest,
 	Code:    string(events.ReasonNotAnImage),
 	Message: "The file is empty",
@@ -270,10 +270,10 @@ func (s *source) blame(err error) error {
 	if s.err != nil {
 		return s.err
 	}
-	if errors.Is(err, objects.ErrBusy) {
+	if errors.Is(err, imagestore.ErrBusy) {
 		return problemBusy
 	}
-	var refused *problem.Problem
+	var refused *apierror.Error
 	if s.read == 0 && errors.As(err, &refused) {
 		return problemEmpty
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/access"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
 // guarded is a service with authentication, as each of three clients sees it, and as who has no key does.
@@ -21,7 +21,7 @@ func guarded(t *testing.T, settings ...string) (ada, bob, admin, nobody *service
 	file, lines := filepath.Join(t.TempDir(), "api-keys"), ""
 	keys := map[string]string{}
 	for _, name := range []string{"ada", "bob", "admin"} {
-		key, line, err := access.NewKey(name)
+		key, line, err := auth.NewKey(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestOwnImages(t *testing.T) {
 	ada, bob, admin, nobody := guarded(t)
 	content := pngOf(t, 30, 20)
 	id := ada.upload("a.png", content)
-	ada.put(ada.getenv("MINIO_BUCKET"), objects.ThumbnailKey(id+"/a.png"), []byte("thumbnail"))
+	ada.put(ada.getenv("MINIO_BUCKET"), imagestore.ThumbnailKey(id+"/a.png"), []byte("thumbnail"))
 	before := uuid.NewString() // from before clients had names
 	ada.put(ada.getenv("MINIO_BUCKET"), before+"/a.png", content)
 

@@ -10,10 +10,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
 )
 
 // The tests of this file are named after the original system's routes and hold them to the letter: its clients,
@@ -33,7 +33,7 @@ func TestPostUpload(t *testing.T) {
 	}
 	id := found[1]
 
-	object, err := standintest.MinIO(t, s.getenv).GetObject(t.Context(), s.getenv("MINIO_BUCKET"), id+"/test-image.jpg", minio.GetObjectOptions{})
+	object, err := testservers.MinIO(t, s.getenv).GetObject(t.Context(), s.getenv("MINIO_BUCKET"), id+"/test-image.jpg", minio.GetObjectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +114,8 @@ func TestGetStatus(t *testing.T) {
 
 func boardOf(t *testing.T, s *service) *status.Board {
 	t.Helper()
-	r := setting.NewReader(s.getenv)
-	store, err := objects.Open(objects.ReadSettings(r))
+	r := config.NewReader(s.getenv)
+	store, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestGetReady(t *testing.T) {
 	if got := s.get("/ready"); got.status != 200 || got.body != `{"status":"ready"}`+"\n" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	if there, err := standintest.MinIO(t, s.getenv).BucketExists(t.Context(), s.getenv("MINIO_BUCKET")); err != nil || !there {
+	if there, err := testservers.MinIO(t, s.getenv).BucketExists(t.Context(), s.getenv("MINIO_BUCKET")); err != nil || !there {
 		t.Errorf("the bucket is made when it is missing: %v, %v", there, err)
 	}
 	away := start(t, "REDIS_HOST=127.0.0.1", "REDIS_PORT=1")

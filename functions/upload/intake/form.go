@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
 
 const (
@@ -30,8 +30,8 @@ const (
 
 // The original system's answers.
 var (
-	problemNoFile   = &problem.Problem{Status: http.StatusBadRequest, Code: "no_file", Message: "No file provided"}
-	problemNotNamed = &problem.Problem{Status: http.StatusBadRequest, Code: "no_file_selected", Message: "No file selected"}
+	problemNoFile   = &apierror.Error{Status: http.StatusBadRequest, Code: "no_file", Message: "No file provided"}
+	problemNotNamed = &apierror.Error{Status: http.StatusBadRequest, Code: "no_file_selected", Message: "No file selected"}
 )
 
 // uploadForm takes the images of a form in their order and stops at the first that can not be taken: what has been taken
@@ -66,8 +66,8 @@ func (in *intake) takeFiles(r *http.Request, key string, form *form) (images []t
 		case err != nil && len(images) == 0:
 			return nil, err
 		case err != nil:
-			image.Problem = in.Refused(r, err)
-			in.refused.WithLabelValues(image.Problem.Code).Inc()
+			image.Error = in.Refused(r, err)
+			in.refused.WithLabelValues(image.Error.Code).Inc()
 			return append(images, image), nil
 		}
 		images = append(images, image)
@@ -81,7 +81,7 @@ func (in *intake) takeNext(r *http.Request, key string, form *form, before int) 
 		return taken{}, err
 	}
 	if before == maxImages {
-		return taken{Filename: file.name}, &problem.Problem{
+		return taken{Filename: file.name}, &apierror.Error{
 			Status:  http.StatusRequestEntityTooLarge,
 			Code:    "too_many_images",
 			Message: "There are too many images in one request",
@@ -98,14 +98,14 @@ func (in *intake) takeNext(r *http.Request, key string, form *form, before int) 
 func answerForm(w http.ResponseWriter, duration string, images []taken) {
 	first, last := images[0], images[len(images)-1]
 	switch {
-	case last.Problem != nil:
+	case last.Error != nil:
 		some := uploaded{"Some images were not uploaded", first.ImageID, duration}
-		serve.WriteJSON(w, http.StatusMultiStatus, uploadedSeveral{some, images})
+		httpserver.WriteJSON(w, http.StatusMultiStatus, uploadedSeveral{some, images})
 	case len(images) > 1:
 		all := uploaded{"Images uploaded successfully", first.ImageID, duration}
-		serve.WriteJSON(w, http.StatusOK, uploadedSeveral{all, images})
+		httpserver.WriteJSON(w, http.StatusOK, uploadedSeveral{all, images})
 	default:
-		serve.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", first.ImageID, duration})
+		httpserver.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", first.ImageID, duration})
 	}
 }
 
@@ -139,7 +139,7 @@ func (f *form) nextFile() (formFile, error) {
 			return formFile{}, badForm(err)
 		}
 		if f.parts++; f.parts > maxParts {
-			return formFile{}, &problem.Problem{
+			return formFile{}, &apierror.Error{
 				Status:  http.StatusRequestEntityTooLarge,
 				Code:    "too_many_fields",
 				Message: "There are too many fields in the form",
@@ -186,11 +186,11 @@ func (f formFile) Read(p []byte) (int, error) {
 
 // badForm is what is wrong with a form that can not be read on: a Problem of the body below, or of the form itself.
 func badForm(err error) error {
-	var known *problem.Problem
+	var known *apierror.Error
 	if errors.As(err, &known) {
 		return known
 	}
-	return &problem.Problem{
+	return &apierror.Error{
 		Status:  http.StatusBadRequest,
 		Code:    "bad_form",
 		Message: "The form is not well-formed multipart/form-data, or it ended before it was whole",
@@ -212,7 +212,7 @@ func (f *framing) Read(p []byte) (int, error) {
 		return f.from.Read(p)
 	}
 	if f.left == 0 {
-		return 0, &problem.Problem{
+		return 0, &apierror.Error{
 			Status:  http.StatusRequestEntityTooLarge,
 			Code:    "field_too_large",
 			Message: "A field of the form that is no image is too large",

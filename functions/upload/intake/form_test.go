@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
 // Any bytes under any boundary: files come out, or a Problem, and in the end nothing more.
@@ -31,7 +31,7 @@ func FuzzForm(f *testing.F) {
 		form := newForm(bytes.NewReader(body), boundary)
 		check := func(err error) {
 			t.Helper()
-			var told *problem.Problem
+			var told *apierror.Error
 			if !errors.As(err, &told) || !told.Permanent() {
 				t.Fatalf("%v is no Problem for good", err)
 			}

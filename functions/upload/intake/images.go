@@ -13,24 +13,24 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // image is GET /images/{id}: the original, byte for byte.
 func (in *intake) image(w http.ResponseWriter, r *http.Request) error {
-	return in.serveObject(w, r, func(set objects.Set) *objects.Info { return set.Original }, problemNoImage)
+	return in.serveObject(w, r, func(set imagestore.Set) *imagestore.Info { return set.Original }, problemNoImage)
 }
 
 // thumbnail is GET /thumbnails/{id}.
 func (in *intake) thumbnail(w http.ResponseWriter, r *http.Request) error {
-	return in.serveObject(w, r, func(set objects.Set) *objects.Info { return set.Result }, problemNoThumbnail)
+	return in.serveObject(w, r, func(set imagestore.Set) *imagestore.Info { return set.Result }, problemNoThumbnail)
 }
 
 var (
-	problemNoImage     = &problem.Problem{Status: http.StatusNotFound, Code: "image_not_found", Message: "Image not found"}
-	problemNoThumbnail = &problem.Problem{
+	problemNoImage     = &apierror.Error{Status: http.StatusNotFound, Code: "image_not_found", Message: "Image not found"}
+	problemNoThumbnail = &apierror.Error{
 		Status:  http.StatusNotFound,
 		Code:    "thumbnail_not_found",
 		Message: "Thumbnail not found; the status says whether it is still to come",
@@ -42,9 +42,9 @@ const writeTimeout = 30 * time.Second
 
 // serveObject streams what pick picks of an image's objects, or a range of it. Objects never change, so that caches may
 // keep them for ever.
-func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(objects.Set) *objects.Info, missing *problem.Problem) error {
+func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(imagestore.Set) *imagestore.Info, missing *apierror.Error) error {
 	info, err := in.find(r, pick)
-	if errors.Is(err, objects.ErrNotFound) {
+	if errors.Is(err, imagestore.ErrNotFound) {
 		return missing
 	}
 	if err != nil {
@@ -73,10 +73,10 @@ func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(
 }
 
 // find looks an object up; ErrNotFound if the image or the object is not there.
-func (in *intake) find(r *http.Request, pick func(objects.Set) *objects.Info) (*objects.Info, error) {
+func (in *intake) find(r *http.Request, pick func(imagestore.Set) *imagestore.Info) (*imagestore.Info, error) {
 	imageID := r.PathValue("id")
 	if !events.IsImageID(imageID) || !in.maySee(r.Context(), imageID) {
-		return nil, objects.ErrNotFound
+		return nil, imagestore.ErrNotFound
 	}
 	set, err := in.store.Find(r.Context(), imageID)
 	if err != nil {
@@ -84,11 +84,11 @@ func (in *intake) find(r *http.Request, pick func(objects.Set) *objects.Info) (*
 	}
 	listed := pick(set)
 	if listed == nil {
-		return nil, objects.ErrNotFound
+		return nil, imagestore.ErrNotFound
 	}
 	info, err := in.store.Stat(r.Context(), listed.Key) // a listing has no content type
 	if err == nil && listed == set.Result && info.ContentType == status.NoteType {
-		return nil, objects.ErrNotFound
+		return nil, imagestore.ErrNotFound
 	}
 	return info, err
 }
@@ -97,8 +97,8 @@ func (in *intake) find(r *http.Request, pick func(objects.Set) *objects.Info) (*
 // learn the size, and reads only what the caller needs.
 type objectReader struct {
 	ctx        context.Context
-	store      *objects.Store
-	info       *objects.Info
+	store      *imagestore.Store
+	info       *imagestore.Info
 	connection *http.ResponseController
 	offset     int64
 	body       io.ReadCloser
@@ -120,7 +120,7 @@ func (o *objectReader) expect(w http.ResponseWriter, r *http.Request) error {
 	}
 	if first, err := strconv.ParseInt(wanted[1], 10, 64); err == nil && first >= o.info.Size && r.Header.Get("If-Range") == "" {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
-		return &problem.Problem{
+		return &apierror.Error{
 			Status:  http.StatusRequestedRangeNotSatisfiable,
 			Code:    "beyond_the_end",
 			Message: "The range begins behind the end",

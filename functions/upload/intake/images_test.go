@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
 func TestGetImage(t *testing.T) {
@@ -72,7 +72,7 @@ func TestGetThumbnail(t *testing.T) {
 	if got := s.get("/thumbnails/" + id); got.status != 404 || got.json(t)["code"] != "thumbnail_not_found" {
 		t.Errorf("before there is one: %d %s", got.status, got.body)
 	}
-	s.put(s.getenv("MINIO_BUCKET"), objects.ThumbnailKey(id+"/photo.jpg"), []byte("thumbnail"))
+	s.put(s.getenv("MINIO_BUCKET"), imagestore.ThumbnailKey(id+"/photo.jpg"), []byte("thumbnail"))
 	if got := s.get("/thumbnails/" + id); got.status != 200 || got.body != "thumbnail" {
 		t.Errorf("when there is one: %d %s", got.status, got.body)
 	}
@@ -99,6 +99,11 @@ func TestGetPage(t *testing.T) {
 	got := s.get("/")
 	if got.status != 200 || got.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got.body, "Drop images here") {
 		t.Errorf("%d %v", got.status, got.header)
+	}
+	for _, want := range []string{`accept="image/jpeg,image/png,image/gif,image/webp"`, "JPEG, PNG, GIF and WebP."} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("the page has no %q", want)
+		}
 	}
 	policy := got.header.Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "script-src 'sha256-", "style-src 'sha256-", "connect-src 'self'", "form-action 'self'", "frame-ancestors 'none'"} {

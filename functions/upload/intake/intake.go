@@ -14,23 +14,23 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"gitlab.com/yourorg/image-service/functions/internal/access"
-	"gitlab.com/yourorg/image-service/functions/internal/bus"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
-	"gitlab.com/yourorg/image-service/functions/internal/setting"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/semaphore"
 )
 
 type settings struct {
-	process serve.Settings
-	objects objects.Settings
+	process httpserver.Settings
+	objects imagestore.Settings
 	status  status.Settings
-	bus     bus.Settings
-	access  access.Settings
+	bus     publisher.Settings
+	access  auth.Settings
 
 	maxBytes      int64 // of an image, and of all images in one request
 	limits        raster.Limits
@@ -43,20 +43,20 @@ type settings struct {
 }
 
 func readSettings(getenv func(string) string) (settings, error) {
-	r := setting.NewReader(getenv)
+	r := config.NewReader(getenv)
 	s := settings{
-		process:  serve.ReadSettings(r),
-		objects:  objects.ReadSettings(r),
+		process:  httpserver.ReadSettings(r),
+		objects:  imagestore.ReadSettings(r),
 		status:   status.ReadSettings(r),
-		bus:      bus.ReadSettings(r),
-		access:   access.ReadSettings(r),
+		bus:      publisher.ReadSettings(r),
+		access:   auth.ReadSettings(r),
 		maxBytes: r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
 		limits:   raster.Limits{Pixels: r.Int("MAX_IMAGE_PIXELS", raster.DefaultPixels, 1, 1<<32)},
 	}
 	s.objects.Memory = r.Int("UPLOAD_MEMORY_BYTES", 48<<20, 32<<20, 1<<40)
 	s.sourceBuckets = r.List("SOURCE_BUCKETS", s.objects.Bucket)
 	for _, bucket := range s.sourceBuckets {
-		objects.CheckBucket(r, "SOURCE_BUCKETS", bucket)
+		imagestore.CheckBucket(r, "SOURCE_BUCKETS", bucket)
 	}
 	s.eventsOnly = r.Bool("EVENTS_ONLY")
 	s.sweepQueued = time.Duration(r.Int("SWEEP_QUEUED_SECONDS", 60, 1, 3000)) * time.Second
@@ -65,12 +65,12 @@ func readSettings(getenv func(string) string) (settings, error) {
 }
 
 type intake struct {
-	*serve.Process
+	*httpserver.Process
 	settings  settings
-	store     *objects.Store
+	store     *imagestore.Store
 	board     *status.Board
-	announcer bus.Announcer
-	guard     *access.Guard
+	announcer publisher.Publisher
+	guard     *auth.Guard
 
 	// Events with an image inside their JSON are held whole while they are read; this many bytes in all.
 	inline *semaphore.Weighted
@@ -94,8 +94,8 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	// After the last answer: what is announced later would be lost.
 	defer func() { err = errors.Join(err, in.close()) }()
 	return in.Serve(ctx, listener, in.routes(),
-		serve.Check{Backend: "redis", Ask: in.board.Check},
-		serve.Check{Backend: "minio", Ask: in.store.Check})
+		httpserver.Check{Backend: "redis", Ask: in.board.Check},
+		httpserver.Check{Backend: "minio", Ask: in.store.Check})
 }
 
 // open makes no connection that it waits for.
@@ -104,19 +104,19 @@ func open(getenv func(string) string) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := objects.Open(settings.objects)
+	store, err := imagestore.Open(settings.objects)
 	if err != nil {
 		return nil, err
 	}
 	in := &intake{
-		Process:   serve.New("upload", settings.process),
+		Process:   httpserver.New("upload", settings.process),
 		settings:  settings,
 		store:     store,
 		board:     status.Open(settings.status, store),
-		announcer: bus.Open(settings.bus),
+		announcer: publisher.Open(settings.bus),
 		inline:    semaphore.NewWeighted(2 * maxInline),
 	}
-	in.guard = access.New(settings.access, in.Process, in.board.Limiter())
+	in.guard = auth.New(settings.access, in.Process, in.board.Limiter())
 	in.measure()
 	return in, nil
 }
@@ -138,24 +138,24 @@ func (in *intake) routes() *http.ServeMux {
 		return in.guard.Protect(in.Handle(func(w http.ResponseWriter, r *http.Request) error {
 			err := handle(w, r)
 			if err != nil {
-				in.refused.WithLabelValues(problem.Of(err).Code).Inc()
+				in.refused.WithLabelValues(apierror.From(err).Code).Inc()
 			}
 			return err
 		}))
 	}
-	mux.HandleFunc("/", serve.NotFound)
+	mux.HandleFunc("/", httpserver.NotFound)
 	if in.settings.eventsOnly {
-		serve.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: take(in.deliver)})
+		httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: take(in.deliver)})
 		return mux
 	}
-	serve.Route(mux, "/{$}", map[string]http.Handler{
+	httpserver.Route(mux, "/{$}", map[string]http.Handler{
 		http.MethodGet:  http.HandlerFunc(page),
 		http.MethodPost: take(in.deliver),
 	})
-	serve.Route(mux, "/upload", map[string]http.Handler{http.MethodPost: take(in.upload)})
-	serve.Route(mux, "/status/{id}", get(in.status))
-	serve.Route(mux, "/images/{id}", get(in.image))
-	serve.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
+	httpserver.Route(mux, "/upload", map[string]http.Handler{http.MethodPost: take(in.upload)})
+	httpserver.Route(mux, "/status/{id}", get(in.status))
+	httpserver.Route(mux, "/images/{id}", get(in.image))
+	httpserver.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
 	all := http.NewServeMux() // to which Serve adds what is for the cluster, and for no other sites
 	all.Handle("/", in.guard.Open(mux))
 	return all

@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
 // keyHeader is https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/: requests that have the same
@@ -39,7 +39,7 @@ func keyOf(r *http.Request) (string, error) {
 		key = key[1 : len(key)-1]
 	}
 	if len(values) > 1 || !keyForm.MatchString(key) {
-		return "", &problem.Problem{
+		return "", &apierror.Error{
 			Status:  http.StatusBadRequest,
 			Code:    "bad_idempotency_key",
 			Message: "Idempotency-Key has to be one, of 1 to 255 printable characters of ASCII",
@@ -77,19 +77,19 @@ func (in *intake) take(ctx context.Context, o offer) (events.ImageUploaded, erro
 		return in.repeat(ctx, o, set.Original, sum)
 	}
 	image, err := in.accept(ctx, o)
-	if !errors.Is(err, objects.ErrExists) {
+	if !errors.Is(err, imagestore.ErrExists) {
 		return image, err
 	}
 	if set, err = in.store.Find(ctx, o.imageID); err != nil || set.Original == nil { // another request under the key was quicker
-		return image, errors.Join(err, fmt.Errorf("find what was stored first: %w", objects.ErrNotFound))
+		return image, errors.Join(err, fmt.Errorf("find what was stored first: %w", imagestore.ErrNotFound))
 	}
 	return in.repeat(ctx, o, set.Original, sum)
 }
 
 // repeat compares an offer with what is stored under its key, and takes that for it if they are the same.
-func (in *intake) repeat(ctx context.Context, o offer, stored *objects.Info, sum hash.Hash) (events.ImageUploaded, error) {
+func (in *intake) repeat(ctx context.Context, o offer, stored *imagestore.Info, sum hash.Hash) (events.ImageUploaded, error) {
 	name := path.Base(stored.Key)
-	if o.size >= 0 && o.size != stored.Size || objects.SafeName(o.filename, name) != name {
+	if o.size >= 0 && o.size != stored.Size || imagestore.SafeName(o.filename, name) != name {
 		return events.ImageUploaded{}, problemKeyReused
 	}
 	from := &source{from: o.from, limit: in.settings.maxBytes}
@@ -108,7 +108,7 @@ func (in *intake) repeat(ctx context.Context, o offer, stored *objects.Info, sum
 }
 
 // has tells whether an object has the content with a SHA-256.
-func (in *intake) has(ctx context.Context, stored *objects.Info, sum []byte) (bool, error) {
+func (in *intake) has(ctx context.Context, stored *imagestore.Info, sum []byte) (bool, error) {
 	object, err := in.store.GetRange(ctx, stored, 0, stored.Size)
 	if err != nil {
 		return false, err
@@ -121,7 +121,7 @@ func (in *intake) has(ctx context.Context, stored *objects.Info, sum []byte) (bo
 	return string(content.Sum(nil)) == string(sum), nil
 }
 
-var problemKeyReused = &problem.Problem{
+var problemKeyReused = &apierror.Error{
 	Status:  http.StatusUnprocessableEntity,
 	Code:    "idempotency_key_reused",
 	Message: "Under this Idempotency-Key another image, or one with another name, was uploaded",

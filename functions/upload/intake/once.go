@@ -8,8 +8,8 @@ import (
 	"path"
 
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
@@ -29,13 +29,13 @@ func (in *intake) once(ctx context.Context, imageID, filename string, first func
 
 // named is what is known of an image that was not looked at.
 func named(imageID, filename string) events.ImageUploaded {
-	return events.ImageUploaded{ImageID: imageID, ObjectName: objects.Key(imageID, objects.SafeName(filename, "image"))}
+	return events.ImageUploaded{ImageID: imageID, ObjectName: imagestore.Key(imageID, imagestore.SafeName(filename, "image"))}
 }
 
 // first takes the image in. If another delivery does so at the same time, the one that stored it first counts.
 func (in *intake) first(ctx context.Context, imageID string, accept func() (events.ImageUploaded, error)) (events.ImageUploaded, error) {
 	image, err := accept()
-	if errors.Is(err, objects.ErrExists) {
+	if errors.Is(err, imagestore.ErrExists) {
 		return in.stillThere(ctx, imageID)
 	}
 	return image, err
@@ -45,7 +45,7 @@ func (in *intake) first(ctx context.Context, imageID string, accept func() (even
 func (in *intake) stillThere(ctx context.Context, imageID string) (events.ImageUploaded, error) {
 	image, known, err := in.again(ctx, imageID)
 	if err == nil && !known {
-		err = fmt.Errorf("find what was stored first of %s: %w", imageID, objects.ErrNotFound)
+		err = fmt.Errorf("find what was stored first of %s: %w", imageID, imagestore.ErrNotFound)
 	}
 	return image, err
 }
@@ -80,19 +80,19 @@ func (in *intake) refusedBefore(ctx context.Context, imageID string) error {
 	case before == nil || before.State != status.Failed:
 		return nil // somebody has removed the original since
 	}
-	return &problem.Problem{Status: http.StatusUnprocessableEntity, Code: before.Reason, Message: before.Result.Error}
+	return &apierror.Error{Status: http.StatusUnprocessableEntity, Code: before.Reason, Message: before.Result.Error}
 }
 
 // look describes an image that is stored. What is no image, or none that we can work with, was not stored by us, or under
 // other limits; that it is there is enough for the thumbnail function, which notes what is wrong with it.
-func (in *intake) look(ctx context.Context, imageID string, original *objects.Info) (events.ImageUploaded, error) {
+func (in *intake) look(ctx context.Context, imageID string, original *imagestore.Info) (events.ImageUploaded, error) {
 	object, err := in.store.GetRange(ctx, original, 0, original.Size)
 	if err != nil {
 		return events.ImageUploaded{}, err
 	}
 	defer object.Close()
 	header, err := raster.Probe(object)
-	var refused *raster.Refusal
+	var refused *raster.Error
 	if err != nil && !errors.As(err, &refused) {
 		return events.ImageUploaded{}, fmt.Errorf("look at %q: %w", original.Key, err)
 	}

@@ -7,10 +7,18 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
 //go:embed page.html
-var pageHTML string
+var pageTemplate string
+
+// The page names and accepts the formats that raster reads.
+var pageHTML = strings.NewReplacer(
+	"{{formats}}", raster.FormatNames("and"),
+	"{{types}}", strings.Join(raster.MIMETypes(), ","),
+).Replace(pageTemplate)
 
 // The page may run its own script and style, and nothing else.
 var pagePolicy = strings.Join([]string{

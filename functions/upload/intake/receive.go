@@ -15,10 +15,10 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
-	"gitlab.com/yourorg/image-service/functions/internal/bus"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/semaphore"
 )
@@ -40,7 +40,7 @@ func (in *intake) deliver(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		return answerTaken(w, image.ImageID)
 	}
-	var refused *problem.Problem
+	var refused *apierror.Error
 	if image.ImageID != "" && errors.As(err, &refused) && slices.Contains(events.Reasons(), events.Reason(refused.Code)) {
 		return in.replyFailed(w, r, image, refused)
 	}
@@ -56,11 +56,11 @@ func (in *intake) askedToSweep(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var problemForbidden = &problem.Problem{Status: http.StatusForbidden, Code: "forbidden", Message: "This is for administrators"}
+var problemForbidden = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is for administrators"}
 
 // replyFailed tells that an image can never be taken, and notes it where it lasts: however often the event comes, and
 // whatever it brings then, the answer stays.
-func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *problem.Problem) error {
+func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *apierror.Error) error {
 	in.refused.WithLabelValues(refused.Code).Inc()
 	failed, err := in.fail(r.Context(), image, refused.Code, refused.Message)
 	if err != nil {
@@ -73,7 +73,7 @@ func (in *intake) replyFailed(w http.ResponseWriter, r *http.Request, image even
 	if err != nil {
 		return err
 	}
-	return bus.Reply(w, r, reply)
+	return cloudevent.Reply(w, r, reply)
 }
 
 // fail notes that an image can never be done, and returns the final status that stands: another's, if that was first.
@@ -104,10 +104,10 @@ func answerTaken(w http.ResponseWriter, imageID string) error {
 // are known and returned with any error.
 func (in *intake) receive(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
 	switch contentType := r.Header.Get("Content-Type"); {
-	case bus.IsStructured(r):
+	case cloudevent.IsStructured(r):
 		return in.receiveInline(w, r)
 	case contentType != "" && events.IsJSON(contentType):
-		return in.receiveWhole(w, r, bus.MaxEvent)
+		return in.receiveWhole(w, r, cloudevent.MaxEvent)
 	default:
 		return in.receiveStream(w, r)
 	}
@@ -115,8 +115,8 @@ func (in *intake) receive(w http.ResponseWriter, r *http.Request) (events.ImageU
 
 // receiveInline takes an event that may have an image inside its JSON.
 func (in *intake) receiveInline(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
-	if r.ContentLength >= 0 && r.ContentLength <= bus.MaxEvent {
-		return in.receiveWhole(w, r, bus.MaxEvent)
+	if r.ContentLength >= 0 && r.ContentLength <= cloudevent.MaxEvent {
+		return in.receiveWhole(w, r, cloudevent.MaxEvent)
 	}
 	metered := &metered{ReadCloser: r.Body, ctx: r.Context(), memory: in.inline}
 	defer metered.release()
@@ -149,11 +149,11 @@ func (m *metered) release() { m.memory.Release(m.held) }
 
 // receiveWhole takes an event whose body is JSON.
 func (in *intake) receiveWhole(w http.ResponseWriter, r *http.Request, limit int64) (events.ImageUploaded, error) {
-	e, err := bus.Receive(w, r, limit)
+	e, err := cloudevent.Receive(w, r, limit)
 	if err != nil {
 		return events.ImageUploaded{}, err
 	}
-	ctx := bus.Continue(r.Context(), e)
+	ctx := cloudevent.Continue(r.Context(), e)
 	if data := e.Data(); len(data) > 0 && !events.IsJSON(e.DataContentType()) {
 		return in.receiveImage(ctx, e, bytes.NewReader(data), int64(len(data)))
 	}
@@ -162,11 +162,11 @@ func (in *intake) receiveWhole(w http.ResponseWriter, r *http.Request, limit int
 
 // receiveStream takes an event in binary mode whose body is an image, or nothing.
 func (in *intake) receiveStream(w http.ResponseWriter, r *http.Request) (events.ImageUploaded, error) {
-	e, err := bus.ReceiveAttributes(r)
+	e, err := cloudevent.ReceiveAttributes(r)
 	if err != nil {
 		return events.ImageUploaded{}, err
 	}
-	ctx := bus.Continue(r.Context(), e)
+	ctx := cloudevent.Continue(r.Context(), e)
 	if r.ContentLength == 0 {
 		return in.receiveObject(ctx, e)
 	}
@@ -209,7 +209,7 @@ func (in *intake) receiveObject(ctx context.Context, e event.Event) (events.Imag
 func (in *intake) checkReference(ctx context.Context, reference events.ImageReceived) error {
 	known, ours := slices.Contains(in.settings.sourceBuckets, reference.Bucket), reference.Bucket == in.store.Bucket()
 	if !known || !ours && !in.mayAll(ctx) {
-		return &problem.Problem{
+		return &apierror.Error{
 			Status:  http.StatusBadRequest,
 			Code:    "unknown_bucket",
 			Message: "The event names an object in a bucket that this service does not read",
@@ -224,8 +224,8 @@ func (in *intake) checkReference(ctx context.Context, reference events.ImageRece
 	return nil
 }
 
-func noObject(reference events.ImageReceived) *problem.Problem {
-	return &problem.Problem{
+func noObject(reference events.ImageReceived) *apierror.Error {
+	return &apierror.Error{
 		Status:  http.StatusNotFound, // so it is delivered again: the object may still be on its way
 		Code:    "object_not_found",
 		Message: "The object that the event names is not there",
@@ -235,7 +235,7 @@ func noObject(reference events.ImageReceived) *problem.Problem {
 
 func (in *intake) acceptObject(ctx context.Context, imageID string, reference events.ImageReceived) (events.ImageUploaded, error) {
 	object, info, err := in.store.Get(ctx, reference.Bucket, reference.ObjectName)
-	if errors.Is(err, objects.ErrNotFound) {
+	if errors.Is(err, imagestore.ErrNotFound) {
 		return events.ImageUploaded{}, noObject(reference)
 	}
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/bus"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
 )
 
 const structuredMode = "application/cloudevents+json"
@@ -46,7 +46,7 @@ func structuredEvent(t *testing.T, attributes map[string]any) *bytes.Reader {
 // put stores an object as another system would.
 func (s *service) put(bucket, key string, content []byte) {
 	s.t.Helper()
-	client := standintest.MinIO(s.t, s.getenv)
+	client := testservers.MinIO(s.t, s.getenv)
 	if there, err := client.BucketExists(s.t.Context(), bucket); err != nil {
 		s.t.Fatal(err)
 	} else if !there {
@@ -175,7 +175,7 @@ func TestReceiveAgainOtherwise(t *testing.T) {
 		t.Fatalf("%d %s", answer.status, answer.body)
 	}
 	id := s.broker.announced()[0].Subject()
-	if err := standintest.MinIO(t, s.getenv).RemoveObject(t.Context(), bucket, "a.png", minio.RemoveObjectOptions{}); err != nil {
+	if err := testservers.MinIO(t, s.getenv).RemoveObject(t.Context(), bucket, "a.png", minio.RemoveObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, state := range []status.State{status.Queued, status.Completed} {
@@ -278,7 +278,7 @@ func TestReceiveRefuses(t *testing.T) {
 			}
 			continue
 		}
-		reply, err := bus.Parse(test.answer.header, []byte(test.answer.body))
+		reply, err := cloudevent.Parse(test.answer.header, []byte(test.answer.body))
 		if err != nil {
 			t.Errorf("%s: replied %s: %v", name, test.answer.body, err)
 			continue

@@ -21,8 +21,8 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/minio/minio-go/v7"
-	"gitlab.com/yourorg/image-service/functions/internal/bus"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 )
 
 // service is the upload function, running, with all around it.
@@ -65,7 +65,7 @@ func (b *broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if b.hangsUp {
 		panic(http.ErrAbortHandler)
 	}
-	e, err := bus.Receive(w, r, bus.MaxEvent)
+	e, err := cloudevent.Receive(w, r, cloudevent.MaxEvent)
 	if err != nil {
 		panic(err)
 	}
@@ -84,7 +84,7 @@ func start(t testing.TB, settings ...string) *service {
 	s := &service{t: t, broker: &broker{}}
 	sink := httptest.NewServer(s.broker)
 	t.Cleanup(sink.Close)
-	s.getenv = standintest.Start(t, append([]string{"K_SINK=" + sink.URL, standintest.As("image-upload")}, settings...)...)
+	s.getenv = testservers.Start(t, append([]string{"K_SINK=" + sink.URL, testservers.As("image-upload")}, settings...)...)
 	s.url = run(t, s.getenv)
 	return s
 }
@@ -209,7 +209,7 @@ func (s *service) upload(filename string, content []byte) string {
 // stored lists the keys in the service's bucket.
 func (s *service) stored() (keys []string) {
 	s.t.Helper()
-	for object := range standintest.MinIO(s.t, s.getenv).ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), minio.ListObjectsOptions{Recursive: true}) {
+	for object := range testservers.MinIO(s.t, s.getenv).ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), minio.ListObjectsOptions{Recursive: true}) {
 		if object.Err == nil {
 			keys = append(keys, object.Key)
 		}

@@ -4,8 +4,8 @@ import (
 	"net/http"
 
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
 
 // status is GET /status/{id}.
@@ -21,8 +21,8 @@ func (in *intake) status(w http.ResponseWriter, r *http.Request) error {
 	if known == nil {
 		return problemNoStatus
 	}
-	serve.WriteJSON(w, http.StatusOK, known)
+	httpserver.WriteJSON(w, http.StatusOK, known)
 	return nil
 }
 
-var problemNoStatus = &problem.Problem{Status: http.StatusNotFound, Code: "status_not_found", Message: "Status not found"}
+var problemNoStatus = &apierror.Error{Status: http.StatusNotFound, Code: "status_not_found", Message: "Status not found"}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/errgroup"
 )
@@ -74,7 +74,7 @@ func (in *intake) walk(ctx context.Context, after string) (waiting []status.Wait
 	began, passed := after, 0
 	for image, err := range in.store.Walk(ctx, after) {
 		switch {
-		case errors.Is(err, objects.ErrNotFound): // no bucket, so no images
+		case errors.Is(err, imagestore.ErrNotFound): // no bucket, so no images
 			return nil, "", nil
 		case errors.Is(err, context.DeadlineExceeded) && after != began:
 			return waiting, after, nil
@@ -96,7 +96,7 @@ func (in *intake) walk(ctx context.Context, after string) (waiting []status.Wait
 }
 
 // waits tells whether an image has been stored for long and has no result.
-func (in *intake) waits(image objects.Image) bool {
+func (in *intake) waits(image imagestore.Image) bool {
 	return image.Original != nil && image.Result == nil &&
 		time.Since(image.Original.Modified) > in.settings.sweepStored
 }
@@ -202,7 +202,7 @@ func (in *intake) giveUp(ctx context.Context, image events.ImageUploaded, invali
 func (in *intake) abortIncomplete(ctx context.Context) {
 	aborted, err := in.store.AbortIncomplete(ctx, incompleteAge)
 	in.aborted.Add(float64(aborted))
-	if err != nil && !errors.Is(err, objects.ErrNotFound) {
+	if err != nil && !errors.Is(err, imagestore.ErrNotFound) {
 		in.Log.WarnContext(ctx, "incomplete_uploads_left", "error.message", err.Error())
 	}
 }

@@ -20,10 +20,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
-	"gitlab.com/yourorg/image-service/functions/internal/setting"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
-	"gitlab.com/yourorg/image-service/knative/local/standin/standintest"
 )
 
 // soon makes what is stored a second old enough for a walk: MinIO's times can not be changed.
@@ -32,7 +32,7 @@ const soon = "SWEEP_STORED_SECONDS=1"
 // redis is a client of the test's own.
 func (s *service) redis() *redis.Client {
 	s.t.Helper()
-	return standintest.Redis(s.t, s.getenv)
+	return testservers.Redis(s.t, s.getenv)
 }
 
 func (s *service) outboxKey() string { return "image:outbox:" + s.getenv("MINIO_BUCKET") }
@@ -95,9 +95,9 @@ func await(t testing.TB, what string, so func() bool) {
 	}
 }
 
-func (s *service) storeOf() *objects.Store {
+func (s *service) storeOf() *imagestore.Store {
 	s.t.Helper()
-	store, err := objects.Open(objects.ReadSettings(setting.NewReader(s.getenv)))
+	store, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(s.getenv)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func (s *service) storeOf() *objects.Store {
 // store stores an original, and no more: as if the function had ended right after.
 func (s *service) store(id string, content []byte) {
 	s.t.Helper()
-	if err := s.storeOf().Put(s.t.Context(), objects.Key(id, "a.png"), content, objects.About{ContentType: "image/png"}); err != nil {
+	if err := s.storeOf().Put(s.t.Context(), imagestore.Key(id, "a.png"), content, imagestore.About{ContentType: "image/png"}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -220,7 +220,7 @@ func TestSweepOfWhatIsSettled(t *testing.T) {
 			final.State, final.Result = status.Completed, &status.Result{Success: true, OriginalSize: &status.Size{8, 8}, ThumbnailSize: &status.Size{8, 8}}
 			content, contentType = pngOf(t, 8, 8), "image/png"
 		}
-		if _, err := board.Record(t.Context(), objects.Key(id, "a.png"), final, content, contentType); err != nil {
+		if _, err := board.Record(t.Context(), imagestore.Key(id, "a.png"), final, content, contentType); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -350,7 +350,7 @@ func TestWalkAmongOtherObjects(t *testing.T) {
 			<Contents><Key>%09d.jpg</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents></ListBucketResult>`, listed.Add(1))
 	}))
 	defer server.CloseClientConnections()
-	store, err := objects.Open(objects.Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
+	store, err := imagestore.Open(imagestore.Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func TestSweepOfABadName(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	bad, good := uuid.NewString(), uuid.NewString()
-	if err := s.storeOf().Put(t.Context(), bad+"/a\tb.png", pngOf(t, 8, 8), objects.About{ContentType: "image/png"}); err != nil {
+	if err := s.storeOf().Put(t.Context(), bad+"/a\tb.png", pngOf(t, 8, 8), imagestore.About{ContentType: "image/png"}); err != nil {
 		t.Fatal(err)
 	}
 	s.store(good, pngOf(t, 8, 8))
@@ -503,7 +503,7 @@ func (s *service) through(way *cut) *service {
 	if answer := s.get("/ready"); answer.status != http.StatusOK { // makes the bucket
 		s.t.Fatal(answer.body)
 	}
-	minio, transport := standintest.MinIOTransport(s.t, s.getenv)
+	minio, transport := testservers.MinIOTransport(s.t, s.getenv)
 	way.proxy = &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host },
 		Transport: transport,

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
-	"gitlab.com/yourorg/image-service/functions/internal/bus"
-	"gitlab.com/yourorg/image-service/functions/internal/problem"
-	"gitlab.com/yourorg/image-service/functions/internal/serve"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
 
 // What surrounds images in a form: boundaries, headers and other fields, in bytes.
@@ -33,7 +33,7 @@ type uploadedSeveral struct {
 type taken struct {
 	Filename string `json:"filename"`
 	ImageID  string `json:"image_id,omitempty"`
-	*problem.Problem
+	*apierror.Error
 }
 
 // upload is POST /upload. It takes a form, a CloudEvent, or an image as the whole body.
@@ -45,7 +45,7 @@ func (in *intake) upload(w http.ResponseWriter, r *http.Request) error {
 	}
 	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
-	case bus.IsEvent(r):
+	case cloudevent.IsEvent(r):
 		image, err := in.receive(w, r)
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (in *intake) uploadRaw(w http.ResponseWriter, r *http.Request, began time.T
 // noFile is err, unless a body that is no image was not meant as one: there is none, or it is a form without files.
 func noFile(err error, mediaType string) error {
 	isForm := mediaType == "application/x-www-form-urlencoded"
-	var refused *problem.Problem
+	var refused *apierror.Error
 	if err == problemEmpty || isForm && errors.As(err, &refused) && refused.Code == string(events.ReasonNotAnImage) {
 		return problemNoFile
 	}
@@ -95,6 +95,6 @@ func (in *intake) answerUploaded(w http.ResponseWriter, r *http.Request, began t
 	if err != nil {
 		return err
 	}
-	serve.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", imageID, duration})
+	httpserver.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", imageID, duration})
 	return nil
 }

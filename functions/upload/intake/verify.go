@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"gitlab.com/yourorg/image-service/functions/internal/objects"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -44,7 +44,7 @@ func Verify(ctx context.Context, getenv func(string) string, repair bool, out, p
 
 func (v *verification) walk(ctx context.Context) error {
 	for image, err := range v.store.Walk(ctx, "") {
-		if errors.Is(err, objects.ErrNotFound) {
+		if errors.Is(err, imagestore.ErrNotFound) {
 			return fmt.Errorf("there is no bucket %q: %w", v.store.Bucket(), err)
 		}
 		if err != nil {
@@ -62,7 +62,7 @@ func (v *verification) walk(ctx context.Context) error {
 }
 
 // check sorts an image into those that are as they should be, and those that are not.
-func (v *verification) check(ctx context.Context, image objects.Image) error {
+func (v *verification) check(ctx context.Context, image imagestore.Image) error {
 	v.images++
 	switch {
 	case image.Result == nil && v.waits(image):
@@ -76,7 +76,7 @@ func (v *verification) check(ctx context.Context, image objects.Image) error {
 	case image.Result == nil:
 		v.young++
 		return nil
-	case image.Original != nil && objects.ThumbnailKey(image.Original.Key) == image.Result.Key:
+	case image.Original != nil && imagestore.ThumbnailKey(image.Original.Key) == image.Result.Key:
 		v.settled++
 		return nil
 	}
@@ -84,7 +84,7 @@ func (v *verification) check(ctx context.Context, image objects.Image) error {
 }
 
 // checkLone looks at a result that has no original. A note says that an image was refused before it was stored.
-func (v *verification) checkLone(ctx context.Context, result *objects.Info) error {
+func (v *verification) checkLone(ctx context.Context, result *imagestore.Info) error {
 	info, err := v.store.Stat(ctx, result.Key)
 	switch {
 	case err != nil:

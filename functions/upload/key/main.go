@@ -9,7 +9,7 @@ import (
 	"io"
 	"os"
 
-	"gitlab.com/yourorg/image-service/functions/internal/access"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
 )
 
 func main() {
@@ -23,7 +23,7 @@ func realMain(arguments []string, out, terminal io.Writer) error {
 	if len(arguments) != 1 {
 		return fmt.Errorf("got %d arguments; expected the name of the client", len(arguments))
 	}
-	key, line, err := access.NewKey(arguments[0])
+	key, line, err := auth.NewKey(arguments[0])
 	if err != nil {
 		return err
 	}

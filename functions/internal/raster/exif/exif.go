@@ -53,7 +53,7 @@ func Orientation(payload []byte) int {
 			break
 		}
 		if order.Uint16(entries) == tagOrientation {
-			return value(order, entries[:entrySize])
+			return orientationValue(order, entries[:entrySize])
 		}
 		entries = entries[entrySize:]
 	}
@@ -74,7 +74,7 @@ func byteOrder(tiff []byte) binary.ByteOrder {
 }
 
 // value is the orientation in an entry of a directory: tag, type, count, value.
-func value(order binary.ByteOrder, entry []byte) int {
+func orientationValue(order binary.ByteOrder, entry []byte) int {
 	var orientation uint32
 	switch order.Uint16(entry[2:]) {
 	case typeShort:

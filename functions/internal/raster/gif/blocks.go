@@ -10,19 +10,19 @@ import (
 
 // Blocks of a GIF, and the extensions that matter.
 const (
-	extension = 0x21
-	separator = 0x2c
-	trailer   = 0x3b
+	extensionIntroducer = 0x21
+	imageSeparator      = 0x2c
+	trailer             = 0x3b
 
-	graphicControl = 0xf9
-	application    = 0xff
+	graphicControlLabel = 0xf9
+	applicationLabel    = 0xff
 )
 
 // Bits of a descriptor.
 const (
-	hasColors    = 0x80
-	isInterlaced = 0x40
-	colorsSize   = 0x07
+	colorTableFlag     = 0x80
+	interlaceFlag      = 0x40
+	colorTableSizeMask = 0x07
 )
 
 // maxColors is how many colours a table has at most.
@@ -30,33 +30,33 @@ const maxColors = 256
 
 // A frame is what a file says of a frame before its pixels.
 type frame struct {
-	control
+	graphicControl
 	bounds     image.Rectangle // on the screen, which it may leave
 	interlaced bool
-	colors     []byte // its own table, or nil
+	colorTable []byte // its own table, or nil
 	codeSize   int    // bits of an index in its compressed pixels
 }
 
 // A control is what a graphic control extension says of the frame behind it.
-type control struct {
+type graphicControl struct {
 	transparent int // index, or none
 	disposal    byte
 	delay       time.Duration
 }
 
-const none = -1
+const noTransparency = -1
 
 // What becomes of a frame once it has been shown. Everything else means that it stays.
 const (
-	clearFrame      = 2
-	restorePrevious = 3
-	restoreToo      = 4 // as old software has it, and the browsers understand
+	disposeBackground    = 2
+	disposePrevious      = 3
+	disposePreviousAlias = 4 // as old software has it, and the browsers understand
 )
 
 // next reads the file up to the pixels of its next frame, which is nil behind the last one. Bytes that start no block
 // are passed over. io.EOF is an end between two blocks, which lacks nothing but the trailer.
-func (f *File) next() (*frame, error) {
-	b, c, announced := &f.blocks, control{transparent: none}, false
+func (f *File) nextFrame() (*frame, error) {
+	b, c, announced := &f.blocks, graphicControl{transparent: noTransparency}, false
 	for {
 		block, err := b.read(1)
 		if err == io.EOF && announced {
@@ -68,45 +68,45 @@ func (f *File) next() (*frame, error) {
 		switch block[0] {
 		case trailer:
 			return nil, nil
-		case separator:
-			return b.frame(c)
-		case extension:
+		case imageSeparator:
+			return b.readFrame(c)
+		case extensionIntroducer:
 			announced, err = f.readExtension(&c)
 		}
 		if err != nil {
-			return nil, inside(err)
+			return nil, noEOF(err)
 		}
 	}
 }
 
 // readExtension tells whether a frame has to follow.
-func (f *File) readExtension(c *control) (announces bool, err error) {
+func (f *File) readExtension(c *graphicControl) (announces bool, err error) {
 	b := &f.blocks
 	label, err := b.read(1)
 	if err != nil {
 		return false, err
 	}
 	kind := label[0]
-	data, err := b.data()
+	data, err := b.readSubBlock()
 	switch {
 	case err != nil:
 		return false, err
-	case kind == graphicControl && len(data) >= 4:
-		*c = newControl(data)
+	case kind == graphicControlLabel && len(data) >= 4:
+		*c = parseGraphicControl(data)
 		announces = true
-	case kind == application && (strings.HasPrefix(string(data), "NETSCAPE2.0") || strings.HasPrefix(string(data), "ANIMEXTS1.0")):
-		if data, err = b.data(); len(data) >= 3 && data[0] == 1 {
-			f.Loops = loops(binary.LittleEndian.Uint16(data[1:]))
+	case kind == applicationLabel && (strings.HasPrefix(string(data), "NETSCAPE2.0") || strings.HasPrefix(string(data), "ANIMEXTS1.0")):
+		if data, err = b.readSubBlock(); len(data) >= 3 && data[0] == 1 {
+			f.Loops = loopCount(binary.LittleEndian.Uint16(data[1:]))
 		}
 	}
 	if len(data) > 0 && err == nil {
-		err = b.skip()
+		err = b.skipSubBlocks()
 	}
 	return announces, err
 }
 
-func newControl(data []byte) control {
-	c := control{transparent: none, disposal: data[0] >> 2 & 7}
+func parseGraphicControl(data []byte) graphicControl {
+	c := graphicControl{transparent: noTransparency, disposal: data[0] >> 2 & 7}
 	c.delay = time.Duration(binary.LittleEndian.Uint16(data[1:])) * hundredth
 	if data[0]&1 != 0 {
 		c.transparent = int(data[3])
@@ -118,7 +118,7 @@ func newControl(data []byte) control {
 const hundredth = 10 * time.Millisecond
 
 // loops is how often an animation is shown that says how often it is repeated: 0 is without end.
-func loops(repeated uint16) int {
+func loopCount(repeated uint16) int {
 	if repeated == 0 {
 		return 0
 	}
@@ -126,69 +126,69 @@ func loops(repeated uint16) int {
 }
 
 // blocks is a file as blocks, of which it reads no more than it must.
-type blocks struct {
+type blockReader struct {
 	r       io.Reader
 	scratch [256]byte
 }
 
 // read returns the next bytes, 256 at most, which are there until more are read. io.EOF is an end before the first one.
-func (b *blocks) read(n int) ([]byte, error) {
+func (b *blockReader) read(n int) ([]byte, error) {
 	_, err := io.ReadFull(b.r, b.scratch[:n])
 	return b.scratch[:n], err
 }
 
 // data reads a data sub-block, an empty one of which ends a sequence.
-func (b *blocks) data() ([]byte, error) {
+func (b *blockReader) readSubBlock() ([]byte, error) {
 	length, err := b.read(1)
 	if err != nil {
-		return nil, inside(err)
+		return nil, noEOF(err)
 	}
 	data, err := b.read(int(length[0]))
-	return data, inside(err)
+	return data, noEOF(err)
 }
 
 // skip reads a sequence of data sub-blocks to its end.
-func (b *blocks) skip() error {
+func (b *blockReader) skipSubBlocks() error {
 	for {
-		if data, err := b.data(); err != nil || len(data) == 0 {
+		if data, err := b.readSubBlock(); err != nil || len(data) == 0 {
 			return err
 		}
 	}
 }
 
 // colors reads the table that the fields of a descriptor tell of, or returns nil.
-func (b *blocks) colors(fields byte) ([]byte, error) {
-	if fields&hasColors == 0 {
+func (b *blockReader) readColorTable(fields byte) ([]byte, error) {
+	if fields&colorTableFlag == 0 {
 		return nil, nil
 	}
-	table := make([]byte, 3<<(1+fields&colorsSize))
+	table := make([]byte, 3<<(1+fields&colorTableSizeMask))
 	_, err := io.ReadFull(b.r, table)
-	return table, inside(err)
+	return table, noEOF(err)
 }
 
 // frame reads a descriptor, the colour table behind it, and the size of the codes.
-func (b *blocks) frame(c control) (*frame, error) {
+func (b *blockReader) readFrame(c graphicControl) (*frame, error) {
 	fields, err := b.read(9)
 	if err != nil {
-		return nil, inside(err)
+		return nil, noEOF(err)
 	}
 	var sides [4]int
 	for i := range sides {
 		sides[i] = int(binary.LittleEndian.Uint16(fields[2*i:]))
 	}
 	x, y, width, height := sides[0], sides[1], sides[2], sides[3]
-	f := &frame{control: c, bounds: image.Rectangle{image.Pt(x, y), image.Pt(x+width, y+height)}}
-	f.interlaced = fields[8]&isInterlaced != 0
-	if f.colors, err = b.colors(fields[8]); err != nil {
+	f := &frame{graphicControl: c, bounds: image.Rectangle{image.Pt(x, y), image.Pt(x+width, y+height)}}
+	f.interlaced = fields[8]&interlaceFlag != 0
+	if f.colorTable, err = b.readColorTable(fields[8]); err != nil {
 		return nil, err
 	}
 	codeSize, err := b.read(1)
 	f.codeSize = int(codeSize[0])
-	return f, inside(err)
+	return f, noEOF(err)
 }
 
 // inside says of an end of the file that it is within something.
-func inside(err error) error {
+func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}

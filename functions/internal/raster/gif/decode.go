@@ -6,29 +6,39 @@ import (
 	"io"
 	"sync"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Decode reads the rest of the file, once, and shows so many of its first frames, as an animation shows them, reduced as
-// far as a copy of width x height pixels, or larger, does not show. Errors are those of Open, and of show.
-func (f *File) Decode(width, height, frames int, show func(plane.Frame) error) error {
+// Decode implements codec.File. Frames are shown as an animation shows them: composed on the logical screen.
+func (f *File) Decode(o codec.Options) (codec.Result, error) {
+	if o.Check != nil {
+		f.check = o.Check
+	}
+	err := f.decodeFrames(o)
+	return codec.Result{Orientation: exif.Upright, Loops: f.Loops}, err
+}
+
+func (f *File) decodeFrames(o codec.Options) error {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	d.file.Reset(f.blocks.r)
 	f.blocks.r = d.file
 	d.File = f
-	d.factorX, d.factorY = plane.Factor(float64(f.Width)/float64(width)), plane.Factor(float64(f.Height)/float64(height))
-	if frames > 1 {
-		return d.film(frames, show)
+	d.factorX = plane.ReductionFactor(float64(f.Width) / float64(o.Width))
+	d.factorY = plane.ReductionFactor(float64(f.Height) / float64(o.Height))
+	if o.Frames > 1 {
+		return d.decodeAnimation(o.Frames, o.Show)
 	}
-	m, err := d.still()
+	m, err := d.decodeStill()
 	if err != nil {
 		return err
 	}
-	if err := show(plane.Frame{Image: m, Delay: f.first.delay}); err != nil {
+	if err := o.Show(plane.Frame{Image: m, Delay: f.first.delay}); err != nil {
 		return err
 	}
-	return d.finish()
+	return d.skipRest()
 }
 
 // A decoder reads what is behind the header of the first frame.
@@ -36,7 +46,7 @@ type decoder struct {
 	*File
 	factorX, factorY int
 	file             *bufio.Reader
-	pixels           expander
+	lzw              lzwDecoder
 	indexes          []byte
 }
 
@@ -44,21 +54,21 @@ var decoders = sync.Pool{New: func() any { return &decoder{file: bufio.NewReader
 
 func (d *decoder) release() {
 	d.file.Reset(nil)
-	d.File, d.pixels.blocks = nil, nil
+	d.File, d.lzw.blocks = nil, nil
 	decoders.Put(d)
 }
 
 // still reduces the first frame as its rows come.
-func (d *decoder) still() (*plane.Image, error) {
-	bounds, channels, t := d.first.bounds, 4, newTable(d.first, d.colors)
+func (d *decoder) decodeStill() (*plane.Image, error) {
+	bounds, channels, t := d.first.bounds, 4, newColorTable(d.first, d.globalColors)
 	if bounds == image.Rect(0, 0, d.Width, d.Height) && t.isGray() {
 		channels = 1
 	}
-	r := newReducer(t, channels, d.Width, d.Height, d.factorX, d.factorY)
+	r := newIndexReducer(t, channels, d.Width, d.Height, d.factorX, d.factorY)
 	for range bounds.Min.Y {
 		r.add(0, nil)
 	}
-	if err := d.rows(d.first, func(_ int, indexes []byte) { r.add(bounds.Min.X, indexes) }); err != nil {
+	if err := d.decodeRows(d.first, func(_ int, indexes []byte) { r.add(bounds.Min.X, indexes) }); err != nil {
 		return nil, err
 	}
 	for range d.Height - bounds.Max.Y {
@@ -68,33 +78,33 @@ func (d *decoder) still() (*plane.Image, error) {
 }
 
 // rows unpacks a frame and hands on its rows, from the top down.
-func (d *decoder) rows(f *frame, add func(y int, indexes []byte)) error {
-	if err := d.pixels.reset(&d.blocks, f.codeSize); err != nil {
+func (d *decoder) decodeRows(f *frame, add func(y int, indexes []byte)) error {
+	if err := d.lzw.reset(&d.blocks, f.codeSize); err != nil {
 		return err
 	}
 	var err error
 	if f.interlaced {
 		err = d.interlacedRows(f.bounds.Dx(), f.bounds.Dy(), add)
 	} else {
-		err = d.plainRows(f.bounds.Dx(), f.bounds.Dy(), add)
+		err = d.sequentialRows(f.bounds.Dx(), f.bounds.Dy(), add)
 	}
 	if err != nil {
 		return err
 	}
-	return d.pixels.finish()
+	return d.lzw.skipRest()
 }
 
 // someIndexes is how many are unpacked at a time, or a row if that is more.
-const someIndexes = 8 << 10
+const indexChunk = 8 << 10
 
-func (d *decoder) plainRows(width, height int, add func(y int, indexes []byte)) error {
-	chunk := max(width, someIndexes)
+func (d *decoder) sequentialRows(width, height int, add func(y int, indexes []byte)) error {
+	chunk := max(width, indexChunk)
 	d.grow(chunk)
 	have := 0
 	for y := 0; y < height; {
-		err := d.Check()
+		err := d.check()
 		if err == nil {
-			have, err = d.pixels.expand(d.indexes, have, min(chunk, width*(height-y)))
+			have, err = d.lzw.decode(d.indexes, have, min(chunk, width*(height-y)))
 		}
 		if err != nil {
 			return err
@@ -111,21 +121,21 @@ func (d *decoder) plainRows(width, height int, add func(y int, indexes []byte)) 
 // interlacedRows holds all indexes: the rows come in four passes.
 func (d *decoder) interlacedRows(width, height int, add func(y int, indexes []byte)) error {
 	indexes := make([]byte, width*height+overshoot)
-	if _, err := d.pixels.expand(indexes, 0, width*height); err != nil {
+	if _, err := d.lzw.decode(indexes, 0, width*height); err != nil {
 		return err
 	}
 	for y := range height {
-		if err := d.Check(); err != nil {
+		if err := d.check(); err != nil {
 			return err
 		}
-		add(y, indexes[stored(y, height)*width:][:width])
+		add(y, indexes[storedRow(y, height)*width:][:width])
 	}
 	return nil
 }
 
 // stored is which of the rows of an interlaced frame is shown at y: first come every eighth row, then every eighth from
 // the fourth on, every fourth from the second on, and every other from the first on.
-func stored(y, height int) int {
+func storedRow(y, height int) int {
 	eighths, fourths, halves := (height+7)/8, (height+3)/4, (height+1)/2
 	switch {
 	case y%8 == 0:
@@ -146,14 +156,14 @@ func (d *decoder) grow(n int) {
 }
 
 // finish reads the rest of the file.
-func (d *decoder) finish() error {
+func (d *decoder) skipRest() error {
 	for {
-		frame, err := d.next()
+		frame, err := d.nextFrame()
 		if err == io.EOF || frame == nil && err == nil {
 			return nil
 		}
 		if err == nil {
-			err = d.blocks.skip()
+			err = d.blocks.skipSubBlocks()
 		}
 		if err != nil {
 			return err

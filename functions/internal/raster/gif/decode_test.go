@@ -13,8 +13,9 @@ import (
 	"testing/iotest"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // decode returns so many frames of a file in full size.
@@ -24,10 +25,11 @@ func decode(r io.Reader, frames int) (*File, []plane.Frame, error) {
 		return nil, nil, err
 	}
 	var all []plane.Frame
-	err = f.Decode(f.Width, f.Height, frames, func(m plane.Frame) error {
+	show := func(m plane.Frame) error {
 		all = append(all, m)
 		return nil
-	})
+	}
+	err = f.decodeFrames(codec.Options{Width: f.Width, Height: f.Height, Frames: frames, Show: show})
 	return f, all, err
 }
 
@@ -102,7 +104,7 @@ func TestDecodeReduces(t *testing.T) {
 	for seed := range uint64(30) {
 		file := random(seed, 1)
 		f, whole := mustDecode(t, file, 2)
-		pixels, r := whole[0].NRGBA(), plane.NewReducer(f.Width, f.Height, 4, plane.Factor(float64(f.Width)/5), plane.Factor(float64(f.Height)/7))
+		pixels, r := whole[0].NRGBA(), plane.NewReducer(f.Width, f.Height, 4, plane.ReductionFactor(float64(f.Width)/5), plane.ReductionFactor(float64(f.Height)/7))
 		for y := range f.Height {
 			row := slices.Clone(pixels.Pix[y*pixels.Stride:][:4*f.Width])
 			plane.Premultiply(row)
@@ -115,7 +117,8 @@ func TestDecodeReduces(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got *plane.Image
-			if err := f.Decode(5, 7, frames, func(m plane.Frame) error { got = m.Image; return nil }); err != nil {
+			show := func(m plane.Frame) error { got = m.Image; return nil }
+			if err := f.decodeFrames(codec.Options{Width: 5, Height: 7, Frames: frames, Show: show}); err != nil {
 				t.Fatal(err)
 			}
 			for i, p := range got.Planes {
@@ -230,7 +233,7 @@ func TestCut(t *testing.T) {
 				if err == nil && (len(shown) == 0 || file[n-1] != 0 || file[n] != 0x21 && file[n] != 0x2c && file[n] != 0x3b) {
 					t.Fatalf("seed %d: cut to %d of %d bytes, %d frames and no error", seed, n, len(file), len(shown))
 				}
-				var refusal *refuse.Refusal
+				var refusal *imgerr.Error
 				if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
 					t.Fatalf("seed %d: cut to %d of %d bytes: %v", seed, n, len(file), err)
 				}
@@ -272,8 +275,8 @@ func TestDamage(t *testing.T) {
 		"no frame":                    append(slices.Clone(whole[:descriptor]), 0x3b),
 	} {
 		for _, frames := range []int{1, 2} {
-			var refusal *refuse.Refusal
-			if _, _, err := decode(bytes.NewReader(file), frames); !errors.As(err, &refusal) || refusal.Reason != refuse.Damaged {
+			var refusal *imgerr.Error
+			if _, _, err := decode(bytes.NewReader(file), frames); !errors.As(err, &refusal) || refusal.Reason != imgerr.ReasonDamaged {
 				t.Errorf("%s: got %v, want it damaged", name, err)
 			}
 		}
@@ -287,7 +290,7 @@ func TestALaterFrameIsNotALotLargerThanTheScreen(t *testing.T) {
 	if _, frames := mustDecode(t, file, 1); len(frames) != 1 {
 		t.Errorf("%d frames, want 1", len(frames))
 	}
-	var refusal *refuse.Refusal
+	var refusal *imgerr.Error
 	if _, _, err := decode(bytes.NewReader(file), 2); !errors.As(err, &refusal) {
 		t.Errorf("got %v, want it refused", err)
 	}
@@ -329,14 +332,15 @@ func check(t *testing.T, file []byte) {
 		}
 		shown := 0
 		if err == nil {
-			err = f.Decode(20, 20, frames, func(m plane.Frame) error {
+			show := func(m plane.Frame) error {
 				if shown++; m.Width != f.Width || m.Height != f.Height {
 					t.Errorf("a frame is %dx%d on a screen of %dx%d", m.Width, m.Height, f.Width, f.Height)
 				}
 				return nil
-			})
+			}
+			err = f.decodeFrames(codec.Options{Width: 20, Height: 20, Frames: frames, Show: show})
 		}
-		var refusal *refuse.Refusal
+		var refusal *imgerr.Error
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
 			t.Errorf("got %v, want a refusal or a cut file", err)
 		}
@@ -384,7 +388,8 @@ func BenchmarkDecode(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := f.Decode(200, 150, 1, func(plane.Frame) error { return nil }); err != nil {
+		show := func(plane.Frame) error { return nil }
+		if err := f.decodeFrames(codec.Options{Width: 200, Height: 150, Frames: 1, Show: show}); err != nil {
 			b.Fatal(err)
 		}
 	}

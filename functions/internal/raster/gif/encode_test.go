@@ -219,8 +219,8 @@ func TestAnimateManyColours(t *testing.T) {
 			d := int(v) - int(got.Pix[j])
 			sum += d * d
 		}
-		if mean := float64(sum) / float64(len(got.Pix)); mean > good {
-			t.Errorf("frame %d: the squared differences are %.1f in the mean, want %d at most", i, mean, good)
+		if mean := float64(sum) / float64(len(got.Pix)); mean > maxMeanSquaredError {
+			t.Errorf("frame %d: the squared differences are %.1f in the mean, want %d at most", i, mean, maxMeanSquaredError)
 		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"encoding/binary"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // Name is what the format is called in messages.
@@ -27,31 +29,35 @@ type File struct {
 	Width, Height int
 	// Loops is how often an animation is to be shown, 0 for without end. Decode finds it out.
 	Loops int
-	// Check is asked at times while Decode works, for a few bytes can be work for all pixels. Its error ends Decode.
-	Check func() error
 
-	blocks blocks
-	colors []byte // the global colour table, or nil
-	first  *frame
+	check        func() error
+	blocks       blockReader
+	globalColors []byte // the global colour table, or nil
+	first        *frame
+}
+
+// Header implements codec.File. No GIF header states the number of frames.
+func (f *File) Header() codec.Header {
+	return codec.Header{Width: f.Width, Height: f.Height, Frames: 0, Orientation: exif.Upright}
 }
 
 // Open reads the file up to the pixels of its first frame. Comments are passed over as they come, of whatever length,
-// and cost no memory. The error is a *refuse.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
+// and cost no memory. The error is a *imgerr.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
 // short.
 func Open(r io.Reader) (*File, error) {
-	f := &File{Loops: 1, Check: func() error { return nil }, blocks: blocks{r: r}}
+	f := &File{Loops: 1, check: func() error { return nil }, blocks: blockReader{r: r}}
 	if err := f.readScreen(); err != nil {
 		return nil, err
 	}
 	var err error
-	if f.first, err = f.next(); err != nil {
+	if f.first, err = f.nextFrame(); err != nil {
 		return nil, err
 	}
 	if f.first == nil {
-		return nil, refuse.AsDamaged(Name, "it has no frames")
+		return nil, imgerr.Damaged(Name, "it has no frames")
 	}
 	if f.first.bounds.Empty() {
-		return nil, refuse.AsDamaged(Name, "its first frame is %dx%d pixels large", f.first.bounds.Dx(), f.first.bounds.Dy())
+		return nil, imgerr.Damaged(Name, "its first frame is %dx%d pixels large", f.first.bounds.Dx(), f.first.bounds.Dy())
 	}
 	f.Width, f.Height = max(f.Width, f.first.bounds.Max.X), max(f.Height, f.first.bounds.Max.Y)
 	return f, nil
@@ -63,9 +69,9 @@ func (f *File) readScreen() error {
 		return err
 	}
 	if version := string(header[:6]); version != "GIF87a" && version != "GIF89a" {
-		return refuse.AsDamaged(Name, "its version is %q, expected 87a or 89a", version[3:])
+		return imgerr.Damaged(Name, "its version is %q, expected 87a or 89a", version[3:])
 	}
 	f.Width, f.Height = int(binary.LittleEndian.Uint16(header[6:])), int(binary.LittleEndian.Uint16(header[8:]))
-	f.colors, err = f.blocks.colors(header[10])
+	f.globalColors, err = f.blocks.readColorTable(header[10])
 	return err
 }

@@ -16,7 +16,7 @@ const (
 // OfCode is the profile of colours that are named by numbers (ITU-T H.273), as in a cICP chunk. It is empty of sRGB.
 // It tells false of what it does not know. Of those are PQ and HLG, brighter than sRGB can be: what they become on an
 // ordinary display is a matter of taste.
-func OfCode(primaries, transfer byte) (profile []byte, ok bool) {
+func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
 	colorants, ok := map[byte][]float64{
 		primariesBT2020: {0.67349, 0.27904, -0.00194, 0.16565, 0.67535, 0.02998, 0.12505, 0.04561, 0.79684},
 		primariesP3:     {0.51512, 0.24120, -0.00105, 0.29198, 0.69225, 0.04189, 0.15710, 0.06657, 0.78407},
@@ -29,17 +29,17 @@ func OfCode(primaries, transfer byte) (profile []byte, ok bool) {
 	case !ok:
 		return nil, false
 	}
-	curve := numbers(append([]byte("para\x00\x00\x00\x00"), 0, 3, 0, 0), 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)
+	curve := appendS15Fixed16(append([]byte("para\x00\x00\x00\x00"), 0, 3, 0, 0), 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)
 	var tags []tag
-	for i, name := range channels {
-		colorant := numbers([]byte("XYZ \x00\x00\x00\x00"), colorants[3*i:3*i+3]...)
+	for i, name := range channelTags {
+		colorant := appendS15Fixed16([]byte("XYZ \x00\x00\x00\x00"), colorants[3*i:3*i+3]...)
 		tags = append(tags, tag{name.curve, curve}, tag{name.colorant, colorant})
 	}
-	return build(spaceRGB, spaceXYZ, tags), true
+	return buildProfile(spaceRGB, spaceXYZ, tags), true
 }
 
 // numbers appends numbers of type s15Fixed16Number.
-func numbers(b []byte, values ...float64) []byte {
+func appendS15Fixed16(b []byte, values ...float64) []byte {
 	for _, v := range values {
 		b = binary.BigEndian.AppendUint32(b, uint32(int32(math.Round(v*(1<<16)))))
 	}
@@ -52,7 +52,7 @@ type tag struct {
 }
 
 // build puts a profile of a display together.
-func build(space, connection string, tags []tag) []byte {
+func buildProfile(space, connection string, tags []tag) []byte {
 	head := atTags + len(tags)*tagLength
 	size := head
 	for _, t := range tags {
@@ -61,10 +61,10 @@ func build(space, connection string, tags []tag) []byte {
 	b := make([]byte, size)
 	binary.BigEndian.PutUint32(b[atVersion:], 4<<24)
 	copy(b[atClass:], "mntr")
-	copy(b[atSpace:], space)
-	copy(b[atConnection:], connection)
+	copy(b[atColorSpace:], space)
+	copy(b[atPCS:], connection)
 	copy(b[atSignature:], signature)
-	copy(b[atIlluminant:], numbers(nil, 0.9642, 1, 0.8249))
+	copy(b[atIlluminant:], appendS15Fixed16(nil, 0.9642, 1, 0.8249))
 	binary.BigEndian.PutUint32(b[atCount:], uint32(len(tags)))
 	offset := head
 	for i, t := range tags {

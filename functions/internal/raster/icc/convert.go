@@ -4,13 +4,13 @@ import "math"
 
 // colorantsOfSRGB are red, green and blue of sRGB under the illuminant of profiles, D50: the columns that its own
 // profile has (IEC 61966-2-1, adapted by Bradford's matrix as ICC.1 wants it).
-var colorantsOfSRGB = [9]float64{
+var srgbColorants = [9]float64{
 	0.43607, 0.38515, 0.14307,
 	0.22249, 0.71687, 0.06061,
 	0.01392, 0.09708, 0.71410,
 }
 
-var toSRGB = inverse(colorantsOfSRGB)
+var xyzToSRGB = inverse(srgbColorants)
 
 func inverse(m [9]float64) (inverted [9]float64) {
 	minor := func(row, column int) float64 {
@@ -25,59 +25,59 @@ func inverse(m [9]float64) (inverted [9]float64) {
 }
 
 // A matrix makes sRGB of RGB: levels become light, which is mixed, and becomes levels again.
-type matrix struct {
-	light [3][256]float32
-	mix   [9]float32
-	gray  [3]float64 // how much of each light the luminance has
+type matrixConverter struct {
+	linear [3][256]float32
+	mix    [9]float32
+	gray   [3]float64 // how much of each light the luminance has
 }
 
-func newMatrix(p *profile) (*matrix, bool) {
-	m := new(matrix)
-	for i, name := range channels {
-		curve, isCurve := curveOf(p.tags[name.curve])
-		colorant, isColorant := xyzOf(p.tags[name.colorant])
+func newMatrixConverter(p *profile) (*matrixConverter, bool) {
+	m := new(matrixConverter)
+	for i, name := range channelTags {
+		curve, isCurve := readTRC(p.tags[name.curve])
+		colorant, isColorant := readXYZ(p.tags[name.colorant])
 		if !isCurve || !isColorant {
 			return nil, false
 		}
 		for level, light := range curve {
-			m.light[i][level] = float32(light)
+			m.linear[i][level] = float32(light)
 		}
 		m.gray[i] = colorant[1]
 		for row := range 3 {
-			to := toSRGB[3*row:]
+			to := xyzToSRGB[3*row:]
 			m.mix[3*row+i] = float32(to[0]*colorant[0] + to[1]*colorant[1] + to[2]*colorant[2])
 		}
 	}
 	return m, true
 }
 
-func (m *matrix) convert(row []uint8) {
+func (m *matrixConverter) convert(row []uint8) {
 	for ; len(row) >= 4; row = row[4:] {
-		red, green, blue := m.light[0][row[0]], m.light[1][row[1]], m.light[2][row[2]]
-		row[0] = level(m.mix[0]*red + m.mix[1]*green + m.mix[2]*blue)
-		row[1] = level(m.mix[3]*red + m.mix[4]*green + m.mix[5]*blue)
-		row[2] = level(m.mix[6]*red + m.mix[7]*green + m.mix[8]*blue)
+		red, green, blue := m.linear[0][row[0]], m.linear[1][row[1]], m.linear[2][row[2]]
+		row[0] = linearToSRGB(m.mix[0]*red + m.mix[1]*green + m.mix[2]*blue)
+		row[1] = linearToSRGB(m.mix[3]*red + m.mix[4]*green + m.mix[5]*blue)
+		row[2] = linearToSRGB(m.mix[6]*red + m.mix[7]*green + m.mix[8]*blue)
 	}
 }
 
 // luminance is that of pixels whose channels are all the same.
-func (m *matrix) luminance() *curve {
-	c := new(curve)
+func (m *matrixConverter) luminance() *toneCurve {
+	c := new(toneCurve)
 	for v := range c {
 		for i, share := range m.gray {
-			c[v] += share * float64(m.light[i][v])
+			c[v] += share * float64(m.linear[i][v])
 		}
 	}
 	return c
 }
 
 // luminance is that of a curve of gray, which is lightness if it leads to L*a*b*.
-func luminance(c *curve, connection string) *curve {
+func luminance(c *toneCurve, connection string) *toneCurve {
 	if connection == spaceXYZ {
 		return c
 	}
 	const knee = 6.0 / 29 // of CIE 15, section 8.2.1
-	linear := new(curve)
+	linear := new(toneCurve)
 	for v, lightness := range c {
 		f := (100*lightness + 16) / 116
 		if linear[v] = f * f * f; f < knee {
@@ -88,17 +88,17 @@ func luminance(c *curve, connection string) *curve {
 }
 
 // grays are the levels that levels become.
-type grays [256]uint8
+type grayConverter [256]uint8
 
-func newGrays(luminance *curve) *grays {
-	g := new(grays)
+func newGrayConverter(luminance *toneCurve) *grayConverter {
+	g := new(grayConverter)
 	for v, light := range luminance {
-		g[v] = level(float32(light))
+		g[v] = linearToSRGB(float32(light))
 	}
 	return g
 }
 
-func (g *grays) convert(row []uint8) {
+func (g *grayConverter) convert(row []uint8) {
 	for ; len(row) >= 4; row = row[4:] {
 		row[0], row[1], row[2] = g[row[0]], g[row[1]], g[row[2]]
 	}
@@ -108,9 +108,9 @@ func (g *grays) convert(row []uint8) {
 const cells = 1 << 12
 
 // limits are where light becomes the next level, and levels are those at the start of each cell.
-var limits, levels = func() (limits [256]float32, levels [cells]uint8) {
+var levelLimits, cellLevels = func() (limits [256]float32, levels [cells]uint8) {
 	for i := range limits[:255] {
-		limits[i] = float32(lightOf((float64(i) + 0.5) / 255))
+		limits[i] = float32(srgbToLinear((float64(i) + 0.5) / 255))
 	}
 	limits[255] = math.MaxFloat32
 	next := uint8(0)
@@ -124,7 +124,7 @@ var limits, levels = func() (limits [256]float32, levels [cells]uint8) {
 }()
 
 // lightOf is the curve of sRGB.
-func lightOf(v float64) float64 {
+func srgbToLinear(v float64) float64 {
 	if v <= 0.04045 {
 		return v / 12.92
 	}
@@ -132,15 +132,15 @@ func lightOf(v float64) float64 {
 }
 
 // level is the level of sRGB that is nearest to a light.
-func level(light float32) uint8 {
+func linearToSRGB(light float32) uint8 {
 	if !(light > 0) {
 		return 0
 	}
 	if light >= 1 {
 		return 255
 	}
-	v := levels[int(light*cells)&(cells-1)]
-	if light >= limits[v] {
+	v := cellLevels[int(light*cells)&(cells-1)]
+	if light >= levelLimits[v] {
 		v++
 	}
 	return v

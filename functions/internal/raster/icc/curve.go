@@ -6,32 +6,32 @@ import (
 )
 
 // A curve is the light, from 0 to 1, of the levels of a channel.
-type curve [256]float64
+type toneCurve [256]float64
 
 // curveOf reads a tag of type curveType or parametricCurveType (sections 10.6 and 10.18 of the standard).
-func curveOf(tag []byte) (*curve, bool) {
+func readTRC(tag []byte) (*toneCurve, bool) {
 	if len(tag) < 12 {
 		return nil, false
 	}
 	var light func(x float64) float64
 	switch string(tag[:4]) {
 	case "curv":
-		light = sampled(binary.BigEndian.Uint32(tag[8:]), tag[12:])
+		light = sampledCurve(binary.BigEndian.Uint32(tag[8:]), tag[12:])
 	case "para":
-		light = parametric(binary.BigEndian.Uint16(tag[8:]), tag[12:])
+		light = parametricCurve(binary.BigEndian.Uint16(tag[8:]), tag[12:])
 	}
 	if light == nil {
 		return nil, false
 	}
-	c := new(curve)
+	c := new(toneCurve)
 	for i := range c {
-		c[i] = unit(light(float64(i) / 255))
+		c[i] = clampUnit(light(float64(i) / 255))
 	}
 	return c, true
 }
 
 // unit is the nearest number from 0 to 1; 0 of what is no number.
-func unit(v float64) float64 {
+func clampUnit(v float64) float64 {
 	if !(v > 0) {
 		return 0
 	}
@@ -39,7 +39,7 @@ func unit(v float64) float64 {
 }
 
 // sampled is a curve through so many samples of 16 bits; one of them is an exponent, and without any it is straight.
-func sampled(count uint32, samples []byte) func(x float64) float64 {
+func sampledCurve(count uint32, samples []byte) func(x float64) float64 {
 	switch {
 	case uint64(len(samples)) < 2*uint64(count):
 		return nil
@@ -59,14 +59,14 @@ func sampled(count uint32, samples []byte) func(x float64) float64 {
 }
 
 // parametric is a curve of a formula: below d a straight line, in the simpler kinds of 0 or of c.
-func parametric(kind uint16, parameters []byte) func(x float64) float64 {
+func parametricCurve(kind uint16, parameters []byte) func(x float64) float64 {
 	counts := [...]int{1, 3, 4, 5, 7}
 	if int(kind) >= len(counts) || len(parameters) < 4*counts[kind] {
 		return nil
 	}
 	var p [7]float64
 	for i := range counts[kind] {
-		p[i] = fixed(parameters[4*i:])
+		p[i] = s15Fixed16(parameters[4*i:])
 	}
 	gamma, a, b, c, d, e, f := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
 	switch kind {

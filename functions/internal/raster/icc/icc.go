@@ -22,16 +22,16 @@ const MaxSize = 1 << 20
 // Of tells what is to be done about the profile of an image. If convert is not nil, it makes sRGB of a row of
 // interleaved RGBA, not premultiplied; afterwards there is no profile. Otherwise carried is what has to go along with
 // the pixels, or nil if they are sRGB, or if nobody can know better.
-func Of(m *plane.Image) (convert func(row []uint8), carried []byte) {
-	p, ok := parse(m.Profile)
-	if !ok || !p.fits(m.Model) {
+func Conversion(m *plane.Image) (convert func(row []uint8), carried []byte) {
+	p, ok := parseProfile(m.Profile)
+	if !ok || !p.matchesModel(m.Model) {
 		return nil, nil
 	}
 	isGray := m.Model == plane.Gray
 	switch {
-	case p.isCurves():
-		return converted(p, isGray), nil
-	case p.space == spaceGray: // which other formats than JPEG could not carry, and nobody has ever seen
+	case p.isCurveBased():
+		return cachedConverter(p, isGray), nil
+	case p.colorSpace == spaceGray: // which other formats than JPEG could not carry, and nobody has ever seen
 		return nil, nil
 	default:
 		return nil, m.Profile
@@ -39,12 +39,12 @@ func Of(m *plane.Image) (convert func(row []uint8), carried []byte) {
 }
 
 // fits tells whether a profile is for the pixels that it comes with. Gray is RGB, too.
-func (p *profile) fits(m plane.Model) bool {
+func (p *profile) matchesModel(m plane.Model) bool {
 	switch m {
 	case plane.Gray:
-		return p.space == spaceGray || p.space == spaceRGB
+		return p.colorSpace == spaceGray || p.colorSpace == spaceRGB
 	case plane.RGB, plane.YCbCr:
-		return p.space == spaceRGB
+		return p.colorSpace == spaceRGB
 	default:
 		return false
 	}
@@ -53,12 +53,12 @@ func (p *profile) fits(m plane.Model) bool {
 // converters are kept, because most photographs are of a few makers' cameras.
 var converters struct {
 	sync.Mutex
-	of map[key]func(row []uint8)
+	of map[converterKey]func(row []uint8)
 }
 
 // A key is a profile, as its SHA-256: whoever could make another one with the same key could spoil the colours of
 // others.
-type key struct {
+type converterKey struct {
 	profile [sha256.Size]byte
 	gray    bool
 }
@@ -66,53 +66,53 @@ type key struct {
 const maxConverters = 64
 
 // converted is what makes sRGB of pixels, or nil if they are sRGB in effect, or if the curves make no sense.
-func converted(p *profile, isGray bool) func(row []uint8) {
-	k := key{sha256.Sum256(p.bytes), isGray}
+func cachedConverter(p *profile, isGray bool) func(row []uint8) {
+	k := converterKey{sha256.Sum256(p.bytes), isGray}
 	converters.Lock()
 	defer converters.Unlock()
 	if convert, ok := converters.of[k]; ok {
 		return convert
 	}
 	if converters.of == nil || len(converters.of) >= maxConverters {
-		converters.of = map[key]func(row []uint8){}
+		converters.of = map[converterKey]func(row []uint8){}
 	}
-	convert := newConvert(p, isGray)
+	convert := newConverter(p, isGray)
 	converters.of[k] = convert
 	return convert
 }
 
-func newConvert(p *profile, isGray bool) func(row []uint8) {
-	if p.space == spaceGray {
-		curve, ok := curveOf(p.tags[grayCurve])
+func newConverter(p *profile, isGray bool) func(row []uint8) {
+	if p.colorSpace == spaceGray {
+		curve, ok := readTRC(p.tags[tagGrayTRC])
 		if !ok {
 			return nil
 		}
-		return notable(newGrays(luminance(curve, p.connection)).convert)
+		return unlessImperceptible(newGrayConverter(luminance(curve, p.pcs)).convert)
 	}
-	m, ok := newMatrix(p)
+	m, ok := newMatrixConverter(p)
 	switch {
 	case !ok:
 		return nil
 	case isGray:
-		return notable(newGrays(m.luminance()).convert)
+		return unlessImperceptible(newGrayConverter(m.luminance()).convert)
 	default:
-		return notable(m.convert)
+		return unlessImperceptible(m.convert)
 	}
 }
 
 // notable is convert, or nil if that changes no colour by more than 1 of 255: of all grays, and of a choice of others.
-func notable(convert func(row []uint8)) func(row []uint8) {
-	become := bytes.Clone(colours)
+func unlessImperceptible(convert func(row []uint8)) func(row []uint8) {
+	become := bytes.Clone(probeColors)
 	convert(become)
 	for i, v := range become {
-		if d := int(v) - int(colours[i]); d < -1 || d > 1 {
+		if d := int(v) - int(probeColors[i]); d < -1 || d > 1 {
 			return convert
 		}
 	}
 	return nil
 }
 
-var colours = func() (row []uint8) {
+var probeColors = func() (row []uint8) {
 	const step = 51 // of 255
 	for v := range 256 {
 		row = append(row, uint8(v), uint8(v), uint8(v), 255)

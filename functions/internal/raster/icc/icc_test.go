@@ -34,7 +34,7 @@ func profiles(tb testing.TB) map[string][]byte {
 
 // modelOf is that of pixels that a profile is for.
 func modelOf(profile []byte) plane.Model {
-	if string(profile[atSpace:][:4]) == spaceGray {
+	if string(profile[atColorSpace:][:4]) == spaceGray {
 		return plane.Gray
 	}
 	return plane.RGB
@@ -56,7 +56,7 @@ func TestConvertLikeLittleCMS(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen[name] = true
-		convert, carried := Of(&plane.Image{Model: modelOf(all[name]), Profile: all[name]})
+		convert, carried := Conversion(&plane.Image{Model: modelOf(all[name]), Profile: all[name]})
 		if convert == nil || carried != nil {
 			t.Fatalf("%s is not converted", name)
 		}
@@ -87,21 +87,21 @@ func TestConvertLikeLittleCMS(t *testing.T) {
 func srgb() []byte {
 	samples := []byte("curv\x00\x00\x00\x00\x00\x00\x04\x00")
 	for i := range 1024 {
-		samples = binary.BigEndian.AppendUint16(samples, uint16(lightOf(float64(i)/1023)*65535+0.5))
+		samples = binary.BigEndian.AppendUint16(samples, uint16(srgbToLinear(float64(i)/1023)*65535+0.5))
 	}
 	var tags []tag
-	for i, name := range channels {
-		m := colorantsOfSRGB
-		colorant := numbers([]byte("XYZ \x00\x00\x00\x00"), m[i], m[3+i], m[6+i])
+	for i, name := range channelTags {
+		m := srgbColorants
+		colorant := appendS15Fixed16([]byte("XYZ \x00\x00\x00\x00"), m[i], m[3+i], m[6+i])
 		tags = append(tags, tag{name.curve, samples}, tag{name.colorant, colorant})
 	}
-	return build(spaceRGB, spaceXYZ, tags)
+	return buildProfile(spaceRGB, spaceXYZ, tags)
 }
 
 func TestWhatIsDone(t *testing.T) {
 	all := profiles(t)
-	tables := build(spaceRGB, spaceLab, []tag{{"A2B0", make([]byte, 100)}})
-	both := build(spaceRGB, spaceXYZ, []tag{
+	tables := buildProfile(spaceRGB, spaceLab, []tag{{"A2B0", make([]byte, 100)}})
+	both := buildProfile(spaceRGB, spaceXYZ, []tag{
 		{"A2B0", nil}, {"rTRC", nil}, {"gTRC", nil}, {"bTRC", nil}, {"rXYZ", nil}, {"gXYZ", nil}, {"bXYZ", nil},
 	})
 	broken := bytes.Clone(all["adobe"])
@@ -126,13 +126,13 @@ func TestWhatIsDone(t *testing.T) {
 		{"gray", all["gray"], plane.Gray, convert},
 		{"gray", all["gray"], plane.YCbCr, nothing},
 		{"gray", all["gray"], plane.RGB, nothing},
-		{"CMYK", build("CMYK", spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.CMYK, nothing},
-		{"CMYK", build("CMYK", spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.YCbCr, nothing},
+		{"CMYK", buildProfile("CMYK", spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.CMYK, nothing},
+		{"CMYK", buildProfile("CMYK", spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.YCbCr, nothing},
 		{"tables", tables, plane.RGB, carry},
 		{"tables", tables, plane.YCbCr, carry},
 		{"tables", tables, plane.Gray, carry},
 		{"tables and curves", both, plane.RGB, carry},
-		{"tables of gray", build(spaceGray, spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.Gray, nothing},
+		{"tables of gray", buildProfile(spaceGray, spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.Gray, nothing},
 		{"curves that lead to L*a*b*", bytes.Replace(all["p3"], []byte(spaceXYZ), []byte(spaceLab), 1), plane.RGB, carry},
 		{"a curve of no known type", broken, plane.RGB, nothing},
 		{"too short", all["p3"][:len(all["p3"])-1], plane.RGB, nothing},
@@ -142,7 +142,7 @@ func TestWhatIsDone(t *testing.T) {
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%s with model %d", test.name, test.model), func(t *testing.T) {
 			got := nothing
-			converter, carried := Of(&plane.Image{Model: test.model, Profile: test.profile})
+			converter, carried := Conversion(&plane.Image{Model: test.model, Profile: test.profile})
 			switch {
 			case converter != nil:
 				got = convert
@@ -163,36 +163,36 @@ func TestWhatIsDone(t *testing.T) {
 func TestLevelIsRoundedExactly(t *testing.T) {
 	for i := range 1 << 16 {
 		light := float64(i) / (1 << 16)
-		got := level(float32(light))
-		if lower, upper := lightOf((float64(got)-0.5)/255), lightOf((float64(got)+0.5)/255); light < lower-1e-7 || light > upper+1e-7 {
+		got := linearToSRGB(float32(light))
+		if lower, upper := srgbToLinear((float64(got)-0.5)/255), srgbToLinear((float64(got)+0.5)/255); light < lower-1e-7 || light > upper+1e-7 {
 			t.Fatalf("light of %v becomes %d, which is from %v to %v", light, got, lower, upper)
 		}
 	}
 	for v := range 256 {
-		if got := level(float32(lightOf(float64(v) / 255))); int(got) != v {
+		if got := linearToSRGB(float32(srgbToLinear(float64(v) / 255))); int(got) != v {
 			t.Errorf("level %d becomes %d", v, got)
 		}
 	}
 }
 
 func TestOfCode(t *testing.T) {
-	profile, ok := OfCode(primariesP3, transferSRGB)
+	profile, ok := FromCICP(primariesP3, transferSRGB)
 	if !ok {
 		t.Fatal("Display P3 is not known")
 	}
-	byCode, _ := Of(&plane.Image{Model: plane.RGB, Profile: profile})
-	byProfile, _ := Of(&plane.Image{Model: plane.RGB, Profile: profiles(t)["p3"]})
+	byCode, _ := Conversion(&plane.Image{Model: plane.RGB, Profile: profile})
+	byProfile, _ := Conversion(&plane.Image{Model: plane.RGB, Profile: profiles(t)["p3"]})
 	got, want := []uint8{10, 200, 100, 255}, []uint8{10, 200, 100, 255}
 	byCode(got)
 	byProfile(want)
 	if !bytes.Equal(got, want) {
 		t.Errorf("Display P3 by its code becomes %v, by its profile %v", got, want)
 	}
-	if profile, ok := OfCode(primariesBT709, transferSRGB); !ok || profile != nil {
+	if profile, ok := FromCICP(primariesBT709, transferSRGB); !ok || profile != nil {
 		t.Errorf("sRGB is a profile of %d bytes, known: %v", len(profile), ok)
 	}
 	for _, code := range [][2]byte{{9, 16}, {9, 18}, {12, 16}, {2, 2}, {77, transferSRGB}} {
-		if _, ok := OfCode(code[0], code[1]); ok {
+		if _, ok := FromCICP(code[0], code[1]); ok {
 			t.Errorf("%v is known", code)
 		}
 	}
@@ -201,7 +201,7 @@ func TestOfCode(t *testing.T) {
 func TestConvertersAreBounded(t *testing.T) {
 	for i := range 3 * maxConverters {
 		profile := append(srgb(), byte(i))
-		Of(&plane.Image{Model: plane.RGB, Profile: profile})
+		Conversion(&plane.Image{Model: plane.RGB, Profile: profile})
 	}
 	converters.Lock()
 	defer converters.Unlock()
@@ -222,7 +222,7 @@ func TestMutatedProfiles(t *testing.T) {
 			try(mutant[:random.IntN(len(mutant)+1)])
 			try(mutant)
 		}
-		if converter, carried := Of(&plane.Image{Model: modelOf(profile), Profile: profile}); converter == nil || carried != nil {
+		if converter, carried := Conversion(&plane.Image{Model: modelOf(profile), Profile: profile}); converter == nil || carried != nil {
 			t.Errorf("%s itself is no more converted", name)
 		}
 	}
@@ -231,7 +231,7 @@ func TestMutatedProfiles(t *testing.T) {
 // try does with a profile all that can be done.
 func try(profile []byte) {
 	for _, model := range []plane.Model{plane.Gray, plane.RGB, plane.YCbCr, plane.CMYK, plane.YCCK} {
-		if convert, _ := Of(&plane.Image{Model: model, Profile: profile}); convert != nil {
+		if convert, _ := Conversion(&plane.Image{Model: model, Profile: profile}); convert != nil {
 			convert([]uint8{0, 100, 255, 255, 1, 2, 3, 4})
 		}
 	}
@@ -255,18 +255,18 @@ func BenchmarkConvert(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		copy(row, pixels)
-		convert, _ := Of(m)
+		convert, _ := Conversion(m)
 		convert(row)
 	}
 }
 
 func BenchmarkNewConvert(b *testing.B) {
-	p, ok := parse(profiles(b)["p3"])
+	p, ok := parseProfile(profiles(b)["p3"])
 	if !ok {
 		b.Fatal("the profile is broken")
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		newConvert(p, false)
+		newConverter(p, false)
 	}
 }

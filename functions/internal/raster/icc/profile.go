@@ -7,8 +7,8 @@ const (
 	atSize       = 0
 	atVersion    = 8
 	atClass      = 12
-	atSpace      = 16
-	atConnection = 20
+	atColorSpace = 16
+	atPCS        = 20
 	atSignature  = 36
 	atIlluminant = 68
 	atCount      = 128
@@ -25,7 +25,7 @@ const (
 	spaceXYZ  = "XYZ "
 	spaceLab  = "Lab "
 
-	grayCurve = "kTRC"
+	tagGrayTRC = "kTRC"
 )
 
 // maxTags is how many tags a profile may have: as littlecms has it, twice of what is in the largest ones.
@@ -33,17 +33,17 @@ const maxTags = 100
 
 // A profile is one that has been taken apart.
 type profile struct {
-	bytes             []byte
-	space, connection string // colours of the pixels, and those that they are brought to
-	tags              map[string][]byte
+	bytes           []byte
+	colorSpace, pcs string // colours of the pixels, and those that they are brought to
+	tags            map[string][]byte
 }
 
 // parse takes a profile apart. It tells false of bytes that are none.
-func parse(b []byte) (*profile, bool) {
+func parseProfile(b []byte) (*profile, bool) {
 	if len(b) < atTags || len(b) > MaxSize || string(b[atSignature:][:4]) != signature {
 		return nil, false
 	}
-	p := &profile{b, string(b[atSpace:][:4]), string(b[atConnection:][:4]), map[string][]byte{}}
+	p := &profile{b, string(b[atColorSpace:][:4]), string(b[atPCS:][:4]), map[string][]byte{}}
 	count := binary.BigEndian.Uint32(b[atCount:])
 	if count > maxTags || int(count)*tagLength > len(b)-atTags {
 		return nil, false
@@ -60,19 +60,19 @@ func parse(b []byte) (*profile, bool) {
 
 // isCurves tells whether the colours are brought to the others by curves, and those of RGB by a matrix. Tables come
 // before them (section 8.10 of the standard).
-func (p *profile) isCurves() bool {
+func (p *profile) isCurveBased() bool {
 	if p.has("A2B0") || p.has("D2B0") {
 		return false
 	}
-	if p.space == spaceGray {
-		return p.has(grayCurve) && (p.connection == spaceXYZ || p.connection == spaceLab)
+	if p.colorSpace == spaceGray {
+		return p.has(tagGrayTRC) && (p.pcs == spaceXYZ || p.pcs == spaceLab)
 	}
-	for _, name := range channels {
+	for _, name := range channelTags {
 		if !p.has(name.curve) || !p.has(name.colorant) {
 			return false
 		}
 	}
-	return p.connection == spaceXYZ
+	return p.pcs == spaceXYZ
 }
 
 func (p *profile) has(tag string) bool {
@@ -81,18 +81,18 @@ func (p *profile) has(tag string) bool {
 }
 
 // channels are what the tags of red, green and blue are called.
-var channels = [3]struct{ curve, colorant string }{{"rTRC", "rXYZ"}, {"gTRC", "gXYZ"}, {"bTRC", "bXYZ"}}
+var channelTags = [3]struct{ curve, colorant string }{{"rTRC", "rXYZ"}, {"gTRC", "gXYZ"}, {"bTRC", "bXYZ"}}
 
 // fixed is an s15Fixed16Number.
-func fixed(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / (1 << 16) }
+func s15Fixed16(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / (1 << 16) }
 
 // xyzOf reads a tag of one XYZNumber.
-func xyzOf(tag []byte) (xyz [3]float64, ok bool) {
+func readXYZ(tag []byte) (xyz [3]float64, ok bool) {
 	if len(tag) < 20 || string(tag[:4]) != spaceXYZ {
 		return xyz, false
 	}
 	for i := range xyz {
-		xyz[i] = fixed(tag[8+4*i:])
+		xyz[i] = s15Fixed16(tag[8+4*i:])
 	}
 	return xyz, true
 }

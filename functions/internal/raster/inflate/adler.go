@@ -3,35 +3,35 @@ package inflate
 import "encoding/binary"
 
 // An adler is the sum of RFC 1950: of all bytes, and of that sum after each byte, modulo the largest prime of 16 bits.
-type adler struct{ bytes, sums uint32 }
+type adler struct{ a, b uint32 }
 
 var newAdler = adler{1, 0}
 
 const (
-	prime = 65521
+	adlerModulus = 65521
 	// group is for how many bytes sums of sums fit into 16 bits: of 20 words, 255 * 20 * 19 / 2 < 1<<16.
-	group = 8 * 20
+	blockSize = 8 * 20
 	// groups is for how many groups all sums fit into 32 bits.
-	groups = 30
+	maxBlocks = 30
 )
 
-func (a *adler) value() uint32 { return a.sums<<16 | a.bytes }
+func (a *adler) value() uint32 { return a.b<<16 | a.a }
 
 func (a *adler) add(p []byte) {
 	for len(p) > 0 {
-		some := p[:min(len(p), group*groups)]
+		some := p[:min(len(p), blockSize*maxBlocks)]
 		p = p[len(some):]
-		bytes, sums := a.bytes, a.sums
-		for ; len(some) >= group; some = some[group:] {
-			groupBytes, groupSums := weigh((*[group]byte)(some))
-			sums += bytes*group + groupSums
+		bytes, sums := a.a, a.b
+		for ; len(some) >= blockSize; some = some[blockSize:] {
+			groupBytes, groupSums := sumBlock((*[blockSize]byte)(some))
+			sums += bytes*blockSize + groupSums
 			bytes += groupBytes
 		}
 		for _, b := range some {
 			bytes += uint32(b)
 			sums += bytes
 		}
-		a.bytes, a.sums = bytes%prime, sums%prime
+		a.a, a.b = bytes%adlerModulus, sums%adlerModulus
 	}
 }
 
@@ -39,10 +39,10 @@ func (a *adler) add(p []byte) {
 //
 // Bytes in the same place of all words are summed up in lanes of 16 bits, and those sums are summed up before each
 // word. How much a byte counts for in its own word follows from its place.
-func weigh(p *[group]byte) (bytes, sums uint32) {
+func sumBlock(p *[blockSize]byte) (bytes, sums uint32) {
 	const lanes = 0x00ff00ff00ff00ff
 	var even, odd, evens, odds uint64
-	for i := 0; i < group; i += 16 {
+	for i := 0; i < blockSize; i += 16 {
 		first, second := binary.LittleEndian.Uint64(p[i:]), binary.LittleEndian.Uint64(p[i+8:])
 		evenFirst, oddFirst := first&lanes, first>>8&lanes
 		evens += 2*even + evenFirst

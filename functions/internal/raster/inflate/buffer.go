@@ -34,10 +34,10 @@ func (w *window) putPair(i int, v uint16) {
 }
 
 // repeat copies length bytes to o of what is distance bytes before, and possibly some more, which are overwritten later.
-func (w *window) repeat(o, distance, length int) {
+func (w *window) copyMatch(o, distance, length int) {
 	end := o + length
 	if distance < 8 {
-		c := &cycles[distance&7]
+		c := &patterns[distance&7]
 		word := w.word(o-distance) & c.mask * c.spread
 		for ; o < end; o += c.step {
 			w.putWord(o, word)
@@ -54,14 +54,14 @@ func (w *window) repeat(o, distance, length int) {
 }
 
 // A cycle makes a word of the few bytes that it repeats: whole cycles of it are written at a time.
-type cycle struct {
+type pattern struct {
 	mask, spread uint64
 	step         int
 }
 
-var cycles = func() (all [8]cycle) {
+var patterns = func() (all [8]pattern) {
 	for n := 1; n < len(all); n++ {
-		c := cycle{mask: 1<<(8*n) - 1, step: 8 / n * n}
+		c := pattern{mask: 1<<(8*n) - 1, step: 8 / n * n}
 		for i := 0; i < 8; i += n {
 			c.spread |= 1 << (8 * i)
 		}

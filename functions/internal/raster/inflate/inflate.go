@@ -23,29 +23,29 @@ const (
 	errCode     = Error("the codes of its packed pixels make no sense")
 	errSymbol   = Error("its packed pixels have a code without a meaning")
 	errDistance = Error("its packed pixels refer to pixels before the first")
-	errSum      = Error("the check sum of its pixels is wrong")
+	errChecksum = Error("the check sum of its pixels is wrong")
 )
 
 // A Reader unpacks a stream. Reset comes before the first Read.
 type Reader struct {
-	data  decoder
-	begun bool // the header was read
-	sum   adler
-	read  int   // of data.window, where the bytes begin that were not handed out
-	err   error // of the end, once those are handed out
+	data     decoder
+	started  bool // the header was read
+	checksum adler
+	read     int   // of data.window, where the bytes begin that were not handed out
+	err      error // of the end, once those are handed out
 }
 
 // Reset begins a new stream, or gives up the last one if the source is nil.
 func (r *Reader) Reset(source io.Reader) {
 	r.data.reset(source)
-	r.begun, r.sum, r.read, r.err = false, newAdler, 0, nil
+	r.started, r.checksum, r.read, r.err = false, newAdler, 0, nil
 }
 
 // Read reads what was packed. At the end of the stream, if its check sum is right, the error is io.EOF. It is an Error
 // if the stream is broken, io.ErrUnexpectedEOF if the source ends too early, and otherwise the error of the source.
 func (r *Reader) Read(p []byte) (int, error) {
-	if !r.begun {
-		r.begun, r.err = true, r.header()
+	if !r.started {
+		r.started, r.err = true, r.readHeader()
 	}
 	for r.read == r.data.written {
 		if r.err != nil {
@@ -53,9 +53,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 		}
 		r.read = r.data.slide()
 		r.err = r.data.decode()
-		r.sum.add(r.data.window[r.read:r.data.written])
+		r.checksum.add(r.data.window[r.read:r.data.written])
 		if r.err == io.EOF {
-			r.err = r.trailer()
+			r.err = r.readTrailer()
 		}
 	}
 	n := copy(p, r.data.window[r.read:r.data.written])
@@ -63,9 +63,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (r *Reader) header() error {
+func (r *Reader) readHeader() error {
 	var b [2]byte
-	if err := r.data.in.take(b[:]); err != nil {
+	if err := r.data.in.readBytes(b[:]); err != nil {
 		return err
 	}
 	const deflate, maxWindow, dictionary = 8, 7, 0x20
@@ -77,13 +77,13 @@ func (r *Reader) header() error {
 }
 
 // trailer checks the sum.
-func (r *Reader) trailer() error {
+func (r *Reader) readTrailer() error {
 	var b [4]byte
-	if err := r.data.in.take(b[:]); err != nil {
+	if err := r.data.in.readBytes(b[:]); err != nil {
 		return err
 	}
-	if binary.BigEndian.Uint32(b[:]) != r.sum.value() {
-		return errSum
+	if binary.BigEndian.Uint32(b[:]) != r.checksum.value() {
+		return errChecksum
 	}
 	return io.EOF
 }

@@ -120,7 +120,7 @@ func randomCode(random *rand.Rand, symbols, always int, skewed bool) (lengths []
 		if skewed {
 			i = random.IntN(min(len(leaves), 3))
 		}
-		if leaves[i] < maxLength {
+		if leaves[i] < maxCodeLength {
 			leaves[i]++
 			leaves = append(leaves, leaves[i])
 		}
@@ -138,9 +138,9 @@ func randomCode(random *rand.Rand, symbols, always int, skewed bool) (lengths []
 
 // longLiterals is a code of which all literals take as many bits as the index of its table.
 func longLiterals() []uint8 {
-	lengths := bytes.Repeat([]uint8{lengthIndex}, maxLengths)
-	clear(lengths[end:])
-	lengths[end], lengths[end+1], lengths[end+2] = 3, 1, 2
+	lengths := bytes.Repeat([]uint8{lengthIndexBits}, maxLengths)
+	clear(lengths[endOfBlockSymbol:])
+	lengths[endOfBlockSymbol], lengths[endOfBlockSymbol+1], lengths[endOfBlockSymbol+2] = 3, 1, 2
 	return lengths
 }
 
@@ -150,39 +150,39 @@ func randomBlock(random *rand.Rand, lengths []uint8) []byte {
 	w.write(1|2<<1, 3)
 	w.write(maxLengths-257, 5)
 	w.write(maxDistances-1, 5)
-	w.write(maxMeta-4, 4)
-	for _, symbol := range metaOrder { // lengths of codes are written with 4 bits each
+	w.write(maxCodeLengths-4, 4)
+	for _, symbol := range codeLengthOrder { // lengths of codes are written with 4 bits each
 		w.write(map[bool]uint64{true: 4}[symbol < 16], 3)
 	}
 	distances := randomCode(random, maxDistances, 0, random.IntN(2) == 0)
 	for _, l := range slices.Concat(lengths, distances) {
 		w.write(uint64(bits.Reverse8(l)>>4), 4)
 	}
-	var lengthCode, distanceCode code
+	var lengthCode, distanceCode huffmanCode
 	if lengthCode.build(lengths) != nil || distanceCode.build(distances) != nil {
 		panic("the codes are not complete")
 	}
-	write := func(c *code, lengths []uint8, symbol int, extra entry) {
+	write := func(c *huffmanCode, lengths []uint8, symbol int, extra entry) {
 		i := slices.Index(c.symbols[:], uint16(symbol))
-		w.write(uint64(c.reversed[i]), int(lengths[symbol]))
-		w.write(random.Uint64(), int(extra&used))
+		w.write(uint64(c.codes[i]), int(lengths[symbol]))
+		w.write(random.Uint64(), int(extra&bitsMask))
 	}
 	written := 0
 	for range 3000 {
-		symbol := int(lengthCode.symbols[random.IntN(lengthCode.first[maxLength+1])])
-		distance := int(distanceCode.symbols[random.IntN(distanceCode.first[maxLength+1])])
+		symbol := int(lengthCode.symbols[random.IntN(lengthCode.first[maxCodeLength+1])])
+		distance := int(distanceCode.symbols[random.IntN(distanceCode.first[maxCodeLength+1])])
 		farthest := 2 * int(distanceEntries[distance]>>baseShift)
 		switch {
-		case symbol < end:
+		case symbol < endOfBlockSymbol:
 			write(&lengthCode, lengths, symbol, 0)
 			written++
-		case symbol > end && farthest <= written:
+		case symbol > endOfBlockSymbol && farthest <= written:
 			write(&lengthCode, lengths, symbol, lengthEntries[symbol])
 			write(&distanceCode, distances, distance, distanceEntries[distance])
 			written += int(lengthEntries[symbol] >> baseShift)
 		}
 	}
-	write(&lengthCode, lengths, end, 0)
+	write(&lengthCode, lengths, endOfBlockSymbol, 0)
 	return w.bytes
 }
 
@@ -192,7 +192,7 @@ func TestRandomCodes(t *testing.T) {
 	for i := range 500 {
 		lengths := longLiterals()
 		if i > 0 {
-			lengths = randomCode(random, maxLengths, end, i%2 == 0)
+			lengths = randomCode(random, maxLengths, endOfBlockSymbol, i%2 == 0)
 		}
 		packed := randomBlock(random, lengths)
 		want, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed)))
@@ -271,7 +271,7 @@ func TestBrokenStreams(t *testing.T) {
 		{"a window too large", []byte{0x88, 0x1c}, errHeader},
 		{"a wrong check of the header", []byte{0x78, 0x9d}, errHeader},
 		{"a dictionary", []byte{0x78, 0xbb}, errHeader},
-		{"a wrong sum", badSum, errSum},
+		{"a wrong sum", badSum, errChecksum},
 		{"a block of kind 3", []byte{0x78, 0x9c, 0x07}, errBlock},
 		{"a stored block of two lengths", []byte{0x78, 0x9c, 0x01, 5, 0, 5, 0}, errStored},
 		// The fixed codes of a length, 0000001, and of a distance, 00000, come first bit first.
@@ -283,7 +283,7 @@ func TestBrokenStreams(t *testing.T) {
 	}
 	for _, test := range tests {
 		padded := append(bytes.Clone(test.packed), make([]byte, 64)...)
-		if test.want == errSum {
+		if test.want == errChecksum {
 			padded = test.packed
 		}
 		if _, err := unpack(bytes.NewReader(padded)); err != test.want {
@@ -294,7 +294,7 @@ func TestBrokenStreams(t *testing.T) {
 
 func TestAdler(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	for _, n := range []int{0, 1, 7, 8, 9, group, group + 3, group * groups, 70_001} {
+	for _, n := range []int{0, 1, 7, 8, 9, blockSize, blockSize + 3, blockSize * maxBlocks, 70_001} {
 		for _, fill := range []func() byte{func() byte { return 0xff }, func() byte { return byte(random.Uint32()) }} {
 			text := make([]byte, n)
 			for i := range text {
@@ -305,8 +305,8 @@ func TestAdler(t *testing.T) {
 			got.add(text[n/3:])
 			bytesSum, sums := uint32(1), uint32(0)
 			for _, b := range text {
-				bytesSum = (bytesSum + uint32(b)) % prime
-				sums = (sums + bytesSum) % prime
+				bytesSum = (bytesSum + uint32(b)) % adlerModulus
+				sums = (sums + bytesSum) % adlerModulus
 			}
 			if want := sums<<16 | bytesSum; got.value() != want {
 				t.Errorf("the sum of %d bytes is %#x, want %#x", n, got.value(), want)

@@ -6,9 +6,10 @@ import (
 	"io"
 	"sync"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // MaxScans is the number of scans that a file may have. Each scan is work for every pixel, and may take but a hundred
@@ -20,8 +21,8 @@ const MaxScans = 100
 type decoder struct {
 	*File
 	frame
-	tables tables
-	scans  int
+	tables    tables
+	scanCount int
 
 	in   *input
 	bits *bitReader
@@ -29,16 +30,27 @@ type decoder struct {
 	block block // that is being decoded
 }
 
-// Decode reads the rest of the file, once, and reduces it: as far as a copy of width x height pixels, or larger, does
-// not show. Errors are those of Open. A sequential file without an end marker is not cut short if all of its pixels are
-// there: there are cameras that leave it out.
-func (f *File) Decode(width, height int) (*plane.Image, error) {
-	b := buffers.Get().(*buffer)
-	defer buffers.Put(b)
+// Decode implements codec.File. A sequential file that lacks its EOI marker is complete if all of its pixels are there,
+// because some cameras leave the marker out.
+func (f *File) Decode(o codec.Options) (codec.Result, error) {
+	if o.Check != nil {
+		f.check = o.Check
+	}
+	m, err := f.decodeImage(o.Width, o.Height)
+	if err == nil {
+		err = codec.ShowStill(o, m)
+	}
+	return codec.Result{Orientation: f.Orientation}, err
+}
+
+// decodeImage returns an image that is reduced for copies of width x height pixels.
+func (f *File) decodeImage(width, height int) (*plane.Image, error) {
+	b := decodeBuffers.Get().(*decodeBuffer)
+	defer decodeBuffers.Put(b)
 	b.input = input{r: f.rest}
 	b.bits.in = &b.input
 	d := &decoder{File: f, frame: f.frame, tables: f.tables, in: &b.input, bits: &b.bits}
-	d.setScales(width, height, d.model() == plane.YCbCr)
+	d.setScales(width, height, d.colorModel() == plane.YCbCr)
 	d.allocate()
 	if err := d.decode(); err != nil {
 		return nil, err
@@ -47,46 +59,46 @@ func (f *File) Decode(width, height int) (*plane.Image, error) {
 }
 
 // A buffer is what a decoder needs of whatever file.
-type buffer struct {
+type decodeBuffer struct {
 	input input
 	bits  bitReader
 }
 
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
+var decodeBuffers = sync.Pool{New: func() any { return new(decodeBuffer) }}
 
 func (d *decoder) decode() error {
-	marker, err := d.in.marker()
+	marker, err := d.in.nextMarker()
 	for {
 		switch {
-		case err == io.EOF && !d.progressive && d.missing() == nil:
+		case err == io.EOF && !d.progressive && d.checkComponents() == nil:
 			return nil
 		case err != nil:
 			return err
 		case marker == eoi:
 			return d.finish()
-		case isFrame(marker):
-			return refuse.AsDamaged(Name, "it has a second frame header")
+		case isSOF(marker):
+			return imgerr.Damaged(Name, "it has a second frame header")
 		case marker == sos:
-			marker, err = d.scan()
+			marker, err = d.decodeScan()
 			continue
-		case !standsAlone(marker):
-			err = d.segment(marker)
+		case !isStandalone(marker):
+			err = d.readSegment(marker)
 		}
 		if err == nil {
-			marker, err = d.in.marker()
+			marker, err = d.in.nextMarker()
 		}
 	}
 }
 
 // segment reads, or passes over, what is not pixels.
-func (d *decoder) segment(marker byte) error {
-	payload, err := d.in.segment()
+func (d *decoder) readSegment(marker byte) error {
+	payload, err := d.in.readSegment()
 	switch {
 	case err != nil:
 		return err
-	case isTable(marker):
+	case isTableSegment(marker):
 		return d.tables.read(marker, payload)
-	case marker == app1 && d.scans == 0 && d.Orientation == exif.Upright && bytes.HasPrefix(payload, []byte(signature)):
+	case marker == app1 && d.scanCount == 0 && d.Orientation == exif.Upright && bytes.HasPrefix(payload, []byte(exifSignature)):
 		d.Orientation = exif.Orientation(payload)
 	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)):
 		d.profile.add(payload[len(profileSignature):])
@@ -94,15 +106,15 @@ func (d *decoder) segment(marker byte) error {
 	return nil
 }
 
-func (d *decoder) scan() (marker byte, err error) {
-	if d.scans++; d.scans > MaxScans {
-		return 0, &refuse.Refusal{
-			Reason:  refuse.Unsupported,
+func (d *decoder) decodeScan() (marker byte, err error) {
+	if d.scanCount++; d.scanCount > MaxScans {
+		return 0, &imgerr.Error{
+			Reason:  imgerr.ReasonUnsupported,
 			Message: fmt.Sprintf("The JPEG has more than %d scans, the limit", MaxScans),
 			Limit:   MaxScans,
 		}
 	}
-	if err := d.Check(); err != nil {
+	if err := d.check(); err != nil {
 		return 0, err
 	}
 	s, err := d.readScan()
@@ -113,7 +125,7 @@ func (d *decoder) scan() (marker byte, err error) {
 }
 
 func (d *decoder) finish() error {
-	err := d.missing()
+	err := d.checkComponents()
 	if err == nil && d.progressive {
 		err = d.reconstruct()
 	}
@@ -121,17 +133,17 @@ func (d *decoder) finish() error {
 }
 
 // missing is an error if some component was in no scan.
-func (d *decoder) missing() error {
+func (d *decoder) checkComponents() error {
 	for _, c := range d.components {
 		if c.quant == nil {
-			return refuse.AsDamaged(Name, "it has no scan of one of its components")
+			return imgerr.Damaged(Name, "it has no scan of one of its components")
 		}
 	}
 	return nil
 }
 
 func (d *decoder) image() *plane.Image {
-	m := &plane.Image{Width: d.width, Height: d.height, Model: d.model(), Profile: d.profile.whole()}
+	m := &plane.Image{Width: d.width, Height: d.height, Model: d.colorModel(), Profile: d.profile.assemble()}
 	for _, c := range d.components {
 		m.Planes = append(m.Planes, c.plane)
 	}
@@ -139,21 +151,21 @@ func (d *decoder) image() *plane.Image {
 }
 
 // model is what the markers say that the components are: as libjpeg has it, and the browsers.
-func (d *decoder) model() plane.Model {
+func (d *decoder) colorModel() plane.Model {
 	switch t, n := d.tables, len(d.components); {
 	case n == 1:
 		return plane.Gray
-	case n == 4 && t.adobe && t.transform != 0:
+	case n == 4 && t.adobe && t.adobeTransform != 0:
 		return plane.YCCK
 	case n == 4:
 		return plane.CMYK
-	case t.adobe && !t.jfif && t.transform == 0, !t.adobe && !t.jfif && d.isNamedRGB():
+	case t.adobe && !t.jfif && t.adobeTransform == 0, !t.adobe && !t.jfif && d.hasRGBComponentIDs():
 		return plane.RGB
 	default:
 		return plane.YCbCr
 	}
 }
 
-func (d *decoder) isNamedRGB() bool {
+func (d *decoder) hasRGBComponentIDs() bool {
 	return d.components[0].id == 'R' && d.components[1].id == 'G' && d.components[2].id == 'B'
 }

@@ -24,7 +24,7 @@ func decode(t testing.TB, file []byte, width, height int) *plane.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := f.Decode(width, height)
+	m, err := f.decodeImage(width, height)
 	if err != nil {
 		t.Fatal(err)
 	}

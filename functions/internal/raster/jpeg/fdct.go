@@ -5,53 +5,53 @@ import "math/bits"
 // The forward transform leaves coefficients 8 times too large, and with 2 bits below the point, which quantization
 // takes care of.
 const (
-	sumBits       = 2
-	transformBits = 3 + sumBits
+	sumBits  = 2
+	fdctBits = 3 + sumBits
 
 	sumShift = cosBits - sumBits
 )
 
 // transform is the forward DCT of samples around 0, row by row.
-func (b *block) transform() (coefs [64]int32) {
-	const half = 1 << (sumShift - 1) * both
+func (b *block) fdct() (coefs [64]int32) {
+	const half = 1 << (sumShift - 1) * pairOfOnes
 	var rows [8][4]int64
 	for i := range 4 {
-		s0, s1, s2, s3, s4, s5, s6, s7 := forward8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
+		s0, s1, s2, s3, s4, s5, s6, s7 := fdct1D8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
 		left, right := &rows[2*i], &rows[2*i+1]
-		left[0], right[0] = cross(s0+half, s1+half, sumShift)
-		left[1], right[1] = cross(s2+half, s3+half, sumShift)
-		left[2], right[2] = cross(s4+half, s5+half, sumShift)
-		left[3], right[3] = cross(s6+half, s7+half, sumShift)
+		left[0], right[0] = transposePair(s0+half, s1+half, sumShift)
+		left[1], right[1] = transposePair(s2+half, s3+half, sumShift)
+		left[2], right[2] = transposePair(s4+half, s5+half, sumShift)
+		left[3], right[3] = transposePair(s6+half, s7+half, sumShift)
 	}
 	for i := range 4 {
-		s0, s1, s2, s3, s4, s5, s6, s7 := forward8(
+		s0, s1, s2, s3, s4, s5, s6, s7 := fdct1D8(
 			rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i], rows[6][i], rows[7][i])
 		upper, lower := coefs[16*i:][:8:8], coefs[16*i+8:][:8:8]
-		upper[0], lower[0] = coefficients(s0)
-		upper[1], lower[1] = coefficients(s1)
-		upper[2], lower[2] = coefficients(s2)
-		upper[3], lower[3] = coefficients(s3)
-		upper[4], lower[4] = coefficients(s4)
-		upper[5], lower[5] = coefficients(s5)
-		upper[6], lower[6] = coefficients(s6)
-		upper[7], lower[7] = coefficients(s7)
+		upper[0], lower[0] = roundPair(s0)
+		upper[1], lower[1] = roundPair(s1)
+		upper[2], lower[2] = roundPair(s2)
+		upper[3], lower[3] = roundPair(s3)
+		upper[4], lower[4] = roundPair(s4)
+		upper[5], lower[5] = roundPair(s5)
+		upper[6], lower[6] = roundPair(s6)
+		upper[7], lower[7] = roundPair(s7)
 	}
 	return coefs
 }
 
-func coefficients(word int64) (upper, lower int32) {
-	a, b := halves(word + 1<<(cosBits-1)*both)
+func roundPair(word int64) (upper, lower int32) {
+	a, b := unpackPair(word + 1<<(cosBits-1)*pairOfOnes)
 	return a >> cosBits, b >> cosBits
 }
 
 // forward8 is a forward DCT of 8 points: inverse8 the other way round.
-func forward8(s0, s1, s2, s3, s4, s5, s6, s7 int64) (x0, x1, x2, x3, x4, x5, x6, x7 int64) {
+func fdct1D8(s0, s1, s2, s3, s4, s5, s6, s7 int64) (x0, x1, x2, x3, x4, x5, x6, x7 int64) {
 	sum0, sum1, sum2, sum3 := s0+s7, s1+s6, s2+s5, s3+s4
 	outer, inner := sum0-sum3, sum1-sum2
 	turn := (outer + inner) * cos6
 	x0, x4 = (sum0+sum1+sum2+sum3)<<cosBits, (sum0-sum1-sum2+sum3)<<cosBits
 	x2, x6 = turn+outer*(cos2-cos6), turn-inner*(cos2+cos6)
-	x1, x3, x5, x7 = odd(s0-s7, s1-s6, s2-s5, s3-s4)
+	x1, x3, x5, x7 = oddPart(s0-s7, s1-s6, s2-s5, s3-s4)
 	return x0, x1, x2, x3, x4, x5, x6, x7
 }
 

@@ -1,29 +1,29 @@
 package jpeg
 
 import (
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // A component is one channel of a frame.
 type component struct {
-	id       byte
-	h, v     int // sampling factors
-	selector byte
+	id      byte
+	h, v    int // sampling factors
+	quantID byte
 
 	quant            *[64]uint16 // in zigzag order; nil before the first scan
 	blocksX, blocksY int         // of a scan of this component alone
 	scale            int         // samples across of a block of 8x8
 	plane            plane.Plane // up to whole units
 	coefs            []int16     // of a progressive frame, in zigzag order: the first perBlock of each block
-	perBlock         int
+	coefsPerBlock    int
 	nonzero          []uint64 // which AC coefficients of a block are not zero, a bit each
-	paddedX          int      // blocks in a row of coefs
+	blockStride      int      // blocks in a row of coefs
 
 	// Of the current scan:
-	dc, ac *huffman
-	last   int       // the DC coefficient before
-	decode decodeRun // what decodes the blocks
+	dc, ac       *huffmanTable
+	prevDC       int          // the DC coefficient before
+	decodeBlocks blockDecoder // what decodes the blocks
 }
 
 // A frame is what a frame header says.
@@ -37,12 +37,12 @@ type frame struct {
 // readComponents reads the end of a frame header, 3 bytes a component.
 func (f *frame) readComponents(spec []byte) error {
 	for ; len(spec) > 0; spec = spec[3:] {
-		c := &component{id: spec[0], h: int(spec[1] >> 4), v: int(spec[1] & 15), selector: spec[2]}
+		c := &component{id: spec[0], h: int(spec[1] >> 4), v: int(spec[1] & 15), quantID: spec[2]}
 		switch {
 		case c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4:
-			return refuse.AsDamaged(Name, "a component has sampling factors %dx%d", c.h, c.v)
-		case c.selector > 3:
-			return refuse.AsDamaged(Name, "a component has quantization table %d", c.selector)
+			return imgerr.Damaged(Name, "a component has sampling factors %dx%d", c.h, c.v)
+		case c.quantID > 3:
+			return imgerr.Damaged(Name, "a component has quantization table %d", c.quantID)
 		}
 		f.hMax, f.vMax = max(f.hMax, c.h), max(f.vMax, c.v)
 		f.components = append(f.components, c)
@@ -51,9 +51,9 @@ func (f *frame) readComponents(spec []byte) error {
 }
 
 // units is the size of the frame in units of interleaved components.
-func (f *frame) units() (x, y int) { return ceil(f.width, 8*f.hMax), ceil(f.height, 8*f.vMax) }
+func (f *frame) mcus() (x, y int) { return ceilDiv(f.width, 8*f.hMax), ceilDiv(f.height, 8*f.vMax) }
 
-func ceil(a, b int) int { return (a + b - 1) / b }
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // setScales sets the number of samples, across and down, that a block of each component becomes for a copy of width x
 // height pixels: the fewest of 1, 2, 4 and 8 that are still twice as many as the copy has, below which it suffers.
@@ -74,20 +74,20 @@ func (f *frame) setScales(width, height int, colours bool) {
 
 // allocate makes room for the samples, and of a progressive frame for the coefficients.
 func (f *frame) allocate() {
-	unitsX, unitsY := f.units()
+	unitsX, unitsY := f.mcus()
 	for _, c := range f.components {
-		c.blocksX, c.blocksY = ceil(ceil(f.width*c.h, f.hMax), 8), ceil(ceil(f.height*c.v, f.vMax), 8)
-		c.paddedX = max(c.blocksX, unitsX*c.h)
+		c.blocksX, c.blocksY = ceilDiv(ceilDiv(f.width*c.h, f.hMax), 8), ceilDiv(ceilDiv(f.height*c.v, f.vMax), 8)
+		c.blockStride = max(c.blocksX, unitsX*c.h)
 		paddedY := max(c.blocksY, unitsY*c.v)
 		stepX, stepY := float64(8*f.hMax)/float64(c.h*c.scale), float64(8*f.vMax)/float64(c.v*c.scale)
-		c.plane = plane.New(c.paddedX*c.scale, paddedY*c.scale, stepX, stepY)
-		c.plane.Width, c.plane.Height = ceil(f.width*c.h*c.scale, 8*f.hMax), ceil(f.height*c.v*c.scale, 8*f.vMax)
+		c.plane = plane.New(c.blockStride*c.scale, paddedY*c.scale, stepX, stepY)
+		c.plane.Width, c.plane.Height = ceilDiv(f.width*c.h*c.scale, 8*f.hMax), ceilDiv(f.height*c.v*c.scale, 8*f.vMax)
 		if f.progressive {
-			c.perBlock = needed[c.scale] + 1
+			c.coefsPerBlock = lastCoef[c.scale] + 1
 			if c.scale > 1 {
-				c.nonzero = make([]uint64, c.paddedX*paddedY)
+				c.nonzero = make([]uint64, c.blockStride*paddedY)
 			}
-			c.coefs = make([]int16, c.paddedX*paddedY*c.perBlock)
+			c.coefs = make([]int16, c.blockStride*paddedY*c.coefsPerBlock)
 		}
 	}
 }

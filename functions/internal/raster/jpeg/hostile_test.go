@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // try decodes whatever bytes, and holds that an error is one of those that Open promises.
@@ -18,9 +18,9 @@ func try(t *testing.T, file []byte, width, height int) {
 		return // the callers of this room have limits
 	}
 	if err == nil {
-		_, err = f.Decode(width, height)
+		_, err = f.decodeImage(width, height)
 	}
-	var refused *refuse.Refusal
+	var refused *imgerr.Error
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refused) {
 		t.Fatalf("error %v (%T)", err, err)
 	}
@@ -66,7 +66,7 @@ func TestCutFiles(t *testing.T) {
 			for n := 0; n < len(file); n += 1 + n/700 { // every byte of the headers, some of the scans
 				f, err := Open(bytes.NewReader(file[:n]))
 				if err == nil {
-					_, err = f.Decode(1, 1)
+					_, err = f.decodeImage(1, 1)
 				}
 				if err != io.EOF && err != io.ErrUnexpectedEOF {
 					t.Fatalf("%d of %d bytes: error %v, want it cut short", n, len(file), err)
@@ -82,10 +82,10 @@ func TestTableOfDifferences(t *testing.T) {
 	w.table(0x00, 17)
 	f, err := Open(bytes.NewReader(w.file))
 	if err == nil {
-		_, err = f.Decode(1, 1)
+		_, err = f.decodeImage(1, 1)
 	}
-	var refused *refuse.Refusal
-	if !errors.As(err, &refused) || refused.Reason != refuse.Damaged {
+	var refused *imgerr.Error
+	if !errors.As(err, &refused) || refused.Reason != imgerr.ReasonDamaged {
 		t.Errorf("error %v, want it damaged", err)
 	}
 }

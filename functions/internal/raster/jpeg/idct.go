@@ -1,7 +1,7 @@
 package jpeg
 
 // natural is where a coefficient of the zigzag order (T.81, figure A.6) is in a block, row by row.
-var natural = [64]uint8{
+var zigzag = [64]uint8{
 	0, 1, 8, 16, 9, 2, 3, 10,
 	17, 24, 32, 25, 18, 11, 4, 5,
 	12, 19, 26, 33, 40, 48, 41, 34,
@@ -13,7 +13,7 @@ var natural = [64]uint8{
 }
 
 // needed is the last coefficient, in zigzag order, that a block of 1, 2, 4 or 8 samples across is made of.
-var needed = [9]int{1: 0, 2: 4, 4: 24, 8: 63}
+var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 8: 63}
 
 // A block is coefficients or samples, row by row, two to a word, so that one multiplication does for both: the second
 // is in the upper half, and a negative first one has borrowed from it.
@@ -23,17 +23,17 @@ type block [32]int64
 func (b *block) set(at uint8, v int32) { b[at>>1] += int64(v) << (at & 1 * 32) }
 
 // halves takes two numbers apart.
-func halves(word int64) (first, second int32) {
+func unpackPair(word int64) (first, second int32) {
 	first = int32(word)
 	return first, int32((word - int64(first)) >> 32)
 }
 
 // level brings a sample around 0 to 0 to 255.
-func level(v int32) uint8 { return uint8(max(0, min(v+128, 255))) }
+func clampSample(v int32) uint8 { return uint8(max(0, min(v+128, 255))) }
 
 // fill paints a block that has no AC coefficients.
-func (b *block) fill(pix []uint8, stride, scale int) {
-	v := level((int32(b[0]) + 4) >> 3)
+func (b *block) fillDC(pix []uint8, stride, scale int) {
+	v := clampSample((int32(b[0]) + 4) >> 3)
 	for y := range scale {
 		row := pix[y*stride:][:scale]
 		for x := range row {
@@ -56,12 +56,12 @@ func (b *block) idct(pix []uint8, stride, scale int) {
 }
 
 func (b *block) idct2(pix []uint8, stride int) {
-	b0, b1 := halves(b[0])
-	b8, b9 := halves(b[4])
+	b0, b1 := unpackPair(b[0])
+	b8, b9 := unpackPair(b[4])
 	sum, difference := b0+b1+4, b0-b1+4
 	lowSum, lowDifference := b8+b9, b8-b9
-	pix[0], pix[1] = level((sum+lowSum)>>3), level((difference+lowDifference)>>3)
-	pix[stride], pix[stride+1] = level((sum-lowSum)>>3), level((difference-lowDifference)>>3)
+	pix[0], pix[1] = clampSample((sum+lowSum)>>3), clampSample((difference+lowDifference)>>3)
+	pix[stride], pix[stride+1] = clampSample((sum-lowSum)>>3), clampSample((difference-lowDifference)>>3)
 }
 
 // The transforms calculate in fixed point: the cosines have 13 bits below the point, what is between the columns and the
@@ -73,9 +73,9 @@ const (
 	columnShift = cosBits - columnBits
 	rowShift    = cosBits + columnBits + 3
 
-	both       = 1 + 1<<32 // one in each half of a word
-	columnHalf = 1 << (columnShift - 1) * both
-	rowHalf    = 1 << (rowShift - 1) * both
+	pairOfOnes = 1 + 1<<32 // one in each half of a word
+	columnHalf = 1 << (columnShift - 1) * pairOfOnes
+	rowHalf    = 1 << (rowShift - 1) * pairOfOnes
 
 	cos1, cos2, cos3 = 11363, 10703, 9633 // sqrt(2) cos(k pi/16), of 13 bits
 	cos5, cos6, cos7 = 6437, 4433, 2260
@@ -85,29 +85,29 @@ const (
 func (b *block) idct4(pix []uint8, stride int) {
 	var columns [4][4]int32
 	for i := range 2 {
-		x0, y0 := halves(b[i])
-		x1, y1 := halves(b[4+i])
-		x2, y2 := halves(b[8+i])
-		x3, y3 := halves(b[12+i])
-		column4(&columns, 2*i, x0, x1, x2, x3)
-		column4(&columns, 2*i+1, y0, y1, y2, y3)
+		x0, y0 := unpackPair(b[i])
+		x1, y1 := unpackPair(b[4+i])
+		x2, y2 := unpackPair(b[8+i])
+		x3, y3 := unpackPair(b[12+i])
+		idctColumn4(&columns, 2*i, x0, x1, x2, x3)
+		idctColumn4(&columns, 2*i+1, y0, y1, y2, y3)
 	}
 	for y := range columns {
 		c := &columns[y]
-		s0, s1, s2, s3 := inverse4(c[0], c[1], c[2], c[3], 1<<(rowShift-1))
+		s0, s1, s2, s3 := idct1D4(c[0], c[1], c[2], c[3], 1<<(rowShift-1))
 		row := pix[y*stride:][:4:4]
-		row[0], row[1], row[2], row[3] = level(s0>>rowShift), level(s1>>rowShift), level(s2>>rowShift), level(s3>>rowShift)
+		row[0], row[1], row[2], row[3] = clampSample(s0>>rowShift), clampSample(s1>>rowShift), clampSample(s2>>rowShift), clampSample(s3>>rowShift)
 	}
 }
 
-func column4(columns *[4][4]int32, x int, x0, x1, x2, x3 int32) {
-	s0, s1, s2, s3 := inverse4(x0, x1, x2, x3, 1<<(columnShift-1))
+func idctColumn4(columns *[4][4]int32, x int, x0, x1, x2, x3 int32) {
+	s0, s1, s2, s3 := idct1D4(x0, x1, x2, x3, 1<<(columnShift-1))
 	columns[0][x], columns[1][x] = s0>>columnShift, s1>>columnShift
 	columns[2][x], columns[3][x] = s2>>columnShift, s3>>columnShift
 }
 
 // inverse4 is an inverse DCT of 4 points, plus half.
-func inverse4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
+func idct1D4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
 	even0, even1 := (x0+x2)<<cosBits+half, (x0-x2)<<cosBits+half
 	odd0, odd1 := x1*cos2+x3*cos6, x1*cos6-x3*cos2
 	return even0 + odd0, even1 + odd1, even1 - odd1, even0 - odd0
@@ -116,56 +116,56 @@ func inverse4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
 func (b *block) idct8(pix []uint8, stride int) {
 	var rows [8][4]int64
 	for i := range 4 {
-		s0, s1, s2, s3, s4, s5, s6, s7 := inverse8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
+		s0, s1, s2, s3, s4, s5, s6, s7 := idct1D8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
 		left, right := &rows[2*i], &rows[2*i+1]
-		left[0], right[0] = cross(s0+columnHalf, s1+columnHalf, columnShift)
-		left[1], right[1] = cross(s2+columnHalf, s3+columnHalf, columnShift)
-		left[2], right[2] = cross(s4+columnHalf, s5+columnHalf, columnShift)
-		left[3], right[3] = cross(s6+columnHalf, s7+columnHalf, columnShift)
+		left[0], right[0] = transposePair(s0+columnHalf, s1+columnHalf, columnShift)
+		left[1], right[1] = transposePair(s2+columnHalf, s3+columnHalf, columnShift)
+		left[2], right[2] = transposePair(s4+columnHalf, s5+columnHalf, columnShift)
+		left[3], right[3] = transposePair(s6+columnHalf, s7+columnHalf, columnShift)
 	}
 	for i := range 4 {
-		s0, s1, s2, s3, s4, s5, s6, s7 := inverse8(
+		s0, s1, s2, s3, s4, s5, s6, s7 := idct1D8(
 			rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i], rows[6][i], rows[7][i])
 		upper, lower := pix[2*i*stride:][:8:8], pix[(2*i+1)*stride:][:8:8]
-		upper[0], lower[0] = levels(s0)
-		upper[1], lower[1] = levels(s1)
-		upper[2], lower[2] = levels(s2)
-		upper[3], lower[3] = levels(s3)
-		upper[4], lower[4] = levels(s4)
-		upper[5], lower[5] = levels(s5)
-		upper[6], lower[6] = levels(s6)
-		upper[7], lower[7] = levels(s7)
+		upper[0], lower[0] = clampPair(s0)
+		upper[1], lower[1] = clampPair(s1)
+		upper[2], lower[2] = clampPair(s2)
+		upper[3], lower[3] = clampPair(s3)
+		upper[4], lower[4] = clampPair(s4)
+		upper[5], lower[5] = clampPair(s5)
+		upper[6], lower[6] = clampPair(s6)
+		upper[7], lower[7] = clampPair(s7)
 	}
 }
 
 // cross turns two words, next to each other in a row, into two that are below each other in a column, shifted.
-func cross(upper, lower int64, shift int) (left, right int64) {
-	a, b := halves(upper)
-	c, d := halves(lower)
+func transposePair(upper, lower int64, shift int) (left, right int64) {
+	a, b := unpackPair(upper)
+	c, d := unpackPair(lower)
 	return int64(a>>shift) + int64(c>>shift)<<32, int64(b>>shift) + int64(d>>shift)<<32
 }
 
-func levels(word int64) (upper, lower uint8) {
-	a, b := halves(word + rowHalf)
-	return level(a >> rowShift), level(b >> rowShift)
+func clampPair(word int64) (upper, lower uint8) {
+	a, b := unpackPair(word + rowHalf)
+	return clampSample(a >> rowShift), clampSample(b >> rowShift)
 }
 
 // inverse8 is an inverse DCT of 8 points, with the multiplications that Loeffler, Ligtenberg and Moschytz found to be
 // enough (ICASSP 1989).
-func inverse8(x0, x1, x2, x3, x4, x5, x6, x7 int64) (s0, s1, s2, s3, s4, s5, s6, s7 int64) {
+func idct1D8(x0, x1, x2, x3, x4, x5, x6, x7 int64) (s0, s1, s2, s3, s4, s5, s6, s7 int64) {
 	even0, even1 := (x0+x4)<<cosBits, (x0-x4)<<cosBits
 	turn := (x2 + x6) * cos6
 	even2, even3 := turn+x2*(cos2-cos6), turn-x6*(cos2+cos6)
-	odd0, odd1, odd2, odd3 := odd(x1, x3, x5, x7)
+	odd0, odd1, odd2, odd3 := oddPart(x1, x3, x5, x7)
 	s0, s1, s2, s3 = even0+even2, even1+even3, even1-even3, even0-even2
 	return s0 + odd0, s1 + odd1, s2 + odd2, s3 + odd3, s3 - odd3, s2 - odd2, s1 - odd1, s0 - odd0
 }
 
 // odd is the half of a DCT of 8 points that has no shortcuts: the same forward and inverse.
-func odd(x1, x3, x5, x7 int64) (y1, y3, y5, y7 int64) {
-	turn := (x1 + x3 + x5 + x7) * cos3
+func oddPart(x1, x3, x5, x7 int64) (y1, y3, y5, y7 int64) {
+	rotation := (x1 + x3 + x5 + x7) * cos3
 	a, b := (x7+x1)*(cos7-cos3), (x5+x3)*(cos1+cos3)
-	c, d := turn-(x7+x3)*(cos3+cos5), turn-(x5+x1)*(cos3-cos5)
+	c, d := rotation-(x7+x3)*(cos3+cos5), rotation-(x5+x1)*(cos3-cos5)
 	return x1*(cos1+cos3-cos5-cos7) + a + d,
 		x3*(cos1+cos3+cos5-cos7) - b + c,
 		x5*(cos1+cos3-cos5+cos7) - b + d,

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // Name is what the format is called in messages.
@@ -47,26 +48,29 @@ type File struct {
 	Width, Height int
 	// Orientation is that of an EXIF segment before the frame header; one between that and the pixels is found by Decode.
 	Orientation int
-	// Check is asked at times while Decode works, for a few bytes can be work for all pixels. Its error ends Decode.
-	Check func() error
+	check       func() error
+	frame       frame
+	tables      tables
+	profile     profileChunks
+	rest        io.Reader
+}
 
-	frame   frame
-	tables  tables
-	profile profile
-	rest    io.Reader
+// Header implements codec.File.
+func (f *File) Header() codec.Header {
+	return codec.Header{Width: f.Width, Height: f.Height, Frames: 1, Orientation: f.Orientation}
 }
 
 // Open reads the file up to and including its frame header. Metadata is passed over as it comes, of whatever length,
-// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r;
+// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *imgerr.Refusal, or that of r;
 // io.EOF and io.ErrUnexpectedEOF mean a file cut short.
 func Open(r io.Reader) (*File, error) {
-	f := &File{Orientation: exif.Upright, Check: func() error { return nil }, rest: r}
+	f := &File{Orientation: exif.Upright, check: func() error { return nil }, rest: r}
 	start := make([]byte, 2)
 	if _, err := io.ReadFull(r, start); err != nil {
 		return nil, err
 	}
 	if start[0] != 0xff || start[1] != soi {
-		return nil, refuse.AsDamaged(Name, "it does not start with a start marker")
+		return nil, imgerr.Damaged(Name, "it does not start with a start marker")
 	}
 	for {
 		marker, err := nextMarker(r)
@@ -74,29 +78,29 @@ func Open(r io.Reader) (*File, error) {
 			return nil, err
 		}
 		switch {
-		case standsAlone(marker):
+		case isStandalone(marker):
 			continue
 		case marker == eoi || marker == sos:
-			return nil, refuse.AsDamaged(Name, "its pixels come without a frame header")
+			return nil, imgerr.Damaged(Name, "its pixels come without a frame header")
 		}
 		length, err := readLength(r)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case isFrame(marker):
-			return f, f.readFrame(marker, length)
+		case isSOF(marker):
+			return f, f.readSOF(marker, length)
 		case marker == app1:
 			err = f.readExif(length)
 		case marker == app2:
 			err = f.readProfile(length)
-		case isTable(marker):
+		case isTableSegment(marker):
 			var payload []byte
-			if payload, err = read(r, length); err == nil {
+			if payload, err = readPayload(r, length); err == nil {
 				err = f.tables.read(marker, payload)
 			}
 		default:
-			err = skip(r, length)
+			err = skipPayload(r, length)
 		}
 		if err != nil {
 			return nil, err
@@ -118,11 +122,11 @@ func nextMarker(r io.Reader) (byte, error) {
 }
 
 // standsAlone tells whether no length and no payload follow a marker.
-func standsAlone(marker byte) bool {
+func isStandalone(marker byte) bool {
 	return marker == tem || marker == soi || rst0 <= marker && marker <= rst7
 }
 
-func isFrame(marker byte) bool {
+func isSOF(marker byte) bool {
 	return sof0 <= marker && marker <= sof15 && marker != dht && marker != jpg && marker != dac || marker == sof55
 }
 
@@ -134,85 +138,85 @@ func readLength(r io.Reader) (int, error) {
 	return max(0, int(binary.BigEndian.Uint16(b[:]))-len(b)), err
 }
 
-func read(r io.Reader, length int) ([]byte, error) {
+func readPayload(r io.Reader, length int) ([]byte, error) {
 	payload := make([]byte, length)
 	_, err := io.ReadFull(r, payload)
 	return payload, err
 }
 
 // signature is how a payload begins that is EXIF: other metadata has the same marker.
-const signature = "Exif\x00\x00"
+const exifSignature = "Exif\x00\x00"
 
 func (f *File) readExif(length int) error {
-	length, signed, err := f.signed(signature, length)
+	length, signed, err := f.matchSignature(exifSignature, length)
 	if err != nil {
 		return err
 	}
 	if !signed || f.Orientation != exif.Upright {
-		return skip(f.rest, length)
+		return skipPayload(f.rest, length)
 	}
 	f.Orientation, err = exif.Read(f.rest, int64(length))
 	return err
 }
 
 func (f *File) readProfile(length int) error {
-	length, signed, err := f.signed(profileSignature, length)
+	length, signed, err := f.matchSignature(profileSignature, length)
 	if err != nil {
 		return err
 	}
-	if !signed || !f.profile.hasRoom(length) {
-		return skip(f.rest, length)
+	if !signed || !f.profile.fits(length) {
+		return skipPayload(f.rest, length)
 	}
-	part, err := read(f.rest, length)
+	part, err := readPayload(f.rest, length)
 	f.profile.add(part)
 	return err
 }
 
 // signed tells whether a payload begins with a signature, and how long the rest of it is.
-func (f *File) signed(signature string, length int) (rest int, ok bool, err error) {
+func (f *File) matchSignature(signature string, length int) (rest int, ok bool, err error) {
 	if length < len(signature) {
 		return length, false, nil
 	}
-	start, err := read(f.rest, len(signature))
+	start, err := readPayload(f.rest, len(signature))
 	return length - len(signature), string(start) == signature, err
 }
 
-func skip(r io.Reader, length int) error {
+func skipPayload(r io.Reader, length int) error {
 	_, err := io.CopyN(io.Discard, r, int64(length))
 	return err
 }
 
-func (f *File) readFrame(marker byte, length int) error {
-	if kind := unsupported(marker); kind != "" {
-		return refuse.AsUnsupported(kind)
+func (f *File) readSOF(marker byte, length int) error {
+	if kind := unsupportedProcess(marker); kind != "" {
+		return imgerr.Unsupported(kind, "Huffman-coded baseline or progressive JPEG")
 	}
-	header, err := read(f.rest, length)
+	header, err := readPayload(f.rest, length)
 	if err != nil {
 		return err
 	}
 	if len(header) < 6 {
-		return refuse.AsDamaged(Name, "its frame header has %d bytes", len(header))
+		return imgerr.Damaged(Name, "its frame header has %d bytes", len(header))
 	}
 	precision, components := header[0], int(header[5])
 	f.Height, f.Width = int(binary.BigEndian.Uint16(header[1:])), int(binary.BigEndian.Uint16(header[3:]))
 	switch {
 	case len(header) != 6+3*components:
-		return refuse.AsDamaged(Name, "its frame header has %d bytes for %d components", len(header), components)
+		return imgerr.Damaged(Name, "its frame header has %d bytes for %d components", len(header), components)
 	case precision != 8:
-		return refuse.AsUnsupported(fmt.Sprintf("%d-bit JPEG", precision))
+		return imgerr.Unsupported(fmt.Sprintf("%d-bit JPEG", precision), "8-bit JPEG")
 	case components != 1 && components != 3 && components != 4:
-		return refuse.AsUnsupported(fmt.Sprintf("JPEG of %d components", components))
+		return imgerr.Unsupported(fmt.Sprintf("JPEG of %d components", components), "1, 3 or 4 components")
 	case f.Width == 0:
-		return refuse.AsDamaged(Name, "it is 0 pixels wide")
+		return imgerr.Damaged(Name, "it is 0 pixels wide")
 	case f.Height == 0:
-		return refuse.AsUnsupported("JPEG whose height comes after its pixels")
+		return imgerr.Unsupported("JPEG whose height comes after its pixels", "the height in the frame header")
 	}
 	f.frame = frame{progressive: marker == sof2, width: f.Width, height: f.Height}
 	return f.frame.readComponents(header[6:])
 }
 
 // unsupported names the kind of JPEG that a frame header announces if it is one that is not read.
-func unsupported(marker byte) string {
+func unsupportedProcess(marker byte) string {
 	switch {
 	case marker <= sof2:
 		return ""

@@ -20,7 +20,7 @@ func noise(length int) []byte {
 
 func TestProfilesAreReadAsTheyAreWritten(t *testing.T) {
 	for _, model := range []plane.Model{plane.Gray, plane.YCbCr} {
-		for _, length := range []int{1, 3000, maxPart, maxPart + 1, 3*maxPart - 7} {
+		for _, length := range []int{1, 3000, maxProfileChunk, maxProfileChunk + 1, 3*maxProfileChunk - 7} {
 			m := photo(40, 30, 0, model)
 			m.Profile = noise(length)
 			var file bytes.Buffer
@@ -37,11 +37,11 @@ func TestProfilesAreReadAsTheyAreWritten(t *testing.T) {
 func TestPartsOfProfiles(t *testing.T) {
 	segment := func(number, count byte, content string) []byte {
 		e := new(encoder)
-		e.segment(app2, append([]byte(profileSignature), append([]byte{number, count}, content...)...))
+		e.writeSegment(app2, append([]byte(profileSignature), append([]byte{number, count}, content...)...))
 		return e.file
 	}
 	other := &encoder{}
-	other.segment(app2, []byte("MPF\x00 of a second picture"))
+	other.writeSegment(app2, []byte("MPF\x00 of a second picture"))
 	tests := []struct {
 		name     string
 		segments [][]byte

@@ -11,63 +11,63 @@ import (
 // bits for those. As in skim, what has been read of the bits is kept in registers.
 
 // firstDC reads differences.
-func (s *scan) firstDC(c *component, x, y, blocks int) error {
-	b, coefs := s.bits, c.coefs[(y*c.paddedX+x)*c.perBlock:]
-	b.fill()
+func (s *scan) decodeDCFirst(c *component, x, y, blocks int) error {
+	b, coefs := s.bits, c.coefs[(y*c.blockStride+x)*c.coefsPerBlock:]
+	b.refill()
 	acc, n, p := b.acc, b.n, b.p
 	for i := range blocks {
-		value := c.dc.values[acc>>(64-valueBits)]
+		value := c.dc.coefs[acc>>(64-coefBits)]
 		acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
 		p += (63 - n) >> 3
 		n |= 56
 		if length := int(value & 0xff); length != 0 {
 			acc <<= length & 63
 			n -= length
-			c.last += int(value >> 16)
+			c.prevDC += int(value >> 16)
 		} else {
 			b.acc, b.n, b.p = acc, n, p
-			diff, err := b.difference(c.dc)
+			diff, err := b.readDCDiff(c.dc)
 			if err != nil {
 				return err
 			}
-			b.fill()
+			b.refill()
 			acc, n, p = b.acc, b.n, b.p
-			c.last += diff
+			c.prevDC += diff
 		}
-		coefs[i*c.perBlock] = int16(c.last << s.low)
+		coefs[i*c.coefsPerBlock] = int16(c.prevDC << s.approxLow)
 	}
 	b.acc, b.n, b.p = acc, n, p
 	return nil
 }
 
 // refineDC reads a bit for each block.
-func (s *scan) refineDC(c *component, x, y, blocks int) error {
+func (s *scan) decodeDCRefine(c *component, x, y, blocks int) error {
 	if s.bits.n < blocks {
-		s.bits.fill()
+		s.bits.refill()
 	}
-	coefs, read := c.coefs[(y*c.paddedX+x)*c.perBlock:], s.bits.take(blocks)
+	coefs, read := c.coefs[(y*c.blockStride+x)*c.coefsPerBlock:], s.bits.readBits(blocks)
 	for i := range blocks {
-		coefs[i*c.perBlock] |= int16(read>>(blocks-1-i)&1) << s.low
+		coefs[i*c.coefsPerBlock] |= int16(read>>(blocks-1-i)&1) << s.approxLow
 	}
 	return nil
 }
 
 // firstAC reads runs of zeros and what follows them. Like refineAC it is for scans of one component.
-func (s *scan) firstAC(c *component, x, y, blocks int) error {
-	b, h, needed := s.bits, c.ac, needed[c.scale]
-	b.fill()
+func (s *scan) decodeACFirst(c *component, x, y, blocks int) error {
+	b, h, needed := s.bits, c.ac, lastCoef[c.scale]
+	b.refill()
 	acc, n, p := b.acc, b.n, b.p
-	at := y*c.paddedX + x
+	at := y*c.blockStride + x
 	for end := at + blocks; at < end; at++ {
-		if s.blocks > 0 {
-			passed := min(s.blocks, end-at)
-			s.blocks -= passed
+		if s.eobRun > 0 {
+			passed := min(s.eobRun, end-at)
+			s.eobRun -= passed
 			at += passed - 1
 			continue
 		}
-		coefs, nonzero := c.coefs[at*c.perBlock:][:c.perBlock], c.nonzero[at]
-		for k := s.first; k <= s.last; k++ {
-			value := h.values[acc>>(64-valueBits)]
+		coefs, nonzero := c.coefs[at*c.coefsPerBlock:][:c.coefsPerBlock], c.nonzero[at]
+		for k := s.specStart; k <= s.specEnd; k++ {
+			value := h.coefs[acc>>(64-coefBits)]
 			acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
 			p += (63 - n) >> 3
 			n |= 56
@@ -77,26 +77,26 @@ func (s *scan) firstAC(c *component, x, y, blocks int) error {
 			} else {
 				var err error
 				b.acc, b.n, b.p = acc, n, p
-				if value, err = b.value(h); err != nil {
+				if value, err = b.readCoef(h); err != nil {
 					return err
 				}
-				b.fill()
+				b.refill()
 				acc, n, p = b.acc, b.n, b.p
 			}
 			run := int(value >> 8 & 0xff)
 			if value>>16 == 0 && run != 15 {
 				b.acc, b.n, b.p = acc, n, p
-				s.blocks = b.run(run)
-				b.fill()
+				s.eobRun = b.readEOBRun(run)
+				b.refill()
 				acc, n, p = b.acc, b.n, b.p
 				break
 			}
-			if k += run; value>>16 == 0 || k > s.last {
+			if k += run; value>>16 == 0 || k > s.specEnd {
 				continue
 			}
 			nonzero |= 1 << k
 			if k <= needed {
-				coefs[k] = int16(value >> 16 << s.low)
+				coefs[k] = int16(value >> 16 << s.approxLow)
 			}
 		}
 		c.nonzero[at] = nonzero
@@ -106,25 +106,25 @@ func (s *scan) firstAC(c *component, x, y, blocks int) error {
 }
 
 // run reads how many blocks after this one have no more coefficients in the band, in 2^n steps.
-func (b *bitReader) run(n int) int {
+func (b *bitReader) readEOBRun(n int) int {
 	if b.n < n {
-		b.fill()
+		b.refill()
 	}
-	return 1<<n + b.take(n) - 1
+	return 1<<n + b.readBits(n) - 1
 }
 
 // refineAC reads a bit for every coefficient that is not zero, and which of the others become 1 or -1 by it.
-func (s *scan) refineAC(c *component, x, y, blocks int) error {
-	b, h, last, one := s.bits, c.ac, s.last, int16(1)<<s.low
-	b.fill()
+func (s *scan) decodeACRefine(c *component, x, y, blocks int) error {
+	b, h, last, one := s.bits, c.ac, s.specEnd, int16(1)<<s.approxLow
+	b.refill()
 	acc, n, p := b.acc, b.n, b.p
-	at := y*c.paddedX + x
+	at := y*c.blockStride + x
 	for end := at + blocks; at < end; at++ {
-		coefs, nonzero := c.coefs[at*c.perBlock:][:c.perBlock], c.nonzero[at]
-		for k := s.first; k <= last; k++ {
+		coefs, nonzero := c.coefs[at*c.coefsPerBlock:][:c.coefsPerBlock], c.nonzero[at]
+		for k := s.specStart; k <= last; k++ {
 			value, place := int32(0), last+1
-			if s.blocks == 0 {
-				value = h.values[acc>>(64-valueBits)]
+			if s.eobRun == 0 {
+				value = h.coefs[acc>>(64-coefBits)]
 				acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
 				p += (63 - n) >> 3
 				n |= 56
@@ -134,7 +134,7 @@ func (s *scan) refineAC(c *component, x, y, blocks int) error {
 				} else {
 					var err error
 					b.acc, b.n, b.p = acc, n, p
-					if value, err = b.value(h); err != nil {
+					if value, err = b.readCoef(h); err != nil {
 						return err
 					}
 					acc, n, p = b.acc, b.n, b.p
@@ -144,13 +144,13 @@ func (s *scan) refineAC(c *component, x, y, blocks int) error {
 				switch {
 				case value == 0 && run != 15:
 					b.acc, b.n, b.p = acc, n, p
-					s.blocks = b.run(run) + 1 // this one, too
+					s.eobRun = b.readEOBRun(run) + 1 // this one, too
 					acc, n, p = b.acc, b.n, b.p
 				case value < -1 || value > 1: // it becomes nonzero by its last bit
 					b.acc, b.n, b.p = acc, n, p
-					return cmp.Or(b.enough(), errCode)
+					return cmp.Or(b.checkOverrun(), errInvalidCode)
 				default:
-					place = zero(nonzero, k, run, last)
+					place = nthZero(nonzero, k, run, last)
 				}
 			}
 			some := nonzero & (1<<(place&63) - 1) >> (k & 63) << (k & 63)
@@ -158,12 +158,12 @@ func (s *scan) refineAC(c *component, x, y, blocks int) error {
 				some = nonzero >> (k & 63) << (k & 63)
 			}
 			if count := bits.OnesCount64(some); count <= n {
-				refine(coefs, some, acc, one)
+				refineCoefs(coefs, some, acc, one)
 				acc <<= count & 63
 				n -= count
 			} else {
 				b.acc, b.n, b.p = acc, n, p
-				b.refine(coefs, some, one)
+				b.refineCoefs(coefs, some, one)
 				acc, n, p = b.acc, b.n, b.p
 			}
 			if k = place; value != 0 && place <= last {
@@ -172,14 +172,14 @@ func (s *scan) refineAC(c *component, x, y, blocks int) error {
 					coefs[place] = int16(value) * one
 				}
 			}
-			if n < valueBits {
+			if n < coefBits {
 				b.acc, b.n, b.p = acc, n, p
-				b.fill()
+				b.refill()
 				acc, n, p = b.acc, b.n, b.p
 			}
 		}
 		c.nonzero[at] = nonzero
-		s.blocks = max(0, s.blocks-1)
+		s.eobRun = max(0, s.eobRun-1)
 	}
 	b.acc, b.n, b.p = acc, n, p
 	return nil
@@ -187,7 +187,7 @@ func (s *scan) refineAC(c *component, x, y, blocks int) error {
 
 // zero is the place of the coefficient, from k on, that is zero and behind so many others that are; behind the last of
 // the band if there is none.
-func zero(nonzero uint64, k, others, last int) int {
+func nthZero(nonzero uint64, k, others, last int) int {
 	zeros := ^nonzero >> (k & 63) << (k & 63)
 	for range others {
 		zeros &= zeros - 1
@@ -196,7 +196,7 @@ func zero(nonzero uint64, k, others, last int) int {
 }
 
 // refine adds a bit of acc to each of some coefficients, as far as they are stored.
-func refine(coefs []int16, some, acc uint64, one int16) {
+func refineCoefs(coefs []int16, some, acc uint64, one int16) {
 	for left := some & (1<<len(coefs) - 1); left != 0; left &= left - 1 {
 		at := bits.TrailingZeros64(left) & 63
 		away := coefs[at]>>15 | 1 // from zero
@@ -206,11 +206,11 @@ func refine(coefs []int16, some, acc uint64, one int16) {
 }
 
 // refine is for more bits than may be valid.
-func (b *bitReader) refine(coefs []int16, some uint64, one int16) {
+func (b *bitReader) refineCoefs(coefs []int16, some uint64, one int16) {
 	const half = 1<<32 - 1
 	for _, some := range [2]uint64{some & half, some &^ half} {
-		b.fill()
-		refine(coefs, some, b.acc, one)
+		b.refill()
+		refineCoefs(coefs, some, b.acc, one)
 		count := bits.OnesCount64(some)
 		b.acc <<= count
 		b.n -= count
@@ -221,11 +221,11 @@ func (b *bitReader) refine(coefs []int16, some uint64, one int16) {
 func (d *decoder) reconstruct() error {
 	for _, c := range d.components {
 		for y := range c.blocksY {
-			if err := d.Check(); err != nil {
+			if err := d.check(); err != nil {
 				return err
 			}
 			if c.scale == 1 {
-				c.reconstructRow(y)
+				c.reconstructDCRow(y)
 				continue
 			}
 			for x := range c.blocksX {
@@ -238,26 +238,26 @@ func (d *decoder) reconstruct() error {
 }
 
 // reconstructRow is for the scale of 1.
-func (c *component) reconstructRow(y int) {
+func (c *component) reconstructDCRow(y int) {
 	row, step := c.plane.Row(y), int32(c.quant[0])
-	for x, value := range c.coefs[y*c.paddedX:][:len(row)] {
-		row[x] = level((int32(value)*step + 4) >> 3)
+	for x, value := range c.coefs[y*c.blockStride:][:len(row)] {
+		row[x] = clampSample((int32(value)*step + 4) >> 3)
 	}
 }
 
 func (d *decoder) reconstructBlock(c *component, x, y int) {
-	at := y*c.paddedX + x
-	coefs := c.coefs[at*c.perBlock:][:c.perBlock]
+	at := y*c.blockStride + x
+	coefs := c.coefs[at*c.coefsPerBlock:][:c.coefsPerBlock]
 	d.block = block{int64(coefs[0]) * int64(c.quant[0])}
 	pix := c.plane.Pix[c.scale*(y*c.plane.Stride+x):]
-	left := c.nonzero[at] & (2<<needed[c.scale] - 1)
+	left := c.nonzero[at] & (2<<lastCoef[c.scale] - 1)
 	if left == 0 {
-		d.block.fill(pix, c.plane.Stride, c.scale)
+		d.block.fillDC(pix, c.plane.Stride, c.scale)
 		return
 	}
 	for ; left != 0; left &= left - 1 {
 		k := bits.TrailingZeros64(left)
-		d.block.set(natural[k], int32(coefs[k])*int32(c.quant[k]))
+		d.block.set(zigzag[k], int32(coefs[k])*int32(c.quant[k]))
 	}
 	d.block.idct(pix, c.plane.Stride, c.scale)
 }

@@ -39,12 +39,12 @@ func draw(r *rand.Rand, components int) *drawing {
 	for _, c := range d.components {
 		units += c.h * c.v
 	}
-	if units > maxBlocks {
+	if units > maxMCUBlocks {
 		return draw(r, components)
 	}
-	unitsX, unitsY := ceil(d.width, 8*hMax), ceil(d.height, 8*vMax)
+	unitsX, unitsY := ceilDiv(d.width, 8*hMax), ceilDiv(d.height, 8*vMax)
 	for _, c := range d.components {
-		c.blocksX, c.blocksY = ceil(ceil(d.width*c.h, hMax), 8), ceil(ceil(d.height*c.v, vMax), 8)
+		c.blocksX, c.blocksY = ceilDiv(ceilDiv(d.width*c.h, hMax), 8), ceilDiv(ceilDiv(d.height*c.v, vMax), 8)
 		c.paddedX, c.paddedY = max(c.blocksX, unitsX*c.h), max(c.blocksY, unitsY*c.v)
 		c.blocks = make([][64]int, c.paddedX*c.paddedY)
 		for i := range c.blocks {
@@ -73,7 +73,7 @@ type writer struct {
 	file   []byte
 	acc    uint64
 	n      int
-	dc, ac *codes
+	dc, ac *huffmanCodes
 }
 
 func (d *drawing) begin(marker byte) *writer {
@@ -109,7 +109,9 @@ func (w *writer) put(v, n int) {
 	}
 }
 
-func (w *writer) symbol(c *codes, symbol int) { w.put(int(c.bits[symbol]), int(c.lengths[symbol])) }
+func (w *writer) symbol(c *huffmanCodes, symbol int) {
+	w.put(int(c.codes[symbol]), int(c.lengths[symbol]))
+}
 
 // number writes the magnitude bits of a coefficient.
 func (w *writer) number(v, size int) {
@@ -126,7 +128,7 @@ func (w *writer) tables() {
 	w.dc, w.ac = w.table(0x00, 16), w.table(0x10, 256)
 }
 
-func (w *writer) table(selector uint8, symbols int) *codes {
+func (w *writer) table(selector uint8, symbols int) *huffmanCodes {
 	lengths := []int{0}
 	for len(lengths) < symbols+1 { // split a leaf of the tree; one more is for the code of all ones, which is none
 		if i := w.rand.IntN(len(lengths)); lengths[i] < 16 {
@@ -143,7 +145,7 @@ func (w *writer) table(selector uint8, symbols int) *codes {
 	for i, symbol := range w.rand.Perm(symbols) {
 		order[i] = uint8(symbol)
 	}
-	c := newCodes(selector, counts, order)
+	c := newHuffmanCodes(selector, counts, order)
 	w.segment(dht, append(append([]byte{selector}, counts[:]...), order...))
 	return c
 }

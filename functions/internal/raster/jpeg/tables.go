@@ -6,74 +6,74 @@ import (
 	"slices"
 	"sync"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // maxTables bounds the segments with tables, in bytes. A file has less than 4 KiB of them, and each costs time.
-const maxTables = 1 << 20
+const maxTableBytes = 1 << 20
 
 // tables are what segments between the scans say of those that follow.
 type tables struct {
-	quant   [4]*[64]uint16 // in zigzag order
-	dc, ac  [4]*huffman
-	restart int // units between restart markers, or 0
-	size    int // of the segments so far, in bytes
+	quant           [4]*[64]uint16 // in zigzag order
+	dc, ac          [4]*huffmanTable
+	restartInterval int // units between restart markers, or 0
+	totalBytes      int // of the segments so far, in bytes
 
-	jfif, adobe bool
-	transform   byte // of Adobe
+	jfif, adobe    bool
+	adobeTransform byte // of Adobe
 }
 
 // usual are the Huffman tables of T.81, annex K.3, which the frames of Motion JPEG leave out.
-var usual = sync.OnceValue(func() *tables {
+var defaultTables = sync.OnceValue(func() *tables {
 	t := new(tables)
-	for _, c := range []*codes{codesLumaDC, codesChromaDC, codesLumaAC, codesChromaAC} {
-		segment := slices.Concat([]byte{c.selector}, c.counts[:], c.symbols)
-		if err := t.readHuffman(segment); err != nil {
+	for _, c := range []*huffmanCodes{lumaDCCodes, chromaDCCodes, lumaACCodes, chromaACCodes} {
+		segment := slices.Concat([]byte{c.classAndID}, c.counts[:], c.symbols)
+		if err := t.readDHT(segment); err != nil {
 			panic(err)
 		}
 	}
 	return t
 })
 
-func isTable(marker byte) bool {
+func isTableSegment(marker byte) bool {
 	return marker == dqt || marker == dht || marker == dri || marker == app0 || marker == app14
 }
 
 func (t *tables) read(marker byte, payload []byte) error {
-	if t.size += len(payload); t.size > maxTables {
-		return &refuse.Refusal{
-			Reason:  refuse.Damaged,
+	if t.totalBytes += len(payload); t.totalBytes > maxTableBytes {
+		return &imgerr.Error{
+			Reason:  imgerr.ReasonDamaged,
 			Message: "The JPEG is damaged: it has more than 1 MiB of tables",
-			Limit:   maxTables,
+			Limit:   maxTableBytes,
 		}
 	}
 	switch marker {
 	case dqt:
-		return t.readQuant(payload)
+		return t.readDQT(payload)
 	case dht:
-		return t.readHuffman(payload)
+		return t.readDHT(payload)
 	case dri:
 		if len(payload) != 2 {
-			return refuse.AsDamaged(Name, "its restart interval has %d bytes", len(payload))
+			return imgerr.Damaged(Name, "its restart interval has %d bytes", len(payload))
 		}
-		t.restart = int(binary.BigEndian.Uint16(payload))
+		t.restartInterval = int(binary.BigEndian.Uint16(payload))
 	case app0:
 		t.jfif = t.jfif || bytes.HasPrefix(payload, []byte("JFIF\x00"))
 	case app14:
 		if len(payload) >= 12 && bytes.HasPrefix(payload, []byte("Adobe")) {
-			t.adobe, t.transform = true, payload[11]
+			t.adobe, t.adobeTransform = true, payload[11]
 		}
 	}
 	return nil
 }
 
 // readQuant reads quantization tables (T.81, section B.2.4.1).
-func (t *tables) readQuant(payload []byte) error {
+func (t *tables) readDQT(payload []byte) error {
 	for len(payload) > 0 {
 		precision, id := payload[0]>>4, payload[0]&15
 		length := 64 << precision
 		if payload = payload[1:]; precision > 1 || id > 3 || len(payload) < length {
-			return refuse.AsDamaged(Name, "a quantization table is broken")
+			return imgerr.Damaged(Name, "a quantization table is broken")
 		}
 		table := new([64]uint16)
 		for k := range table {
@@ -90,10 +90,10 @@ func (t *tables) readQuant(payload []byte) error {
 }
 
 // readHuffman reads Huffman tables (T.81, section B.2.4.2).
-func (t *tables) readHuffman(payload []byte) error {
+func (t *tables) readDHT(payload []byte) error {
 	for len(payload) > 0 {
 		if len(payload) < 17 {
-			return refuse.AsDamaged(Name, "a Huffman table has %d bytes", len(payload))
+			return imgerr.Damaged(Name, "a Huffman table has %d bytes", len(payload))
 		}
 		class, id := payload[0]>>4, payload[0]&15
 		counts, total := [16]uint8(payload[1:17]), 0
@@ -101,12 +101,12 @@ func (t *tables) readHuffman(payload []byte) error {
 			total += int(count)
 		}
 		if payload = payload[17:]; class > 1 || id > 3 || total > 256 || len(payload) < total {
-			return refuse.AsDamaged(Name, "a Huffman table is broken")
+			return imgerr.Damaged(Name, "a Huffman table is broken")
 		}
 		if class == 0 && total > 0 && slices.Max(payload[:total]) > 15 {
-			return refuse.AsDamaged(Name, "a Huffman table has differences of more than 15 bits")
+			return imgerr.Damaged(Name, "a Huffman table has differences of more than 15 bits")
 		}
-		h, err := huffmanOf(counts, payload[:total])
+		h, err := cachedHuffman(counts, payload[:total])
 		if err != nil {
 			return err
 		}

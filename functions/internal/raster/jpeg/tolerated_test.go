@@ -13,9 +13,9 @@ import (
 func usualTables(d *drawing) (file []byte, from, to int) {
 	w := d.begin(sof0)
 	from = len(w.file)
-	w.dc, w.ac = codesLumaDC, codesLumaAC
-	for _, c := range []*codes{w.dc, w.ac} {
-		w.segment(dht, slices.Concat([]byte{c.selector}, c.counts[:], c.symbols))
+	w.dc, w.ac = lumaDCCodes, lumaACCodes
+	for _, c := range []*huffmanCodes{w.dc, w.ac} {
+		w.segment(dht, slices.Concat([]byte{c.classAndID}, c.counts[:], c.symbols))
 	}
 	to = len(w.file)
 	last := make([]int, len(w.components))
@@ -63,13 +63,13 @@ func TestOrientationBehindTheFrameHeader(t *testing.T) {
 	file, from, _ := usualTables(draw(rand.New(rand.NewPCG(2, 8)), 1))
 	tiff := []byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00")
 	w := &writer{}
-	w.segment(app1, append([]byte(signature), tiff...))
+	w.segment(app1, append([]byte(exifSignature), tiff...))
 	for _, at := range []int{2, from} {
 		f, err := Open(bytes.NewReader(slices.Concat(file[:at], w.file, file[at:])))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Decode(1, 1); err != nil || f.Orientation != 6 {
+		if _, err := f.decodeImage(1, 1); err != nil || f.Orientation != 6 {
 			t.Errorf("EXIF at byte %d: orientation %d, error %v; want 6", at, f.Orientation, err)
 		}
 	}

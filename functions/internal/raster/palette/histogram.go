@@ -40,7 +40,7 @@ func newHistogram() *histogram {
 func (h *histogram) count(row []uint8) (transparent bool) {
 	for ; len(row) >= 4; row = row[4:] {
 		c := binary.LittleEndian.Uint32(row)
-		if c>>24 < opaque {
+		if c>>24 < alphaThreshold {
 			transparent = true
 			continue
 		}
@@ -60,11 +60,11 @@ func (h *histogram) count(row []uint8) (transparent bool) {
 func (h *histogram) bin(c uint32) *bin {
 	c &= h.mask
 	for slot := hash(c); ; slot = (slot + 1) % uint32(len(h.slots)) {
-		switch place := h.slots[slot]; {
-		case place == 0:
+		switch index := h.slots[slot]; {
+		case index == 0:
 			return nil
-		case h.bins[place-1].color == c:
-			return &h.bins[place-1]
+		case h.bins[index-1].color == c:
+			return &h.bins[index-1]
 		}
 	}
 }
@@ -78,12 +78,12 @@ func (h *histogram) add(c uint32) *bin {
 		return h.bin(c)
 	}
 	h.bins = append(h.bins, bin{color: c & h.mask})
-	h.place(len(h.bins))
+	h.insert(len(h.bins))
 	return &h.bins[len(h.bins)-1]
 }
 
 // place puts the bin that comes so many-th into the hash table.
-func (h *histogram) place(n int) {
+func (h *histogram) insert(n int) {
 	slot := hash(h.bins[n-1].color)
 	for h.slots[slot] != 0 {
 		slot = (slot + 1) % uint32(len(h.slots))
@@ -113,17 +113,17 @@ func (h *histogram) coarsen() {
 		}
 		b.color &= h.mask
 		h.bins = append(h.bins, b)
-		h.place(len(h.bins))
+		h.insert(len(h.bins))
 	}
 }
 
 // palette finds so many colours, at most, and which of them each bin has.
-func (h *histogram) palette(room int) color.Palette {
-	if h.mask == 0xffffff && len(h.bins) <= room {
+func (h *histogram) palette(limit int) color.Palette {
+	if h.mask == 0xffffff && len(h.bins) <= limit {
 		return h.exact()
 	}
-	all := h.swatches()
-	p := quantize(all, room)
+	all := h.weightedColors()
+	p := quantize(all, limit)
 	for _, s := range all {
 		h.bins[s.bin].index = uint8(s.nearest)
 	}
@@ -140,10 +140,10 @@ func (h *histogram) exact() color.Palette {
 	return p
 }
 
-func (h *histogram) swatches() []swatch {
-	all := make([]swatch, len(h.bins))
+func (h *histogram) weightedColors() []weightedColor {
+	all := make([]weightedColor, len(h.bins))
 	for i := range h.bins {
-		all[i] = swatch{at: h.bins[i].mean(), count: float32(h.bins[i].count), bin: i}
+		all[i] = weightedColor{color: h.bins[i].mean(), count: float32(h.bins[i].count), bin: i}
 	}
 	return all
 }

@@ -4,7 +4,7 @@ package palette
 import "image"
 
 // Gray returns an image as one of gray levels if it is one: opaque, and without colour. Formats store it smaller.
-func Gray(m *image.NRGBA) (*image.Gray, bool) {
+func AsGray(m *image.NRGBA) (*image.Gray, bool) {
 	gray := image.NewGray(m.Rect)
 	for y := range m.Rect.Dy() {
 		row := m.Pix[y*m.Stride:]

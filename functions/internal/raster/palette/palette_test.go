@@ -133,13 +133,13 @@ func TestGray(t *testing.T) {
 	for i := range m.Pix {
 		m.Pix[i] = uint8(i/4) | uint8(i%4/3*255)
 	}
-	gray, ok := Gray(m)
+	gray, ok := AsGray(m)
 	if want := []byte{0, 1, 2, 3, 4, 5}; !ok || !slices.Equal(gray.Pix, want) {
 		t.Errorf("got %v, %v, want %v", gray, ok, want)
 	}
 	for name, c := range map[string]color.NRGBA{"colour": {1, 2, 2, 255}, "transparency": {2, 2, 2, 254}} {
 		m.SetNRGBA(2, 1, c)
-		if _, ok := Gray(m); ok {
+		if _, ok := AsGray(m); ok {
 			t.Errorf("an image with %s is said to be gray", name)
 		}
 	}

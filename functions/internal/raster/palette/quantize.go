@@ -15,45 +15,45 @@ const (
 )
 
 // A swatch is the mean of the colours of some pixels, scaled.
-type swatch struct {
-	at      [3]float32
+type weightedColor struct {
+	color   [3]float32
 	count   float32
 	bin     int // of a histogram
 	nearest int // the colour that was found to be the nearest
 }
 
 // rounds is how often the colours are moved to the means of what is nearest to them.
-const rounds = 1
+const kMeansRounds = 1
 
 // quantize finds so many colours, at most, and which of them is the nearest of each swatch.
-func quantize(all []swatch, room int) color.Palette {
+func quantize(all []weightedColor, limit int) color.Palette {
 	var colors [][3]float32
-	for i, g := range divide(all, room) {
+	for i, g := range divide(all, limit) {
 		colors = append(colors, g.mean)
-		for j := range g.swatches {
-			g.swatches[j].nearest = i
+		for j := range g.colors {
+			g.colors[j].nearest = i
 		}
 	}
-	near := newNeighbors(colors)
-	near.find(all)
-	for range rounds {
-		near = newNeighbors(near.means(all))
-		near.find(all)
+	near := newNearestSearch(colors)
+	near.assign(all)
+	for range kMeansRounds {
+		near = newNearestSearch(near.means(all))
+		near.assign(all)
 	}
 	return near.palette()
 }
 
 // palette is the colours as they are.
-func (near *neighbors) palette() color.Palette {
+func (near *nearestSearch) palette() color.Palette {
 	var p color.Palette
 	for i := range near.colors {
-		c := near.colors[i].at
-		p = append(p, color.NRGBA{level(c[0] / redScale), level(c[1] / greenScale), level(c[2] / blueScale), 0xff})
+		c := near.colors[i].color
+		p = append(p, color.NRGBA{roundLevel(c[0] / redScale), roundLevel(c[1] / greenScale), roundLevel(c[2] / blueScale), 0xff})
 	}
 	return p
 }
 
-func level(v float32) uint8 { return uint8(max(0, min(v+0.5, 255))) }
+func roundLevel(v float32) uint8 { return uint8(max(0, min(v+0.5, 255))) }
 
 // moments are sums over pixels, of the channels and of their squares.
 type moments struct {
@@ -61,9 +61,9 @@ type moments struct {
 	count        float64
 }
 
-func (m *moments) add(s *swatch) {
+func (m *moments) add(s *weightedColor) {
 	count := float64(s.count)
-	for i, v := range s.at {
+	for i, v := range s.color {
 		m.sum[i] += count * float64(v)
 		m.squares[i] += count * float64(v) * float64(v)
 	}
@@ -76,15 +76,15 @@ func (m *moments) mean() [3]float32 {
 
 // A group is similar swatches, with the channel in which they differ most and how much: the sum of the squared distances
 // of its pixels from their mean.
-type group struct {
-	swatches []swatch
+type cluster struct {
+	colors   []weightedColor
 	mean     [3]float32
 	channel  int
-	spread   float64
+	variance float64
 }
 
-func newGroup(swatches []swatch) group {
-	g := group{swatches: swatches}
+func newCluster(swatches []weightedColor) cluster {
+	g := cluster{colors: swatches}
 	var m moments
 	for i := range swatches {
 		m.add(&swatches[i])
@@ -94,8 +94,8 @@ func newGroup(swatches []swatch) group {
 		return g // whatever rounding left
 	}
 	for i := range g.mean {
-		if spread := m.squares[i] - m.sum[i]*m.sum[i]/m.count; spread > g.spread {
-			g.channel, g.spread = i, spread
+		if spread := m.squares[i] - m.sum[i]*m.sum[i]/m.count; spread > g.variance {
+			g.channel, g.variance = i, spread
 		}
 	}
 	return g
@@ -103,19 +103,19 @@ func newGroup(swatches []swatch) group {
 
 // divide makes at most n groups: it cuts, again and again, the group that is spread most, at the mean of the channel in
 // which it is spread most.
-func divide(swatches []swatch, n int) []group {
-	groups := []group{newGroup(swatches)}
+func divide(swatches []weightedColor, n int) []cluster {
+	groups := []cluster{newCluster(swatches)}
 	for len(groups) < n {
 		widest := 0
 		for i := range groups {
-			if groups[i].spread > groups[widest].spread {
+			if groups[i].variance > groups[widest].variance {
 				widest = i
 			}
 		}
-		if groups[widest].spread == 0 {
+		if groups[widest].variance == 0 {
 			break
 		}
-		low, high := groups[widest].cut()
+		low, high := groups[widest].split()
 		groups[widest] = low
 		groups = append(groups, high)
 	}
@@ -123,27 +123,27 @@ func divide(swatches []swatch, n int) []group {
 }
 
 // cut divides a group of two swatches at least into two that are not empty.
-func (g group) cut() (low, high group) {
-	all, channel, mean := g.swatches, g.channel, g.mean[g.channel]
+func (g cluster) split() (low, high cluster) {
+	all, channel, mean := g.colors, g.channel, g.mean[g.channel]
 	n := 0 // of those that are below the mean
 	for i := range all {
-		if all[i].at[channel] <= mean {
+		if all[i].color[channel] <= mean {
 			all[i], all[n] = all[n], all[i]
 			n++
 		}
 	}
 	n = max(1, min(n, len(all)-1))
-	return newGroup(all[:n]), newGroup(all[n:])
+	return newCluster(all[:n]), newCluster(all[n:])
 }
 
 // neighbors finds the nearest of some colours: in the order of their lightness, from that which is like it on.
-type neighbors struct {
-	colors []neighbor
+type nearestSearch struct {
+	colors []paletteColor
 	start  [256]int // for each level of lightness, where to begin
 }
 
-type neighbor struct {
-	at    [3]float32
+type paletteColor struct {
+	color [3]float32
 	light float32
 }
 
@@ -152,12 +152,12 @@ func lightness(at [3]float32) float32 {
 	return at[0]*(redScale/norm) + at[1]*(greenScale/norm) + at[2]*(blueScale/norm)
 }
 
-func newNeighbors(colors [][3]float32) *neighbors {
-	near := new(neighbors)
+func newNearestSearch(colors [][3]float32) *nearestSearch {
+	near := new(nearestSearch)
 	for _, c := range colors {
-		near.colors = append(near.colors, neighbor{c, lightness(c)})
+		near.colors = append(near.colors, paletteColor{c, lightness(c)})
 	}
-	slices.SortFunc(near.colors, func(a, b neighbor) int { return cmp.Compare(a.light, b.light) })
+	slices.SortFunc(near.colors, func(a, b paletteColor) int { return cmp.Compare(a.light, b.light) })
 	next := 0
 	for level := range near.start {
 		for next < len(colors)-1 && near.colors[next].light < (float32(level)+0.5)*norm {
@@ -170,17 +170,17 @@ func newNeighbors(colors [][3]float32) *neighbors {
 
 // find finds the nearest colour of each swatch. It is quick if the one that was found before, or that of the swatch
 // before, is near.
-func (near *neighbors) find(all []swatch) {
+func (near *nearestSearch) assign(all []weightedColor) {
 	last := 0
 	for i := range all {
 		s := &all[i]
-		last = near.of(s.at, last)
+		last = near.nearest(s.color, last)
 		s.nearest = last
 	}
 }
 
 // of returns which colour is nearest, given one that may be near.
-func (near *neighbors) of(at [3]float32, hint int) int {
+func (near *nearestSearch) nearest(at [3]float32, hint int) int {
 	light := lightness(at)
 	best, nearest := hint, near.colors[hint].distance(at)
 	start := near.start[uint8(light*(1/norm))]
@@ -205,20 +205,20 @@ func (near *neighbors) of(at [3]float32, hint int) int {
 	return best
 }
 
-func (n *neighbor) distance(at [3]float32) float32 {
-	x, y, z := n.at[0]-at[0], n.at[1]-at[1], n.at[2]-at[2]
+func (n *paletteColor) distance(at [3]float32) float32 {
+	x, y, z := n.color[0]-at[0], n.color[1]-at[1], n.color[2]-at[2]
 	return x*x + y*y + z*z
 }
 
 // means returns those of the swatches that are nearest to each colour. A colour that none is nearest to stays.
-func (near *neighbors) means(all []swatch) [][3]float32 {
+func (near *nearestSearch) means(all []weightedColor) [][3]float32 {
 	sums := make([]moments, len(near.colors))
 	for i := range all {
 		sums[all[i].nearest].add(&all[i])
 	}
 	means := make([][3]float32, len(sums))
 	for i := range sums {
-		if means[i] = near.colors[i].at; sums[i].count > 0 {
+		if means[i] = near.colors[i].color; sums[i].count > 0 {
 			means[i] = sums[i].mean()
 		}
 	}

@@ -51,7 +51,7 @@ func thumbnail(p Plane, width, height int) Plane {
 // whole is the view of all of an image.
 func whole(m *Image, width, height, orientation int) View {
 	v := View{width, height, float64(m.Width), float64(m.Height), orientation}
-	if Turned(orientation) {
+	if SwapsSides(orientation) {
 		v.Across, v.Down = v.Down, v.Across
 	}
 	return v
@@ -100,7 +100,7 @@ func TestResizeOfExtremes(t *testing.T) {
 			p.Pix[i] = uint8(255 * r.IntN(2))
 		}
 		small := thumbnail(p, 1+r.IntN(width), 1+r.IntN(height))
-		if width >= 2*keep*small.Width || height >= 2*keep*small.Height {
+		if width >= 2*minOversampling*small.Width || height >= 2*minOversampling*small.Height {
 			continue // reduced in advance, which is another filter
 		}
 		for i, want := range exactly(p, small.Width, small.Height) {
@@ -200,13 +200,13 @@ func TestUpright(t *testing.T) {
 		1: imaging.Clone, 2: imaging.FlipH, 3: imaging.Rotate180, 4: imaging.FlipV,
 		5: imaging.Transpose, 6: imaging.Rotate270, 7: imaging.Transverse, 8: imaging.Rotate90,
 	}
-	want := m.Small(whole(m, 31, 21, 1))
+	want := m.Resample(whole(m, 31, 21, 1))
 	for orientation, turn := range upright {
 		width, height := 31, 21
-		if Turned(orientation) {
+		if SwapsSides(orientation) {
 			width, height = height, width
 		}
-		got, turned := m.Small(whole(m, width, height, orientation)), turn(grayOf(want.Planes[0]))
+		got, turned := m.Resample(whole(m, width, height, orientation)), turn(grayOf(want.Planes[0]))
 		if got.Width != width || got.Height != height || turned.Rect.Dx() != width {
 			t.Fatalf("orientation %d: %dx%d", orientation, got.Width, got.Height)
 		}
@@ -229,11 +229,11 @@ func TestHalvedIsInPlace(t *testing.T) {
 				}
 			}
 			width, height := size[0], size[1]
-			if Turned(orientation) {
+			if SwapsSides(orientation) {
 				width, height = height, width
 			}
 			m := &Image{Width: 400, Height: 300, Model: YCbCr, Planes: []Plane{ramp, ramp, ramp}}
-			halved := m.Halved(whole(m, width, height, orientation))
+			halved := m.Resample420(whole(m, width, height, orientation))
 			luma, blue := halved.Planes[0], halved.Planes[1]
 			if blue.Width != (width+1)/2 || blue.Height != (height+1)/2 || blue.StepX != 2 {
 				t.Fatalf("the colours are %dx%d, a sample %g pixels", blue.Width, blue.Height, blue.StepX)
@@ -261,7 +261,7 @@ func TestModels(t *testing.T) {
 			t.Fatalf("%v became %v", c, got)
 		}
 		y, cb, cr := color.RGBToYCbCr(c.R, c.G, c.B)
-		halved := rgb.Halved(whole(rgb, 1, 1, 1))
+		halved := rgb.Resample420(whole(rgb, 1, 1, 1))
 		for i, want := range []uint8{y, cb, cr} {
 			if d := int(halved.Planes[i].Pix[0]) - int(want); d < -1 || d > 1 {
 				t.Fatalf("%v became %v, want %d %d %d", c, halved.Planes, y, cb, cr)
@@ -308,7 +308,7 @@ func TestAlphaIsPremultiplied(t *testing.T) {
 		r.Add(row)
 	}
 	is := &Image{Width: 40, Height: 40, Model: RGB, Planes: r.Planes()}
-	small := is.Small(whole(is, 10, 10, 1)).NRGBA()
+	small := is.Resample(whole(is, 10, 10, 1)).NRGBA()
 	for i := range 100 {
 		if c := small.Pix[4*i : 4*i+4]; c[0] < 250 || c[1] > 2 || c[3] < 115 || c[3] > 140 {
 			t.Fatalf("pixel %d is %v, want red, half there", i, c)

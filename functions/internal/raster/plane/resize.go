@@ -16,23 +16,23 @@ type Axis struct {
 // Resize resamples a plane with Lanczos3, the filter stretched as far as it shrinks, in fixed point. Beyond the plane
 // there is nothing: the filter is cut off, and its rest is made whole.
 func (p Plane) Resize(x, y Axis) Plane {
-	p = p.Reduce(Factor(x.Step/p.StepX), Factor(y.Step/p.StepY))
+	p = p.Reduce(ReductionFactor(x.Step/p.StepX), ReductionFactor(y.Step/p.StepY))
 	result := New(x.Count, y.Count, x.Step, y.Step)
-	across := kernelOf(shape{p.Width, x.Count, x.Start / p.StepX, x.Step / p.StepX})
-	down := kernelOf(shape{p.Height, y.Count, y.Start / p.StepY, y.Step / p.StepY})
-	rows := newWindow(down.taps, p.Width)
+	across := cachedKernel(kernelKey{p.Width, x.Count, x.Start / p.StepX, x.Step / p.StepX})
+	down := cachedKernel(kernelKey{p.Height, y.Count, y.Start / p.StepY, y.Step / p.StepY})
+	rows := newWindow(down.maxTaps, p.Width)
 	defer rows.release()
 	next := 0 // the row of p that is not in the window yet
 	for i := 0; i < y.Count; i += 2 {
 		clear(rows.pairs)
 		for j := range min(2, y.Count-i) {
-			tap := down.at(i + j)
+			tap := down.tap(i + j)
 			for next = max(next, tap.first); next < tap.first+len(tap.weights); next++ {
-				pack(rows.row(next), p.Row(next))
+				packPairs(rows.row(next), p.Row(next))
 			}
-			rows.column(tap, 32*j)
+			rows.resampleColumn(tap, 32*j)
 		}
-		across.rows(result.Row(i), result.Row(min(i+1, y.Count-1)), rows.pairs)
+		across.resampleRows(result.Row(i), result.Row(min(i+1, y.Count-1)), rows.pairs)
 	}
 	return result
 }
@@ -45,7 +45,7 @@ const (
 
 // A kernel is the weights of every sample of a result.
 type kernel struct {
-	taps    int // the most samples that one is made of
+	maxTaps int // the most samples that one is made of
 	firsts  []int
 	counts  []int
 	weights []int32 // taps for each
@@ -56,16 +56,16 @@ type tap struct {
 	weights []int32
 }
 
-func (k *kernel) at(i int) tap { return tap{k.firsts[i], k.weights[i*k.taps:][:k.counts[i]]} }
+func (k *kernel) tap(i int) tap { return tap{k.firsts[i], k.weights[i*k.maxTaps:][:k.counts[i]]} }
 
 // kernels are kept, because most thumbnails are of cameras' few sizes.
-var kernels struct {
+var kernelCache struct {
 	sync.Mutex
-	byShape map[shape]*kernel
+	byKey map[kernelKey]*kernel
 }
 
 // A shape is an axis in samples of the plane that it is resampled from.
-type shape struct {
+type kernelKey struct {
 	from, to    int
 	start, step float64
 }
@@ -76,47 +76,47 @@ const (
 	maxWeights = 1 << 14
 )
 
-func kernelOf(s shape) *kernel {
-	kernels.Lock()
-	defer kernels.Unlock()
-	if k := kernels.byShape[s]; k != nil {
+func cachedKernel(s kernelKey) *kernel {
+	kernelCache.Lock()
+	defer kernelCache.Unlock()
+	if k := kernelCache.byKey[s]; k != nil {
 		return k
 	}
 	k := newKernel(s)
 	if len(k.weights) > maxWeights {
 		return k
 	}
-	if kernels.byShape == nil || len(kernels.byShape) >= maxKernels {
-		kernels.byShape = map[shape]*kernel{}
+	if kernelCache.byKey == nil || len(kernelCache.byKey) >= maxKernels {
+		kernelCache.byKey = map[kernelKey]*kernel{}
 	}
-	kernels.byShape[s] = k
+	kernelCache.byKey[s] = k
 	return k
 }
 
-func newKernel(s shape) *kernel {
-	stretch := max(1, s.step)
-	reach := 3 * stretch
-	k := &kernel{taps: min(s.from, int(math.Ceil(2*reach))+1)}
-	k.firsts, k.counts, k.weights = make([]int, s.to), make([]int, s.to), make([]int32, s.to*k.taps)
-	exact := make([]float64, k.taps)
+func newKernel(s kernelKey) *kernel {
+	scale := max(1, s.step)
+	radius := 3 * scale
+	k := &kernel{maxTaps: min(s.from, int(math.Ceil(2*radius))+1)}
+	k.firsts, k.counts, k.weights = make([]int, s.to), make([]int, s.to), make([]int32, s.to*k.maxTaps)
+	exact := make([]float64, k.maxTaps)
 	for i := range s.to {
 		center := s.start + (float64(i)+0.5)*s.step
-		first := min(max(0, int(math.Floor(center-reach+0.5))), s.from-1)
-		end := max(first+1, min(int(math.Ceil(center+reach-0.5)), s.from, first+k.taps))
+		first := min(max(0, int(math.Floor(center-radius+0.5))), s.from-1)
+		end := max(first+1, min(int(math.Ceil(center+radius-0.5)), s.from, first+k.maxTaps))
 		sum := 0.0
 		for j := range end - first {
-			exact[j] = lanczos3((float64(first+j) + 0.5 - center) / stretch)
+			exact[j] = lanczos3((float64(first+j) + 0.5 - center) / scale)
 			sum += exact[j]
 		}
 		k.firsts[i], k.counts[i] = first, end-first
-		round(k.weights[i*k.taps:][:end-first], exact[:end-first], sum)
+		quantizeWeights(k.weights[i*k.maxTaps:][:end-first], exact[:end-first], sum)
 	}
 	return k
 }
 
 // round makes fixed point weights whose sum is exactly 1, so that an even surface stays what it is. Rounding is carried
 // from each to the next.
-func round(weights []int32, exact []float64, sum float64) {
+func quantizeWeights(weights []int32, exact []float64, sum float64) {
 	carried, whole := 0.0, int32(0)
 	for i, w := range exact {
 		carried += w / sum * (1 << weightBits)
@@ -138,23 +138,23 @@ func lanczos3(x float64) float64 {
 
 // rows resamples across two rows that a window made down. If there is but one, second is the same as first, whose
 // samples are written last.
-func (k *kernel) rows(first, second []uint8, pairs []int64) {
+func (k *kernel) resampleRows(first, second []uint8, pairs []int64) {
 	const shift, half = weightBits + rowBits, 1 << (weightBits + rowBits - 1)
 	for i := range first {
-		weights := k.weights[i*k.taps:][:k.counts[i]]
+		weights := k.weights[i*k.maxTaps:][:k.counts[i]]
 		samples := pairs[k.firsts[i]:][:len(weights)]
 		var sum int64
 		for j, w := range weights {
 			sum += int64(w) * samples[j]
 		}
-		low, high := halves(sum)
+		low, high := unpackPair(sum)
 		second[i] = clamp((high + half) >> shift)
 		first[i] = clamp((low + half) >> shift)
 	}
 }
 
 // halves takes two sums apart that were one word. A negative lower one has borrowed from the higher one.
-func halves(word int64) (low, high int32) {
+func unpackPair(word int64) (low, high int32) {
 	low = int32(word)
 	return low, int32((word - int64(low)) >> 32)
 }
@@ -189,7 +189,7 @@ func (w *window) release() { buffers.Put(w.buffer) }
 
 func (w *window) row(y int) []int64 { return w.rows[y%len(w.rows)] }
 
-func pack(to []int64, from []uint8) {
+func packPairs(to []int64, from []uint8) {
 	for i := range len(from) / 2 {
 		to[i] = int64(from[2*i]) | int64(from[2*i+1])<<32
 	}
@@ -199,7 +199,7 @@ func pack(to []int64, from []uint8) {
 }
 
 // column resamples one row down, into the half of the pairs that begins at a bit.
-func (w *window) column(t tap, bit int) {
+func (w *window) resampleColumn(t tap, bit int) {
 	sums := w.sums
 	clear(sums)
 	weights, y := t.weights, t.first
@@ -218,7 +218,7 @@ func (w *window) column(t tap, bit int) {
 	}
 	const shift, half = weightBits - rowBits, 1 << (weightBits - rowBits - 1)
 	for x, sum := range sums {
-		left, right := halves(sum)
+		left, right := unpackPair(sum)
 		w.pairs[2*x] += int64((left+half)>>shift) << bit
 		w.pairs[2*x+1] += int64((right+half)>>shift) << bit
 	}

@@ -11,13 +11,13 @@ func toRGB(y, cb, cr uint8) (r, g, b uint8) {
 func clamp(v int32) uint8 { return uint8(max(0, min(v, 255))) }
 
 // halve turns a copy, whatever its model, into YCbCr with colours of half the size, on white if it has alpha.
-func (m *Image) halve() *Image {
+func (m *Image) to420() *Image {
 	width, height := (m.Width+1)/2, (m.Height+1)/2
 	luma, blue, red := New(m.Width, m.Height, 1, 1), New(width, height, 2, 2), New(width, height, 2, 2)
 	pixels := make([]uint8, 4*m.Width)
 	blues, reds, counts := make([]int32, width), make([]int32, width), make([]int32, width)
 	for y := range m.Height {
-		m.row(pixels, y)
+		m.rgbaRow(pixels, y)
 		if m.HasAlpha() {
 			onWhite(pixels)
 		}
@@ -43,7 +43,7 @@ func onWhite(row []uint8) {
 	for ; len(row) >= 4; row = row[4:] {
 		alpha := row[3]
 		for i, v := range row[:3] {
-			row[i] = times(v, alpha) + 0xff - alpha
+			row[i] = mulDiv255(v, alpha) + 0xff - alpha
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"hash/crc32"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 const (
@@ -19,7 +19,7 @@ type chunk struct {
 	r      io.Reader
 	header [chunkHeaderLength]byte
 	left   uint32 // of the payload, in bytes
-	sum    uint32 // of what was read
+	crc    uint32 // of what was read
 }
 
 func readChunk(r io.Reader) (*chunk, error) {
@@ -29,19 +29,19 @@ func readChunk(r io.Reader) (*chunk, error) {
 	}
 	for _, letter := range c.header[4:] {
 		if letter|0x20 < 'a' || letter|0x20 > 'z' {
-			return nil, refuse.AsDamaged(Name, "a chunk is called %q", c.name())
+			return nil, imgerr.Damaged(Name, "a chunk is called %q", c.chunkType())
 		}
 	}
 	if c.length() > maxLength {
-		return nil, refuse.AsDamaged(Name, "a chunk of %d bytes is longer than the format allows", c.length())
+		return nil, imgerr.Damaged(Name, "a chunk of %d bytes is longer than the format allows", c.length())
 	}
-	c.left, c.sum = c.length(), crc32.ChecksumIEEE(c.header[4:])
+	c.left, c.crc = c.length(), crc32.ChecksumIEEE(c.header[4:])
 	return c, nil
 }
 
 func (c *chunk) length() uint32 { return binary.BigEndian.Uint32(c.header[:]) }
 
-func (c *chunk) name() string { return string(c.header[4:]) }
+func (c *chunk) chunkType() string { return string(c.header[4:]) }
 
 // Read reads the payload. It is the file that is cut short if r ends within.
 func (c *chunk) Read(p []byte) (int, error) {
@@ -50,7 +50,7 @@ func (c *chunk) Read(p []byte) (int, error) {
 	}
 	n, err := c.r.Read(p[:min(len(p), int(c.left))])
 	c.left -= uint32(n)
-	c.sum = crc32.Update(c.sum, crc32.IEEETable, p[:n])
+	c.crc = crc32.Update(c.crc, crc32.IEEETable, p[:n])
 	if err == io.EOF && c.left > 0 {
 		err = io.ErrUnexpectedEOF
 	}
@@ -58,7 +58,7 @@ func (c *chunk) Read(p []byte) (int, error) {
 }
 
 // end passes over what is left of the payload, and tells whether the sum is right.
-func (c *chunk) end() (isRight bool, err error) {
+func (c *chunk) checkCRC() (isRight bool, err error) {
 	if c.left > 0 {
 		if _, err := io.Copy(io.Discard, c); err != nil {
 			return false, err
@@ -66,32 +66,32 @@ func (c *chunk) end() (isRight bool, err error) {
 	}
 	var stored [crcLength]byte
 	_, err = io.ReadFull(c.r, stored[:])
-	return binary.BigEndian.Uint32(stored[:]) == c.sum, err
+	return binary.BigEndian.Uint32(stored[:]) == c.crc, err
 }
 
 // skip is end for chunks of which nothing is used. The sum of one that is not critical does not matter, as for libpng.
 func (c *chunk) skip() error {
 	const ancillary = 0x20 // in the first letter
-	isRight, err := c.end()
+	isRight, err := c.checkCRC()
 	if err == nil && !isRight && c.header[4]&ancillary == 0 {
-		err = c.wrongSum()
+		err = c.crcError()
 	}
 	return err
 }
 
 // read reads the payload, whose sum has to be right.
-func (c *chunk) read() ([]byte, error) {
+func (c *chunk) readAll() ([]byte, error) {
 	payload := make([]byte, c.left)
 	if _, err := io.ReadFull(c, payload); err != nil {
 		return nil, err
 	}
-	isRight, err := c.end()
+	isRight, err := c.checkCRC()
 	if err == nil && !isRight {
-		err = c.wrongSum()
+		err = c.crcError()
 	}
 	return payload, err
 }
 
-func (c *chunk) wrongSum() error {
-	return refuse.AsDamaged(Name, "the check sum of its %s chunk is wrong", c.name())
+func (c *chunk) crcError() error {
+	return imgerr.Damaged(Name, "the check sum of its %s chunk is wrong", c.chunkType())
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // excess is how many bytes a converter may write behind a row: the pixels in a byte, of which only some belong to it.
-const excess = 8 * 4
+const overshoot = 8 * 4
 
 // A converter makes rows of whole bytes.
 type converter struct {
@@ -24,19 +24,19 @@ type converter struct {
 // newConverter is for what the chunks say.
 func newConverter(f *File) *converter {
 	c := &converter{channels: 3}
-	toBytes := samples(f.layout.depth)
-	switch hasKey := f.alpha != nil; {
-	case f.layout.colors == indexed:
-		c.lookUp(newPalette(f.palette, f.alpha), f.layout.depth)
-	case f.layout.colors == gray && hasKey && f.layout.depth <= 8:
-		c.lookUp(newGrays(f.layout.depth, f.alpha[1]), f.layout.depth)
-	case f.layout.colors <= rgb && hasKey:
-		c.channels, c.convert = 4, withKey(f.alpha, f.layout)
-	case f.layout.colors == gray:
+	toBytes := expandSamples(f.layout.depth)
+	switch hasKey := f.transparency != nil; {
+	case f.layout.colorType == indexed:
+		c.usePalette(newPalette(f.palette, f.transparency), f.layout.depth)
+	case f.layout.colorType == gray && hasKey && f.layout.depth <= 8:
+		c.usePalette(newGrayPalette(f.layout.depth, f.transparency[1]), f.layout.depth)
+	case f.layout.colorType <= rgb && hasKey:
+		c.channels, c.convert = 4, convertColorKey(f.transparency, f.layout)
+	case f.layout.colorType == gray:
 		c.channels, c.convert = 1, toBytes
-	case f.layout.colors == rgb:
+	case f.layout.colorType == rgb:
 		c.convert = toBytes
-	case f.layout.colors == grayAlpha:
+	case f.layout.colorType == grayAlpha:
 		c.channels, c.convert = 4, func(to, row []uint8) []uint8 { return grayToRGB(to, row, f.layout.depth/8) }
 	default:
 		c.channels, c.convert = 4, toBytes
@@ -45,7 +45,7 @@ func newConverter(f *File) *converter {
 }
 
 // samples makes bytes of samples. Of 16 bits, the higher 8 are taken, as everybody does.
-func samples(depth int) func(to, row []uint8) []uint8 {
+func expandSamples(depth int) func(to, row []uint8) []uint8 {
 	switch depth {
 	case 8:
 		return func(_, row []uint8) []uint8 { return row }
@@ -76,8 +76,8 @@ func highBytes(to, row []uint8) []uint8 {
 	return to[:n]
 }
 
-// A table is a palette of RGBA, the first channel in the lowest byte.
-type table struct {
+// A colorTable is a palette of RGBA, the first channel in the lowest byte.
+type colorTable struct {
 	colors      [256]uint32
 	transparent bool // which some are
 }
@@ -85,8 +85,8 @@ type table struct {
 const opaque = 0xff << 24
 
 // newPalette is that of PLTE and tRNS. What is beyond them is opaque black, as libpng has it.
-func newPalette(colors, alpha []uint8) *table {
-	p := new(table)
+func newPalette(colors, alpha []uint8) *colorTable {
+	p := new(colorTable)
 	for i := range p.colors {
 		color := [4]uint8{3: 0xff}
 		copy(color[:3], colors[min(3*i, len(colors)):])
@@ -100,8 +100,8 @@ func newPalette(colors, alpha []uint8) *table {
 }
 
 // newGrays is that of all levels of so many bits, one of which is transparent.
-func newGrays(depth int, key uint8) *table {
-	p := &table{transparent: true}
+func newGrayPalette(depth int, key uint8) *colorTable {
+	p := &colorTable{transparent: true}
 	highest := 1<<depth - 1
 	for level := range highest + 1 {
 		p.colors[level] = opaque | uint32(level*255/highest)*0x010101
@@ -111,7 +111,7 @@ func newGrays(depth int, key uint8) *table {
 }
 
 // lookUp makes the converter one of indexes.
-func (c *converter) lookUp(p *table, depth int) {
+func (c *converter) usePalette(p *colorTable, depth int) {
 	if p.transparent {
 		c.channels = 4
 	}
@@ -134,14 +134,14 @@ func (c *converter) lookUp(p *table, depth int) {
 	}
 }
 
-func (p *table) toRGB(to, row []uint8) []uint8 {
+func (p *colorTable) toRGB(to, row []uint8) []uint8 {
 	for i, b := range row {
 		binary.LittleEndian.PutUint32(to[3*i:], p.colors[b])
 	}
 	return to[:3*len(row)]
 }
 
-func (p *table) toRGBA(to, row []uint8) []uint8 {
+func (p *colorTable) toRGBA(to, row []uint8) []uint8 {
 	to = to[:4*len(row)]
 	for i, b := range row {
 		binary.LittleEndian.PutUint32(to[4*i:], p.colors[b])
@@ -150,8 +150,8 @@ func (p *table) toRGBA(to, row []uint8) []uint8 {
 }
 
 // withKey converts gray or RGB of whole bytes, of which one colour is transparent.
-func withKey(key []uint8, l layout) func(to, row []uint8) []uint8 {
-	width, size := l.depth/8, l.pixel()
+func convertColorKey(key []uint8, l layout) func(to, row []uint8) []uint8 {
+	width, size := l.depth/8, l.bytesPerPixel()
 	if width == 1 { // which gray is not, see newGrays
 		key = []uint8{key[1], key[3], key[5]} // of what is stored as 16 bits
 	}
@@ -182,7 +182,7 @@ func grayToRGB(to, row []uint8, width int) []uint8 {
 }
 
 // pixelsOf makes a row of so many pixels in to, or returns the stored one.
-func (c *converter) pixelsOf(row, to []uint8, width int) []uint8 {
+func (c *converter) convertRow(row, to []uint8, width int) []uint8 {
 	pixels := c.convert(to, row)[:width*c.channels]
 	if c.channels < 4 || isOpaque(pixels) {
 		return pixels

@@ -20,7 +20,7 @@ func Encode(w io.Writer, m *plane.Image) error {
 	if len(m.Profile) > 0 {
 		return withProfile(w, &encoder, pixels, m.Profile)
 	}
-	if gray, ok := palette.Gray(pixels); ok {
+	if gray, ok := palette.AsGray(pixels); ok {
 		return encoder.Encode(w, gray)
 	}
 	return encoder.Encode(w, pixels)

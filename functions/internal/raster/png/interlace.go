@@ -16,14 +16,14 @@ func (d *decoder) interlacedRows() error {
 		if width == 0 {
 			continue
 		}
-		err := d.pass(width, height, func(y int, pixels []uint8) {
-			scatter(even[(p.y+y*p.stepY)/2*length:][p.x*d.channels:length], pixels, p.stepX, d.channels)
+		err := d.decodePass(width, height, func(y int, pixels []uint8) {
+			scatterPixels(even[(p.y+y*p.stepY)/2*length:][p.x*d.channels:length], pixels, p.stepX, d.channels)
 		})
 		if err != nil {
 			return err
 		}
 	}
-	err := d.pass(d.Width, d.Height/2, func(y int, pixels []uint8) {
+	err := d.decodePass(d.Width, d.Height/2, func(y int, pixels []uint8) {
 		d.reducer.Add(even[y*length:][:length])
 		d.reducer.Add(pixels)
 	})
@@ -34,7 +34,7 @@ func (d *decoder) interlacedRows() error {
 }
 
 // scatter writes pixels so many pixels apart.
-func scatter(to, pixels []uint8, step, channels int) {
+func scatterPixels(to, pixels []uint8, step, channels int) {
 	for i := 0; i < len(pixels); i += channels {
 		copy(to[i*step:], pixels[i:i+channels])
 	}

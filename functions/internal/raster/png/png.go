@@ -10,8 +10,9 @@ import (
 	"fmt"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // Name is what the format is called in messages.
@@ -30,22 +31,27 @@ type File struct {
 	// Orientation is that of an eXIf chunk before the pixels; one after them is found by Decode.
 	Orientation int
 
-	r          io.Reader
-	layout     layout
-	interlaced bool
-	profile    []byte // of iCCP, unpacked
-	named      bool   // by cICP, which comes before iCCP
-	palette    []byte // the payload of PLTE
-	alpha      []byte // the payload of tRNS
-	first      *chunk // of the pixels
+	r            io.Reader
+	layout       layout
+	interlaced   bool
+	profile      []byte // of iCCP, unpacked
+	hasCICP      bool   // by cICP, which comes before iCCP
+	palette      []byte // the payload of PLTE
+	transparency []byte // the payload of tRNS
+	firstIDAT    *chunk // of the pixels
+}
+
+// Header implements codec.File.
+func (f *File) Header() codec.Header {
+	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: f.Orientation}
 }
 
 // Open reads the file up to the header of its first IDAT chunk. Metadata is passed over as it comes, of whatever length,
-// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *refuse.Refusal, or that of r;
+// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *imgerr.Refusal, or that of r;
 // io.EOF and io.ErrUnexpectedEOF mean a file cut short.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Frames: 1, Orientation: exif.Upright, r: r}
-	if err := f.readStart(); err != nil {
+	if err := f.readSignature(); err != nil {
 		return nil, err
 	}
 	for {
@@ -53,22 +59,22 @@ func Open(r io.Reader) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch c.name() {
+		switch c.chunkType() {
 		case "IDAT":
-			f.first = c
-			return f, f.checkColours()
+			f.firstIDAT = c
+			return f, f.checkColors()
 		case "IEND":
-			return nil, refuse.AsDamaged(Name, "it ends without pixels")
+			return nil, imgerr.Damaged(Name, "it ends without pixels")
 		case "PLTE":
-			err = f.keep(&f.palette, c, f.layout.colors == indexed, 3*256)
+			err = f.readOnce(&f.palette, c, f.layout.colorType == indexed, 3*256)
 		case "tRNS":
-			err = f.keep(&f.alpha, c, f.layout.colors <= indexed, 256)
+			err = f.readOnce(&f.transparency, c, f.layout.colorType <= indexed, 256)
 		case "acTL":
-			err = f.readAnimation(c)
+			err = f.readACTL(c)
 		case "cICP":
-			err = f.readColours(c)
+			err = f.readCICP(c)
 		case "iCCP":
-			err = f.readProfile(c)
+			err = f.readICCP(c)
 		default:
 			err = f.readMetadata(c)
 		}
@@ -78,77 +84,78 @@ func Open(r io.Reader) (*File, error) {
 	}
 }
 
-func (f *File) readStart() error {
+func (f *File) readSignature() error {
 	var start [len(signature)]byte
 	if _, err := io.ReadFull(f.r, start[:]); err != nil {
 		return err
 	}
 	if string(start[:]) != signature {
-		return refuse.AsDamaged(Name, "its signature is broken, as by a transfer that took it for text")
+		return imgerr.Damaged(Name, "its signature is broken, as by a transfer that took it for text")
 	}
 	c, err := readChunk(f.r)
 	if err != nil {
 		return err
 	}
-	if c.name() == "CgBI" {
-		return refuse.AsUnsupported("PNG of Apple's own kind (CgBI)")
+	if c.chunkType() == "CgBI" {
+		return imgerr.Unsupported("PNG of Apple's own kind (CgBI)", "standard PNG")
 	}
-	if c.name() != "IHDR" || c.length() != ihdrLength {
-		return refuse.AsDamaged(Name, "it does not start with an IHDR chunk of %d bytes", ihdrLength)
+	if c.chunkType() != "IHDR" || c.length() != ihdrLength {
+		return imgerr.Damaged(Name, "it does not start with an IHDR chunk of %d bytes", ihdrLength)
 	}
-	ihdr, err := c.read()
+	ihdr, err := c.readAll()
 	if err != nil {
 		return err
 	}
-	return f.readHeader(ihdr)
+	return f.parseIHDR(ihdr)
 }
 
-func (f *File) readHeader(ihdr []byte) error {
+func (f *File) parseIHDR(ihdr []byte) error {
 	width, height := binary.BigEndian.Uint32(ihdr), binary.BigEndian.Uint32(ihdr[4:])
 	if width == 0 || height == 0 || width > maxLength || height > maxLength {
-		return refuse.AsDamaged(Name, "it is %dx%d pixels large", width, height)
+		return imgerr.Damaged(Name, "it is %dx%d pixels large", width, height)
 	}
-	f.Width, f.Height, f.layout = int(width), int(height), layout{colors: colors(ihdr[9]), depth: int(ihdr[8])}
+	f.Width, f.Height, f.layout = int(width), int(height), layout{colorType: colorType(ihdr[9]), depth: int(ihdr[8])}
 	compression, filter, interlacing := ihdr[10], ihdr[11], ihdr[12]
 	switch {
 	case !f.layout.isValid():
-		return refuse.AsUnsupported(fmt.Sprintf("PNG of colour type %d with %d bits", f.layout.colors, f.layout.depth))
+		found := fmt.Sprintf("PNG of colour type %d with %d bits", f.layout.colorType, f.layout.depth)
+		return imgerr.Unsupported(found, "a combination that the PNG standard defines")
 	case compression != 0:
-		return refuse.AsUnsupported(fmt.Sprintf("PNG with compression method %d", compression))
+		return imgerr.Unsupported(fmt.Sprintf("PNG with compression method %d", compression), "method 0")
 	case filter != 0:
-		return refuse.AsUnsupported(fmt.Sprintf("PNG with filter method %d", filter))
+		return imgerr.Unsupported(fmt.Sprintf("PNG with filter method %d", filter), "method 0")
 	case interlacing > 1:
-		return refuse.AsUnsupported(fmt.Sprintf("PNG with interlace method %d", interlacing))
+		return imgerr.Unsupported(fmt.Sprintf("PNG with interlace method %d", interlacing), "method 0 or 1")
 	}
 	f.interlaced = interlacing == 1
 	return nil
 }
 
 // keep reads a chunk that the pixels need, or passes over one that has no meaning for the colour type, as libpng does.
-func (f *File) keep(kept *[]byte, c *chunk, needed bool, limit uint32) error {
+func (f *File) readOnce(kept *[]byte, c *chunk, needed bool, limit uint32) error {
 	if !needed {
 		return c.skip()
 	}
 	if *kept != nil || c.length() > limit {
-		return refuse.AsDamaged(Name, "its %s chunk is repeated, or longer than %d bytes", c.name(), limit)
+		return imgerr.Damaged(Name, "its %s chunk is repeated, or longer than %d bytes", c.chunkType(), limit)
 	}
 	var err error
-	*kept, err = c.read()
+	*kept, err = c.readAll()
 	return err
 }
 
 // checkColours checks what was kept.
-func (f *File) checkColours() error {
-	if n := len(f.palette); f.layout.colors == indexed && (n == 0 || n%3 != 0) {
-		return refuse.AsDamaged(Name, "its palette has %d bytes", n)
+func (f *File) checkColors() error {
+	if n := len(f.palette); f.layout.colorType == indexed && (n == 0 || n%3 != 0) {
+		return imgerr.Damaged(Name, "its palette has %d bytes", n)
 	}
-	if n := 2 * f.layout.colors.channels(); f.alpha != nil && f.layout.colors != indexed && len(f.alpha) != n {
-		return refuse.AsDamaged(Name, "its transparent colour has %d bytes, want %d", len(f.alpha), n)
+	if n := 2 * f.layout.colorType.channels(); f.transparency != nil && f.layout.colorType != indexed && len(f.transparency) != n {
+		return imgerr.Damaged(Name, "its transparent colour has %d bytes, want %d", len(f.transparency), n)
 	}
 	return nil
 }
 
-func (f *File) readAnimation(c *chunk) error {
+func (f *File) readACTL(c *chunk) error {
 	if c.length() != 8 {
 		return c.skip()
 	}
@@ -156,7 +163,7 @@ func (f *File) readAnimation(c *chunk) error {
 	if _, err := io.ReadFull(c, b[:]); err != nil {
 		return err
 	}
-	isRight, err := c.end()
+	isRight, err := c.checkCRC()
 	if frames := binary.BigEndian.Uint32(b[:]); isRight && frames > 0 && frames <= maxLength {
 		f.Frames = int(frames)
 	}
@@ -165,14 +172,14 @@ func (f *File) readAnimation(c *chunk) error {
 
 // readMetadata reads a chunk that the pixels do not need.
 func (f *File) readMetadata(c *chunk) error {
-	if c.name() != "eXIf" || f.Orientation != exif.Upright {
+	if c.chunkType() != "eXIf" || f.Orientation != exif.Upright {
 		return c.skip()
 	}
 	orientation, err := exif.Read(c, int64(c.length()))
 	if err != nil {
 		return err
 	}
-	isRight, err := c.end()
+	isRight, err := c.checkCRC()
 	if isRight {
 		f.Orientation = orientation
 	}

@@ -18,9 +18,9 @@ import (
 	"strings"
 	"testing"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 var layouts = []layout{
@@ -40,20 +40,20 @@ type drawing struct {
 }
 
 func (d drawing) String() string {
-	return fmt.Sprintf("type %d of %d bits, %dx%d, interlaced: %v, tRNS: %v", d.colors, d.depth, d.width, d.height,
+	return fmt.Sprintf("type %d of %d bits, %dx%d, interlaced: %v, tRNS: %v", d.colorType, d.depth, d.width, d.height,
 		d.interlaced, d.alpha)
 }
 
 // length is how many bytes the rows have to have.
 func (d drawing) length() int {
 	if !d.interlaced {
-		return d.height * (1 + d.row(d.width))
+		return d.height * (1 + d.rowBytes(d.width))
 	}
 	length := 0
 	for _, p := range passes {
 		width, height := (d.width-p.x+p.stepX-1)/p.stepX, (d.height-p.y+p.stepY-1)/p.stepY
 		if width > 0 {
-			length += height * (1 + d.row(width))
+			length += height * (1 + d.rowBytes(width))
 		}
 	}
 	return length
@@ -65,14 +65,14 @@ func (d drawing) noisy(random *rand.Rand, opaque bool) drawing {
 	next := 0
 	noise := func(width, height int) {
 		for range height {
-			row := d.rows[next:][:1+d.row(width)]
+			row := d.rows[next:][:1+d.rowBytes(width)]
 			row[0] = uint8(random.IntN(5))
 			for i := range row[1:] {
 				row[1+i] = uint8(random.Uint32())
 			}
 			if opaque { // with a filter that leaves it so
-				row[0] = none
-				channels, size := d.colors.channels(), d.pixel()
+				row[0] = filterNone
+				channels, size := d.colorType.channels(), d.bytesPerPixel()
 				for i := range row[1:] {
 					if i%size >= size/channels*(channels-1) {
 						row[1+i] = 0xff
@@ -118,7 +118,7 @@ func pack(tb testing.TB, b []byte) []byte {
 // start is the file up to its pixels.
 func (d drawing) start() []byte {
 	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(d.width)), uint32(d.height))
-	ihdr = append(ihdr, byte(d.depth), byte(d.colors), 0, 0, 0)
+	ihdr = append(ihdr, byte(d.depth), byte(d.colorType), 0, 0, 0)
 	if d.interlaced {
 		ihdr[12] = 1
 	}
@@ -147,7 +147,7 @@ func decode(tb testing.TB, file []byte, width, height int) *plane.Image {
 	if err != nil {
 		tb.Fatalf("open: %v", err)
 	}
-	m, _, err := f.Decode(width, height)
+	m, err := f.decodeImage(width, height)
 	if err != nil {
 		tb.Fatalf("decode: %v", err)
 	}
@@ -233,14 +233,14 @@ func TestDecodeGivesWhatImagePNGGives(t *testing.T) {
 		for _, interlaced := range []bool{false, true} {
 			for i := range 17 * 5 {
 				d := drawing{layout: l, width: 1 + i%17, height: 1 + i*7%17, interlaced: interlaced, idat: i % 5 * 20}
-				if l.colors == indexed {
+				if l.colorType == indexed {
 					d.palette = noise(3 * (1 + random.IntN(1<<l.depth))) // possibly less than there are indexes
 				}
 				d = d.noisy(random, false)
 				check(d)
-				switch l.colors {
+				switch l.colorType {
 				case gray, rgb:
-					d.rows[0] = none // so that the colour occurs
+					d.rows[0] = filterNone // so that the colour occurs
 					d.alpha = key(d)
 					check(d)
 				case indexed:
@@ -258,8 +258,8 @@ func TestDecodeGivesWhatImagePNGGives(t *testing.T) {
 func key(d drawing) []uint8 {
 	switch {
 	case d.depth == 16:
-		return bytes.Clone(d.rows[1:][:d.pixel()])
-	case d.colors == rgb:
+		return bytes.Clone(d.rows[1:][:d.bytesPerPixel()])
+	case d.colorType == rgb:
 		return []uint8{0, d.rows[1], 0, d.rows[2], 0, d.rows[3]}
 	default:
 		return []uint8{0, d.rows[1] >> (8 - d.depth)}
@@ -278,7 +278,7 @@ func TestDecodeReducesWhatImagePNGGives(t *testing.T) {
 			got, reduced := decode(t, file, 10, 8), planetest.Of(want, 10, 8)
 			for i, p := range got.Planes {
 				if other := reduced.Planes[i]; !slices.Equal(p.Pix, other.Pix) || p.Width == 133 || p.StepX != other.StepX {
-					t.Errorf("type %d of %d bits, interlaced: %v: plane %d differs", l.colors, l.depth, interlaced, i)
+					t.Errorf("type %d of %d bits, interlaced: %v: plane %d differs", l.colorType, l.depth, interlaced, i)
 				}
 			}
 		}
@@ -288,11 +288,11 @@ func TestDecodeReducesWhatImagePNGGives(t *testing.T) {
 func TestModels(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, l := range layouts {
-		opaque := drawing{layout: l, width: 9, height: 5, palette: make([]uint8, 3)}.noisy(random, l.colors > indexed)
+		opaque := drawing{layout: l, width: 9, height: 5, palette: make([]uint8, 3)}.noisy(random, l.colorType > indexed)
 		m := decode(t, opaque.file(t), 9, 5)
-		wantGray := l.colors == gray || l.colors == grayAlpha
+		wantGray := l.colorType == gray || l.colorType == grayAlpha
 		if isGray := m.Model == plane.Gray; isGray != wantGray || m.HasAlpha() {
-			t.Errorf("type %d of %d bits: gray: %v, want %v; alpha: %v, want none", l.colors, l.depth, isGray, wantGray, m.HasAlpha())
+			t.Errorf("type %d of %d bits: gray: %v, want %v; alpha: %v, want none", l.colorType, l.depth, isGray, wantGray, m.HasAlpha())
 		}
 	}
 }
@@ -382,9 +382,9 @@ func TestWhatIsRefused(t *testing.T) {
 	for _, test := range tests {
 		f, err := Open(bytes.NewReader(test.file))
 		if err == nil {
-			_, _, err = f.Decode(7, 5)
+			_, err = f.decodeImage(7, 5)
 		}
-		var refusal *refuse.Refusal
+		var refusal *imgerr.Error
 		if !errors.As(err, &refusal) || !strings.Contains(refusal.Message, test.want) {
 			t.Errorf("%s: got %v, want it refused with %q", test.name, err, test.want)
 		}
@@ -428,9 +428,9 @@ func FuzzDecode(f *testing.F) {
 			if max(opened.Width, opened.Height) > most {
 				return
 			}
-			m, _, err = opened.Decode(opened.Width, opened.Height)
+			m, err = opened.decodeImage(opened.Width, opened.Height)
 		}
-		var refusal *refuse.Refusal
+		var refusal *imgerr.Error
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
 			t.Errorf("got %v, want a refusal or the end of the file", err)
 		}
@@ -470,7 +470,7 @@ func BenchmarkDecode(b *testing.B) {
 	} {
 		d = d.noisy(random, false)
 		if !d.interlaced {
-			for i, row := 0, 1+d.row(d.width); i < len(d.rows); i++ {
+			for i, row := 0, 1+d.rowBytes(d.width); i < len(d.rows); i++ {
 				if i%row > 0 {
 					d.rows[i] = uint8(int8(random.NormFloat64() * 5))
 				}

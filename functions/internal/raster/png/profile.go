@@ -13,30 +13,30 @@ import (
 // readColours reads a cICP chunk (section 11.3.2.6 of the standard), which comes before other profiles if it is of
 // colours that are known. Those of gAMA and cHRM are not read: they are what Photoshop and others once wrote into files
 // that are sRGB, and thumbnails of Pillow and libvips pass over them, too.
-func (f *File) readColours(c *chunk) error {
+func (f *File) readCICP(c *chunk) error {
 	if c.length() != 4 {
 		return c.skip()
 	}
-	b, err := c.read()
+	b, err := c.readAll()
 	if err != nil {
 		return err
 	}
-	if profile, ok := icc.OfCode(b[0], b[1]); ok {
-		f.profile, f.named = profile, true
+	if profile, ok := icc.FromCICP(b[0], b[1]); ok {
+		f.profile, f.hasCICP = profile, true
 	}
 	return nil
 }
 
 // readProfile unpacks an iCCP chunk (section 11.3.2.3): a name, a method and a stream. One that is broken, or too
 // large, is passed over.
-func (f *File) readProfile(c *chunk) error {
-	if f.named || f.profile != nil || !passName(c) {
+func (f *File) readICCP(c *chunk) error {
+	if f.hasCICP || f.profile != nil || !skipProfileName(c) {
 		return c.skip()
 	}
-	b := buffers.Get().(*buffer)
+	b := decodeBuffers.Get().(*decodeBuffer)
 	defer b.release()
-	b.rows.Reset(c)
-	profile, err := io.ReadAll(io.LimitReader(&b.rows, icc.MaxSize+1))
+	b.inflate.Reset(c)
+	profile, err := io.ReadAll(io.LimitReader(&b.inflate, icc.MaxSize+1))
 	if err == nil && len(profile) <= icc.MaxSize {
 		f.profile = profile
 	}
@@ -44,7 +44,7 @@ func (f *File) readProfile(c *chunk) error {
 }
 
 // passName reads what is in front of the stream, and tells whether it is as it should be.
-func passName(c *chunk) bool {
+func skipProfileName(c *chunk) bool {
 	const maxName = 79
 	var b [1]uint8
 	for range maxName + 1 {

@@ -18,7 +18,7 @@ func profiled(t *testing.T, chunks ...[]byte) []byte {
 }
 
 func TestProfiles(t *testing.T) {
-	p3, _ := icc.OfCode(12, 13)
+	p3, _ := icc.FromCICP(12, 13)
 	content := []byte("what the profile says does not matter here")
 	stream := pack(t, content)
 	chunk := func(payload ...[]byte) []byte { return chunkOf("iCCP", slices.Concat(payload...)) }

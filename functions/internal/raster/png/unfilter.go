@@ -4,26 +4,26 @@ import "encoding/binary"
 
 // The filters of a row (section 9.2 of the standard).
 const (
-	none    = 0
-	sub     = 1
-	up      = 2
-	average = 3
-	paeth   = 4
+	filterNone    = 0
+	filterSub     = 1
+	filterUp      = 2
+	filterAverage = 3
+	filterPaeth   = 4
 )
 
 // unfilter makes the bytes of a row, in place, of their differences from what the filter predicts. Above is the row
 // before, of the same length. It returns false if there is no such filter.
 func unfilter(filter uint8, row, above []uint8, pixel int) bool {
 	switch filter {
-	case none:
-	case sub:
-		addLeft(row, pixel)
-	case up:
-		addAbove(row, above)
-	case average:
-		addAverage(row, above, pixel)
-	case paeth:
-		addPaeth(row, above, pixel)
+	case filterNone:
+	case filterSub:
+		unfilterSub(row, pixel)
+	case filterUp:
+		unfilterUp(row, above)
+	case filterAverage:
+		unfilterAverage(row, above, pixel)
+	case filterPaeth:
+		unfilterPaeth(row, above, pixel)
 	default:
 		return false
 	}
@@ -36,7 +36,7 @@ func addBytes(a, b uint64) uint64 {
 	return (a&low + b&low) ^ (a^b)&^low
 }
 
-func addAbove(row, above []uint8) {
+func unfilterUp(row, above []uint8) {
 	for ; len(row) >= 8 && len(above) >= 8; row, above = row[8:], above[8:] {
 		binary.LittleEndian.PutUint64(row, addBytes(binary.LittleEndian.Uint64(row), binary.LittleEndian.Uint64(above)))
 	}
@@ -45,12 +45,12 @@ func addAbove(row, above []uint8) {
 	}
 }
 
-func addLeft(row []uint8, pixel int) {
+func unfilterSub(row []uint8, pixel int) {
 	switch pixel {
 	case 3:
-		addLeft3(row)
+		unfilterSub3(row)
 	case 4:
-		addLeft4(row)
+		unfilterSub4(row)
 	default:
 		for i := pixel; i < len(row); i++ {
 			row[i] += row[i-pixel]
@@ -58,7 +58,7 @@ func addLeft(row []uint8, pixel int) {
 	}
 }
 
-func addLeft3(row []uint8) {
+func unfilterSub3(row []uint8) {
 	var a0, a1, a2 uint8
 	for i := 0; i < len(row)-2; i += 3 {
 		a0 += row[i]
@@ -69,7 +69,7 @@ func addLeft3(row []uint8) {
 }
 
 // addLeft4 takes two pixels at a time.
-func addLeft4(row []uint8) {
+func unfilterSub4(row []uint8) {
 	left := uint64(0) // the pixel before, twice
 	for ; len(row) >= 8; row = row[8:] {
 		two := binary.LittleEndian.Uint64(row)
@@ -82,21 +82,21 @@ func addLeft4(row []uint8) {
 	}
 }
 
-func addAverage(row, above []uint8, pixel int) {
+func unfilterAverage(row, above []uint8, pixel int) {
 	switch pixel {
 	case 3:
-		addAverage3(row, above)
+		unfilterAverage3(row, above)
 	case 4:
-		addAverage4(row, above)
+		unfilterAverage4(row, above)
 	default:
 		for channel := range min(pixel, len(row)) {
-			addAverage1(row[channel:], above[channel:], pixel)
+			unfilterAverageStep(row[channel:], above[channel:], pixel)
 		}
 	}
 }
 
 // addAverage1 is for every so many bytes.
-func addAverage1(row, above []uint8, step int) {
+func unfilterAverageStep(row, above []uint8, step int) {
 	above = above[:len(row)]
 	a := uint(0)
 	for i := 0; i < len(row); i += step {
@@ -105,7 +105,7 @@ func addAverage1(row, above []uint8, step int) {
 	}
 }
 
-func addAverage3(row, above []uint8) {
+func unfilterAverage3(row, above []uint8) {
 	above = above[:len(row)]
 	var a0, a1, a2 uint
 	for i := 0; i < len(row)-2; i += 3 {
@@ -116,7 +116,7 @@ func addAverage3(row, above []uint8) {
 	}
 }
 
-func addAverage4(row, above []uint8) {
+func unfilterAverage4(row, above []uint8) {
 	above = above[:len(row)]
 	var a0, a1, a2, a3 uint
 	for i := 0; i < len(row)-3; i += 4 {
@@ -129,59 +129,59 @@ func addAverage4(row, above []uint8) {
 }
 
 // addPaeth: the first pixel has only the one above.
-func addPaeth(row, above []uint8, pixel int) {
+func unfilterPaeth(row, above []uint8, pixel int) {
 	first := min(pixel, len(row))
-	addAbove(row[:first], above[:first])
+	unfilterUp(row[:first], above[:first])
 	switch pixel {
 	case 3:
-		addPaeth3(row, above)
+		unfilterPaeth3(row, above)
 	case 4:
-		addPaeth4(row, above)
+		unfilterPaeth4(row, above)
 	default:
 		for channel := range first {
-			addPaeth1(row[channel:], above[channel:], pixel)
+			unfilterPaethStep(row[channel:], above[channel:], pixel)
 		}
 	}
 }
 
 // addPaeth1 is for every so many bytes.
-func addPaeth1(row, above []uint8, step int) {
+func unfilterPaethStep(row, above []uint8, step int) {
 	above = above[:len(row)]
 	a, c := int(row[0]), int(above[0])
 	for i := step; i < len(row); i += step {
 		b := int(above[i])
-		a = int(row[i] + uint8(predict(a, b, c)))
+		a = int(row[i] + uint8(paethPredictor(a, b, c)))
 		row[i] = uint8(a)
 		c = b
 	}
 }
 
-func addPaeth3(row, above []uint8) {
+func unfilterPaeth3(row, above []uint8) {
 	a0, a1, a2 := int(row[0]), int(row[1]), int(row[2])
 	row = row[3:]
 	above, left := above[3:][:len(row)], above[:len(row)]
 	for i := 0; i < len(row)-2; i += 3 {
-		a0 = int(row[i] + uint8(predict(a0, int(above[i]), int(left[i]))))
+		a0 = int(row[i] + uint8(paethPredictor(a0, int(above[i]), int(left[i]))))
 		row[i] = uint8(a0)
-		a1 = int(row[i+1] + uint8(predict(a1, int(above[i+1]), int(left[i+1]))))
+		a1 = int(row[i+1] + uint8(paethPredictor(a1, int(above[i+1]), int(left[i+1]))))
 		row[i+1] = uint8(a1)
-		a2 = int(row[i+2] + uint8(predict(a2, int(above[i+2]), int(left[i+2]))))
+		a2 = int(row[i+2] + uint8(paethPredictor(a2, int(above[i+2]), int(left[i+2]))))
 		row[i+2] = uint8(a2)
 	}
 }
 
-func addPaeth4(row, above []uint8) {
+func unfilterPaeth4(row, above []uint8) {
 	a0, a1, a2, a3 := int(row[0]), int(row[1]), int(row[2]), int(row[3])
 	row = row[4:]
 	above, left := above[4:][:len(row)], above[:len(row)]
 	for i := 0; i < len(row)-3; i += 4 {
-		a0 = int(row[i] + uint8(predict(a0, int(above[i]), int(left[i]))))
+		a0 = int(row[i] + uint8(paethPredictor(a0, int(above[i]), int(left[i]))))
 		row[i] = uint8(a0)
-		a1 = int(row[i+1] + uint8(predict(a1, int(above[i+1]), int(left[i+1]))))
+		a1 = int(row[i+1] + uint8(paethPredictor(a1, int(above[i+1]), int(left[i+1]))))
 		row[i+1] = uint8(a1)
-		a2 = int(row[i+2] + uint8(predict(a2, int(above[i+2]), int(left[i+2]))))
+		a2 = int(row[i+2] + uint8(paethPredictor(a2, int(above[i+2]), int(left[i+2]))))
 		row[i+2] = uint8(a2)
-		a3 = int(row[i+3] + uint8(predict(a3, int(above[i+3]), int(left[i+3]))))
+		a3 = int(row[i+3] + uint8(paethPredictor(a3, int(above[i+3]), int(left[i+3]))))
 		row[i+3] = uint8(a3)
 	}
 }
@@ -191,7 +191,7 @@ func addPaeth4(row, above []uint8) {
 //
 // Written as 3c-a-b <= the lower of a and b, and so on, it needs no distances, and the compiler no jumps: jumps that
 // depend on noise are guessed wrong half of the time.
-func predict(a, b, c int) int {
+func paethPredictor(a, b, c int) int {
 	low, high, limit := min(a, b), max(a, b), 3*c-a-b
 	nearest := c
 	if limit >= high {

@@ -14,7 +14,7 @@ func reference(filter uint8, row, above []uint8, pixel int) []uint8 {
 		if i >= pixel {
 			a, c = int(made[i-pixel]), int(above[i-pixel])
 		}
-		made[i] = x + uint8([...]int{none: 0, sub: a, up: b, average: (a + b) / 2, paeth: paethOf(a, b, c)}[filter])
+		made[i] = x + uint8([...]int{filterNone: 0, filterSub: a, filterUp: b, filterAverage: (a + b) / 2, filterPaeth: paethOf(a, b, c)}[filter])
 	}
 	return made
 }
@@ -35,7 +35,7 @@ func TestPredict(t *testing.T) {
 	for a := range 256 {
 		for b := range 256 {
 			for c := range 256 {
-				if got, want := predict(a, b, c), paethOf(a, b, c); got != want {
+				if got, want := paethPredictor(a, b, c), paethOf(a, b, c); got != want {
 					t.Fatalf("of %d, %d and %d, %d is predicted, want %d", a, b, c, got, want)
 				}
 			}
@@ -69,7 +69,7 @@ func TestUnfilter(t *testing.T) {
 }
 
 func BenchmarkUnfilter(b *testing.B) {
-	names := []string{none: "none", sub: "sub", up: "up", average: "average", paeth: "paeth"}
+	names := []string{filterNone: "none", filterSub: "sub", filterUp: "up", filterAverage: "average", filterPaeth: "paeth"}
 	for filter, name := range names[1:] {
 		for _, kind := range []struct {
 			name  string

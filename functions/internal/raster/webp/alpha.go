@@ -6,12 +6,12 @@ import (
 	"io"
 	"iter"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossless"
 )
 
 // alphaRows returns what decodes the alpha plane row by row, and what ends it: rows of an image without one are opaque.
-func (p *picture) alphaRows() (next func() ([]uint8, error), stop func()) {
+func (p *imageData) alphaRows() (next func() ([]uint8, error), stop func()) {
 	if p.alpha == nil {
 		opaque := bytes.Repeat([]byte{0xff}, p.width)
 		return func() ([]uint8, error) { return opaque, nil }, func() {}
@@ -33,13 +33,13 @@ func (p *picture) alphaRows() (next func() ([]uint8, error), stop func()) {
 
 var (
 	errStopped    = errors.New("no more rows are wanted")
-	errShortAlpha = refuse.AsDamaged(Name, "its alpha plane has less data than pixels")
+	errShortAlpha = imgerr.Damaged(Name, "its alpha plane has less data than pixels")
 )
 
 // decodeAlpha decodes an alpha plane (RFC 9649, section 2.7.1.2). Levels that were reduced are shown as they are.
-func (p *picture) decodeAlpha(yield func([]uint8, error) bool) error {
+func (p *imageData) decodeAlpha(yield func([]uint8, error) bool) error {
 	if len(p.alpha) == 0 {
-		return refuse.AsDamaged(Name, "its alpha plane is empty")
+		return imgerr.Damaged(Name, "its alpha plane is empty")
 	}
 	header, payload := p.alpha[0], bytes.NewReader(p.alpha[1:])
 	above := make([]uint8, p.width)
@@ -54,7 +54,7 @@ func (p *picture) decodeAlpha(yield func([]uint8, error) bool) error {
 	}
 	switch method := header & 3; method {
 	case 0:
-		return p.rawAlpha(payload, show)
+		return p.decodeRawAlpha(payload, show)
 	case 1:
 		err := lossless.DecodeAlpha(payload, p.width, p.height, show)
 		if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -62,11 +62,11 @@ func (p *picture) decodeAlpha(yield func([]uint8, error) bool) error {
 		}
 		return err
 	default:
-		return refuse.AsDamaged(Name, "its alpha plane is compressed by method %d", method)
+		return imgerr.Damaged(Name, "its alpha plane is compressed by method %d", method)
 	}
 }
 
-func (p *picture) rawAlpha(payload io.Reader, show func(y int, row []uint8) error) error {
+func (p *imageData) decodeRawAlpha(payload io.Reader, show func(y int, row []uint8) error) error {
 	row := make([]uint8, p.width)
 	for y := range p.height {
 		if _, err := io.ReadFull(payload, row); err != nil {

@@ -4,45 +4,45 @@ import (
 	"io"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // A canvas is what an animation shows: premultiplied RGBA.
 type canvas struct {
-	pix     []uint8
-	width   int
-	dispose *place // what the last frame leaves to be cleared
+	pix            []uint8
+	width          int
+	pendingDispose *rect // what the last frame leaves to be cleared
 }
 
 // A place is where a frame is on the canvas.
-type place struct{ left, top, width, height int }
+type rect struct{ left, top, width, height int }
 
 // A frameHeader is that of a frame of an animation (RFC 9649, section 2.7.1.1).
 type frameHeader struct {
-	place
-	delay    time.Duration
-	disposes bool // to be cleared before the next frame
-	replaces bool // what was there, instead of being blended with it
+	rect
+	delay      time.Duration
+	disposes   bool // to be cleared before the next frame
+	overwrites bool // what was there, instead of being blended with it
 }
 
 func (d *decoder) readFrameHeader(c chunk) (frameHeader, error) {
 	var b [frameHeaderSize]byte
 	if c.length < int64(len(b)) {
-		return frameHeader{}, refuse.AsDamaged(Name, "a frame has %d bytes", c.length)
+		return frameHeader{}, imgerr.Damaged(Name, "a frame has %d bytes", c.length)
 	}
 	if _, err := io.ReadFull(c.body, b[:]); err != nil {
-		return frameHeader{}, short(err)
+		return frameHeader{}, noEOF(err)
 	}
 	number := func(i int) int { return int(uint24(b[i:])) }
 	h := frameHeader{
-		place:    place{2 * number(0), 2 * number(3), 1 + number(6), 1 + number(9)},
-		delay:    time.Duration(number(12)) * time.Millisecond,
-		disposes: b[15]&1 != 0,
-		replaces: b[15]&2 != 0,
+		rect:       rect{2 * number(0), 2 * number(3), 1 + number(6), 1 + number(9)},
+		delay:      time.Duration(number(12)) * time.Millisecond,
+		disposes:   b[15]&1 != 0,
+		overwrites: b[15]&2 != 0,
 	}
 	if h.left+h.width > d.Width || h.top+h.height > d.Height {
-		return h, refuse.AsDamaged(Name, "a frame is not within its canvas")
+		return h, imgerr.Damaged(Name, "a frame is not within its canvas")
 	}
 	return h, nil
 }
@@ -50,23 +50,23 @@ func (d *decoder) readFrameHeader(c chunk) (frameHeader, error) {
 const frameHeaderSize = 16
 
 // frame shows the next frame of an animation.
-func (d *decoder) frame(c chunk) error {
+func (d *decoder) decodeFrame(c chunk) error {
 	h, err := d.readFrameHeader(c)
 	if err != nil {
 		return err
 	}
-	list := &chunks{r: c.body, left: c.length - frameHeaderSize}
+	list := &chunkReader{r: c.body, left: c.length - frameHeaderSize}
 	for {
 		c, err := list.next()
 		switch {
 		case err == io.EOF:
-			return refuse.AsDamaged(Name, "a frame has no image")
+			return imgerr.Damaged(Name, "a frame has no image")
 		case err != nil:
 			return err
 		case !isBitstream(c.name):
 			continue
 		}
-		p, err := readPicture(list, c, h.width, h.height)
+		p, err := readImageData(list, c, h.width, h.height)
 		if err != nil {
 			return err
 		}
@@ -74,33 +74,33 @@ func (d *decoder) frame(c chunk) error {
 		if err != nil {
 			return err
 		}
-		return d.send(plane.Frame{Image: m, Delay: h.delay})
+		return d.emit(plane.Frame{Image: m, Delay: h.delay})
 	}
 }
 
 // compose decodes a frame onto the canvas. Of an animation of which one frame is wanted there is none.
-func (d *decoder) compose(p picture, h frameHeader) (*plane.Image, error) {
+func (d *decoder) compose(p imageData, h frameHeader) (*plane.Image, error) {
 	if d.frames == 1 {
-		return d.decode(p, h.left, h.top)
+		return d.decodeImage(p, h.left, h.top)
 	}
 	if d.canvas == nil {
 		d.canvas = &canvas{pix: make([]uint8, 4*d.Width*d.Height), width: d.Width}
 	}
-	d.canvas.clear()
+	d.canvas.applyDispose()
 	y := h.top
-	_, err := p.rows(!d.isFarReduced(), func(pixels []uint8) error {
+	_, err := p.decodeRows(!d.skipsLoopFilter(), func(pixels []uint8) error {
 		plane.Premultiply(pixels)
 		to := d.canvas.row(y)[4*h.left:][:4*h.width]
-		if h.replaces {
+		if h.overwrites {
 			copy(to, pixels)
 		} else {
 			blend(to, pixels)
 		}
 		y++
-		return d.Check()
+		return d.check()
 	})
 	if h.disposes {
-		d.canvas.dispose = &h.place
+		d.canvas.pendingDispose = &h.rect
 	}
 	r := d.reducer()
 	for y := range d.Height {
@@ -113,13 +113,13 @@ func (c *canvas) row(y int) []uint8 { return c.pix[4*y*c.width:][:4*c.width] }
 
 // clear makes transparent what the last frame leaves to be cleared: the colour of the background is a hint that the
 // browsers ignore.
-func (c *canvas) clear() {
-	if p := c.dispose; p != nil {
+func (c *canvas) applyDispose() {
+	if p := c.pendingDispose; p != nil {
 		for y := range p.height {
 			clear(c.row(p.top + y)[4*p.left:][:4*p.width])
 		}
 	}
-	c.dispose = nil
+	c.pendingDispose = nil
 }
 
 // blend draws premultiplied pixels over others.

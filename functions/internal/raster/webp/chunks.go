@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // chunks reads the chunks of a RIFF list one after the other: those of the file, or those of a frame.
-type chunks struct {
+type chunkReader struct {
 	r    io.Reader
 	left int64 // bytes of the list after the current chunk
 	body *io.LimitedReader
@@ -25,7 +25,7 @@ type chunk struct {
 
 // next goes on to the next chunk, past what was not read of the last one. The error is io.EOF at the end of the list,
 // and io.ErrUnexpectedEOF if the file ends before it.
-func (c *chunks) next() (chunk, error) {
+func (c *chunkReader) next() (chunk, error) {
 	if err := c.finish(); err != nil {
 		return chunk{}, err
 	}
@@ -34,12 +34,12 @@ func (c *chunks) next() (chunk, error) {
 		return chunk{}, io.EOF
 	}
 	if _, err := io.ReadFull(c.r, header[:]); err != nil {
-		return chunk{}, short(err)
+		return chunk{}, noEOF(err)
 	}
 	length := int64(binary.LittleEndian.Uint32(header[4:]))
 	c.left -= int64(len(header)) + length
 	if c.left < 0 {
-		return chunk{}, refuse.AsDamaged(Name, "a chunk of %d bytes is larger than what it is in", length)
+		return chunk{}, imgerr.Damaged(Name, "a chunk of %d bytes is larger than what it is in", length)
 	}
 	c.pad = min(length&1, c.left) // some writers forget the last byte of padding
 	c.left -= c.pad
@@ -48,23 +48,23 @@ func (c *chunks) next() (chunk, error) {
 }
 
 // finish reads what is left of the current chunk.
-func (c *chunks) finish() error {
+func (c *chunkReader) finish() error {
 	if c.body == nil {
 		return nil
 	}
 	_, err := io.CopyN(io.Discard, c.r, c.body.N+c.pad)
 	c.body, c.pad = nil, 0
-	return short(err)
+	return noEOF(err)
 }
 
 // read reads a chunk into memory, as far as it comes.
 func (c *chunk) read() ([]byte, error) {
 	var payload bytes.Buffer
 	_, err := io.CopyN(&payload, c.body, c.length)
-	return payload.Bytes(), short(err)
+	return payload.Bytes(), noEOF(err)
 }
 
-func short(err error) error {
+func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
@@ -78,7 +78,7 @@ func (c *chunk) peekSize() (width, height int, err error) {
 		start = start[:5]
 	}
 	if c.length < int64(len(start)) {
-		return 0, 0, refuse.AsDamaged(Name, "its %s chunk has %d bytes", c.name, c.length)
+		return 0, 0, imgerr.Damaged(Name, "its %s chunk has %d bytes", c.name, c.length)
 	}
 	if _, err := io.ReadFull(c.body, start); err != nil {
 		return 0, 0, err
@@ -93,11 +93,11 @@ func (c *chunk) peekSize() (width, height int, err error) {
 // lossySize reads a frame header by section 9.1 of RFC 6386.
 func lossySize(b []byte) (width, height int, err error) {
 	if isKey := b[0]&1 == 0; !isKey || string(b[3:6]) != "\x9d\x01\x2a" {
-		return 0, 0, refuse.AsDamaged(Name, "its VP8 chunk does not start with a key frame")
+		return 0, 0, imgerr.Damaged(Name, "its VP8 chunk does not start with a key frame")
 	}
 	width, height = int(binary.LittleEndian.Uint16(b[6:])&0x3fff), int(binary.LittleEndian.Uint16(b[8:])&0x3fff)
 	if width == 0 || height == 0 {
-		return 0, 0, refuse.AsDamaged(Name, "it is %dx%d pixels large", width, height)
+		return 0, 0, imgerr.Damaged(Name, "it is %dx%d pixels large", width, height)
 	}
 	return width, height, nil
 }
@@ -105,7 +105,7 @@ func lossySize(b []byte) (width, height int, err error) {
 // losslessSize reads a header by section 3.4 of RFC 9649.
 func losslessSize(b []byte) (width, height int, err error) {
 	if b[0] != 0x2f {
-		return 0, 0, refuse.AsDamaged(Name, "its VP8L chunk does not start with its signature")
+		return 0, 0, imgerr.Damaged(Name, "its VP8L chunk does not start with its signature")
 	}
 	bits := binary.LittleEndian.Uint32(b[1:])
 	return int(bits&0x3fff) + 1, int(bits>>14&0x3fff) + 1, nil

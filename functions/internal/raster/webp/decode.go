@@ -4,10 +4,11 @@ import (
 	"encoding/binary"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // A decoder reads what is behind a header.
@@ -17,52 +18,59 @@ type decoder struct {
 	frames        int // that are wanted
 	show          func(plane.Frame) error
 
-	shown   int
-	profile []byte
-	canvas  *canvas // of an animation of which more than one frame is wanted
+	frameCount int
+	profile    []byte
+	canvas     *canvas // of an animation of which more than one frame is wanted
 }
 
-// Decode reads the rest of the file, once, to the end of its last chunk, and shows its first frames, so many at most:
-// each as it is shown, on a transparent canvas, reduced as far as a copy of width x height pixels does not show. Errors
-// are those of Open, and of show.
-func (f *File) Decode(width, height, frames int, show func(plane.Frame) error) error {
-	d := &decoder{File: f, width: width, height: height, frames: frames, show: show}
+// Decode implements codec.File. It reads to the end of the last chunk. Frames are shown as an animation shows them:
+// composed on a transparent canvas.
+func (f *File) Decode(o codec.Options) (codec.Result, error) {
+	if o.Check != nil {
+		f.check = o.Check
+	}
+	err := f.decodeFrames(o)
+	return codec.Result{Orientation: f.Orientation, Loops: f.Loops}, err
+}
+
+func (f *File) decodeFrames(o codec.Options) error {
+	d := &decoder{File: f, width: o.Width, height: o.Height, frames: o.Frames, show: o.Show}
 	if f.first.body != nil {
-		if err := d.still(f.first); err != nil {
+		if err := d.decodeStill(f.first); err != nil {
 			return err
 		}
 	}
 	for {
-		c, err := f.chunks.next()
+		c, err := f.riff.next()
 		if err == io.EOF {
 			break
 		}
 		if err == nil {
-			err = d.chunk(c)
+			err = d.readChunk(c)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if d.shown == 0 {
-		return refuse.AsDamaged(Name, "it has no image")
+	if d.frameCount == 0 {
+		return imgerr.Damaged(Name, "it has no image")
 	}
 	return nil
 }
 
-func (d *decoder) chunk(c chunk) (err error) {
+func (d *decoder) readChunk(c chunk) (err error) {
 	animated := d.flags&flagAnimation != 0
 	switch {
 	case c.name == "EXIF" && d.Orientation == exif.Upright:
-		d.Orientation, err = d.orientation(c)
+		d.Orientation, err = d.readOrientation(c)
 	case c.name == "ICCP" && d.flags&flagProfile != 0 && c.length <= icc.MaxSize:
 		d.profile, err = c.read()
 	case c.name == "ANIM" && animated:
 		err = d.readLoops(c)
-	case c.name == "ANMF" && animated && d.shown < d.frames:
-		err = d.frame(c)
-	case isBitstream(c.name) && !animated && d.shown == 0:
-		err = d.still(c)
+	case c.name == "ANMF" && animated && d.frameCount < d.frames:
+		err = d.decodeFrame(c)
+	case isBitstream(c.name) && !animated && d.frameCount == 0:
+		err = d.decodeStill(c)
 	}
 	return err
 }
@@ -74,34 +82,34 @@ func (d *decoder) readLoops(c chunk) error {
 	}
 	_, err := io.ReadFull(c.body, b[:])
 	d.Loops = int(binary.LittleEndian.Uint16(b[4:]))
-	return short(err)
+	return noEOF(err)
 }
 
 // still shows an image that starts with a chunk.
-func (d *decoder) still(c chunk) error {
-	p, err := readPicture(d.chunks, c, d.Width, d.Height)
+func (d *decoder) decodeStill(c chunk) error {
+	p, err := readImageData(d.riff, c, d.Width, d.Height)
 	if err != nil {
 		return err
 	}
-	m, err := d.decode(p, 0, 0)
+	m, err := d.decodeImage(p, 0, 0)
 	if err != nil {
 		return err
 	}
-	return d.send(plane.Frame{Image: m})
+	return d.emit(plane.Frame{Image: m})
 }
 
-func (d *decoder) send(frame plane.Frame) error {
-	d.shown++
+func (d *decoder) emit(frame plane.Frame) error {
+	d.frameCount++
 	frame.Profile = d.profile
 	return d.show(frame)
 }
 
 // isFarReduced tells whether so little is left of the pixels that the last filter of the lossy bitstream, which smooths
 // the edges of its blocks, does not show: what is different is 45 dB below.
-func (d *decoder) isFarReduced() bool { return d.Width >= 4*d.width && d.Height >= 4*d.height }
+func (d *decoder) skipsLoopFilter() bool { return d.Width >= 4*d.width && d.Height >= 4*d.height }
 
 // reducer is for rows of the canvas.
 func (d *decoder) reducer() *plane.Reducer {
-	factorX, factorY := plane.Factor(float64(d.Width)/float64(d.width)), plane.Factor(float64(d.Height)/float64(d.height))
+	factorX, factorY := plane.ReductionFactor(float64(d.Width)/float64(d.width)), plane.ReductionFactor(float64(d.Height)/float64(d.height))
 	return plane.NewReducer(d.Width, d.Height, 4, factorX, factorY)
 }

@@ -13,10 +13,11 @@ import (
 	"time"
 
 	deepteams "github.com/deepteams/webp"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 	"golang.org/x/image/webp"
 )
 
@@ -43,7 +44,7 @@ func bitstream(tb testing.TB, m image.Image, lossless bool) []byte {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	chunks, err := bitstreamOf(repaired)
+	chunks, err := imageChunks(repaired)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -72,10 +73,11 @@ func decode(b []byte, frames int) (*File, []plane.Frame, error) {
 		return nil, nil, err
 	}
 	var shown []plane.Frame
-	err = f.Decode(f.Width, f.Height, frames, func(frame plane.Frame) error {
+	show := func(frame plane.Frame) error {
 		shown = append(shown, frame)
 		return nil
-	})
+	}
+	err = f.decodeFrames(codec.Options{Width: f.Width, Height: f.Height, Frames: frames, Show: show})
 	return f, shown, err
 }
 
@@ -154,7 +156,7 @@ func TestDecodeColours(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		small := planes[0].Small(plane.View{Width: 40, Height: 30, Across: 40, Down: 30, Orientation: 1})
+		small := planes[0].Resample(plane.View{Width: 40, Height: 30, Across: 40, Down: 30, Orientation: 1})
 		checkPixels(t, "planes", small.NRGBA().Pix, m.Pix, 8)
 		_, rows, err := decode(file(flagAlpha, 40, 30, opaque, lossy), 1)
 		if err != nil {
@@ -335,7 +337,7 @@ func TestDecodeTruncated(t *testing.T) {
 }
 
 func isRefusal(err error) bool {
-	var refused *refuse.Refusal
+	var refused *imgerr.Error
 	return errors.As(err, &refused)
 }
 
@@ -383,7 +385,8 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		f, err := Open(bytes.NewReader(alpha))
 		if err == nil {
-			err = f.Decode(200, 150, 1, func(plane.Frame) error { return nil })
+			show := func(plane.Frame) error { return nil }
+			err = f.decodeFrames(codec.Options{Width: 200, Height: 150, Frames: 1, Show: show})
 		}
 		if err != nil {
 			b.Fatal(err)

@@ -20,7 +20,7 @@ const Quality = 80
 // Encode writes m, all of whose planes are of its size, as a lossy WebP, without metadata but a profile that it may
 // have. A quality of 0 is Quality.
 func Encode(w io.Writer, m *plane.Image, quality int) error {
-	file, err := still(m, quality)
+	file, err := encodeLossy(m, quality)
 	if err == nil && len(m.Profile) > 0 {
 		file, err = withProfile(file, m)
 	}
@@ -37,7 +37,7 @@ var prepare = sync.OnceFunc(func() {
 	_ = webp.Encode(io.Discard, image.NewNRGBA(image.Rect(0, 0, 1, 1)), webp.DefaultOptions()) // what comes of it is not wanted
 })
 
-func still(m *plane.Image, quality int) ([]byte, error) {
+func encodeLossy(m *plane.Image, quality int) ([]byte, error) {
 	prepare()
 	options := webp.DefaultOptions()
 	options.Quality = float32(cmp.Or(quality, Quality))
@@ -55,18 +55,18 @@ func still(m *plane.Image, quality int) ([]byte, error) {
 
 // withProfile puts the profile of m into a still, which has a VP8X chunk then.
 func withProfile(file []byte, m *plane.Image) ([]byte, error) {
-	pixels, err := bitstreamOf(file)
+	pixels, err := imageChunks(file)
 	if err != nil {
 		return nil, fmt.Errorf("add profile: %w", err)
 	}
-	profiled := append(appendStart(nil, m, m.HasAlpha(), 0), pixels...)
+	profiled := append(appendHeader(nil, m, m.HasAlpha(), 0), pixels...)
 	binary.LittleEndian.PutUint32(profiled[4:], uint32(len(profiled)-8))
 	return profiled, nil
 }
 
 // appendStart appends what is in front of pixels in a file with a VP8X chunk: the profile of m, too, if it has one. The
 // length of the file is not in it yet.
-func appendStart(file []byte, m *plane.Image, hasAlpha bool, flags byte) []byte {
+func appendHeader(file []byte, m *plane.Image, hasAlpha bool, flags byte) []byte {
 	const alpha, profile = 0x10, 0x20
 	if hasAlpha {
 		flags |= alpha
@@ -86,7 +86,7 @@ func appendStart(file []byte, m *plane.Image, hasAlpha bool, flags byte) []byte 
 // to v1.2.2 of the encoder leave it in (https://github.com/deepteams/webp/issues/4), and nobody else can read the file.
 func repairAlpha(file []byte) ([]byte, error) {
 	const riffHeader, losslessHeader, compressed = 12, 5, 1
-	list := &chunks{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}
+	list := &chunkReader{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}
 	repaired := bytes.Clone(file[:riffHeader])
 	var width, height int
 	for {

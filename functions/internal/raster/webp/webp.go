@@ -10,8 +10,9 @@ import (
 	"encoding/binary"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // Name is what the format is called in messages.
@@ -34,15 +35,19 @@ type File struct {
 	// Orientation is that of an EXIF chunk, and Loops how often an animation is to be shown, 0 for without end. Decode
 	// finds them out.
 	Orientation, Loops int
-	// Check is asked at times while Decode works, for a few bytes can be work for all pixels. Its error ends Decode.
-	Check func() error
 
-	chunks *chunks
-	first  chunk // the bitstream that Open looked into, of a file without a VP8X chunk
-	flags  byte
+	check func() error
+	riff  *chunkReader
+	first chunk // the bitstream that Open looked into, of a file without a VP8X chunk
+	flags byte
 }
 
-// Open reads the file up to where it has said its size. The error is a *refuse.Refusal, or that of r; io.EOF and
+// Header implements codec.File. An EXIF chunk follows the pixels, so no header has an orientation.
+func (f *File) Header() codec.Header {
+	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: exif.Upright}
+}
+
+// Open reads the file up to where it has said its size. The error is a *imgerr.Refusal, or that of r; io.EOF and
 // io.ErrUnexpectedEOF mean a file cut short.
 func Open(r io.Reader) (*File, error) {
 	var header [12]byte
@@ -50,22 +55,22 @@ func Open(r io.Reader) (*File, error) {
 		return nil, err
 	}
 	if string(header[:4]) != "RIFF" || string(header[8:]) != "WEBP" {
-		return nil, refuse.AsDamaged(Name, "it does not start with a RIFF header")
+		return nil, imgerr.Damaged(Name, "it does not start with a RIFF header")
 	}
-	f := &File{Frames: 1, Orientation: exif.Upright, Loops: 1, Check: func() error { return nil }}
-	f.chunks = &chunks{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}
-	c, err := f.chunks.next()
+	f := &File{Frames: 1, Orientation: exif.Upright, Loops: 1, check: func() error { return nil }}
+	f.riff = &chunkReader{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}
+	c, err := f.riff.next()
 	switch {
 	case err == io.EOF:
-		err = refuse.AsDamaged(Name, "its RIFF header leaves no room for an image")
+		err = imgerr.Damaged(Name, "its RIFF header leaves no room for an image")
 	case err != nil:
 	case c.name == "VP8X":
-		err = f.readExtended(c)
+		err = f.readVP8X(c)
 	case c.name == "VP8 ", c.name == "VP8L":
 		f.Width, f.Height, err = c.peekSize()
 		f.first = c
 	default:
-		err = refuse.AsDamaged(Name, "its first chunk is called %q", c.name)
+		err = imgerr.Damaged(Name, "its first chunk is called %q", c.name)
 	}
 	if err != nil {
 		return nil, err
@@ -73,10 +78,10 @@ func Open(r io.Reader) (*File, error) {
 	return f, nil
 }
 
-func (f *File) readExtended(c chunk) error {
+func (f *File) readVP8X(c chunk) error {
 	var b [10]byte
 	if c.length < int64(len(b)) {
-		return refuse.AsDamaged(Name, "its VP8X chunk has %d bytes, expected %d", c.length, len(b))
+		return imgerr.Damaged(Name, "its VP8X chunk has %d bytes, expected %d", c.length, len(b))
 	}
 	if _, err := io.ReadFull(c.body, b[:]); err != nil {
 		return err
@@ -90,7 +95,7 @@ func (f *File) readExtended(c chunk) error {
 }
 
 // orientation reads an EXIF chunk. As in libwebp it counts only if the file has said that it has one.
-func (f *File) orientation(c chunk) (int, error) {
+func (f *File) readOrientation(c chunk) (int, error) {
 	if f.flags&flagExif == 0 {
 		return exif.Upright, nil
 	}

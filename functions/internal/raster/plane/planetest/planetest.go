@@ -11,7 +11,7 @@ import (
 // Of reduces an image as far as a copy of width x height pixels does not show, as decoders do.
 func Of(m image.Image, width, height int) *plane.Image {
 	size := m.Bounds().Size()
-	factorX, factorY := plane.Factor(float64(size.X)/float64(width)), plane.Factor(float64(size.Y)/float64(height))
+	factorX, factorY := plane.ReductionFactor(float64(size.X)/float64(width)), plane.ReductionFactor(float64(size.Y)/float64(height))
 	is := &plane.Image{Width: size.X, Height: size.Y, Model: plane.RGB}
 	channels, rowOf := 4, colours
 	if _, ok := m.(*image.Gray); ok {

@@ -41,16 +41,16 @@ func invent(r *rand.Rand, width, height int) []byte {
 		case predictorTransform:
 			v.tiles(packed, height, 14)
 		case colorTransform:
-			v.tiles(packed, height, literals)
+			v.tiles(packed, height, numLiterals)
 		case colorIndexingTransform:
 			count := 1 + r.IntN([]int{2, 4, 16, 256}[r.IntN(4)])
 			v.bits(count-1, 8)
-			v.image(count, 1, literals, false)
-			packed = newPalette(count, packed).packed()
+			v.image(count, 1, numLiterals, false)
+			packed = newColorIndexing(count, packed).packed()
 		}
 	}
 	v.bits(0, 1)
-	v.image(packed, height, literals, true)
+	v.image(packed, height, numLiterals, true)
 	v.bits(0, 7)
 	return v.bytes
 }
@@ -85,7 +85,7 @@ func (v *inventor) tiles(width, height, greens int) tiles {
 func (v *inventor) image(width, height, greens int, isMain bool) []uint32 {
 	m := &invented{inventor: v, pixels: make([]uint32, 0, width*height), width: width, greens: greens}
 	if v.maybe() {
-		m.cacheBits = 1 + v.IntN(maxCache)
+		m.cacheBits = 1 + v.IntN(maxCacheBits)
 		v.bits(m.cacheBits, 4)
 	}
 	count := 1
@@ -108,34 +108,34 @@ type invented struct {
 	*inventor
 	pixels        []uint32
 	width, greens int
-	cache         [1 << maxCache]uint32
+	cache         [1 << maxCacheBits]uint32
 	cacheBits     int
 	tiles         tiles
 	groups        [][5]tree
 }
 
 func (m *invented) newGroup() (g [5]tree) {
-	size := literals + lengths
+	size := numLiterals + numLengthCodes
 	if m.cacheBits > 0 {
 		size += 1 << m.cacheBits
 	}
 	var greens []int
 	for symbol := range size {
-		if symbol < m.greens || symbol >= literals {
+		if symbol < m.greens || symbol >= numLiterals {
 			greens = append(greens, symbol)
 		}
 	}
 	most := []int{1, 2, 3, 12, 100, 3000}[m.IntN(6)]
-	for !slices.ContainsFunc(g[0].symbols, func(symbol int) bool { return symbol < literals }) {
-		g[0] = m.newTree(greens, most, maxLength)
+	for !slices.ContainsFunc(g[0].symbols, func(symbol int) bool { return symbol < numLiterals }) {
+		g[0] = m.newTree(greens, most, maxCodeLength)
 	}
 	m.write(&g[0], size)
-	for i, size := range []int{literals, literals, literals, distances} {
+	for i, size := range []int{numLiterals, numLiterals, numLiterals, numDistanceCodes} {
 		alphabet := m.Perm(size)
-		if i == 0 && m.greens < literals {
+		if i == 0 && m.greens < numLiterals {
 			alphabet = []int{0} // for red is part of the number of a group
 		}
-		g[1+i] = m.newTree(alphabet, []int{1, 1, 2, 3, 12, 100, 3000}[m.IntN(7)], maxLength)
+		g[1+i] = m.newTree(alphabet, []int{1, 1, 2, 3, 12, 100, 3000}[m.IntN(7)], maxCodeLength)
 		m.write(&g[1+i], size)
 	}
 	return g
@@ -145,17 +145,17 @@ func (m *invented) newGroup() (g [5]tree) {
 func (m *invented) next(g [5]tree) {
 	green := &g[0]
 	symbol := green.symbols[m.IntN(len(green.symbols))]
-	if symbol >= literals && symbol < literals+lengths {
+	if symbol >= numLiterals && symbol < numLiterals+numLengthCodes {
 		if m.copy(g, symbol) {
 			return
 		}
-		for symbol >= literals {
+		for symbol >= numLiterals {
 			symbol = green.symbols[m.IntN(len(green.symbols))]
 		}
 	}
 	m.symbol(green, symbol)
-	if symbol >= literals+lengths {
-		m.add(m.cache[symbol-literals-lengths])
+	if symbol >= numLiterals+numLengthCodes {
+		m.add(m.cache[symbol-numLiterals-numLengthCodes])
 		return
 	}
 	pixel := uint32(symbol) << 8
@@ -170,18 +170,18 @@ func (m *invented) next(g [5]tree) {
 
 func (m *invented) add(pixel uint32) {
 	m.pixels = append(m.pixels, pixel)
-	m.cache[pixel*hash>>1>>(31-m.cacheBits)] = pixel
+	m.cache[pixel*cacheHash>>1>>(31-m.cacheBits)] = pixel
 }
 
 // copy writes a copy of a length with this symbol, if it can be within the image.
 func (m *invented) copy(g [5]tree, symbol int) bool {
 	far := g[4].symbols[m.IntN(len(g[4].symbols))]
-	lengthBase, lengthBits := prefix(symbol - literals)
+	lengthBase, lengthBits := prefix(symbol - numLiterals)
 	base, bits := prefix(far)
 	lengthExtra, extra := m.IntN(1<<lengthBits), m.IntN(1<<bits)
 	length, distance := lengthBase+lengthExtra, base+extra
-	if distance -= neighbours; distance <= 0 {
-		near := neighbourhood[distance+neighbours-1]
+	if distance -= numNearDistances; distance <= 0 {
+		near := nearDistances[distance+numNearDistances-1]
 		distance = max(1, near.x+near.y*m.width)
 	}
 	if distance > len(m.pixels) || length > cap(m.pixels)-len(m.pixels) {

@@ -1,6 +1,6 @@
 package lossless
 
-import "gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+import "gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 
 const lengthSymbols = 19
 
@@ -10,15 +10,15 @@ var lengthOrder = [lengthSymbols]uint8{17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9,
 // readLengths reads a code, as the lengths of all symbols (section 3.7.2.1).
 func (d *decoder) readLengths(to []uint8) error {
 	clear(to)
-	if d.in.bit() {
+	if d.in.readBit() {
 		d.readSimple(to)
 	} else if err := d.readNormal(to); err != nil {
 		return err
 	}
-	if err := d.in.cut(); err != nil {
+	if err := d.in.checkOverrun(); err != nil {
 		return err
 	}
-	if !d.canon.order(to) {
+	if !d.canon.assign(to) {
 		return damaged("a prefix code makes no sense")
 	}
 	return nil
@@ -26,10 +26,10 @@ func (d *decoder) readLengths(to []uint8) error {
 
 // readSimple reads one or two symbols. Those that the alphabet does not have count for nothing, as in libwebp.
 func (d *decoder) readSimple(to []uint8) {
-	two, wide := d.in.bit(), d.in.bit()
-	first := d.in.bits(1)
+	two, wide := d.in.readBit(), d.in.readBit()
+	first := d.in.readBits(1)
 	if wide {
-		first |= d.in.bits(7) << 1
+		first |= d.in.readBits(7) << 1
 	}
 	set := func(symbol uint32) {
 		if symbol < uint32(len(to)) {
@@ -38,39 +38,39 @@ func (d *decoder) readSimple(to []uint8) {
 	}
 	set(first)
 	if two {
-		set(d.in.bits(8))
+		set(d.in.readBits(8))
 	}
 }
 
 func (d *decoder) readNormal(to []uint8) error {
 	var order [lengthSymbols]uint8
-	for _, symbol := range lengthOrder[:4+d.in.bits(4)] {
-		order[symbol] = uint8(d.in.bits(3))
+	for _, symbol := range lengthOrder[:4+d.in.readBits(4)] {
+		order[symbol] = uint8(d.in.readBits(3))
 	}
-	if !d.canon.order(order[:]) {
+	if !d.canon.assign(order[:]) {
 		return d.damaged("the code of a prefix code makes no sense")
 	}
 	d.table = d.canon.appendTable(d.table[:0])
-	code := d.canon.codeOf(d.table)
+	code := d.canon.withTable(d.table)
 	tokens := len(to)
-	if d.in.bit() {
-		if tokens = 2 + int(d.in.bits(2+2*uint64(d.in.bits(3)))); tokens > len(to) {
+	if d.in.readBit() {
+		if tokens = 2 + int(d.in.readBits(2+2*uint64(d.in.readBits(3)))); tokens > len(to) {
 			return d.damaged("a prefix code has more symbols than there are")
 		}
 	}
 	previous := uint8(8)
 	for i := 0; i < len(to) && tokens > 0; tokens-- {
-		d.in.fill()
-		e := code.find(d.in.acc)
-		d.in.drop(uint64(e & entryBits))
+		d.in.refill()
+		e := code.lookUp(d.in.acc)
+		d.in.consume(uint64(e & entryBits))
 		length, count := uint8(0), 1
 		switch symbol := uint8(e >> symbolShift); symbol {
 		case 16:
-			length, count = previous, 3+int(d.in.bits(2))
+			length, count = previous, 3+int(d.in.readBits(2))
 		case 17:
-			count = 3 + int(d.in.bits(3))
+			count = 3 + int(d.in.readBits(3))
 		case 18:
-			count = 11 + int(d.in.bits(7))
+			count = 11 + int(d.in.readBits(7))
 		default:
 			length = symbol
 			if length != 0 {
@@ -90,10 +90,10 @@ func (d *decoder) readNormal(to []uint8) error {
 
 // damaged refuses what was read, unless it was made of the zeros behind the input.
 func (d *decoder) damaged(detail string, args ...any) error {
-	if err := d.in.cut(); err != nil {
+	if err := d.in.checkOverrun(); err != nil {
 		return err
 	}
 	return damaged(detail, args...)
 }
 
-func damaged(detail string, args ...any) error { return refuse.AsDamaged("WebP", detail, args...) }
+func damaged(detail string, args ...any) error { return imgerr.Damaged("WebP", detail, args...) }

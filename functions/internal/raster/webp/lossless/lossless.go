@@ -14,7 +14,7 @@ import (
 // beyond its end. Row gets the rows from the top, not premultiplied, as 0xAARRGGBB; the slice is only lent to it. The
 // image has alpha if its header says so, and otherwise none of its pixels.
 //
-// The error is a *refuse.Refusal, io.ErrUnexpectedEOF if the stream ends too early, or that of r or row.
+// The error is a *imgerr.Refusal, io.ErrUnexpectedEOF if the stream ends too early, or that of r or row.
 func Decode(r io.Reader, width, height int, row func(y int, argb []uint32) error) (hasAlpha bool, err error) {
 	d := newDecoder(r)
 	defer d.release()
@@ -48,14 +48,14 @@ func DecodeAlpha(r io.Reader, width, height int, row func(y int, alpha []uint8) 
 
 // A decoder is what is needed of whatever image.
 type decoder struct {
-	in       input
-	ring     []uint32 // the last pixels, before transforms
-	unrolled []uint32 // a row that is not in one piece in the ring
-	cache    [1 << maxCache]uint32
-	shift    uint // to make a hash the place of a colour in the cache; 0 if there is none
-	canon    canon
-	table    []entry
-	lengths  [maxGreen]uint8
+	in         input
+	ring       []uint32 // the last pixels, before transforms
+	unrolled   []uint32 // a row that is not in one piece in the ring
+	cache      [1 << maxCacheBits]uint32
+	cacheShift uint // to make a hash the place of a colour in the cache; 0 if there is none
+	canon      canonicalCode
+	table      []entry
+	lengths    [maxAlphabet]uint8
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -74,9 +74,9 @@ func (d *decoder) release() {
 // readHeader reads what section 3.4 tells.
 func (d *decoder) readHeader(width, height int) (hasAlpha bool, err error) {
 	const signature = 0x2f
-	start, w, h := d.in.bits(8), 1+int(d.in.bits(14)), 1+int(d.in.bits(14))
-	hasAlpha = d.in.bit()
-	version := d.in.bits(3)
+	start, w, h := d.in.readBits(8), 1+int(d.in.readBits(14)), 1+int(d.in.readBits(14))
+	hasAlpha = d.in.readBit()
+	version := d.in.readBits(3)
 	switch {
 	case start != signature:
 		err = d.damaged("its lossless bitstream does not start like one")
@@ -85,7 +85,7 @@ func (d *decoder) readHeader(width, height int) (hasAlpha bool, err error) {
 	case w != width || h != height:
 		err = d.damaged("its pixels are %dx%d, expected %dx%d", w, h, width, height)
 	default:
-		err = d.in.cut()
+		err = d.in.checkOverrun()
 	}
 	return hasAlpha, err
 }
@@ -99,7 +99,7 @@ func (d *decoder) decode(width, height int, add rowFunc) error {
 	return d.readImage(packed, height, true, func(y int, stored []uint32) error {
 		copy(row, stored)
 		for i := len(transforms) - 1; i >= 0; i-- {
-			transforms[i].undo(y, row)
+			transforms[i].invert(y, row)
 		}
 		return add(y, row)
 	})

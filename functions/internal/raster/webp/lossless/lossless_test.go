@@ -13,7 +13,7 @@ import (
 	"testing/iotest"
 
 	"github.com/deepteams/webp"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"golang.org/x/image/vp8l"
 )
 
@@ -128,10 +128,10 @@ func TestDecodeFarCopies(t *testing.T) {
 	v.bits(0, 1) // no colour cache
 	v.bits(0, 1) // no tiles
 	m := &invented{inventor: v, pixels: make([]uint32, 0, width*height), width: width}
-	alphabets := [5][]int{{7, 250, literals + 20, literals + lengths - 1}, {1, 2, 3, 4}, {5, 6}, {255}, {1, 30, 38, 39}}
+	alphabets := [5][]int{{7, 250, numLiterals + 20, numLiterals + numLengthCodes - 1}, {1, 2, 3, 4}, {5, 6}, {255}, {1, 30, 38, 39}}
 	for i, symbols := range alphabets {
-		g := v.treeOf(symbols, len(symbols), maxLength)
-		v.write(&g, []int{literals + lengths, literals, literals, literals, distances}[i])
+		g := v.treeOf(symbols, len(symbols), maxCodeLength)
+		v.write(&g, []int{numLiterals + numLengthCodes, numLiterals, numLiterals, numLiterals, numDistanceCodes}[i])
 		m.groups = append(m.groups, [5]tree{})
 		m.groups[0][i] = g
 	}
@@ -152,25 +152,25 @@ func TestDecodeManyGroups(t *testing.T) {
 	v := &inventor{Rand: random(0)}
 	v.bits(0, 1) // no transform
 	v.bits(1, 1)
-	v.bits(maxCache, 4)
+	v.bits(maxCacheBits, 4)
 	v.bits(1, 1) // tiles
 	v.bits(0, 3) // of 4x4 pixels
 	v.bits(0, 1)
-	for _, symbols := range []int{literals, 1, 1, 1, 1} {
+	for _, symbols := range []int{numLiterals, 1, 1, 1, 1} {
 		v.writeFlat(symbols)
 	}
 	for tile := range tiles {
 		v.bits(reversed(tile, 8), 8)
 	}
 	for range tiles {
-		for _, symbols := range []int{1 << maxCache, literals, literals, literals, 1} {
+		for _, symbols := range []int{1 << maxCacheBits, numLiterals, numLiterals, numLiterals, 1} {
 			v.writeFlat(symbols)
 		}
 	}
 	want := make([]uint32, width*height)
 	for i := range want {
 		want[i] = v.Uint32()
-		v.bits(reversed(int(want[i]>>8&0xff), maxCache), maxCache)
+		v.bits(reversed(int(want[i]>>8&0xff), maxCacheBits), maxCacheBits)
 		for _, shift := range []int{16, 0, 24} {
 			v.bits(reversed(int(want[i]>>shift&0xff), 8), 8)
 		}
@@ -207,8 +207,8 @@ func TestDecodeRefusesTooManyGroups(t *testing.T) {
 	d := &decoder{}
 	d.in.reset(bytes.NewReader(v.bytes))
 	err := d.decode(64, 32, func(int, []uint32) error { return nil })
-	var refusal *refuse.Refusal
-	if !errors.As(err, &refusal) || refusal.Reason != refuse.Unsupported || refusal.Found != maxGroups+1 {
+	var refusal *imgerr.Error
+	if !errors.As(err, &refusal) || refusal.Reason != imgerr.ReasonUnsupported || refusal.Found != maxGroups+1 {
 		t.Errorf("got %v, want %d groups to be refused", err, maxGroups+1)
 	}
 }
@@ -336,7 +336,7 @@ func TestDecodeDamaged(t *testing.T) {
 		"incomplete code":   bits(0, 3, 0, 1, 0, 4, 1, 3, 2, 3, 0, 32),
 	} {
 		_, _, err := decode(stream, 20, 15)
-		if refusal := (*refuse.Refusal)(nil); !errors.As(err, &refusal) || refusal.Reason != refuse.Damaged {
+		if refusal := (*imgerr.Error)(nil); !errors.As(err, &refusal) || refusal.Reason != imgerr.ReasonDamaged {
 			t.Errorf("%s: got %v, want that it is damaged", name, err)
 		}
 	}
@@ -346,7 +346,7 @@ func TestDecodeDamaged(t *testing.T) {
 func check(t *testing.T, stream []byte, width, height int) {
 	t.Helper()
 	_, _, err := decode(stream, width, height)
-	if refusal := (*refuse.Refusal)(nil); err != nil && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
+	if refusal := (*imgerr.Error)(nil); err != nil && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
 		t.Errorf("got %v, want a refusal or an unexpected end", err)
 	}
 }

@@ -2,7 +2,7 @@ package lossless
 
 // A transform is undone row by row, in place, in the order opposite to that of the stream (section 3.5).
 type transform interface {
-	undo(y int, row []uint32)
+	invert(y int, row []uint32)
 }
 
 // The transforms as the stream calls them.
@@ -17,8 +17,8 @@ const (
 func (d *decoder) readTransforms(width, height int) (list []transform, packed int, err error) {
 	packed = width
 	seen := 0
-	for d.in.bit() {
-		kind := d.in.bits(2)
+	for d.in.readBit() {
+		kind := d.in.readBits(2)
 		if seen&(1<<kind) != 0 {
 			return nil, 0, d.damaged("a transform comes twice")
 		}
@@ -28,12 +28,12 @@ func (d *decoder) readTransforms(width, height int) (list []transform, packed in
 		case predictorTransform:
 			t, err = d.readPredictor(packed, height)
 		case colorTransform:
-			t, err = d.readColors(packed, height)
+			t, err = d.readCrossColor(packed, height)
 		case subtractGreenTransform:
-			t = green(packed)
+			t = subtractGreen(packed)
 		case colorIndexingTransform:
-			var p *palette
-			p, err = d.readPalette(packed)
+			var p *colorIndexing
+			p, err = d.readColorIndexing(packed)
 			t, packed = p, p.packed()
 		}
 		if err != nil {
@@ -41,13 +41,13 @@ func (d *decoder) readTransforms(width, height int) (list []transform, packed in
 		}
 		list = append(list, t)
 	}
-	return list, packed, d.in.cut()
+	return list, packed, d.in.checkOverrun()
 }
 
 // green is the transform by which red and blue are differences from green, of rows of so many pixels.
-type green int
+type subtractGreen int
 
-func (g green) undo(_ int, row []uint32) {
+func (g subtractGreen) invert(_ int, row []uint32) {
 	const others = 0x00ff00ff
 	for i, pixel := range row[:g] {
 		row[i] = pixel&^others | (pixel&others+pixel>>8&0xff*0x10001)&others
@@ -61,13 +61,13 @@ func addPixels(a, b uint32) uint32 {
 }
 
 // colors is the transform by which red and blue are differences from what green and red let expect, other for each tile.
-type colors struct {
+type crossColor struct {
 	bits, width, tiles int
 	factors            []uint32 // green to red, green to blue, red to blue, from the lowest byte on; all signed
 }
 
-func (d *decoder) readColors(width, height int) (*colors, error) {
-	c := &colors{bits: 2 + int(d.in.bits(3)), width: width}
+func (d *decoder) readCrossColor(width, height int) (*crossColor, error) {
+	c := &crossColor{bits: 2 + int(d.in.readBits(3)), width: width}
 	c.tiles = tilesOf(width, c.bits)
 	err := d.readImage(c.tiles, tilesOf(height, c.bits), false, func(_ int, row []uint32) error {
 		c.factors = append(c.factors, row...)
@@ -76,18 +76,18 @@ func (d *decoder) readColors(width, height int) (*colors, error) {
 	return c, err
 }
 
-func (c *colors) undo(y int, row []uint32) {
+func (c *crossColor) invert(y int, row []uint32) {
 	row = row[:c.width]
 	for _, factors := range c.factors[y>>c.bits*c.tiles:][:c.tiles] {
 		tile := row[:min(1<<c.bits, len(row))]
 		row = row[len(tile):]
-		addExpected(tile, factors)
+		undoCrossColor(tile, factors)
 	}
 }
 
 // addExpected multiplies green by both of its factors at once. In the product, what is added to the lower number keeps
 // it from taking from the upper one.
-func addExpected(tile []uint32, factors uint32) {
+func undoCrossColor(tile []uint32, factors uint32) {
 	greenFactors, redToBlue := int64(int8(factors>>8))<<32+int64(int8(factors)), int32(int8(factors>>16))
 	for i, pixel := range tile {
 		product := uint64(int64(int8(pixel>>8))*greenFactors) + 1<<20
@@ -98,15 +98,15 @@ func addExpected(tile []uint32, factors uint32) {
 }
 
 // palette is the transform by which green is the index of a color. Of few colours, several indices are in a pixel.
-type palette struct {
+type colorIndexing struct {
 	bits   int // of the number of pixels in one
 	width  int
 	colors [256]uint32 // transparent black where there are none
 }
 
-func (d *decoder) readPalette(width int) (*palette, error) {
-	count := 1 + int(d.in.bits(8))
-	p := newPalette(count, width)
+func (d *decoder) readColorIndexing(width int) (*colorIndexing, error) {
+	count := 1 + int(d.in.readBits(8))
+	p := newColorIndexing(count, width)
 	err := d.readImage(count, 1, false, func(_ int, row []uint32) error {
 		previous := uint32(0)
 		for i, difference := range row {
@@ -119,8 +119,8 @@ func (d *decoder) readPalette(width int) (*palette, error) {
 }
 
 // newPalette is for so many colors, and rows of so many pixels.
-func newPalette(count, width int) *palette {
-	p := &palette{width: width}
+func newColorIndexing(count, width int) *colorIndexing {
+	p := &colorIndexing{width: width}
 	switch {
 	case count <= 2:
 		p.bits = 3
@@ -133,10 +133,10 @@ func newPalette(count, width int) *palette {
 }
 
 // packed is the width of a row of indices.
-func (p *palette) packed() int { return tilesOf(p.width, p.bits) }
+func (p *colorIndexing) packed() int { return tilesOf(p.width, p.bits) }
 
 // undo begins at the right, because no pixel is left of the one that has its index.
-func (p *palette) undo(_ int, row []uint32) {
+func (p *colorIndexing) invert(_ int, row []uint32) {
 	row = row[:p.width]
 	if p.bits == 0 {
 		for i, pixel := range row {

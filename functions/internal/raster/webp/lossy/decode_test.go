@@ -14,7 +14,7 @@ import (
 	"testing/iotest"
 
 	"github.com/deepteams/webp"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"golang.org/x/image/vp8"
 )
 
@@ -86,11 +86,11 @@ func reference(tb testing.TB, b []byte) (*image.YCbCr, error) {
 // overflows tells whether x/image, which adds up levels of filters in 8 bits, gets one wrong.
 func overflows(b []byte) bool {
 	p, h := new(partition), new(header)
-	p.start(bytes.NewReader(b[tagSize:]), int64(len(b)-tagSize))
+	p.reset(bytes.NewReader(b[tagSize:]), int64(len(b)-tagSize))
 	if err := p.load(); err != nil {
 		return false
 	}
-	h.read(p)
+	h.parse(p)
 	for _, s := range h.segments {
 		base := h.level
 		if h.segmented {
@@ -260,7 +260,7 @@ func TestDecodeDamaged(t *testing.T) {
 		"nothing":             nil,
 	} {
 		_, err := decode(b, 30, 20, true)
-		var refused *refuse.Refusal
+		var refused *imgerr.Error
 		if !errors.As(err, &refused) && err != io.ErrUnexpectedEOF {
 			t.Errorf("%s: got %v, want a refusal", name, err)
 		}
@@ -274,11 +274,11 @@ func TestDecodeLongPartitions(t *testing.T) {
 	first := make([]byte, 4000)
 	for first[1] = byte(r.Uint32()); ; first[1]++ { // until it tells of 8 partitions
 		p := new(partition)
-		p.start(bytes.NewReader(first), int64(len(first)))
+		p.reset(bytes.NewReader(first), int64(len(first)))
 		if err := p.load(); err != nil {
 			t.Fatal(err)
 		}
-		if new(header).read(p) == maxPartitions {
+		if new(header).parse(p) == maxPartitions {
 			break
 		}
 	}
@@ -336,7 +336,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		got, err := decode(b, width, height, smooth)
-		var refused *refuse.Refusal
+		var refused *imgerr.Error
 		if err != nil && !errors.As(err, &refused) && err != io.ErrUnexpectedEOF {
 			t.Fatalf("got %v, want a refusal", err)
 		}

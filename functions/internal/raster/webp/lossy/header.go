@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // maxPartitions is the most that the tokens may be divided into.
@@ -32,12 +32,12 @@ type segment struct {
 	quantizer, level int
 	absolute         bool // instead of relative to those of the header
 
-	luma, second, chroma factors
-	filters              [2]filter // for macroblocks of one mode, and of a mode for each subblock
+	luma, y2, chroma dequantFactors
+	filters          [2]loopFilter // for macroblocks of one mode, and of a mode for each subblock
 }
 
 // factors is what the first and the other coefficients of a block are multiplied with.
-type factors [2]int32
+type dequantFactors [2]int32
 
 // A bandProbs is the probabilities of tokens by what was there before, in rows that are as long as a power of 2.
 type bandProbs [4][16]uint8
@@ -46,19 +46,19 @@ type bandProbs [4][16]uint8
 func readTag(r io.Reader, width, height int) (int64, error) {
 	var tag [tagSize]byte
 	if _, err := io.ReadFull(r, tag[:]); err != nil {
-		return 0, short(err)
+		return 0, noEOF(err)
 	}
 	bits := int(tag[0]) | int(tag[1])<<8 | int(tag[2])<<16
 	version, isShown := bits>>1&7, bits>>4&1 == 1
 	if isKey := bits&1 == 0; !isKey || string(tag[3:6]) != "\x9d\x01\x2a" {
-		return 0, refuse.AsDamaged(name, "its VP8 chunk does not start with a key frame")
+		return 0, imgerr.Damaged(name, "its VP8 chunk does not start with a key frame")
 	}
 	if version > 3 || !isShown {
-		return 0, refuse.AsDamaged(name, "its frame is of version %d, shown: %v", version, isShown)
+		return 0, imgerr.Damaged(name, "its frame is of version %d, shown: %v", version, isShown)
 	}
 	w, h := int(binary.LittleEndian.Uint16(tag[6:])&0x3fff), int(binary.LittleEndian.Uint16(tag[8:])&0x3fff)
 	if w != width || h != height {
-		return 0, refuse.AsDamaged(name, "its frame is %dx%d pixels large, expected %dx%d", w, h, width, height)
+		return 0, imgerr.Damaged(name, "its frame is %dx%d pixels large, expected %dx%d", w, h, width, height)
 	}
 	return int64(bits >> 5), nil
 }
@@ -66,40 +66,40 @@ func readTag(r io.Reader, width, height int) (int64, error) {
 const tagSize = 10
 
 // read reads the header from the start of the first partition. It returns how many partitions of tokens there are.
-func (h *header) read(p *partition) (partitions int) {
+func (h *header) parse(p *partition) (partitions int) {
 	const colourSpaceAndClamping = 2
-	p.number(colourSpaceAndClamping)
-	if h.segmented = p.bool(even); h.segmented {
+	p.readUint(colourSpaceAndClamping)
+	if h.segmented = p.readBool(evenProb); h.segmented {
 		h.readSegments(p)
 	}
-	h.simple, h.level, h.sharpness = p.bool(even), p.number(6), p.number(3)
-	if p.bool(even) {
+	h.simple, h.level, h.sharpness = p.readBool(evenProb), p.readUint(6), p.readUint(3)
+	if p.readBool(evenProb) {
 		h.readDeltas(p)
 	}
-	partitions = 1 << p.number(2)
+	partitions = 1 << p.readUint(2)
 	h.readQuantizers(p)
-	p.bool(even) // whether the probabilities are for later frames, too
+	p.readBool(evenProb) // whether the probabilities are for later frames, too
 	h.readProbs(p)
-	if h.skips = p.bool(even); h.skips {
-		h.skipProb = uint8(p.number(8))
+	if h.skips = p.readBool(evenProb); h.skips {
+		h.skipProb = uint8(p.readUint(8))
 	}
 	for i := range h.segments {
-		h.readyFilters(&h.segments[i])
+		h.initFilters(&h.segments[i])
 	}
 	return partitions
 }
 
 // readSegments reads section 9.3.
 func (h *header) readSegments(p *partition) {
-	h.mapped = p.bool(even)
+	h.mapped = p.readBool(evenProb)
 	absolute := true
-	if hasValues := p.bool(even); hasValues {
-		absolute = p.bool(even)
+	if hasValues := p.readBool(evenProb); hasValues {
+		absolute = p.readBool(evenProb)
 		for i := range h.segments {
-			h.segments[i].quantizer = p.optional(7)
+			h.segments[i].quantizer = p.readOptionalInt(7)
 		}
 		for i := range h.segments {
-			h.segments[i].level = p.optional(6)
+			h.segments[i].level = p.readOptionalInt(6)
 		}
 	}
 	for i := range h.segments {
@@ -110,28 +110,28 @@ func (h *header) readSegments(p *partition) {
 	}
 	for i := range h.tree {
 		h.tree[i] = 0xff
-		if p.bool(even) {
-			h.tree[i] = uint8(p.number(8))
+		if p.readBool(evenProb) {
+			h.tree[i] = uint8(p.readUint(8))
 		}
 	}
 }
 
 // readDeltas reads the end of section 9.4, of which only what is for key frames is used.
 func (h *header) readDeltas(p *partition) {
-	if !p.bool(even) {
+	if !p.readBool(evenProb) {
 		return
 	}
 	var deltas [8]int // by the frame that is referred to, and by the mode
 	for i := range deltas {
-		deltas[i] = p.optional(6)
+		deltas[i] = p.readOptionalInt(6)
 	}
 	h.levelDelta = [2]int{deltas[0], deltas[0] + deltas[4]}
 }
 
 // readQuantizers reads section 9.6 and looks up the factors of each segment (section 14.1).
 func (h *header) readQuantizers(p *partition) {
-	base := p.number(7)
-	lumaDC, secondDC, secondAC, chromaDC, chromaAC := p.optional(4), p.optional(4), p.optional(4), p.optional(4), p.optional(4)
+	base := p.readUint(7)
+	lumaDC, secondDC, secondAC, chromaDC, chromaAC := p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4)
 	for i := range h.segments {
 		s := &h.segments[i]
 		q := base
@@ -143,9 +143,9 @@ func (h *header) readQuantizers(p *partition) {
 		}
 		dc := func(delta int) int32 { return dcFactors[max(0, min(q+delta, 127))] }
 		ac := func(delta int) int32 { return acFactors[max(0, min(q+delta, 127))] }
-		s.luma = factors{dc(lumaDC), ac(0)}
-		s.second = factors{2 * dc(secondDC), max(8, ac(secondAC)*155/100)}
-		s.chroma = factors{min(132, dc(chromaDC)), ac(chromaAC)}
+		s.luma = dequantFactors{dc(lumaDC), ac(0)}
+		s.y2 = dequantFactors{2 * dc(secondDC), max(8, ac(secondAC)*155/100)}
+		s.chroma = dequantFactors{min(132, dc(chromaDC)), ac(chromaAC)}
 	}
 }
 
@@ -156,8 +156,8 @@ func (h *header) readProbs(p *partition) {
 		for j := range table[i] {
 			for k := range table[i][j] {
 				for l := range table[i][j][k] {
-					if p.bool(updateProbs[i][j][k][l]) {
-						table[i][j][k][l] = uint8(p.number(8))
+					if p.readBool(updateProbs[i][j][k][l]) {
+						table[i][j][k][l] = uint8(p.readUint(8))
 					}
 				}
 			}

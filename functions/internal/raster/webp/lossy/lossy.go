@@ -6,8 +6,8 @@ import (
 	"io"
 	"sync"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
 )
 
 // name is what the format is called in messages.
@@ -25,7 +25,7 @@ type decoder struct {
 	modes         *partition
 	tokens        []*partition
 
-	patch         patch
+	pred          predictionBuffer
 	residue       residue
 	above         [3][]uint8 // the last rows of the macroblocks above, with a margin
 	aboveModes    [][4]uint8
@@ -33,10 +33,10 @@ type decoder struct {
 	leftModes     [4]uint8
 	leftContext   context
 
-	filters []*filter      // of the macroblocks of a row
-	within  []bool         // whether they are smoothed within
-	rows    [3]plane.Plane // of macroblocks, and in front of them what a filter may still change
-	kept    int            // rows of luma that a filter may still change: 0 if there is none
+	filters     []*loopFilter  // of the macroblocks of a row
+	innerEdges  []bool         // whether they are smoothed within
+	rows        [3]plane.Plane // of macroblocks, and in front of them what a filter may still change
+	delayedRows int            // rows of luma that a filter may still change: 0 if there is none
 }
 
 // margin is how many pixels there are on the left of what is above.
@@ -46,27 +46,27 @@ const margin = 8
 // returns. If it is not smooth, the filter at the end of decoding is left out, which does not show once the image is
 // reduced to a quarter or less of its size.
 //
-// The error is a *refuse.Refusal, that of r, io.ErrUnexpectedEOF for a frame cut short, or that of show.
+// The error is a *imgerr.Refusal, that of r, io.ErrUnexpectedEOF for a frame cut short, or that of show.
 func Decode(r io.Reader, size int64, width, height int, smooth bool, show func(rows *Rows) error) error {
 	d := &decoder{width: width, height: height, across: (width + 15) / 16, down: (height + 15) / 16}
 	defer d.close()
-	if err := d.start(r, size); err != nil {
+	if err := d.readPartitions(r, size); err != nil {
 		return err
 	}
 	if smooth && d.level > 0 {
-		d.kept = 8
+		d.delayedRows = 8
 	}
 	d.allocate()
 	for y := range d.down {
-		if err := d.row(y); err != nil {
+		if err := d.decodeRow(y); err != nil {
 			return err
 		}
-		if err := d.show(y, show); err != nil {
+		if err := d.emitRows(y, show); err != nil {
 			return err
 		}
 	}
 	for _, p := range append(d.tokens, d.modes) {
-		if err := p.enough(); err != nil {
+		if err := p.checkOverrun(); err != nil {
 			return err
 		}
 	}
@@ -76,9 +76,9 @@ func Decode(r io.Reader, size int64, width, height int, smooth bool, show func(r
 var partitions = sync.Pool{New: func() any { return new(partition) }}
 
 // open begins a partition.
-func open(r io.Reader, size int64) (*partition, error) {
+func openPartition(r io.Reader, size int64) (*partition, error) {
 	p := partitions.Get().(*partition)
-	p.start(r, size)
+	p.reset(r, size)
 	return p, p.load()
 }
 
@@ -92,41 +92,41 @@ func (d *decoder) close() {
 }
 
 // start reads up to the last partition, which is read as it is needed.
-func (d *decoder) start(r io.Reader, size int64) error {
+func (d *decoder) readPartitions(r io.Reader, size int64) error {
 	first, err := readTag(r, d.width, d.height)
 	if err != nil {
 		return err
 	}
 	size -= tagSize + first
 	if size < 0 {
-		return refuse.AsDamaged(name, "its first partition has %d bytes, more than there are", first)
+		return imgerr.Damaged(name, "its first partition has %d bytes, more than there are", first)
 	}
-	modes, err := hold(r, first)
+	modes, err := readAll(r, first)
 	if err != nil {
 		return err
 	}
-	if d.modes, err = open(modes, first); err != nil {
+	if d.modes, err = openPartition(modes, first); err != nil {
 		return err
 	}
-	count := d.header.read(d.modes)
+	count := d.header.parse(d.modes)
 	sizes := make([]byte, 3*(count-1))
 	if size -= int64(len(sizes)); size < 0 {
-		return refuse.AsDamaged(name, "it has no room for %d partitions", count)
+		return imgerr.Damaged(name, "it has no room for %d partitions", count)
 	}
 	if _, err := io.ReadFull(r, sizes); err != nil {
-		return short(err)
+		return noEOF(err)
 	}
 	for ; len(sizes) > 0; sizes = sizes[3:] {
 		// What is beyond the tokens of all macroblocks is not held.
 		part := min(int64(sizes[0])|int64(sizes[1])<<8|int64(sizes[2])<<16, size)
 		size -= part
-		used := min(part, int64(unit*d.across*d.down))
-		held, err := hold(r, used)
+		used := min(part, int64(maxMacroblockBytes*d.across*d.down))
+		held, err := readAll(r, used)
 		if err != nil {
 			return err
 		}
 		if _, err := io.CopyN(io.Discard, r, part-used); err != nil {
-			return short(err)
+			return noEOF(err)
 		}
 		if err := d.addTokens(held, used); err != nil {
 			return err
@@ -136,16 +136,16 @@ func (d *decoder) start(r io.Reader, size int64) error {
 }
 
 func (d *decoder) addTokens(r io.Reader, size int64) error {
-	p, err := open(r, size)
+	p, err := openPartition(r, size)
 	d.tokens = append(d.tokens, p)
 	return err
 }
 
 // hold reads so many bytes into memory, as far as they come.
-func hold(r io.Reader, size int64) (io.Reader, error) {
+func readAll(r io.Reader, size int64) (io.Reader, error) {
 	held := new(bytes.Buffer)
 	if _, err := io.CopyN(held, r, size); err != nil {
-		return nil, short(err)
+		return nil, noEOF(err)
 	}
 	return held, nil
 }

@@ -39,10 +39,10 @@ func (h *header) readMacroblock(p *partition, above, left *[4]uint8) (m macroblo
 	if h.mapped {
 		m.segment = h.readSegment(p)
 	}
-	m.empty = h.skips && p.bool(h.skipProb)
+	m.empty = h.skips && p.readBool(h.skipProb)
 	m.luma = readLuma(p)
 	if m.luma == predictSubblocks {
-		p.coder = m.readSubblocks(p.coder, &p.buf, above, left)
+		p.boolDecoder = m.readSubblocks(p.boolDecoder, &p.buf, above, left)
 	} else {
 		for i := range above {
 			above[i], left[i] = uint8(m.luma), uint8(m.luma)
@@ -53,13 +53,13 @@ func (h *header) readMacroblock(p *partition, above, left *[4]uint8) (m macroblo
 }
 
 func (h *header) readSegment(p *partition) int {
-	if !p.bool(h.tree[0]) {
-		if !p.bool(h.tree[1]) {
+	if !p.readBool(h.tree[0]) {
+		if !p.readBool(h.tree[1]) {
 			return 0
 		}
 		return 1
 	}
-	if !p.bool(h.tree[2]) {
+	if !p.readBool(h.tree[2]) {
 		return 2
 	}
 	return 3
@@ -67,14 +67,14 @@ func (h *header) readSegment(p *partition) int {
 
 func readLuma(p *partition) int {
 	switch {
-	case !p.bool(145):
+	case !p.readBool(145):
 		return predictSubblocks
-	case p.bool(156):
-		if p.bool(128) {
+	case p.readBool(156):
+		if p.readBool(128) {
 			return predictTM
 		}
 		return predictH
-	case p.bool(163):
+	case p.readBool(163):
 		return predictV
 	default:
 		return predictDC
@@ -83,11 +83,11 @@ func readLuma(p *partition) int {
 
 func readChroma(p *partition) int {
 	switch {
-	case !p.bool(142):
+	case !p.readBool(142):
 		return predictDC
-	case !p.bool(114):
+	case !p.readBool(114):
 		return predictV
-	case !p.bool(183):
+	case !p.readBool(183):
 		return predictH
 	default:
 		return predictTM
@@ -101,20 +101,20 @@ var submodeTree = [16][2]int8{
 }
 
 // readSubblocks reads the modes of 16 subblocks.
-func (m *macroblock) readSubblocks(c coder, buf *buffer, above, left *[4]uint8) coder {
+func (m *macroblock) readSubblocks(c boolDecoder, buf *buffer, above, left *[4]uint8) boolDecoder {
 	for i := range m.subblocks {
 		x, y := i&3, i>>2
 		probs := &subblockProbs[above[x]&15][left[y]&15]
 		at := int8(0)
-		for c = c.fill(buf); at >= 0; {
+		for c = c.refill(buf); at >= 0; {
 			if at == 4 || at == 6 {
-				c = c.fill(buf)
+				c = c.refill(buf)
 			}
 			split := c.split(probs[at&15])
 			if c.isTrue(split) {
-				at, c = submodeTree[at&15][1], c.high(split)
+				at, c = submodeTree[at&15][1], c.takeTrue(split)
 			} else {
-				at, c = submodeTree[at&15][0], c.low(split)
+				at, c = submodeTree[at&15][0], c.takeFalse(split)
 			}
 		}
 		mode := uint8(at) & 15

@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // A patch is a macroblock that is being decoded, with the pixels above and to the left of it that it is predicted from.
 // Its first 17 rows are luma, the others blue beside red.
-type patch [26 * stride]uint8
+type predictionBuffer [26 * stride]uint8
 
 // Where pixels are in a patch.
 const (
@@ -22,13 +22,13 @@ const (
 )
 
 const (
-	lanes = 0x00ff00ff00ff00ff // every other byte of a word
-	ones  = 0x0001000100010001
-	all   = 0x0101010101010101
+	lanes      = 0x00ff00ff00ff00ff // every other byte of a word
+	ones       = 0x0001000100010001
+	repeatByte = 0x0101010101010101
 )
 
 // predict fills a square of 16x16 or 8x8 pixels (sections 12.2 and 12.3).
-func (p *patch) predict(at, size, mode int, hasAbove, hasLeft bool) {
+func (p *predictionBuffer) predict(at, size, mode int, hasAbove, hasLeft bool) {
 	switch mode {
 	case predictDC:
 		p.fill(at, size, p.average(at, size, hasAbove, hasLeft))
@@ -36,14 +36,14 @@ func (p *patch) predict(at, size, mode int, hasAbove, hasLeft bool) {
 		for i := at; i < at+size; i += 8 {
 			word := p.word(i - stride)
 			for y := range size {
-				p.put(i+y*stride, word)
+				p.putWord(i+y*stride, word)
 			}
 		}
 	case predictH:
 		for y := at; y < at+size*stride; y += stride {
-			word := uint64(p[y-1]) * all
+			word := uint64(p[y-1]) * repeatByte
 			for i := y; i < y+size; i += 8 {
-				p.put(i, word)
+				p.putWord(i, word)
 			}
 		}
 	case predictTM:
@@ -51,22 +51,22 @@ func (p *patch) predict(at, size, mode int, hasAbove, hasLeft bool) {
 	}
 }
 
-func (p *patch) word(i int) uint64          { return binary.LittleEndian.Uint64(p[i : i+8]) }
-func (p *patch) put(i int, word uint64)     { binary.LittleEndian.PutUint64(p[i:i+8], word) }
-func (p *patch) half(i int) uint32          { return binary.LittleEndian.Uint32(p[i : i+4]) }
-func (p *patch) putHalf(i int, word uint32) { binary.LittleEndian.PutUint32(p[i:i+4], word) }
+func (p *predictionBuffer) word(i int) uint64          { return binary.LittleEndian.Uint64(p[i : i+8]) }
+func (p *predictionBuffer) putWord(i int, word uint64) { binary.LittleEndian.PutUint64(p[i:i+8], word) }
+func (p *predictionBuffer) half(i int) uint32          { return binary.LittleEndian.Uint32(p[i : i+4]) }
+func (p *predictionBuffer) putHalf(i int, word uint32) { binary.LittleEndian.PutUint32(p[i:i+4], word) }
 
-func (p *patch) fill(at, size int, v uint8) {
-	word := uint64(v) * all
+func (p *predictionBuffer) fill(at, size int, v uint8) {
+	word := uint64(v) * repeatByte
 	for y := at; y < at+size*stride; y += stride {
 		for i := y; i < y+size; i += 8 {
-			p.put(i, word)
+			p.putWord(i, word)
 		}
 	}
 }
 
 // average is that of the pixels above and to the left that are in the image.
-func (p *patch) average(at, size int, hasAbove, hasLeft bool) uint8 {
+func (p *predictionBuffer) average(at, size int, hasAbove, hasLeft bool) uint8 {
 	sum, count := 0, 0
 	if hasAbove {
 		for _, v := range p[at-stride : at-stride+size] {
@@ -88,14 +88,14 @@ func (p *patch) average(at, size int, hasAbove, hasLeft bool) uint8 {
 
 // predictTM adds what is to the left to what is above, and subtracts the corner, with four sums to a word. They are 512
 // too large, so that none is negative.
-func (p *patch) predictTM(at, size int) {
+func (p *predictionBuffer) predictTM(at, size int) {
 	corner := uint64(p[at-stride-1])
 	for i := at; i < at+size; i += 8 {
 		above := p.word(i - stride)
 		even, odd := above&lanes, above>>8&lanes
 		for y := range size {
 			difference := (uint64(p[at+y*stride-1]) + 512 - corner) * ones
-			p.put(i+y*stride, clampLanes(even+difference)|clampLanes(odd+difference)<<8)
+			p.putWord(i+y*stride, clampLanes(even+difference)|clampLanes(odd+difference)<<8)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func clampLanes(sums uint64) uint64 {
 }
 
 // predictSubblock fills 4x4 pixels (section 12.3). The four above and to the right of it are given.
-func (p *patch) predictSubblock(at int, mode uint8, right uint32) {
+func (p *predictionBuffer) predictSubblock(at int, mode uint8, right uint32) {
 	above := p[at-stride-1 : at-stride+4 : at-stride+4]
 	corner := int(above[0])
 	a, b, c, d := int(above[1]), int(above[2]), int(above[3]), int(above[4])
@@ -157,7 +157,7 @@ func (p *patch) predictSubblock(at int, mode uint8, right uint32) {
 }
 
 // putRows writes 4x4 pixels, a row to a word.
-func (p *patch) putRows(at int, first, second, third, fourth uint32) {
+func (p *predictionBuffer) putRows(at int, first, second, third, fourth uint32) {
 	p.putHalf(at, first)
 	p.putHalf(at+stride, second)
 	p.putHalf(at+2*stride, third)

@@ -9,16 +9,16 @@ import (
 // allocate makes what goes by the width of the frame.
 func (d *decoder) allocate() {
 	for i := range d.rows {
-		size := sizeOf(i)
-		d.rows[i] = plane.New(d.across*size, (16+d.kept)*size/16, float64(16/size), float64(16/size))
+		size := macroblockSize(i)
+		d.rows[i] = plane.New(d.across*size, (16+d.delayedRows)*size/16, float64(16/size), float64(16/size))
 		d.above[i] = bytes.Repeat([]byte{beyondTop}, d.across*size+stride)
 	}
 	d.aboveModes, d.aboveContexts = make([][4]uint8, d.across), make([]context, d.across)
-	d.filters, d.within = make([]*filter, d.across), make([]bool, d.across)
+	d.filters, d.innerEdges = make([]*loopFilter, d.across), make([]bool, d.across)
 }
 
 // sizeOf is the size of a macroblock in a plane.
-func sizeOf(plane int) int {
+func macroblockSize(plane int) int {
 	if plane == 0 {
 		return 16
 	}
@@ -26,21 +26,21 @@ func sizeOf(plane int) int {
 }
 
 // row decodes a row of macroblocks.
-func (d *decoder) row(y int) error {
+func (d *decoder) decodeRow(y int) error {
 	tokens := d.tokens[y%len(d.tokens)]
 	d.leftModes, d.leftContext = [4]uint8{}, context{}
 	d.startRow(y)
 	for x := range d.across {
-		if err := d.modes.ready(); err != nil {
+		if err := d.modes.ensureMacroblock(); err != nil {
 			return err
 		}
 		m := d.readMacroblock(d.modes, &d.aboveModes[x], &d.leftModes)
 		isCoded := false
 		if m.empty {
-			d.aboveContexts[x].skip(&m)
-			d.leftContext.skip(&m)
+			d.aboveContexts[x].clearSkipped(&m)
+			d.leftContext.clearSkipped(&m)
 		} else {
-			if err := tokens.ready(); err != nil {
+			if err := tokens.ensureMacroblock(); err != nil {
 				return err
 			}
 			isCoded = d.residue.read(tokens, &d.header, &m, &d.aboveContexts[x], &d.leftContext)
@@ -48,16 +48,16 @@ func (d *decoder) row(y int) error {
 		d.load(x)
 		d.reconstruct(&m, x, y, isCoded)
 		d.store(x)
-		d.filters[x], d.within[x] = d.filterOf(&m), isCoded || m.luma == predictSubblocks
+		d.filters[x], d.innerEdges[x] = d.filterOf(&m), isCoded || m.luma == predictSubblocks
 	}
-	if d.kept > 0 {
-		d.smooth(y)
+	if d.delayedRows > 0 {
+		d.filterRow(y)
 	}
 	return nil
 }
 
 // skip is for a macroblock without coefficients: there may be some from a block of first coefficients earlier on.
-func (c *context) skip(m *macroblock) {
+func (c *context) clearSkipped(m *macroblock) {
 	last := c[len(c)-1]
 	*c = context{}
 	if m.luma == predictSubblocks {
@@ -65,7 +65,7 @@ func (c *context) skip(m *macroblock) {
 	}
 }
 
-func (d *decoder) filterOf(m *macroblock) *filter {
+func (d *decoder) filterOf(m *macroblock) *loopFilter {
 	if m.luma == predictSubblocks {
 		return &d.segments[m.segment].filters[1]
 	}
@@ -75,10 +75,10 @@ func (d *decoder) filterOf(m *macroblock) *filter {
 // startRow puts what is beyond the image around the first macroblock of a row (section 12).
 func (d *decoder) startRow(y int) {
 	for i := lumaAt; i < lumaAt+16*stride; i += stride {
-		d.patch[i-1] = beyondLeft
+		d.pred[i-1] = beyondLeft
 	}
 	for i := blueAt; i < blueAt+8*stride; i += stride {
-		d.patch[i-1], d.patch[i+15] = beyondLeft, beyondLeft
+		d.pred[i-1], d.pred[i+15] = beyondLeft, beyondLeft
 	}
 	corner := uint8(beyondTop)
 	if y > 0 {
@@ -87,52 +87,52 @@ func (d *decoder) startRow(y int) {
 		last := d.above[0][end-1]
 		copy(d.above[0][end:], []uint8{last, last, last, last})
 	}
-	d.patch[lumaAt-stride+15], d.patch[blueAt-stride+7], d.patch[redAt-stride+7] = corner, corner, corner
+	d.pred[lumaAt-stride+15], d.pred[blueAt-stride+7], d.pred[redAt-stride+7] = corner, corner, corner
 }
 
 // load puts the pixels above a macroblock into the patch. The corner is the last of those above the macroblock before,
 // which have been replaced.
 func (d *decoder) load(x int) {
 	const luma, chroma = lumaAt - stride, blueAt - stride
-	corners := [3]uint8{d.patch[luma+15], d.patch[chroma+7], d.patch[chroma+23]}
-	copy(d.patch[luma-margin:luma+24], d.above[0][16*x:])
-	copy(d.patch[chroma-margin:chroma+8], d.above[1][8*x:])
-	copy(d.patch[chroma+8:chroma+24], d.above[2][8*x:])
-	d.patch[luma-1], d.patch[chroma-1], d.patch[chroma+15] = corners[0], corners[1], corners[2]
+	corners := [3]uint8{d.pred[luma+15], d.pred[chroma+7], d.pred[chroma+23]}
+	copy(d.pred[luma-margin:luma+24], d.above[0][16*x:])
+	copy(d.pred[chroma-margin:chroma+8], d.above[1][8*x:])
+	copy(d.pred[chroma+8:chroma+24], d.above[2][8*x:])
+	d.pred[luma-1], d.pred[chroma-1], d.pred[chroma+15] = corners[0], corners[1], corners[2]
 }
 
 // store puts a macroblock into the rows, and its last row and column where the next ones find them.
 func (d *decoder) store(x int) {
 	luma := &d.rows[0]
-	to := luma.Pix[d.kept*luma.Stride+16*x:]
+	to := luma.Pix[d.delayedRows*luma.Stride+16*x:]
 	for i, at := lumaAt, 0; i < lumaAt+16*stride; i, at = i+stride, at+luma.Stride {
-		copy(to[at:at+16], d.patch[i:i+16])
-		d.patch[i-1] = d.patch[i+15]
+		copy(to[at:at+16], d.pred[i:i+16])
+		d.pred[i-1] = d.pred[i+15]
 	}
 	blue, red := &d.rows[1], &d.rows[2]
-	start := d.kept/2*blue.Stride + 8*x
+	start := d.delayedRows/2*blue.Stride + 8*x
 	toBlue, toRed := blue.Pix[start:], red.Pix[start:]
 	for i, at := blueAt, 0; i < blueAt+8*stride; i, at = i+stride, at+blue.Stride {
-		copy(toBlue[at:at+8], d.patch[i:i+8])
-		copy(toRed[at:at+8], d.patch[i+16:i+24])
-		d.patch[i-1], d.patch[i+15] = d.patch[i+7], d.patch[i+23]
+		copy(toBlue[at:at+8], d.pred[i:i+8])
+		copy(toRed[at:at+8], d.pred[i+16:i+24])
+		d.pred[i-1], d.pred[i+15] = d.pred[i+7], d.pred[i+23]
 	}
 	const lastLuma, lastChroma = lumaAt + 15*stride, blueAt + 7*stride
-	copy(d.above[0][margin+16*x:], d.patch[lastLuma:lastLuma+16])
-	copy(d.above[1][margin+8*x:], d.patch[lastChroma:lastChroma+8])
-	copy(d.above[2][margin+8*x:], d.patch[lastChroma+16:lastChroma+24])
+	copy(d.above[0][margin+16*x:], d.pred[lastLuma:lastLuma+16])
+	copy(d.above[1][margin+8*x:], d.pred[lastChroma:lastChroma+8])
+	copy(d.above[2][margin+8*x:], d.pred[lastChroma+16:lastChroma+24])
 }
 
 // reconstruct predicts a macroblock and adds its residue.
 func (d *decoder) reconstruct(m *macroblock, x, y int, isCoded bool) {
-	p := &d.patch
+	p := &d.pred
 	if m.luma == predictSubblocks {
 		d.reconstructSubblocks(m)
 	} else {
 		p.predict(lumaAt, 16, m.luma, y > 0, x > 0)
 		if isCoded {
 			for i := range 16 {
-				d.residue.add(p, i, lumaAt+i>>2*4*stride+i&3*4)
+				d.residue.addBlock(p, i, lumaAt+i>>2*4*stride+i&3*4)
 			}
 		}
 	}
@@ -140,7 +140,7 @@ func (d *decoder) reconstruct(m *macroblock, x, y int, isCoded bool) {
 	p.predict(redAt, 8, m.chroma, y > 0, x > 0)
 	if isCoded {
 		for i := 16; i < 24; i++ {
-			d.residue.add(p, i, blueAt+i>>2&1*16+i>>1&1*4*stride+i&1*4)
+			d.residue.addBlock(p, i, blueAt+i>>2&1*16+i>>1&1*4*stride+i&1*4)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (d *decoder) reconstruct(m *macroblock, x, y int, isCoded bool) {
 // reconstructSubblocks does it one by one, for each is predicted from the last. What is to the right of the last column
 // is not decoded yet, but the row above the macroblock is.
 func (d *decoder) reconstructSubblocks(m *macroblock) {
-	p := &d.patch
+	p := &d.pred
 	right := p.half(lumaAt - stride + 16)
 	for i, mode := range m.subblocks {
 		at := lumaAt + i>>2*4*stride + i&3*4
@@ -157,88 +157,88 @@ func (d *decoder) reconstructSubblocks(m *macroblock) {
 			next = p.half(at - stride + 4)
 		}
 		p.predictSubblock(at, mode, next)
-		d.residue.add(p, i, at)
+		d.residue.addBlock(p, i, at)
 	}
 }
 
 // add adds a block to what was predicted, and clears it for the next macroblock.
-func (r *residue) add(p *patch, i, at int) {
-	b, to := &r.blocks[i], (*[pixels]uint8)(p[at:])
-	switch used := r.used[i]; {
+func (r *residue) addBlock(p *predictionBuffer, i, at int) {
+	b, to := &r.blocks[i], (*[blockSpan]uint8)(p[at:])
+	switch used := r.coefCounts[i]; {
 	case used == 0:
 		return
 	case used == 1:
-		b.addFirst(to)
+		b.addIDCTDC(to)
 	case used <= 3:
-		b.addThree(to)
+		b.addIDCT3(to)
 	default:
-		b.add(to)
+		b.addIDCT(to)
 	}
 	*b = block{}
-	r.used[i] = 0
+	r.coefCounts[i] = 0
 }
 
 // smooth filters the edges of a row of macroblocks, and those within (section 15.1).
-func (d *decoder) smooth(y int) {
+func (d *decoder) filterRow(y int) {
 	for x, f := range d.filters {
-		if f.limit == 0 {
+		if f.edgeLimit == 0 {
 			continue
 		}
-		d.smoothPlane(0, x, y, f)
+		d.filterPlane(0, x, y, f)
 		if !d.simple {
-			d.smoothPlane(1, x, y, f)
-			d.smoothPlane(2, x, y, f)
+			d.filterPlane(1, x, y, f)
+			d.filterPlane(2, x, y, f)
 		}
 	}
 }
 
-func (d *decoder) smoothPlane(i, x, y int, f *filter) {
-	size, p := sizeOf(i), &d.rows[i]
-	at := d.kept*size/16*p.Stride + x*size
+func (d *decoder) filterPlane(i, x, y int, f *loopFilter) {
+	size, p := macroblockSize(i), &d.rows[i]
+	at := d.delayedRows*size/16*p.Stride + x*size
 	left, top := edge{1, p.Stride, size}, edge{p.Stride, 1, size}
 	if x > 0 {
-		d.smoothEdge(left, p.Pix, at, f, true)
+		d.filterEdge(left, p.Pix, at, f, true)
 	}
-	if d.within[x] {
+	if d.innerEdges[x] {
 		for n := 4; n < size; n += 4 {
-			d.smoothEdge(left, p.Pix, at+n, f, false)
+			d.filterEdge(left, p.Pix, at+n, f, false)
 		}
 	}
 	if y > 0 {
-		d.smoothEdge(top, p.Pix, at, f, true)
+		d.filterEdge(top, p.Pix, at, f, true)
 	}
-	if d.within[x] {
+	if d.innerEdges[x] {
 		for n := 4; n < size; n += 4 {
-			d.smoothEdge(top, p.Pix, at+n*p.Stride, f, false)
+			d.filterEdge(top, p.Pix, at+n*p.Stride, f, false)
 		}
 	}
 }
 
-func (d *decoder) smoothEdge(e edge, pix []uint8, at int, f *filter, wide bool) {
-	limit := f.limit
+func (d *decoder) filterEdge(e edge, pix []uint8, at int, f *loopFilter, wide bool) {
+	limit := f.edgeLimit
 	if wide {
-		limit += edgeMore
+		limit += macroblockEdgeExtra
 	}
 	if d.simple {
-		e.simple(pix, at, limit)
+		e.simpleFilter(pix, at, limit)
 	} else {
-		e.normal(pix, at, limit, f, wide)
+		e.normalFilter(pix, at, limit, f, wide)
 	}
 }
 
 // show hands over the rows that will not change, and keeps the others for the next row of macroblocks.
-func (d *decoder) show(y int, show func(*Rows) error) error {
+func (d *decoder) emitRows(y int, show func(*Rows) error) error {
 	first, end := 0, 16
 	if y == 0 {
-		first = d.kept
+		first = d.delayedRows
 	}
 	if y == d.down-1 {
-		end += d.kept
-		end = min(end, d.kept+d.height-16*y) // of the last macroblocks, some rows are beyond the image
+		end += d.delayedRows
+		end = min(end, d.delayedRows+d.height-16*y) // of the last macroblocks, some rows are beyond the image
 	}
 	var rows Rows
 	for i, p := range d.rows {
-		size := sizeOf(i)
+		size := macroblockSize(i)
 		from, to := first*size/16, (end*size+15)/16
 		rows[i] = p
 		rows[i].Pix = p.Pix[from*p.Stride : to*p.Stride]
@@ -246,7 +246,7 @@ func (d *decoder) show(y int, show func(*Rows) error) error {
 	}
 	err := show(&rows)
 	for i, p := range d.rows {
-		copy(p.Pix, p.Pix[sizeOf(i)*p.Stride:])
+		copy(p.Pix, p.Pix[macroblockSize(i)*p.Stride:])
 	}
 	return err
 }

@@ -2,10 +2,10 @@ package lossy
 
 // Kinds of blocks, which have probabilities of their own (section 13.3).
 const (
-	lumaAfterSecond = iota // whose first coefficients are in a block of their own
-	secondBlock
-	chromaBlock
-	lumaBlock
+	blockYAfterY2 = iota // whose first coefficients are in a block of their own
+	blockY2
+	blockChroma
+	blockYWithDC
 )
 
 // A block is the coefficients of 4x4 pixels, multiplied already.
@@ -15,7 +15,7 @@ type block [16]int16
 type residue struct {
 	blocks [24]block // 16 of luma, 4 of each chroma
 	// used is how far there are coefficients in each block: 0 for none, 1 for the first alone.
-	used [24]uint8
+	coefCounts [24]uint8
 }
 
 // A context says in which blocks beside a macroblock there were coefficients, 1 or 0: 4 of luma, 2 of each chroma, and
@@ -25,142 +25,142 @@ type context [9]uint8
 // read reads the coefficients of a macroblock (section 13). It tells whether there are any.
 func (r *residue) read(p *partition, h *header, m *macroblock, above, left *context) bool {
 	s := &h.segments[m.segment]
-	kind, first := lumaBlock, 0
+	kind, first := blockYWithDC, 0
 	seen := uint8(0)
 	if m.luma != predictSubblocks {
-		seen = r.readSecond(p, h, s, above, left)
-		kind, first = lumaAfterSecond, 1
+		seen = r.readY2(p, h, s, above, left)
+		kind, first = blockYAfterY2, 1
 	}
 	for i := range 16 {
 		x, y := &above[i&3], &left[i>>2]
-		used := p.tokens(&h.probs[kind], *x+*y, first, &s.luma, &r.blocks[i])
+		used := p.readTokens(&h.probs[kind], *x+*y, first, &s.luma, &r.blocks[i])
 		*x, *y = 0, 0
 		if used > first {
 			*x, *y = 1, 1
-			r.used[i] = uint8(used)
+			r.coefCounts[i] = uint8(used)
 		}
-		seen |= r.used[i]
+		seen |= r.coefCounts[i]
 	}
 	for i := 16; i < 24; i++ {
 		plane := 4 + i>>2&1*2
 		x, y := &above[plane+i&1], &left[plane+i>>1&1]
-		used := p.tokens(&h.probs[chromaBlock], *x+*y, 0, &s.chroma, &r.blocks[i])
+		used := p.readTokens(&h.probs[blockChroma], *x+*y, 0, &s.chroma, &r.blocks[i])
 		*x, *y = 0, 0
 		if used > 0 {
 			*x, *y = 1, 1
 		}
-		r.used[i] = uint8(used)
+		r.coefCounts[i] = uint8(used)
 		seen |= uint8(used)
 	}
 	return seen != 0
 }
 
 // readSecond reads the block of the first coefficients of luma.
-func (r *residue) readSecond(p *partition, h *header, s *segment, above, left *context) (seen uint8) {
+func (r *residue) readY2(p *partition, h *header, s *segment, above, left *context) (seen uint8) {
 	var second block
 	const last = len(above) - 1
-	used := p.tokens(&h.probs[secondBlock], above[last]+left[last], 0, &s.second, &second)
+	used := p.readTokens(&h.probs[blockY2], above[last]+left[last], 0, &s.y2, &second)
 	above[last], left[last] = 0, 0
 	if used > 0 {
 		above[last], left[last] = 1, 1
 		second.inverseWHT(r)
 	}
 	for i := range 16 {
-		seen |= r.used[i]
+		seen |= r.coefCounts[i]
 	}
 	return seen
 }
 
 // tokens reads the coefficients of a block from the one on. It returns how many there are, zeros in front counted.
-func (p *partition) tokens(probs *[17]bandProbs, context uint8, n int, by *factors, to *block) int {
-	c := p.coder.fill(&p.buf)
+func (p *partition) readTokens(probs *[17]bandProbs, context uint8, n int, by *dequantFactors, to *block) int {
+	c := p.boolDecoder.refill(&p.buf)
 	at := &probs[n][context&3]
 	split := c.split(at[0])
 	if !c.isTrue(split) {
-		p.coder = c.low(split)
+		p.boolDecoder = c.takeFalse(split)
 		return n
 	}
-	c = c.high(split)
+	c = c.takeTrue(split)
 	for {
 		split := c.split(at[1])
 		for !c.isTrue(split) {
-			c = c.low(split).fill(&p.buf)
+			c = c.takeFalse(split).refill(&p.buf)
 			if n++; n == 16 {
-				p.coder = c
+				p.boolDecoder = c
 				return 16
 			}
 			at = &probs[n][0]
 			split = c.split(at[1])
 		}
-		c = c.high(split)
+		c = c.takeTrue(split)
 		var value int64
 		var next *[16]uint8
 		if split = c.split(at[2]); !c.isTrue(split) {
-			c = c.low(split)
+			c = c.takeFalse(split)
 			value, next = 1, &probs[n+1][1]
 		} else {
-			value, c = c.high(split).large(&p.buf, at)
+			value, c = c.takeTrue(split).readLarge(&p.buf, at)
 			next = &probs[n+1][2]
 		}
-		sign := c.sign()
-		c = c.after(sign)
+		sign := c.peekSign()
+		c = c.takeSign(sign)
 		factor := by[1]
 		if n == 0 {
 			factor = by[0]
 		}
 		to[zigzag[n]] = int16(int32((value^sign)-sign) * factor)
 		if n++; n == 16 {
-			p.coder = c
+			p.boolDecoder = c
 			return 16
 		}
 		at = next
-		c = c.fill(&p.buf)
+		c = c.refill(&p.buf)
 		if split = c.split(at[0]); !c.isTrue(split) {
-			p.coder = c.low(split)
+			p.boolDecoder = c.takeFalse(split)
 			return n
 		}
-		c = c.high(split)
+		c = c.takeTrue(split)
 	}
 }
 
 // large reads a value of 2 or more (section 13.2), and leaves enough bits for its sign.
-func (c coder) large(buf *buffer, at *[16]uint8) (int64, coder) {
-	c = c.fill(buf)
+func (c boolDecoder) readLarge(buf *buffer, at *[16]uint8) (int64, boolDecoder) {
+	c = c.refill(buf)
 	var is [5]bool
-	if is[0], c = c.read(at[3]); !is[0] {
-		if is[1], c = c.read(at[4]); !is[1] {
+	if is[0], c = c.readBool(at[3]); !is[0] {
+		if is[1], c = c.readBool(at[4]); !is[1] {
 			return 2, c
 		}
-		if is[2], c = c.read(at[5]); is[2] {
+		if is[2], c = c.readBool(at[5]); is[2] {
 			return 4, c
 		}
 		return 3, c
 	}
 	category := 0
-	if is[1], c = c.read(at[6]); is[1] {
+	if is[1], c = c.readBool(at[6]); is[1] {
 		category = 2
-		if is[2], c = c.read(at[8]); is[2] {
+		if is[2], c = c.readBool(at[8]); is[2] {
 			category += 2
-			is[3], c = c.read(at[10])
+			is[3], c = c.readBool(at[10])
 		} else {
-			is[3], c = c.read(at[9])
+			is[3], c = c.readBool(at[9])
 		}
 	} else {
-		is[3], c = c.read(at[7])
+		is[3], c = c.readBool(at[7])
 	}
 	if is[3] {
 		category++
 	}
-	return c.extra(buf, category)
+	return c.readCategory(buf, category)
 }
 
 // read reads one bool, of those that there are bits for.
-func (c coder) read(probability uint8) (bool, coder) {
+func (c boolDecoder) readBool(probability uint8) (bool, boolDecoder) {
 	split := c.split(probability)
 	if c.isTrue(split) {
-		return true, c.high(split)
+		return true, c.takeTrue(split)
 	}
-	return false, c.low(split)
+	return false, c.takeFalse(split)
 }
 
 // categories are the ranges of large values: where each begins, and the probabilities of its bits.
@@ -177,18 +177,18 @@ var categories = [6]struct {
 }
 
 // extra reads a value that is of a category.
-func (c coder) extra(buf *buffer, category int) (int64, coder) {
+func (c boolDecoder) readCategory(buf *buffer, category int) (int64, boolDecoder) {
 	v := int64(0)
 	for _, probability := range categories[category].probs {
-		c = c.fill(buf)
+		c = c.refill(buf)
 		split := c.split(probability)
 		v <<= 1
 		if c.isTrue(split) {
 			v |= 1
-			c = c.high(split)
+			c = c.takeTrue(split)
 		} else {
-			c = c.low(split)
+			c = c.takeFalse(split)
 		}
 	}
-	return categories[category].base + v, c.fill(buf)
+	return categories[category].base + v, c.refill(buf)
 }

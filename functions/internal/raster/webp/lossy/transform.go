@@ -15,7 +15,7 @@ func (b *block) inverseWHT(r *residue) {
 			first := int16(v >> 3)
 			r.blocks[4*i+j][0] = first
 			if first != 0 {
-				r.used[4*i+j] = 1
+				r.coefCounts[4*i+j] = 1
 			}
 		}
 	}
@@ -26,7 +26,7 @@ func cosine(v int32) int32 { return v + v*20091>>16 }
 func sine(v int32) int32   { return v * 35468 >> 16 }
 
 // add adds the inverse DCT of a block to the prediction of 4x4 pixels (section 14.4 and 14.5).
-func (b *block) add(pix *[pixels]uint8) {
+func (b *block) addIDCT(pix *[blockSpan]uint8) {
 	var t [16]int32
 	for i := range 4 {
 		v0, v1, v2, v3 := int32(b[i]), int32(b[4+i]), int32(b[8+i]), int32(b[12+i])
@@ -34,14 +34,14 @@ func (b *block) add(pix *[pixels]uint8) {
 		c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
 		t[i], t[4+i], t[8+i], t[12+i] = sum+d, difference+c, difference-c, sum-d
 	}
-	addRow((*[4]uint8)(pix[0:4]), t[0], t[1], t[2], t[3])
-	addRow((*[4]uint8)(pix[stride:stride+4]), t[4], t[5], t[6], t[7])
-	addRow((*[4]uint8)(pix[2*stride:2*stride+4]), t[8], t[9], t[10], t[11])
-	addRow((*[4]uint8)(pix[3*stride:]), t[12], t[13], t[14], t[15])
+	addIDCTRow((*[4]uint8)(pix[0:4]), t[0], t[1], t[2], t[3])
+	addIDCTRow((*[4]uint8)(pix[stride:stride+4]), t[4], t[5], t[6], t[7])
+	addIDCTRow((*[4]uint8)(pix[2*stride:2*stride+4]), t[8], t[9], t[10], t[11])
+	addIDCTRow((*[4]uint8)(pix[3*stride:]), t[12], t[13], t[14], t[15])
 }
 
 // addRow adds a row of the inverse DCT.
-func addRow(row *[4]uint8, v0, v1, v2, v3 int32) {
+func addIDCTRow(row *[4]uint8, v0, v1, v2, v3 int32) {
 	sum, difference := v0+v2+4, v0-v2+4
 	c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
 	row[0] = clamp(int32(row[0]) + (sum+d)>>3)
@@ -51,7 +51,7 @@ func addRow(row *[4]uint8, v0, v1, v2, v3 int32) {
 }
 
 // addThree is add for a block that has nothing but its first coefficient and those beside it.
-func (b *block) addThree(pix *[pixels]uint8) {
+func (b *block) addIDCT3(pix *[blockSpan]uint8) {
 	first, across, down := int32(b[0])+4, int32(b[1]), int32(b[4])
 	c, d := sine(across), cosine(across)
 	e, f := sine(down), cosine(down)
@@ -65,10 +65,10 @@ func (b *block) addThree(pix *[pixels]uint8) {
 }
 
 // pixels is what there is in a patch from the first pixel of a block to its last.
-const pixels = 3*stride + 4
+const blockSpan = 3*stride + 4
 
 // addFirst is add for a block that has nothing but its first coefficient.
-func (b *block) addFirst(pix *[pixels]uint8) {
+func (b *block) addIDCTDC(pix *[blockSpan]uint8) {
 	v := (int32(b[0]) + 4) >> 3
 	for y := range 4 {
 		row := (*[4]uint8)(pix[y*stride:])

@@ -1,0 +1,143 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+)
+
+const (
+	// batchSize letters are published, and then committed. After a crash the letters of one batch are repeated.
+	batchSize = 32
+	// redriveTimeout ends a request that has not redriven everything; its response says how many letters are left.
+	redriveTimeout = 2 * time.Minute
+	// lockTimeout is how long a request waits for another one that commits.
+	lockTimeout = 5 * time.Second
+)
+
+// redriven is the response to POST /redrive.
+type redriven struct {
+	Redriven int   `json:"redriven"`
+	Waiting  int64 `json:"waiting"`
+}
+
+// crossOrigin refuses requests that a page of another site makes with the browser of an operator: a form may post
+// anywhere.
+var crossOrigin http.CrossOriginProtection
+
+var errCrossOrigin = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is not for pages of other sites"}
+
+// redrive is POST /redrive: it puts back the letters that match the query, all of them without one. Letters that arrive
+// in the meantime stay.
+func (s *service) redrive(w http.ResponseWriter, r *http.Request) error {
+	if err := crossOrigin.Check(r); err != nil {
+		return errCrossOrigin
+	}
+	wanted, err := filterOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	if err := s.lockCommits(r.Context()); err != nil {
+		return err
+	}
+	defer s.committing.Release(1)
+	v, err := s.backlog.open()
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	count, err := s.redriveAll(r.Context(), v, wanted)
+	s.redriven.Add(float64(count))
+	s.Log.InfoContext(r.Context(), "dead_letters_redriven", "redriven", count, "waiting", v.count())
+	if err != nil {
+		return err
+	}
+	if acceptsHTML(r) {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return nil
+	}
+	httpserver.WriteJSON(w, http.StatusOK, redriven{Redriven: count, Waiting: v.count()})
+	return nil
+}
+
+// lockCommits waits for another request that commits, up to lockTimeout.
+func (s *service) lockCommits(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	if s.committing.Acquire(ctx, 1) != nil {
+		return &apierror.Error{
+			Status:     http.StatusTooManyRequests,
+			Code:       "busy",
+			Message:    "Dead letters are being put back already",
+			RetryAfter: lockTimeout,
+		}
+	}
+	return nil
+}
+
+// redriveAll puts back the wanted letters, as many as it can in redriveTimeout, and counts them.
+func (s *service) redriveAll(ctx context.Context, v *view, wanted filter) (count int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, redriveTimeout)
+	defer cancel()
+	batch := make([]letter, 0, batchSize)
+	for l, err := range v.letters(ctx, start) {
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return count, err
+		}
+		if !wanted.matches(l) || l.fault != nil {
+			continue
+		}
+		if batch = append(batch, l); len(batch) < batchSize {
+			continue
+		}
+		done, err := s.redriveBatch(ctx, v, batch)
+		if count += done; err != nil {
+			return count, err
+		}
+		batch = batch[:0]
+	}
+	done, err := s.redriveBatch(ctx, v, batch)
+	return count + done, err
+}
+
+// redriveBatch publishes letters and commits those that Kafka has acknowledged. It finishes even if the caller leaves; a
+// publication has a time limit of its own.
+func (s *service) redriveBatch(ctx context.Context, v *view, batch []letter) (count int, err error) {
+	if len(batch) == 0 {
+		return 0, nil
+	}
+	if !v.fits(batch) {
+		return 0, errOutOfTurn
+	}
+	ctx = context.WithoutCancel(ctx)
+	faults := make([]error, len(batch))
+	var sends sync.WaitGroup
+	for i, l := range batch {
+		sends.Go(func() { faults[i] = s.target.Publish(ctx, l.original()) })
+	}
+	sends.Wait()
+	for i, l := range batch {
+		if faults[i] == nil {
+			v.markDone(l.at)
+			count++
+		}
+	}
+	return count, errors.Join(errors.Join(faults...), v.commit())
+}
+
+// errOutOfTurn is for gaps that Kafka could not store: it keeps the letters that were redriven past others, or past
+// records that are not events, as text of bounded length.
+var errOutOfTurn = &apierror.Error{
+	Status: http.StatusConflict,
+	Code:   "out_of_turn",
+	Message: "Too many letters have been put back past others; " +
+		"put back those that came before them, or wait until the topic forgets them",
+}

@@ -1,0 +1,96 @@
+// Package deadletter is the dead letter function: it keeps the events that Knative could not deliver on a Kafka topic,
+// lists them, and puts them back on the topic of the service when it is asked to.
+//
+// An event is acknowledged when all in-sync replicas have it. A redrive is at least once: its progress is committed after
+// Kafka has acknowledged the events, so that a crash in between repeats events and loses none. They keep their source and
+// ID, so that their effects happen once. The function needs Kafka and nothing else, because MinIO or Redis may be why an
+// event could not be delivered. It does not redrive by itself.
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
+	"golang.org/x/sync/semaphore"
+)
+
+type settings struct {
+	process httpserver.Settings
+	letters kafka.Settings // the topic that keeps dead letters
+	target  kafka.Settings // the topic that they are put back on
+}
+
+func readSettings(getenv func(string) string) (settings, error) {
+	r := config.NewReader(getenv)
+	s := settings{process: httpserver.ReadSettings(r), target: kafka.ReadSettings(r)}
+	s.letters = s.target
+	s.letters.Topic = kafka.ReadTopic(r, "KAFKA_DEAD_LETTER_TOPIC", "image-dead-letters")
+	if s.letters.Topic == s.target.Topic {
+		r.Fault("KAFKA_DEAD_LETTER_TOPIC is %s; expected another topic than KAFKA_TOPIC, or dead letters would go round",
+			config.Quote(s.letters.Topic))
+	}
+	return s, r.Err()
+}
+
+// service keeps dead letters and puts them back.
+type service struct {
+	*httpserver.Process
+	letters *kafka.Topic
+	target  *kafka.Topic
+	backlog backlog
+
+	committing *semaphore.Weighted // of one: its holder may commit offsets
+	claimed    bool                // guarded by committing; see claim
+
+	kept     *prometheus.CounterVec
+	redriven prometheus.Counter
+}
+
+// Run serves the dead letter function on listener until ctx ends and the requests in progress have their response. It
+// reads its settings with getenv; the error lists every fault in them.
+func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
+	settings, err := readSettings(getenv)
+	if err != nil {
+		return err
+	}
+	s := &service{
+		Process:    httpserver.New("dead-letters", settings.process),
+		letters:    kafka.Open(settings.letters),
+		target:     kafka.Open(settings.target),
+		backlog:    backlog{settings.letters},
+		committing: semaphore.NewWeighted(1),
+	}
+	defer func() { err = errors.Join(err, s.letters.Close(), s.target.Close()) }()
+	s.measure()
+	return s.Serve(ctx, listener, s.routes(), httpserver.Check{Backend: "kafka", Ask: s.backlog.check})
+}
+
+func (s *service) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	httpserver.Route(mux, "/{$}", map[string]http.Handler{
+		http.MethodPost: s.Handle(s.keep),
+		http.MethodGet:  s.Handle(s.list),
+	})
+	httpserver.Route(mux, "/redrive", map[string]http.Handler{http.MethodPost: s.Handle(s.redrive)})
+	mux.HandleFunc("/", httpserver.NotFound)
+	return mux
+}
+
+func (s *service) measure() {
+	metrics := promauto.With(s.Metrics)
+	s.kept = metrics.NewCounterVec(prometheus.CounterOpts{
+		Name: "dead_letters_kept_total",
+		Help: "Events that could not be delivered, by what their subscriber answered; none if it did not.",
+	}, []string{"code"})
+	s.redriven = metrics.NewCounter(prometheus.CounterOpts{
+		Name: "dead_letters_redriven_total",
+		Help: "Events that were put back.",
+	})
+}

@@ -1,0 +1,163 @@
+package cloudevent
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+)
+
+const structuredType = "application/cloudevents+json"
+
+func request(body string, header ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	return r
+}
+
+func binaryEvent(body string, more ...string) *http.Request {
+	header := []string{"Ce-Specversion: 1.0", "Ce-Id: 1", "Ce-Source: /me", "Ce-Type: test", "Content-Type: application/json"}
+	return request(body, append(header, more...)...)
+}
+
+// structuredEvent is a valid event with the given members beside its required ones.
+func structuredEvent(members string) *http.Request {
+	return request(`{"specversion":"1.0","id":"1","source":"/me","type":"test"`+members+`}`, "Content-Type: "+structuredType)
+}
+
+func TestReceive(t *testing.T) {
+	withCharset := structuredEvent(`,"datacontenttype":"application/json","data":{"a":1}`)
+	withCharset.Header.Set("Content-Type", structuredType+"; charset=UTF-8")
+	for name, r := range map[string]*http.Request{
+		"binary":                          binaryEvent(`{"a":1}`),
+		"binary with a nameless header":   binaryEvent(`{"a":1}`, "Ce-: x"),
+		"binary with an extension":        binaryEvent(`{"a":1}`, "Ce-Dataref: s3://a/b"),
+		"structured":                      structuredEvent(`,"datacontenttype":"application/json","data":{"a":1}`),
+		"structured with charset":         withCharset,
+		"structured with data in base 64": structuredEvent(`,"datacontenttype":"application/json","data_base64":"eyJhIjoxfQ=="`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Receive(httptest.NewRecorder(), r, MaxEvent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.ID() != "1" || got.Source() != "/me" || got.Type() != "test" || string(got.Data()) != `{"a":1}` {
+				t.Errorf(`got %v, want event 1 of /me with {"a":1}`, got)
+			}
+		})
+	}
+}
+
+func TestReceiveRefuses(t *testing.T) {
+	without := func(name string) *http.Request { r := binaryEvent(`{}`); r.Header.Del(name); return r }
+	unknownVersion := binaryEvent(`{}`, "Ce-X: y")
+	unknownVersion.Header.Set("Ce-Specversion", "9.9")
+	for name, r := range map[string]*http.Request{
+		"not an event":             request(`{}`, "Content-Type: application/json"),
+		"empty request":            request(``),
+		"no specversion":           without("Ce-Specversion"),
+		"no id":                    without("Ce-Id"),
+		"no source":                without("Ce-Source"),
+		"no type":                  without("Ce-Type"),
+		"unknown specversion":      unknownVersion,
+		"time not a time":          binaryEvent(`{}`, "Ce-Time: yesterday"),
+		"bad attribute name":       binaryEvent(`{}`, "Ce-Not_a_name: x"),
+		"batch":                    request(`[{"specversion":"1.0"}]`, "Content-Type: application/cloudevents-batch+json"),
+		"truncated JSON":           request(`{"specversion":"1.0","id":"1"`, "Content-Type: "+structuredType),
+		"not JSON":                 request(`hello`, "Content-Type: "+structuredType),
+		"empty structure":          request(``, "Content-Type: "+structuredType),
+		"attribute that is a list": structuredEvent(`,"x":[` + strings.Repeat("[],", 1<<20) + `[]]`),
+		"attribute too long":       structuredEvent(`,"x":"` + strings.Repeat("x", MaxEvent) + `"`),
+		"time too long":            structuredEvent(`,"time":"` + strings.Repeat("<", MaxEvent/2) + `"`),
+		"specversion twice":        structuredEvent(`,"specversion":"1.0"`),
+		"structured time":          structuredEvent(`,"time":"yesterday"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Receive(httptest.NewRecorder(), r, 8<<20)
+			if !errors.Is(err, events.ErrInvalid) || strings.Contains(err.Error(), "\n") || len(err.Error()) > 5000 {
+				t.Errorf("got error %.1000v, want ErrInvalid on one short line", err)
+			}
+			if got := apierror.From(err); got.Status != http.StatusBadRequest || !got.Permanent() {
+				t.Errorf("got status %d, permanent %t; want 400, permanent", got.Status, got.Permanent())
+			}
+		})
+	}
+}
+
+func TestReceiveTooLarge(t *testing.T) {
+	long := `{"a":"` + strings.Repeat("x", MaxEvent) + `"}`
+	unknownLength := binaryEvent(long)
+	unknownLength.ContentLength = -1
+	for name, r := range map[string]*http.Request{"known length": binaryEvent(long), "unknown length": unknownLength} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Receive(httptest.NewRecorder(), r, MaxEvent)
+			if got := apierror.From(err); got.Status != http.StatusRequestEntityTooLarge || got.Limit != int64(MaxEvent) {
+				t.Errorf("got %+v, want 413 with the limit", got)
+			}
+		})
+	}
+}
+
+func TestIsEvent(t *testing.T) {
+	for name, test := range map[string]struct {
+		r    *http.Request
+		want bool
+	}{
+		"binary":              {binaryEvent(""), true},
+		"unknown specversion": {request("", "Ce-Specversion: 9.9"), true},
+		"structured":          {request("", "Content-Type: "+structuredType), true},
+		"batch":               {request("", "Content-Type: application/cloudevents-batch+json"), true},
+		"image":               {request("", "Content-Type: image/jpeg"), false},
+		"form":                {request("", "Content-Type: multipart/form-data; boundary=x"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := IsEvent(test.r); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("", "", `{}`)
+	f.Add(structuredType, "", `{"specversion":"1.0","id":"1","source":"/me","type":"test","data_base64":7,"data":8}`)
+	f.Add("application/json", "1.0", `{"a":1}`)
+	f.Add(structuredType, "", `{"specversion":"1.0","id":"1","source":"/me","type":"test","data":{"a":1}}`)
+	f.Add(structuredType, "", `{"specversion":"1.0","id":"1","source":"/me","type":"test","data_base64":"AAAA","datacontenttype":"image/png"}`)
+	f.Add(structuredType, "0.3", `{"specversion":"0.3","id":"1","source":"/me","type":"test","datacontentencoding":"base64","data":"AAAA"}`)
+	f.Fuzz(func(t *testing.T, contentType, version, body string) {
+		header := http.Header{
+			"Content-Type": {contentType}, "Ce-Id": {"1"}, "Ce-Source": {"/me"}, "Ce-Type": {"test"}, "Ce-": {"x"}, "Ce-Time": {body},
+		}
+		if version != "" {
+			header.Set("Ce-Specversion", version)
+		}
+		e, err := Parse(header, []byte(body))
+		if err == nil {
+			err = e.Validate()
+		}
+		if err != nil && (!errors.Is(err, events.ErrInvalid) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("got error %q, want ErrInvalid on one line", err)
+		}
+	})
+}
+
+func BenchmarkParseImage(b *testing.B) {
+	body := []byte(`{"specversion":"1.0","id":"1","source":"/me","type":"test","datacontenttype":"image/png","data_base64":"` +
+		base64.StdEncoding.EncodeToString(make([]byte, 2<<20)) + `"}`)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(http.Header{"Content-Type": {structuredType}}, body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+// Package httpserver is one process of the service: its listener, signals, drain, health, metrics and logs. It knows HTTP
+// and nothing about images.
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"knative.dev/pkg/network/handlers"
+	"knative.dev/pkg/signals"
+)
+
+// Version is set by the linker (see ko.yaml).
+var Version = "dev"
+
+const (
+	// A request line and headers beyond this are answered with 431. Knative and Traefik add some 2 KB of their own.
+	maxHeaderBytes = 64 << 10
+	// A client that is slower than this with its headers is cut off.
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+
+	// By the time a function gets SIGTERM, queue-proxy has let 30 s pass in which no new requests were routed here, so
+	// the drain only waits for stragglers; then what is in flight may finish. Kubernetes kills a revision that takes
+	// longer than its timeoutSeconds.
+	quietPeriod  = time.Second
+	drainTimeout = 5 * time.Second
+	finishLimit  = 4 * time.Minute
+)
+
+// Settings of every process.
+type Settings struct {
+	LogLevel slog.Level
+}
+
+// ReadSettings reads LOG_LEVEL.
+func ReadSettings(r *config.Reader) Settings {
+	return Settings{LogLevel: readLevel(r)}
+}
+
+// A Process has what its function logs and measures with.
+type Process struct {
+	Log     *slog.Logger
+	Metrics *prometheus.Registry
+
+	ending   atomic.Bool
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+// New prepares the process of the function called name.
+func New(name string, settings Settings) *Process {
+	p := &Process{
+		Log:     newLogger(os.Stderr, name, settings.LogLevel),
+		Metrics: newRegistry(name),
+	}
+	p.requests, p.duration = httpMetrics(p.Metrics)
+	return p
+}
+
+// Main is what a function's main does: it runs the function on $PORT until SIGTERM or SIGINT. A second signal ends the
+// process at once.
+func Main(name string, run func(ctx context.Context, listener net.Listener, getenv func(string) string) error) {
+	if err := realMain(signals.NewContext(), run); err != nil {
+		newLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", err.Error())
+		os.Exit(1)
+	}
+}
+
+func realMain(ctx context.Context, run func(context.Context, net.Listener, func(string) string) error) error {
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+	listener, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return fmt.Errorf("listen on PORT: %w", err)
+	}
+	return run(ctx, listener, os.Getenv)
+}
+
+// Serve answers requests on listener until ctx ends, then drains: probes fail, stragglers and what is in flight are
+// answered, and only then it returns. Beside the function's own routes there are /health, /metrics and /ready, which
+// asks checks.
+func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http.ServeMux, checks ...Check) error {
+	Route(routes, "/health", map[string]http.Handler{http.MethodGet: http.HandlerFunc(health)})
+	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: &readiness{log: p.Log, checks: checks}})
+	Route(routes, "/metrics", map[string]http.Handler{http.MethodGet: metricsHandler(p.Metrics)})
+
+	inner := p.middleware(routes)
+	// The drainer answers the probes of Kubernetes, whatever they ask for: until it drains, as anybody else's.
+	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
+	server := &http.Server{
+		Handler:           p.linger(drainer),
+		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	p.Log.Info("function_started", "server.address", listener.Addr().String())
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	p.ending.Store(true)
+	waitAtMost(drainTimeout, drainer.Drain)
+	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
+	defer cancel()
+	if err := server.Shutdown(finishing); err != nil {
+		return fmt.Errorf("finish what is in flight: %w", errors.Join(err, server.Close()))
+	}
+	p.Log.Info("function_stopped")
+	return nil
+}
+
+func waitAtMost(limit time.Duration, wait func()) {
+	done := make(chan struct{})
+	go func() { wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}

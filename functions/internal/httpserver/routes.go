@@ -1,0 +1,41 @@
+package httpserver
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+)
+
+// Route adds a path with its methods to a mux. Any other method is answered with 405 and the list of those that are
+// there, as JSON like every answer.
+func Route(mux *http.ServeMux, path string, methods map[string]http.Handler) {
+	var allowed []string
+	for method, handler := range methods {
+		mux.Handle(method+" "+path, handler)
+		allowed = append(allowed, method)
+		if method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	slices.Sort(allowed)
+	list := strings.Join(allowed, ", ")
+	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", list)
+		wrong := apierror.Error{
+			Status:  http.StatusMethodNotAllowed,
+			Code:    "method_not_allowed",
+			Message: "Method not allowed; this path takes " + list,
+			Limit:   allowed,
+			Found:   knownMethod(r.Method),
+		}
+		wrong.Write(w)
+	})
+}
+
+// NotFound answers for every path that has no route.
+func NotFound(w http.ResponseWriter, _ *http.Request) {
+	missing := apierror.Error{Status: http.StatusNotFound, Code: "not_found", Message: "There is nothing at this path"}
+	missing.Write(w)
+}

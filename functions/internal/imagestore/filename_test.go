@@ -1,0 +1,63 @@
+package imagestore
+
+import (
+	"path"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+func TestSafeName(t *testing.T) {
+	long := strings.Repeat("ä", 300)
+	for name, want := range map[string]string{
+		"photo.jpg":                 "photo.jpg",
+		"Urlaub am Meer (3).JPG":    "Urlaub am Meer (3).JPG",
+		"фото 写真 📷.png":             "фото 写真 📷.png",
+		"cafe\u0301.gif":            "café.gif", // NFC
+		"../../etc/passwd":          "passwd",
+		`C:\Users\me\cat.jpg`:       "cat.jpg",
+		"/":                         "image.png",
+		"":                          "image.png",
+		".":                         "image.png",
+		"..":                        "image.png",
+		" . ":                       "image.png",
+		"\x00\x01\x02":              "image.png",
+		"a\x00b\nc\rd.png":          "ab c d.png",
+		"invoice\u202egpj.exe":      "invoicegpj.exe",
+		"zero\u200bwidth\ufeff.jpg": "zerowidth.jpg",
+		"tab\tand\u00a0space.jpg":   "tab and space.jpg",
+		".htaccess":                 ".htaccess",
+		"bad\xff\xfeutf8.jpg":       "bad_utf8.jpg",
+		"thumbnail_a.jpg":           "_thumbnail_a.jpg",
+		"%2e%2e%2fa.jpg":            "%2e%2e%2fa.jpg",
+		long + ".jpeg":              strings.Repeat("ä", 97) + ".jpeg",
+		long:                        strings.Repeat("ä", 100),
+		"a." + long:                 "a." + strings.Repeat("ä", 99),
+	} {
+		if got := SafeName(name, "image.png"); got != want {
+			t.Errorf("SafeName(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func FuzzSafeName(f *testing.F) {
+	for _, name := range []string{"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff", strings.Repeat("é.", 200)} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		got := SafeName(name, "image.png")
+		switch {
+		case got == "" || len(got) > MaxFilename:
+			t.Errorf("%q is %d bytes long", got, len(got))
+		case !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl):
+			t.Errorf("%q has what no name may have", got)
+		case path.Base(path.Clean("/"+got)) != got:
+			t.Errorf("%q is no single segment of a path", got)
+		case strings.HasPrefix(got, thumbnailPrefix):
+			t.Errorf("%q passes for another object than an original", got)
+		case SafeName(got, "image.png") != got:
+			t.Errorf("SafeName(%q) = %q: safe names are not left as they are", got, SafeName(got, "image.png"))
+		}
+	})
+}

@@ -1,0 +1,50 @@
+// Package codec is the contract between package raster and the packages of its image formats. A format's Open reads a
+// header and returns a File; the rest of the image is decoded by that File's Decode.
+//
+// Both return an *imgerr.Error for an image that can never be decoded, io.EOF or io.ErrUnexpectedEOF for a file that
+// is cut short, and otherwise the error of the reader or of a callback.
+package codec
+
+import "gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+
+// A Header is what an image states about itself before its pixels.
+type Header struct {
+	// Width and Height are in pixels, as stored, before Orientation is applied.
+	Width, Height int
+	// Frames is 1 for a still image, and 0 if the header does not state the number.
+	Frames int
+	// Orientation is the EXIF orientation, 1 to 8; 1 if the header has none.
+	Orientation int
+}
+
+// Options are what raster wants of a decoder.
+type Options struct {
+	// Width and Height are the size in pixels of the largest copy that will be made. A decoder may reduce its frames as
+	// long as such a copy does not show the difference; see plane.ReductionFactor.
+	Width, Height int
+	// Frames is the number of frames wanted, from the first on; 1 or more.
+	Frames int
+	// Show receives each frame in turn and owns its planes from then on. Its error ends the decoding.
+	Show func(plane.Frame) error
+	// Check, unless it is nil, is called at every frame and every few rows, because a few bytes can be work for millions
+	// of pixels. Its error ends the decoding.
+	Check func() error
+}
+
+// A Result is what may be known only after the pixels.
+type Result struct {
+	// Orientation is the EXIF orientation, 1 to 8.
+	Orientation int
+	// Loops is how often an animation is to be played; 0 means without end.
+	Loops int
+}
+
+// A File is an image whose header has been read.
+type File interface {
+	Header() Header
+	// Decode reads the rest of the image. It can be called once.
+	Decode(Options) (Result, error)
+}
+
+// ShowStill shows an image that has one frame only, and returns the error of o.Show.
+func ShowStill(o Options, m *plane.Image) error { return o.Show(plane.Frame{Image: m}) }

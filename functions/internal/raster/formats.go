@@ -1,0 +1,258 @@
+package raster
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/webp"
+)
+
+// A Format is the short name of a format in code, such as "jpeg".
+type Format string
+
+// The formats that are read and written.
+const (
+	JPEG Format = "jpeg"
+	PNG  Format = "png"
+	GIF  Format = "gif"
+	WebP Format = "webp"
+)
+
+// The formats of a rendition whose target names none, if the format of the original is only read.
+const (
+	opaqueFallback = JPEG
+	alphaFallback  = PNG
+)
+
+// formats are all formats that are read. Sniffing, MIME types, file name extensions, messages and the list of formats
+// that a web page accepts come from this table: to add a format, write its package and add its entry here.
+var formats = formatTable{
+	{
+		FormatInfo: FormatInfo{
+			Format: JPEG, Name: jpeg.Name, MIMETypes: []string{"image/jpeg"}, Extensions: []string{".jpg", ".jpeg"},
+		},
+		matches:     startsWith("\xff\xd8"),
+		open:        opener(jpeg.Open),
+		encode:      jpeg.Encode,
+		subsampling: true,
+	},
+	{
+		FormatInfo: FormatInfo{
+			Format: PNG, Name: png.Name, MIMETypes: []string{"image/png"}, Extensions: []string{".png"},
+		},
+		matches: startsWith("\x89PNG"),
+		open:    opener(png.Open),
+		encode:  withoutQuality(png.Encode),
+	},
+	{
+		FormatInfo: FormatInfo{
+			Format: GIF, Name: gif.Name, MIMETypes: []string{"image/gif"}, Extensions: []string{".gif"},
+		},
+		matches:      startsWith("GIF8"),
+		open:         opener(gif.Open),
+		encode:       withoutQuality(gif.Encode),
+		newAnimation: func(int) animation { return new(gif.Animation) },
+	},
+	{
+		FormatInfo: FormatInfo{
+			Format: WebP, Name: webp.Name, MIMETypes: []string{"image/webp"}, Extensions: []string{".webp"},
+		},
+		matches:      func(start []byte) bool { return isRIFF(start, "WEBP") },
+		open:         opener(webp.Open),
+		encode:       webp.Encode,
+		newAnimation: func(quality int) animation { return &webp.Animation{Quality: quality} },
+	},
+}
+
+// unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some more
+// that take a longer look.
+var unreadFormats = []struct{ name, signature string }{
+	{"BigTIFF", "II+\x00"},
+	{"BigTIFF", "MM\x00+"},
+	{"DDS", "DDS "},
+	{"DjVu", "AT&TFORM"},
+	{"EPS", "%!PS-Adobe"},
+	{"FLIF", "FLIF"},
+	{"Fuji RAF", "FUJIFILMCCD-RAW"},
+	{"ICO", "\x00\x00\x01\x00"},
+	{"JNG", "\x8bJNG"},
+	{"JPEG 2000", "\x00\x00\x00\x0cjP  "},
+	{"JPEG 2000", "\xff\x4f\xff\x51"},
+	{"JPEG XL", "\x00\x00\x00\x0cJXL "},
+	{"JPEG XL", "\xff\x0a"},
+	{"JPEG XR", "II\xbc"},
+	{"MNG", "\x8aMNG"},
+	{"OpenEXR", "v/1\x01"},
+	{"PDF", "%PDF-"},
+	{"PSD", "8BPS"},
+	{"QOI", "qoif"},
+	{"Radiance HDR", "#?RADIANCE"},
+	{"TIFF", "II*\x00"},
+	{"TIFF", "MM\x00*"},
+	{"XCF", "gimp xcf"},
+}
+
+// unreadBrands are the brands of ISO base media files by which formats are named (ISO/IEC 23008-12, section 10).
+var unreadBrands = map[string]string{
+	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
+	"heic": "HEIC", "heix": "HEIC", "heim": "HEIC", "heis": "HEIC", "hevc": "HEIC", "hevx": "HEIC",
+}
+
+// A FormatInfo describes a format for people and for other programs.
+type FormatInfo struct {
+	Format Format
+	// Name is the format's name in prose, such as "JPEG".
+	Name string
+	// MIMETypes and Extensions are the usual one first, such as "image/jpeg" and ".jpg".
+	MIMETypes, Extensions []string
+	// Written reports whether renditions can be of this format. Every format is read.
+	Written bool
+	// Animated reports whether renditions can be animations.
+	Animated bool
+}
+
+// Formats describes all formats that are read, in the order in which messages name them.
+func Formats() []FormatInfo {
+	all := make([]FormatInfo, len(formats))
+	for i := range formats {
+		all[i] = formats[i].info()
+	}
+	return all
+}
+
+// FormatNames lists the names of all formats that are read, with a conjunction before the last: "JPEG, PNG, GIF or WebP".
+func FormatNames(conjunction string) string { return formats.names(conjunction) }
+
+// MIMETypes returns the MIME types of all formats that are read.
+func MIMETypes() []string {
+	var all []string
+	for i := range formats {
+		all = append(all, formats[i].MIMETypes...)
+	}
+	return all
+}
+
+// ContentType is the usual MIME type, such as "image/jpeg". It is "application/octet-stream" for a format that is not
+// one of Formats.
+func (f Format) ContentType() string {
+	if e := formats.find(f); e != nil {
+		return e.MIMETypes[0]
+	}
+	return "application/octet-stream"
+}
+
+// Extension is the usual extension of a file name, such as ".jpg", or "" for a format that is not one of Formats.
+func (f Format) Extension() string {
+	if e := formats.find(f); e != nil {
+		return e.Extensions[0]
+	}
+	return ""
+}
+
+// A formatEntry is everything that package raster knows of a format. Written and Animated follow from the functions.
+type formatEntry struct {
+	FormatInfo
+	// matches reports whether a file that starts with these bytes, up to signatureLength and after that up to
+	// describeLength of them, is of the format.
+	matches func(start []byte) bool
+	open    func(io.Reader) (codec.File, error)
+	// encode writes an image all of whose planes are of its size, but for subsampling. It is nil for a format that is
+	// only read. Quality is 1 to 100, or 0 for the default of the format.
+	encode func(w io.Writer, m *plane.Image, quality int) error
+	// subsampling is set if encode wants the planes of plane.Image.Resample420.
+	subsampling bool
+	// newAnimation is nil if only still images are written.
+	newAnimation func(quality int) animation
+}
+
+func (e *formatEntry) info() FormatInfo {
+	info := e.FormatInfo
+	info.MIMETypes, info.Extensions = slices.Clone(info.MIMETypes), slices.Clone(info.Extensions)
+	info.Written, info.Animated = e.encode != nil, e.newAnimation != nil
+	return info
+}
+
+// An animation is an encoder of frames, one after the other.
+type animation interface {
+	Add(plane.Frame) error
+	// Frames is the number of frames in the file: fewer than were added if some are equal.
+	Frames() int
+	Encode(w io.Writer, loops int) error
+}
+
+type formatTable []formatEntry
+
+// find returns the entry of a format, or nil.
+func (t formatTable) find(f Format) *formatEntry {
+	for i := range t {
+		if t[i].Format == f {
+			return &t[i]
+		}
+	}
+	return nil
+}
+
+// match returns the entry of the format that a file starts like, or nil.
+func (t formatTable) match(start []byte) *formatEntry {
+	for i := range t {
+		if t[i].matches(start) {
+			return &t[i]
+		}
+	}
+	return nil
+}
+
+func (t formatTable) names(conjunction string) string {
+	var names []string
+	for i := range t {
+		names = append(names, t[i].Name)
+	}
+	return enumerate(names, conjunction)
+}
+
+// written lists the formats that a target may name.
+func (t formatTable) written() string {
+	var names []string
+	for i := range t {
+		if t[i].encode != nil {
+			names = append(names, string(t[i].Format))
+		}
+	}
+	return enumerate(names, "or")
+}
+
+// enumerate joins words as in "a, b or c".
+func enumerate(words []string, conjunction string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " " + conjunction + " " + words[last]
+}
+
+func startsWith(signature string) func([]byte) bool {
+	return func(start []byte) bool { return bytes.HasPrefix(start, []byte(signature)) }
+}
+
+// opener adapts the Open function of a format's package.
+func opener[F codec.File](open func(io.Reader) (F, error)) func(io.Reader) (codec.File, error) {
+	return func(r io.Reader) (codec.File, error) {
+		f, err := open(r)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
+}
+
+// withoutQuality adapts the encoder of a lossless format.
+func withoutQuality(encode func(io.Writer, *plane.Image) error) func(io.Writer, *plane.Image, int) error {
+	return func(w io.Writer, m *plane.Image, _ int) error { return encode(w, m) }
+}

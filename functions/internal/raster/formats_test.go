@@ -1,0 +1,168 @@
+package raster
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+func TestFormats(t *testing.T) {
+	want := []FormatInfo{
+		{JPEG, "JPEG", []string{"image/jpeg"}, []string{".jpg", ".jpeg"}, true, false},
+		{PNG, "PNG", []string{"image/png"}, []string{".png"}, true, false},
+		{GIF, "GIF", []string{"image/gif"}, []string{".gif"}, true, true},
+		{WebP, "WebP", []string{"image/webp"}, []string{".webp"}, true, true},
+	}
+	if got := Formats(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	Formats()[0].MIMETypes[0] = "changed"
+	if got := Formats(); !reflect.DeepEqual(got, want) {
+		t.Errorf("after a change of what was returned: got %+v, want %+v", got, want)
+	}
+}
+
+func TestMIMETypes(t *testing.T) {
+	want := []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
+	if got := MIMETypes(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFormatNames(t *testing.T) {
+	if got, want := FormatNames("and"), "JPEG, PNG, GIF and WebP"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFormatContentTypeAndExtension(t *testing.T) {
+	tests := []struct {
+		format                 Format
+		contentType, extension string
+	}{
+		{JPEG, "image/jpeg", ".jpg"},
+		{PNG, "image/png", ".png"},
+		{GIF, "image/gif", ".gif"},
+		{WebP, "image/webp", ".webp"},
+		{"bmp", "application/octet-stream", ""},
+	}
+	for _, test := range tests {
+		t.Run(string(test.format), func(t *testing.T) {
+			if got := test.format.ContentType(); got != test.contentType {
+				t.Errorf("content type: got %q, want %q", got, test.contentType)
+			}
+			if got := test.format.Extension(); got != test.extension {
+				t.Errorf("extension: got %q, want %q", got, test.extension)
+			}
+		})
+	}
+}
+
+// readOnly is a format without an encoder. Its files are 16x16 pixels of one level of gray, and of one level of alpha
+// unless that is 0xff.
+type readOnly struct{ gray, alpha uint8 }
+
+const readOnlySignature = "readonly"
+
+func openReadOnly(r io.Reader) (readOnly, error) {
+	file, err := io.ReadAll(r)
+	if err != nil {
+		return readOnly{}, err
+	}
+	return readOnly{file[len(readOnlySignature)], file[len(readOnlySignature)+1]}, nil
+}
+
+func (f readOnly) Header() codec.Header {
+	return codec.Header{Width: 16, Height: 16, Frames: 0, Orientation: 1}
+}
+
+func (f readOnly) Decode(o codec.Options) (codec.Result, error) {
+	m := &plane.Image{Width: 16, Height: 16, Model: plane.Gray}
+	for _, level := range []uint8{f.gray, f.alpha} {
+		p := plane.New(16, 16, 1, 1)
+		for i := range p.Pix {
+			p.Pix[i] = level
+		}
+		m.Planes = append(m.Planes, p)
+	}
+	if f.alpha == 0xff {
+		m.Planes = m.Planes[:1]
+	}
+	return codec.Result{Orientation: 1, Loops: 1}, codec.ShowStill(o, m)
+}
+
+var withReadOnly = append(slices.Clone(formats), formatEntry{
+	FormatInfo: FormatInfo{
+		Format: "readonly", Name: "ReadOnly", MIMETypes: []string{"image/x-readonly"}, Extensions: []string{".ro"},
+	},
+	matches: startsWith(readOnlySignature),
+	open:    opener(openReadOnly),
+})
+
+// A format that has no encoder becomes JPEG, or PNG if it has alpha, unless the target names a format.
+func TestRenderReadOnlyFormat(t *testing.T) {
+	tests := []struct {
+		name   string
+		alpha  uint8
+		target Target
+		want   Format
+	}{
+		{"opaque", 0xff, Target{}, JPEG},
+		{"with alpha", 0x80, Target{}, PNG},
+		{"opaque, with frames", 0xff, Target{Frames: 9}, JPEG},
+		{"with alpha, with frames", 0x80, Target{Frames: 9}, PNG},
+		{"with alpha, as JPEG", 0x80, Target{Format: JPEG}, JPEG},
+		{"opaque, as WebP", 0xff, Target{Format: WebP, Frames: 9}, WebP},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			file := append([]byte(readOnlySignature), 0x40, test.alpha)
+			picture, err := withReadOnly.openPicture(bytes.NewReader(file), Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := picture.Header().Format; got != "readonly" {
+				t.Errorf("format of the original: got %q, want readonly", got)
+			}
+			test.target.Box = Box{8, 8}
+			renditions, err := picture.Render(t.Context(), test.target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Probe(bytes.NewReader(renditions[0].Bytes))
+			if err != nil || got.Format != test.want || renditions[0].Format != test.want {
+				t.Errorf("got a %s in a rendition of format %s, error %v; want %s", got.Format, renditions[0].Format, err, test.want)
+			}
+		})
+	}
+}
+
+func TestRenderCannotWriteReadOnlyFormat(t *testing.T) {
+	picture, err := withReadOnly.openPicture(strings.NewReader(readOnlySignature+"\x40\xff"), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = picture.Render(t.Context(), Target{Box: Box{8, 8}, Format: "readonly"})
+	if want := `a format "readonly", expected jpeg, png, gif or webp`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %s", err, want)
+	}
+}
+
+func TestReadOnlyFormatIsNamed(t *testing.T) {
+	_, _, _, err := withReadOnly.open(strings.NewReader("text"))
+	var broken *Error
+	if want := "expected JPEG, PNG, GIF, WebP or ReadOnly,"; !errors.As(err, &broken) || !strings.Contains(broken.Message, want) {
+		t.Errorf("got error %v, want %q in it", err, want)
+	}
+	info := withReadOnly[len(formats)].info()
+	if info.Written || info.Animated {
+		t.Errorf("got %+v, want a format that is neither written nor animated", info)
+	}
+}

@@ -1,0 +1,129 @@
+package gif
+
+import (
+	"encoding/binary"
+	"image"
+	"io"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+// film shows so many frames, and passes over the others.
+func (d *decoder) decodeAnimation(frames int, show func(plane.Frame) error) error {
+	s := newScreen(d.Width, d.Height)
+	frame := d.first
+	for range frames {
+		if frame.bounds.Dx()*frame.bounds.Dy() > d.Width*d.Height+maxExtraPixels {
+			return imgerr.Damaged(Name, "a frame is %dx%d pixels large, on a screen of %dx%d",
+				frame.bounds.Dx(), frame.bounds.Dy(), d.Width, d.Height)
+		}
+		if err := d.draw(s, frame); err != nil {
+			return err
+		}
+		if err := show(plane.Frame{Image: s.reduce(d.factorX, d.factorY), Delay: frame.delay}); err != nil {
+			return err
+		}
+		s.dispose(frame)
+		var err error
+		if frame, err = d.nextFrame(); err == io.EOF || frame == nil && err == nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := d.blocks.skipSubBlocks(); err != nil {
+		return err
+	}
+	return d.skipRest()
+}
+
+// larger is how many pixels a frame may have more than the screen, of which it shows only a part: time goes by them.
+const maxExtraPixels = 1 << 20
+
+// draw unpacks a frame onto the screen.
+func (d *decoder) draw(s *screen, f *frame) error {
+	if f.bounds.Empty() {
+		return d.blocks.skipSubBlocks()
+	}
+	s.save(f)
+	p, shown := newColorTable(f, d.globalColors), f.bounds.Intersect(s.bounds)
+	return d.decodeRows(f, func(y int, indexes []byte) {
+		if y += f.bounds.Min.Y; y < shown.Max.Y && shown.Dx() > 0 {
+			s.draw(shown.Min.X, y, p, f.transparent, indexes[:shown.Dx()])
+		}
+	})
+}
+
+// A screen is what the frames are drawn on, as RGBA, premultiplied.
+type screen struct {
+	bounds image.Rectangle
+	pixels []byte
+	saved  []byte // the rows that a frame was drawn on, if they are to be restored
+}
+
+func newScreen(width, height int) *screen {
+	return &screen{bounds: image.Rect(0, 0, width, height), pixels: make([]byte, 4*width*height)}
+}
+
+func (s *screen) draw(x, y int, p *colorTable, transparent int, indexes []byte) {
+	to := s.pixels[4*(y*s.bounds.Dx()+x):][:4*len(indexes)]
+	for i, index := range indexes {
+		if int(index) != transparent {
+			binary.LittleEndian.PutUint32(to[4*i:4*i+4], p[index])
+		}
+	}
+}
+
+// rows is where the rows of a frame are, or nothing if it is beside the screen.
+func (s *screen) rows(f *frame) []byte {
+	shown := f.bounds.Intersect(s.bounds)
+	return s.pixels[4*s.bounds.Dx()*shown.Min.Y : 4*s.bounds.Dx()*shown.Max.Y]
+}
+
+// save keeps what a frame is drawn on, if it is needed again.
+func (s *screen) save(f *frame) {
+	if f.disposal == disposePrevious || f.disposal == disposePreviousAlias {
+		s.saved = append(s.saved[:0], s.rows(f)...)
+	}
+}
+
+// dispose does away with a frame that was shown.
+func (s *screen) dispose(f *frame) {
+	switch shown := f.bounds.Intersect(s.bounds); {
+	case shown.Empty():
+	case f.disposal == disposePrevious, f.disposal == disposePreviousAlias:
+		copy(s.rows(f), s.saved)
+	case f.disposal == disposeBackground:
+		for y := shown.Min.Y; y < shown.Max.Y; y++ {
+			at := 4 * (y*s.bounds.Dx() + shown.Min.X)
+			clear(s.pixels[at : at+4*shown.Dx()])
+		}
+	}
+}
+
+// reduce makes an image of the screen.
+func (s *screen) reduce(factorX, factorY int) *plane.Image {
+	r := plane.NewReducer(s.bounds.Dx(), s.bounds.Dy(), 4, factorX, factorY)
+	transparent := false
+	for y := range s.bounds.Dy() {
+		row := s.pixels[4*y*s.bounds.Dx():][:4*s.bounds.Dx()]
+		transparent = transparent || !isOpaque(row)
+		r.Add(row)
+	}
+	m := &plane.Image{Width: s.bounds.Dx(), Height: s.bounds.Dy(), Model: plane.RGB, Planes: r.Planes()}
+	if !transparent {
+		m.Planes = m.Planes[:3]
+	}
+	return m
+}
+
+func isOpaque(row []byte) bool {
+	const alphas = 0xff000000_ff000000
+	all := uint64(alphas)
+	for ; len(row) >= 8; row = row[8:] {
+		all &= binary.LittleEndian.Uint64(row)
+	}
+	return all&alphas == alphas && (len(row) == 0 || row[3] == 0xff)
+}

@@ -1,0 +1,50 @@
+package plane
+
+// Upright undoes an orientation of EXIF (1 to 8), which says where the first row and the first column of a plane are to
+// be shown.
+func (p Plane) Upright(orientation int) Plane {
+	if orientation <= 1 {
+		return p
+	}
+	right, bottom := p.Width-1, (p.Height-1)*p.Stride
+	// Where the first sample is, and how far it is to the next of a row and of a column.
+	steps := [...][3]int{
+		2: {right, -1, p.Stride},
+		3: {bottom + right, -1, -p.Stride},
+		4: {bottom, 1, -p.Stride},
+		5: {0, p.Stride, 1},
+		6: {bottom, -p.Stride, 1},
+		7: {bottom + right, -p.Stride, -1},
+		8: {right, p.Stride, -1},
+	}[orientation]
+	width, height, stepX, stepY := p.Width, p.Height, p.StepX, p.StepY
+	if SwapsSides(orientation) {
+		width, height, stepX, stepY = height, width, stepY, stepX
+	}
+	turned := New(width, height, stepX, stepY)
+	for y := range height {
+		from := steps[0] + y*steps[2]
+		row := turned.Row(y)
+		for x := range row {
+			row[x] = p.Pix[from+x*steps[1]]
+		}
+	}
+	return turned
+}
+
+// Turned tells whether an orientation exchanges width and height.
+func SwapsSides(orientation int) bool { return orientation >= 5 }
+
+// mirrored tells whether the first sample of a row, and of a column, becomes the last.
+func mirrored(orientation int) (x, y bool) {
+	switch orientation {
+	case 2, 8:
+		return true, false
+	case 3, 7:
+		return true, true
+	case 4, 6:
+		return false, true
+	default:
+		return false, false
+	}
+}

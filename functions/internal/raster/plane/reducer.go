@@ -1,0 +1,177 @@
+package plane
+
+import "encoding/binary"
+
+// maxFactor bounds a Reducer's factors: its sums of rows are of 16 bits.
+const maxFactor = 256
+
+// keep is how many times larger than its result a reduced image still is: enough for Resize to look as if nothing had
+// been reduced before.
+const minOversampling = 3
+
+// Factor is the whole number of samples that may be averaged in advance when a result has one for so many of them.
+func ReductionFactor(ratio float64) int { return max(1, min(int(ratio/minOversampling), maxFactor)) }
+
+// A Reducer makes planes from rows that come one after the other: it averages boxes of pixels, and holds no more than
+// the sums of one row of boxes.
+type Reducer struct {
+	planes           []Plane
+	width, channels  int
+	factorX, factorY int
+	packed           [][2]uint64 // sums down, four to a word: of the even bytes of 8, and of the odd ones
+	sums             []uint16    // the same, unpacked
+	rows             int         // in the sums
+	y                int         // the row of the planes that comes next
+}
+
+// NewReducer is for rows of interleaved channels, and for boxes of factorX x factorY pixels.
+func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
+	r := &Reducer{width: width, channels: channels, factorX: factorX, factorY: factorY}
+	for range channels {
+		r.planes = append(r.planes, New((width+factorX-1)/factorX, (height+factorY-1)/factorY, float64(factorX), float64(factorY)))
+	}
+	words := (width*channels + 7) / 8
+	r.packed, r.sums = make([][2]uint64, words), make([]uint16, 8*words)
+	return r
+}
+
+// Add takes the next row, which has width * channels bytes.
+func (r *Reducer) Add(row []uint8) {
+	if r.factorX == 1 && r.factorY == 1 {
+		r.splitRow(row)
+		return
+	}
+	const even = 0x00ff00ff00ff00ff
+	whole := len(row) &^ 7
+	for i, p := 0, 0; i < whole && p < len(r.packed); i, p = i+8, p+1 {
+		word := binary.LittleEndian.Uint64(row[i : i+8])
+		sums := &r.packed[p]
+		sums[0] += word & even
+		sums[1] += word >> 8 & even
+	}
+	if whole < len(row) {
+		var last [8]byte
+		copy(last[:], row[whole:])
+		word := binary.LittleEndian.Uint64(last[:])
+		sums := &r.packed[whole/8]
+		sums[0] += word & even
+		sums[1] += word >> 8 & even
+	}
+	if r.rows++; r.rows == r.factorY {
+		r.flush()
+	}
+}
+
+// Planes ends the last boxes, which may have fewer rows, and returns a plane for each channel. A row that was not added
+// leaves zeros.
+func (r *Reducer) Planes() []Plane {
+	if r.rows > 0 {
+		r.flush()
+	}
+	return r.planes
+}
+
+// divide takes a row as it is.
+func (r *Reducer) splitRow(row []uint8) {
+	for c, p := range r.planes {
+		to := p.Row(r.y)
+		if r.channels == 1 {
+			copy(to, row)
+			continue
+		}
+		for x, i := 0, c; x < len(to); x, i = x+1, i+r.channels {
+			to[x] = row[i]
+		}
+	}
+	r.y++
+}
+
+// flush turns the sums into a row of the planes.
+func (r *Reducer) flush() {
+	r.unpack()
+	whole := r.width / r.factorX
+	r.average(0, whole, r.factorX)
+	if rest := r.width % r.factorX; rest > 0 {
+		r.average(whole, whole+1, rest)
+	}
+	r.rows = 0
+	r.y++
+}
+
+func (r *Reducer) unpack() {
+	for i, packed := range r.packed {
+		even, odd := packed[0], packed[1]
+		sums := r.sums[8*i : 8*i+8]
+		sums[0], sums[1], sums[2], sums[3] = uint16(even), uint16(odd), uint16(even>>16), uint16(odd>>16)
+		sums[4], sums[5], sums[6], sums[7] = uint16(even>>32), uint16(odd>>32), uint16(even>>48), uint16(odd>>48)
+	}
+	clear(r.packed)
+}
+
+// average makes the samples from one to another, each of boxes that are count pixels wide.
+func (r *Reducer) average(from, to, count int) {
+	area := uint64(count * r.rows)
+	scale := (1<<32 + area/2) / area
+	mean := func(sum uint32) uint8 { return uint8((uint64(sum)*scale + 1<<31) >> 32) }
+	size := count * r.channels
+	sums := r.sums[from*r.factorX*r.channels:]
+	var rows [4][]uint8
+	for c, p := range r.planes {
+		rows[c] = p.Row(r.y)[from:to]
+	}
+	switch r.channels {
+	case 3:
+		red, green, blue := rows[0], rows[1][:len(rows[0])], rows[2][:len(rows[0])]
+		for x := range red {
+			var a, b, c uint32
+			box := sums[:size]
+			for i := 0; i < len(box)-2; i += 3 {
+				a += uint32(box[i])
+				b += uint32(box[i+1])
+				c += uint32(box[i+2])
+			}
+			sums = sums[size:]
+			red[x], green[x], blue[x] = mean(a), mean(b), mean(c)
+		}
+	case 4:
+		red, green, blue, alpha := rows[0], rows[1][:len(rows[0])], rows[2][:len(rows[0])], rows[3][:len(rows[0])]
+		for x := range red {
+			var a, b, c, d uint32
+			box := sums[:size]
+			for i := 0; i < len(box)-3; i += 4 {
+				a += uint32(box[i])
+				b += uint32(box[i+1])
+				c += uint32(box[i+2])
+				d += uint32(box[i+3])
+			}
+			sums = sums[size:]
+			red[x], green[x], blue[x], alpha[x] = mean(a), mean(b), mean(c), mean(d)
+		}
+	default:
+		for c, row := range rows[:r.channels] {
+			next := sums[c:]
+			for x := range row {
+				sum := uint32(0)
+				for i := 0; i < size; i += r.channels {
+					sum += uint32(next[i])
+				}
+				next = next[min(size, len(next)):]
+				row[x] = mean(sum)
+			}
+		}
+	}
+}
+
+// Reduce averages boxes of factorX x factorY samples.
+func (p Plane) Reduce(factorX, factorY int) Plane {
+	if factorX == 1 && factorY == 1 {
+		return p
+	}
+	r := NewReducer(p.Width, p.Height, 1, factorX, factorY)
+	for y := range p.Height {
+		r.Add(p.Row(y))
+	}
+	reduced := r.Planes()[0]
+	reduced.StepX, reduced.StepY = p.StepX*float64(factorX), p.StepY*float64(factorY)
+	return reduced
+}

@@ -1,0 +1,84 @@
+package webp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
+
+// An Animation is a lossy WebP that is made of frames, one after the other. It holds what they are compressed to.
+type Animation struct {
+	// Quality is that of Encode.
+	Quality int
+
+	first  *plane.Image // of which the size counts, and the profile that it may have
+	chunks []byte
+	frames int
+}
+
+// Add compresses a frame as it is shown, all of whose planes are of its size.
+func (a *Animation) Add(frame plane.Frame) error {
+	const replace = 0x02 // what is shown, instead of being drawn onto it
+	still, err := encodeLossy(frame.Image, a.Quality)
+	if err != nil {
+		return err
+	}
+	bitstream, err := imageChunks(still)
+	if err != nil {
+		return err
+	}
+	if a.first == nil {
+		a.first = &plane.Image{Width: frame.Width, Height: frame.Height, Profile: frame.Profile}
+	}
+	header := appendSize(make([]byte, 6), frame.Image)
+	header = append(header, uint24Of(int(frame.Delay/time.Millisecond))...)
+	a.chunks = appendChunk(a.chunks, "ANMF", append(append(header, replace), bitstream...))
+	a.frames++
+	return nil
+}
+
+// Frames is how many there are in the file.
+func (a *Animation) Frames() int { return a.frames }
+
+// Encode writes a WebP of one frame at least that is to be shown so often, or without end if loops is 0.
+func (a *Animation) Encode(w io.Writer, loops int) error {
+	file := appendHeader(nil, a.first, true, flagAnimation)
+	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
+	file = append(file, a.chunks...)
+	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
+	_, err := w.Write(file)
+	return err
+}
+
+// bitstreamOf returns the chunks of a file that are its pixels.
+func imageChunks(file []byte) ([]byte, error) {
+	const riffHeader = 12
+	list := &chunkReader{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}
+	var pixels []byte
+	for {
+		c, err := list.next()
+		if errors.Is(err, io.EOF) {
+			return pixels, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		payload, err := io.ReadAll(c.body)
+		if err != nil {
+			return nil, err
+		}
+		if isBitstream(c.name) {
+			pixels = appendChunk(pixels, c.name, payload)
+		}
+	}
+}
+
+func appendSize(b []byte, m *plane.Image) []byte {
+	return append(append(b, uint24Of(m.Width-1)...), uint24Of(m.Height-1)...)
+}
+
+func uint24Of(v int) []byte { return []byte{byte(v), byte(v >> 8), byte(v >> 16)} }

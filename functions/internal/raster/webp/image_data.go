@@ -1,0 +1,148 @@
+package webp
+
+import (
+	"encoding/binary"
+	"io"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossless"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossy"
+)
+
+// A picture is the chunks of an image: a bitstream, and what was in front of it.
+type imageData struct {
+	bitstream     chunk
+	alpha         []byte // the payload of the chunk for the alpha plane of a lossy bitstream, or nil
+	width, height int
+}
+
+func isBitstream(name string) bool { return name == "ALPH" || name == "VP8 " || name == "VP8L" }
+
+// readPicture reads an image that starts with c, a chunk of a list, up to its bitstream.
+func readImageData(list *chunkReader, c chunk, width, height int) (imageData, error) {
+	p := imageData{bitstream: c, width: width, height: height}
+	if c.name != "ALPH" {
+		return p, nil
+	}
+	// Compressed alpha may be larger than the plane, but not by more than its tables.
+	limit := int64(width)*int64(height) + 1<<16
+	if c.length > limit {
+		return p, imgerr.Damaged(Name, "its alpha plane has %d bytes, more than %d", c.length, limit)
+	}
+	alpha, err := c.read()
+	for err == nil {
+		p.bitstream, err = list.next()
+		switch {
+		case err == io.EOF:
+			return p, imgerr.Damaged(Name, "it has an alpha plane, but no image")
+		case err != nil:
+		case p.bitstream.name == "VP8 ":
+			p.alpha = alpha
+			return p, nil
+		case p.bitstream.name == "VP8L": // which has its own alpha
+			return p, nil
+		}
+	}
+	return p, err
+}
+
+// decode decodes a picture whose first pixel is at left, top of the canvas, on which there is nothing else.
+func (d *decoder) decodeImage(p imageData, left, top int) (*plane.Image, error) {
+	m := &plane.Image{Width: d.Width, Height: d.Height}
+	var err error
+	if p.isLossyOpaque() && p.width == d.Width && p.height == d.Height {
+		m.Model = plane.YCbCr
+		m.Planes, err = d.decodePlanes(p)
+		return m, err
+	}
+	m.Model = plane.RGB
+	r := d.reducer()
+	row := make([]uint8, 4*d.Width)
+	for range top {
+		r.Add(row)
+	}
+	hasAlpha, err := p.decodeRows(!d.skipsLoopFilter(), func(pixels []uint8) error {
+		plane.Premultiply(pixels)
+		copy(row[4*left:], pixels)
+		r.Add(row)
+		return d.check()
+	})
+	m.Planes = r.Planes()
+	if !hasAlpha && p.width == d.Width && p.height == d.Height {
+		m.Planes = m.Planes[:3]
+	}
+	return m, err
+}
+
+// isOpaque tells whether a picture is lossy, without alpha.
+func (p *imageData) isLossyOpaque() bool { return p.bitstream.name == "VP8 " && p.alpha == nil }
+
+// planes decodes a lossy picture without alpha.
+func (d *decoder) decodePlanes(p imageData) ([]plane.Plane, error) {
+	ratioX, ratioY := float64(d.Width)/float64(d.width), float64(d.Height)/float64(d.height)
+	var reducers [3]*plane.Reducer
+	for i := range reducers {
+		step := subsampling(i)
+		reducers[i] = plane.NewReducer((d.Width+step-1)/step, (d.Height+step-1)/step, 1,
+			plane.ReductionFactor(ratioX/float64(step)), plane.ReductionFactor(ratioY/float64(step)))
+	}
+	err := lossy.Decode(p.bitstream.body, p.bitstream.length, p.width, p.height, !d.skipsLoopFilter(), func(rows *lossy.Rows) error {
+		for i, r := range reducers {
+			for y := range rows[i].Height {
+				r.Add(rows[i].Row(y))
+			}
+		}
+		return d.check()
+	})
+	var planes []plane.Plane
+	for i, r := range reducers {
+		reduced, step := r.Planes()[0], float64(subsampling(i))
+		reduced.StepX, reduced.StepY = step*reduced.StepX, step*reduced.StepY
+		toFullRange(reduced, i)
+		planes = append(planes, reduced)
+	}
+	return planes, err
+}
+
+// subsampling is how many pixels across and down there are to a sample of a plane.
+func subsampling(plane int) int {
+	if plane == 0 {
+		return 1
+	}
+	return 2
+}
+
+// rows decodes a picture into rows of interleaved RGBA, which are not premultiplied. It tells whether some of them may be
+// transparent.
+func (p *imageData) decodeRows(smooth bool, show func(pixels []uint8) error) (hasAlpha bool, err error) {
+	if p.bitstream.name != "VP8L" {
+		return p.alpha != nil, p.decodeLossyRows(smooth, show)
+	}
+	pixels := make([]uint8, 4*p.width)
+	return lossless.Decode(p.bitstream.body, p.width, p.height, func(y int, argb []uint32) error {
+		for x, v := range argb {
+			binary.LittleEndian.PutUint32(pixels[4*x:4*x+4], v&0xff00ff00|v>>16&0xff|v&0xff<<16)
+		}
+		return show(pixels)
+	})
+}
+
+func (p *imageData) decodeLossyRows(smooth bool, show func(pixels []uint8) error) error {
+	pixels := make([]uint8, 4*p.width)
+	next, stop := p.alphaRows()
+	defer stop()
+	return lossy.Decode(p.bitstream.body, p.bitstream.length, p.width, p.height, smooth, func(rows *lossy.Rows) error {
+		for y := range rows[0].Height {
+			alpha, err := next()
+			if err != nil {
+				return err
+			}
+			toRGBA(pixels, rows[0].Row(y), rows[1].Row(y/2), rows[2].Row(y/2), alpha)
+			if err := show(pixels); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,315 @@
+package lossless
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
+)
+
+// history is how many pixels a distance reaches back, at most, as a power of two.
+const maxRing = 1 << 20
+
+// A rowFunc takes the rows of an image from the top. It must not change them.
+type rowFunc func(y int, row []uint32) error
+
+// pixels are the state of an image that is read. What was read of it is in a ring.
+type imageState struct {
+	width, height int
+	tiles         tiles
+	groups        *codeGroups
+	pos           int // of the pixel that comes next
+	nearDistances [numNearDistances]int
+}
+
+// tiles say which group a pixel uses (section 3.7.2.2).
+type tiles struct {
+	bits   int // of a tile's side
+	width  int // in tiles
+	groups []uint16
+}
+
+// run returns the group of a pixel, and up to which pixel of its row it is used.
+func (t *tiles) run(x, y, width int) (index, end int) {
+	if t.groups == nil {
+		return 0, width
+	}
+	row := t.groups[y>>t.bits*t.width:][:t.width]
+	i := x >> t.bits
+	index = int(row[i])
+	for i++; i < len(row) && int(row[i]) == index; i++ {
+	}
+	return index, min(i<<t.bits, width)
+}
+
+// readImage reads an image that is coded by entropy (section 3.7): of transforms, of tiles, or the main one, which alone
+// may have tiles.
+func (d *decoder) readImage(width, height int, isMain bool, add rowFunc) error {
+	cacheBits := 0
+	if d.in.readBit() {
+		if cacheBits = int(d.in.readBits(4)); cacheBits < 1 || cacheBits > maxCacheBits {
+			return d.damaged("its colour cache has 2^%d colours", cacheBits)
+		}
+	}
+	m := &imageState{width: width, height: height}
+	count := 1
+	if isMain && d.in.readBit() {
+		var err error
+		if m.tiles, count, err = d.readTiles(width, height); err != nil {
+			return err
+		}
+	}
+	var err error
+	if m.groups, err = d.readGroups(count, cacheBits, width*height); err != nil {
+		return err
+	}
+	d.cacheShift = 0
+	if cacheBits > 0 {
+		d.cacheShift = 32 - uint(cacheBits)
+		clear(d.cache[:])
+	}
+	d.ring = resizeRing(d.ring, width*height)
+	for i, to := range nearDistances {
+		m.nearDistances[i] = max(1, to.y*width+to.x)
+	}
+	return d.readRows(m, add)
+}
+
+// ring returns one for an image of so many pixels, if possible the old one.
+func resizeRing(old []uint32, pixels int) []uint32 {
+	size := min(maxRing, 1<<bits.Len(uint(pixels-1)))
+	if cap(old) >= size {
+		return old[:size]
+	}
+	return make([]uint32, size)
+}
+
+// maxGroups is how many groups of codes a file may have: as many as libwebp writes. The format allows 65536, of which a
+// file of a megabyte could have another one for each 16 pixels, and each costs as much as thousands of pixels.
+const maxGroups = 2600
+
+func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
+	t.bits = 2 + int(d.in.readBits(3))
+	t.width = tilesOf(width, t.bits)
+	err = d.readImage(t.width, tilesOf(height, t.bits), false, func(_ int, row []uint32) error {
+		for _, pixel := range row {
+			group := uint16(pixel >> 8)
+			t.groups = append(t.groups, group)
+			count = max(count, 1+int(group))
+		}
+		return nil
+	})
+	if err == nil && count > maxGroups {
+		err = &imgerr.Error{
+			Reason:  imgerr.ReasonUnsupported,
+			Message: fmt.Sprintf("The WebP has %d groups of prefix codes, more than the limit of %d", count, maxGroups),
+			Limit:   maxGroups,
+			Found:   count,
+		}
+	}
+	return t, count, err
+}
+
+// tilesOf is how many tiles of so many bits there are to a side.
+func tilesOf(side, bits int) int { return (side + 1<<bits - 1) >> bits }
+
+func (d *decoder) readRows(m *imageState, add rowFunc) error {
+	for y := range m.height {
+		begin := y * m.width
+		for m.pos < begin+m.width {
+			index, end := m.tiles.run(m.pos-begin, y, m.width)
+			if err := d.readRun(m, d.group(m.groups, index), begin+end); err != nil {
+				return err
+			}
+		}
+		if err := add(y, d.row(begin, m.width)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row is one that was read. Behind it were read so few pixels that it is still in the ring.
+func (d *decoder) row(begin, width int) []uint32 {
+	begin &= len(d.ring) - 1
+	if begin+width <= len(d.ring) {
+		return d.ring[begin : begin+width]
+	}
+	d.unrolled = append(append(d.unrolled[:0], d.ring[begin:]...), d.ring[:begin+width-len(d.ring)]...)
+	return d.unrolled
+}
+
+// readRun reads up to a pixel, and behind it what a copy brings.
+func (d *decoder) readRun(m *imageState, g *codeGroup, end int) error {
+	for m.pos < end {
+		d.in.ensureLookahead()
+		d.readLiterals(m, g, end)
+		var err error
+		if m.pos < end {
+			err = d.readPixel(m, g)
+		}
+		if cut := d.in.checkOverrun(); cut != nil {
+			return cut // the rest was made of the zeros behind the input
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readLiterals reads as many pixels as there are one after the other of which the tables know everything: literals of
+// short codes, and colours of the cache. It stops before the others, at the end of the input that is ready, and at that
+// of the ring.
+//
+// It does nothing else, so that all of its state is in registers.
+func (d *decoder) readLiterals(m *imageState, g *codeGroup, end int) {
+	const root = 1<<rootBits - 1
+	in, cache, shift := &d.in.buf, &d.cache, d.cacheShift
+	greens, rests, restMask := (*[root + 1]entry)(g.green.table), g.rba, g.rbaMask
+	acc, n, p, limit := d.in.acc, d.in.n, d.in.pos, d.in.limit()
+	begin := m.pos & (len(d.ring) - 1)
+	to := d.ring[begin:min(begin+end-m.pos, len(d.ring))]
+	i := 0
+	for i < len(to) && p < limit {
+		acc |= in.word(p) << (n & 63)
+		p += int(^n & 63 >> 3)
+		n |= 56
+
+		e := greens[acc&root]
+		used := e & entryBits
+		behind := acc >> used
+		var pixel uint32
+		if e < numLiterals<<symbolShift {
+			rest := rests[behind&restMask]
+			if rest&slowPath == slowPath {
+				break
+			}
+			pixel = uint32(e)<<(rbaBitsShift-symbolShift)&0xff00 | rest&^slowPath
+			acc = behind >> (rest >> rbaBitsShift & 63)
+			n -= uint64(used) + uint64(rest>>rbaBitsShift)
+		} else {
+			place := e>>symbolShift - numLiterals - numLengthCodes
+			if used > rootBits || place >= 1<<maxCacheBits {
+				break
+			}
+			pixel = cache[place]
+			acc = behind
+			n -= uint64(used)
+		}
+		to[i] = pixel
+		i++
+		if shift > 0 {
+			cache[pixel*cacheHash>>(shift&31)&(1<<maxCacheBits-1)] = pixel
+		}
+	}
+	d.in.acc, d.in.n, d.in.pos = acc, n&63, p
+	m.pos += i
+}
+
+// readSymbol reads whatever comes next: a pixel, or a copy.
+func (d *decoder) readPixel(m *imageState, g *codeGroup) error {
+	symbol := d.readSymbol(&g.green)
+	switch {
+	case symbol >= numLiterals+numLengthCodes:
+		d.emit(m, d.cache[symbol-numLiterals-numLengthCodes])
+	case symbol >= numLiterals:
+		return d.copyPixels(m, d.readPrefixed(symbol-numLiterals), d.readPrefixed(d.readSymbol(&g.distance)))
+	default:
+		red, blue, alpha := d.readSymbol(&g.red), d.readSymbol(&g.blue), d.readSymbol(&g.alpha)
+		d.emit(m, alpha<<24|red<<16|symbol<<8|blue)
+	}
+	return nil
+}
+
+func (d *decoder) readSymbol(c *prefixCode) uint32 {
+	d.in.refill()
+	e := c.lookUp(d.in.acc)
+	d.in.consume(uint64(e & entryBits))
+	return uint32(e >> symbolShift)
+}
+
+// number reads what belongs to the symbol of a length or a distance.
+func (d *decoder) readPrefixed(symbol uint32) int {
+	base, extra := prefix(int(symbol))
+	return base + int(d.in.readBits(uint64(extra)))
+}
+
+func (d *decoder) emit(m *imageState, pixel uint32) {
+	d.ring[m.pos&(len(d.ring)-1)] = pixel
+	m.pos++
+	if d.cacheShift > 0 {
+		d.cache[pixel*cacheHash>>d.cacheShift] = pixel
+	}
+}
+
+// copy repeats pixels. A distance up to neighbours is one of the neighbourhood.
+func (d *decoder) copyPixels(m *imageState, length, distance int) error {
+	if distance > numNearDistances {
+		distance -= numNearDistances
+	} else {
+		distance = m.nearDistances[distance-1]
+	}
+	if distance > m.pos || length > m.width*m.height-m.pos {
+		return damaged("a copy of %d pixels, from %d before, is not within the image", length, distance)
+	}
+	copyMatch(d.ring, m.pos, distance, length)
+	if d.cacheShift > 0 {
+		for i := m.pos; i < m.pos+length; i++ {
+			pixel := d.ring[i&(len(d.ring)-1)]
+			d.cache[pixel*cacheHash>>d.cacheShift] = pixel
+		}
+	}
+	m.pos += length
+	return nil
+}
+
+// hash spreads colours over the cache (section 3.6.2.3).
+const cacheHash = 0x1e35a7bd
+
+// repeat copies pixels to pos from so far before, one after the other: those that it has written it may read.
+func copyMatch(ring []uint32, pos, distance, length int) {
+	mask := len(ring) - 1
+	to, from := pos&mask, (pos-distance)&mask
+	if max(to, from)+length > len(ring) {
+		for i := range length {
+			ring[(to+i)&mask] = ring[(from+i)&mask]
+		}
+		return
+	}
+	target, source := ring[to:to+length], ring[from:from+length]
+	switch {
+	case distance == 1:
+		pixel := source[0]
+		for i := range target {
+			target[i] = pixel
+		}
+	case distance >= length && length > 16:
+		copy(target, source)
+	default:
+		for i := range target {
+			target[i] = source[i]
+		}
+	}
+}
+
+// A distance up to neighbours is one of a pixel that is near in the image, not in the order of pixels.
+const numNearDistances = 120
+
+// neighbourhood is these pixels: so far to the left, and so far above. They are those of seven rows and the own one,
+// ordered by how near they are, and where that is equal by how far they are to a side, first the left one.
+var nearDistances = func() (list []struct{ x, y int }) {
+	for y := range 8 {
+		for x := -7; x <= 8; x++ {
+			if y > 0 || x > 0 {
+				list = append(list, struct{ x, y int }{x, y})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b struct{ x, y int }) int {
+		return cmp.Or(a.x*a.x+a.y*a.y-b.x*b.x-b.y*b.y, a.x*a.x-b.x*b.x, b.x-a.x)
+	})
+	return list
+}()

@@ -1,0 +1,180 @@
+package thumbnailer
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"github.com/google/uuid"
+	"github.com/minio/minio-go/v7"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// service is the thumbnail function, running, with all around it.
+type service struct {
+	t      testing.TB
+	url    string
+	getenv func(string) string
+	store  *imagestore.Store
+	board  *status.Board
+}
+
+func start(t testing.TB, settings ...string) *service {
+	t.Helper()
+	s := &service{t: t, getenv: testservers.Start(t, settings...)}
+	r := config.NewReader(s.getenv)
+	var err error
+	if s.store, err = imagestore.Open(imagestore.ReadSettings(r)); err != nil {
+		t.Fatal(err)
+	}
+	s.board = status.Open(status.ReadSettings(r), s.store)
+	t.Cleanup(func() { s.board.Close() })
+	s.url = s.run(s.getenv)
+	return s
+}
+
+// run runs the function, one more if one runs already, and returns its address.
+func (s *service) run(getenv func(string) string) (url string) {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, listener, getenv) }()
+	s.t.Cleanup(func() {
+		cancel()
+		http.DefaultClient.CloseIdleConnections()
+		if err := <-ended; err != nil {
+			s.t.Errorf("Run() = %v", err)
+		}
+	})
+	return "http://" + listener.Addr().String()
+}
+
+// uploaded stores an image as the upload function would, and returns the event that it would announce.
+func (s *service) uploaded(filename string, content []byte) event.Event {
+	s.t.Helper()
+	id := uuid.NewString()
+	key := imagestore.Key(id, filename)
+	if err := s.store.Put(s.t.Context(), key, content, imagestore.About{ContentType: "image/jpeg"}); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.board.Advance(s.t.Context(), status.Status{ImageID: id, State: status.Queued}); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.announces(events.ImageUploaded{
+		ImageID: id, ObjectName: key, Filename: filename, Timestamp: status.Seconds(time.Now()), Bucket: s.store.Bucket(),
+	})
+}
+
+func (s *service) announces(image events.ImageUploaded) event.Event {
+	s.t.Helper()
+	e, err := events.Encode(image, events.Envelope{Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e
+}
+
+// answered is an answer to a delivery.
+type answered struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (s *service) deliver(e event.Event) answered {
+	s.t.Helper()
+	return s.deliverTo(s.url, e)
+}
+
+func (s *service) deliverTo(url string, e event.Event) answered {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, url, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cehttp.WriteRequest(s.t.Context(), binding.ToMessage(&e), request); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.send(request)
+}
+
+func (s *service) send(request *http.Request) answered {
+	s.t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Error(err)
+		return answered{}
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Error(err)
+	}
+	return answered{response.StatusCode, response.Header, string(body)}
+}
+
+// reply is the event in an answer.
+func (a answered) reply(t testing.TB) event.Event {
+	t.Helper()
+	if a.status != http.StatusOK {
+		t.Fatalf("answered %d %s", a.status, a.body)
+	}
+	e, err := cloudevent.Parse(a.header, []byte(a.body))
+	if err != nil {
+		t.Fatalf("replied %s: %v", a.body, err)
+	}
+	return e
+}
+
+// object is what is stored under a key.
+func (s *service) object(key string) ([]byte, minio.ObjectInfo) {
+	s.t.Helper()
+	object, err := testservers.MinIO(s.t, s.getenv).GetObject(s.t.Context(), s.store.Bucket(), key, minio.GetObjectOptions{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer object.Close()
+	content, err := io.ReadAll(object)
+	if err != nil {
+		s.t.Fatalf("read %s: %v", key, err)
+	}
+	info, err := object.Stat()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return content, info
+}
+
+func jpegOf(t testing.TB, width, height int) []byte {
+	t.Helper()
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			m.SetRGBA(x, y, color.RGBA{uint8(x), uint8(y), 128, 255})
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

@@ -8,6 +8,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/heif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
@@ -24,6 +25,9 @@ const (
 	GIF  Format = "gif"
 	WebP Format = "webp"
 )
+
+// HEIC is a format that is only read.
+const HEIC Format = "heic"
 
 // The formats of a rendition whose target names none, if the format of the original is only read.
 const (
@@ -69,6 +73,14 @@ var formats = formatTable{
 		encode:       webp.Encode,
 		newAnimation: func(quality int) animation { return &webp.Animation{Quality: quality} },
 	},
+	{
+		FormatInfo: FormatInfo{
+			Format: HEIC, Name: heif.Name, MIMETypes: []string{"image/heic", "image/heif"},
+			Extensions: []string{".heic", ".heif", ".hif"},
+		},
+		matches: func(start []byte) bool { return isoMediaFormat(start) == heif.Name },
+		open:    opener(heif.Open),
+	},
 }
 
 // unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some more
@@ -99,10 +111,12 @@ var unreadFormats = []struct{ name, signature string }{
 	{"XCF", "gimp xcf"},
 }
 
-// unreadBrands are the brands of ISO base media files by which formats are named (ISO/IEC 23008-12, section 10).
-var unreadBrands = map[string]string{
+// isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12, section
+// 10). Those that do not name a codec, such as "mif1", are taken for HEIC, whose package reads what the codec is.
+var isoMediaBrands = map[string]string{
 	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
-	"heic": "HEIC", "heix": "HEIC", "heim": "HEIC", "heis": "HEIC", "hevc": "HEIC", "hevx": "HEIC",
+	"heic": heif.Name, "heix": heif.Name, "heim": heif.Name, "heis": heif.Name,
+	"hevc": heif.Name, "hevx": heif.Name, "hevm": heif.Name, "hevs": heif.Name,
 }
 
 // A FormatInfo describes a format for people and for other programs.

@@ -19,6 +19,7 @@ func TestFormats(t *testing.T) {
 		{PNG, "PNG", []string{"image/png"}, []string{".png"}, true, false},
 		{GIF, "GIF", []string{"image/gif"}, []string{".gif"}, true, true},
 		{WebP, "WebP", []string{"image/webp"}, []string{".webp"}, true, true},
+		{HEIC, "HEIC", []string{"image/heic", "image/heif"}, []string{".heic", ".heif", ".hif"}, false, false},
 	}
 	if got := Formats(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -30,14 +31,14 @@ func TestFormats(t *testing.T) {
 }
 
 func TestMIMETypes(t *testing.T) {
-	want := []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
+	want := []string{"image/jpeg", "image/png", "image/gif", "image/webp", "image/heic", "image/heif"}
 	if got := MIMETypes(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 func TestFormatNames(t *testing.T) {
-	if got, want := FormatNames("and"), "JPEG, PNG, GIF and WebP"; got != want {
+	if got, want := FormatNames("and"), "JPEG, PNG, GIF, WebP and HEIC"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -51,6 +52,7 @@ func TestFormatContentTypeAndExtension(t *testing.T) {
 		{PNG, "image/png", ".png"},
 		{GIF, "image/gif", ".gif"},
 		{WebP, "image/webp", ".webp"},
+		{HEIC, "image/heic", ".heic"},
 		{"bmp", "application/octet-stream", ""},
 	}
 	for _, test := range tests {
@@ -158,7 +160,7 @@ func TestRenderCannotWriteReadOnlyFormat(t *testing.T) {
 func TestReadOnlyFormatIsNamed(t *testing.T) {
 	_, _, _, err := withReadOnly.open(strings.NewReader("text"))
 	var broken *Error
-	if want := "expected JPEG, PNG, GIF, WebP or ReadOnly,"; !errors.As(err, &broken) || !strings.Contains(broken.Message, want) {
+	if want := "expected JPEG, PNG, GIF, WebP, HEIC or ReadOnly,"; !errors.As(err, &broken) || !strings.Contains(broken.Message, want) {
 		t.Errorf("got error %v, want %q in it", err, want)
 	}
 	info := withReadOnly[len(formats)].info()

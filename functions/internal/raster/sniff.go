@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/heif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
@@ -94,12 +95,13 @@ func isoMediaFormat(start []byte) string {
 	}
 	length := min(binary.BigEndian.Uint32(start), uint32(len(start)))
 	for brand := range slices.Chunk(start[8:max(8, length)], 4) {
-		if name := unreadBrands[string(brand)]; name != "" {
+		if name := isoMediaBrands[string(brand)]; name != "" {
 			return name
 		}
 	}
-	if major := string(start[8:12]); major == "mif1" || major == "msf1" {
-		return "HEIF"
+	switch string(start[8:12]) {
+	case "mif1", "mif2", "msf1", "miaf":
+		return heif.Name
 	}
 	return ""
 }

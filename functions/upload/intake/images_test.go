@@ -100,7 +100,7 @@ func TestGetPage(t *testing.T) {
 	if got.status != 200 || got.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(got.body, "Drop images here") {
 		t.Errorf("%d %v", got.status, got.header)
 	}
-	for _, want := range []string{`accept="image/jpeg,image/png,image/gif,image/webp"`, "JPEG, PNG, GIF and WebP."} {
+	for _, want := range []string{`accept="image/jpeg,image/png,image/gif,image/webp,image/heic,image/heif"`, "JPEG, PNG, GIF, WebP and HEIC."} {
 		if !strings.Contains(got.body, want) {
 			t.Errorf("the page has no %q", want)
 		}

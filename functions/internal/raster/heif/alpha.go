@@ -34,7 +34,6 @@ func (f *File) findAlpha() error {
 		}
 		f.alpha = &alpha{p, slices.Contains(f.meta.referred("prem", f.meta.primary), id)}
 		f.HasAlpha = true
-		f.Pixels += p.pixels()
 		return nil
 	}
 	return nil
@@ -53,7 +52,7 @@ func (f *File) alphaPlane(how how) (plane.Plane, error) {
 			}
 			y++
 		}
-		return f.Check()
+		return f.check()
 	})
 	if turn := then(p.orientation, back(f.Orientation)); err == nil && turn != exif.Upright {
 		a = a.Upright(turn)
@@ -71,7 +70,7 @@ func (f *File) transparent(p *picture, a plane.Plane, width, height int) (*plane
 	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Profile: p.colours()}
 	b := f.newBlender(p, a)
 	reducer := plane.NewReducer(f.Width, f.Height, 4,
-		plane.Factor(float64(f.Width)/float64(width)), plane.Factor(float64(f.Height)/float64(height)))
+		plane.ReductionFactor(float64(f.Width)/float64(width)), plane.ReductionFactor(float64(f.Height)/float64(height)))
 	err := f.rows(p, f.primary.start(), f.how(p, p.meaning(), width, height), func(r *rows) error {
 		for y := range r[0].Height {
 			if p.crop.Min.Y <= b.y && b.y < p.crop.Max.Y {
@@ -79,7 +78,7 @@ func (f *File) transparent(p *picture, a plane.Plane, width, height int) (*plane
 			}
 			b.y++
 		}
-		return f.Check()
+		return f.check()
 	})
 	m.Planes = reducer.Planes()
 	if p.isGray {

@@ -131,10 +131,10 @@ func TestAlphaOfAGrid(t *testing.T) {
 	b := gridOf(3, 2, 41, 30)
 	withAlpha(b, alphaURN, grayRaw(41, 30), func(x, y int) int { return 255 * (x / 20 % 2) })
 	f := openBuilt(t, b.bytes())
-	if !f.HasAlpha || f.Pixels != 6*256+41*30 {
-		t.Errorf("alpha %t with %d pixels, want true with %d", f.HasAlpha, f.Pixels, 6*256+41*30)
+	if !f.HasAlpha {
+		t.Error("the alpha is not in the header")
 	}
-	m, err := f.Decode(41, 30)
+	m, err := decode(f, 41, 30)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
@@ -264,9 +265,9 @@ func (r raw) decode(from io.Reader, how how, show func(*rows) error) error {
 	return nil
 }
 
-var rawCodecs = map[string]codec{
+var rawCodings = map[string]coding{
 	"rawv": {name: "raw", property: "rawC", configure: configureRaw},
-	"av01": codecs["av01"],
+	"av01": codings["av01"],
 }
 
 // samples makes the data of a bitstream of what each plane has at a place, in samples.
@@ -292,18 +293,28 @@ var gray8 = format{isGray: true, stepX: 1, stepY: 1, depth: 8, chromaDepth: 8}
 // openBuilt opens a file that is expected to be all right.
 func openBuilt(t *testing.T, file []byte) *File {
 	t.Helper()
-	f, err := open(bytes.NewReader(file), rawCodecs)
+	f, err := open(bytes.NewReader(file), rawCodings)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
 	return f
 }
 
+// decode decodes a file for copies of a size.
+func decode(f *File, width, height int) (*plane.Image, error) {
+	var shown *plane.Image
+	_, err := f.Decode(codec.Options{Width: width, Height: height, Frames: 1, Show: func(frame plane.Frame) error {
+		shown = frame.Image
+		return nil
+	}})
+	return shown, err
+}
+
 // decodeBuilt decodes a file at its full size.
 func decodeBuilt(t *testing.T, file []byte) *plane.Image {
 	t.Helper()
 	f := openBuilt(t, file)
-	m, err := f.Decode(f.Width, f.Height)
+	m, err := decode(f, f.Width, f.Height)
 	if err != nil {
 		t.Fatalf("decode: %v", err)
 	}

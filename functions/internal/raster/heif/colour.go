@@ -38,7 +38,7 @@ func (p *picture) colours() []byte {
 	if s.primaries > math.MaxUint8 || s.transfer > math.MaxUint8 {
 		return nil
 	}
-	profile, _ := icc.OfCode(byte(s.primaries), byte(s.transfer))
+	profile, _ := icc.FromCICP(byte(s.primaries), byte(s.transfer))
 	return profile
 }
 

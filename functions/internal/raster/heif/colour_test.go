@@ -61,7 +61,7 @@ func painted(r raw, rgb [3]float64, properties ...[]byte) *builder {
 // checkPaint checks the colour of the pixels of an image, that may be as far off as given.
 func checkPaint(t *testing.T, m *plane.Image, want [4]float64, off int) {
 	t.Helper()
-	small := m.Small(plane.View{Width: m.Width, Height: m.Height, Across: float64(m.Width), Down: float64(m.Height), Orientation: 1})
+	small := m.Resample(plane.View{Width: m.Width, Height: m.Height, Across: float64(m.Width), Down: float64(m.Height), Orientation: 1})
 	pixels := small.NRGBA().Pix
 	for at := 0; at < len(pixels); at += 4 {
 		for i, v := range want {
@@ -146,12 +146,12 @@ func TestWhoseNumbersCount(t *testing.T) {
 }
 
 func TestProfiles(t *testing.T) {
-	p3, ok := icc.OfCode(12, 13)
+	p3, ok := icc.FromCICP(12, 13)
 	if !ok {
 		t.Fatal("Display P3 has no profile")
 	}
 	r := raw{width: 4, height: 4, meaning: signal{primaries: 9, transfer: 13, matrix: 6, full: true}, stored: gray8}
-	bt2020, _ := icc.OfCode(9, 13)
+	bt2020, _ := icc.FromCICP(9, 13)
 	profile := box("colr", []byte("prof"), []byte("a profile"))
 	tests := []struct {
 		name       string

@@ -3,22 +3,27 @@ package heif
 import (
 	"math"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Decode reads the rest of the file, once, and reduces the picture: as far as a copy of width x height pixels, or larger,
-// does not show. Width and height are as File has them: before the orientation is applied. Errors are those of Open.
-func (f *File) Decode(width, height int) (*plane.Image, error) {
-	m, err := f.decode(width, height)
+// Decode implements codec.File. It reads up to the end of the data of the picture, even if it decodes a thumbnail item,
+// so that a file that is cut short is an error.
+func (f *File) Decode(o codec.Options) (codec.Result, error) {
+	if o.Check != nil {
+		f.check = o.Check
+	}
+	m, err := f.decode(o.Width, o.Height)
 	if err == nil {
 		err = f.finish()
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = codec.ShowStill(o, m)
 	}
-	return m, nil
+	return codec.Result{Orientation: f.Orientation}, err
 }
 
+// decode returns an image that is reduced for copies of width x height pixels.
 func (f *File) decode(width, height int) (*plane.Image, error) {
 	if t := f.thumbnail(width, height); t != nil {
 		return f.opaque(t, width, height)
@@ -62,7 +67,7 @@ func (f *File) opaque(p *picture, width, height int) (*plane.Image, error) {
 		for i, c := range components {
 			c.add(r[i])
 		}
-		return f.Check()
+		return f.check()
 	})
 	if err != nil {
 		return nil, err
@@ -90,7 +95,7 @@ func (f *File) opaque(p *picture, width, height int) (*plane.Image, error) {
 
 // how says how to decode a picture of which a copy of width x height pixels is wanted.
 func (f *File) how(p *picture, s signal, width, height int) how {
-	h := how{smooth: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.Check}
+	h := how{smooth: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.check}
 	for i := range p.planes() {
 		if depth := p.depthOf(i); depth > 8 {
 			h.levels[i] = s.levels(i, depth)
@@ -132,7 +137,7 @@ func newComponents(p *picture, width, height int) []*component {
 		c.left, c.top = p.crop.Min.X/c.stepX, p.crop.Min.Y/c.stepY
 		c.right, c.bottom = (p.crop.Max.X+c.stepX-1)/c.stepX, (p.crop.Max.Y+c.stepY-1)/c.stepY
 		c.reducer = plane.NewReducer(c.right-c.left, c.bottom-c.top, 1,
-			plane.Factor(ratioX/float64(c.stepX)), plane.Factor(ratioY/float64(c.stepY)))
+			plane.ReductionFactor(ratioX/float64(c.stepX)), plane.ReductionFactor(ratioY/float64(c.stepY)))
 		all = append(all, c)
 	}
 	return all
@@ -169,7 +174,7 @@ func (f *File) rows(p *picture, later int64, how how, show func(*rows) error) er
 	}
 	s := newStrip(p, show)
 	for i, t := range p.tiles {
-		if err := f.Check(); err != nil {
+		if err := f.check(); err != nil {
 			return err
 		}
 		if err := f.advance(lows[i]); err != nil {

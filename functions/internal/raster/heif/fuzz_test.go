@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // addSeeds adds files of every kind that is built here.
@@ -33,7 +33,7 @@ func addSeeds(f *testing.F) {
 // checkFuzzed checks that an error is one that may be.
 func checkFuzzed(t *testing.T, err error) {
 	t.Helper()
-	var refusal *refuse.Refusal
+	var refusal *imgerr.Error
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
 		t.Errorf("got %v, want a refusal or the end of the file", err)
 	}
@@ -42,7 +42,7 @@ func checkFuzzed(t *testing.T, err error) {
 // FuzzOpen is for the container, with pictures that cost next to nothing.
 func FuzzOpen(f *testing.F) {
 	addSeeds(f)
-	f.Fuzz(func(t *testing.T, file []byte) { checkFuzzed(t, tryAll(file, rawCodecs)) })
+	f.Fuzz(func(t *testing.T, file []byte) { checkFuzzed(t, tryAll(file, rawCodings)) })
 }
 
 // FuzzDecode is for whole files.
@@ -60,8 +60,8 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		header, err := Open(bytes.NewReader(file))
-		if err == nil && header.Pixels <= 1<<18 {
-			_, err = header.Decode(min(header.Width, 20), min(header.Height, 20))
+		if err == nil && header.DecodedPixels <= 1<<18 {
+			_, err = decode(header, min(header.Width, 20), min(header.Height, 20))
 		}
 		checkFuzzed(t, err)
 	})

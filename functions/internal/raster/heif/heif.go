@@ -26,10 +26,12 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 )
 
 // Name is what the format is called in messages.
-const Name = "HEIF"
+const Name = "HEIC"
 
 // maxAhead is how much of a file may come before its meta box, in bytes, because all of it is held until it is known
 // what is needed.
@@ -38,37 +40,35 @@ const maxAhead = 64 << 20
 // maxBoxes is how many boxes may come before the meta box. It is usually the second.
 const maxBoxes = 256
 
-// A File is a HEIF whose meta box has been read.
+// A File is a HEIF file whose meta box has been read.
 type File struct {
-	// Width and Height are in pixels, as stored: before the orientation is applied, but without what is cut off.
+	// Width and Height are in pixels, as stored: before the orientation is applied, but without what clap crops.
 	Width, Height int
-	// Orientation is that of irot and imir properties, as EXIF counts: 1 to 8.
+	// Orientation is that of the irot and imir properties, numbered as in EXIF: 1 to 8.
 	Orientation int
-	// Pixels is how many pixels are decoded, of all tiles and of alpha, which is what time goes by. It is more than
-	// Width * Height if something is cut off.
-	Pixels int64
-	// HasAlpha reports whether there is a picture of transparency.
+	// DecodedPixels is the size of the picture in pixels before it is cropped.
+	DecodedPixels int64
+	// HasAlpha reports whether there is an alpha picture.
 	HasAlpha bool
-	// Whole has Decode decode the picture even if a thumbnail item would do.
+	// Whole makes Decode decode the picture even if a thumbnail item would do.
 	Whole bool
-	// Check is called at times while Decode works, for a few bytes can be work for all pixels. Its error ends Decode.
-	Check func() error
 
+	check   func() error
 	window  *window
 	meta    *meta
 	primary *picture
 	alpha   *alpha // nil if there is none
 	thumbs  []*picture
-	codecs  map[string]codec    // by the type of the items
+	codings map[string]coding   // by the type of the items
 	streams map[*byte]bitstream // by the configuration that they share
 }
 
-// Open reads the file up to and including its meta box: all of it, if that comes last. The error is a *refuse.Refusal, or
+// Open reads the file up to and including its meta box: all of it, if that comes last. The error is a *imgerr.Error, or
 // that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut short.
-func Open(r io.Reader) (*File, error) { return open(r, codecs) }
+func Open(r io.Reader) (*File, error) { return open(r, codings) }
 
-func open(r io.Reader, codecs map[string]codec) (*File, error) {
-	f := &File{Check: func() error { return nil }, window: &window{r: r}, codecs: codecs, streams: map[*byte]bitstream{}}
+func open(r io.Reader, codings map[string]coding) (*File, error) {
+	f := &File{check: func() error { return nil }, window: &window{r: r}, codings: codings, streams: map[*byte]bitstream{}}
 	if err := f.readMeta(); err != nil {
 		return nil, err
 	}
@@ -77,13 +77,21 @@ func open(r io.Reader, codecs map[string]codec) (*File, error) {
 		return nil, err
 	}
 	f.primary = p
-	f.Width, f.Height, f.Orientation, f.Pixels = p.crop.Dx(), p.crop.Dy(), p.orientation, p.pixels()
+	f.Width, f.Height, f.Orientation = p.crop.Dx(), p.crop.Dy(), p.orientation
+	f.DecodedPixels = int64(p.width) * int64(p.height)
 	if err := f.findAlpha(); err != nil {
 		return nil, err
 	}
 	f.findThumbnails()
 	f.window.forget(f.start())
 	return f, nil
+}
+
+// Header implements codec.File.
+func (f *File) Header() codec.Header {
+	return codec.Header{
+		Width: f.Width, Height: f.Height, Frames: 1, Orientation: f.Orientation, DecodedPixels: f.DecodedPixels,
+	}
 }
 
 // readMeta reads the boxes of the file up to the meta box, and that.
@@ -93,7 +101,7 @@ func (f *File) readMeta() error {
 		kind, start, end, err := f.readHeader(at)
 		switch {
 		case err == io.EOF && isSequence:
-			return unsupported("HEIF image sequence")
+			return unsupported("HEIC image sequence")
 		case err == io.EOF && at > 0:
 			return damaged("it has no meta box")
 		case err != nil:
@@ -154,7 +162,7 @@ func (f *File) pass(end int64) error {
 	case err == io.EOF && end == math.MaxInt64:
 		return nil // readHeader finds it out
 	case err == nil && end > maxAhead:
-		return unsupported(fmt.Sprintf("HEIF whose meta box comes after more than %d bytes", maxAhead))
+		return unsupported(fmt.Sprintf("HEIC whose meta box comes after more than %d bytes", maxAhead))
 	}
 	return short(err)
 }
@@ -184,9 +192,9 @@ func (f *File) data(i *item) (*extents, error) {
 	case l == nil || len(l.extents) == 0:
 		return nil, damaged("its iloc box does not say where item %d is", i.id)
 	case l.reference != 0:
-		return nil, unsupported("HEIF whose pictures are in another file")
+		return nil, unsupported("HEIC whose pictures are in another file")
 	case l.construction != inFile && l.construction != inBox:
-		return nil, unsupported("HEIF whose pictures are within other items")
+		return nil, unsupported("HEIC whose pictures are within other items")
 	}
 	data := &extents{from: f.window, left: slices.Clone(l.extents), short: io.ErrUnexpectedEOF}
 	if l.construction == inBox {

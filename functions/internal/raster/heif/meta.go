@@ -107,7 +107,7 @@ func parseMeta(payload []byte) (*meta, error) {
 // there.
 func (m *meta) join() error {
 	if m.handler != "pict" {
-		return unsupported(fmt.Sprintf("HEIF whose meta box is for %q instead of pictures", m.handler))
+		return unsupported(fmt.Sprintf("HEIC whose meta box is for %q instead of pictures", m.handler))
 	}
 	if !m.hasPrimary {
 		return damaged("its meta box has no pitm box, which names the primary item")
@@ -172,7 +172,7 @@ func (m *meta) readItems(c *cursor) error {
 func (m *meta) readLocations(c *cursor) error {
 	version, _ := c.full()
 	if version > 2 {
-		return unsupported(fmt.Sprintf("HEIF with an iloc box of version %d", version))
+		return unsupported(fmt.Sprintf("HEIC with an iloc box of version %d", version))
 	}
 	sizes := c.uint16()
 	offsetSize, lengthSize, baseSize, indexSize := sizes>>12, sizes>>8&15, sizes>>4&15, sizes&15

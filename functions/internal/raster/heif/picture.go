@@ -65,7 +65,7 @@ func (f *File) readable(id uint32) (*item, []property, error) {
 		return nil, nil, damaged("it refers to item %d, which its iinf box does not have", id)
 	}
 	if i.protected {
-		return nil, nil, unsupported("encrypted HEIF")
+		return nil, nil, unsupported("encrypted HEIC")
 	}
 	properties, err := f.meta.propertiesOf(i)
 	return i, properties, err
@@ -141,7 +141,7 @@ func (f *File) grid(i *item) (*picture, error) {
 			p.tileWidth, p.tileHeight, p.width, p.height)
 	}
 	if p.columns*p.rows > 1 && (p.tileWidth%p.stepX != 0 || p.tileHeight%p.stepY != 0) {
-		return nil, unsupported(fmt.Sprintf("HEIF with a grid of tiles of %dx%d pixels, whose chroma is shared",
+		return nil, unsupported(fmt.Sprintf("HEIC with a grid of tiles of %dx%d pixels, whose chroma is shared",
 			p.tileWidth, p.tileHeight))
 	}
 	p.transform = newTransform(p.width, p.height)
@@ -169,7 +169,7 @@ func (f *File) readGrid(p *picture, i *item) error {
 	case c.err != nil:
 		return damaged("its grid item %d has %d bytes", i.id, len(b))
 	case version != 0:
-		return unsupported(fmt.Sprintf("HEIF with a grid of version %d", version))
+		return unsupported(fmt.Sprintf("HEIC with a grid of version %d", version))
 	case p.width == 0 || p.height == 0:
 		return damaged("its grid is %dx%d pixels large", p.width, p.height)
 	}
@@ -192,14 +192,14 @@ func (f *File) add(p *picture, id uint32, n int) error {
 	width, height := part.width, part.height
 	switch {
 	case part.transform != newTransform(width, height):
-		return unsupported("HEIF with a grid of tiles that are turned or cut")
+		return unsupported("HEIC with a grid of tiles that are turned or cut")
 	case n == 0:
 		p.format, p.tileWidth, p.tileHeight = part.format, width, height
 		p.signal, p.profile = part.signal, part.profile
 	case width != p.tileWidth || height != p.tileHeight:
 		return damaged("its grid has tiles of %dx%d and of %dx%d pixels", p.tileWidth, p.tileHeight, width, height)
 	case part.format != p.format:
-		return unsupported("HEIF with a grid of tiles that differ in chroma sampling or depth")
+		return unsupported("HEIC with a grid of tiles that differ in chroma sampling or depth")
 	}
 	p.tiles = append(p.tiles, part.tiles...)
 	return nil

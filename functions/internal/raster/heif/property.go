@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// known are the properties of which an item may say that they are essential to it, by the codecs of this package. Those
+// known are the properties of which an item may say that they are essential to it, by the codings of this package. Those
 // that do not change its pixels are here, too: pixi, pasp and the like.
 var known = []string{"ispe", "hvcC", "av1C", "colr", "pixi", "pasp", "irot", "imir", "clap", "auxC", "clli", "mdcv", "rloc", "udes", "altt", "amve"}
 
@@ -22,7 +22,7 @@ func (m *meta) propertiesOf(i *item) ([]property, error) {
 		}
 		p := m.properties[a.index-1]
 		if a.essential && !slices.Contains(known, p.kind) {
-			return nil, unsupported(fmt.Sprintf("HEIF with the essential property %q", p.kind))
+			return nil, unsupported(fmt.Sprintf("HEIC with the essential property %q", p.kind))
 		}
 		all = append(all, p)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
@@ -104,11 +105,11 @@ func TestGrids(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			file := test.builder.bytes()
 			checkShades(t, decodeBuilt(t, file), 0, 0)
-			f, err := open(iotest.OneByteReader(bytes.NewReader(file)), rawCodecs)
+			f, err := open(iotest.OneByteReader(bytes.NewReader(file)), rawCodings)
 			if err != nil {
 				t.Fatalf("byte by byte: %v", err)
 			}
-			m, err := f.Decode(f.Width, f.Height)
+			m, err := decode(f, f.Width, f.Height)
 			if err != nil {
 				t.Fatalf("byte by byte: %v", err)
 			}
@@ -120,7 +121,7 @@ func TestGrids(t *testing.T) {
 // TestReduction compares a copy with the average of the pixels that it stands for.
 func TestReduction(t *testing.T) {
 	f := openBuilt(t, gridOf(6, 6, 96, 96).bytes())
-	m, err := f.Decode(8, 8)
+	m, err := decode(f, 8, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,11 +163,12 @@ func TestWindow(t *testing.T) {
 			test.change(b)
 			f := openBuilt(t, b.bytes())
 			most := 0
-			f.Check = func() error {
+			o := codec.Options{Width: 16, Height: 16, Show: func(plane.Frame) error { return nil }}
+			o.Check = func() error {
 				most = max(most, len(f.window.chunks)*chunkSize)
 				return nil
 			}
-			if _, err := f.Decode(16, 16); err != nil {
+			if _, err := f.Decode(o); err != nil {
 				t.Fatal(err)
 			}
 			if limit := 2 * chunkSize; test.isLittle && most > limit {
@@ -212,7 +214,7 @@ func TestThumbnail(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := openBuilt(t, test.builder.bytes())
 			f.Whole = test.whole
-			m, err := f.Decode(test.width, test.height)
+			m, err := decode(f, test.width, test.height)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -238,7 +240,7 @@ func TestThumbnailOfACutFile(t *testing.T) {
 	b.refer("thmb", thumb.id, b.primary)
 	file := b.bytes()
 	f := openBuilt(t, file[:len(file)-1])
-	if _, err := f.Decode(8, 8); err != io.ErrUnexpectedEOF {
+	if _, err := decode(f, 8, 8); err != io.ErrUnexpectedEOF {
 		t.Errorf("got %v, want %v: the thumbnail is there, but the picture is not", err, io.ErrUnexpectedEOF)
 	}
 }
@@ -248,11 +250,14 @@ func TestHeader(t *testing.T) {
 	b.items[6].properties = append(b.items[6].properties,
 		-b.property(clap(20, 1, 10, 1, 1, 2, 0, 1)), -b.property(box("irot", []byte{1})))
 	f := openBuilt(t, b.bytes())
-	got := fmt.Sprint(f.Width, f.Height, f.Orientation, f.Pixels, f.HasAlpha)
-	if want := fmt.Sprint(20, 10, 8, 6*16*16, false); got != want {
-		t.Errorf("width, height, orientation, pixels, alpha: got %s, want %s", got, want)
+	if f.HasAlpha {
+		t.Error("alpha that is not there is in the header")
 	}
-	m, err := f.Decode(20, 10)
+	want := codec.Header{Width: 20, Height: 10, Frames: 1, Orientation: 8, DecodedPixels: 41 * 30}
+	if got := f.Header(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	m, err := decode(f, 20, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,13 +267,14 @@ func TestHeader(t *testing.T) {
 func TestCheckEndsDecoding(t *testing.T) {
 	f := openBuilt(t, gridOf(3, 2, 41, 30).bytes())
 	calls := 0
-	f.Check = func() error {
+	o := codec.Options{Width: 10, Height: 10, Show: func(plane.Frame) error { return nil }}
+	o.Check = func() error {
 		if calls++; calls == 4 {
 			return io.ErrClosedPipe
 		}
 		return nil
 	}
-	if _, err := f.Decode(10, 10); err != io.ErrClosedPipe || calls != 4 {
+	if _, err := f.Decode(o); err != io.ErrClosedPipe || calls != 4 {
 		t.Errorf("got %v after %d calls, want %v after 4", err, calls, io.ErrClosedPipe)
 	}
 }
@@ -278,9 +284,9 @@ func TestReaderThatFails(t *testing.T) {
 	for _, n := range []int{0, 30, 500, len(file) - 10} {
 		t.Run(fmt.Sprintf("after %d bytes", n), func(t *testing.T) {
 			r := io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(io.ErrClosedPipe))
-			f, err := open(r, rawCodecs)
+			f, err := open(r, rawCodings)
 			if err == nil {
-				_, err = f.Decode(10, 10)
+				_, err = decode(f, 10, 10)
 			}
 			if err != io.ErrClosedPipe {
 				t.Errorf("got %v, want %v", err, io.ErrClosedPipe)

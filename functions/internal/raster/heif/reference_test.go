@@ -31,7 +31,7 @@ func TestReferences(t *testing.T) {
 			got := shown(t, file, 6)
 			size, whole := got.Bounds().Size(), want.Bounds().Size()
 			view := plane.View{Width: size.X, Height: size.Y, Across: float64(whole.X), Down: float64(whole.Y), Orientation: 1}
-			compare(t, got, planetest.Of(want, size.X, size.Y).Small(view).NRGBA(), 8)
+			compare(t, got, planetest.Of(want, size.X, size.Y).Resample(view).NRGBA(), 8)
 		})
 	}
 }
@@ -58,7 +58,7 @@ func shown(t *testing.T, file []byte, times int) *image.NRGBA {
 		t.Fatalf("open: %v", err)
 	}
 	f.Whole = true
-	m, err := f.Decode((f.Width+times-1)/times, (f.Height+times-1)/times)
+	m, err := decode(f, (f.Width+times-1)/times, (f.Height+times-1)/times)
 	if err != nil {
 		t.Fatalf("decode: %v", err)
 	}
@@ -67,7 +67,7 @@ func shown(t *testing.T, file []byte, times int) *image.NRGBA {
 	if f.Orientation >= 5 {
 		view.Width, view.Height, view.Across, view.Down = view.Height, view.Width, view.Down, view.Across
 	}
-	return m.Small(view).NRGBA()
+	return m.Resample(view).NRGBA()
 }
 
 // compare compares averages of so many parts across and down, for edges are not resampled alike.

@@ -8,7 +8,7 @@ const maxThumbnails = 8
 func (f *File) findThumbnails() {
 	ids := f.meta.referring("thmb", f.meta.primary)
 	for _, id := range ids[:min(len(ids), maxThumbnails)] {
-		if i := f.meta.items[id]; i == nil || f.codecs[i.kind].configure == nil {
+		if i := f.meta.items[id]; i == nil || f.codings[i.kind].configure == nil {
 			continue
 		}
 		p, err := f.picture(id, 0)

@@ -101,7 +101,7 @@ func checkSteps(t *testing.T, all ...step) {
 		want = s.do(want)
 	}
 	f := openBuilt(t, b.bytes())
-	m, err := f.Decode(f.Width, f.Height)
+	m, err := decode(f, f.Width, f.Height)
 	if err != nil {
 		t.Fatalf("decode: %v", err)
 	}

@@ -7,18 +7,18 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// A codec decodes coded items of one type.
-type codec struct {
+// A coding is what decodes coded items of one type.
+type coding struct {
 	// name is what files of it are called in messages.
 	name string
 	// property is the type of the property that has the configuration of a bitstream.
 	property string
-	// configure reads a configuration. It is nil if the codec is not there yet.
+	// configure reads a configuration. It is nil if there is no decoder for it yet.
 	configure func(configuration []byte) (bitstream, error)
 }
 
-// codecs are those of the pictures that are read, by the type of their items. An AV1 decoder belongs here.
-var codecs = map[string]codec{
+// codings are those of the pictures that are read, by the type of their items. An AV1 decoder belongs here.
+var codings = map[string]coding{
 	"hvc1": {name: "HEIC", property: "hvcC", configure: configureHEVC},
 	"av01": {name: "AVIF", property: "av1C"},
 }
@@ -73,10 +73,10 @@ type rows [3]plane.Plane
 
 // tile finds out how to decode a coded item.
 func (f *File) tile(i *item, properties []property) (tile, error) {
-	c, ok := f.codecs[i.kind]
+	c, ok := f.codings[i.kind]
 	switch {
 	case !ok:
-		return tile{}, unsupported(fmt.Sprintf("HEIF with %s", describe(i.kind)))
+		return tile{}, unsupported(fmt.Sprintf("HEIC with %s", describe(i.kind)))
 	case c.configure == nil:
 		return tile{}, unsupported(c.name)
 	}

@@ -2,6 +2,8 @@ package heif
 
 import (
 	"math"
+	"slices"
+	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
@@ -167,12 +169,13 @@ func (c *component) row(row []uint8) []uint8 {
 
 // rows decodes a picture and shows its rows from the top down. What is needed later starts at a position of the file.
 func (f *File) rows(p *picture, later int64, how how, show func(*rows) error) error {
-	lows := make([]int64, len(p.tiles))
+	lows := make([]int64, len(p.tiles)+1)
+	lows[len(p.tiles)] = later
 	for i := len(p.tiles) - 1; i >= 0; i-- {
-		later = min(later, p.tiles[i].start())
-		lows[i] = later
+		lows[i] = min(lows[i+1], p.tiles[i].start())
 	}
 	s := newStrip(p, show)
+	defer s.release()
 	for i, t := range p.tiles {
 		if err := f.check(); err != nil {
 			return err
@@ -180,7 +183,7 @@ func (f *File) rows(p *picture, later int64, how how, show func(*rows) error) er
 		if err := f.advance(lows[i]); err != nil {
 			return err
 		}
-		if err := f.tileRows(t, how, s, i%p.columns); err != nil {
+		if err := f.tileRows(t, lows[i+1], how, s, i%p.columns); err != nil {
 			return err
 		}
 	}
@@ -196,11 +199,12 @@ func (f *File) advance(to int64) error {
 }
 
 // tileRows decodes a tile that is in a column of a grid.
-func (f *File) tileRows(t tile, how how, s *strip, column int) error {
+func (f *File) tileRows(t tile, later int64, how how, s *strip, column int) error {
 	data, err := f.data(t.item)
 	if err != nil {
 		return err
 	}
+	data.later = later
 	err = t.decode(data, how, func(r *rows) error { return s.add(column, r) })
 	if data.fault != nil { // which a decoder may take for the end of the data
 		return data.fault
@@ -215,27 +219,52 @@ func (f *File) tileRows(t tile, how how, s *strip, column int) error {
 type strip struct {
 	*picture
 	rows
-	show func(*rows) error
-	next [3]int // the row of each plane of the tile that comes next
+	show   func(*rows) error
+	buffer *[]uint8 // of the rows
+	next   [3]int   // the row of each plane of the tile that comes next
 }
+
+// stripBuffers are the samples of strips.
+var stripBuffers = sync.Pool{New: func() any { return new([]uint8) }}
 
 func newStrip(p *picture, show func(*rows) error) *strip {
 	s := &strip{picture: p, show: show}
 	if p.columns == 1 {
 		return s
 	}
+	total := 0
 	for i := range p.planes() {
 		stepX, stepY := p.steps(i)
-		s.rows[i] = plane.New(p.columns*p.tileWidth/stepX, p.tileHeight/stepY, float64(stepX), float64(stepY))
+		s.rows[i] = plane.Plane{Width: p.columns * p.tileWidth / stepX, Height: p.tileHeight / stepY}
+		s.rows[i].Stride = s.rows[i].Width
+		total += s.rows[i].Width * s.rows[i].Height
+	}
+	s.buffer = stripBuffers.Get().(*[]uint8)
+	*s.buffer = slices.Grow((*s.buffer)[:0], total)[:total]
+	rest := *s.buffer
+	for i := range p.planes() {
+		n := s.rows[i].Width * s.rows[i].Height
+		s.rows[i].Pix, rest = rest[:n:n], rest[n:]
 	}
 	return s
+}
+
+func (s *strip) release() {
+	if s.buffer != nil {
+		stripBuffers.Put(s.buffer)
+	}
 }
 
 // add adds rows of the tile in a column.
 func (s *strip) add(column int, r *rows) error {
 	for i := range s.planes() {
+		stepX, stepY := s.steps(i)
+		width := (s.tileWidth + stepX - 1) / stepX
+		if rest := (s.tileHeight+stepY-1)/stepY - s.next[i]; r[i].Width != width || r[i].Height > rest {
+			return damaged("one of its pictures has %dx%d samples in a plane where %dx%d are expected", r[i].Width,
+				r[i].Height, width, rest)
+		}
 		if s.columns > 1 {
-			width := s.rows[i].Width / s.columns
 			for y := range r[i].Height {
 				copy(s.rows[i].Row(s.next[i] + y)[column*width:][:width], r[i].Row(y))
 			}

@@ -121,6 +121,7 @@ type extents struct {
 		readAt(p []byte, at int64) (int, error)
 	}
 	left  []extent
+	later int64 // the position from which on other data is needed afterwards
 	short error // if from ends before the data
 	fault error // why reading ended, if it was not the end of the data
 }
@@ -138,6 +139,9 @@ func (e *extents) Read(p []byte) (int, error) {
 	next := &e.left[0]
 	n, err := e.from.readAt(p[:min(int64(len(p)), next.length)], next.at)
 	next.at += int64(n)
+	if w, ok := e.from.(*window); ok && len(e.left) == 1 {
+		w.forget(min(next.at, e.later))
+	}
 	if next.length != toEnd {
 		next.length -= int64(n)
 	}

@@ -199,7 +199,7 @@ func (d *decoder) startContexts(g *segment) {
 		d.contextSet.start(d.cur.qp)
 	}
 	if d.startsTile(at) || d.pps.wavefront && d.startsRow(at) {
-		d.tree.qp = d.cur.qp
+		d.tree.startQP(d.cur)
 	}
 }
 
@@ -233,6 +233,6 @@ func (d *decoder) startSubstream(before int) error {
 	} else {
 		d.syncContexts(at)
 	}
-	d.tree.qp = d.cur.qp
+	d.tree.startQP(d.cur)
 	return nil
 }

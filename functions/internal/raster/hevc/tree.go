@@ -22,7 +22,7 @@ type treeState struct {
 	filterLeft, filterUp        bool // whether edges at its borders are filtered
 	mask                        int  // size of coding tree blocks, less 1
 	groupLog, offsetLog         uint // of the smallest quantization groups, and those of chroma offsets
-	qp, qpGroup                 int  // QpY, and what it is predicted to be in the quantization group
+	qp, qpGroup, qpLast         int  // QpY, what it is predicted to be in the quantization group, and that of the last coding unit
 	isDeltaCoded, isOffsetCoded bool
 	chromaOffset                [3]int // CuQpOffset
 	spread                      [16]uint8
@@ -38,8 +38,12 @@ func (t *treeState) start(sps *sps, pps *pps) {
 }
 
 func (t *treeState) startSlice(s *slice) {
-	t.qp, t.chromaOffset = s.qp, [3]int{}
+	t.startQP(s)
+	t.chromaOffset = [3]int{}
 }
+
+// startQP starts what QPs are predicted from.
+func (t *treeState) startQP(s *slice) { t.qp, t.qpLast = s.qp, s.qp }
 
 // order is the place of a luma sample's block of 4x4 in the z-scan of its coding tree block.
 func (t *treeState) order(x, y int) uint8 {
@@ -150,7 +154,7 @@ func (d *decoder) deeper(x, y int, depth uint8) uint8 {
 func (d *decoder) startGroup(x, y int) {
 	t := &d.tree
 	t.isDeltaCoded = false
-	left, above := t.qp, t.qp
+	left, above := t.qpLast, t.qpLast
 	if x > t.x {
 		left = int(d.qp[y>>3*d.blocksAcross+(x-1)>>3])
 	}
@@ -183,6 +187,7 @@ func (d *decoder) codingUnit(x, y int, log uint, depth uint8) {
 	if b.bypass || pcm && sps.pcmUnfiltered {
 		flags = unfiltered
 	}
+	t.qpLast = t.qp
 	qp := int8(t.qp)
 	n := 1 << log >> 3
 	for i := range n {
@@ -308,7 +313,7 @@ func (d *decoder) readChromaMode(i int) {
 
 // modes422 is table 8-3: angles as they are in samples that are twice as wide as high.
 var modes422 = [35]uint8{
-	0, 1, 2, 2, 2, 2, 3, 5, 7, 8, 10, 11, 13, 15, 16, 18, 19, 20, 21, 22, 23, 23, 24, 24, 25, 25, 26, 27, 27, 28, 28, 29,
+	0, 1, 2, 2, 2, 2, 3, 5, 7, 8, 10, 12, 13, 15, 17, 18, 19, 20, 21, 22, 23, 23, 24, 24, 25, 25, 26, 27, 27, 28, 28, 29,
 	29, 30, 31,
 }
 

@@ -64,6 +64,8 @@ func small(t testing.TB) map[string][]byte {
 		"WebP with EXIF":    riff(vp8x(vp8xExif, 24, 17), lossy, riffChunk("EXIF", exif)),
 		"WebP with alpha":   riff(vp8x(vp8xAlpha, 24, 17), withAlpha),
 		"animated WebP":     riff(vp8x(vp8xAnimation, 30, 20), anim(), anmf(2, 2, 24, 17, withAlpha), anmf(0, 0, 24, 17, lossless)),
+		"HEIC":              heic(t, "cut_turned"),
+		"HEIC with alpha":   heic(t, "grid_alpha"),
 	}
 }
 

@@ -38,6 +38,9 @@ func (t formatTable) sniff(r io.Reader) (*formatEntry, []byte, error) {
 	if name := unreadFormat(start); name != "" {
 		return nil, nil, imgerr.Unsupported(name, expected)
 	}
+	if endsInFileType(start) {
+		return nil, nil, io.ErrUnexpectedEOF
+	}
 	found := describe(start)
 	return nil, nil, &Error{
 		Reason:  ReasonNotAnImage,
@@ -88,9 +91,10 @@ func isSVG(start []byte) bool {
 	return bytes.HasPrefix(text, []byte("<")) && bytes.Contains(text, []byte("<svg"))
 }
 
-// isoMediaFormat names the image format of an ISO base media file by its brands, or returns "".
+// isoMediaFormat names the image format of an ISO base media file by its brands, the major one first, or returns "". Brands
+// that do not name a codec count if all of them are known.
 func isoMediaFormat(start []byte) string {
-	if len(start) < 16 || string(start[4:8]) != "ftyp" {
+	if !isISOMedia(start) {
 		return ""
 	}
 	length := min(binary.BigEndian.Uint32(start), uint32(len(start)))
@@ -101,9 +105,18 @@ func isoMediaFormat(start []byte) string {
 	}
 	switch string(start[8:12]) {
 	case "mif1", "mif2", "msf1", "miaf":
-		return heif.Name
+		if !endsInFileType(start) {
+			return heif.Name
+		}
 	}
 	return ""
+}
+
+func isISOMedia(start []byte) bool { return len(start) >= 12 && string(start[4:8]) == "ftyp" }
+
+// endsInFileType reports whether an ISO base media file ends within the box of its brands, as far as that is looked at.
+func endsInFileType(start []byte) bool {
+	return isISOMedia(start) && uint32(len(start)) < min(binary.BigEndian.Uint32(start), describeLength)
 }
 
 // describe names the kind of content that is not an image.

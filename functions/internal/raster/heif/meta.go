@@ -224,6 +224,7 @@ func (m *meta) readLocations(c *cursor) error {
 func (m *meta) readReferences(c *cursor) error {
 	version, _ := c.full()
 	return c.boxes(func(kind string, body *cursor) error {
+		body.box = "iref" // the type is whatever the file says
 		r := reference{kind: kind, from: body.id(version > 0)}
 		count := body.uint16()
 		if m.counts.references += count + 1; m.counts.references > maxReferences {

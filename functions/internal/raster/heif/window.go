@@ -26,8 +26,8 @@ const (
 	freeShare = 1 << 20
 )
 
-// fill reads on. It holds what it reads.
-func (w *window) fill() error {
+// fill reads on, n bytes at most, and holds what it reads.
+func (w *window) fill(n int64) error {
 	if w.fault != nil {
 		return w.fault
 	}
@@ -40,11 +40,12 @@ func (w *window) fill() error {
 		last++
 	}
 	chunk := w.chunks[last]
-	n, err := w.r.Read(chunk[len(chunk):chunkSize])
-	w.chunks[last] = chunk[:len(chunk)+n]
-	w.end += int64(n)
+	free := chunk[len(chunk):chunkSize]
+	read, err := w.r.Read(free[:min(n, int64(len(free)))])
+	w.chunks[last] = chunk[:len(chunk)+read]
+	w.end += int64(read)
 	w.fault = err
-	if n > 0 {
+	if read > 0 {
 		return nil
 	}
 	return err
@@ -62,7 +63,7 @@ func (w *window) take() []byte {
 // readAt reads some bytes at a position. The error is io.EOF at the end of the file.
 func (w *window) readAt(p []byte, at int64) (int, error) {
 	for w.end <= at {
-		if err := w.fill(); err != nil {
+		if err := w.fill(at - w.end + int64(len(p))); err != nil {
 			return 0, err
 		}
 	}
@@ -81,7 +82,7 @@ func (w *window) readAt(p []byte, at int64) (int, error) {
 // pass reads on to a position, holding what it reads.
 func (w *window) pass(to int64) error {
 	for w.end < to {
-		if err := w.fill(); err != nil {
+		if err := w.fill(to - w.end); err != nil {
 			return err
 		}
 	}
@@ -101,7 +102,7 @@ func (w *window) forget(before int64) {
 func (w *window) skip(to int64) error {
 	for w.end < to {
 		w.forget(w.end)
-		if err := w.fill(); err != nil {
+		if err := w.fill(to - w.end); err != nil {
 			return err
 		}
 	}

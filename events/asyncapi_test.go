@@ -103,13 +103,23 @@ func TestAsyncAPIAddresses(t *testing.T) {
 	}
 }
 
-// TestAsyncAPITypes wants every message to be a type of event that exists in Go, with its schema, and every type to be said
-// or heard in an operation.
+// TestAsyncAPITypes checks that the document has the declared types of events and no others: the schema of each, the
+// channels that it is published on, and whether the service sends or receives it.
 func TestAsyncAPITypes(t *testing.T) {
 	doc := readAsyncAPI(t)
 	var types []string
-	for _, k := range kinds {
-		types = append(types, k.payload.EventType())
+	for _, declared := range events.Types() {
+		types = append(types, declared.Name)
+		t.Run(declared.Name, func(t *testing.T) {
+			if got, want := doc.actions(declared.Name), actionsOf(declared); got != want {
+				t.Errorf("actions = %q, want %q", got, want)
+			}
+			want := slices.Clone(declared.Channels)
+			slices.Sort(want)
+			if got := doc.channels(declared.Name); !slices.Equal(got, want) {
+				t.Errorf("channels = %q, want %q", got, want)
+			}
+		})
 	}
 	if got := doc.Components.Schemas["type"].Enum; !slices.Equal(got, types) {
 		t.Errorf("types of events = %q, want %q", got, types)
@@ -125,15 +135,35 @@ func TestAsyncAPITypes(t *testing.T) {
 			t.Errorf("message %s has the payload %q, want %q", name, m.Payload.Ref, want)
 		}
 	}
-	actions := map[string]string{
-		events.TypeImageReceived: "receive", events.TypeImageUploaded: "receive, send",
-		events.TypeImageThumbnailed: "send", events.TypeImageFailed: "send", events.TypeImageSweep: "receive",
+}
+
+// actionsOf returns what the service does with a type of event, as doc.actions does.
+func actionsOf(declared events.Type) string {
+	isFunction := func(party events.Party) bool {
+		return party == events.PartyUpload || party == events.PartyThumbnail
 	}
-	for _, eventType := range types {
-		if got, want := doc.actions(eventType), actions[eventType]; got != want {
-			t.Errorf("actions on %s = %q, want %q", eventType, got, want)
+	var actions []string
+	if slices.ContainsFunc(declared.Consumers, isFunction) {
+		actions = append(actions, "receive")
+	}
+	if slices.ContainsFunc(declared.Producers, isFunction) {
+		actions = append(actions, "send")
+	}
+	return strings.Join(actions, ", ")
+}
+
+// channels returns the channels that have a message of a type of event, sorted.
+func (doc asyncAPI) channels(eventType string) (channels []events.Channel) {
+	for name, c := range doc.Channels {
+		for _, r := range c.Messages {
+			if doc.Components.Messages[path.Base(r.Ref)].Name == eventType {
+				channels = append(channels, events.Channel(name))
+				break
+			}
 		}
 	}
+	slices.Sort(channels)
+	return channels
 }
 
 // actions are what the operations do with a type of event, sorted.
@@ -224,14 +254,10 @@ func TestAsyncAPIExamples(t *testing.T) {
 
 // TestAsyncAPITransports holds the headers and bodies that the SDK writes against those that the document promises.
 func TestAsyncAPITransports(t *testing.T) {
-	names := map[string]string{
-		events.TypeImageReceived: "imageReceived", events.TypeImageUploaded: "imageUploaded",
-		events.TypeImageThumbnailed: "imageThumbnailed", events.TypeImageFailed: "imageFailed", events.TypeImageSweep: "imageSweep",
-	}
 	for _, k := range kinds {
 		for transport, send := range transports {
 			t.Run(k.payload.EventType()+" "+transport, func(t *testing.T) {
-				name := names[k.payload.EventType()]
+				name := messageName(k.payload.EventType())
 				if strings.HasSuffix(transport, "structured") {
 					name = "structured"
 				}
@@ -253,6 +279,12 @@ func TestAsyncAPITransports(t *testing.T) {
 			})
 		}
 	}
+}
+
+// messageName returns the name of the message of a type of event: imageUploaded for image.uploaded.
+func messageName(eventType string) string {
+	first, second, _ := strings.Cut(eventType, ".")
+	return first + strings.ToUpper(second[:1]) + second[1:]
 }
 
 // TestAsyncAPIRefuses makes sure that the schemas of the document say no at all.

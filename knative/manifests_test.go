@@ -2,15 +2,15 @@ package knative_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,25 +18,36 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	upload "gitlab.com/yourorg/image-service/functions/upload/intake"
 	"go.yaml.in/yaml/v3"
 )
 
-// functions are what the manifests run, by what ko calls them.
-var functions = map[string]func(context.Context, net.Listener, func(string) string) error{
-	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  thumbnailer.Run,
-	"ko://gitlab.com/yourorg/image-service/functions/deadletter": deadletter.Run,
+// settingsOf has the names of the settings of each function, by the name that ko gives its image.
+var settingsOf = map[string][]string{
+	"ko://gitlab.com/yourorg/image-service/functions/upload":     names(upload.Settings()),
+	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  names(thumbnailer.Settings()),
+	"ko://gitlab.com/yourorg/image-service/functions/deadletter": names(deadletter.Settings()),
 }
 
-// What the runtime of Go reads, and not a function.
+func names[S fmt.Stringer](settings []S) (names []string) {
+	for _, setting := range settings {
+		names = append(names, setting.String())
+	}
+	return names
+}
+
+// secretSettings have the names of the settings that belong in a Kubernetes Secret.
+func secretSettings() (names []string) {
+	for _, setting := range slices.Concat(upload.Settings(), thumbnailer.Settings(), deadletter.Settings()) {
+		if setting.Secret {
+			names = append(names, setting.Name)
+		}
+	}
+	return names
+}
+
+// runtimeSettings are read by Go's runtime and not by a function.
 var runtimeSettings = []string{"GOMEMLIMIT"}
-
-// What servers-tls adds to single services, and what nobody sets who is not asked for a certificate.
-var login = []string{
-	"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
-	"KAFKA_CERT_FILE", "KAFKA_KEY_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE",
-}
 
 // object is anything in the manifests.
 type object map[string]any
@@ -102,16 +113,6 @@ func ofKind(objects []object, kind string) (found []object) {
 	return found
 }
 
-// settingsOf are the names that a function asks its environment for.
-func settingsOf(t *testing.T, run func(context.Context, net.Listener, func(string) string) error) map[string]bool {
-	t.Helper()
-	asked := map[string]bool{}
-	if err := run(t.Context(), nil, func(name string) string { asked[name] = true; return "" }); err == nil {
-		t.Error("a function without settings runs")
-	}
-	return asked
-}
-
 func TestEverythingIsInTheNamespace(t *testing.T) {
 	for i, o := range read(t) {
 		if o["kind"] == "Namespace" {
@@ -127,47 +128,123 @@ func TestEverythingIsInTheNamespace(t *testing.T) {
 	}
 }
 
-// What a service is told is what its function reads, and the other way round, but for what has a default.
+// A service finds in its environment what its function reads. The ConfigMap has every setting without which a
+// function does not start; TestNoSecrets is about those that are secret.
 func TestSettings(t *testing.T) {
 	objects := read(t)
 	config := ofKind(objects, "ConfigMap")[0]["data"].(map[string]any)
-	secret := []string{"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REDIS_PASSWORD"}
-	asked := map[string]bool{}
 	for _, service := range ofKind(objects, "Service") {
 		image := service.at("spec", "template", "spec", "containers", "image").(string)
-		run, known := functions[image]
-		if !known {
-			t.Fatalf("no function is called %s", image)
-		}
-		own := settingsOf(t, run)
-		maps.Copy(asked, own)
 		for _, variable := range service.at("spec", "template", "spec", "containers", "env").([]any) {
 			name := variable.(map[string]any)["name"].(string)
-			if !own[name] && !slices.Contains(runtimeSettings, name) {
-				t.Errorf("%s is told %s, which it does not read", image, name)
+			if !slices.Contains(settingsOf[image], name) && !slices.Contains(runtimeSettings, name) {
+				t.Errorf("%s sets %s, which is not a setting of its function", image, name)
 			}
 		}
 	}
-	for _, name := range append(slices.Collect(maps.Keys(config)), secret...) {
-		if !asked[name] {
-			t.Errorf("%s is set, and no function reads it", name)
+	for _, setting := range slices.Concat(upload.Settings(), thumbnailer.Settings(), deadletter.Settings()) {
+		_, configured := config[setting.Name]
+		if setting.Required && !setting.Secret && !configured {
+			t.Errorf("%s is required, but not in the ConfigMap", setting)
 		}
 	}
-	secured := readFile(t, "components/servers-tls/config.yaml")[0]["data"].(map[string]any)
-	for name := range secured {
-		if !asked[name] {
-			t.Errorf("servers-tls sets %s, and no function reads it", name)
-		}
-	}
-	for name := range asked {
-		_, configured := config[name]
-		if secured[name] != nil || slices.Contains(login, name) {
-			continue
-		}
-		if strings.HasPrefix(name, "MINIO_") || strings.HasPrefix(name, "REDIS_") || strings.HasPrefix(name, "KAFKA_") {
-			if !configured && !slices.Contains(secret, name) {
-				t.Errorf("%s is read, and not set", name)
+}
+
+// Every environment variable in the manifests, wherever it is set, is a setting of a function.
+func TestEnvironment(t *testing.T) {
+	known := slices.Concat(slices.Collect(maps.Values(settingsOf))...)
+	found := 0
+	for _, name := range manifestFiles(t) {
+		for _, variable := range environmentIn(t, name) {
+			found++
+			if !slices.Contains(known, variable) && !slices.Contains(runtimeSettings, variable) {
+				t.Errorf("%s sets %s, which is not a setting", name, variable)
 			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("found %d environment variables, want all of them", found)
+	}
+}
+
+// manifestFiles are the files of the base, the overlays and the components. Those of the servers set settings of the
+// servers.
+func manifestFiles(t *testing.T) (names []string) {
+	t.Helper()
+	for _, pattern := range []string{"base/*", "overlays/*/*", "components/*/*", "components/*/*/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			component := strings.HasPrefix(name, "components/storage") || strings.HasPrefix(name, "components/monitoring")
+			yaml := strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, "Kustomization")
+			if yaml && !component {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// environmentIn returns the names of the environment variables that a file sets: in a container, in a patch of one, or in
+// a ConfigMap for one.
+func environmentIn(t *testing.T, name string) (variables []string) {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for decoder := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var document any
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+			return variables
+		} else if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		walk(document, func(fields map[string]any) {
+			var patch any // a Kustomization has some as text
+			if text, ok := fields["patch"].(string); ok {
+				if err := yaml.Unmarshal([]byte(text), &patch); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+			walk(patch, func(fields map[string]any) { variables = append(variables, variableNames(fields)...) })
+			variables = append(variables, variableNames(fields)...)
+		})
+	}
+}
+
+var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
+
+// variableNames returns the names of the variables that one YAML mapping sets.
+func variableNames(fields map[string]any) (variables []string) {
+	_, hasValue := fields["value"]
+	_, hasSource := fields["valueFrom"]
+	if name, _ := fields["name"].(string); (hasValue || hasSource) && variableName.MatchString(name) {
+		variables = append(variables, name)
+	}
+	if data, ok := fields["data"].(map[string]any); ok && fields["kind"] == "ConfigMap" {
+		for name := range data {
+			if variableName.MatchString(name) {
+				variables = append(variables, name)
+			}
+		}
+	}
+	return variables
+}
+
+// walk calls visit with every mapping in a YAML value.
+func walk(value any, visit func(map[string]any)) {
+	switch value := value.(type) {
+	case []any:
+		for _, item := range value {
+			walk(item, visit)
+		}
+	case map[string]any:
+		visit(value)
+		for _, item := range value {
+			walk(item, visit)
 		}
 	}
 }
@@ -195,29 +272,35 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// An event goes only where it is understood: without a filter on the type, a reply would come round again.
+// A function is delivered the types of events that it consumes and no others: without a filter on the type, a reply would
+// come back to it.
 func TestTriggers(t *testing.T) {
 	objects := read(t)
 	broker := ofKind(objects, "Broker")[0].at("metadata", "name")
-	understood := map[string][]any{
-		"thumbnail": {events.TypeImageUploaded, "dev.knative.kafka.event"},
-		"upload":    {events.TypeImageReceived, "dev.knative.sources.ping", events.TypeImageSweep},
-	}
-	seen := map[string]int{}
-	for _, trigger := range ofKind(objects, "Trigger") {
-		subscriber := trigger.at("spec", "subscriber", "ref", "name").(string)
-		if eventType := trigger.at("spec", "filter", "attributes", "type"); !slices.Contains(understood[subscriber], eventType) {
-			t.Errorf("Trigger %s sends %v to %s", trigger.at("metadata", "name"), eventType, subscriber)
+	var want []string
+	for _, declared := range events.Types() {
+		for _, consumer := range declared.Consumers {
+			if consumer == events.PartyOtherSystems {
+				continue
+			}
+			want = append(want, declared.Name+" to "+string(consumer))
+			if declared.WrappedAs != "" {
+				want = append(want, declared.WrappedAs+" to "+string(consumer))
+			}
 		}
+	}
+	var got []string
+	for _, trigger := range ofKind(objects, "Trigger") {
+		eventType, _ := trigger.at("spec", "filter", "attributes", "type").(string)
+		got = append(got, fmt.Sprintf("%s to %v", eventType, trigger.at("spec", "subscriber", "ref", "name")))
 		if trigger.at("spec", "broker") != broker {
 			t.Errorf("Trigger %s is of Broker %v", trigger.at("metadata", "name"), trigger.at("spec", "broker"))
 		}
-		seen[subscriber]++
 	}
-	for subscriber, types := range understood {
-		if seen[subscriber] != len(types) {
-			t.Errorf("%s has %d Triggers, want %d", subscriber, seen[subscriber], len(types))
-		}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("Triggers deliver %q, want %q", got, want)
 	}
 }
 
@@ -227,7 +310,7 @@ func TestPingSource(t *testing.T) {
 	source := ofKind(objects, "PingSource")[0]
 	name := "/apis/v1/namespaces/image-service/pingsources/" + source.at("metadata", "name").(string)
 	for _, trigger := range ofKind(objects, "Trigger") {
-		if trigger.at("spec", "filter", "attributes", "type") == "dev.knative.sources.ping" &&
+		if trigger.at("spec", "filter", "attributes", "type") == events.TypePing &&
 			trigger.at("spec", "filter", "attributes", "source") != name {
 			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), trigger.at("spec", "filter", "attributes", "source"), name)
 		}
@@ -282,22 +365,32 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// The Broker's catalogue is that of package events.
+// The Broker's EventTypes are the types that package events declares.
 func TestEventTypes(t *testing.T) {
-	var got []string
-	for _, o := range ofKind(read(t), "EventType") {
-		name := o.at("spec", "type").(string)
-		got = append(got, name)
-		if o.at("metadata", "name") != name || path.Base(o.at("spec", "schema").(string)) != name+".json" {
-			t.Errorf("EventType %s is called %v and has the schema %v", name, o.at("metadata", "name"), o.at("spec", "schema"))
-		}
-		if o.at("spec", "reference", "name") != "images" {
-			t.Errorf("EventType %s is of %v", name, o.at("spec", "reference"))
-		}
+	eventTypes := ofKind(read(t), "EventType")
+	if got, want := len(eventTypes), len(events.Types()); got != want {
+		t.Fatalf("there are %d EventTypes, want %d", got, want)
 	}
-	want := []string{events.TypeImageReceived, events.TypeImageUploaded, events.TypeImageThumbnailed, events.TypeImageFailed, events.TypeImageSweep}
-	if !slices.Equal(got, want) {
-		t.Errorf("the event types are %q, want %q", got, want)
+	for i, declared := range events.Types() {
+		t.Run(declared.Name, func(t *testing.T) {
+			o := eventTypes[i]
+			var source any
+			if declared.Source != "" {
+				source = declared.Source
+			}
+			for field, test := range map[string]struct{ got, want any }{
+				"name":        {o.at("metadata", "name"), declared.Name},
+				"type":        {o.at("spec", "type"), declared.Name},
+				"source":      {o.at("spec", "source"), source},
+				"description": {o.at("spec", "description"), declared.Doc},
+				"schema":      {path.Base(o.at("spec", "schema").(string)), declared.Name + ".json"},
+				"reference":   {o.at("spec", "reference", "name"), "images"},
+			} {
+				if test.got != test.want {
+					t.Errorf("%s is %v, want %v", field, test.got, test.want)
+				}
+			}
+		})
 	}
 }
 

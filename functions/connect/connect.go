@@ -1,5 +1,5 @@
-// Package connect opens connections to MinIO, Redis and Kafka: over TLS with verified certificates, and with a login. The
-// functions use it, and so do programs and tests beside them that reach the same servers, such as knative/local.
+// Package connect opens connections to MinIO, Redis and Kafka: over TLS with verified certificates, and with a login.
+// The functions use it, and so do programs and tests beside them that reach the same servers, such as knative/local.
 //
 // A server's certificate and the name in it are always verified; no setting turns that off. Certificate files are read
 // again for each connection, so that a new connection uses what cert-manager, or another tool that renews them, wrote

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -24,40 +25,44 @@ type Kafka struct {
 	username, password string
 }
 
-// ReadKafka reads KAFKA_TLS, KAFKA_SASL_MECHANISM and the settings that belong to them.
+// Settings of the login to Kafka.
+var (
+	saslMechanism = config.Text{Name: "KAFKA_SASL_MECHANISM",
+		Form: config.Form{Expected: "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN", Valid: isMechanism},
+		Doc:  "SASL mechanism of the login to Kafka; without one there is no login. `PLAIN` needs `KAFKA_TLS`."}
+	saslUsername = config.Text{Name: "KAFKA_SASL_USERNAME", RequiredWith: saslMechanism,
+		Form: config.Form{Expected: "the name of a Kafka user"},
+		Doc:  "Name of the Kafka user."}
+	saslPassword = config.Text{Name: "KAFKA_SASL_PASSWORD", RequiredWith: saslMechanism, Secret: true,
+		Form: config.Form{Expected: "the password of a Kafka user"},
+		Doc:  "Password of the Kafka user."}
+)
+
+func isMechanism(text string) bool {
+	known := []string{sarama.SASLTypeSCRAMSHA512, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypePlaintext}
+	return slices.Contains(known, text)
+}
+
+// ReadKafka reads KAFKA_TLS, KAFKA_SASL_* and the files that belong to them.
 func ReadKafka(r *config.Reader) Kafka {
 	k := Kafka{
 		tls:       readKafkaTLS(r),
-		mechanism: sarama.SASLMechanism(r.Text("KAFKA_SASL_MECHANISM", "")),
-		username:  r.Text("KAFKA_SASL_USERNAME", ""),
-		password:  r.Text("KAFKA_SASL_PASSWORD", ""),
+		mechanism: sarama.SASLMechanism(saslMechanism.Read(r)),
+		username:  saslUsername.Read(r),
+		password:  saslPassword.Read(r),
 	}
-	k.check(r)
+	if !r.IsSet(saslMechanism) && k.username+k.password != "" {
+		r.Fault("%s or %s is set; expected %s with it", saslUsername, saslPassword, saslMechanism)
+	}
+	if k.mechanism == sarama.SASLTypePlaintext && !kafkaTLS.Read(r) {
+		r.Fault("%s is PLAIN, which sends the password as it is; expected %s=true with it", saslMechanism, kafkaTLS)
+	}
 	return k
 }
 
-func (k Kafka) check(r *config.Reader) {
-	switch k.mechanism {
-	case "":
-		if k.username != "" || k.password != "" {
-			r.Fault("KAFKA_SASL_USERNAME or KAFKA_SASL_PASSWORD is set; expected KAFKA_SASL_MECHANISM with it")
-		}
-		return
-	case sarama.SASLTypePlaintext:
-		if !r.Bool("KAFKA_TLS") {
-			r.Fault("KAFKA_SASL_MECHANISM is PLAIN, which sends the password as it is; expected KAFKA_TLS=true with it")
-		}
-	case sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512:
-	default:
-		r.Fault("KAFKA_SASL_MECHANISM is %s; expected SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN", config.Quote(string(k.mechanism)))
-	}
-	r.Required("KAFKA_SASL_USERNAME", "the name of a user of Kafka")
-	r.Required("KAFKA_SASL_PASSWORD", "the password of a user of Kafka")
-}
-
 // Config returns the sarama configuration that every client in this repository starts from; it is enough for an
-// administrator. Producers and consumers add what only they need. It is here and not in functions/internal/kafka because
-// knative/local and the tests' own clients need it as well.
+// administrator. Producers and consumers add what only they need. It is here and not in functions/internal/kafka
+// because knative/local and the tests' own clients need it as well.
 //
 // The client gives up after seconds, where sarama's defaults take minutes: a caller, a probe or a person waits.
 func (k Kafka) Config(clientID string) *sarama.Config {
@@ -77,8 +82,8 @@ func (k Kafka) Config(clientID string) *sarama.Config {
 	return c
 }
 
-// secure adds TLS and the login. TLS is the Dialer's, because sarama would use one tls.Config for all connections and so
-// never see a renewed certificate.
+// secure adds TLS and the login. TLS is the Dialer's, because sarama would use one tls.Config for all connections and
+// so never see a renewed certificate.
 func (k Kafka) secure(c *sarama.Config) {
 	if k.tls != nil {
 		c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, k.tls

@@ -34,12 +34,14 @@ func TestLogin(t *testing.T) {
 		settings []string
 		want     string // in the error; "" for none
 	}{
-		"SCRAM-SHA-512":         {nil, ""},
-		"SCRAM-SHA-256":         {[]string{"KAFKA_SASL_MECHANISM", "SCRAM-SHA-256"}, ""},
-		"PLAIN":                 {[]string{"KAFKA_SASL_MECHANISM", "PLAIN"}, ""},
-		"wrong password":        {[]string{"KAFKA_SASL_PASSWORD", "another password"}, "available brokers"},
-		"unknown user":          {[]string{"KAFKA_SASL_USERNAME", "nobody"}, "available brokers"},
-		"wrong PLAIN password":  {[]string{"KAFKA_SASL_MECHANISM", "PLAIN", "KAFKA_SASL_PASSWORD", "another password"}, "available brokers"},
+		"SCRAM-SHA-512":  {nil, ""},
+		"SCRAM-SHA-256":  {[]string{"KAFKA_SASL_MECHANISM", "SCRAM-SHA-256"}, ""},
+		"PLAIN":          {[]string{"KAFKA_SASL_MECHANISM", "PLAIN"}, ""},
+		"wrong password": {[]string{"KAFKA_SASL_PASSWORD", "another password"}, "available brokers"},
+		"unknown user":   {[]string{"KAFKA_SASL_USERNAME", "nobody"}, "available brokers"},
+		"wrong PLAIN password": {
+			[]string{"KAFKA_SASL_MECHANISM", "PLAIN", "KAFKA_SASL_PASSWORD", "another password"}, "available brokers",
+		},
 		"authority not trusted": {[]string{"KAFKA_CA_FILE", ""}, "unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -94,15 +94,17 @@ func TestDial(t *testing.T) {
 		address string
 		want    string // in the error; "" for none
 	}{
-		"trusted":                     {trusting, server(authority.Issue(2, hour)), ""},
-		"only TLS 1.2":                {trusting, server(authority.Issue(2, hour), maxTLS12), ""},
-		"only TLS 1.1":                {trusting, server(authority.Issue(2, hour), maxTLS11), "version"},
-		"another authority":           {trusting, server(other.Issue(2, hour)), "unknown authority"},
-		"authority not the system's":  {trustingSystem, server(authority.Issue(2, hour)), "unknown authority"},
-		"another name":                {trusting, server(authority.Issue(2, hour, "redis.example")), "127.0.0.1"},
-		"expired":                     {trusting, server(authority.Issue(2, time.Now().Add(-time.Minute))), "expired"},
-		"client certificate required": {trusting, server(authority.Issue(2, hour), requireCertificate), "certificate required"},
-		"no server":                   {trusting, "127.0.0.1:1", "refused"},
+		"trusted":                    {trusting, server(authority.Issue(2, hour)), ""},
+		"only TLS 1.2":               {trusting, server(authority.Issue(2, hour), maxTLS12), ""},
+		"only TLS 1.1":               {trusting, server(authority.Issue(2, hour), maxTLS11), "version"},
+		"another authority":          {trusting, server(other.Issue(2, hour)), "unknown authority"},
+		"authority not the system's": {trustingSystem, server(authority.Issue(2, hour)), "unknown authority"},
+		"another name":               {trusting, server(authority.Issue(2, hour, "redis.example")), "127.0.0.1"},
+		"expired":                    {trusting, server(authority.Issue(2, time.Now().Add(-time.Minute))), "expired"},
+		"client certificate required": {
+			trusting, server(authority.Issue(2, hour), requireCertificate), "certificate required",
+		},
+		"no server": {trusting, "127.0.0.1:1", "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := receive(t, test.dialer, test.address)
@@ -133,10 +135,13 @@ func TestRotation(t *testing.T) {
 	first, second := testservers.NewAuthority(t), testservers.NewAuthority(t)
 	hour := time.Now().Add(time.Hour)
 	directory := t.TempDir()
-	ca, certificate, key := filepath.Join(directory, "ca.crt"), filepath.Join(directory, "tls.crt"), filepath.Join(directory, "tls.key")
+	ca := filepath.Join(directory, "ca.crt")
+	certificate, key := filepath.Join(directory, "tls.crt"), filepath.Join(directory, "tls.key")
 	first.Write(ca)
 	testservers.WritePair(t, certificate, key, first.Issue(10, hour))
-	dialer := readDialer(t, map[string]string{"REDIS_TLS": "true", "REDIS_CA_FILE": ca, "REDIS_CERT_FILE": certificate, "REDIS_KEY_FILE": key})
+	dialer := readDialer(t, map[string]string{
+		"REDIS_TLS": "true", "REDIS_CA_FILE": ca, "REDIS_CERT_FILE": certificate, "REDIS_KEY_FILE": key,
+	})
 	server := func(authority *testservers.Authority) string {
 		config := authority.Server()
 		config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, authority.Pool()
@@ -162,20 +167,23 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := receive(t, dialer, after)
-	mustContain(t, err, "REDIS_KEY_FILE can")
+	mustContain(t, err, "REDIS_KEY_FILE cannot be read")
 	testservers.WritePair(t, certificate, key, second.Issue(13, hour))
 	check("key written again", after, "13")
 }
 
-// All faults are reported at once, by the names of the settings. Nothing of a file's contents, its path or a password is.
+// All faults are reported at once, by the names of the settings. Nothing of a file's contents, its path or a password
+// is.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	authority, directory := testservers.NewAuthority(t), t.TempDir()
 	junk := filepath.Join(directory, "junk")
-	if err := os.WriteFile(junk, []byte("topsecret\n-----BEGIN topsecret-----\nAAAA\n-----END topsecret-----\n"), 0o600); err != nil {
+	text := "topsecret\n-----BEGIN topsecret-----\nAAAA\n-----END topsecret-----\n"
+	if err := os.WriteFile(junk, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	certificate, key, otherKey := filepath.Join(directory, "crt"), filepath.Join(directory, "key"), filepath.Join(directory, "other")
+	certificate, key := filepath.Join(directory, "crt"), filepath.Join(directory, "key")
+	otherKey := filepath.Join(directory, "other")
 	testservers.WritePair(t, filepath.Join(directory, "unused"), otherKey, authority.Issue(1, time.Now().Add(time.Hour)))
 	testservers.WritePair(t, certificate, key, authority.Issue(1, time.Now().Add(time.Hour)))
 	for name, test := range map[string]struct {
@@ -184,7 +192,9 @@ func TestFaults(t *testing.T) {
 	}{
 		"no settings": {nil, nil},
 		"files without TLS": {
-			map[string]string{"REDIS_CA_FILE": certificate, "MINIO_CA_FILE": certificate, "KAFKA_CERT_FILE": certificate, "KAFKA_KEY_FILE": key},
+			map[string]string{
+				"REDIS_CA_FILE": certificate, "MINIO_CA_FILE": certificate, "KAFKA_CERT_FILE": certificate, "KAFKA_KEY_FILE": key,
+			},
 			[]string{
 				"REDIS_CA_FILE is set; expected REDIS_TLS=true with it",
 				"MINIO_CA_FILE is set; expected an https:// URL as MINIO_ENDPOINT with it",
@@ -202,7 +212,8 @@ func TestFaults(t *testing.T) {
 				"REDIS_KEY_FILE": strings.Repeat("topsecret", 99), "MINIO_ENDPOINT": "https://minio:9000", "MINIO_CA_FILE": "/",
 			},
 			[]string{
-				"REDIS_CA_FILE can", "REDIS_CERT_FILE can", "no such file", "REDIS_KEY_FILE can", "file name too long", "MINIO_CA_FILE can",
+				"REDIS_CA_FILE cannot be read: no such file", "REDIS_CERT_FILE cannot be read: no such file",
+				"REDIS_KEY_FILE cannot be read: file name too long", "MINIO_CA_FILE cannot be read",
 			},
 		},
 		"not certificates": {
@@ -215,7 +226,10 @@ func TestFaults(t *testing.T) {
 		},
 		"one of two": {
 			map[string]string{"KAFKA_TLS": "true", "KAFKA_CERT_FILE": certificate, "REDIS_TLS": "true", "REDIS_KEY_FILE": key},
-			[]string{"KAFKA_CERT_FILE is set; expected KAFKA_KEY_FILE with it", "REDIS_KEY_FILE is set; expected REDIS_CERT_FILE with it"},
+			[]string{
+				"KAFKA_CERT_FILE is set; expected KAFKA_KEY_FILE with it",
+				"REDIS_KEY_FILE is set; expected REDIS_CERT_FILE with it",
+			},
 		},
 		"unknown mechanism": {
 			map[string]string{"KAFKA_SASL_MECHANISM": "GSSAPI"},

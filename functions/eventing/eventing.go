@@ -1,17 +1,17 @@
-// Package eventing has the rules of Knative Eventing that both ends of a delivery follow: the functions, and knative/local,
-// which takes Knative's place on one machine. It says which responses are retried, which extensions a dead letter has, and
-// how an event is read from an HTTP message or a Kafka record.
+// Package eventing has the rules of Knative Eventing that both ends of a delivery follow: the functions, and
+// knative/local, which takes Knative's place on one machine. It says which responses are retried, which extensions a
+// dead letter has, and how an event is read from an HTTP message or a Kafka record.
 //
 // It does not deliver, and it does not validate events: the callers do.
 package eventing
 
 import "net/http"
 
-// Retryable reports whether Knative delivers an event again after a response with this status code. After any other code
-// but 2xx it gives the event to the dead letter sink at once.
+// Retryable reports whether Knative delivers an event again after a response with this status code. After any other
+// code but 2xx it gives the event to the dead letter sink at once.
 //
-// The rule is SelectiveRetry in https://github.com/knative/eventing/blob/main/pkg/kncloudevents/retries.go, described in
-// https://knative.dev/docs/eventing/event-delivery/.
+// The rule is SelectiveRetry in https://github.com/knative/eventing/blob/main/pkg/kncloudevents/retries.go, described
+// in https://knative.dev/docs/eventing/event-delivery/.
 func Retryable(code int) bool {
 	switch code {
 	case http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:

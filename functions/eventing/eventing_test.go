@@ -28,7 +28,8 @@ func TestRetryable(t *testing.T) {
 // Without the workaround the SDK panics on this request.
 func TestHTTPMessage(t *testing.T) {
 	header := http.Header{
-		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/me"}, "Ce-Type": {"test"}, "Ce-Region": {"eu"}, "Ce-": {"x"},
+		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"/me"}, "Ce-Type": {"test"},
+		"Ce-Region": {"eu"}, "Ce-": {"x"},
 	}
 	e, err := binding.ToEvent(t.Context(), HTTPMessage(header, io.NopCloser(strings.NewReader("data"))))
 	if err != nil {
@@ -54,8 +55,11 @@ func TestRecordMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Validate(); err != nil || e.ID() != "1" || e.DataContentType() != "text/plain" || string(e.Data()) != "data" {
-		t.Errorf("got %v, %v; want the event with its data", e, err)
+	if err := e.Validate(); err != nil {
+		t.Errorf("got an invalid event: %v", err)
+	}
+	if e.ID() != "1" || e.DataContentType() != "text/plain" || string(e.Data()) != "data" {
+		t.Errorf("got %v, want event 1 with its data as text/plain", e)
 	}
 	if got := e.Extensions(); len(got) != 1 || got["region"] != "eu" {
 		t.Errorf("got extensions %v, want region alone", got)

@@ -10,8 +10,8 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 )
 
-// Headers of an attribute without a name. Anyone may send one, and the SDK's readers of binary mode panic on it or refuse
-// the event, so that it is removed here, once for HTTP and for Kafka.
+// Headers of an attribute without a name. Anyone may send one, and the SDK's readers of binary mode panic on it or
+// refuse the event, so that it is removed here, once for HTTP and for Kafka.
 const (
 	namelessHeader       = "Ce-"
 	namelessRecordHeader = "ce_"

@@ -44,8 +44,8 @@ const (
 	gitopsPatience  = 5 * time.Minute
 )
 
-// The runbook, docs/operations.md, from Install to Uninstall, and between them what Argo CD is for: a release goes out,
-// is kept as it is, and is taken back, by commits and by nothing else.
+// The runbook in docs/operations, from installing to uninstalling, and between them the tasks of Argo CD: a release is
+// deployed, kept as it is, and rolled back, by commits alone.
 func TestArgoCD(t *testing.T) {
 	g := newGitops(t)
 	if g == nil {
@@ -54,18 +54,18 @@ func TestArgoCD(t *testing.T) {
 	release := g.resolve()
 	g.deploy(release)
 	g.prepare()
-	g.follow("Install")
+	g.follow("install")
 	g.Logf("kinds and their health: %s", g.application(`{range .status.resources[*]}{.kind}={.health.status} {end}`))
 
 	t.Run("heals", func(t *testing.T) { g.on(t).heals() })
 	t.Run("prunes", func(t *testing.T) { g.on(t).prunes(release) })
 	t.Run("goes back", func(t *testing.T) { g.on(t).goesBack(release) })
-	for _, section := range []string{
-		"Upgrade", "Roll back", "Scale", "Observe", "Back up and restore", "Dead letters", "Rotate secrets", "Troubleshoot",
+	for _, page := range []string{
+		"upgrade", "scale", "monitoring", "backup", "dead-letters", "secrets", "troubleshooting",
 	} {
-		t.Run(section, func(t *testing.T) { g.on(t).follow(section) })
+		t.Run(page, func(t *testing.T) { g.on(t).follow(page) })
 	}
-	t.Run("Uninstall", func(t *testing.T) { g.on(t).uninstalls() })
+	t.Run("uninstall", func(t *testing.T) { g.on(t).uninstalls() })
 }
 
 func (g *gitops) on(t *testing.T) *gitops {
@@ -167,7 +167,7 @@ func broken(g *gitops, release string) string {
 
 // Deleting the Application deletes what it deployed, but for the namespace and the secrets in it.
 func (g *gitops) uninstalls() {
-	g.follow("Uninstall")
+	g.follow("uninstall")
 	for _, kind := range []string{"ksvc", "broker", "trigger", "kafkasource", "revision", "configmap/image-service-config"} {
 		if left := g.kubectl("get", kind, "--ignore-not-found", "-o", "name"); left != "" {
 			g.Errorf("left: %s", left)
@@ -178,19 +178,14 @@ func (g *gitops) uninstalls() {
 	}
 }
 
-// follow does what a section of the runbook says, but for the blocks that are for a person, which begin with "# $".
-func (g *gitops) follow(section string) {
+// follow runs the commands of a page of docs/operations, except for the blocks that are for a person, which begin with "# $".
+func (g *gitops) follow(page string) {
 	g.Helper()
-	text, err := os.ReadFile(filepath.Join(g.root, "docs/operations.md"))
+	text, err := os.ReadFile(filepath.Join(g.root, "docs/operations", page+".md"))
 	if err != nil {
 		g.Fatal(err)
 	}
-	_, body, found := strings.Cut(string(text), "\n## "+section+"\n")
-	if !found {
-		g.Fatalf("the runbook has no section %q", section)
-	}
-	body, _, _ = strings.Cut(body, "\n## ")
-	for i, block := range strings.Split(body, "\n```") {
+	for i, block := range strings.Split(string(text), "\n```") {
 		commands, isShell := strings.CutPrefix(block, "sh\n")
 		if i%2 == 0 || !isShell || strings.HasPrefix(commands, "# $") {
 			continue
@@ -202,7 +197,7 @@ func (g *gitops) follow(section string) {
 		output, err := command.CombinedOutput()
 		g.Logf("%s\n%s(%s)", commands, output, since(began))
 		if err != nil {
-			g.Fatalf("%s: %v", section, err)
+			g.Fatalf("%s: %v", page, err)
 		}
 	}
 }

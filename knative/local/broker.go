@@ -18,12 +18,12 @@ import (
 	"gitlab.com/yourorg/image-service/functions/eventing"
 )
 
-// An event, or a reply, in more bytes than this is refused.
+// maxEvent bounds an event, or a reply, in bytes.
 const maxEvent = 1 << 20
 
-// localBroker is a Knative Broker on one machine. Like the one of Knative's in-memory channel it answers only when every
-// Trigger has had the event, so what it has answered for is done, and nothing is lost with the process but what whoever
-// sent it will send again.
+// localBroker is a Knative Broker on one machine. Like that of Knative's in-memory channel it responds only when every
+// Trigger has had the event: what it has acknowledged is done, and a crash loses nothing that its sender would not send
+// again.
 type localBroker struct {
 	name     string
 	triggers []route
@@ -31,25 +31,15 @@ type localBroker struct {
 	log      *slog.Logger
 }
 
-// route is a Trigger with its subscriber's address.
-type route struct {
-	name       string
-	attributes map[string]string
-	subscriber string
-	delivery   delivery
-	// Address of who gets what is given up; "" if nobody does.
-	deadLetters string
-}
-
-// ServeHTTP takes an event in binary or structured mode, as broker-ingress does.
+// ServeHTTP accepts an event in binary or structured mode, as broker-ingress does.
 func (b *localBroker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "send events by POST", http.StatusMethodNotAllowed)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxEvent)
-	e, err := binding.ToEvent(r.Context(), eventing.HTTPMessage(r.Header, r.Body))
+	body := http.MaxBytesReader(w, r.Body, maxEvent)
+	e, err := binding.ToEvent(r.Context(), eventing.HTTPMessage(r.Header, body))
 	if err == nil {
 		err = e.Validate()
 	}
@@ -64,8 +54,8 @@ func (b *localBroker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// route delivers an event to all who want it and returns when all have it or nothing more can be done. The error says
-// that there was no time for that.
+// route delivers an event to all routes that want it and returns when each has accepted it or has given up. It returns
+// an error if ctx ended before that.
 func (b *localBroker) route(ctx context.Context, e event.Event) error {
 	var wait sync.WaitGroup
 	faults := make([]error, len(b.triggers))
@@ -79,52 +69,20 @@ func (b *localBroker) route(ctx context.Context, e event.Event) error {
 	return errors.Join(faults...)
 }
 
-// wants tells whether all attributes of the filter are as it says; "" stands for any value.
-func (t route) wants(e event.Event) bool {
-	for name, want := range t.attributes {
-		if got := attribute(e, name); got == "" || want != "" && got != want {
-			return false
-		}
-	}
-	return true
-}
-
-func attribute(e event.Event, name string) string {
-	switch name {
-	case "type":
-		return e.Type()
-	case "source":
-		return e.Source()
-	case "subject":
-		return e.Subject()
-	case "id":
-		return e.ID()
-	}
-	text, _ := e.Extensions()[name].(string)
-	return text
-}
-
-// deliver sends an event to a subscriber, again and again as the Trigger says, and what it replies back into the Broker.
-// An event that is given up goes to the dead letter sink or, if there is none, into the log.
+// deliver sends an event to a subscriber, with the retries of the Trigger, and routes its reply. An event that it gives
+// up goes to the dead letter sink, if there is one.
 func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) error {
 	for retry := 0; ; retry++ {
 		reply, again, err := b.send(ctx, to, e)
-		if err == nil {
-			if reply == nil {
-				return nil
-			}
-			return b.route(ctx, *reply)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !again || retry == to.delivery.Retry {
-			if to.deadLetters != "" {
-				return b.deliver(ctx, route{name: to.name, subscriber: to.deadLetters, delivery: to.delivery}, deadLetter(e, to, err))
-			}
-			b.log.Error("event_given_up", "trigger", to.name, "event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source(),
-				"tries", retry+1, "error.message", err.Error())
+		switch {
+		case err == nil && reply == nil:
 			return nil
+		case err == nil:
+			return b.route(ctx, *reply)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !again || retry == to.delivery.Retry:
+			return b.giveUp(ctx, to, e, retry+1, err)
 		}
 		select {
 		case <-time.After(to.delivery.pause(retry + 1)):
@@ -134,7 +92,18 @@ func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) erro
 	}
 }
 
-// refusal is what a subscriber answers that does not take an event.
+// giveUp sends an event to the dead letter sink or, if there is none, logs it.
+func (b *localBroker) giveUp(ctx context.Context, to route, e event.Event, tries int, cause error) error {
+	if to.deadLetters != "" {
+		sink := route{name: to.name, subscriber: to.deadLetters, delivery: to.delivery}
+		return b.deliver(ctx, sink, deadLetter(e, to, cause))
+	}
+	b.log.Error("event_given_up", "trigger", to.name, "tries", tries, "error.message", cause.Error(),
+		"event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source())
+	return nil
+}
+
+// refusal is a subscriber's response that is not 2xx.
 type refusal struct {
 	status string
 	code   int
@@ -143,19 +112,20 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("subscriber answered %s: %s", r.status, r.text) }
 
-// deadLetter is an event with what Knative says of why it was given up.
+// deadLetter returns an event with the extensions that say why Knative gave it up.
 func deadLetter(e event.Event, to route, cause error) event.Event {
 	e = e.Clone()
 	e.SetExtension(eventing.ErrorDestination, to.subscriber)
 	var refused *refusal
 	if errors.As(cause, &refused) {
+		text := refused.text[:min(len(refused.text), eventing.MaxErrorData)]
 		e.SetExtension(eventing.ErrorCode, strconv.Itoa(refused.code))
-		e.SetExtension(eventing.ErrorData, base64.StdEncoding.EncodeToString(refused.text[:min(len(refused.text), eventing.MaxErrorData)]))
+		e.SetExtension(eventing.ErrorData, base64.StdEncoding.EncodeToString(text))
 	}
 	return e
 }
 
-// send delivers an event once. again tells, if there is an error, whether another try may do better.
+// send delivers an event once. With an error, again reports whether a retry may succeed.
 func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply *event.Event, again bool, err error) {
 	if to.delivery.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -174,18 +144,18 @@ func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply 
 		return nil, true, err
 	}
 	defer response.Body.Close()
-	response.Body = io.NopCloser(io.LimitReader(response.Body, maxEvent))
-	message := eventing.HTTPMessage(response.Header, response.Body)
+	body := io.NopCloser(io.LimitReader(response.Body, maxEvent))
+	message := eventing.HTTPMessage(response.Header, body)
 	switch code := response.StatusCode; {
 	case code/100 != 2:
-		text, _ := io.ReadAll(response.Body)
+		text, _ := io.ReadAll(body)
 		return nil, eventing.Retryable(code), &refusal{response.Status, code, text}
 	case message.ReadEncoding() == binding.EncodingUnknown && response.ContentLength == 0:
 		return nil, false, nil // no reply
 	}
 	reply, err = binding.ToEvent(ctx, message)
-	if err != nil {
-		return nil, true, fmt.Errorf("read reply: %w", err) // the Kafka Broker takes a body that is no event for a failure
+	if err != nil { // the Kafka Broker, too, treats a body that is not an event as a failure
+		return nil, true, fmt.Errorf("read reply: %w", err)
 	}
 	return reply, false, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,7 +19,7 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 )
 
-// subscriber answers deliveries with the given codes, one after the other, and the last one for ever.
+// subscriber responds to deliveries with the given codes in order, and repeats the last one.
 type subscriber struct {
 	sync.Mutex
 	codes []int
@@ -46,7 +47,7 @@ func (s *subscriber) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(code)
 }
 
-// got are the types of the events that have come.
+// got returns the types of the events so far.
 func (s *subscriber) got() []string {
 	s.Lock()
 	defer s.Unlock()
@@ -68,14 +69,17 @@ func newEvent(eventType string) event.Event {
 	return e
 }
 
-// quick tries as a Trigger does, without its pauses.
-var quick = delivery{Retry: 3, BackoffPolicy: "exponential", BackoffDelay: isoTime(time.Millisecond), Timeout: isoTime(10 * time.Second)}
-
-func newBroker(log io.Writer, triggers ...route) *localBroker {
-	return &localBroker{name: "test", client: &http.Client{}, log: slog.New(slog.NewTextHandler(log, nil)), triggers: triggers}
+// quick retries like a Trigger, almost without pauses.
+var quick = delivery{
+	Retry: 3, BackoffPolicy: "exponential", BackoffDelay: isoTime(time.Millisecond), Timeout: isoTime(10 * time.Second),
 }
 
-// Which answers are tried again, and how often.
+func newBroker(log io.Writer, triggers ...route) *localBroker {
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	return &localBroker{name: "test", client: &http.Client{}, log: logger, triggers: triggers}
+}
+
+// Which responses are retried, and how often.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -83,41 +87,51 @@ func TestRetries(t *testing.T) {
 		tries   int
 		givenUp bool
 	}{
-		"taken":                {[]int{202}, 1, false},
-		"an empty 200":         {[]int{200}, 1, false},
-		"away, then there":     {[]int{503, 500, 200}, 3, false},
+		"accepted":             {[]int{202}, 1, false},
+		"empty 200":            {[]int{200}, 1, false},
+		"down, then up":        {[]int{503, 500, 200}, 3, false},
 		"busy, then not":       {[]int{429, 200}, 2, false},
-		"missing, then there":  {[]int{404, 200}, 2, false},
+		"missing, then found":  {[]int{404, 200}, 2, false},
 		"conflict, then not":   {[]int{409, 200}, 2, false},
 		"too slow, then not":   {[]int{408, 200}, 2, false},
-		"away for good":        {[]int{503}, 4, true},
+		"down for good":        {[]int{503}, 4, true},
 		"refused":              {[]int{400}, 1, true},
 		"too large":            {[]int{413}, 1, true},
 		"moved (no redirects)": {[]int{300}, 1, true},
 	} {
-		s := &subscriber{codes: test.codes}
-		var log bytes.Buffer
-		broker := newBroker(&log, route{name: "only", subscriber: s.serve(t), delivery: quick})
-		if err := broker.route(t.Context(), newEvent("a")); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if len(s.times) != test.tries || strings.Contains(log.String(), "event_given_up") != test.givenUp {
-			t.Errorf("%s: %d tries, want %d; log: %s", name, len(s.times), test.tries, &log)
-		}
+		t.Run(name, func(t *testing.T) {
+			s := &subscriber{codes: test.codes}
+			var log bytes.Buffer
+			broker := newBroker(&log, route{name: "only", subscriber: s.serve(t), delivery: quick})
+			if err := broker.route(t.Context(), newEvent("a")); err != nil {
+				t.Errorf("route: got error %v", err)
+			}
+			if len(s.times) != test.tries || strings.Contains(log.String(), "event_given_up") != test.givenUp {
+				t.Errorf("got %d tries and log %q, want %d tries, given up %t", len(s.times), &log, test.tries, test.givenUp)
+			}
+		})
 	}
 }
 
 func TestPauses(t *testing.T) {
 	t.Parallel()
-	d := delivery{BackoffDelay: isoTime(500 * time.Millisecond), BackoffPolicy: "exponential"}
-	for retry, want := range map[int]time.Duration{1: 500 * time.Millisecond, 2: time.Second, 3: 2 * time.Second, 10: 256 * time.Second} {
-		if got := d.pause(retry); got != want {
-			t.Errorf("exponential, retry %d: %v, want %v", retry, got, want)
-		}
-	}
-	d.BackoffPolicy = "linear"
-	if got := d.pause(3); got != 1500*time.Millisecond {
-		t.Errorf("linear, retry 3: %v", got)
+	for _, test := range []struct {
+		policy string
+		retry  int
+		want   time.Duration
+	}{
+		{"exponential", 1, 500 * time.Millisecond},
+		{"exponential", 2, time.Second},
+		{"exponential", 3, 2 * time.Second},
+		{"exponential", 10, 256 * time.Second},
+		{"linear", 3, 1500 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprint(test.policy, " retry ", test.retry), func(t *testing.T) {
+			d := delivery{BackoffDelay: isoTime(500 * time.Millisecond), BackoffPolicy: test.policy}
+			if got := d.pause(test.retry); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
 	}
 }
 
@@ -129,34 +143,38 @@ func TestFilters(t *testing.T) {
 		attributes map[string]string
 		want       bool
 	}{
-		"none":                {nil, true},
-		"its type":            {map[string]string{"type": "image.uploaded"}, true},
-		"any type":            {map[string]string{"type": ""}, true},
-		"another type":        {map[string]string{"type": "image.failed"}, false},
-		"type and source":     {map[string]string{"type": "image.uploaded", "source": "/me"}, true},
-		"another source":      {map[string]string{"type": "image.uploaded", "source": "/you"}, false},
-		"its extension":       {map[string]string{"region": "eu"}, true},
-		"an extension it has": {map[string]string{"region": ""}, true},
-		"one it has not":      {map[string]string{"zone": ""}, false},
+		"no filter":         {nil, true},
+		"its type":          {map[string]string{"type": "image.uploaded"}, true},
+		"any type":          {map[string]string{"type": ""}, true},
+		"another type":      {map[string]string{"type": "image.failed"}, false},
+		"type and source":   {map[string]string{"type": "image.uploaded", "source": "/me"}, true},
+		"another source":    {map[string]string{"type": "image.uploaded", "source": "/you"}, false},
+		"its extension":     {map[string]string{"region": "eu"}, true},
+		"any value":         {map[string]string{"region": ""}, true},
+		"missing extension": {map[string]string{"zone": ""}, false},
 	} {
-		if got := (route{attributes: test.attributes}).wants(e); got != test.want {
-			t.Errorf("%s: %v, want %v", name, got, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := (route{attributes: test.attributes}).wants(e); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
 	}
 }
 
-// A reply goes to whoever has a Trigger for it, and does not go round.
+// A reply is delivered to the Triggers that want it, once.
 func TestReplies(t *testing.T) {
 	t.Parallel()
 	reply := newEvent("b")
-	first, second, all := &subscriber{codes: []int{200}, reply: &reply}, &subscriber{codes: []int{202}}, &subscriber{codes: []int{202}}
+	first := &subscriber{codes: []int{200}, reply: &reply}
+	second, all := &subscriber{codes: []int{202}}, &subscriber{codes: []int{202}}
 	broker := newBroker(io.Discard,
 		route{attributes: map[string]string{"type": "a"}, subscriber: first.serve(t), delivery: quick},
 		route{attributes: map[string]string{"type": "b"}, subscriber: second.serve(t), delivery: quick},
 		route{subscriber: all.serve(t), delivery: quick})
 	server := httptest.NewServer(broker)
 	defer server.Close()
-	request, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(`{"specversion":"1.0","id":"1","source":"/me","type":"a"}`))
+	event := strings.NewReader(`{"specversion":"1.0","id":"1","source":"/me","type":"a"}`)
+	request, err := http.NewRequest(http.MethodPost, server.URL, event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,8 +185,12 @@ func TestReplies(t *testing.T) {
 	}
 	response.Body.Close()
 	slices.Sort(all.types)
-	if response.StatusCode != http.StatusAccepted || !slices.Equal(first.types, []string{"a"}) || !slices.Equal(second.types, []string{"b"}) || !slices.Equal(all.types, []string{"a", "b"}) {
-		t.Errorf("%s; first %q, second %q, all %q", response.Status, first.types, second.types, all.types)
+	if response.StatusCode != http.StatusAccepted {
+		t.Errorf("got %s, want 202", response.Status)
+	}
+	got, want := [][]string{first.types, second.types, all.types}, [][]string{{"a"}, {"b"}, {"a", "b"}}
+	if !slices.EqualFunc(got, want, slices.Equal[[]string]) {
+		t.Errorf("got events %q at the three subscribers, want %q", got, want)
 	}
 }
 
@@ -176,32 +198,35 @@ func TestBrokerRefuses(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(newBroker(io.Discard))
 	defer server.Close()
+	tooLarge := `{"specversion":"1.0","id":"1","source":"/me","type":"a","data":"` + strings.Repeat("x", maxEvent) + `"}`
 	for name, test := range map[string]struct {
 		method, contentType, body string
 		status                    int
 	}{
 		"GET":       {"GET", "", "", 405},
 		"no event":  {"POST", "text/plain", "hello", 400},
-		"broken":    {"POST", "application/cloudevents+json", "{", 400},
+		"truncated": {"POST", "application/cloudevents+json", "{", 400},
 		"no id":     {"POST", "application/cloudevents+json", `{"specversion":"1.0","source":"/me","type":"a"}`, 400},
-		"too large": {"POST", "application/cloudevents+json", `{"specversion":"1.0","id":"1","source":"/me","type":"a","data":"` + strings.Repeat("x", maxEvent) + `"}`, 400},
+		"too large": {"POST", "application/cloudevents+json", tooLarge, 400},
 	} {
-		request, err := http.NewRequest(test.method, server.URL, strings.NewReader(test.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Content-Type", test.contentType)
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if response.Body.Close(); response.StatusCode != test.status {
-			t.Errorf("%s: %s, want %d", name, response.Status, test.status)
-		}
+		t.Run(name, func(t *testing.T) {
+			request, err := http.NewRequest(test.method, server.URL, strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Content-Type", test.contentType)
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.Body.Close(); response.StatusCode != test.status {
+				t.Errorf("got %s, want %d", response.Status, test.status)
+			}
+		})
 	}
 }
 
-// What is not delivered when the end comes is not taken for delivered: whoever sent it sends it again.
+// An event that is not delivered before the Broker stops is not acknowledged, so that its sender sends it again.
 func TestBrokerEnds(t *testing.T) {
 	t.Parallel()
 	s := &subscriber{codes: []int{503}}
@@ -210,6 +235,6 @@ func TestBrokerEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := broker.route(ctx, newEvent("a")); err == nil {
-		t.Error("route() = nil")
+		t.Error("route() = nil, want an error")
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -16,25 +15,25 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// letters is what the dead letter function lists.
-type letters struct {
+// letterList is the response of the dead letter function.
+type letterList struct {
 	Waiting int
 	Letters []struct{ Type, Source, ID, Code, Answer, Data string }
 }
 
-func (s *running) deadLetters() (listed letters) {
+func (s *testStack) letters() (listed letterList) {
 	s.t.Helper()
-	if err := json.Unmarshal(s.do(http.MethodGet, "http://"+s.world.deadLetters+"/", "", nil).body, &listed); err != nil {
+	if err := json.Unmarshal(s.do(http.MethodGet, "http://"+s.stack.deadLetters+"/", "", nil).body, &listed); err != nil {
 		s.t.Fatal(err)
 	}
 	return listed
 }
 
-// An event that nobody can work with becomes a dead letter, with why, and holds nothing up. Put back, it becomes one again
-// if it is still no good, or is worked on if what was wrong with it is mended.
+// An event that a function refuses becomes a dead letter with the reason and delays nothing. Redriven, it becomes one
+// again if it is still refused.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
+	s := startStack(t)
 	bad := event.New()
 	bad.SetID("bad")
 	bad.SetSource("/other/system")
@@ -43,28 +42,28 @@ func TestDeadLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code := s.post(bad); code != http.StatusAccepted {
-		t.Fatalf("posted: %d", code)
+		t.Fatalf("post: got status %d, want 202", code)
 	}
-	got := s.deadLetters()
+	got := s.letters()
 	if got.Waiting != 1 || got.Letters[0].ID != "bad" || got.Letters[0].Code != "400" || got.Letters[0].Answer == "" {
-		t.Fatalf("waits %+v", got)
+		t.Fatalf("got dead letters %+v, want one with its reason", got)
 	}
-	if next := s.settled(s.upload("next.jpg", photograph(t, imaging, "branches.jpg"))); next.Status != "completed" {
-		t.Errorf("the next upload: %+v", next)
+	if next := s.finalState(s.upload("next.jpg", photo(t, imaging, "branches.jpg"))); next.Status != "completed" {
+		t.Errorf("next upload: got %+v, want completed", next)
 	}
 
-	if answer := s.do(http.MethodPost, "http://"+s.world.deadLetters+"/redrive", "", nil); answer.status != http.StatusOK {
-		t.Fatalf("redriven: %d %s", answer.status, answer.body)
+	if answer := s.do(http.MethodPost, "http://"+s.stack.deadLetters+"/redrive", "", nil); answer.status != http.StatusOK {
+		t.Fatalf("redrive: got %d %s, want 200", answer.status, answer.body)
 	}
-	for deadline := time.Now().Add(time.Minute); s.deadLetters().Waiting != 1; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); s.letters().Waiting != 1; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("put back and no good, it is not here again: %+v", s.deadLetters())
+			t.Fatalf("after a redrive: got %+v, want the event again", s.letters())
 		}
 	}
 }
 
-// An event that was refused because of a setting is worked on when that is mended and the event is put back.
-func TestDeadLetterIsMended(t *testing.T) {
+// An event that was refused because of a setting is processed once the setting is changed and the event redriven.
+func TestRedriveAfterFix(t *testing.T) {
 	t.Parallel()
 	incoming := "scans-" + uuid.NewString()
 	getenv, group := testservers.Start(t), "test-"+uuid.NewString()
@@ -76,36 +75,34 @@ func TestDeadLetterIsMended(t *testing.T) {
 		_ = client.RemoveObject(context.Background(), incoming, "scan.jpg", minio.RemoveObjectOptions{})
 		_ = client.RemoveBucket(context.Background(), incoming)
 	})
-	content := photograph(t, imaging, "branches.jpg")
-	if _, err := client.PutObject(t.Context(), incoming, "scan.jpg", bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	content := photo(t, imaging, "branches.jpg")
+	putObject(t, client, incoming, "scan.jpg", content)
 	received, err := events.Encode(events.ImageReceived{Bucket: incoming, ObjectName: "scan.jpg"},
 		events.Envelope{Source: "/scanner/" + incoming, ID: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	before := beginWith(t, getenv, group)
+	before := startStackWith(t, getenv, group)
 	before.post(received)
-	if got := before.deadLetters(); got.Waiting != 1 || !strings.Contains(got.Letters[0].Answer, "unknown_bucket") {
-		t.Fatalf("waits %+v", got)
+	if got := before.letters(); got.Waiting != 1 || !strings.Contains(got.Letters[0].Answer, "unknown_bucket") {
+		t.Fatalf("got dead letters %+v, want one with its reason", got)
 	}
 	sources := before.stages[0]
 	sources.stop()
 	sources.wait.Wait()
 
-	after := beginWith(t, func(name string) string {
+	after := startStackWith(t, func(name string) string {
 		if name == "SOURCE_BUCKETS" {
 			return incoming
 		}
 		return getenv(name)
 	}, group)
-	after.do(http.MethodPost, "http://"+after.world.deadLetters+"/redrive?id=1", "", nil)
-	if got := after.settled(after.idOf(events.TypeImageThumbnailed)); got.Status != "completed" {
-		t.Errorf("put back: %+v", got)
+	after.do(http.MethodPost, "http://"+after.stack.deadLetters+"/redrive?id=1", "", nil)
+	if got := after.finalState(after.idOf(events.TypeImageThumbnailed)); got.Status != "completed" {
+		t.Errorf("after the redrive: got %+v, want completed", got)
 	}
-	if got := after.deadLetters(); got.Waiting != 0 {
-		t.Errorf("waits %+v", got)
+	if got := after.letters(); got.Waiting != 0 {
+		t.Errorf("got dead letters %+v, want none", got)
 	}
 }

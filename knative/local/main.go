@@ -1,7 +1,11 @@
-// Command local is the whole service on one machine, with nothing installed: the functions unchanged, the routing read
-// from the manifests in knative/, and stand-ins for MinIO, Redis and Kafka within the process.
+// Command local runs the whole service on one machine with nothing installed: the functions unchanged, the Broker,
+// Triggers and sources as the manifests in knative/ describe them, and fakes of MinIO, Redis and Kafka in the same
+// process.
 //
 //	go run ./knative/local
+//
+// It delivers events as Knative does: retries, replies, dead letters. It does not scale functions, and the fakes forget
+// everything when it ends; with real servers, which the environment may name, nothing is lost.
 package main
 
 import (
@@ -39,7 +43,7 @@ Try it:
 `
 
 func main() {
-	switch err := realMain(signals.NewContext(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr); {
+	switch err := realMain(signals.NewContext(), os.Args[1:], os.Stdout, os.Stderr, os.Getenv); {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "image-service:", err)
@@ -47,34 +51,39 @@ func main() {
 	}
 }
 
-// The functions always wait a second for stragglers. When the end takes longer than this, something is in flight.
+// patience is longer than the functions take to stop when no request is in progress.
 const patience = 2 * time.Second
 
-// realMain runs the service until ctx ends. Programs may wait for the one line on out, which says that it is ready, and
-// where; notes are for people.
-func realMain(ctx context.Context, arguments []string, getenv func(string) string, out, notes io.Writer) error {
-	o, err := readOptions(arguments, out)
+// realMain runs the service until ctx ends. When it is ready it writes a summary to stdout, once; the first address in
+// it is the page's, which programs may wait for. Notes go to stderr.
+func realMain(ctx context.Context, arguments []string, stdout, stderr io.Writer, getenv func(string) string) error {
+	o, err := readOptions(arguments, stdout)
 	if err != nil {
 		return err
 	}
 	o.getenv = getenv
-	w, err := start(o)
+	s, err := start(o)
 	if err != nil {
 		return err
 	}
-	if away := w.away(); away != "" {
-		fmt.Fprintf(notes, "image-service: %s; uploads are refused until that changes\n", away)
+	if unavailable := s.unavailable(); unavailable != "" {
+		fmt.Fprintf(stderr, "image-service: %s; uploads are refused until that changes. "+
+			"Check MINIO_ENDPOINT, REDIS_HOST and KAFKA_BOOTSTRAP_SERVERS, or unset them to use the built-in servers\n",
+			unavailable)
 	}
-	fmt.Fprintf(out, "image-service is ready at http://%s (open it in a browser; Ctrl-C ends it)\n", w.address)
+	if _, err := io.WriteString(stdout, s.summary()); err != nil {
+		s.stop()
+		return fmt.Errorf("write summary: %w", err)
+	}
 	select {
 	case <-ctx.Done():
 		note := time.AfterFunc(patience, func() {
-			fmt.Fprintln(notes, "image-service: finishing what is in flight; Ctrl-C again ends it at once")
+			fmt.Fprintln(stderr, "image-service: finishing the requests in progress; press Ctrl-C again to stop at once")
 		})
 		defer note.Stop()
-	case err = <-w.failed:
+	case err = <-s.failed:
 	}
-	w.stop()
+	s.stop()
 	return err
 }
 

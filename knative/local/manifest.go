@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// deployment is what the manifests say, as far as it means something on one machine.
+// deployment is the part of the manifests that local mode uses.
 type deployment struct {
 	services map[string]service
 	configs  map[string]map[string]string
@@ -112,7 +112,7 @@ type delivery struct {
 	DeadLetterSink destination `yaml:"deadLetterSink"`
 }
 
-// pause is how long to wait before a retry; the first one is number 1.
+// pause returns how long to wait before a retry; the first one is number 1.
 func (d delivery) pause(retry int) time.Duration {
 	if d.BackoffPolicy == "exponential" {
 		return time.Duration(d.BackoffDelay) << (retry - 1)
@@ -126,14 +126,14 @@ type isoTime time.Duration
 func (t *isoTime) UnmarshalYAML(node *yaml.Node) error {
 	parsed, err := duration.Parse(node.Value)
 	if err != nil {
-		return fmt.Errorf("line %d: %q is no ISO 8601 duration: %w", node.Line, node.Value, err)
+		return fmt.Errorf("line %d: %q is not an ISO 8601 duration: %w", node.Line, node.Value, err)
 	}
 	*t = isoTime(parsed.ToTimeDuration())
 	return nil
 }
 
-// readDeployment reads all manifests of a folder. A kind that it does not know is an error, so that nothing that is
-// deployed is silently left out here.
+// readDeployment reads all manifests of a folder. An unknown kind is an error, so that nothing deployed is silently
+// missing in local mode.
 func readDeployment(folder fs.FS) (*deployment, error) {
 	d := &deployment{services: map[string]service{}, configs: map[string]map[string]string{}}
 	files, err := fs.Glob(folder, "*.yaml")
@@ -177,7 +177,7 @@ func (d *deployment) add(document *yaml.Node) error {
 		return err
 	}
 	switch head.Kind {
-	case "Namespace", "EventType": // where it is, and what a catalogue says of it
+	case "Namespace", "EventType": // without effect on one machine
 		return nil
 	case "ConfigMap":
 		var config struct {
@@ -201,7 +201,7 @@ func (d *deployment) add(document *yaml.Node) error {
 	case "PingSource":
 		return decodeInto(document, &d.pings)
 	}
-	return fmt.Errorf("kind %q means nothing on one machine", head.Kind)
+	return fmt.Errorf("kind %q is not supported on one machine", head.Kind)
 }
 
 func decodeInto[T any](document *yaml.Node, list *[]T) error {
@@ -211,7 +211,7 @@ func decodeInto[T any](document *yaml.Node, list *[]T) error {
 	return err
 }
 
-// environment is what the manifests set for a service. Secrets are not in manifests.
+// environment returns the variables that the manifests set for a service. Secrets are not in the manifests.
 func (d *deployment) environment(s service) map[string]string {
 	environment := map[string]string{}
 	for _, c := range s.Spec.Template.Spec.Containers {

@@ -37,7 +37,7 @@ func newPing(spec pingSource, sink func(context.Context, event.Event) error, log
 	return &localPing{every: every, event: e, sink: sink, log: log}, nil
 }
 
-// interval reads a schedule of cron, as far as it means every so many minutes.
+// interval reads a cron schedule of the form "every N minutes".
 func interval(schedule string) (time.Duration, error) {
 	minutes, rest, _ := strings.Cut(schedule, " ")
 	count := 1
@@ -46,12 +46,13 @@ func interval(schedule string) (time.Duration, error) {
 		minutes = "*"
 	}
 	if minutes != "*" || rest != "* * * *" || count < 1 || count > 59 {
-		return 0, fmt.Errorf("schedule %q means nothing on one machine; expected * * * * * or */N * * * *", schedule)
+		return 0, fmt.Errorf("schedule %q is not supported on one machine; "+
+			"expected * * * * * or */N * * * *, N from 1 to 59", schedule)
 	}
 	return time.Duration(count) * time.Minute, nil
 }
 
-// run sends events until ctx ends. As a PingSource does, it sends one that failed no second time.
+// run sends events until ctx ends. Like a PingSource, it does not retry one that failed.
 func (p *localPing) run(ctx context.Context) {
 	ticker := time.NewTicker(p.every)
 	defer ticker.Stop()

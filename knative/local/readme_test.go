@@ -17,24 +17,14 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/intake"
 )
 
-func readme(t *testing.T) string {
+// page returns a file of the repository.
+func page(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// section is the text under a heading.
-func section(t *testing.T, heading string) string {
-	t.Helper()
-	_, text, found := strings.Cut(readme(t), "\n## "+heading+"\n")
-	if !found {
-		t.Fatalf("the README has no section %q", heading)
-	}
-	text, _, _ = strings.Cut(text, "\n## ")
-	return text
 }
 
 // rows are the cells of the tables in a text, without their heads.
@@ -52,7 +42,7 @@ func rows(text string) (rows [][]string) {
 
 var code = regexp.MustCompile("`([^`]+)`")
 
-// The settings that the README explains are those that the functions read, each by the one that it names.
+// The settings of docs/reference/settings.md are those that the functions read, each by the one that it names.
 func TestReadmeSettings(t *testing.T) {
 	t.Parallel()
 	asked := func(run func(context.Context, net.Listener, func(string) string) error) map[string]bool {
@@ -72,7 +62,7 @@ func TestReadmeSettings(t *testing.T) {
 	}
 	want := map[string]map[string]bool{"upload": asked(intake.Run), "thumbnail": asked(thumbnailer.Run), "dead-letters": asked(deadletter.Run)}
 	got := map[string]map[string]bool{"upload": {}, "thumbnail": {}, "dead-letters": {}}
-	for _, row := range rows(section(t, "Settings")) {
+	for _, row := range rows(page(t, "docs/reference/settings.md")) {
 		for _, name := range code.FindAllStringSubmatch(row[0], -1) {
 			for function := range got {
 				if row[3] == "all" || slices.Contains(strings.Split(row[3], ", "), function) {
@@ -83,7 +73,7 @@ func TestReadmeSettings(t *testing.T) {
 	}
 	for function := range want {
 		if !maps.Equal(got[function], want[function]) {
-			t.Errorf("%s reads %q, the README has %q", function, slices.Sorted(maps.Keys(want[function])), slices.Sorted(maps.Keys(got[function])))
+			t.Errorf("%s reads %q, the page has %q", function, slices.Sorted(maps.Keys(want[function])), slices.Sorted(maps.Keys(got[function])))
 		}
 	}
 }
@@ -91,7 +81,7 @@ func TestReadmeSettings(t *testing.T) {
 func TestReadmeEvents(t *testing.T) {
 	t.Parallel()
 	var types []string
-	for _, row := range rows(section(t, "Events")) {
+	for _, row := range rows(page(t, "docs/reference/events.md")) {
 		types = append(types, strings.Trim(row[0], "`"))
 		if row[0] == "`"+events.TypeImageFailed+"`" {
 			for _, reason := range events.Reasons() {
@@ -110,12 +100,14 @@ func TestReadmeEvents(t *testing.T) {
 // Every route that the README names is there.
 func TestReadmeRoutes(t *testing.T) {
 	t.Parallel()
-	s := begin(t)
-	id := s.upload("photo.jpg", photograph(t, imaging, "branches.jpg"))
-	s.settled(id)
+	s := startStack(t)
+	id := s.upload("photo.jpg", photo(t, imaging, "branches.jpg"))
+	s.finalState(id)
 	route := regexp.MustCompile("`(?:(GET|POST) )?(/[^`?]*)`")
+	_, routes, _ := strings.Cut(page(t, "docs/reference/http.md"), "\n## Routes\n")
+	routes, _, _ = strings.Cut(routes, "\n## ")
 	found := 0
-	for _, row := range rows(section(t, "HTTP")) {
+	for _, row := range rows(routes) {
 		method := ""
 		for _, match := range route.FindAllStringSubmatch(row[0], -1) {
 			if match[1] != "" {
@@ -137,7 +129,7 @@ func TestReadmeRoutes(t *testing.T) {
 func TestReadmeCodes(t *testing.T) {
 	t.Parallel()
 	literal := regexp.MustCompile(`Code: +"([a-z_]+)"`)
-	text := section(t, "HTTP") + section(t, "Dead letters")
+	text := page(t, "docs/reference/errors.md")
 	codes := events.Reasons()
 	err := fs.WalkDir(os.DirFS("../../functions"), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
@@ -162,7 +154,7 @@ func TestReadmeCodes(t *testing.T) {
 // The two commands stand alone in the first block.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
-	if !strings.Contains(readme(t), "```sh\ngo run ./knative/local\ngo test ./...\n```\n") {
+	if !strings.Contains(page(t, "README.md"), "```sh\ngo run ./knative/local\ngo test ./...\n```\n") {
 		t.Error("the README does not begin with its two commands")
 	}
 }

@@ -7,15 +7,15 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// All of it over TLS, logged in everywhere: the functions, the topics that are made, the source.
+// The functions, the creation of topics and the source all use TLS and log in.
 func TestSecureServers(t *testing.T) {
 	t.Parallel()
-	s := beginWith(t, testservers.StartSecure(t).Getenv, "test-"+uuid.NewString())
-	id := s.upload("branches.jpg", photograph(t, imaging, "branches.jpg"))
-	if got := s.settled(id); got.Status != "completed" {
-		t.Errorf("it is %+v", got)
+	s := startStackWith(t, testservers.StartSecure(t).Getenv, "test-"+uuid.NewString())
+	id := s.upload("branches.jpg", photo(t, imaging, "branches.jpg"))
+	if got := s.finalState(id); got.Status != "completed" {
+		t.Errorf("got status %+v, want completed", got)
 	}
-	if got := s.deadLetters(); got.Waiting != 0 {
-		t.Errorf("dead letters: %+v", got)
+	if got := s.letters(); got.Waiting != 0 {
+		t.Errorf("got dead letters %+v, want none", got)
 	}
 }

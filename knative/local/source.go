@@ -17,29 +17,32 @@ import (
 )
 
 const (
-	// How many records of a partition are under way at a time if their order does not matter. One that waits for a retry
-	// is one of them, as it is in Knative's own dispatcher.
+	// inFlight is how many records of a partition are delivered at once if their order does not matter. A record that
+	// waits for a retry counts, as in Knative's own dispatcher.
 	inFlight = 50
-	// How far the records that are begun may run ahead of the first that is not done. All of them come again when the
-	// source is killed.
+	// maxUnmarked is how far deliveries may run ahead of the first record that is not done. All of them are repeated when
+	// the source is killed.
 	maxUnmarked = 10_000
-	// Kafka responds to a member that joins only when the other members of its group have joined again.
+	// groupTimeout bounds a response of Kafka, which answers a joining member only when the others have joined again.
 	groupTimeout = 30 * time.Second
 )
 
-// localSource is a KafkaSource on one machine. An offset is committed when its record, and every one before it, is with
-// the sink; killed before that, the source repeats records and loses none.
+// localSource is a KafkaSource on one machine. An offset is committed when the sink has accepted its record and every
+// one before it; a source that is killed before that repeats records and loses none.
 type localSource struct {
 	name   string
 	topics []string
 	group  sarama.ConsumerGroup
-	window int // records of a partition that are under way at a time
+	window int // concurrent deliveries for each partition
 	sink   func(context.Context, event.Event) error
 	log    *slog.Logger
 }
 
-// newSource reads from where the settings are told to write, so that one setting moves both.
-func newSource(spec kafkaSource, getenv func(string) string, sink func(context.Context, event.Event) error, log *slog.Logger) (*localSource, error) {
+// newSource joins the consumer group of a KafkaSource. It reads the topic that getenv tells the functions to write, so
+// that one setting moves both.
+func newSource(
+	spec kafkaSource, getenv func(string) string, sink func(context.Context, event.Event) error, log *slog.Logger,
+) (*localSource, error) {
 	connection, err := connect.From(getenv, connect.ReadKafka)
 	if err != nil {
 		return nil, err
@@ -52,11 +55,14 @@ func newSource(spec kafkaSource, getenv func(string) string, sink func(context.C
 	if spec.Spec.InitialOffset == "earliest" {
 		config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	}
-	group, err := sarama.NewConsumerGroup(strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), spec.Spec.ConsumerGroup, config)
+	brokers := strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
+	group, err := sarama.NewConsumerGroup(brokers, spec.Spec.ConsumerGroup, config)
 	if err != nil {
 		return nil, fmt.Errorf("join consumer group %q: %w", spec.Spec.ConsumerGroup, err)
 	}
-	source := &localSource{name: spec.Metadata.Name, topics: []string{getenv("KAFKA_TOPIC")}, group: group, window: 1, sink: sink, log: log}
+	source := &localSource{
+		name: spec.Metadata.Name, topics: []string{getenv("KAFKA_TOPIC")}, group: group, window: 1, sink: sink, log: log,
+	}
 	if spec.Spec.Ordering == "unordered" {
 		source.window = inFlight
 	}
@@ -80,20 +86,20 @@ func (s *localSource) run(ctx context.Context) {
 func (s *localSource) Setup(sarama.ConsumerGroupSession) error   { return nil }
 func (s *localSource) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
-// underway is a record whose delivery has begun; ended has its outcome. It does not hold on to the record, because it
-// stays until all before it are done.
-type underway struct {
+// pending is a delivery that has begun. It does not reference the record, because it is kept until all before it are
+// done.
+type pending struct {
 	offset int64
-	ended  chan error
+	ended  chan error // gets the result
 }
 
-// ConsumeClaim sends the records of a partition to the sink, window of them at a time. One that is slow keeps its slot
-// and holds up the marks of those behind it, not their deliveries.
+// ConsumeClaim delivers the records of a partition to the sink, window of them at once. A slow one keeps its slot and
+// delays the marks of those behind it, not their deliveries.
 func (s *localSource) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx, stop := context.WithCancel(session.Context())
 	defer stop()
 	slots := make(chan struct{}, s.window)
-	begun := make(chan underway, maxUnmarked-1) // mark holds one more
+	begun := make(chan pending, maxUnmarked-1) // mark holds one more
 	var marks sync.WaitGroup
 	marks.Go(func() { mark(session, claim, begun) })
 	for record := range claim.Messages() {
@@ -101,12 +107,12 @@ func (s *localSource) ConsumeClaim(session sarama.ConsumerGroupSession, claim sa
 		if ctx.Err() != nil {
 			break
 		}
-		delivery := underway{record.Offset, make(chan error, 1)}
+		delivery := pending{record.Offset, make(chan error, 1)}
 		begun <- delivery
 		go func() {
 			err := s.deliver(ctx, record)
 			if err != nil {
-				stop() // while the slot is taken, or the next one of an ordered source would begin
+				stop() // before the slot is free, or an ordered source would begin the next record
 			}
 			delivery.ended <- err
 			<-slots
@@ -117,9 +123,9 @@ func (s *localSource) ConsumeClaim(session sarama.ConsumerGroupSession, claim sa
 	return nil
 }
 
-// mark marks what is done, in the order of the records and only up to the first that is not, and returns when every
-// delivery has ended.
-func mark(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, begun <-chan underway) {
+// mark marks records as done, in order and only up to the first one that failed. It returns when every delivery has
+// ended.
+func mark(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, begun <-chan pending) {
 	done := true
 	for delivery := range begun {
 		done = <-delivery.ended == nil && done
@@ -132,14 +138,15 @@ func mark(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, 
 func (s *localSource) deliver(ctx context.Context, record *sarama.ConsumerMessage) error {
 	e, err := s.eventOf(record)
 	if err != nil {
-		s.log.Error("record_given_up", "source", s.name, "partition", record.Partition, "offset", record.Offset, "error.message", err.Error())
+		s.log.Error("record_given_up", "source", s.name,
+			"partition", record.Partition, "offset", record.Offset, "error.message", err.Error())
 		return nil
 	}
 	return s.sink(ctx, e)
 }
 
-// eventOf is the record if it is a CloudEvent, unchanged; anything else becomes the data of an event, as a KafkaSource
-// does it.
+// eventOf returns the CloudEvent in a record, unchanged. Any other record becomes the data of an event, as in a
+// KafkaSource.
 func (s *localSource) eventOf(record *sarama.ConsumerMessage) (event.Event, error) {
 	message := eventing.RecordMessage(record)
 	if message.ReadEncoding() != binding.EncodingUnknown {

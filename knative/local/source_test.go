@@ -17,8 +17,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// An event that is tried again and again holds up none of those behind it in its partition, however many they are.
-func TestRetriesHoldUpNone(t *testing.T) {
+// An event that is retried does not delay those behind it in its partition, however many there are.
+func TestRetriesDelayNothing(t *testing.T) {
 	t.Parallel()
 	getenv := testservers.Start(t, testservers.As("image-source"))
 	missing, there := &subscriber{codes: []int{404}}, &subscriber{codes: []int{202}}
@@ -34,7 +34,8 @@ func TestRetriesHoldUpNone(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("%d of 240 within a minute, and %d of the one that is missing", there.count(), missing.count())
+	t.Errorf("got %d of 240 within a minute, and %d attempts of the one that is retried, want 1",
+		there.count(), missing.count())
 }
 
 func (s *subscriber) count() int {
@@ -43,7 +44,7 @@ func (s *subscriber) count() int {
 	return len(s.types)
 }
 
-// produce writes events of the given types to one partition.
+// produce writes an event of each type to one partition.
 func produce(t *testing.T, getenv func(string) string, types ...string) {
 	t.Helper()
 	producer, err := sarama.NewSyncProducer(testservers.Kafka(t, getenv))
@@ -53,23 +54,27 @@ func produce(t *testing.T, getenv func(string) string, types ...string) {
 	defer producer.Close()
 	var records []*sarama.ProducerMessage
 	for i, eventType := range types {
-		records = append(records, &sarama.ProducerMessage{Topic: getenv("KAFKA_TOPIC"), Key: sarama.StringEncoder("one"), Headers: []sarama.RecordHeader{
-			{Key: []byte("ce_specversion"), Value: []byte("1.0")},
-			{Key: []byte("ce_id"), Value: []byte(strconv.Itoa(i))},
-			{Key: []byte("ce_source"), Value: []byte("/me")},
-			{Key: []byte("ce_type"), Value: []byte(eventType)},
-		}})
+		records = append(records, &sarama.ProducerMessage{
+			Topic: getenv("KAFKA_TOPIC"), Key: sarama.StringEncoder("one"),
+			Headers: []sarama.RecordHeader{
+				{Key: []byte("ce_specversion"), Value: []byte("1.0")},
+				{Key: []byte("ce_id"), Value: []byte(strconv.Itoa(i))},
+				{Key: []byte("ce_source"), Value: []byte("/me")},
+				{Key: []byte("ce_type"), Value: []byte(eventType)},
+			},
+		})
 	}
 	if err := producer.SendMessages(records); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// consume brings the records of the topic to sink until the test ends.
+// consume delivers the topic's records to sink until the test ends.
 func consume(t *testing.T, getenv func(string) string, sink func(context.Context, event.Event) error) {
 	t.Helper()
 	var spec kafkaSource
-	spec.Spec.ConsumerGroup, spec.Spec.InitialOffset, spec.Spec.Ordering = "image-processor-group-"+uuid.NewString(), "earliest", "unordered"
+	spec.Spec.ConsumerGroup = "image-processor-group-" + uuid.NewString()
+	spec.Spec.InitialOffset, spec.Spec.Ordering = "earliest", "unordered"
 	source, err := newSource(spec, getenv, sink, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +85,7 @@ func consume(t *testing.T, getenv func(string) string, sink func(context.Context
 	t.Cleanup(func() { cancel(); wait.Wait() })
 }
 
-// What is delivered, and what is marked as done, while one delivery does not end and after the source was stopped.
+// How many records are delivered, and marked as done, while one delivery does not end and after the source was stopped.
 func TestMarks(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -88,15 +93,15 @@ func TestMarks(t *testing.T) {
 		delivered              int
 		marked                 int64
 	}{
-		"unordered":                     {inFlight, 200, 3, 200, 3},
-		"ordered":                       {1, 200, 3, 4, 3},
-		"the first one":                 {inFlight, 200, 0, 200, 0},
-		"the last one":                  {inFlight, 200, 199, 200, 199},
-		"none":                          {inFlight, 200, -1, 200, 200},
-		"too many that are not marked":  {inFlight, maxUnmarked + 200, 100, maxUnmarked + 100, 100},
-		"just as many as may be so":     {inFlight, maxUnmarked + 100, 100, maxUnmarked + 100, 100},
-		"a window that is all of it":    {200, 200, 0, 200, 0},
-		"ordered, and all of them done": {1, 200, -1, 200, 200},
+		"unordered":             {inFlight, 200, 3, 200, 3},
+		"ordered":               {1, 200, 3, 4, 3},
+		"stuck at the first":    {inFlight, 200, 0, 200, 0},
+		"stuck at the last":     {inFlight, 200, 199, 200, 199},
+		"none stuck":            {inFlight, 200, -1, 200, 200},
+		"more than maxUnmarked": {inFlight, maxUnmarked + 200, 100, maxUnmarked + 100, 100},
+		"just maxUnmarked":      {inFlight, maxUnmarked + 100, 100, maxUnmarked + 100, 100},
+		"window of all records": {200, 200, 0, 200, 0},
+		"ordered, none stuck":   {1, 200, -1, 200, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -107,34 +112,35 @@ func TestMarks(t *testing.T) {
 					partition.records <- &sarama.ConsumerMessage{Offset: int64(i)}
 				}
 				sink := &stuckSink{id: "partition:0/offset:" + strconv.Itoa(test.stuck)}
-				source := &localSource{window: test.window, sink: sink.take, log: slog.New(slog.DiscardHandler)}
+				source := &localSource{window: test.window, sink: sink.accept, log: slog.New(slog.DiscardHandler)}
 				var wait sync.WaitGroup
 				wait.Go(func() { _ = source.ConsumeClaim(partition, partition) })
 				synctest.Wait()
-				if sink.taken != test.delivered || partition.marked != test.marked {
-					t.Errorf("%d delivered and %d marked, want %d and %d", sink.taken, partition.marked, test.delivered, test.marked)
+				if sink.accepted != test.delivered || partition.marked != test.marked {
+					t.Errorf("got %d delivered and %d marked, want %d and %d",
+						sink.accepted, partition.marked, test.delivered, test.marked)
 				}
 				cancel()
 				close(partition.records)
 				wait.Wait()
 				if partition.marked != test.marked {
-					t.Errorf("%d marked at the end, want %d", partition.marked, test.marked)
+					t.Errorf("got %d marked at the end, want %d", partition.marked, test.marked)
 				}
 			})
 		})
 	}
 }
 
-// stuckSink takes everything at once but one event, for which it takes until the end.
+// stuckSink accepts every event at once but one, which it holds until the end.
 type stuckSink struct {
 	sync.Mutex
-	id    string
-	taken int
+	id       string
+	accepted int
 }
 
-func (s *stuckSink) take(ctx context.Context, e event.Event) error {
+func (s *stuckSink) accept(ctx context.Context, e event.Event) error {
 	s.Lock()
-	s.taken++
+	s.accepted++
 	s.Unlock()
 	if e.ID() == s.id {
 		<-ctx.Done()
@@ -142,12 +148,12 @@ func (s *stuckSink) take(ctx context.Context, e event.Event) error {
 	return ctx.Err()
 }
 
-// partition is a claim with the session that it belongs to.
+// partition is a claim and its session.
 type partition struct {
 	sarama.ConsumerGroupSession
 	ctx     context.Context
 	records chan *sarama.ConsumerMessage
-	marked  int64 // how many, from the first one on
+	marked  int64 // next offset to commit
 }
 
 func (p *partition) Context() context.Context                           { return p.ctx }

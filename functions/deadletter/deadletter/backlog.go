@@ -108,7 +108,9 @@ func (v *view) load(client sarama.Client) (err error) {
 	return nil
 }
 
-func partitionOf(client sarama.Client, topic string, id int32, committed *sarama.OffsetFetchResponseBlock) (*partition, error) {
+func partitionOf(
+	client sarama.Client, topic string, id int32, committed *sarama.OffsetFetchResponseBlock,
+) (*partition, error) {
 	if committed == nil {
 		committed = &sarama.OffsetFetchResponseBlock{}
 	}
@@ -232,7 +234,8 @@ func (v *view) commit() error {
 	for _, p := range v.partitions {
 		offsets[p.id] = sarama.OffsetAndMetadata{Offset: p.done.next, Metadata: p.done.metadata(), LeaderEpoch: -1}
 	}
-	answer, err := v.admin.AlterConsumerGroupOffsets(group, map[string]map[int32]sarama.OffsetAndMetadata{v.topic: offsets}, nil)
+	topics := map[string]map[int32]sarama.OffsetAndMetadata{v.topic: offsets}
+	answer, err := v.admin.AlterConsumerGroupOffsets(group, topics, nil)
 	if err != nil {
 		return fmt.Errorf("commit offsets of group %q: %w", group, err)
 	}

@@ -59,8 +59,8 @@ func (f *function) run() (url string) {
 }
 
 // undelivered returns an event as Knative sends it to a dead letter sink.
-func undelivered(t testing.TB, id string) event.Event {
-	t.Helper()
+func undelivered(tb testing.TB, id string) event.Event {
+	tb.Helper()
 	e := event.New()
 	e.SetID(id)
 	e.SetSource("/other/system")
@@ -183,7 +183,8 @@ func (f *function) backlog(topic string) backlog {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return backlog{kafka.Settings{Brokers: strings.Split(f.getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), Connection: own, Topic: f.getenv(topic)}}
+	brokers := strings.Split(f.getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
+	return backlog{kafka.Settings{Brokers: brokers, Connection: own, Topic: f.getenv(topic)}}
 }
 
 // write writes a record to the dead letter topic, as another program may.

@@ -8,8 +8,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 )
 
-// maxData bounds the data of a dead letter, in bytes. Kafka's default maximum for a record, attributes included, is 1 MB;
-// an event that came from Kafka is smaller.
+// maxData bounds the data of a dead letter, in bytes. Kafka's default maximum for a record, attributes included, is 1
+// MB; an event that came from Kafka is smaller.
 const maxData = 900_000
 
 // keep is POST /, the dead letter sink. Its response has no body, which Knative would read as an event in reply.
@@ -37,9 +37,9 @@ func (s *service) keep(w http.ResponseWriter, r *http.Request) error {
 // statusCode keeps other text in the event out of the metric's label.
 var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
 
-// claim commits the consumer group's offsets once in the life of a process, even if nothing was ever redriven: tools that
-// watch consumer groups see only those that have committed something. It is for these tools alone, so that a failure is
-// logged and nothing else.
+// claim commits the consumer group's offsets once in the life of a process, even if nothing was ever redriven: tools
+// that watch consumer groups see only those that have committed something. It is for these tools alone, so that a
+// failure is logged and nothing else.
 func (s *service) claim() {
 	if !s.committing.TryAcquire(1) {
 		return // the holder commits

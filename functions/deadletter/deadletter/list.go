@@ -117,7 +117,7 @@ func filterOf(query url.Values) (filter, error) {
 func badQuery(name, found, expected string) error {
 	return &apierror.Error{
 		Status:  http.StatusBadRequest,
-		Code:    "bad_query",
+		Code:    apierror.CodeBadQuery,
 		Message: fmt.Sprintf("The query has %.40q; expected %s", name, expected),
 		Found:   fmt.Sprintf("%.90s", found),
 	}
@@ -165,7 +165,8 @@ func writePage(w http.ResponseWriter, page listed) error {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
+	header.Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store")
 	_, _ = w.Write([]byte(text.String())) // fails only if the caller has left

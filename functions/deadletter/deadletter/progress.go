@@ -11,8 +11,9 @@ import (
 // span is a range of offsets, both ends included.
 type span struct{ first, last int64 }
 
-// progress is the set of a partition's offsets that have been redriven: all before next, and those in beyond, which were
-// redriven out of turn. Kafka stores it for a consumer group, next as the committed offset and beyond as its metadata.
+// progress is the set of a partition's offsets that have been redriven: all before next, and those in beyond, which
+// were redriven out of turn. Kafka stores it for a consumer group, next as the committed offset and beyond as its
+// metadata.
 type progress struct {
 	next   int64
 	beyond []span // in order; none touches another one or next
@@ -22,7 +23,8 @@ func (p *progress) clone() progress { return progress{p.next, slices.Clone(p.bey
 
 // has reports whether an offset has been redriven.
 func (p *progress) has(offset int64) bool {
-	return offset < p.next || slices.ContainsFunc(p.beyond, func(s span) bool { return s.first <= offset && offset <= s.last })
+	within := func(s span) bool { return s.first <= offset && offset <= s.last }
+	return offset < p.next || slices.ContainsFunc(p.beyond, within)
 }
 
 // add notes that an offset has been redriven.
@@ -30,7 +32,8 @@ func (p *progress) add(offset int64) {
 	if p.has(offset) {
 		return
 	}
-	index, _ := slices.BinarySearchFunc(p.beyond, offset, func(s span, offset int64) int { return cmp.Compare(s.first, offset) })
+	byFirst := func(s span, offset int64) int { return cmp.Compare(s.first, offset) }
+	index, _ := slices.BinarySearchFunc(p.beyond, offset, byFirst)
 	p.beyond = slices.Insert(p.beyond, index, span{offset, offset})
 	p.join()
 }

@@ -25,7 +25,8 @@ func TestProgress(t *testing.T) {
 			}
 			for offset := range int64(end) {
 				if p.has(offset) != done[offset] || read.has(offset) != done[offset] {
-					t.Fatalf("progress %d %q has offset %d: got %t, and %t when read again, want %t", p.next, p.metadata(), offset, p.has(offset), read.has(offset), done[offset])
+					t.Fatalf("progress %d %q has offset %d: got %t, and %t when read again, want %t",
+						p.next, p.metadata(), offset, p.has(offset), read.has(offset), done[offset])
 				}
 			}
 			if got, want := p.count(end), int64(end-len(done)); got != want {

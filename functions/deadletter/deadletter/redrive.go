@@ -30,7 +30,11 @@ type redriven struct {
 // anywhere.
 var crossOrigin http.CrossOriginProtection
 
-var errCrossOrigin = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is not for pages of other sites"}
+var errCrossOrigin = &apierror.Error{
+	Status:  http.StatusForbidden,
+	Code:    apierror.CodeForbidden,
+	Message: "This is not for pages of other sites",
+}
 
 // redrive is POST /redrive: it puts back the letters that match the query, all of them without one. Letters that arrive
 // in the meantime stay.
@@ -72,7 +76,7 @@ func (s *service) lockCommits(ctx context.Context) error {
 	if s.committing.Acquire(ctx, 1) != nil {
 		return &apierror.Error{
 			Status:     http.StatusTooManyRequests,
-			Code:       "busy",
+			Code:       apierror.CodeBusy,
 			Message:    "Dead letters are being put back already",
 			RetryAfter: lockTimeout,
 		}
@@ -108,8 +112,8 @@ func (s *service) redriveAll(ctx context.Context, v *view, wanted filter) (count
 	return count + done, err
 }
 
-// redriveBatch publishes letters and commits those that Kafka has acknowledged. It finishes even if the caller leaves; a
-// publication has a time limit of its own.
+// redriveBatch publishes letters and commits those that Kafka has acknowledged. It finishes even if the caller leaves;
+// a publication has a time limit of its own.
 func (s *service) redriveBatch(ctx context.Context, v *view, batch []letter) (count int, err error) {
 	if len(batch) == 0 {
 		return 0, nil
@@ -137,7 +141,7 @@ func (s *service) redriveBatch(ctx context.Context, v *view, batch []letter) (co
 // records that are not events, as text of bounded length.
 var errOutOfTurn = &apierror.Error{
 	Status: http.StatusConflict,
-	Code:   "out_of_turn",
+	Code:   apierror.CodeOutOfTurn,
 	Message: "Too many letters have been put back past others; " +
 		"put back those that came before them, or wait until the topic forgets them",
 }

@@ -1,10 +1,10 @@
 // Package deadletter is the dead letter function: it keeps the events that Knative could not deliver on a Kafka topic,
 // lists them, and puts them back on the topic of the service when it is asked to.
 //
-// An event is acknowledged when all in-sync replicas have it. A redrive is at least once: its progress is committed after
-// Kafka has acknowledged the events, so that a crash in between repeats events and loses none. They keep their source and
-// ID, so that their effects happen once. The function needs Kafka and nothing else, because MinIO or Redis may be why an
-// event could not be delivered. It does not redrive by itself.
+// An event is acknowledged when all in-sync replicas have it. A redrive is at least once: its progress is committed
+// after Kafka has acknowledged the events, so that a crash in between repeats events and loses none. They keep their
+// source and ID, so that their effects happen once. The function needs Kafka and nothing else, because MinIO or Redis
+// may be why an event could not be delivered. It does not redrive by itself.
 package deadletter
 
 import (
@@ -27,16 +27,25 @@ type settings struct {
 	target  kafka.Settings // the topic that they are put back on
 }
 
-func readSettings(getenv func(string) string) (settings, error) {
-	r := config.NewReader(getenv)
+var topicSetting = config.Text{
+	Name: "KAFKA_DEAD_LETTER_TOPIC", Default: "image-dead-letters", Form: kafka.TopicForm,
+	Doc: "Topic that keeps the events that could not be delivered. It must exist.",
+}
+
+// Settings returns the settings of the function, in words.
+func Settings() []config.Description {
+	return config.Describe(func(r *config.Reader) { readSettings(r) })
+}
+
+func readSettings(r *config.Reader) settings {
 	s := settings{process: httpserver.ReadSettings(r), target: kafka.ReadSettings(r)}
 	s.letters = s.target
-	s.letters.Topic = kafka.ReadTopic(r, "KAFKA_DEAD_LETTER_TOPIC", "image-dead-letters")
+	s.letters.Topic = topicSetting.Read(r)
 	if s.letters.Topic == s.target.Topic {
-		r.Fault("KAFKA_DEAD_LETTER_TOPIC is %s; expected another topic than KAFKA_TOPIC, or dead letters would go round",
-			config.Quote(s.letters.Topic))
+		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered for ever",
+			topicSetting, config.Quote(s.letters.Topic), kafka.TopicSetting)
 	}
-	return s, r.Err()
+	return s
 }
 
 // service keeps dead letters and puts them back.
@@ -56,8 +65,9 @@ type service struct {
 // Run serves the dead letter function on listener until ctx ends and the requests in progress have their response. It
 // reads its settings with getenv; the error lists every fault in them.
 func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
-	settings, err := readSettings(getenv)
-	if err != nil {
+	r := config.NewReader(getenv)
+	settings := readSettings(r)
+	if err := r.Err(); err != nil {
 		return err
 	}
 	s := &service{

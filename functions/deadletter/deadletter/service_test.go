@@ -111,8 +111,11 @@ func TestPages(t *testing.T) {
 	f.keep(ids(1, 25)...)
 	var page listed
 	f.ask(http.MethodGet, "/?limit=10&source=/other/system", &page)
-	if page.Waiting != 25 || len(page.Letters) != 10 || !strings.Contains(page.Next, "limit=10") || !strings.Contains(page.Next, "source=") {
-		t.Errorf("got %d letters of %d, next %q; want 10 of 25 and the query in next", len(page.Letters), page.Waiting, page.Next)
+	if page.Waiting != 25 || len(page.Letters) != 10 {
+		t.Errorf("got %d letters of %d, want 10 of 25", len(page.Letters), page.Waiting)
+	}
+	if !strings.Contains(page.Next, "limit=10") || !strings.Contains(page.Next, "source=") {
+		t.Errorf("got next %q, want the query in it", page.Next)
 	}
 	for _, query := range []string{"", "limit=7", "limit=25"} {
 		t.Run("query "+query, func(t *testing.T) {
@@ -252,10 +255,13 @@ func TestPage(t *testing.T) {
 		return response.StatusCode, response.Header, text.String()
 	}
 	status, header, body := page(http.MethodGet, "/?limit=1")
-	if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/html") || header.Get("Content-Security-Policy") == "" {
+	isHTML := strings.HasPrefix(header.Get("Content-Type"), "text/html")
+	if status != http.StatusOK || !isHTML || header.Get("Content-Security-Policy") == "" {
 		t.Errorf("got %d %v, want 200 and an HTML page with a Content-Security-Policy", status, header)
 	}
-	for _, want := range []string{"2 events that could not be delivered wait", "Redrive all", "More", "thumbnail.image-service"} {
+	for _, want := range []string{
+		"2 events that could not be delivered wait", "Redrive all", "More", "thumbnail.image-service",
+	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("got page %s, want %q in it", body, want)
 		}
@@ -263,7 +269,8 @@ func TestPage(t *testing.T) {
 	if strings.Contains(body, "<script>") || strings.Contains(body, "<b>") {
 		t.Errorf("got page %s, want the event's text escaped", body)
 	}
-	if status, header, _ := page(http.MethodPost, "/redrive?id=b%26c&source=/other/system"); status != http.StatusSeeOther || header.Get("Location") != "/" {
+	status, header, _ = page(http.MethodPost, "/redrive?id=b%26c&source=/other/system")
+	if status != http.StatusSeeOther || header.Get("Location") != "/" {
 		t.Errorf("redrive: got %d %v, want 303 to /", status, header)
 	}
 	if _, _, body := page(http.MethodGet, "/"); !strings.Contains(body, "1 event that could not be delivered waits") {
@@ -282,7 +289,8 @@ func TestSettings(t *testing.T) {
 			[]string{"KAFKA_DEAD_LETTER_TOPIC", "LOG_LEVEL"},
 		},
 		"same topic": {
-			map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_TOPIC": "image-dead-letters"}, []string{"go round"},
+			map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_TOPIC": "image-dead-letters"},
+			[]string{"expected another topic than KAFKA_TOPIC"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,25 +15,26 @@ import (
 	"time"
 )
 
-// An Authority issues certificates for a test.
+// An Authority issues certificates. Its errors fail the test.
 type Authority struct {
 	t           testing.TB
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// NewAuthority makes an authority that nobody trusts yet.
-func NewAuthority(t testing.TB) *Authority {
-	t.Helper()
-	a := &Authority{t: t, certificate: &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of " + t.Name()}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+// NewAuthority creates an authority that is valid for an hour.
+func NewAuthority(tb testing.TB) *Authority {
+	tb.Helper()
+	a := &Authority{t: tb, certificate: &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of " + tb.Name()},
+		NotAfter: time.Now().Add(time.Hour),
+		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}}
 	a.certificate, a.key = a.sign(a.certificate)
 	return a
 }
 
-// sign has the authority sign a certificate; its own, if it has no key yet.
+// sign makes a key and has the authority sign its certificate. The first one is the authority's own.
 func (a *Authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -55,7 +56,7 @@ func (a *Authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.
 	return certificate, key
 }
 
-// Issue issues a certificate that ends at a time, for 127.0.0.1 or for the names that are given.
+// Issue issues a certificate that expires at end, for the given names, or for 127.0.0.1 if there are none.
 func (a *Authority) Issue(serial int64, end time.Time, names ...string) tls.Certificate {
 	a.t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: end, DNSNames: names}
@@ -66,39 +67,39 @@ func (a *Authority) Issue(serial int64, end time.Time, names ...string) tls.Cert
 	return tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate}
 }
 
-// Server is how a server listens that shows a certificate of the authority for 127.0.0.1.
+// Server returns the configuration of a server with a certificate for 127.0.0.1.
 func (a *Authority) Server() *tls.Config {
 	a.t.Helper()
 	return &tls.Config{Certificates: []tls.Certificate{a.Issue(2, time.Now().Add(time.Hour))}}
 }
 
-// Pool is the authority as the one that is trusted.
+// Pool returns a pool that trusts the authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
 	return pool
 }
 
-// Write writes the authority's certificate into a file.
+// Write writes the authority's certificate to a PEM file.
 func (a *Authority) Write(path string) {
 	a.t.Helper()
 	write(a.t, path, "CERTIFICATE", a.certificate.Raw)
 }
 
-// WritePair writes a certificate and its key into two files.
-func WritePair(t testing.TB, certificatePath, keyPath string, pair tls.Certificate) {
-	t.Helper()
+// WritePair writes a certificate and its key to two PEM files.
+func WritePair(tb testing.TB, certificatePath, keyPath string, pair tls.Certificate) {
+	tb.Helper()
 	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	write(t, certificatePath, "CERTIFICATE", pair.Certificate[0])
-	write(t, keyPath, "PRIVATE KEY", key)
+	write(tb, certificatePath, "CERTIFICATE", pair.Certificate[0])
+	write(tb, keyPath, "PRIVATE KEY", key)
 }
 
-func write(t testing.TB, path, kind string, der []byte) {
-	t.Helper()
+func write(tb testing.TB, path, kind string, der []byte) {
+	tb.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

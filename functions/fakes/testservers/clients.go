@@ -15,42 +15,42 @@ import (
 	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
-// Clients of a test's own, to look at what the functions did, and to do what they did not. They log in as the
-// environment says, and so may do more than the functions under test, which Start gives the rights of production.
+// The clients below are the test's own: they prepare servers and inspect what the functions did. They log in as the
+// environment says, and may have more permissions than the functions under test.
 
-// MinIO is a client of the test's own.
-func MinIO(t testing.TB, getenv func(string) string) *minio.Client {
-	t.Helper()
-	at, transport := MinIOTransport(t, getenv)
+// MinIO returns a client of the test's own.
+func MinIO(tb testing.TB, getenv func(string) string) *minio.Client {
+	tb.Helper()
+	endpoint, transport := MinIOTransport(tb, getenv)
 	getenv = Own(getenv)
-	client, err := minio.New(at.Host, &minio.Options{
+	client, err := minio.New(endpoint.Host, &minio.Options{
 		Creds:     credentials.NewStaticV4(getenv("MINIO_ACCESS_KEY"), getenv("MINIO_SECRET_KEY"), ""),
-		Secure:    at.Scheme == "https",
+		Secure:    endpoint.Scheme == "https",
 		Transport: transport,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return client
 }
 
-// MinIOTransport is where MinIO is, and how HTTP gets there.
-func MinIOTransport(t testing.TB, getenv func(string) string) (*url.URL, *http.Transport) {
-	t.Helper()
-	at := &url.URL{Scheme: "http", Host: getenv("MINIO_ENDPOINT")}
+// MinIOTransport returns MinIO's URL and an HTTP transport that reaches it.
+func MinIOTransport(tb testing.TB, getenv func(string) string) (*url.URL, *http.Transport) {
+	tb.Helper()
+	endpoint := &url.URL{Scheme: "http", Host: getenv("MINIO_ENDPOINT")}
 	transport := &http.Transport{DisableCompression: true}
-	t.Cleanup(transport.CloseIdleConnections)
-	if dialer := way(t, getenv, connect.ReadMinIO); dialer != nil {
-		at.Scheme, at.Host = "https", strings.TrimPrefix(at.Host, "https://")
+	tb.Cleanup(transport.CloseIdleConnections)
+	if dialer := read(tb, getenv, connect.ReadMinIO); dialer != nil {
+		endpoint.Scheme, endpoint.Host = "https", strings.TrimPrefix(endpoint.Host, "https://")
 		transport.DialTLSContext = dialer.DialContext
 	}
-	return at, transport
+	return endpoint, transport
 }
 
-// Redis is a client of the test's own.
-func Redis(t testing.TB, getenv func(string) string) *redis.Client {
-	t.Helper()
-	dialer := way(t, getenv, connect.ReadRedis)
+// Redis returns a client of the test's own.
+func Redis(tb testing.TB, getenv func(string) string) *redis.Client {
+	tb.Helper()
+	dialer := read(tb, getenv, connect.ReadRedis)
 	getenv = Own(getenv)
 	options := &redis.Options{
 		Addr:     net.JoinHostPort(getenv("REDIS_HOST"), getenv("REDIS_PORT")),
@@ -61,37 +61,39 @@ func Redis(t testing.TB, getenv func(string) string) *redis.Client {
 		options.Dialer = dialer.DialContext
 	}
 	client := redis.NewClient(options)
-	t.Cleanup(func() { client.Close() })
+	tb.Cleanup(func() { client.Close() })
 	return client
 }
 
-// Kafka is where Kafka is, and what a client of the test's own has to know of it.
-func Kafka(t testing.TB, getenv func(string) string) (brokers []string, config *sarama.Config) {
-	t.Helper()
-	config = way(t, Own(getenv), connect.ReadKafka).Config("image-service-tests")
+// Kafka returns the brokers and the configuration of a client of the test's own, as sarama's constructors expect them.
+func Kafka(tb testing.TB, getenv func(string) string) (brokers []string, config *sarama.Config) {
+	tb.Helper()
+	config = read(tb, Own(getenv), connect.ReadKafka).Config("image-service-tests")
 	config.Net.ReadTimeout = 30 * time.Second // the machine may be busy with other tests
-	config.Producer.Return.Successes = true
+	config.Producer.Return.Successes = true   // required by SyncProducer
 	return strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config
 }
 
-func way[T any](t testing.TB, getenv func(string) string, read func(connect.Settings) T) T {
-	t.Helper()
+func read[T any](tb testing.TB, getenv func(string) string, read func(connect.Settings) T) T {
+	tb.Helper()
 	value, err := connect.From(getenv, read)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return value
 }
 
-// loginSettings are what a test's own clients have for themselves. Start keeps them under these names with own in front.
+// loginSettings are the logins that a test's own clients have for themselves; Start keeps them under these names with
+// the prefix own.
 var loginSettings = []string{
-	"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REDIS_USERNAME", "REDIS_PASSWORD", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
+	"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY",
+	"REDIS_USERNAME", "REDIS_PASSWORD",
+	"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
 }
 
 const own = "TEST_"
 
-// Own are the settings of a test's own clients: with the names and passwords of the environment, whatever the functions
-// have.
+// Own returns the settings of a test's own clients: those of getenv, with the logins of the environment.
 func Own(getenv func(string) string) func(string) string {
 	return func(name string) string {
 		if value := getenv(own + name); value != "" {

@@ -13,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// Secure are stand-ins that are reached as the servers of production are: over TLS, with an authority of their own, and
-// logged in to.
+// Secure is three fakes that are reached as the servers of production are: over TLS, with an authority of their own,
+// and with a login.
 type Secure struct {
 	Authority *Authority
 	Redis     *miniredis.Miniredis
@@ -22,38 +22,23 @@ type Secure struct {
 	settings  map[string]string
 }
 
-// Names and passwords of the Secure stand-ins.
+// Login of the Secure fakes.
 const (
 	User     = "image-service"
 	Password = "a password that no log may have"
 )
 
-// StartSecure starts all three, with the topics image-processing and image-dead-letters, until the test ends.
-func StartSecure(t testing.TB) *Secure {
-	t.Helper()
-	s := &Secure{Authority: NewAuthority(t)}
-	authority := filepath.Join(t.TempDir(), "ca.crt")
+// StartSecure starts the three fakes, with the topics image-processing and image-dead-letters, until the test ends.
+func StartSecure(tb testing.TB) *Secure {
+	tb.Helper()
+	s := &Secure{Authority: NewAuthority(tb)}
+	authority := filepath.Join(tb.TempDir(), "ca.crt")
 	s.Authority.Write(authority)
-	var err error
-	if s.Redis, err = miniredis.RunTLS(s.Authority.Server()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Redis.Close)
-	s.Redis.RequireUserAuth(User, Password)
-	s.Kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "image-processing", "image-dead-letters"),
-		kfake.TLS(s.Authority.Server()), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", User, Password),
-		kfake.Superuser("SCRAM-SHA-256", User, Password), kfake.Superuser("PLAIN", User, Password))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Kafka.Close)
-	minio := httptest.NewUnstartedServer(gofakes3.New(s3mem.New()).Server())
-	minio.TLS, minio.Config.ErrorLog = s.Authority.Server(), log.New(io.Discard, "", 0)
-	minio.StartTLS()
-	t.Cleanup(minio.Close)
+	s.startRedis(tb)
+	s.startKafka(tb)
 	s.settings = map[string]string{
 		"LOG_LEVEL":      "ERROR",
-		"MINIO_ENDPOINT": minio.URL, "MINIO_CA_FILE": authority, "MINIO_ACCESS_KEY": User, "MINIO_SECRET_KEY": Password,
+		"MINIO_ENDPOINT": s.startMinIO(tb), "MINIO_CA_FILE": authority, "MINIO_ACCESS_KEY": User, "MINIO_SECRET_KEY": Password,
 		"REDIS_HOST": s.Redis.Host(), "REDIS_PORT": s.Redis.Port(), "REDIS_TLS": "true", "REDIS_CA_FILE": authority,
 		"REDIS_USERNAME": User, "REDIS_PASSWORD": Password,
 		"KAFKA_BOOTSTRAP_SERVERS": s.Kafka.ListenAddrs()[0], "KAFKA_TLS": "true", "KAFKA_CA_FILE": authority,
@@ -62,10 +47,41 @@ func StartSecure(t testing.TB) *Secure {
 	return s
 }
 
-// Getenv has the settings that reach the stand-ins.
+func (s *Secure) startRedis(tb testing.TB) {
+	tb.Helper()
+	var err error
+	if s.Redis, err = miniredis.RunTLS(s.Authority.Server()); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.Redis.Close)
+	s.Redis.RequireUserAuth(User, Password)
+}
+
+func (s *Secure) startKafka(tb testing.TB) {
+	tb.Helper()
+	var err error
+	s.Kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "image-processing", "image-dead-letters"),
+		kfake.TLS(s.Authority.Server()), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", User, Password),
+		kfake.Superuser("SCRAM-SHA-256", User, Password), kfake.Superuser("PLAIN", User, Password))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.Kafka.Close)
+}
+
+func (s *Secure) startMinIO(tb testing.TB) (url string) {
+	tb.Helper()
+	server := httptest.NewUnstartedServer(gofakes3.New(s3mem.New()).Server())
+	server.TLS, server.Config.ErrorLog = s.Authority.Server(), log.New(io.Discard, "", 0)
+	server.StartTLS()
+	tb.Cleanup(server.Close)
+	return server.URL
+}
+
+// Getenv returns a setting that reaches the fakes.
 func (s *Secure) Getenv(name string) string { return s.settings[name] }
 
-// With are the settings with some others, NAME, value, NAME, value.
+// With returns the settings with some replaced: NAME, value, NAME, value.
 func (s *Secure) With(pairs ...string) func(string) string {
 	return func(name string) string {
 		for i := 0; i < len(pairs); i += 2 {

@@ -22,7 +22,7 @@ const corsMaxAge = "600"
 
 // Open tells browsers what next is for: scripts of which sites may read its answers, and that it is to be asked by HTTPS
 // from now on if that is how it was asked.
-func (g *Guard) Open(next http.Handler) http.Handler {
+func (g *Guard) CORS(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.settings.proxies > 0 && r.Header.Get("X-Forwarded-Proto") == "https" {
 			w.Header().Set("Strict-Transport-Security", "max-age=31536000")

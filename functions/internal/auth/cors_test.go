@@ -78,7 +78,7 @@ func TestStrictTransportSecurity(t *testing.T) {
 		answer := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("X-Forwarded-Proto", test.proto)
-		d.Open(http.NotFoundHandler()).ServeHTTP(answer, r)
+		d.CORS(http.NotFoundHandler()).ServeHTTP(answer, r)
 		if got := answer.Header().Get("Strict-Transport-Security"); got != test.want {
 			t.Errorf("%+v: %q", test, got)
 		}

@@ -87,8 +87,8 @@ func (d *door) ask(method string, header ...string) *httptest.ResponseRecorder {
 		request.RemoteAddr = from
 	}
 	answer := httptest.NewRecorder()
-	d.Open(d.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%+v", ClientOf(r.Context()))
+	d.CORS(d.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%+v", ClientFrom(r.Context()))
 	}))).ServeHTTP(answer, request)
 	return answer
 }
@@ -305,9 +305,9 @@ func TestSettings(t *testing.T) {
 		settings map[string]string
 		want     string
 	}{
-		"no file":            {map[string]string{"AUTH_API_KEYS_FILE": bad + "x"}, "AUTH_API_KEYS_FILE can not be read"},
-		"a key for the file": {map[string]string{"AUTH_API_KEYS_FILE": "the-key-itself"}, "AUTH_API_KEYS_FILE can not be read"},
-		"nobody's keys":      {map[string]string{"AUTH_API_KEYS_FILE": empty}, "there is no key in it"},
+		"no file":            {map[string]string{"AUTH_API_KEYS_FILE": bad + "x"}, "AUTH_API_KEYS_FILE cannot be read"},
+		"a key for the file": {map[string]string{"AUTH_API_KEYS_FILE": "the-key-itself"}, "AUTH_API_KEYS_FILE cannot be read"},
+		"nobody's keys":      {map[string]string{"AUTH_API_KEYS_FILE": empty}, "it has no key"},
 		"a bad file":         {map[string]string{"AUTH_API_KEYS_FILE": bad}, "line 1 has no SHA-256"},
 		"no audience":        {map[string]string{"AUTH_JWT_ISSUER": "https://a.example"}, "AUTH_JWT_AUDIENCE is not set"},
 		"no issuer":          {map[string]string{"AUTH_JWT_AUDIENCE": "images"}, "AUTH_JWT_ISSUER is not set"},

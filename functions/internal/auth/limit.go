@@ -22,7 +22,7 @@ func (g *Guard) limit(w http.ResponseWriter, r *http.Request, who string) error 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), limitTimeout)
 	defer cancel()
-	answer, err := g.limiter.Spend(ctx, limit, who)
+	answer, err := g.limiter.Take(ctx, limit, who)
 	if err != nil {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			g.process.Log.DebugContext(ctx, "request_not_counted", "error.message", err.Error())
@@ -32,20 +32,20 @@ func (g *Guard) limit(w http.ResponseWriter, r *http.Request, who string) error 
 	}
 	// https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
 	w.Header().Set("RateLimit-Policy", fmt.Sprintf(`"requests";q=%d;w=%d`, limit.Burst, wholeSeconds(limit.Window())))
-	w.Header().Set("RateLimit", fmt.Sprintf(`"requests";r=%d;t=%d`, answer.Left, wholeSeconds(answer.Full)))
-	if answer.OK {
+	w.Header().Set("RateLimit", fmt.Sprintf(`"requests";r=%d;t=%d`, answer.Remaining, wholeSeconds(answer.ResetAfter)))
+	if answer.Allowed {
 		return nil
 	}
 	return tooOften(limit, answer)
 }
 
-func tooOften(limit ratelimit.Limit, answer ratelimit.Answer) *refusal {
+func tooOften(limit ratelimit.Limit, answer ratelimit.Result) *refusal {
 	return &refusal{"rate_limited", "there are too many requests", &apierror.Error{
 		Status:     http.StatusTooManyRequests,
-		Code:       "rate_limited",
+		Code:       apierror.CodeRateLimited,
 		Message:    "There are too many requests; try again (limit is how many may come at once)",
 		Limit:      limit.Burst,
-		RetryAfter: time.Duration(wholeSeconds(answer.Retry)) * time.Second,
+		RetryAfter: time.Duration(wholeSeconds(answer.RetryAfter)) * time.Second,
 	}}
 }
 

@@ -23,27 +23,51 @@ type Settings struct {
 	origins []string
 }
 
-// ReadSettings reads AUTH_*, RATE_LIMIT*, TRUSTED_PROXIES and CORS_ORIGINS, and the file with the keys.
+// Settings of authentication and authorization.
+var (
+	apiKeysFile = config.FilePath{Name: "AUTH_API_KEYS_FILE", Contents: "a file of API keys",
+		Doc: "API keys: a line for each, with the client's name and the SHA-256 of the key. " +
+			"The file is read again when it changes."}
+	jwtIssuer = config.Text{Name: "AUTH_JWT_ISSUER", Form: safeURL,
+		Doc: "OpenID Connect issuer whose tokens (JWT) are accepted."}
+	jwtAudience = config.Text{Name: "AUTH_JWT_AUDIENCE", RequiredWith: jwtIssuer,
+		Form: config.Form{Expected: "the `aud` of tokens for this service"},
+		Doc: "Audience (`aud`) that tokens must name. " +
+			"Otherwise the issuer's tokens for other services would be accepted, too."}
+	jwksURL = config.Text{Name: "AUTH_JWT_JWKS_URL", Form: safeURL,
+		Doc: "Where to get the issuer's keys. By default the issuer's discovery document says where."}
+	admins = config.List{Name: "AUTH_ADMINS",
+		Doc: "Clients that see the images of all clients. " +
+			"A client with a token is named by its issuer, a vertical bar and its subject."}
+	trustedProxies = config.Int{Name: "TRUSTED_PROXIES", Default: 0, Min: 0, Max: 16,
+		Doc: "Number of proxies in front of the function that append to `X-Forwarded-For`."}
+	corsOrigins = config.List{Name: "CORS_ORIGINS",
+		Form: config.Form{Expected: "*, or origins such as https://www.example.com", Valid: isOrigin},
+		Doc:  "Web sites whose scripts may use the service."}
+)
+
+// safeURL is the form of a URL whose contents nobody can change on the way: an attacker who can replace the issuer's keys
+// can be anybody.
+var safeURL = config.Form{Expected: "an https:// URL", Valid: isSafeURL}
+
+// ReadSettings reads AUTH_*, RATE_LIMIT*, TRUSTED_PROXIES and CORS_ORIGINS, and the file of API keys.
 func ReadSettings(r *config.Reader) Settings {
 	s := Settings{
-		keysFile: r.File("AUTH_API_KEYS_FILE"),
-		issuer:   r.Text("AUTH_JWT_ISSUER", ""),
-		audience: r.Text("AUTH_JWT_AUDIENCE", ""),
-		jwksURL:  r.Text("AUTH_JWT_JWKS_URL", ""),
-		admins:   r.List("AUTH_ADMINS", ""),
+		keysFile: apiKeysFile.Read(r),
+		issuer:   jwtIssuer.Read(r),
+		audience: jwtAudience.Read(r),
+		jwksURL:  jwksURL.Read(r),
+		admins:   admins.Read(r),
 		limit:    ratelimit.ReadLimit(r),
-		proxies:  r.Int("TRUSTED_PROXIES", 0, 0, 16),
-		origins:  r.List("CORS_ORIGINS", ""),
+		proxies:  trustedProxies.Read(r),
+		origins:  corsOrigins.Read(r),
 	}
 	s.readKeys(r)
-	s.checkIssuer(r)
-	for _, origin := range s.origins {
-		if origin != "*" && !originForm.MatchString(origin) {
-			r.Fault("CORS_ORIGINS has %q; expected *, or origins such as https://www.example.com", origin)
-		}
+	if !r.IsSet(jwtIssuer) && (r.IsSet(jwtAudience) || r.IsSet(jwksURL)) {
+		r.Fault("%s is not set; expected the issuer of the tokens, as %s or %s is set", jwtIssuer, jwtAudience, jwksURL)
 	}
-	if len(s.admins) > 0 && !s.authenticates() {
-		r.Fault("AUTH_ADMINS is set, and nobody can prove who they are; expected AUTH_API_KEYS_FILE or AUTH_JWT_ISSUER as well")
+	if len(s.admins) > 0 && !r.IsSet(apiKeysFile) && !r.IsSet(jwtIssuer) {
+		r.Fault("%s is set, but clients cannot authenticate; expected %s or %s as well", admins, apiKeysFile, jwtIssuer)
 	}
 	return s
 }
@@ -58,31 +82,17 @@ func (s *Settings) readKeys(r *config.Reader) {
 		return
 	}
 	if s.keys, err = parseKeys(text); err == nil && len(s.keys) == 0 {
-		err = errors.New("there is no key in it")
+		err = errors.New("it has no key")
 	}
 	if err != nil {
-		r.Fault("%s is no file of keys: %v", s.keysFile, err)
+		r.Fault("%s is not a file of API keys: %v", s.keysFile, err)
 	}
 }
 
-func (s *Settings) checkIssuer(r *config.Reader) {
-	switch {
-	case s.issuer == "" && (s.audience != "" || s.jwksURL != ""):
-		r.Fault("AUTH_JWT_ISSUER is not set; expected the issuer of the tokens, as AUTH_JWT_AUDIENCE or AUTH_JWT_JWKS_URL is set")
-	case s.issuer != "" && s.audience == "":
-		r.Fault("AUTH_JWT_AUDIENCE is not set; expected what tokens for this service have as aud, or those for others would do as well")
-	}
-	if s.issuer != "" && !isSafeURL(s.issuer) {
-		r.Fault("AUTH_JWT_ISSUER is %s; expected an https:// URL", config.Quote(s.issuer))
-	}
-	if s.jwksURL != "" && !isSafeURL(s.jwksURL) {
-		r.Fault("AUTH_JWT_JWKS_URL is %s; expected an https:// URL", config.Quote(s.jwksURL))
-	}
-}
+func isOrigin(text string) bool { return text == "*" || originForm.MatchString(text) }
 
 var originForm = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$|^https?://\[[0-9a-f:]+\](:[0-9]{1,5})?$`)
 
-// isSafeURL tells whether what is read there is what its owner wrote: whoever can change the keys can be anybody.
 func isSafeURL(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {

@@ -96,7 +96,7 @@ func (b *Body) setDeadline(deadline time.Time) {
 func (b *Body) tooLarge(found int64) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusRequestEntityTooLarge,
-		Code:    "too_many_bytes",
+		Code:    apierror.CodeTooManyBytes,
 		Message: "The request is too large",
 		Limit:   b.limit,
 		Found:   found,
@@ -111,7 +111,7 @@ func (b *Body) broken(err error) *apierror.Error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &apierror.Error{
 			Status:  http.StatusRequestTimeout,
-			Code:    "too_slow",
+			Code:    apierror.CodeTooSlow,
 			Message: "The request came too slowly (limit and found are bytes a second)",
 			Limit:   leastRate,
 			Found:   int64(float64(b.read) / max(b.waited.Seconds(), 1)),
@@ -119,7 +119,7 @@ func (b *Body) broken(err error) *apierror.Error {
 	}
 	return &apierror.Error{
 		Status:  http.StatusBadRequest,
-		Code:    "incomplete_request",
+		Code:    apierror.CodeIncompleteRequest,
 		Message: "The request ended before it was whole",
 		Found:   b.read,
 	}

@@ -1,8 +1,8 @@
 // Package cloudevent reads CloudEvents from HTTP requests, answers with them, and continues the trace that they carry.
 //
-// An event that it returns is valid by the CloudEvents specification; a refused one costs memory of the size of the request
-// and little processor time. The package does not know the events' types and does not read their data; package events
-// does. The other direction, to Kafka or to a Broker, is package publisher.
+// An event that it returns is valid by the CloudEvents specification; a refused one costs memory of the size of the
+// request and little processor time. The package does not know the events' types and does not read their data; package
+// events does. The other direction, to Kafka or to a Broker, is package publisher.
 package cloudevent
 
 import (
@@ -21,8 +21,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 )
 
-// MaxEvent is the largest event without an image in it, in bytes: the size that the specification asks every intermediary
-// to forward (https://github.com/cloudevents/spec/blob/main/cloudevents/spec.md#size-limits).
+// MaxEvent is the largest event without an image in it, in bytes: the size that the specification asks every
+// intermediary to forward (https://github.com/cloudevents/spec/blob/main/cloudevents/spec.md#size-limits).
 const MaxEvent = 64 << 10
 
 // IsEvent reports whether a request is meant to be a CloudEvent, valid or not.

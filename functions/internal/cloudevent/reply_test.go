@@ -10,7 +10,8 @@ import (
 )
 
 func TestReply(t *testing.T) {
-	want, err := events.Encode(events.ImageReceived{Bucket: "scans", ObjectName: "ä.png"}, events.Envelope{Source: "/me", ID: "7"})
+	received := events.ImageReceived{Bucket: "scans", ObjectName: "ä.png"}
+	want, err := events.Encode(received, events.Envelope{Source: "/me", ID: "7"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 // dataBase64 is the member of a structured event that has binary data.
 const dataBase64 = "data_base64"
 
-// unpack checks a structured event before the SDK reads it, and separates its binary data. The SDK would quote an invalid
-// event in its error, many times larger than it came, and it decodes base64 one byte at a time: for an image that is a
-// second of processor time, which any caller could ask for.
+// unpack checks a structured event before the SDK reads it, and separates its binary data. The SDK would quote an
+// invalid event in its error, many times larger than it came, and it decodes base64 one byte at a time: for an image
+// that is a second of processor time, which any caller could ask for.
 func unpack(structured []byte) (rest, data []byte, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(structured, &members); err != nil {

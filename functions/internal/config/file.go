@@ -7,28 +7,47 @@ import (
 	"os"
 )
 
-// A File is one whose path a setting has. Who reads it again gets what is in it by then: Kubernetes replaces the files of
-// a Secret while a process runs.
-type File struct{ setting, path string }
+// A FilePath is a setting whose value is the path of a file.
+type FilePath struct {
+	Name string
+	// Contents completes the sentence "expected the path of ...", such as "a PEM file".
+	Contents string
+	Doc      string
+}
 
-// File is the file whose path the setting called name has.
-func (r *Reader) File(name string) File { return File{name, r.getenv(name)} }
+// Read returns the file, which is not opened yet.
+func (p FilePath) Read(r *Reader) File { return File{setting: p, path: r.value(p)} }
 
-// IsSet tells whether the setting has a path.
+// String returns the name of the setting.
+func (p FilePath) String() string { return p.Name }
+
+// Describe returns the declaration in words.
+func (p FilePath) Describe() Description {
+	return Description{Name: p.Name, Type: "file", Values: "the path of " + p.Contents, Doc: p.Doc}
+}
+
+// A File is the file that a setting names. It is opened anew by each Read: Kubernetes replaces the files of a Secret
+// while a process runs.
+type File struct {
+	setting FilePath
+	path    string
+}
+
+// IsSet reports whether the setting has a value.
 func (f File) IsSet() bool { return f.path != "" }
 
-// String is the name of the setting. The path is not shown, as what stands there by mistake may be a key.
-func (f File) String() string { return f.setting }
+// String returns the name of the setting. The path is not shown, as it may be a key that was put there by mistake.
+func (f File) String() string { return f.setting.Name }
 
-// Read is what is in the file.
+// Read returns the contents of the file. Its error does not show the path.
 func (f File) Read() ([]byte, error) {
 	text, err := os.ReadFile(f.path)
-	var about *fs.PathError
-	if errors.As(err, &about) {
-		err = about.Err
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		err = pathError.Err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s can not be read: %w; expected the path of a file", f, err)
+		return nil, fmt.Errorf("%s cannot be read: %w; expected the path of %s", f, err, f.setting.Contents)
 	}
 	return text, nil
 }

@@ -1,120 +1,223 @@
-// Package config reads a process's settings from its environment. It never stops at the first fault: whoever starts a
-// function learns of everything that is wrong with its settings at once. Values of secrets are never repeated.
 package config
 
 import (
-	"errors"
 	"fmt"
-	"net"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
-// A Reader reads settings by name and remembers what was wrong with them.
-type Reader struct {
-	getenv func(string) string
-	faults []error
+// A Setting is the declaration of one setting: [Text], [Int], [Bool], [List] or [FilePath].
+type Setting interface {
+	// String returns the name of the setting, so that messages show it by name and never by value.
+	fmt.Stringer
+	// Describe returns the declaration in words.
+	Describe() Description
 }
 
-// NewReader reads with getenv, such as os.Getenv. A setting that is empty counts as not set.
-func NewReader(getenv func(string) string) *Reader {
-	return &Reader{getenv: getenv}
+// A Description is a setting in words, for reference pages, help texts and tests.
+type Description struct {
+	Name string
+	// Type is "text", "integer", "boolean", "list" or "file".
+	Type string
+	// Default is the value that counts when the setting is not set; "" means none.
+	Default string
+	// DefaultFrom names the setting whose value is the default; "" means none.
+	DefaultFrom string
+	// Values describes what is allowed, such as "1 to 65535"; "" means everything of the type.
+	Values string
+	// Unit is that of an integer: "bytes", "pixels", "seconds" or "".
+	Unit string
+	// Required reports whether a process does not start without the setting, except as Unless says.
+	Required bool
+	// Unless is the exception to Required, such as "K_SINK is set"; "" means none.
+	Unless string
+	// RequiredWith names the setting that makes this one required; "" means none.
+	RequiredWith string
+	// Secret reports whether the value must not be shown: it belongs in a Kubernetes Secret.
+	Secret bool
+	// Doc says what the setting does, in sentences.
+	Doc string
 }
 
-// Text is the value of a setting, or fallback.
-func (r *Reader) Text(name, fallback string) string {
-	if value := r.getenv(name); value != "" {
+// String returns the name of the setting.
+func (d Description) String() string { return d.Name }
+
+// A Form restricts a value.
+type Form struct {
+	// Expected completes the sentence "NAME is X; expected ...".
+	Expected string
+	// Valid reports whether a value has the form; nil allows every value.
+	Valid func(value string) bool
+}
+
+func (f Form) allows(value string) bool { return f.Valid == nil || f.Valid(value) }
+
+// A Text is a setting whose value is a text.
+type Text struct {
+	Name, Default string
+	Form          Form
+	// Required has Read report a missing value.
+	Required bool
+	// RequiredWith has Read report a missing value when this other setting is set.
+	RequiredWith Setting
+	Secret       bool
+	Doc          string
+}
+
+// Read returns the value, or the default if it is not set or not valid.
+func (t Text) Read(r *Reader) string {
+	value := r.value(t)
+	switch {
+	case value == "" && t.Required:
+		r.Fault("%s is not set; expected %s", t, t.Form.Expected)
+	case value == "" && t.RequiredWith != nil && r.IsSet(t.RequiredWith):
+		r.Fault("%s is not set; expected %s, as %s is set", t, t.Form.Expected, t.RequiredWith)
+	case value == "":
+	case t.Form.allows(value):
+		return value
+	case t.Secret:
+		r.Fault("%s is not valid; expected %s", t, t.Form.Expected)
+	default:
+		r.Fault("%s is %s; expected %s", t, Quote(value), t.Form.Expected)
+	}
+	return t.Default
+}
+
+// Lookup returns the value, or the default if it is not set. It reports no faults: they are for the code that the
+// setting belongs to.
+func (t Text) Lookup(r *Reader) string {
+	if value := r.value(t); value != "" {
 		return value
 	}
-	return fallback
+	return t.Default
 }
 
-// Required is the value of a setting that has no good default.
-func (r *Reader) Required(name, meaning string) string {
-	value := r.getenv(name)
-	if value == "" {
-		r.Fault("%s is not set; expected %s", name, meaning)
+// String returns the name of the setting.
+func (t Text) String() string { return t.Name }
+
+// Describe returns the declaration in words.
+func (t Text) Describe() Description {
+	return Description{
+		Name: t.Name, Type: "text", Default: t.Default, Values: t.Form.Expected, Doc: t.Doc,
+		Required: t.Required, RequiredWith: nameOf(t.RequiredWith), Secret: t.Secret,
 	}
-	return value
 }
 
-// Int is a whole number between least and most, or fallback.
-func (r *Reader) Int(name string, fallback, least, most int64) int64 {
-	text := r.getenv(name)
+func nameOf(setting Setting) string {
+	if setting == nil {
+		return ""
+	}
+	return setting.String()
+}
+
+// An Int is a setting whose value is a whole number.
+type Int struct {
+	Name              string
+	Default, Min, Max int64
+	// Unit is "bytes", "pixels", "seconds" or "".
+	Unit string
+	Doc  string
+}
+
+// Read returns the value, or the default if it is not set or not from Min to Max.
+func (i Int) Read(r *Reader) int64 {
+	text := r.value(i)
 	if text == "" {
-		return fallback
+		return i.Default
 	}
 	value, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || value < least || value > most {
-		r.Fault("%s is %q; expected a whole number from %d to %d", name, text, least, most)
-		return fallback
+	if err != nil || value < i.Min || value > i.Max {
+		r.Fault("%s is %s; expected a whole number from %d to %d", i, Quote(text), i.Min, i.Max)
+		return i.Default
 	}
 	return value
 }
 
-// Bool is true or false, and false if it is not set.
-func (r *Reader) Bool(name string) bool {
-	text := r.getenv(name)
+// String returns the name of the setting.
+func (i Int) String() string { return i.Name }
+
+// Describe returns the declaration in words.
+func (i Int) Describe() Description {
+	return Description{
+		Name: i.Name, Type: "integer", Default: strconv.FormatInt(i.Default, 10), Unit: i.Unit, Doc: i.Doc,
+		Values: fmt.Sprintf("%d to %d", i.Min, i.Max),
+	}
+}
+
+// A Bool is a setting whose value is true or false; it is false if it is not set.
+type Bool struct{ Name, Doc string }
+
+// Read reports whether the value is true.
+func (b Bool) Read(r *Reader) bool {
+	text := r.value(b)
 	if text != "" && text != "true" && text != "false" {
-		r.Fault("%s is %s; expected true or false", name, Quote(text))
+		r.Fault("%s is %s; expected true or false", b, Quote(text))
 	}
 	return text == "true"
 }
 
-// List is a value that is separated by commas, without empty items.
-func (r *Reader) List(name, text string) []string {
+// String returns the name of the setting.
+func (b Bool) String() string { return b.Name }
+
+// Describe returns the declaration in words.
+func (b Bool) Describe() Description {
+	return Description{Name: b.Name, Type: "boolean", Default: "false", Values: "true or false", Doc: b.Doc}
+}
+
+// A List is a setting with several values, separated by commas. Empty values do not count.
+type List struct {
+	Name string
+	// DefaultFrom is the setting whose value is the default; nil means that the list is empty by default.
+	DefaultFrom *Text
+	// Form restricts each value.
+	Form Form
+	// Required has Read report an empty list. Unless is an exception that the caller makes, in words.
+	Required bool
+	Unless   string
+	Doc      string
+}
+
+// Read returns the values, or the default if there are none. Values that are not valid are left out.
+func (l List) Read(r *Reader) []string {
 	var items []string
-	for item := range strings.SplitSeq(r.Text(name, text), ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			items = append(items, item)
+	set := false
+	for item := range strings.SplitSeq(r.value(l), ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
 		}
+		set = true
+		if !l.Form.allows(item) {
+			r.Fault("%s has %s; expected %s", l, Quote(item), l.Form.Expected)
+			continue
+		}
+		items = append(items, item)
+	}
+	switch {
+	case !set && l.Required:
+		r.Fault("%s is not set; expected %s%s", l, l.Form.Expected, l.exception())
+	case !set && l.DefaultFrom != nil:
+		return []string{l.DefaultFrom.Lookup(r)}
 	}
 	return items
 }
 
-// IsAddress tells whether a text is a host, or host:port.
-func IsAddress(text string) bool {
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		host, port = text, "1"
+func (l List) exception() string {
+	if l.Unless == "" {
+		return ""
 	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && number > 0 && IsHost(host)
+	return ", unless " + l.Unless
 }
 
-// IsHost tells whether a text could be the name or the IP address of a host.
-func IsHost(text string) bool {
-	return net.ParseIP(strings.Trim(text, "[]")) != nil || len(text) <= 253 && hostName.MatchString(text)
-}
+// String returns the name of the setting.
+func (l List) String() string { return l.Name }
 
-// Underscores are in no host name of the Internet, but in those of some container networks.
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
-
-// Quote is a value as it may be shown: without what is in front of an @, which may be a password.
-func Quote(value string) string {
-	if at := strings.LastIndexByte(value, '@'); at >= 0 {
-		value = "..." + value[at:]
+// Describe returns the declaration in words.
+func (l List) Describe() Description {
+	d := Description{
+		Name: l.Name, Type: "list", Values: l.Form.Expected, Required: l.Required, Unless: l.Unless, Doc: l.Doc,
 	}
-	return strconv.Quote(value)
-}
-
-// Fault adds a fault in the form `NAME is ...; expected ...`.
-func (r *Reader) Fault(format string, args ...any) {
-	r.faults = append(r.faults, fmt.Errorf(format, args...))
-}
-
-// Add adds a fault that is an error already, if it is not nil.
-func (r *Reader) Add(fault error) {
-	if fault != nil {
-		r.faults = append(r.faults, fault)
+	if l.DefaultFrom != nil {
+		d.DefaultFrom = l.DefaultFrom.Name
 	}
-}
-
-// Err names every fault, a line each; nil if there are none.
-func (r *Reader) Err() error {
-	if len(r.faults) == 0 {
-		return nil
-	}
-	return fmt.Errorf("bad settings:\n%w", errors.Join(r.faults...))
+	return d
 }

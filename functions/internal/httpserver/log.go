@@ -41,7 +41,7 @@ func ecsName(groups []string, attr slog.Attr) slog.Attr {
 type clientKey struct{}
 
 // NameClient has every line of the log that is written in a context name the client for whom.
-func NameClient(ctx context.Context, name string) context.Context {
+func WithClient(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, clientKey{}, name)
 }
 
@@ -67,11 +67,13 @@ var levels = map[string]slog.Level{
 	"ERROR": slog.LevelError, "CRITICAL": slog.LevelError,
 }
 
-func readLevel(r *config.Reader) slog.Level {
-	text := r.Text("LOG_LEVEL", "INFO")
-	level, known := levels[strings.ToUpper(text)]
-	if !known {
-		r.Fault("LOG_LEVEL is %q; expected DEBUG, INFO, WARN or ERROR", text)
-	}
-	return level
+var logLevel = config.Text{Name: "LOG_LEVEL", Default: "INFO",
+	Form: config.Form{Expected: "DEBUG, INFO, WARN or ERROR", Valid: isLevel},
+	Doc:  "Least severe level that is logged."}
+
+func isLevel(text string) bool {
+	_, known := levels[strings.ToUpper(text)]
+	return known
 }
+
+func readLevel(r *config.Reader) slog.Level { return levels[strings.ToUpper(logLevel.Read(r))] }

@@ -56,7 +56,7 @@ func countLines(header http.Header) (lines int) {
 
 var problemHeaderLines = &apierror.Error{
 	Status:  http.StatusRequestHeaderFieldsTooLarge,
-	Code:    "too_many_headers",
+	Code:    apierror.CodeTooManyHeaders,
 	Message: "The request has too many headers",
 	Limit:   maxHeaderLines,
 }
@@ -71,7 +71,7 @@ func (p *Process) survive(w *answer, r *http.Request, cause any) {
 	}
 	p.Log.ErrorContext(r.Context(), "request_panicked", "error.message", fmt.Sprint(cause), "error.stack_trace", string(debug.Stack()))
 	if w.status == 0 {
-		fault := apierror.Error{Status: http.StatusInternalServerError, Code: "internal", Message: "Something is broken here; it has been noted"}
+		fault := apierror.Error{Status: http.StatusInternalServerError, Code: apierror.CodeInternal, Message: "Something is broken here; it has been noted"}
 		fault.Write(w)
 		return
 	}
@@ -83,13 +83,13 @@ func (p *Process) survive(w *answer, r *http.Request, cause any) {
 func (p *Process) Handle(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := handle(w, r); err != nil {
-			p.Refused(r, err).Write(w)
+			p.ReportError(r, err).Write(w)
 		}
 	}
 }
 
 // Refused notes in the log why a request, or a part of it, was not done, and returns what its caller may know of it.
-func (p *Process) Refused(r *http.Request, err error) *apierror.Error {
+func (p *Process) ReportError(r *http.Request, err error) *apierror.Error {
 	told := apierror.From(err)
 	level := slog.LevelInfo
 	if told.Status >= 500 && r.Context().Err() == nil { // a caller that has gone is no fault of ours

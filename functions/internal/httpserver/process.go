@@ -42,8 +42,14 @@ type Settings struct {
 	LogLevel slog.Level
 }
 
+// port is read before the other settings: Knative waits until something listens there.
+var port = config.Text{Name: "PORT", Default: "8080",
+	Form: config.Form{Expected: "a port"},
+	Doc:  "Port that the function listens on. Knative sets it."}
+
 // ReadSettings reads LOG_LEVEL.
 func ReadSettings(r *config.Reader) Settings {
+	r.Record(port)
 	return Settings{LogLevel: readLevel(r)}
 }
 
@@ -77,13 +83,9 @@ func Main(name string, run func(ctx context.Context, listener net.Listener, gete
 }
 
 func realMain(ctx context.Context, run func(context.Context, net.Listener, func(string) string) error) error {
-	port := os.Getenv("PORT")
-	if port == "" {
-		port = "8080"
-	}
-	listener, err := net.Listen("tcp", ":"+port)
+	listener, err := net.Listen("tcp", ":"+port.Read(config.NewReader(os.Getenv)))
 	if err != nil {
-		return fmt.Errorf("listen on PORT: %w", err)
+		return fmt.Errorf("listen on %s: %w", port, err)
 	}
 	return run(ctx, listener, os.Getenv)
 }

@@ -481,7 +481,7 @@ func TestHeaderLimits(t *testing.T) {
 func TestClientInLog(t *testing.T) {
 	log := &lines{}
 	logger := newLogger(log, "test", slog.LevelInfo)
-	logger.InfoContext(NameClient(t.Context(), "https://a.example|ada\n{}"), "hello")
+	logger.InfoContext(WithClient(t.Context(), "https://a.example|ada\n{}"), "hello")
 	logger.InfoContext(t.Context(), "hello")
 	found := log.with(t, "hello")
 	if len(found) != 2 || found[0]["user.name"] != "https://a.example|ada\n{}" || found[1]["user.name"] != nil {

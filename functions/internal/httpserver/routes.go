@@ -25,7 +25,7 @@ func Route(mux *http.ServeMux, path string, methods map[string]http.Handler) {
 		w.Header().Set("Allow", list)
 		wrong := apierror.Error{
 			Status:  http.StatusMethodNotAllowed,
-			Code:    "method_not_allowed",
+			Code:    apierror.CodeMethodNotAllowed,
 			Message: "Method not allowed; this path takes " + list,
 			Limit:   allowed,
 			Found:   knownMethod(r.Method),
@@ -36,6 +36,6 @@ func Route(mux *http.ServeMux, path string, methods map[string]http.Handler) {
 
 // NotFound answers for every path that has no route.
 func NotFound(w http.ResponseWriter, _ *http.Request) {
-	missing := apierror.Error{Status: http.StatusNotFound, Code: "not_found", Message: "There is nothing at this path"}
+	missing := apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeNotFound, Message: "There is nothing at this path"}
 	missing.Write(w)
 }

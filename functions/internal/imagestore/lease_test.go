@@ -12,7 +12,7 @@ import (
 func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 	store, _ := open(t)
 	key := imageID + "/a.png"
-	if err := store.Put(t.Context(), key, []byte("a"), About{}); err != nil {
+	if err := store.Put(t.Context(), key, []byte("a"), Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	var uploads sync.WaitGroup
@@ -21,8 +21,8 @@ func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 		for range 6 {
 			uploads.Go(func() {
 				for range 6 {
-					incoming := store.Receive(bytes.NewReader(content), int64(size))
-					if _, err := incoming.Put(t.Context(), key, About{}); !errors.Is(err, ErrExists) {
+					incoming := store.NewUpload(bytes.NewReader(content), int64(size))
+					if _, err := incoming.Put(t.Context(), key, Attributes{}); !errors.Is(err, ErrExists) {
 						t.Errorf("Put() = %v, want ErrExists", err)
 					}
 					incoming.Close()

@@ -23,7 +23,7 @@ func TestSecureMinIO(t *testing.T) {
 		return store
 	}
 	trusting := store(servers.Getenv)
-	if err := trusting.Put(t.Context(), imageID+"/a.png", []byte("a"), About{}); err != nil {
+	if err := trusting.Put(t.Context(), imageID+"/a.png", []byte("a"), Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := read(t, trusting, imageID+"/a.png"); string(got) != "a" {

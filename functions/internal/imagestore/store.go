@@ -15,7 +15,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -57,29 +56,35 @@ type Settings struct {
 	Memory               int64 // that bodies which wait to be whole may take in all, in bytes
 }
 
-// ReadSettings reads MINIO_*. MINIO_ENDPOINT is host:port, as in the original system, or an https:// URL for TLS.
-func ReadSettings(r *config.Reader) Settings {
-	endpoint := r.Required("MINIO_ENDPOINT", "host:port of MinIO, or https://host:port for TLS")
-	host := strings.TrimPrefix(strings.TrimPrefix(endpoint, "https://"), "http://")
-	host = strings.TrimSuffix(host, "/")
-	if endpoint != "" && !config.IsAddress(host) {
-		r.Fault("MINIO_ENDPOINT is %s; expected host:port or https://host:port", config.Quote(endpoint))
-	}
-	settings := Settings{
-		Endpoint:  host,
-		TLS:       connect.ReadMinIO(r),
-		AccessKey: r.Required("MINIO_ACCESS_KEY", "the access key of MinIO"),
-		SecretKey: r.Required("MINIO_SECRET_KEY", "the secret key of MinIO"),
-		Bucket:    r.Text("MINIO_BUCKET", "images"),
-	}
-	CheckBucket(r, "MINIO_BUCKET", settings.Bucket)
-	return settings
+// BucketForm is the form of the name of a bucket, by the rules of S3:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+var BucketForm = config.Form{
+	Expected: "the name of a bucket: 3 to 63 of a-z, 0-9, dot and hyphen",
+	Valid:    func(name string) bool { return s3utils.CheckValidBucketNameStrict(name) == nil },
 }
 
-// CheckBucket finds fault with a setting that is no name of a bucket.
-func CheckBucket(r *config.Reader, name, bucket string) {
-	if err := s3utils.CheckValidBucketNameStrict(bucket); err != nil {
-		r.Fault("%s is %q; expected the name of a bucket: 3 to 63 of a-z, 0-9, dot and hyphen", name, bucket)
+// BucketSetting names the service's own bucket.
+var BucketSetting = config.Text{Name: "MINIO_BUCKET", Default: "images", Form: BucketForm,
+	Doc: "Bucket that images and thumbnails are stored in. It is created if it does not exist."}
+
+// Credentials.
+var (
+	accessKey = config.Text{Name: "MINIO_ACCESS_KEY", Required: true, Secret: true,
+		Form: config.Form{Expected: "an access key of MinIO"},
+		Doc:  "Access key of MinIO."}
+	secretKey = config.Text{Name: "MINIO_SECRET_KEY", Required: true, Secret: true,
+		Form: config.Form{Expected: "the secret key of the access key"},
+		Doc:  "Secret key of the access key."}
+)
+
+// ReadSettings reads MINIO_*. MINIO_ENDPOINT is host:port, as in the original system, or an https:// URL for TLS.
+func ReadSettings(r *config.Reader) Settings {
+	return Settings{
+		Endpoint:  connect.MinIOAddress(connect.MinIOEndpoint.Read(r)),
+		AccessKey: accessKey.Read(r),
+		SecretKey: secretKey.Read(r),
+		TLS:       connect.ReadMinIO(r),
+		Bucket:    BucketSetting.Read(r),
 	}
 }
 
@@ -165,13 +170,13 @@ func (s *Store) ensureBucket(ctx context.Context) error {
 }
 
 // About is what is stored beside the bytes of an object.
-type About struct {
+type Attributes struct {
 	ContentType string
 	// Metadata are names and values of printable ASCII.
 	Metadata map[string]string
 }
 
-func (a About) options() minio.PutObjectOptions {
+func (a Attributes) putOptions() minio.PutObjectOptions {
 	options := minio.PutObjectOptions{
 		ContentType:      a.ContentType,
 		UserMetadata:     a.Metadata,
@@ -183,7 +188,7 @@ func (a About) options() minio.PutObjectOptions {
 
 // Put stores bytes under a key that is free; ErrExists if it is not. Nothing that was stored is ever replaced, so that
 // two deliveries of an event, however they interleave, leave one result.
-func (s *Store) Put(ctx context.Context, key string, b []byte, about About) error {
+func (s *Store) Put(ctx context.Context, key string, b []byte, about Attributes) error {
 	return s.putWhole(ctx, key, contentOf(b), about)
 }
 
@@ -199,24 +204,24 @@ func contentOf(b []byte) content {
 	return content{io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), hex.EncodeToString(sum[:])}
 }
 
-func (s *Store) putWhole(ctx context.Context, key string, content content, about About) error {
+func (s *Store) putWhole(ctx context.Context, key string, content content, about Attributes) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
-	options := about.options()
+	options := about.putOptions()
 	options.DisableContentSha256 = true // of chunks
 	_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
 	return s.explainPut(err, key)
 }
 
 // putStream stores a body of known size that passes by.
-func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size int64, about About) error {
+func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size int64, about Attributes) error {
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
-	_, err := s.client.Client.PutObject(ctx, s.bucket, key, body, size, about.options())
+	_, err := s.client.Client.PutObject(ctx, s.bucket, key, body, size, about.putOptions())
 	return s.explainPut(err, key)
 }
 

@@ -72,15 +72,15 @@ func TestStoredAsItCame(t *testing.T) {
 				if known {
 					claimed = int64(size)
 				}
-				incoming := store.Receive(bytes.NewReader(want), claimed)
+				incoming := store.NewUpload(bytes.NewReader(want), claimed)
 				defer incoming.Close()
 				head := make([]byte, 10)
-				n, _ := io.ReadFull(incoming.Ahead(t.Context()), head)
+				n, _ := io.ReadFull(incoming.Peek(t.Context()), head)
 				if !bytes.Equal(head[:n], want[:min(10, size)]) {
 					t.Errorf("read ahead %x, want %x", head[:n], want[:min(10, size)])
 				}
 				key := imageID + "/" + strconv.Itoa(size) + strconv.FormatBool(known)
-				stored, err := incoming.Put(t.Context(), key, About{ContentType: "image/png", Metadata: map[string]string{"Filename": EncodeMetadata("höhe ☃.png")}})
+				stored, err := incoming.Put(t.Context(), key, Attributes{ContentType: "image/png", Metadata: map[string]string{"Filename": EncodeMetadata("höhe ☃.png")}})
 				if err != nil || stored != int64(size) {
 					t.Fatalf("Put() = %d, %v; want %d", stored, err, size)
 				}
@@ -99,15 +99,15 @@ func TestStoredAsItCame(t *testing.T) {
 func TestNothingIsReplaced(t *testing.T) {
 	store, _ := open(t)
 	key := imageID + "/a.png"
-	if err := store.Put(t.Context(), key, []byte("first"), About{}); err != nil {
+	if err := store.Put(t.Context(), key, []byte("first"), Attributes{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Put(t.Context(), key, []byte("second"), About{}); !errors.Is(err, ErrExists) {
+	if err := store.Put(t.Context(), key, []byte("second"), Attributes{}); !errors.Is(err, ErrExists) {
 		t.Errorf("second Put() = %v, want ErrExists", err)
 	}
 	for _, size := range []int64{-1, 5} {
-		incoming := store.Receive(strings.NewReader("third"), size)
-		if _, err := incoming.Put(t.Context(), key, About{}); !errors.Is(err, ErrExists) {
+		incoming := store.NewUpload(strings.NewReader("third"), size)
+		if _, err := incoming.Put(t.Context(), key, Attributes{}); !errors.Is(err, ErrExists) {
 			t.Errorf("Put() of an incoming of size %d = %v, want ErrExists", size, err)
 		}
 		incoming.Close()
@@ -123,8 +123,8 @@ func TestPutFailsWithItsBody(t *testing.T) {
 	for _, size := range []int64{-1, 3 * partSize} {
 		for _, after := range []int{0, 100, partSize + 100} {
 			body := io.MultiReader(bytes.NewReader(noise(after)), readerFunc(func([]byte) (int, error) { return 0, cut }))
-			incoming := store.Receive(body, size)
-			_, err := incoming.Put(t.Context(), imageID+"/cut", About{})
+			incoming := store.NewUpload(body, size)
+			_, err := incoming.Put(t.Context(), imageID+"/cut", Attributes{})
 			incoming.Close()
 			if err == nil || size < 0 && !errors.Is(err, cut) {
 				t.Errorf("Put() of a body of size %d that breaks after %d bytes: %v", size, after, err)
@@ -141,10 +141,10 @@ func TestPutFailsWithItsBody(t *testing.T) {
 
 func TestAheadEnds(t *testing.T) {
 	store, _ := open(t)
-	incoming := store.Receive(bytes.NewReader(noise(partSize+1)), -1)
+	incoming := store.NewUpload(bytes.NewReader(noise(partSize+1)), -1)
 	defer incoming.Close()
-	n, err := io.Copy(io.Discard, incoming.Ahead(t.Context()))
-	if n != partSize || !errors.Is(err, ErrTooFarAhead) {
+	n, err := io.Copy(io.Discard, incoming.Peek(t.Context()))
+	if n != partSize || !errors.Is(err, ErrPeekLimit) {
 		t.Errorf("read %d bytes ahead, %v; want %d, ErrTooFarAhead", n, err, partSize)
 	}
 }
@@ -158,9 +158,9 @@ func TestUploadsShareTheMemory(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range uploads {
 		wait.Go(func() {
-			incoming := store.Receive(bytes.NewReader(content), -1)
+			incoming := store.NewUpload(bytes.NewReader(content), -1)
 			defer incoming.Close()
-			if _, err := incoming.Put(t.Context(), imageID+"/"+strconv.Itoa(i), About{}); err != nil {
+			if _, err := incoming.Put(t.Context(), imageID+"/"+strconv.Itoa(i), Attributes{}); err != nil {
 				t.Errorf("upload %d: %v", i, err)
 			}
 		})
@@ -175,17 +175,17 @@ func TestUploadsShareTheMemory(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	store, getenv := open(t)
-	if set, err := store.Find(t.Context(), imageID); set != (Set{}) || err != nil {
+	if set, err := store.Find(t.Context(), imageID); set != (Objects{}) || err != nil {
 		t.Errorf("Find() without a bucket = %v, %v; want nothing", set, err)
 	}
-	original := Key(imageID, "Ärger (1)+%41 ☃.jpg")
+	original := OriginalKey(imageID, "Ärger (1)+%41 ☃.jpg")
 	put := func(key string) {
 		t.Helper()
-		if err := store.Put(t.Context(), key, []byte(key), About{ContentType: "image/jpeg"}); err != nil {
+		if err := store.Put(t.Context(), key, []byte(key), Attributes{ContentType: "image/jpeg"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	check := func(what string, want Set) {
+	check := func(what string, want Objects) {
 		t.Helper()
 		got, err := store.Find(t.Context(), imageID)
 		if err != nil {
@@ -198,11 +198,11 @@ func TestFind(t *testing.T) {
 		}
 	}
 	put("another/image.jpg")
-	check("nothing", Set{})
+	check("nothing", Objects{})
 	put(original)
-	check("original", Set{Original: &Info{Key: original}})
+	check("original", Objects{Original: &Info{Key: original}})
 	put(ThumbnailKey(original))
-	all := Set{Original: &Info{Key: original}, Result: &Info{Key: ThumbnailKey(original)}}
+	all := Objects{Original: &Info{Key: original}, Result: &Info{Key: ThumbnailKey(original)}}
 	check("thumbnail", all)
 	put(imageID + "/folder/deeper.jpg")
 	check("all", all)
@@ -284,7 +284,7 @@ func TestNotFoundByAProxy(t *testing.T) {
 func TestGetRange(t *testing.T) {
 	store, _ := open(t)
 	key := imageID + "/a.png"
-	if err := store.Put(t.Context(), key, []byte("0123456789"), About{}); err != nil {
+	if err := store.Put(t.Context(), key, []byte("0123456789"), Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := store.Stat(t.Context(), key)
@@ -306,7 +306,7 @@ func TestGetRange(t *testing.T) {
 
 func TestBucketComesBack(t *testing.T) {
 	store, getenv := open(t)
-	put := func() error { return store.Put(t.Context(), imageID+"/a.png", []byte("a"), About{}) }
+	put := func() error { return store.Put(t.Context(), imageID+"/a.png", []byte("a"), Attributes{}) }
 	if err := put(); err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func TestMinIOAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = store.Put(t.Context(), imageID+"/a.png", []byte("a"), About{})
+	err = store.Put(t.Context(), imageID+"/a.png", []byte("a"), Attributes{})
 	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || strings.Contains(err.Error(), "secret-key") {
 		t.Errorf("Put() = %v, want a fault that may pass", err)
 	}
@@ -358,7 +358,7 @@ func TestMinIOPaused(t *testing.T) {
 	var asked sync.WaitGroup
 	for range 4 {
 		asked.Go(func() {
-			if err := store.Put(ctx, imageID+"/a.png", []byte("a"), About{}); err == nil {
+			if err := store.Put(ctx, imageID+"/a.png", []byte("a"), Attributes{}); err == nil {
 				t.Error("Put() = nil")
 			}
 			if _, err := store.Find(ctx, imageID); err == nil {
@@ -395,9 +395,9 @@ func TestMinIOStalls(t *testing.T) {
 	var both sync.WaitGroup
 	for size, want := range map[int64]error{-1: context.DeadlineExceeded, 4 * partSize: errStalled} {
 		both.Go(func() {
-			incoming := store.Receive(bytes.NewReader(noise(4*partSize)), size)
+			incoming := store.NewUpload(bytes.NewReader(noise(4*partSize)), size)
 			defer incoming.Close()
-			if _, err := incoming.Put(ctx, imageID+"/large", About{}); !errors.Is(err, want) || ctx.Err() != nil {
+			if _, err := incoming.Put(ctx, imageID+"/large", Attributes{}); !errors.Is(err, want) || ctx.Err() != nil {
 				t.Errorf("Put() of a body of size %d = %v, want %v", size, err, want)
 			}
 		})

@@ -11,12 +11,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// A wrong password is reported at once, and the refused event is certain not to arrive. Once Kafka accepts the password,
-// the next publication succeeds without a restart.
+// A wrong password is reported at once, and the refused event is certain not to arrive. Once Kafka accepts the
+// password, the next publication succeeds without a restart.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	topic := Open(settingsOf(t, servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")))
+	getenv := servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")
+	topic := Open(settingsOf(t, getenv))
 	defer topic.Close()
 	err := topic.Publish(t.Context(), newEvent(t))
 	mustBeCertain(t, err)
@@ -47,7 +48,7 @@ func TestRefusedByKafka(t *testing.T) {
 		return // the fake has no users
 	}
 	for name, test := range map[string]struct{ override, want string }{
-		"wrong password":   {"KAFKA_SASL_PASSWORD=wrong-and-secret", "invalid credentials"},
+		"wrong password":    {"KAFKA_SASL_PASSWORD=wrong-and-secret", "invalid credentials"},
 		"no right to write": {testservers.As("image-source"), "not authorized"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// pausable is a Kafka that can stop responding, as in a long garbage collection or on a host without network: connections
-// stay open and new ones are accepted, but nothing is answered.
+// pausable is a Kafka that can stop responding, as in a long garbage collection or on a host without network:
+// connections stay open and new ones are accepted, but nothing is answered.
 type pausable struct {
 	net.Listener
 	Settings

@@ -13,8 +13,8 @@ import (
 // ackTimeout is below the read timeout: otherwise the connection would close just before Kafka reports a slow replica.
 const ackTimeout = 2 * time.Second
 
-// producer owns its client. sarama does not close a client that it made for a producer if Kafka then assigns no producer
-// ID, and each attempt would leak a connection and goroutines.
+// producer owns its client. sarama does not close a client that it made for a producer if Kafka then assigns no
+// producer ID, and each attempt would leak a connection and goroutines.
 type producer struct {
 	sarama.SyncProducer
 	client  sarama.Client

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"net"
 	"regexp"
 	"time"
 
@@ -17,34 +16,32 @@ type Settings struct {
 	Topic      string
 }
 
+// Settings of Kafka; package connect has those of TLS and the login.
+var (
+	bootstrapServers = config.List{Name: "KAFKA_BOOTSTRAP_SERVERS",
+		Required: true, Unless: "K_SINK is set (upload)",
+		Form: config.Form{Expected: "host:port of Kafka", Valid: config.IsHostPort},
+		Doc:  "Addresses of Kafka's brokers."}
+	// TopicSetting names the topic of the service.
+	TopicSetting = config.Text{Name: "KAFKA_TOPIC", Default: "image-processing", Form: TopicForm,
+		Doc: "Topic that `image.uploaded` is published on. It must exist."}
+)
+
 // ReadSettings reads KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC, and how to connect.
 func ReadSettings(r *config.Reader) Settings {
-	s := Settings{
-		Brokers:    r.List("KAFKA_BOOTSTRAP_SERVERS", ""),
+	return Settings{
+		Brokers:    bootstrapServers.Read(r),
 		Connection: connect.ReadKafka(r),
-		Topic:      ReadTopic(r, "KAFKA_TOPIC", "image-processing"),
+		Topic:      TopicSetting.Read(r),
 	}
-	if len(s.Brokers) == 0 {
-		r.Required("KAFKA_BOOTSTRAP_SERVERS", "host:port of Kafka, several separated by commas (or K_SINK, which a SinkBinding sets)")
-	}
-	for _, broker := range s.Brokers {
-		if _, _, err := net.SplitHostPort(broker); err != nil || !config.IsAddress(broker) {
-			r.Fault("KAFKA_BOOTSTRAP_SERVERS has %s; expected host:port", config.Quote(broker))
-		}
-	}
-	return s
 }
 
-// ReadTopic reads the name of a topic from the setting called name.
-func ReadTopic(r *config.Reader, name, fallback string) string {
-	topic := r.Text(name, fallback)
-	if !topicName.MatchString(topic) || topic == "." || topic == ".." {
-		r.Fault("%s is %s; expected 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'", name, config.Quote(topic))
-	}
-	return topic
+// TopicForm is the form of the name of a topic, by Kafka's rule (org.apache.kafka.common.internals.Topic).
+var TopicForm = config.Form{
+	Expected: "1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'",
+	Valid:    func(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." },
 }
 
-// topicName is Kafka's rule, in org.apache.kafka.common.internals.Topic.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // NewReader connects a client that reads records and the offsets of consumer groups. The caller closes it.

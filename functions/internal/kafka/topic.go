@@ -1,7 +1,7 @@
 // Package kafka publishes events on a Kafka topic, and has the settings and the reading client of a topic.
 //
-// An event is published when all in-sync replicas have it (acks=all, idempotent producer). Every call is bounded in time
-// and in memory: at most maxSends events are sent at once, and each error says whether its event may still arrive.
+// An event is published when all in-sync replicas have it (acks=all, idempotent producer). Every call is bounded in
+// time and in memory: at most maxSends events are sent at once, and each error says whether its event may still arrive.
 // The package does not create topics and does not retry a failed publication; callers do.
 package kafka
 
@@ -42,8 +42,8 @@ var (
 	errBusy   = fmt.Errorf("%d events are being sent already", maxSends)
 )
 
-// Topic publishes events on one topic. It connects in the background and again after a failure, so that a function starts,
-// and stays up, without Kafka.
+// Topic publishes events on one topic. It connects in the background and again after a failure, so that a function
+// starts, and stays up, without Kafka.
 type Topic struct {
 	settings Settings
 	slots    *semaphore.Weighted // one for each send
@@ -62,8 +62,8 @@ func Open(settings Settings) *Topic {
 	return t
 }
 
-// Publish sends an event in binary mode: the record's value is the event's data, as the original system's tasks were. An
-// error that wraps ErrUncertain leaves open whether the event arrives; with any other error it never does.
+// Publish sends an event in binary mode: the record's value is the event's data, as the original system's tasks were.
+// An error that wraps ErrUncertain leaves open whether the event arrives; with any other error it never does.
 func (t *Topic) Publish(ctx context.Context, e event.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, PublishTimeout)
 	defer cancel()
@@ -117,8 +117,8 @@ func (t *Topic) acquireSlot(ctx context.Context) error {
 	return nil
 }
 
-// connected returns the producer for one send. Sends that begin while it connects share the attempt; after a failed one,
-// the next send tries again.
+// connected returns the producer for one send. Sends that begin while it connects share the attempt; after a failed
+// one, the next send tries again.
 func (t *Topic) connected(ctx context.Context) (*producer, error) {
 	for {
 		if producer, err := t.beginSend(); producer != nil || err != nil {
@@ -187,8 +187,8 @@ func (t *Topic) endSend(p *producer, err error) {
 	t.slots.Release(1)
 }
 
-// Close waits for the sends in progress, up to closeTimeout: Kafka may not respond, and Kubernetes does not wait either.
-// Its error says how many events were left behind; their publications returned ErrUncertain.
+// Close waits for the sends in progress, up to closeTimeout: Kafka may not respond, and Kubernetes does not wait
+// either. Its error says how many events were left behind; their publications returned ErrUncertain.
 func (t *Topic) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

@@ -30,31 +30,31 @@ var image = events.ImageUploaded{
 	Timestamp:  1699999999.5,
 }
 
-func newEvent(t testing.TB) event.Event {
-	t.Helper()
-	envelope := events.Envelope{Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
-	e, err := events.Encode(image, envelope)
+func newEvent(tb testing.TB) event.Event {
+	tb.Helper()
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	e, err := events.Encode(image, events.Envelope{Source: events.SourceUpload, TraceParent: parent})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
 
-func settingsOf(t testing.TB, getenv func(string) string) Settings {
-	t.Helper()
+func settingsOf(tb testing.TB, getenv func(string) string) Settings {
+	tb.Helper()
 	r := config.NewReader(getenv)
 	settings := ReadSettings(r)
 	if err := r.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return settings
 }
 
 // start returns the settings of the upload function's topic.
-func start(t testing.TB) (Settings, func(string) string) {
-	t.Helper()
-	getenv := testservers.Start(t, testservers.As("image-upload"))
-	return settingsOf(t, getenv), getenv
+func start(tb testing.TB) (Settings, func(string) string) {
+	tb.Helper()
+	getenv := testservers.Start(tb, testservers.As("image-upload"))
+	return settingsOf(tb, getenv), getenv
 }
 
 // firstRecord returns a record of the topic, from any partition.
@@ -183,6 +183,8 @@ func TestPublishFails(t *testing.T) {
 		t.Error(err)
 	}
 	published.Close()
+	missing := working
+	missing.Topic = "no-such-topic"
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, test := range map[string]struct {
@@ -190,7 +192,7 @@ func TestPublishFails(t *testing.T) {
 		ctx   context.Context
 	}{
 		"no Kafka":        {Open(Settings{Brokers: []string{"127.0.0.1:1"}, Topic: "images"}), t.Context()},
-		"no topic":        {Open(Settings{Brokers: working.Brokers, Connection: working.Connection, Topic: "no-such-topic"}), t.Context()},
+		"no topic":        {Open(missing), t.Context()},
 		"closed":          {published, t.Context()},
 		"caller has left": {Open(working), canceled},
 	} {
@@ -217,7 +219,8 @@ func TestPublishAfterFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	if err := admin.CreateTopic(settings.Topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
+	detail := &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}
+	if err := admin.CreateTopic(settings.Topic, detail, false); err != nil {
 		t.Fatal(err)
 	}
 	defer admin.DeleteTopic(settings.Topic)

@@ -33,9 +33,11 @@ type Settings struct {
 	sink  *sinkSettings // instead of Kafka, if not nil
 }
 
-// ReadSettings reads K_SINK and the other settings that a SinkBinding injects; without K_SINK those of Kafka.
+// ReadSettings reads K_SINK and the other settings that a SinkBinding injects, and those of Kafka. With K_SINK, faults
+// in the latter do not matter.
 func ReadSettings(r *config.Reader) Settings {
 	if sink := readSinkSettings(r); sink != nil {
+		kafka.ReadSettings(r.Unchecked())
 		return Settings{sink: sink}
 	}
 	return Settings{kafka: kafka.ReadSettings(r)}

@@ -29,38 +29,57 @@ type sinkSettings struct {
 	roots      *x509.CertPool    // nil for the system's
 }
 
+// Settings that a SinkBinding injects.
+var (
+	kSink = config.Text{Name: "K_SINK", Form: config.Form{Expected: "an http or https URL", Valid: isHTTP},
+		Doc: "Where to send events instead of to Kafka. A SinkBinding sets it."}
+	kOverrides = config.Text{Name: "K_CE_OVERRIDES", Default: "{}",
+		Form: config.Form{Expected: `{"extensions":{"name":"value"}}`, Valid: isOverrides},
+		Doc:  "Extension attributes to set on each event that is sent to `K_SINK`. A SinkBinding sets it."}
+	kAuthorities = config.Text{Name: "K_CA_CERTS",
+		Form: config.Form{Expected: "certificates in PEM"},
+		Doc: "Certificate authorities trusted to sign the certificate of `K_SINK`, instead of the system's. " +
+			"A SinkBinding sets it."}
+)
+
 // readSinkSettings reads K_SINK, K_CE_OVERRIDES and K_CA_CERTS. It returns nil without K_SINK.
 func readSinkSettings(r *config.Reader) *sinkSettings {
-	target := r.Text("K_SINK", "")
-	overrides := r.Text("K_CE_OVERRIDES", "{}")
-	authorities := r.Text("K_CA_CERTS", "")
-	if target == "" {
+	if !r.IsSet(kSink) {
+		r.Record(kSink, kOverrides, kAuthorities)
 		return nil
 	}
-	u, err := url.Parse(target)
-	if err != nil || !config.IsAddress(u.Host) || (u.Scheme != "http" && u.Scheme != "https") {
-		r.Fault("K_SINK is %s; expected an http or https URL", config.Quote(target))
-	}
-	return &sinkSettings{target: target, extensions: readExtensions(r, overrides), roots: readRoots(r, authorities)}
+	settings := &sinkSettings{target: kSink.Read(r)}
+	settings.extensions, _ = parseOverrides(kOverrides.Read(r)) // Read has validated them
+	settings.roots = readRoots(r)
+	return settings
 }
 
-func readExtensions(r *config.Reader, overrides string) map[string]string {
+func isHTTP(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && config.IsAddress(u.Host) && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+func isOverrides(text string) bool {
+	_, err := parseOverrides(text)
+	return err == nil
+}
+
+func parseOverrides(text string) (extensions map[string]string, err error) {
 	var parsed struct {
 		Extensions map[string]string `json:"extensions"`
 	}
-	if err := json.Unmarshal([]byte(overrides), &parsed); err != nil {
-		r.Fault(`K_CE_OVERRIDES is %s; expected {"extensions":{"name":"value"}}`, config.Quote(overrides))
-	}
-	return parsed.Extensions
+	err = json.Unmarshal([]byte(text), &parsed)
+	return parsed.Extensions, err
 }
 
-func readRoots(r *config.Reader, authorities string) *x509.CertPool {
+func readRoots(r *config.Reader) *x509.CertPool {
+	authorities := kAuthorities.Read(r)
 	if authorities == "" {
 		return nil
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(authorities)) {
-		r.Fault("K_CA_CERTS has no certificate; expected PEM")
+		r.Fault("%s has no certificate; expected %s", kAuthorities, kAuthorities.Form.Expected)
 	}
 	return roots
 }
@@ -108,7 +127,8 @@ func (s *sink) request(ctx context.Context, e event.Event) (*http.Request, error
 	return request, cehttp.WriteRequest(binding.WithForceBinary(ctx), binding.ToMessage(&e), request)
 }
 
-// send returns ErrUncertain without a response, unless not even the headers were written: the event's data follows them.
+// send returns ErrUncertain without a response, unless not even the headers were written: the event's data follows
+// them.
 func (s *sink) send(request *http.Request) error {
 	var written atomic.Bool
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}

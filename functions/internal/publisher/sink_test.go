@@ -37,10 +37,16 @@ func openSink(t *testing.T, url string) Publisher {
 
 func newEvent(t *testing.T) event.Event {
 	t.Helper()
-	const id = "0d9f4f3a-8a43-4a3c-9f1e-2f6f0f6f5a11"
+	const (
+		id     = "0d9f4f3a-8a43-4a3c-9f1e-2f6f0f6f5a11"
+		name   = "Ärger ☃.jpg"
+		parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	)
 	e, err := events.Encode(
-		events.ImageUploaded{ImageID: id, Bucket: "images", ObjectName: id + "/Ärger ☃.jpg", Filename: "Ärger ☃.jpg", Timestamp: 1699999999.5},
-		events.Envelope{Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+		events.ImageUploaded{
+			ImageID: id, Bucket: "images", ObjectName: id + "/" + name, Filename: name, Timestamp: 1699999999.5,
+		},
+		events.Envelope{Source: events.SourceUpload, TraceParent: parent})
 	if err != nil {
 		t.Fatal(err)
 	}

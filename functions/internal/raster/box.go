@@ -2,14 +2,13 @@ package raster
 
 import "math"
 
-// A Box is the size in pixels that a rendition fits into, 1x1 at least.
+// A Box is the size in pixels that a rendition fits into; at least 1x1.
 type Box struct{ Width, Height int }
 
-// Fit is the size that an image of width x height pixels has within the box: as large as possible, the ratio of its
-// sides kept, never enlarged, never below 1x1. One side is that of the box. The other one is, of the two whole numbers
-// around its exact value, the one whose ratio comes closer: the rule of Pillow's Image.thumbnail. Only halves are
-// always rounded down, so that 1920x1080 becomes 200x112, as the original service documents it; Pillow itself makes it
-// 200x113.
+// Fit is the size of an image of width x height pixels in the box: as large as possible, with the aspect ratio kept,
+// never enlarged, never below 1x1. One side is that of the box. The other is, of the two integers next to its exact
+// value, the one whose ratio is closer: the rule of Pillow's Image.thumbnail. Only exact halves are always rounded
+// down, so that 1920x1080 becomes 200x112, as the original service documents it; Pillow makes it 200x113.
 func (b Box) Fit(width, height int) (int, int) {
 	if b.Width >= width && b.Height >= height {
 		return width, height
@@ -23,7 +22,7 @@ func (b Box) Fit(width, height int) (int, int) {
 	return b.Width, fit
 }
 
-// closer is the whole number below or above a fraction for which the distance is less, and 1 at least.
+// nearerInt is the integer below or above a fraction with the smaller distance; at least 1.
 func nearerInt(numerator, denominator int, distance func(float64) float64) int {
 	below, rest := numerator/denominator, numerator%denominator
 	isHalf := 2*rest == denominator

@@ -177,7 +177,7 @@ type formatEntry struct {
 	// describeLength of them, is of the format.
 	matches func(start []byte) bool
 	open    func(io.Reader) (codec.File, error)
-	// encode writes an image all of whose planes are of its size, but for subsampling. It is nil for a format that is
+	// encode writes an image with all planes at full size, but for subsampling. It is nil for a format that is
 	// only read. Quality is 1 to 100, or 0 for the default of the format.
 	encode func(w io.Writer, m *plane.Image, quality int) error
 	// subsampling is set if encode wants the planes of plane.Image.Resample420.

@@ -86,7 +86,7 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
-// correctSums makes the check sums of a PNG right, which no fuzzer would guess.
+// correctSums makes the checksums of a PNG right, which no fuzzer would guess.
 func correctSums(file []byte) {
 	if !bytes.HasPrefix(file, []byte("\x89PNG")) {
 		return

@@ -5,17 +5,17 @@ import (
 	"fmt"
 )
 
-// A Header is what an image says of itself before its pixels.
+// A Header is what an image states about itself before its pixels.
 type Header struct {
 	Format Format
-	// Width and Height are in pixels, as stored: of the logical screen of a GIF (of its first frame, if that needs
-	// more), of the canvas of a WebP.
+	// Width and Height are in pixels, as stored: the size of the logical screen of a GIF (or what its first frame needs,
+	// if that is more), of the canvas of a WebP.
 	Width, Height int
-	// Frames is 1 for a still, and 0 if the header can not tell: that of a GIF and of an animated WebP. Of an animated
-	// PNG only the default image is rendered.
+	// Frames is 1 for a still image, and 0 if the header does not state the number, as that of a GIF and of an animated
+	// WebP. Of an animated PNG only the default image is rendered.
 	Frames int
-	// Orientation is that of EXIF, 1 to 8; 1 if the header has none. In WebP, and seldom in PNG, it comes after the
-	// pixels, so that only Render knows it.
+	// Orientation is the EXIF orientation, 1 to 8; 1 if the header has none. In WebP, and sometimes in PNG, it follows
+	// the pixels, so that only Render finds it.
 	Orientation int
 	// DecodedPixels is more than Width x Height if a part of the image is decoded only to be cropped, which HEIC allows;
 	// otherwise it may be 0.
@@ -27,10 +27,10 @@ func (h Header) Displayed() (width, height int) {
 	return orientedSize(h.Width, h.Height, h.Orientation)
 }
 
-// Pixels is the number of pixels to decode, which is what memory and time go by: see the package comment.
+// Pixels is the number of pixels to decode, which memory and time depend on: see the package comment.
 func (h Header) Pixels() int64 { return max(int64(h.Width)*int64(h.Height), h.DecodedPixels) }
 
-// displayed exchanges width and height if the orientation turns the image by a quarter.
+// orientedSize exchanges width and height if the orientation includes a quarter turn.
 func orientedSize(width, height, orientation int) (int, int) {
 	if orientation >= 5 {
 		return height, width
@@ -41,19 +41,19 @@ func orientedSize(width, height, orientation int) (int, int) {
 // DefaultPixels is the limit of pixels if none is set: 50 megapixels.
 const DefaultPixels = 50_000_000
 
-// maxSide is the longest side in pixels. Only PNG allows more, and there is no camera for it: an image of a few rows
-// that is millions of pixels long would take resampling tables far larger than itself.
+// maxSide is the longest side in pixels. Only PNG allows more, and no camera produces it: an image of a few rows, each
+// of millions of pixels, would take resampling kernels far larger than itself.
 const maxSide = 65535
 
-// Limits is what an image may cost.
+// Limits bound what an image may cost.
 type Limits struct {
-	// Pixels is the most that an image may have, by its header. Zero means DefaultPixels.
+	// Pixels is the largest number of pixels, by the header. Zero means DefaultPixels.
 	Pixels int64
 }
 
 func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }
 
-// Check returns a *Refusal if an image is larger than the limits allow.
+// Check returns an *Error if an image is larger than the limits allow.
 func (l Limits) Check(h Header) error {
 	limit := l.pixels()
 	if h.Pixels() > limit {
@@ -71,7 +71,7 @@ func (l Limits) Check(h Header) error {
 	if side := max(h.Width, h.Height); side > maxSide {
 		return &Error{
 			Reason: ReasonTooManyPixels,
-			Message: fmt.Sprintf("The image is %dx%d pixels large, more than the limit of %d on one side",
+			Message: fmt.Sprintf("The image is %dx%d pixels, more than the limit of %d on one side",
 				h.Width, h.Height, maxSide),
 			Limit: maxSide,
 			Found: side,

@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"image"
 	"image/color/palette"
 	"image/gif"
@@ -177,7 +178,7 @@ func TestLimitsCheck(t *testing.T) {
 			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50000000",
 			int64(50_000_000), int64(most * most)},
 		{"too long", Limits{}, Header{Format: PNG, Width: 1_000_000, Height: 1},
-			"The image is 1000000x1 pixels large, more than the limit of 65535 on one side", 65535, 1_000_000},
+			"The image is 1000000x1 pixels, more than the limit of 65535 on one side", 65535, 1_000_000},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -189,7 +190,7 @@ func TestLimitsCheck(t *testing.T) {
 				return
 			}
 			want := Error{Reason: ReasonTooManyPixels, Message: test.message, Limit: test.limit, Found: test.found}
-			if got, ok := err.(*Error); !ok || *got != want {
+			if got := (*Error)(nil); !errors.As(err, &got) || *got != want {
 				t.Errorf("got %#v, want %#v", err, want)
 			}
 		})

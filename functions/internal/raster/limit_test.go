@@ -276,7 +276,7 @@ func tiledPNG(tb testing.TB, width, height, colors int) io.Reader {
 	)
 }
 
-// adlerOf is the check sum of a block that comes so many times.
+// adlerOf is the checksum of a block that comes so many times.
 func adlerOf(block []byte, times int) uint32 {
 	const prime = 65521
 	length, sum := uint64(len(block)), uint64(adler32.Checksum(block))

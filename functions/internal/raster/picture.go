@@ -89,7 +89,7 @@ func (p *Picture) decode(r *renderer) (err error) {
 	p.file = nil
 	defer func() {
 		if recover() != nil {
-			err = imgerr.Damaged("image", "its decoder gave up")
+			err = imgerr.Damaged("image", "its decoder failed")
 		}
 	}()
 	o := codec.Options{Frames: 1, Show: r.addFrame, Check: r.checkCancelled}

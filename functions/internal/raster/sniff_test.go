@@ -101,8 +101,8 @@ func TestProbeOfOtherFormatsOfTheSamples(t *testing.T) {
 // checkRefusal also checks that the answer of an API can be made of it.
 func checkRefusal(t *testing.T, err error, want Error) {
 	t.Helper()
-	got, ok := err.(*Error)
-	if !ok || *got != want {
+	var got *Error
+	if !errors.As(err, &got) || *got != want {
 		t.Fatalf("got %#v, want %#v", err, want)
 	}
 	if _, err := json.Marshal(got); err != nil {

@@ -38,7 +38,7 @@ func (t Target) validate(table formatTable) error {
 	return nil
 }
 
-// view is what the rendition shows of an image of width x height pixels, as it is stored, and how large.
+// view is the part of an image of width x height pixels, as it is stored, that the rendition shows, and its size.
 func (t Target) view(width, height, orientation int) plane.View {
 	width, height = orientedSize(width, height, orientation)
 	v := plane.View{Across: float64(width), Down: float64(height), Orientation: orientation}
@@ -52,8 +52,8 @@ func (t Target) view(width, height, orientation int) plane.View {
 	return v
 }
 
-// whole is the size that the whole of an image, as it is stored, would have in the rendition. Which sides are exchanged
-// may be known only behind the pixels, so it is the larger of both.
+// decodeSize is the size that the whole image, as it is stored, would have in the rendition. The orientation may be
+// known only after the pixels, so it is the larger size of an upright and of a turned image.
 func (t Target) decodeSize(width, height int) (int, int) {
 	side := func(pixels, to int, shown float64) int { return max(1, int(float64(pixels*to)/shown+0.5)) }
 	upright, turned := t.view(width, height, 1), t.view(width, height, 6)

@@ -33,23 +33,30 @@ type Settings struct {
 	TLS                *connect.Dialer // nil for plain TCP
 }
 
+// Settings of Redis; package connect has those of TLS.
+var (
+	redisHost = config.Text{Name: "REDIS_HOST", Required: true,
+		Form: config.Form{Expected: "the name or address of a host, without a port", Valid: config.IsHost},
+		Doc:  "Host name of Redis."}
+	redisPort = config.Int{Name: "REDIS_PORT", Default: 6379, Min: 1, Max: 65535,
+		Doc: "Port of Redis."}
+	redisUsername = config.Text{Name: "REDIS_USERNAME",
+		Doc: "Name of an ACL user of Redis. Without it, `REDIS_PASSWORD` is that of the default user."}
+	// Without a password, the client would log in as the default user.
+	redisPassword = config.Text{Name: "REDIS_PASSWORD", RequiredWith: redisUsername, Secret: true,
+		Form: config.Form{Expected: "the password of a Redis user"},
+		Doc:  "Password of the Redis user."}
+)
+
 // ReadSettings reads REDIS_*.
 func ReadSettings(r *config.Reader) Settings {
-	host := r.Required("REDIS_HOST", "the host name of Redis")
-	if host != "" && !config.IsHost(host) {
-		r.Fault("REDIS_HOST is %s; expected the name of a host, its port is REDIS_PORT", config.Quote(host))
-	}
-	port := r.Int("REDIS_PORT", 6379, 1, 65535)
-	settings := Settings{
+	host, port := redisHost.Read(r), redisPort.Read(r)
+	return Settings{
 		Address:  net.JoinHostPort(host, strconv.FormatInt(port, 10)),
-		Username: r.Text("REDIS_USERNAME", ""),
-		Password: r.Text("REDIS_PASSWORD", ""),
+		Username: redisUsername.Read(r),
+		Password: redisPassword.Read(r),
 		TLS:      connect.ReadRedis(r),
 	}
-	if settings.Username != "" && settings.Password == "" { // the client would log in as nobody
-		r.Fault("REDIS_USERNAME is set; expected REDIS_PASSWORD with it")
-	}
-	return settings
 }
 
 // A Board has the status of every image. Its methods are safe for use by several goroutines; their errors are faults
@@ -211,23 +218,23 @@ return 1
 
 // Reconcile returns what is stored of an image, for who is to make more of it, and has Redis forget a final status whose
 // result is not there: that is of a store that was lost since.
-func (b *Board) Reconcile(ctx context.Context, imageID string) (imagestore.Set, error) {
+func (b *Board) Reconcile(ctx context.Context, imageID string) (imagestore.Objects, error) {
 	text, err := b.told(ctx, imageID)
 	if err != nil {
-		return imagestore.Set{}, err
+		return imagestore.Objects{}, err
 	}
 	return b.reconcile(ctx, imageID, text)
 }
 
 // reconcile is for who has asked Redis already. What it told by then has its result in the store, unless that was lost.
-func (b *Board) reconcile(ctx context.Context, imageID, text string) (imagestore.Set, error) {
+func (b *Board) reconcile(ctx context.Context, imageID, text string) (imagestore.Objects, error) {
 	set, err := b.store.Find(ctx, imageID)
 	if err != nil {
-		return imagestore.Set{}, err
+		return imagestore.Objects{}, err
 	}
 	if known := parse(text); set.Result == nil && known != nil && known.State.Final() {
 		if err := disown.Run(ctx, b.redis, []string{key(imageID)}, text).Err(); err != nil {
-			return imagestore.Set{}, fmt.Errorf("forget status of %s: %w", imageID, err)
+			return imagestore.Objects{}, fmt.Errorf("forget status of %s: %w", imageID, err)
 		}
 	}
 	return set, nil

@@ -217,8 +217,8 @@ func TestRebuiltFromTheStore(t *testing.T) {
 	}
 	for _, final := range []func(string) Status{completed, failed} {
 		id := uuid.NewString()
-		original := imagestore.Key(id, "ä.jpg")
-		if err := store.Put(t.Context(), original, []byte("x"), imagestore.About{ContentType: "image/jpeg"}); err != nil {
+		original := imagestore.OriginalKey(id, "ä.jpg")
+		if err := store.Put(t.Context(), original, []byte("x"), imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
 			t.Fatal(err)
 		}
 		forgetful := func(want Status) {
@@ -259,7 +259,7 @@ func TestRedisAway(t *testing.T) {
 	if err := away.Check(t.Context()); err == nil {
 		t.Error("Check() = nil")
 	}
-	if _, err := board.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+	if _, err := board.Record(t.Context(), imagestore.OriginalKey(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := away.Read(t.Context(), id); err != nil || !reflect.DeepEqual(*got, completed(id)) {
@@ -279,7 +279,7 @@ func TestRedisWasAwayAtTheEnd(t *testing.T) {
 		if got, err := board.Read(t.Context(), id); err != nil || got == nil || got.State != last {
 			t.Errorf("before the end: %+v, %v", got, err)
 		}
-		if _, err := board.Record(t.Context(), imagestore.Key(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
+		if _, err := board.Record(t.Context(), imagestore.OriginalKey(id, "ä.jpg"), completed(id), nil, "image/jpeg"); err != nil {
 			t.Fatal(err)
 		}
 		got, err := board.Read(t.Context(), id)
@@ -305,7 +305,7 @@ func TestRecordedAndLost(t *testing.T) {
 
 func TestEvent(t *testing.T) {
 	id := uuid.NewString()
-	original := imagestore.Key(id, "ä.jpg")
+	original := imagestore.OriginalKey(id, "ä.jpg")
 	for _, final := range []Status{completed(id), failed(id)} {
 		first, err := final.Event(t.Context(), events.SourceThumbnail, "images", original)
 		if err != nil {

@@ -40,7 +40,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 		}
 	}
 	if s.Result.Thumbnail != "" {
-		original = imagestore.OriginalKey(s.Result.Thumbnail) // whatever the event called it
+		original = imagestore.OriginalOf(s.Result.Thumbnail) // whatever the event called it
 	}
 	return events.ImageThumbnailed{
 		ImageID:       s.ImageID,

@@ -291,7 +291,7 @@ func TestEnlistAgain(t *testing.T) {
 func TestReadOfWhatWasForgotten(t *testing.T) {
 	board, store := open(t)
 	id := uuid.NewString()
-	if err := store.Put(t.Context(), imagestore.Key(id, "a.jpg"), []byte("x"), imagestore.About{}); err != nil {
+	if err := store.Put(t.Context(), imagestore.OriginalKey(id, "a.jpg"), []byte("x"), imagestore.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -29,7 +29,7 @@ const NoteType = "application/json"
 // What is stored first stays, and is returned: of two workers that come to different results, as with different limits,
 // one counts.
 func (b *Board) Record(ctx context.Context, original string, final Status, thumbnail []byte, contentType string) (*Status, error) {
-	content, about := thumbnail, imagestore.About{ContentType: contentType}
+	content, about := thumbnail, imagestore.Attributes{ContentType: contentType}
 	if final.State == Completed {
 		about.Metadata = map[string]string{
 			originalSize:  final.Result.OriginalSize.String(),
@@ -41,7 +41,7 @@ func (b *Board) Record(ctx context.Context, original string, final Status, thumb
 		if err != nil {
 			return nil, fmt.Errorf("write note on %q: %w", original, err)
 		}
-		content, about = note, imagestore.About{ContentType: NoteType}
+		content, about = note, imagestore.Attributes{ContentType: NoteType}
 	}
 	err := b.store.Put(ctx, imagestore.ThumbnailKey(original), content, about)
 	if errors.Is(err, imagestore.ErrExists) {
@@ -79,7 +79,7 @@ func (b *Board) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	return nil, nil
 }
 
-func (b *Board) result(ctx context.Context, imageID string, set imagestore.Set) (*Status, error) {
+func (b *Board) result(ctx context.Context, imageID string, set imagestore.Objects) (*Status, error) {
 	info, err := b.store.Stat(ctx, set.Result.Key)
 	switch {
 	case err != nil:
@@ -91,7 +91,7 @@ func (b *Board) result(ctx context.Context, imageID string, set imagestore.Set) 
 	}
 }
 
-func (b *Board) completed(ctx context.Context, imageID string, info *imagestore.Info, set imagestore.Set) (*Status, error) {
+func (b *Board) completed(ctx context.Context, imageID string, info *imagestore.Info, set imagestore.Objects) (*Status, error) {
 	when, err := strconv.ParseFloat(info.Metadata[processedAt], 64)
 	if err != nil {
 		when = Seconds(info.Modified)

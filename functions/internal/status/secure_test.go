@@ -56,7 +56,7 @@ func TestNameWithoutPassword(t *testing.T) {
 		return map[string]string{"REDIS_HOST": "redis", "REDIS_USERNAME": "me"}[name]
 	})
 	ReadSettings(r)
-	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "REDIS_USERNAME is set; expected REDIS_PASSWORD with it") {
+	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "REDIS_PASSWORD is not set; expected the password of a Redis user, as REDIS_USERNAME is set") {
 		t.Errorf("Err() = %v", err)
 	}
 }

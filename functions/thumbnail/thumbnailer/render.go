@@ -16,6 +16,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/limits"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/semaphore"
@@ -32,21 +33,32 @@ type settings struct {
 	pixelsInFlight int64
 }
 
-func readSettings(getenv func(string) string) (settings, error) {
-	r := config.NewReader(getenv)
+// maxPixelsInFlight bounds the memory of a process.
+var maxPixelsInFlight = config.Int{
+	Name: "MAX_PIXELS_IN_FLIGHT", Default: raster.DefaultPixels, Min: 1, Max: 1 << 36, Unit: "pixels",
+	Doc: "Most pixels of all images that one process works on at a time; at least `MAX_IMAGE_PIXELS`. " +
+		"Allow 4 bytes of memory for each.",
+}
+
+// Settings returns the settings of the function, in words.
+func Settings() []config.Description {
+	return config.Describe(func(r *config.Reader) { readSettings(r) })
+}
+
+func readSettings(r *config.Reader) settings {
 	s := settings{
 		process:        httpserver.ReadSettings(r),
 		objects:        imagestore.ReadSettings(r),
 		status:         status.ReadSettings(r),
-		maxBytes:       r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
-		limits:         raster.Limits{Pixels: r.Int("MAX_IMAGE_PIXELS", raster.DefaultPixels, 1, 1<<32)},
-		pixelsInFlight: r.Int("MAX_PIXELS_IN_FLIGHT", raster.DefaultPixels, 1, 1<<36),
+		maxBytes:       limits.UploadBytes.Read(r),
+		limits:         raster.Limits{Pixels: limits.ImagePixels.Read(r)},
+		pixelsInFlight: maxPixelsInFlight.Read(r),
 	}
 	if s.pixelsInFlight < s.limits.Pixels {
-		r.Fault("MAX_PIXELS_IN_FLIGHT is %d; expected at least MAX_IMAGE_PIXELS, %d, or the largest images could never be worked on",
-			s.pixelsInFlight, s.limits.Pixels)
+		r.Fault("%s is %d; expected at least %s, %d, or the largest images could never be worked on",
+			maxPixelsInFlight, s.pixelsInFlight, limits.ImagePixels, s.limits.Pixels)
 	}
-	return s, r.Err()
+	return s
 }
 
 // renderer turns events into thumbnails.
@@ -71,8 +83,9 @@ type renderer struct {
 // Run serves the thumbnail function on listener until ctx ends and what is in flight is answered. getenv gives the
 // settings; what is wrong with them is in the error, all of it.
 func Run(ctx context.Context, listener net.Listener, getenv func(string) string) error {
-	settings, err := readSettings(getenv)
-	if err != nil {
+	r := config.NewReader(getenv)
+	settings := readSettings(r)
+	if err := r.Err(); err != nil {
 		return err
 	}
 	store, err := imagestore.Open(settings.objects)

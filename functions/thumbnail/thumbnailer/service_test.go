@@ -72,8 +72,8 @@ func (s *service) run(getenv func(string) string) (url string) {
 func (s *service) uploaded(filename string, content []byte) event.Event {
 	s.t.Helper()
 	id := uuid.NewString()
-	key := imagestore.Key(id, filename)
-	if err := s.store.Put(s.t.Context(), key, content, imagestore.About{ContentType: "image/jpeg"}); err != nil {
+	key := imagestore.OriginalKey(id, filename)
+	if err := s.store.Put(s.t.Context(), key, content, imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
 		s.t.Fatal(err)
 	}
 	if _, err := s.board.Advance(s.t.Context(), status.Status{ImageID: id, State: status.Queued}); err != nil {

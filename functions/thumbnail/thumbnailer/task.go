@@ -18,10 +18,6 @@ import (
 // What a thumbnail is, in pixels; the original system's.
 var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-// typeKafkaRecord is what a KafkaSource calls a record that is no CloudEvent. The original system's API wrote its tasks
-// as such; those that are still on the topic, or still come, are done like all others.
-const typeKafkaRecord = "dev.knative.kafka.event"
-
 // deliver is POST /, where Knative delivers events.
 func (t *renderer) deliver(w http.ResponseWriter, r *http.Request) error {
 	e, err := cloudevent.Receive(w, r, cloudevent.MaxEvent)
@@ -50,7 +46,7 @@ func (t *renderer) deliver(w http.ResponseWriter, r *http.Request) error {
 
 // taskOf is what an event asks for. Errors wrap events.ErrInvalid or are Problems: the event will never be a good one.
 func (t *renderer) taskOf(e event.Event) (task events.ImageUploaded, err error) {
-	if e.Type() == typeKafkaRecord {
+	if e.Type() == events.TypeKafkaRecord { // a task of the original system
 		err = events.DecodeData(e, &task)
 	} else {
 		task, err = events.Decode[events.ImageUploaded](e)
@@ -64,7 +60,7 @@ func (t *renderer) taskOf(e event.Event) (task events.ImageUploaded, err error) 
 	if task.Bucket != t.store.Bucket() {
 		return task, &apierror.Error{
 			Status:  http.StatusBadRequest,
-			Code:    "unknown_bucket",
+			Code:    apierror.CodeUnknownBucket,
 			Message: "The event names an object in a bucket that this service does not work in",
 			Limit:   t.store.Bucket(),
 			Found:   task.Bucket,
@@ -160,7 +156,7 @@ func (t *renderer) render(ctx context.Context, task events.ImageUploaded) (raste
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return raster.Rendition{}, &apierror.Error{
 			Status:  http.StatusNotFound, // so it is delivered again: the event may be ahead of its object
-			Code:    "object_not_found",
+			Code:    apierror.CodeObjectNotFound,
 			Message: "The object that the event names is not there",
 			Found:   task.ObjectName,
 		}
@@ -203,7 +199,7 @@ func (t *renderer) acquire(ctx context.Context, pixels int64) error {
 	if err := t.pixels.Acquire(ctx, pixels); err != nil {
 		return &apierror.Error{
 			Status:     http.StatusTooManyRequests,
-			Code:       "busy",
+			Code:       apierror.CodeBusy,
 			Message:    "Too many pixels are being worked on; try again",
 			Limit:      t.settings.pixelsInFlight,
 			Found:      pixels,

@@ -69,7 +69,7 @@ func TestDeliveryContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := events.ImageUploaded{ImageID: uuid.NewString(), Filename: "a.jpg", Timestamp: 1, Bucket: "other-bucket"}
-	other.ObjectName = imagestore.Key(other.ImageID, "a.jpg")
+	other.ObjectName = imagestore.OriginalKey(other.ImageID, "a.jpg")
 
 	for name, test := range map[string]struct {
 		event  event.Event
@@ -197,7 +197,7 @@ func TestTaskOfTheOriginal(t *testing.T) {
 	known := s.uploaded("photo.jpg", jpegOf(t, 300, 300))
 	id := known.Subject()
 	e := event.New()
-	e.SetType("dev.knative.kafka.event")
+	e.SetType(events.TypeKafkaRecord)
 	e.SetSource("/apis/v1/namespaces/image-service/kafkasources/image-processing#image-processing")
 	e.SetID("partition:0/offset:1")
 	e.SetDataContentType("application/json")
@@ -214,7 +214,7 @@ func TestThumbnailOfTheOriginal(t *testing.T) {
 	s := start(t)
 	e := s.uploaded("photo.jpg", jpegOf(t, 1920, 1080))
 	thumbnail := jpegOf(t, 200, 112)
-	if err := s.store.Put(t.Context(), imagestore.ThumbnailKey(e.Subject()+"/photo.jpg"), thumbnail, imagestore.About{ContentType: "image/jpeg"}); err != nil {
+	if err := s.store.Put(t.Context(), imagestore.ThumbnailKey(e.Subject()+"/photo.jpg"), thumbnail, imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.board.Forget(t.Context(), e.Subject()); err != nil {
@@ -312,7 +312,7 @@ func TestResultLost(t *testing.T) {
 			t.Errorf("%s, without its original: answered %d %s, want 404", name, answer.status, answer.body)
 		}
 
-		if err := s.store.Put(t.Context(), original, jpegOf(t, 150, 100), imagestore.About{}); err != nil {
+		if err := s.store.Put(t.Context(), original, jpegOf(t, 150, 100), imagestore.Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 		made, err := events.Decode[events.ImageThumbnailed](s.deliver(e).reply(t))
@@ -351,7 +351,7 @@ func TestStatusOfTheOriginal(t *testing.T) {
 	} {
 		e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
 		if left.thumbnail {
-			if err := s.store.Put(t.Context(), imagestore.ThumbnailKey(e.Subject()+"/photo.jpg"), jpegOf(t, 200, 133), imagestore.About{}); err != nil {
+			if err := s.store.Put(t.Context(), imagestore.ThumbnailKey(e.Subject()+"/photo.jpg"), jpegOf(t, 200, 133), imagestore.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -40,9 +40,9 @@ func (in *intake) accept(ctx context.Context, o offer) (image events.ImageUpload
 		return image, tooManyBytes(in.settings.maxBytes, o.size)
 	}
 	from := &source{from: o.from, limit: in.settings.maxBytes}
-	incoming := in.store.Receive(from, o.size)
+	incoming := in.store.NewUpload(from, o.size)
 	defer incoming.Close()
-	header, err := in.inspect(incoming.Ahead(ctx))
+	header, err := in.inspect(incoming.Peek(ctx))
 	if err != nil {
 		return image, from.blame(err)
 	}
@@ -77,10 +77,10 @@ func (in *intake) inspect(ahead io.Reader) (raster.Header, error) {
 	if err == nil {
 		err = in.settings.limits.Check(header)
 	}
-	if errors.Is(err, imagestore.ErrTooFarAhead) {
+	if errors.Is(err, imagestore.ErrPeekLimit) {
 		return header, &apierror.Error{
 			Status:  http.StatusUnprocessableEntity,
-			Code:    string(events.ReasonDamaged),
+			Code:    apierror.CodeDamaged,
 			Message: "The image does not tell its size in its first 5 MiB",
 		}
 	}
@@ -102,13 +102,13 @@ func (in *intake) describe(ctx context.Context, o offer, header raster.Header) e
 	if image.ImageID == "" {
 		image.ImageID = newID(ownerOf(ctx))
 	}
-	image.ObjectName = imagestore.Key(image.ImageID, image.Filename)
+	image.ObjectName = imagestore.OriginalKey(image.ImageID, image.Filename)
 	return image
 }
 
 // keep stores the image.
-func (in *intake) keep(ctx context.Context, incoming *imagestore.Incoming, image *events.ImageUploaded, filename string) (err error) {
-	image.Size, err = incoming.Put(ctx, image.ObjectName, imagestore.About{
+func (in *intake) keep(ctx context.Context, incoming *imagestore.Upload, image *events.ImageUploaded, filename string) (err error) {
+	image.Size, err = incoming.Put(ctx, image.ObjectName, imagestore.Attributes{
 		ContentType: image.ContentType,
 		Metadata:    map[string]string{"Filename": originalName(filename)},
 	})
@@ -223,7 +223,7 @@ func refusal(err error) error {
 func tooManyBytes(limit, found int64) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusRequestEntityTooLarge,
-		Code:    string(events.ReasonTooManyBytes),
+		Code:    apierror.CodeTooManyBytes,
 		Message: "The image is too large",
 		Limit:   limit,
 		Found:   found,
@@ -232,14 +232,14 @@ func tooManyBytes(limit, found int64) *apierror.Error {
 
 var problemBusy = &apierror.Error{
 	Status:     http.StatusServiceUnavailable,
-	Code:       "busy",
+	Code:       apierror.CodeBusy,
 	Message:    "Too many uploads are on their way; try again",
 	RetryAfter: 5 * time.Second,
 }
 
 var problemEmpty = &apierror.Error{
 	Status:  http.StatusBadRequest,
-	Code:    string(events.ReasonNotAnImage),
+	Code:    apierror.CodeNotAnImage,
 	Message: "The file is empty",
 	Found:   0,
 }

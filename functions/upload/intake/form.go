@@ -30,8 +30,8 @@ const (
 
 // The original system's answers.
 var (
-	problemNoFile   = &apierror.Error{Status: http.StatusBadRequest, Code: "no_file", Message: "No file provided"}
-	problemNotNamed = &apierror.Error{Status: http.StatusBadRequest, Code: "no_file_selected", Message: "No file selected"}
+	problemNoFile   = &apierror.Error{Status: http.StatusBadRequest, Code: apierror.CodeNoFile, Message: "No file provided"}
+	problemNotNamed = &apierror.Error{Status: http.StatusBadRequest, Code: apierror.CodeNoFileSelected, Message: "No file selected"}
 )
 
 // uploadForm takes the images of a form in their order and stops at the first that can not be taken: what has been taken
@@ -66,7 +66,7 @@ func (in *intake) takeFiles(r *http.Request, key string, form *form) (images []t
 		case err != nil && len(images) == 0:
 			return nil, err
 		case err != nil:
-			image.Error = in.Refused(r, err)
+			image.Error = in.ReportError(r, err)
 			in.refused.WithLabelValues(image.Error.Code).Inc()
 			return append(images, image), nil
 		}
@@ -83,7 +83,7 @@ func (in *intake) takeNext(r *http.Request, key string, form *form, before int) 
 	if before == maxImages {
 		return taken{Filename: file.name}, &apierror.Error{
 			Status:  http.StatusRequestEntityTooLarge,
-			Code:    "too_many_images",
+			Code:    apierror.CodeTooManyImages,
 			Message: "There are too many images in one request",
 			Limit:   maxImages,
 		}
@@ -141,7 +141,7 @@ func (f *form) nextFile() (formFile, error) {
 		if f.parts++; f.parts > maxParts {
 			return formFile{}, &apierror.Error{
 				Status:  http.StatusRequestEntityTooLarge,
-				Code:    "too_many_fields",
+				Code:    apierror.CodeTooManyFields,
 				Message: "There are too many fields in the form",
 				Limit:   maxParts,
 			}
@@ -192,7 +192,7 @@ func badForm(err error) error {
 	}
 	return &apierror.Error{
 		Status:  http.StatusBadRequest,
-		Code:    "bad_form",
+		Code:    apierror.CodeBadForm,
 		Message: "The form is not well-formed multipart/form-data, or it ended before it was whole",
 	}
 }
@@ -214,7 +214,7 @@ func (f *framing) Read(p []byte) (int, error) {
 	if f.left == 0 {
 		return 0, &apierror.Error{
 			Status:  http.StatusRequestEntityTooLarge,
-			Code:    "field_too_large",
+			Code:    apierror.CodeFieldTooLarge,
 			Message: "A field of the form that is no image is too large",
 			Limit:   maxFraming,
 		}

@@ -20,19 +20,19 @@ import (
 
 // image is GET /images/{id}: the original, byte for byte.
 func (in *intake) image(w http.ResponseWriter, r *http.Request) error {
-	return in.serveObject(w, r, func(set imagestore.Set) *imagestore.Info { return set.Original }, problemNoImage)
+	return in.serveObject(w, r, func(set imagestore.Objects) *imagestore.Info { return set.Original }, problemNoImage)
 }
 
 // thumbnail is GET /thumbnails/{id}.
 func (in *intake) thumbnail(w http.ResponseWriter, r *http.Request) error {
-	return in.serveObject(w, r, func(set imagestore.Set) *imagestore.Info { return set.Result }, problemNoThumbnail)
+	return in.serveObject(w, r, func(set imagestore.Objects) *imagestore.Info { return set.Result }, problemNoThumbnail)
 }
 
 var (
-	problemNoImage     = &apierror.Error{Status: http.StatusNotFound, Code: "image_not_found", Message: "Image not found"}
+	problemNoImage     = &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found"}
 	problemNoThumbnail = &apierror.Error{
 		Status:  http.StatusNotFound,
-		Code:    "thumbnail_not_found",
+		Code:    apierror.CodeThumbnailNotFound,
 		Message: "Thumbnail not found; the status says whether it is still to come",
 	}
 )
@@ -42,7 +42,7 @@ const writeTimeout = 30 * time.Second
 
 // serveObject streams what pick picks of an image's objects, or a range of it. Objects never change, so that caches may
 // keep them for ever.
-func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(imagestore.Set) *imagestore.Info, missing *apierror.Error) error {
+func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(imagestore.Objects) *imagestore.Info, missing *apierror.Error) error {
 	info, err := in.find(r, pick)
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return missing
@@ -73,7 +73,7 @@ func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(
 }
 
 // find looks an object up; ErrNotFound if the image or the object is not there.
-func (in *intake) find(r *http.Request, pick func(imagestore.Set) *imagestore.Info) (*imagestore.Info, error) {
+func (in *intake) find(r *http.Request, pick func(imagestore.Objects) *imagestore.Info) (*imagestore.Info, error) {
 	imageID := r.PathValue("id")
 	if !events.IsImageID(imageID) || !in.maySee(r.Context(), imageID) {
 		return nil, imagestore.ErrNotFound
@@ -122,7 +122,7 @@ func (o *objectReader) expect(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
 		return &apierror.Error{
 			Status:  http.StatusRequestedRangeNotSatisfiable,
-			Code:    "beyond_the_end",
+			Code:    apierror.CodeBeyondTheEnd,
 			Message: "The range begins behind the end",
 			Limit:   o.info.Size,
 			Found:   first,

@@ -19,6 +19,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/limits"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -42,26 +43,44 @@ type settings struct {
 	sweepStored time.Duration // how long an image is stored, or was last told of, before a walk takes it for lost
 }
 
-func readSettings(getenv func(string) string) (settings, error) {
-	r := config.NewReader(getenv)
+// Settings that only this function reads.
+var (
+	uploadMemory = config.Int{Name: "UPLOAD_MEMORY_BYTES", Default: 48 << 20, Min: 32 << 20, Max: 1 << 40, Unit: "bytes",
+		Doc: "Most memory that the bodies of all uploads in one process take together."}
+	sourceBuckets = config.List{Name: "SOURCE_BUCKETS",
+		DefaultFrom: &imagestore.BucketSetting, Form: imagestore.BucketForm,
+		Doc: "Buckets that `image.received` may name objects in."}
+	eventsOnly = config.Bool{Name: "EVENTS_ONLY",
+		Doc: "Accept events at `POST /` and serve no other route. " +
+			"The component `authentication` sets it for `upload-events`."}
+	sweepQueued = config.Int{Name: "SWEEP_QUEUED_SECONDS", Default: 60, Min: 1, Max: 3000, Unit: "seconds",
+		Doc: "How long publishing an event may take before a sweep repeats it."}
+	sweepStored = config.Int{Name: "SWEEP_STORED_SECONDS", Default: 600, Min: 1, Max: 3000, Unit: "seconds",
+		Doc: "How long an image may be stored without a result, or without news of it, before a sweep takes its " +
+			"event for lost."}
+)
+
+// Settings returns the settings of the function, in words.
+func Settings() []config.Description {
+	return config.Describe(func(r *config.Reader) { readSettings(r) })
+}
+
+func readSettings(r *config.Reader) settings {
 	s := settings{
 		process:  httpserver.ReadSettings(r),
 		objects:  imagestore.ReadSettings(r),
 		status:   status.ReadSettings(r),
 		bus:      publisher.ReadSettings(r),
 		access:   auth.ReadSettings(r),
-		maxBytes: r.Int("MAX_UPLOAD_BYTES", 50<<20, 1, 5<<30),
-		limits:   raster.Limits{Pixels: r.Int("MAX_IMAGE_PIXELS", raster.DefaultPixels, 1, 1<<32)},
+		maxBytes: limits.UploadBytes.Read(r),
+		limits:   raster.Limits{Pixels: limits.ImagePixels.Read(r)},
 	}
-	s.objects.Memory = r.Int("UPLOAD_MEMORY_BYTES", 48<<20, 32<<20, 1<<40)
-	s.sourceBuckets = r.List("SOURCE_BUCKETS", s.objects.Bucket)
-	for _, bucket := range s.sourceBuckets {
-		imagestore.CheckBucket(r, "SOURCE_BUCKETS", bucket)
-	}
-	s.eventsOnly = r.Bool("EVENTS_ONLY")
-	s.sweepQueued = time.Duration(r.Int("SWEEP_QUEUED_SECONDS", 60, 1, 3000)) * time.Second
-	s.sweepStored = time.Duration(r.Int("SWEEP_STORED_SECONDS", 600, 1, 3000)) * time.Second
-	return s, r.Err()
+	s.objects.Memory = uploadMemory.Read(r)
+	s.sourceBuckets = sourceBuckets.Read(r)
+	s.eventsOnly = eventsOnly.Read(r)
+	s.sweepQueued = time.Duration(sweepQueued.Read(r)) * time.Second
+	s.sweepStored = time.Duration(sweepStored.Read(r)) * time.Second
+	return s
 }
 
 type intake struct {
@@ -100,8 +119,9 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 
 // open makes no connection that it waits for.
 func open(getenv func(string) string) (*intake, error) {
-	settings, err := readSettings(getenv)
-	if err != nil {
+	r := config.NewReader(getenv)
+	settings := readSettings(r)
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	store, err := imagestore.Open(settings.objects)
@@ -157,7 +177,7 @@ func (in *intake) routes() *http.ServeMux {
 	httpserver.Route(mux, "/images/{id}", get(in.image))
 	httpserver.Route(mux, "/thumbnails/{id}", get(in.thumbnail))
 	all := http.NewServeMux() // to which Serve adds what is for the cluster, and for no other sites
-	all.Handle("/", in.guard.Open(mux))
+	all.Handle("/", in.guard.CORS(mux))
 	return all
 }
 

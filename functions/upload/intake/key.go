@@ -41,7 +41,7 @@ func keyOf(r *http.Request) (string, error) {
 	if len(values) > 1 || !keyForm.MatchString(key) {
 		return "", &apierror.Error{
 			Status:  http.StatusBadRequest,
-			Code:    "bad_idempotency_key",
+			Code:    apierror.CodeBadIdempotencyKey,
 			Message: "Idempotency-Key has to be one, of 1 to 255 printable characters of ASCII",
 			Limit:   255,
 		}
@@ -123,7 +123,7 @@ func (in *intake) has(ctx context.Context, stored *imagestore.Info, sum []byte) 
 
 var problemKeyReused = &apierror.Error{
 	Status:  http.StatusUnprocessableEntity,
-	Code:    "idempotency_key_reused",
+	Code:    apierror.CodeIdempotencyKeyReused,
 	Message: "Under this Idempotency-Key another image, or one with another name, was uploaded",
 }
 

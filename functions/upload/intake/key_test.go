@@ -181,7 +181,7 @@ func TestKeyAfterLoss(t *testing.T) {
 		if _, err := boardOf(t, s).Advance(t.Context(), status.Status{ImageID: id, State: status.Completed}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.storeOf().Remove(t.Context(), imagestore.Key(id, "a.png")); err != nil {
+		if err := s.storeOf().Remove(t.Context(), imagestore.OriginalKey(id, "a.png")); err != nil {
 			t.Fatal(err)
 		}
 		if again := send(pngOf(t, 9, 9)); again.status != http.StatusOK || again.json(t)["image_id"] != id {

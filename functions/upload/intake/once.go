@@ -29,7 +29,7 @@ func (in *intake) once(ctx context.Context, imageID, filename string, first func
 
 // named is what is known of an image that was not looked at.
 func named(imageID, filename string) events.ImageUploaded {
-	return events.ImageUploaded{ImageID: imageID, ObjectName: imagestore.Key(imageID, imagestore.SafeName(filename, "image"))}
+	return events.ImageUploaded{ImageID: imageID, ObjectName: imagestore.OriginalKey(imageID, imagestore.SafeName(filename, "image"))}
 }
 
 // first takes the image in. If another delivery does so at the same time, the one that stored it first counts.

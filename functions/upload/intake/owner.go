@@ -53,11 +53,11 @@ func owns(owner, imageID string) bool {
 }
 
 // ownerOf is whose an image becomes that comes in a request; "" if clients have no names.
-func ownerOf(ctx context.Context) string { return auth.ClientOf(ctx).Name }
+func ownerOf(ctx context.Context) string { return auth.ClientFrom(ctx).Name }
 
 // mayAll tells whether a request may have to do with the images of all: it is an administrator's, or clients have no names.
 func (in *intake) mayAll(ctx context.Context) bool {
-	return !in.guard.Authenticates() || auth.ClientOf(ctx).Admin
+	return !in.guard.Authenticates() || auth.ClientFrom(ctx).Admin
 }
 
 // maySee tells whether a request may know of an image. Who may not is told what is told of an image that is not there.

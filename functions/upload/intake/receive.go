@@ -56,7 +56,7 @@ func (in *intake) askedToSweep(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var problemForbidden = &apierror.Error{Status: http.StatusForbidden, Code: "forbidden", Message: "This is for administrators"}
+var problemForbidden = &apierror.Error{Status: http.StatusForbidden, Code: apierror.CodeForbidden, Message: "This is for administrators"}
 
 // replyFailed tells that an image can never be taken, and notes it where it lasts: however often the event comes, and
 // whatever it brings then, the answer stays.
@@ -211,7 +211,7 @@ func (in *intake) checkReference(ctx context.Context, reference events.ImageRece
 	if !known || !ours && !in.mayAll(ctx) {
 		return &apierror.Error{
 			Status:  http.StatusBadRequest,
-			Code:    "unknown_bucket",
+			Code:    apierror.CodeUnknownBucket,
 			Message: "The event names an object in a bucket that this service does not read",
 			Found:   reference.Bucket,
 		}
@@ -227,7 +227,7 @@ func (in *intake) checkReference(ctx context.Context, reference events.ImageRece
 func noObject(reference events.ImageReceived) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusNotFound, // so it is delivered again: the object may still be on its way
-		Code:    "object_not_found",
+		Code:    apierror.CodeObjectNotFound,
 		Message: "The object that the event names is not there",
 		Found:   reference.Bucket + "/" + reference.ObjectName,
 	}
@@ -265,9 +265,6 @@ func referenceOf(e event.Event) (events.ImageReceived, error) {
 	return events.ImageReceived{Bucket: bucket, ObjectName: key, Filename: path.Base(key)}, err
 }
 
-// typePing is what a PingSource calls its events, whatever they are for.
-const typePing = "dev.knative.sources.ping"
-
 // errSweep says that an event brings no image, but asks for a sweep.
 var errSweep = fmt.Errorf("%w: %s is taken at /", events.ErrInvalid, events.TypeImageSweep)
 
@@ -275,7 +272,7 @@ func checkType(e event.Event) error {
 	switch e.Type() {
 	case events.TypeImageReceived:
 		return nil
-	case events.TypeImageSweep, typePing:
+	case events.TypeImageSweep, events.TypePing:
 		return errSweep
 	default:
 		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)

@@ -18,7 +18,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal("it runs")
 	}
 	for _, want := range []string{
-		"MINIO_ENDPOINT is", `MINIO_BUCKET is "X_Y"`, "REDIS_HOST is", "KAFKA_TOPIC is", "KAFKA_BOOTSTRAP_SERVERS has", `SOURCE_BUCKETS is "Nö"`,
+		"MINIO_ENDPOINT is", `MINIO_BUCKET is "X_Y"`, "REDIS_HOST is", "KAFKA_TOPIC is", "KAFKA_BOOTSTRAP_SERVERS has", `SOURCE_BUCKETS has "Nö"`,
 		"UPLOAD_MEMORY_BYTES is", "EVENTS_ONLY is", "RATE_LIMIT is",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -25,4 +25,4 @@ func (in *intake) status(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var problemNoStatus = &apierror.Error{Status: http.StatusNotFound, Code: "status_not_found", Message: "Status not found"}
+var problemNoStatus = &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeStatusNotFound, Message: "Status not found"}

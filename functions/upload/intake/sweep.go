@@ -43,7 +43,7 @@ func (in *intake) sweep(w http.ResponseWriter, r *http.Request) {
 		in.abortIncomplete(ctx)
 	}
 	if err != nil {
-		in.Refused(r, err).Write(w)
+		in.ReportError(r, err).Write(w)
 		return
 	}
 	if begun {
@@ -72,7 +72,7 @@ func (in *intake) walk(ctx context.Context, after string) (waiting []status.Wait
 	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
 	began, passed := after, 0
-	for image, err := range in.store.Walk(ctx, after) {
+	for image, err := range in.store.Scan(ctx, after) {
 		switch {
 		case errors.Is(err, imagestore.ErrNotFound): // no bucket, so no images
 			return nil, "", nil
@@ -84,7 +84,7 @@ func (in *intake) walk(ctx context.Context, after string) (waiting []status.Wait
 		if in.waits(image) {
 			waiting = append(waiting, status.Waiting{ImageID: image.ID, Since: image.Original.Modified})
 		}
-		after = image.After
+		after = image.Cursor
 		if image.ID != "" {
 			passed++
 		}

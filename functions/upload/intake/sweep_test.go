@@ -71,7 +71,7 @@ func (s *service) sweep() answered {
 // ask delivers a sweep as the PingSource does.
 func (s *service) ask() answered {
 	s.t.Helper()
-	return s.do(http.MethodPost, "/", "application/json", strings.NewReader("{}"), "Ce-Specversion: 1.0", "Ce-Type: "+typePing,
+	return s.do(http.MethodPost, "/", "application/json", strings.NewReader("{}"), "Ce-Specversion: 1.0", "Ce-Type: "+events.TypePing,
 		"Ce-Source: /apis/v1/namespaces/image-service/pingsources/image-sweep", "Ce-Id: "+uuid.NewString())
 }
 
@@ -107,7 +107,7 @@ func (s *service) storeOf() *imagestore.Store {
 // store stores an original, and no more: as if the function had ended right after.
 func (s *service) store(id string, content []byte) {
 	s.t.Helper()
-	if err := s.storeOf().Put(s.t.Context(), imagestore.Key(id, "a.png"), content, imagestore.About{ContentType: "image/png"}); err != nil {
+	if err := s.storeOf().Put(s.t.Context(), imagestore.OriginalKey(id, "a.png"), content, imagestore.Attributes{ContentType: "image/png"}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -121,7 +121,7 @@ func TestSweepIsAskedFor(t *testing.T) {
 	}
 	for name, ask := range map[string]func(path string) answered{
 		"ping": func(path string) answered {
-			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(typePing)...)
+			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(events.TypePing)...)
 		},
 		"binary": func(path string) answered {
 			return s.do(http.MethodPost, path, "application/json", strings.NewReader("{}"), attributes(events.TypeImageSweep)...)
@@ -220,7 +220,7 @@ func TestSweepOfWhatIsSettled(t *testing.T) {
 			final.State, final.Result = status.Completed, &status.Result{Success: true, OriginalSize: &status.Size{8, 8}, ThumbnailSize: &status.Size{8, 8}}
 			content, contentType = pngOf(t, 8, 8), "image/png"
 		}
-		if _, err := board.Record(t.Context(), imagestore.Key(id, "a.png"), final, content, contentType); err != nil {
+		if _, err := board.Record(t.Context(), imagestore.OriginalKey(id, "a.png"), final, content, contentType); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -371,7 +371,7 @@ func TestSweepOfABadName(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	bad, good := uuid.NewString(), uuid.NewString()
-	if err := s.storeOf().Put(t.Context(), bad+"/a\tb.png", pngOf(t, 8, 8), imagestore.About{ContentType: "image/png"}); err != nil {
+	if err := s.storeOf().Put(t.Context(), bad+"/a\tb.png", pngOf(t, 8, 8), imagestore.Attributes{ContentType: "image/png"}); err != nil {
 		t.Fatal(err)
 	}
 	s.store(good, pngOf(t, 8, 8))

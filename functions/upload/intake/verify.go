@@ -43,7 +43,7 @@ func Verify(ctx context.Context, getenv func(string) string, repair bool, out, p
 }
 
 func (v *verification) walk(ctx context.Context) error {
-	for image, err := range v.store.Walk(ctx, "") {
+	for image, err := range v.store.Scan(ctx, "") {
 		if errors.Is(err, imagestore.ErrNotFound) {
 			return fmt.Errorf("there is no bucket %q: %w", v.store.Bucket(), err)
 		}

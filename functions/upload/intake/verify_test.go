@@ -30,7 +30,7 @@ func TestVerify(t *testing.T) {
 	record := func(id string, final status.Status, thumbnail []byte) {
 		t.Helper()
 		final.ImageID, final.ProcessedAt = id, 1
-		if _, err := board.Record(t.Context(), imagestore.Key(id, "a.png"), final, thumbnail, "image/png"); err != nil {
+		if _, err := board.Record(t.Context(), imagestore.OriginalKey(id, "a.png"), final, thumbnail, "image/png"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// kafkaUser is Strimzi's, as far as it is about rights.
+// kafkaUser has the permissions in a KafkaUser of Strimzi.
 type kafkaUser struct {
 	Metadata struct {
 		Name string `yaml:"name"`
@@ -31,51 +31,53 @@ type kafkaUser struct {
 	} `yaml:"spec"`
 }
 
-func grantKafka(users string) error {
-	rights, err := rightsOf(users)
+func provisionKafka(users string) error {
+	acls, err := readACLs(users)
 	if err != nil {
 		return err
 	}
-	way, err := connect.From(os.Getenv, connect.ReadKafka)
+	connection, err := connect.From(os.Getenv, connect.ReadKafka)
 	if err != nil {
 		return err
 	}
-	config := way.Config("image-service-provision")
+	config := connection.Config("image-service-provision")
 	config.Net.ReadTimeout = 30 * time.Second // Kafka has only just started
 	admin, err := sarama.NewClusterAdmin(strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
 	if err != nil {
 		return err
 	}
 	defer admin.Close()
-	return admin.CreateACLs(rights)
+	return admin.CreateACLs(acls)
 }
 
-func rightsOf(users string) ([]*sarama.ResourceAcls, error) {
+// readACLs makes each resource's name a prefix.
+func readACLs(users string) ([]*sarama.ResourceAcls, error) {
 	file, err := os.Open(users)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	var rights []*sarama.ResourceAcls
+	var acls []*sarama.ResourceAcls
 	for decoder := yaml.NewDecoder(file); ; {
 		var user kafkaUser
 		err := decoder.Decode(&user)
 		if errors.Is(err, io.EOF) {
-			return rights, nil
+			return acls, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", users, err)
 		}
-		for _, to := range user.Spec.Authorization.ACLs {
-			right := &sarama.ResourceAcls{Resource: sarama.Resource{
-				ResourceType: to.Resource.Type, ResourceName: to.Resource.Name, ResourcePatternType: sarama.AclPatternPrefixed,
+		for _, acl := range user.Spec.Authorization.ACLs {
+			resource := &sarama.ResourceAcls{Resource: sarama.Resource{
+				ResourceType: acl.Resource.Type, ResourceName: acl.Resource.Name, ResourcePatternType: sarama.AclPatternPrefixed,
 			}}
-			for _, operation := range to.Operations {
-				right.Acls = append(right.Acls, &sarama.Acl{
-					Principal: "User:" + user.Metadata.Name, Host: "*", Operation: operation, PermissionType: sarama.AclPermissionAllow,
+			for _, operation := range acl.Operations {
+				resource.Acls = append(resource.Acls, &sarama.Acl{
+					Principal: "User:" + user.Metadata.Name, Host: "*",
+					Operation: operation, PermissionType: sarama.AclPermissionAllow,
 				})
 			}
-			rights = append(rights, right)
+			acls = append(acls, resource)
 		}
 	}
 }

@@ -1,10 +1,10 @@
-// Command grant gives the users of a test's MinIO and Kafka the rights that knative/components/storage-tls gives them in
-// production, for all names that begin with those there: a test has a bucket images-<something> of its own.
+// Command provision gives the users of a test's MinIO and Kafka the permissions that knative/components/storage-tls
+// gives them in production, for every name with the prefixes there: a test's bucket is images-<something>.
 //
-//	go run ./knative/local/standin/grant knative/components/storage-tls
+//	go run ./functions/fakes/testservers/provision knative/components/storage-tls
 //
-// It logs in as the environment says, and makes the user of MinIO, whose name is in CI_MINIO_ACCESS_KEY. Those of Kafka are
-// there already.
+// It logs in as the environment says and creates the user of MinIO, whose name is in CI_MINIO_ACCESS_KEY. The users of
+// Kafka exist already.
 package main
 
 import (
@@ -15,21 +15,22 @@ import (
 )
 
 func main() {
-	if err := realMain(); err != nil {
-		fmt.Fprintln(os.Stderr, "grant:", err)
+	if err := realMain(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "provision:", err)
 		os.Exit(1)
 	}
 }
 
-func realMain() error {
-	if len(os.Args) != 2 {
-		return errors.New("expected the directory of the rights")
+func realMain(arguments []string) error {
+	if len(arguments) != 1 {
+		return errors.New("expected one argument, the directory with minio-policy.json and kafka-users.yaml")
 	}
-	if err := grantMinIO(filepath.Join(os.Args[1], "minio-policy.json")); err != nil {
-		return fmt.Errorf("grant rights in MinIO: %w", err)
+	directory := arguments[0]
+	if err := provisionMinIO(filepath.Join(directory, "minio-policy.json")); err != nil {
+		return fmt.Errorf("provision MinIO: %w", err)
 	}
-	if err := grantKafka(filepath.Join(os.Args[1], "kafka-users.yaml")); err != nil {
-		return fmt.Errorf("grant rights in Kafka: %w", err)
+	if err := provisionKafka(filepath.Join(directory, "kafka-users.yaml")); err != nil {
+		return fmt.Errorf("provision Kafka: %w", err)
 	}
 	return nil
 }

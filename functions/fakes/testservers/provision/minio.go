@@ -16,18 +16,23 @@ import (
 	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
-// grantMinIO makes the user by an import, the one request of MinIO's administration whose body is not encrypted.
-func grantMinIO(policy string) error {
+// provisionMinIO creates the user by an import, the one request of MinIO's admin API whose body is not encrypted.
+func provisionMinIO(policy string) error {
 	text, err := os.ReadFile(policy)
 	if err != nil {
 		return err
 	}
-	rights := strings.NewReplacer(`:::images"`, `:::images-*"`, `:::images/`, `:::images-*/`, `:::scans"`, `:::scans-*"`, `:::scans/`, `:::scans-*/`).Replace(string(text))
+	prefixed := strings.NewReplacer(
+		`:::images"`, `:::images-*"`, `:::images/`, `:::images-*/`,
+		`:::scans"`, `:::scans-*"`, `:::scans/`, `:::scans-*/`,
+	).Replace(string(text))
 	const name = "image-service"
-	user := os.Getenv("CI_MINIO_ACCESS_KEY")
+	user, login := os.Getenv("CI_MINIO_ACCESS_KEY"), map[string]string{
+		"secretKey": os.Getenv("MINIO_SECRET_KEY"), "status": "enabled",
+	}
 	archive, err := pack(map[string]any{
-		"policies.json":      map[string]any{name: json.RawMessage(rights)},
-		"users.json":         map[string]any{user: map[string]string{"secretKey": os.Getenv("MINIO_SECRET_KEY"), "status": "enabled"}},
+		"policies.json":      map[string]any{name: json.RawMessage(prefixed)},
+		"users.json":         map[string]any{user: login},
 		"user_mappings.json": map[string]any{user: map[string]any{"version": 1, "policy": name}},
 	})
 	if err != nil {
@@ -36,7 +41,7 @@ func grantMinIO(policy string) error {
 	return administer("import-iam", archive)
 }
 
-// pack is a zip archive of what MinIO calls its assets.
+// pack returns a zip archive of MinIO's IAM assets.
 func pack(assets map[string]any) ([]byte, error) {
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
@@ -58,7 +63,8 @@ func administer(command string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPut, os.Getenv("MINIO_ENDPOINT")+"/minio/admin/v3/"+command, bytes.NewReader(body))
+	url := os.Getenv("MINIO_ENDPOINT") + "/minio/admin/v3/" + command
+	request, err := http.NewRequest(http.MethodPut, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -78,7 +84,7 @@ func administer(command string, body []byte) error {
 	var outcome struct {
 		Failed map[string]any `json:"failed"`
 	}
-	_ = json.Unmarshal(answer, &outcome) // an older MinIO answers nothing
+	_ = json.Unmarshal(answer, &outcome) // an older MinIO has an empty response
 	if response.StatusCode != http.StatusOK || len(outcome.Failed) > 0 {
 		return fmt.Errorf("%s answered %s: %s", command, response.Status, answer)
 	}

@@ -1,6 +1,6 @@
-// Command bench measures the engine beside its peers: bench FILE N [OUT] reads a file, makes its thumbnail N times on one
-// thread, writes the last one to OUT, and prints the CPU time of one in milliseconds, the peak of memory in MB, and the
-// size of the thumbnail in bytes.
+// Command bench measures the engine. bench FILE N [OUT] reads a file, makes its thumbnail N times on one thread, writes
+// the last one to OUT, and prints the CPU time of one in milliseconds, the peak of memory in MB, and the size of the
+// thumbnail in bytes.
 package main
 
 import (
@@ -61,7 +61,7 @@ func bench(args []string) error {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// used is what the process has cost so far.
+// used is what the process has used so far.
 type used struct {
 	cpu  time.Duration
 	peak int64 // bytes

@@ -1,5 +1,5 @@
-// Package exif reads the one thing that a thumbnail needs to know from EXIF: which way is up. JPEG, PNG and WebP carry
-// the same bytes, a TIFF structure, in wrappings of their own.
+// Package exif reads the orientation from EXIF metadata, the only part of it that a thumbnail needs. JPEG, PNG and WebP
+// carry the same bytes, a TIFF structure, in wrappings of their own. It does not read XMP.
 package exif
 
 import (
@@ -8,12 +8,12 @@ import (
 	"io"
 )
 
-// Upright is the orientation of an image that is stored as it is to be shown. The others, 2 to 8, are those of the EXIF
-// tag Orientation (CIPA DC-008, section 4.6.4): 5 to 8 exchange width and height.
+// Upright is the orientation of an image that is stored as it is shown. The others, 2 to 8, are those of the EXIF tag
+// Orientation (CIPA DC-008, section 4.6.4): 5 to 8 exchange width and height.
 const Upright = 1
 
-// The longest start of a payload that is looked at, in bytes: all that fits into a JPEG segment, the wrapping for which
-// EXIF was made. What comes later in a larger one is thumbnails and maker notes.
+// maxPayload bounds what is read of a payload, in bytes: what fits into a JPEG segment, for which EXIF was designed. A
+// larger payload continues with thumbnails and maker notes.
 const maxPayload = 1 << 16
 
 const (
@@ -23,8 +23,8 @@ const (
 	entrySize      = 12
 )
 
-// Read reads a payload of length bytes from r, all of it but holding no more than 64 KiB, and returns the orientation
-// that it names, or Upright. Only an error of r is an error: broken metadata does not make an image unreadable.
+// Read reads a payload of length bytes from r, all of it but holding at most 64 KiB, and returns its orientation, or
+// Upright. The error is that of r: broken metadata does not make an image unreadable.
 func Read(r io.Reader, length int64) (int, error) {
 	payload := make([]byte, min(length, maxPayload))
 	if _, err := io.ReadFull(r, payload); err != nil {
@@ -34,15 +34,15 @@ func Read(r io.Reader, length int64) (int, error) {
 	return Orientation(payload), err
 }
 
-// Orientation is the orientation, 1 to 8, that a payload names, with or without the six bytes that JPEG puts before the
-// TIFF structure. It is Upright if the payload names none, or makes no sense.
+// Orientation returns the orientation of a payload, 1 to 8, with or without the six bytes that JPEG puts before the
+// TIFF structure. It is Upright if the payload has none or is broken.
 func Orientation(payload []byte) int {
 	tiff := bytes.TrimPrefix(payload, []byte("Exif\x00\x00"))
 	order := byteOrder(tiff)
 	if order == nil {
 		return Upright
 	}
-	// Offsets and counts are compared as 64 bits, in which sums of them can not overflow.
+	// Offsets and counts are compared as 64 bits, so that their sums cannot overflow.
 	directory := uint64(order.Uint32(tiff[4:]))
 	if directory+2 > uint64(len(tiff)) {
 		return Upright
@@ -73,7 +73,7 @@ func byteOrder(tiff []byte) binary.ByteOrder {
 	}
 }
 
-// value is the orientation in an entry of a directory: tag, type, count, value.
+// orientationValue is the orientation in a directory entry: tag, type, count, value.
 func orientationValue(order binary.ByteOrder, entry []byte) int {
 	var orientation uint32
 	switch order.Uint16(entry[2:]) {

@@ -11,11 +11,11 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// An Animation is a GIF that is made of frames, one after the other. It holds the pixels of all.
+// An Animation encodes frames, one after the other, as an animated GIF. It holds the pixels of all of them.
 type Animation struct{ frames []animationFrame }
 
-// Add appends a frame as it is shown, all of whose planes are of its size. One that is like the one before makes that
-// one longer.
+// Add appends a frame as it is shown, with all planes at full size. A frame equal to the previous one extends
+// that one's delay.
 func (a *Animation) Add(f plane.Frame) error {
 	s := animationFrame{full: f.NRGBA(), delay: f.Delay.Round(hundredth)}
 	thresholdAlpha(s.full)
@@ -30,10 +30,11 @@ func (a *Animation) Add(f plane.Frame) error {
 	return nil
 }
 
-// Frames is how many there are in the file.
+// Frames is the number of frames in the file.
 func (a *Animation) Frames() int { return len(a.frames) }
 
-// Encode writes a GIF of one frame at least that is to be shown so often, or without end if loops is 0.
+// Encode writes a GIF of the frames added, which must be one or more. Loops is how often it is played; 0 means without
+// end.
 func (a *Animation) Encode(w io.Writer, loops int) error {
 	shots, disposal := computeDeltas(a.frames)
 	var images []*image.NRGBA
@@ -60,13 +61,14 @@ func (a *Animation) Encode(w io.Writer, loops int) error {
 	return e.finish(w)
 }
 
-// A shot is a frame as it is shown, and what is drawn of it: in its place, and transparent where nothing is.
+// An animationFrame is a frame as it is shown, and the part of it that is drawn: in its place, transparent where it
+// does not change what is shown.
 type animationFrame struct {
 	full, delta *image.NRGBA
 	delay       time.Duration
 }
 
-// shown is how long a frame is shown: what is shorter than 20 ms, the browsers take for 100.
+// displayTime is how long browsers show a frame: 100 ms if the delay is less than 20 ms.
 func displayTime(delay time.Duration) time.Duration {
 	if delay < 2*hundredth {
 		return 10 * hundredth
@@ -74,7 +76,7 @@ func displayTime(delay time.Duration) time.Duration {
 	return delay
 }
 
-// sharpen leaves nothing between opaque and transparent, as palette does.
+// thresholdAlpha makes every pixel opaque or transparent, as package palette does.
 func thresholdAlpha(m *image.NRGBA) {
 	for pix := m.Pix; len(pix) >= 4; pix = pix[4:] {
 		if pix[3] < 0x80 {
@@ -85,9 +87,9 @@ func thresholdAlpha(m *image.NRGBA) {
 	}
 }
 
-// drawn finds out what has to be drawn of the shots: all of the first, whose transparent parts some programs fill if it
-// leaves them out, and of the others what differs from the one before. But once something becomes transparent that was
-// not, all of each is drawn, and taken away again.
+// computeDeltas sets what is drawn of each frame: all of the first, because some programs fill transparent parts that
+// it leaves out, and of the others what differs from the previous one. But once a pixel becomes transparent again, each
+// frame is drawn as a whole and disposed of.
 func computeDeltas(shots []animationFrame) ([]animationFrame, byte) {
 	disposal := byte(disposeKeep)
 	for i := range shots[1:] {
@@ -106,7 +108,7 @@ func computeDeltas(shots []animationFrame) ([]animationFrame, byte) {
 	return shots, disposal
 }
 
-// vanishes tells whether something becomes transparent.
+// becomesTransparent reports whether a pixel becomes transparent.
 func becomesTransparent(before, m *image.NRGBA) bool {
 	for i := 3; i < len(m.Pix); i += 4 {
 		if m.Pix[i] < before.Pix[i] {
@@ -116,8 +118,8 @@ func becomesTransparent(before, m *image.NRGBA) bool {
 	return false
 }
 
-// difference is the part of an image that differs from the one before, one pixel at least, and transparent where it
-// does not.
+// deltaRegion is the part of an image, at least one pixel, that differs from the previous one; pixels that do not
+// differ are transparent.
 func deltaRegion(before, m *image.NRGBA) *image.NRGBA {
 	var bounds image.Rectangle
 	for y := range m.Rect.Dy() {
@@ -141,8 +143,7 @@ func deltaRegion(before, m *image.NRGBA) *image.NRGBA {
 	return part
 }
 
-// good is how far a palette that is shared may be from the images, as the mean of the squared differences of their
-// channels: 35 dB.
+// maxMeanSquaredError bounds the error of a shared palette, per channel: 35 dB.
 const maxMeanSquaredError = 20
 
 func isCloseEnough(common *palette.Reducer, images []*image.NRGBA) bool {
@@ -162,7 +163,7 @@ func isCloseEnough(common *palette.Reducer, images []*image.NRGBA) bool {
 	return sum <= maxMeanSquaredError*n
 }
 
-// smaller appends a shot, with what is not drawn transparent or as it was before, whichever is smaller.
+// appendSmaller appends a frame with its unchanged pixels either transparent or repeated, whichever is smaller.
 func (e *encoder) appendSmaller(common *palette.Reducer, s animationFrame, disposal byte) {
 	start := len(e.file)
 	e.writeFrame(common.Reduce(s.delta), disposal, s.delay)

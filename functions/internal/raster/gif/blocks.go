@@ -2,13 +2,14 @@ package gif
 
 import (
 	"encoding/binary"
+	"errors"
 	"image"
 	"io"
 	"strings"
 	"time"
 )
 
-// Blocks of a GIF, and the extensions that matter.
+// Block types of a GIF, and the labels of the extensions that are read.
 const (
 	extensionIntroducer = 0x21
 	imageSeparator      = 0x2c
@@ -18,48 +19,48 @@ const (
 	applicationLabel    = 0xff
 )
 
-// Bits of a descriptor.
+// Packed fields of a descriptor.
 const (
 	colorTableFlag     = 0x80
 	interlaceFlag      = 0x40
 	colorTableSizeMask = 0x07
 )
 
-// maxColors is how many colours a table has at most.
+// maxColors is the size of the largest colour table.
 const maxColors = 256
 
-// A frame is what a file says of a frame before its pixels.
+// A frame is everything in a file about a frame before its pixels.
 type frame struct {
 	graphicControl
-	bounds     image.Rectangle // on the screen, which it may leave
+	bounds     image.Rectangle // on the logical screen, which it may exceed
 	interlaced bool
-	colorTable []byte // its own table, or nil
-	codeSize   int    // bits of an index in its compressed pixels
+	colorTable []byte // the local colour table, or nil
+	codeSize   int    // LZW minimum code size, in bits
 }
 
-// A control is what a graphic control extension says of the frame behind it.
+// A graphicControl is the content of a graphic control extension, which applies to the next frame.
 type graphicControl struct {
-	transparent int // index, or none
+	transparent int // index, or noTransparency
 	disposal    byte
 	delay       time.Duration
 }
 
 const noTransparency = -1
 
-// What becomes of a frame once it has been shown. Everything else means that it stays.
+// Disposal methods. All others leave the frame in place.
 const (
 	disposeBackground    = 2
 	disposePrevious      = 3
-	disposePreviousAlias = 4 // as old software has it, and the browsers understand
+	disposePreviousAlias = 4 // written by old software and understood by browsers
 )
 
-// next reads the file up to the pixels of its next frame, which is nil behind the last one. Bytes that start no block
-// are passed over. io.EOF is an end between two blocks, which lacks nothing but the trailer.
+// nextFrame reads the file up to the pixels of its next frame, which is nil after the last one. Bytes that start no
+// block are skipped. io.EOF means that the file ends between two blocks, so that only the trailer is missing.
 func (f *File) nextFrame() (*frame, error) {
 	b, c, announced := &f.blocks, graphicControl{transparent: noTransparency}, false
 	for {
 		block, err := b.read(1)
-		if err == io.EOF && announced {
+		if errors.Is(err, io.EOF) && announced {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
@@ -79,7 +80,7 @@ func (f *File) nextFrame() (*frame, error) {
 	}
 }
 
-// readExtension tells whether a frame has to follow.
+// readExtension reports whether a frame has to follow.
 func (f *File) readExtension(c *graphicControl) (announces bool, err error) {
 	b := &f.blocks
 	label, err := b.read(1)
@@ -117,7 +118,7 @@ func parseGraphicControl(data []byte) graphicControl {
 // hundredth is the unit of delays.
 const hundredth = 10 * time.Millisecond
 
-// loops is how often an animation is shown that says how often it is repeated: 0 is without end.
+// loopCount is how often an animation is played whose file states the number of repetitions: 0 means without end.
 func loopCount(repeated uint16) int {
 	if repeated == 0 {
 		return 0
@@ -125,19 +126,20 @@ func loopCount(repeated uint16) int {
 	return int(repeated) + 1
 }
 
-// blocks is a file as blocks, of which it reads no more than it must.
+// A blockReader reads the blocks of a file, and never more than it must.
 type blockReader struct {
 	r       io.Reader
 	scratch [256]byte
 }
 
-// read returns the next bytes, 256 at most, which are there until more are read. io.EOF is an end before the first one.
+// read returns the next n bytes, 256 at most, which are valid until the next call. io.EOF means that the file ends
+// before the first of them.
 func (b *blockReader) read(n int) ([]byte, error) {
 	_, err := io.ReadFull(b.r, b.scratch[:n])
 	return b.scratch[:n], err
 }
 
-// data reads a data sub-block, an empty one of which ends a sequence.
+// readSubBlock reads a data sub-block. An empty one ends a sequence.
 func (b *blockReader) readSubBlock() ([]byte, error) {
 	length, err := b.read(1)
 	if err != nil {
@@ -147,7 +149,7 @@ func (b *blockReader) readSubBlock() ([]byte, error) {
 	return data, noEOF(err)
 }
 
-// skip reads a sequence of data sub-blocks to its end.
+// skipSubBlocks reads a sequence of data sub-blocks to its end.
 func (b *blockReader) skipSubBlocks() error {
 	for {
 		if data, err := b.readSubBlock(); err != nil || len(data) == 0 {
@@ -156,7 +158,7 @@ func (b *blockReader) skipSubBlocks() error {
 	}
 }
 
-// colors reads the table that the fields of a descriptor tell of, or returns nil.
+// readColorTable reads the table that the packed fields of a descriptor announce, or returns nil.
 func (b *blockReader) readColorTable(fields byte) ([]byte, error) {
 	if fields&colorTableFlag == 0 {
 		return nil, nil
@@ -166,7 +168,7 @@ func (b *blockReader) readColorTable(fields byte) ([]byte, error) {
 	return table, noEOF(err)
 }
 
-// frame reads a descriptor, the colour table behind it, and the size of the codes.
+// readFrame reads an image descriptor, the local colour table, and the minimum code size.
 func (b *blockReader) readFrame(c graphicControl) (*frame, error) {
 	fields, err := b.read(9)
 	if err != nil {
@@ -187,9 +189,9 @@ func (b *blockReader) readFrame(c graphicControl) (*frame, error) {
 	return f, noEOF(err)
 }
 
-// inside says of an end of the file that it is within something.
+// noEOF turns io.EOF, where more has to follow, into io.ErrUnexpectedEOF.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -4,12 +4,12 @@ import (
 	"encoding/binary"
 )
 
-// A table is the colours of a frame: RGBA, the first channel in the lowest byte. The transparent one is 0, so that
-// colours are premultiplied.
+// A colorTable has the colours of a frame as RGBA, the first channel in the lowest byte. The transparent colour is 0,
+// so that colours are premultiplied.
 type colorTable [maxColors]uint32
 
-// newTable is that of a frame, whose own colours go before the global ones. What is beyond them is opaque black, as
-// Pillow has it.
+// newColorTable returns the table of a frame: the local colours, or else the global ones, or else levels of gray.
+// Indexes beyond the table are opaque black, as in Pillow.
 func newColorTable(f *frame, global []byte) *colorTable {
 	t, colors := new(colorTable), f.colorTable
 	if colors == nil {
@@ -29,7 +29,7 @@ func newColorTable(f *frame, global []byte) *colorTable {
 	return t
 }
 
-// isGray tells whether the table has nothing but levels of gray, all of them opaque.
+// isGray reports whether all colours are levels of gray and opaque.
 func (t *colorTable) isGray() bool {
 	for _, color := range t {
 		if color&0xff != color>>8&0xff || color&0xff != color>>16&0xff || color>>24 != 0xff {
@@ -39,7 +39,7 @@ func (t *colorTable) isGray() bool {
 	return true
 }
 
-// wide is the table with 16 bits for each channel.
+// widened is the table with 16 bits for each channel.
 func (t *colorTable) widened() *[maxColors]uint64 {
 	wide := new([maxColors]uint64)
 	for i, color := range t {

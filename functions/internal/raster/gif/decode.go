@@ -2,6 +2,7 @@ package gif
 
 import (
 	"bufio"
+	"errors"
 	"image"
 	"io"
 	"sync"
@@ -41,7 +42,7 @@ func (f *File) decodeFrames(o codec.Options) error {
 	return d.skipRest()
 }
 
-// A decoder reads what is behind the header of the first frame.
+// A decoder reads what follows the header of the first frame.
 type decoder struct {
 	*File
 	factorX, factorY int
@@ -58,7 +59,7 @@ func (d *decoder) release() {
 	decoders.Put(d)
 }
 
-// still reduces the first frame as its rows come.
+// decodeStill reduces the first frame as its rows come.
 func (d *decoder) decodeStill() (*plane.Image, error) {
 	bounds, channels, t := d.first.bounds, 4, newColorTable(d.first, d.globalColors)
 	if bounds == image.Rect(0, 0, d.Width, d.Height) && t.isGray() {
@@ -77,7 +78,7 @@ func (d *decoder) decodeStill() (*plane.Image, error) {
 	return r.image(d.Width, d.Height), nil
 }
 
-// rows unpacks a frame and hands on its rows, from the top down.
+// decodeRows decompresses a frame and passes its rows to add, from the top down.
 func (d *decoder) decodeRows(f *frame, add func(y int, indexes []byte)) error {
 	if err := d.lzw.reset(&d.blocks, f.codeSize); err != nil {
 		return err
@@ -94,7 +95,7 @@ func (d *decoder) decodeRows(f *frame, add func(y int, indexes []byte)) error {
 	return d.lzw.skipRest()
 }
 
-// someIndexes is how many are unpacked at a time, or a row if that is more.
+// indexChunk is how many indexes are decompressed at a time, or a row if that is more.
 const indexChunk = 8 << 10
 
 func (d *decoder) sequentialRows(width, height int, add func(y int, indexes []byte)) error {
@@ -118,7 +119,7 @@ func (d *decoder) sequentialRows(width, height int, add func(y int, indexes []by
 	return nil
 }
 
-// interlacedRows holds all indexes: the rows come in four passes.
+// interlacedRows holds all indexes, because the rows come in four passes.
 func (d *decoder) interlacedRows(width, height int, add func(y int, indexes []byte)) error {
 	indexes := make([]byte, width*height+overshoot)
 	if _, err := d.lzw.decode(indexes, 0, width*height); err != nil {
@@ -133,8 +134,8 @@ func (d *decoder) interlacedRows(width, height int, add func(y int, indexes []by
 	return nil
 }
 
-// stored is which of the rows of an interlaced frame is shown at y: first come every eighth row, then every eighth from
-// the fourth on, every fourth from the second on, and every other from the first on.
+// storedRow is the place in the file of row y of an interlaced frame. The passes are every eighth row; every eighth
+// from 4 on; every fourth from 2 on; every second from 1 on.
 func storedRow(y, height int) int {
 	eighths, fourths, halves := (height+7)/8, (height+3)/4, (height+1)/2
 	switch {
@@ -155,11 +156,11 @@ func (d *decoder) grow(n int) {
 	}
 }
 
-// finish reads the rest of the file.
+// skipRest reads the rest of the file.
 func (d *decoder) skipRest() error {
 	for {
 		frame, err := d.nextFrame()
-		if err == io.EOF || frame == nil && err == nil {
+		if errors.Is(err, io.EOF) || frame == nil && err == nil {
 			return nil
 		}
 		if err == nil {

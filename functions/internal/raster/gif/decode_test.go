@@ -234,7 +234,7 @@ func TestCut(t *testing.T) {
 					t.Fatalf("seed %d: cut to %d of %d bytes, %d frames and no error", seed, n, len(file), len(shown))
 				}
 				var refusal *imgerr.Error
-				if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
+				if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
 					t.Fatalf("seed %d: cut to %d of %d bytes: %v", seed, n, len(file), err)
 				}
 			}
@@ -245,7 +245,7 @@ func TestCut(t *testing.T) {
 func TestAGraphicControlAnnouncesAFrame(t *testing.T) {
 	file := flat(image.Pt(2, 2), image.Rect(0, 0, 2, 2), 0)
 	file = append(file[:len(file)-1], 0x21, 0xf9, 4, 0, 0, 0, 0, 0)
-	if _, _, err := decode(bytes.NewReader(file), 1); err != io.ErrUnexpectedEOF {
+	if _, _, err := decode(bytes.NewReader(file), 1); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 }
@@ -341,7 +341,7 @@ func check(t *testing.T, file []byte) {
 			err = f.decodeFrames(codec.Options{Width: 20, Height: 20, Frames: frames, Show: show})
 		}
 		var refusal *imgerr.Error
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
 			t.Errorf("got %v, want a refusal or a cut file", err)
 		}
 		if err == nil && (shown == 0 || shown > frames) {

@@ -12,7 +12,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Encode writes m, all of whose planes are of its size, as a GIF of one frame. Pixels less than half opaque become
+// Encode writes m, with all planes at full size, as a GIF of one frame. Pixels less than half opaque become
 // transparent.
 func Encode(w io.Writer, m *plane.Image) error {
 	reduced := palette.Reduce(m.NRGBA())
@@ -21,13 +21,13 @@ func Encode(w io.Writer, m *plane.Image) error {
 	return e.finish(w)
 }
 
-// keepFrame leaves a frame where it is.
+// disposeKeep leaves a frame in place.
 const disposeKeep = 1
 
-// An encoder makes a file.
+// An encoder builds a file.
 type encoder struct {
 	file   []byte
-	colors color.Palette // the global ones, or nil
+	colors color.Palette // the global colour table, or nil
 }
 
 func newEncoder(screen image.Rectangle, colors color.Palette) *encoder {
@@ -45,7 +45,7 @@ func (e *encoder) finish(w io.Writer) error {
 	return err
 }
 
-// repeat says how often an animation is to be shown, 0 for without end. To say nothing is once.
+// writeLoops states how often an animation is played; 0 means without end. A file that states nothing is played once.
 func (e *encoder) writeLoops(loops int) {
 	if loops != 1 {
 		e.file = append(append(e.file, extensionIntroducer, applicationLabel, 11), "NETSCAPE2.0\x03\x01"...)
@@ -54,7 +54,7 @@ func (e *encoder) writeLoops(loops int) {
 	}
 }
 
-// frame appends a frame in its place on the screen, with its own colours unless they are the global ones.
+// writeFrame appends a frame in its place on the screen, with a local colour table unless there is a global one.
 func (e *encoder) writeFrame(m *image.Paletted, disposal byte, delay time.Duration) {
 	e.writeGraphicControl(m.Palette, disposal, delay)
 	e.file = append(e.file, imageSeparator)
@@ -68,7 +68,7 @@ func (e *encoder) writeFrame(m *image.Paletted, disposal byte, delay time.Durati
 	e.file = appendLZW(e.file, m.Pix, uint(max(2, bitDepth(m.Palette)))) // the format allows no less than 2
 }
 
-// control appends what there is to say of a frame, if there is something.
+// writeGraphicControl appends a graphic control extension if the frame needs one.
 func (e *encoder) writeGraphicControl(colors color.Palette, disposal byte, delay time.Duration) {
 	key := transparentIndex(colors)
 	if key == noTransparency && delay == 0 && disposal == disposeKeep {
@@ -83,7 +83,7 @@ func (e *encoder) writeGraphicControl(colors color.Palette, disposal byte, delay
 	e.file = append(e.file, byte(max(0, key)), 0)
 }
 
-// keyOf is the index of what is transparent, or none.
+// transparentIndex is the index of the transparent colour, or noTransparency.
 func transparentIndex(colors color.Palette) int {
 	if last := len(colors) - 1; colors[last] == (color.NRGBA{}) {
 		return last
@@ -91,17 +91,16 @@ func transparentIndex(colors color.Palette) int {
 	return noTransparency
 }
 
-// sides appends numbers of 16 bits.
 func (e *encoder) writeUint16s(pixels ...int) {
 	for _, n := range pixels {
 		e.file = binary.LittleEndian.AppendUint16(e.file, uint16(n))
 	}
 }
 
-// depth is the bits of an index.
+// bitDepth is the number of bits of an index.
 func bitDepth(colors color.Palette) int { return max(1, bits.Len(uint(len(colors)-1))) }
 
-// colorFields says in a descriptor that a table of colours follows, if there are some.
+// colorTableFields are the packed fields of a descriptor that announce a colour table, or 0.
 func colorTableFields(colors color.Palette) byte {
 	if len(colors) == 0 {
 		return 0
@@ -109,7 +108,7 @@ func colorTableFields(colors color.Palette) byte {
 	return colorTableFlag | byte(bitDepth(colors)-1)
 }
 
-// table appends colours, and as many more that they are a power of two.
+// writeColorTable appends the colours, padded to a power of two.
 func (e *encoder) writeColorTable(colors color.Palette) {
 	if len(colors) == 0 {
 		return

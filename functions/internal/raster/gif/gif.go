@@ -1,10 +1,10 @@
-// Package gif is raster's room for GIF (https://www.w3.org/Graphics/GIF/spec-gif89a.txt): its first frame, in its place
-// on the transparent logical screen, or the first ones as an animation shows them. The frames after these are read
-// through, so that a file cut short is found out.
+// Package gif reads and writes GIF (https://www.w3.org/Graphics/GIF/spec-gif89a.txt). It decodes the first frame, in
+// its place on the transparent logical screen, or the first frames as an animation shows them. The other frames are
+// read but not decoded, so that a file that is cut short is detected.
 //
-// Where the specification is silent, or files do not keep to it, Pillow and the browsers agree on most: the screen is as
-// large as the first frame needs; what no frame covers is transparent, whatever the background colour is; without a
-// colour table, indexes are levels of gray; and what is between blocks or behind the last pixel is passed over.
+// Where the specification is silent, or files do not follow it, it does what Pillow and browsers do: the screen is as
+// large as the first frame needs; pixels that no frame covers are transparent, whatever the background colour is;
+// without a colour table, indexes are levels of gray; bytes between blocks and after the last pixel are skipped.
 package gif
 
 import (
@@ -16,18 +16,17 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// Name is what the format is called in messages.
+// Name is the name of the format in messages.
 const Name = "GIF"
 
-// headerLength is that of signature and logical screen descriptor.
+// headerLength is the length of signature and logical screen descriptor.
 const headerLength = 13
 
 // A File is a GIF that has been read up to the pixels of its first frame.
 type File struct {
-	// Width and Height are those of the logical screen, in pixels, or what the first frame needs if that is more. How
-	// many frames there are, no header says.
+	// Width and Height are the size of the logical screen in pixels, or what the first frame needs if that is more.
 	Width, Height int
-	// Loops is how often an animation is to be shown, 0 for without end. Decode finds it out.
+	// Loops is how often an animation is played; 0 means without end. Decode sets it.
 	Loops int
 
 	check        func() error
@@ -41,9 +40,8 @@ func (f *File) Header() codec.Header {
 	return codec.Header{Width: f.Width, Height: f.Height, Frames: 0, Orientation: exif.Upright}
 }
 
-// Open reads the file up to the pixels of its first frame. Comments are passed over as they come, of whatever length,
-// and cost no memory. The error is a *imgerr.Refusal, or that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut
-// short.
+// Open reads the file up to the pixels of its first frame. It skips comments of any length without holding them. Errors
+// are those of package codec.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Loops: 1, check: func() error { return nil }, blocks: blockReader{r: r}}
 	if err := f.readScreen(); err != nil {
@@ -57,7 +55,7 @@ func Open(r io.Reader) (*File, error) {
 		return nil, imgerr.Damaged(Name, "it has no frames")
 	}
 	if f.first.bounds.Empty() {
-		return nil, imgerr.Damaged(Name, "its first frame is %dx%d pixels large", f.first.bounds.Dx(), f.first.bounds.Dy())
+		return nil, imgerr.Damaged(Name, "the size of its first frame is %dx%d pixels", f.first.bounds.Dx(), f.first.bounds.Dy())
 	}
 	f.Width, f.Height = max(f.Width, f.first.bounds.Max.X), max(f.Height, f.first.bounds.Max.Y)
 	return f, nil

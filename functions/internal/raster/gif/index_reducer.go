@@ -2,17 +2,17 @@ package gif
 
 import "gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 
-// A reducer is a plane.Reducer for rows of indexes: it adds up the colours of a column as one word, and never makes
+// An indexReducer is a plane.Reducer for rows of indexes. It sums the colours of a column as one word, and never makes
 // pixels.
 type indexReducer struct {
 	table            *colorTable
-	wide             *[maxColors]uint64 // the same, with 16 bits for each channel
-	planes           []plane.Plane      // one of gray, or four of RGBA
+	wide             *[maxColors]uint64 // table, with 16 bits for each channel
+	planes           []plane.Plane      // one for gray, or four for RGBA
 	factorX, factorY int
-	sums             []uint64 // of the columns of a row of boxes, which is 256 rows at most
-	rows             int      // in the sums
-	y                int      // the row of the planes that comes next
-	transparent      bool     // whether anything is, so far
+	sums             []uint64 // of the columns of a row of boxes, which has 256 rows at most
+	rows             int      // number of rows in sums
+	y                int      // the next row of the planes
+	transparent      bool     // whether any pixel so far is
 }
 
 func newIndexReducer(t *colorTable, channels, width, height, factorX, factorY int) *indexReducer {
@@ -23,7 +23,7 @@ func newIndexReducer(t *colorTable, channels, width, height, factorX, factorY in
 	return r
 }
 
-// add takes the next row, which has indexes from a column on. What has none is transparent.
+// add takes the next row, which has indexes from column x on. The rest is transparent.
 func (r *indexReducer) add(x int, indexes []uint8) {
 	if r.factorX == 1 && r.factorY == 1 {
 		r.copy(x, indexes)
@@ -38,7 +38,7 @@ func (r *indexReducer) add(x int, indexes []uint8) {
 	}
 }
 
-// image ends the last boxes, which may have fewer rows.
+// image completes the last boxes, which may have fewer rows.
 func (r *indexReducer) image(width, height int) *plane.Image {
 	if r.rows > 0 {
 		r.flush()
@@ -53,7 +53,7 @@ func (r *indexReducer) image(width, height int) *plane.Image {
 	return m
 }
 
-// flush turns the sums into a row of the planes.
+// flush averages the sums to a row of the planes.
 func (r *indexReducer) flush() {
 	whole := len(r.sums) / r.factorX
 	r.average(0, whole, r.factorX)
@@ -65,7 +65,7 @@ func (r *indexReducer) flush() {
 	r.y++
 }
 
-// average makes the samples from one to another, each of boxes that are count pixels wide.
+// average computes the samples from:to, each of boxes that are count pixels wide.
 func (r *indexReducer) average(from, to, count int) {
 	const redAndBlue = 0x0000ffff_0000ffff
 	area := uint64(count * r.rows)
@@ -85,7 +85,7 @@ func (r *indexReducer) average(from, to, count int) {
 	red, green, blue, alpha := rows[0], rows[1][:to-from], rows[2][:to-from], rows[3][:to-from]
 	least := uint8(0xff)
 	for x := range red {
-		var even, odd uint64 // of the channels, which now have room for 32 bits
+		var even, odd uint64 // of the channels, 32 bits each
 		for _, sum := range sums[:count] {
 			even += sum & redAndBlue
 			odd += sum >> 16 & redAndBlue
@@ -97,7 +97,7 @@ func (r *indexReducer) average(from, to, count int) {
 	r.transparent = r.transparent || least < 0xff
 }
 
-// samples is where the samples of a row come, from one to another.
+// samples returns the samples from:to of the next row.
 func (r *indexReducer) samples(from, to int) (rows [4][]uint8) {
 	for c, p := range r.planes {
 		rows[c] = p.Row(r.y)[from:to]

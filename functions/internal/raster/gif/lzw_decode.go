@@ -7,49 +7,48 @@ import (
 )
 
 const (
-	// maxWidth is the most bits that a code has.
+	// maxCodeBits is the largest code width.
 	maxCodeBits = 12
 	maxCodes    = 1 << maxCodeBits
-	// maxCodeSize is the most bits of an index that leave room for a code of more than one. Whatever is above 8 bits of an
-	// index is dropped.
+	// maxIndexBits is the largest minimum code size that still leaves codes for strings. Bits of an index above the eighth
+	// are dropped.
 	maxIndexBits = maxCodeBits - 1
-	// overshoot is how many bytes may be written behind the last one that was asked for: the rest of a string, and of
-	// the word that it ends with.
+	// overshoot is how many bytes may be written after the last one that was asked for: the rest of a string, and of the
+	// word that it ends with.
 	overshoot = maxCodes + 8
-	// room is for some sub-blocks of packed bytes.
+	// packedSize is enough for several sub-blocks of packed bytes.
 	packedSize = 4 << 10
 	// padding is for words that are read at the end.
 	padding = 16
 )
 
-// An expander unpacks the indexes of a frame: LZW as GIF has it, with the clear and end codes behind the indexes, codes
-// that start at the lowest bit, and a table that stays as it is once it is full.
+// An lzwDecoder decompresses the indexes of a frame: LZW with clear and end codes after the indexes, codes packed from
+// the lowest bit on, and a table that stays as it is once it is full.
 //
-// A string is stored as its last bytes, 8 at most, and the code of what is before these, whose length is a multiple of
-// 8: so most strings are written as one word, and the others from their end on. Nothing of what was written is needed
-// again.
+// A string is stored as its last bytes, 8 at most, and the code of the bytes before them, whose number is a multiple of
+// 8. So most strings are written as one word, and the others from their end on. Nothing that was written is read again.
 type lzwDecoder struct {
 	blocks *blockReader
-	ended  bool // there are no more sub-blocks
+	ended  bool // all sub-blocks were read
 
-	acc      uint64 // the next bits, from the lowest on
-	n        uint   // how many of them are valid
-	pos, end int    // of packed: the byte that comes next, and where there are no more
+	acc      uint64 // the next bits, least significant bit first
+	n        uint   // number of valid bits in acc
+	pos, end int    // indexes in packed of the next byte and of the end
 	packed   [packedSize + padding]byte
 
-	codeSize     uint   // of an index, in bits
-	clearCode    uint64 // the code that empties the table; the one behind it is the end
-	codeWidth    uint   // of a code, in bits
+	codeSize     uint   // minimum code size, in bits
+	clearCode    uint64 // the end code is the next one
+	codeWidth    uint   // in bits
 	maxCodeWidth uint
-	nextCode     int    // the code that comes next into the table
-	previous     uint64 // the code before
+	nextCode     int    // the next code to be defined
+	previous     uint64 // the previous code
 	entries      [2 * maxCodes]entry
 }
 
 // An entry is the string of a code.
 type entry struct {
-	suffix uint64 // its last bytes, the first of them lowest
-	link   uint64 // its first byte, from bit 16 its length, and from bit 32 the code of what is before its last bytes
+	suffix uint64 // its last 1 to 8 bytes, the first of them lowest
+	link   uint64 // bits 0-7: its first byte; bits 16-31: its length; from bit 32: the code of the bytes before suffix
 }
 
 const (
@@ -57,7 +56,7 @@ const (
 	prefixShift = 32
 )
 
-// reset is for a frame whose indexes have so many bits.
+// reset prepares for a frame of a minimum code size.
 func (x *lzwDecoder) reset(b *blockReader, codeSize int) error {
 	if codeSize > maxIndexBits {
 		return imgerr.Damaged(Name, "the indexes of a frame have %d bits, expected 8 at most", codeSize)
@@ -66,7 +65,7 @@ func (x *lzwDecoder) reset(b *blockReader, codeSize int) error {
 	x.acc, x.n, x.pos, x.end = 0, 0, 0, 0
 	x.codeSize, x.clearCode, x.maxCodeWidth = uint(codeSize), 1<<codeSize, maxCodeBits
 	if codeSize < 2 {
-		x.maxCodeWidth = x.codeSize + 1 // as the codes are more than that from the beginning, Pillow never widens them
+		x.maxCodeWidth = x.codeSize + 1 // all codes of that width are defined from the start, and Pillow never widens them
 	}
 	for i := range x.entries[:x.clearCode] {
 		x.entries[i] = entry{uint64(uint8(i)), 1<<lengthShift | uint64(uint8(i))}
@@ -75,14 +74,14 @@ func (x *lzwDecoder) reset(b *blockReader, codeSize int) error {
 	return nil
 }
 
-// empty forgets the strings. The first code behind it has none before, but makes an entry as all others do: in the
-// place of the end code, where nobody looks it up.
+// clearTable forgets all strings. The first code after a clear code has no previous one, but defines an entry as all
+// others do: in the place of the end code, which is never looked up.
 func (x *lzwDecoder) clearTable() {
 	x.nextCode, x.codeWidth, x.previous = int(x.clearCode)+1, x.codeSize+1, 0
 }
 
-// expand writes indexes at a place of to, until there are so many or the codes end, and returns how many there are: a
-// little more than were asked for, for which there has to be an overshoot in to.
+// decode writes indexes to to[at:] until there are at least until of them, or the codes end. It returns their number,
+// which may be up to overshoot more; to must have that many bytes to spare.
 func (x *lzwDecoder) decode(to []byte, at, until int) (int, error) {
 	const tableMask = 2*maxCodes - 1
 	acc, n, next, width, previous := x.acc, x.n, x.nextCode, x.codeWidth, x.previous
@@ -94,7 +93,7 @@ func (x *lzwDecoder) decode(to []byte, at, until int) (int, error) {
 					return at, err
 				}
 				if x.ended && 8*x.pos >= 8*x.end+int(n) {
-					break // every bit was used
+					break // all bits are used
 				}
 			}
 			acc |= binary.LittleEndian.Uint64(x.packed[x.pos:x.pos+8]) << (n & 63)
@@ -114,7 +113,7 @@ func (x *lzwDecoder) decode(to []byte, at, until int) (int, error) {
 			continue
 		}
 		if code > uint64(next) {
-			return at, imgerr.Damaged(Name, "a code of its pixels is not in their table")
+			return at, imgerr.Damaged(Name, "an LZW code is beyond its table")
 		}
 
 		first := uint64(uint8(x.entries[code&tableMask].link))
@@ -147,12 +146,12 @@ func (x *lzwDecoder) decode(to []byte, at, until int) (int, error) {
 	}
 	x.acc, x.n, x.nextCode, x.codeWidth, x.previous = acc, n, next, width, previous
 	if at < until || 8*x.pos > 8*x.end+int(n) {
-		return at, imgerr.Damaged(Name, "a frame has fewer pixels than it says")
+		return at, imgerr.Damaged(Name, "a frame has fewer pixels than its header says")
 	}
 	return at, nil
 }
 
-// load appends packed bytes, so that there are some words of them, or all that there are.
+// refill appends packed bytes as far as they fit.
 func (x *lzwDecoder) refill() error {
 	if x.ended {
 		return nil
@@ -174,7 +173,7 @@ func (x *lzwDecoder) refill() error {
 	return nil
 }
 
-// finish passes over what is behind the last index.
+// skipRest skips what follows the last index.
 func (x *lzwDecoder) skipRest() error {
 	if x.ended {
 		return nil

@@ -2,26 +2,26 @@ package gif
 
 import "sync"
 
-// A compressor packs indexes as LZW, see expander.
+// An lzwEncoder compresses indexes; see lzwDecoder for the variant of LZW.
 type lzwEncoder struct {
 	packed    []byte
-	bitBuffer uint64 // the bits that are not in packed yet, from the lowest on
-	bitCount  uint   // how many of them
+	bitBuffer uint64 // bits that are not in packed yet, least significant bit first
+	bitCount  uint
 
 	codeSize  uint
 	codeWidth uint
 	nextCode  uint32
-	// strings has the code of each string in its lowest bits, and above them what it is: the code of its prefix and its
-	// last index. Where there is none, it is 0.
+	// codes is a hash table of strings. An entry has the code of a string in its lowest bits, and above them its key: the
+	// code of its prefix and its last index. An empty slot is 0.
 	codes [1 << hashBits]uint32
 }
 
-// stringsBits leaves half of the slots empty.
+// hashBits leaves half of the slots empty.
 const hashBits = 13
 
 var lzwEncoders = sync.Pool{New: func() any { return new(lzwEncoder) }}
 
-// compress appends indexes as a file has them: the bits of an index, and sub-blocks up to the empty one.
+// appendLZW appends compressed indexes as a file has them: the minimum code size, and sub-blocks up to the empty one.
 func appendLZW(file, indexes []byte, codeSize uint) []byte {
 	c := lzwEncoders.Get().(*lzwEncoder)
 	defer lzwEncoders.Put(c)
@@ -37,7 +37,7 @@ func appendLZW(file, indexes []byte, codeSize uint) []byte {
 	return append(file, 0)
 }
 
-// pack writes the codes of one index at least, from a clear to an end code.
+// encode writes the codes of one or more indexes, from a clear code to an end code.
 func (c *lzwEncoder) encode(indexes []byte) {
 	clearCode := uint32(1) << c.codeSize
 	c.codeWidth = c.codeSize + 1
@@ -73,13 +73,12 @@ func (c *lzwEncoder) encode(indexes []byte) {
 	}
 }
 
-// empty forgets the strings.
 func (c *lzwEncoder) clearTable() {
 	clear(c.codes[:])
 	c.nextCode, c.codeWidth = 1<<c.codeSize+2, c.codeSize+1
 }
 
-// add counts a string. A reader knows it one code later, so codes become wider one later than it seems.
+// countCode counts a new string. A decoder learns it one code later, so the code width grows one code later as well.
 func (c *lzwEncoder) countCode() {
 	if c.nextCode == 1<<c.codeWidth && c.codeWidth < maxCodeBits {
 		c.codeWidth++

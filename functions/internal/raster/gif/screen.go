@@ -2,6 +2,7 @@ package gif
 
 import (
 	"encoding/binary"
+	"errors"
 	"image"
 	"io"
 
@@ -9,13 +10,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// film shows so many frames, and passes over the others.
+// decodeAnimation shows the first frames, and skips the others.
 func (d *decoder) decodeAnimation(frames int, show func(plane.Frame) error) error {
 	s := newScreen(d.Width, d.Height)
 	frame := d.first
 	for range frames {
 		if frame.bounds.Dx()*frame.bounds.Dy() > d.Width*d.Height+maxExtraPixels {
-			return imgerr.Damaged(Name, "a frame is %dx%d pixels large, on a screen of %dx%d",
+			return imgerr.Damaged(Name, "a frame is %dx%d pixels, far more than its screen of %dx%d",
 				frame.bounds.Dx(), frame.bounds.Dy(), d.Width, d.Height)
 		}
 		if err := d.draw(s, frame); err != nil {
@@ -26,7 +27,7 @@ func (d *decoder) decodeAnimation(frames int, show func(plane.Frame) error) erro
 		}
 		s.dispose(frame)
 		var err error
-		if frame, err = d.nextFrame(); err == io.EOF || frame == nil && err == nil {
+		if frame, err = d.nextFrame(); errors.Is(err, io.EOF) || frame == nil && err == nil {
 			return nil
 		}
 		if err != nil {
@@ -39,10 +40,11 @@ func (d *decoder) decodeAnimation(frames int, show func(plane.Frame) error) erro
 	return d.skipRest()
 }
 
-// larger is how many pixels a frame may have more than the screen, of which it shows only a part: time goes by them.
+// maxExtraPixels is how many pixels a frame may have more than the screen. Only a part of such a frame is shown, but
+// all of it costs time.
 const maxExtraPixels = 1 << 20
 
-// draw unpacks a frame onto the screen.
+// draw decompresses a frame onto the screen.
 func (d *decoder) draw(s *screen, f *frame) error {
 	if f.bounds.Empty() {
 		return d.blocks.skipSubBlocks()
@@ -56,11 +58,11 @@ func (d *decoder) draw(s *screen, f *frame) error {
 	})
 }
 
-// A screen is what the frames are drawn on, as RGBA, premultiplied.
+// A screen is the logical screen that frames are drawn on: premultiplied RGBA.
 type screen struct {
 	bounds image.Rectangle
 	pixels []byte
-	saved  []byte // the rows that a frame was drawn on, if they are to be restored
+	saved  []byte // the rows under the current frame, if they have to be restored
 }
 
 func newScreen(width, height int) *screen {
@@ -76,20 +78,20 @@ func (s *screen) draw(x, y int, p *colorTable, transparent int, indexes []byte) 
 	}
 }
 
-// rows is where the rows of a frame are, or nothing if it is beside the screen.
+// rows are the rows of the screen that a frame covers; empty for a frame beside the screen.
 func (s *screen) rows(f *frame) []byte {
 	shown := f.bounds.Intersect(s.bounds)
 	return s.pixels[4*s.bounds.Dx()*shown.Min.Y : 4*s.bounds.Dx()*shown.Max.Y]
 }
 
-// save keeps what a frame is drawn on, if it is needed again.
+// save keeps the rows under a frame if they have to be restored.
 func (s *screen) save(f *frame) {
 	if f.disposal == disposePrevious || f.disposal == disposePreviousAlias {
 		s.saved = append(s.saved[:0], s.rows(f)...)
 	}
 }
 
-// dispose does away with a frame that was shown.
+// dispose applies the disposal method of a frame that was shown.
 func (s *screen) dispose(f *frame) {
 	switch shown := f.bounds.Intersect(s.bounds); {
 	case shown.Empty():
@@ -103,7 +105,7 @@ func (s *screen) dispose(f *frame) {
 	}
 }
 
-// reduce makes an image of the screen.
+// reduce returns a reduced copy of the screen.
 func (s *screen) reduce(factorX, factorY int) *plane.Image {
 	r := plane.NewReducer(s.bounds.Dx(), s.bounds.Dy(), 4, factorX, factorY)
 	transparent := false

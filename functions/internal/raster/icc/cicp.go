@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Numbers of ITU-T H.273 for colours that have a profile here.
+// Code points of ITU-T H.273.
 const (
 	primariesBT709  = 1
 	primariesBT2020 = 9
@@ -13,9 +13,9 @@ const (
 	transferSRGB    = 13
 )
 
-// OfCode is the profile of colours that are named by numbers (ITU-T H.273), as in a cICP chunk. It is empty of sRGB.
-// It tells false of what it does not know. Of those are PQ and HLG, brighter than sRGB can be: what they become on an
-// ordinary display is a matter of taste.
+// FromCICP returns the profile of the colours that code points of ITU-T H.273 stand for, as in a cICP chunk; it is
+// empty for sRGB. It returns false for unknown colours, including PQ and HLG: they are brighter than sRGB can be, and
+// their tone mapping is a matter of taste.
 func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
 	colorants, ok := map[byte][]float64{
 		primariesBT2020: {0.67349, 0.27904, -0.00194, 0.16565, 0.67535, 0.02998, 0.12505, 0.04561, 0.79684},
@@ -38,7 +38,7 @@ func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
 	return buildProfile(spaceRGB, spaceXYZ, tags), true
 }
 
-// numbers appends numbers of type s15Fixed16Number.
+// appendS15Fixed16 appends numbers of type s15Fixed16Number.
 func appendS15Fixed16(b []byte, values ...float64) []byte {
 	for _, v := range values {
 		b = binary.BigEndian.AppendUint32(b, uint32(int32(math.Round(v*(1<<16)))))
@@ -51,7 +51,7 @@ type tag struct {
 	content []byte
 }
 
-// build puts a profile of a display together.
+// buildProfile assembles a profile of a display.
 func buildProfile(space, connection string, tags []tag) []byte {
 	head := atTags + len(tags)*tagLength
 	size := head

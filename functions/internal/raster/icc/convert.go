@@ -2,8 +2,8 @@ package icc
 
 import "math"
 
-// colorantsOfSRGB are red, green and blue of sRGB under the illuminant of profiles, D50: the columns that its own
-// profile has (IEC 61966-2-1, adapted by Bradford's matrix as ICC.1 wants it).
+// srgbColorants are the columns of sRGB's own profile: red, green and blue under D50, the illuminant of profiles (IEC
+// 61966-2-1, adapted by the Bradford matrix as ICC.1 requires).
 var srgbColorants = [9]float64{
 	0.43607, 0.38515, 0.14307,
 	0.22249, 0.71687, 0.06061,
@@ -24,11 +24,12 @@ func inverse(m [9]float64) (inverted [9]float64) {
 	return inverted
 }
 
-// A matrix makes sRGB of RGB: levels become light, which is mixed, and becomes levels again.
+// A matrixConverter converts RGB to sRGB: each level is linearized by a tone curve, the matrix is applied, and the
+// result becomes sRGB levels.
 type matrixConverter struct {
 	linear [3][256]float32
 	mix    [9]float32
-	gray   [3]float64 // how much of each light the luminance has
+	gray   [3]float64 // the weight of each channel in the luminance
 }
 
 func newMatrixConverter(p *profile) (*matrixConverter, bool) {
@@ -60,7 +61,7 @@ func (m *matrixConverter) convert(row []uint8) {
 	}
 }
 
-// luminance is that of pixels whose channels are all the same.
+// luminance is the tone curve of pixels whose channels are equal.
 func (m *matrixConverter) luminance() *toneCurve {
 	c := new(toneCurve)
 	for v := range c {
@@ -71,12 +72,13 @@ func (m *matrixConverter) luminance() *toneCurve {
 	return c
 }
 
-// luminance is that of a curve of gray, which is lightness if it leads to L*a*b*.
+// luminance turns the tone curve of a gray profile, which yields lightness if its connection space is L*a*b*, into
+// luminance.
 func luminance(c *toneCurve, connection string) *toneCurve {
 	if connection == spaceXYZ {
 		return c
 	}
-	const knee = 6.0 / 29 // of CIE 15, section 8.2.1
+	const knee = 6.0 / 29 // CIE 15, section 8.2.1
 	linear := new(toneCurve)
 	for v, lightness := range c {
 		f := (100*lightness + 16) / 116
@@ -87,7 +89,7 @@ func luminance(c *toneCurve, connection string) *toneCurve {
 	return linear
 }
 
-// grays are the levels that levels become.
+// A grayConverter maps gray levels to sRGB levels.
 type grayConverter [256]uint8
 
 func newGrayConverter(luminance *toneCurve) *grayConverter {
@@ -104,10 +106,11 @@ func (g *grayConverter) convert(row []uint8) {
 	}
 }
 
-// cells is into how many parts light is divided. There is never more than one limit in each.
+// cells is the number of parts into which linear light is divided. No part has more than one of levelLimits.
 const cells = 1 << 12
 
-// limits are where light becomes the next level, and levels are those at the start of each cell.
+// levelLimits are the linear values at which the next level begins, and cellLevels the levels at the start of each
+// cell.
 var levelLimits, cellLevels = func() (limits [256]float32, levels [cells]uint8) {
 	for i := range limits[:255] {
 		limits[i] = float32(srgbToLinear((float64(i) + 0.5) / 255))
@@ -123,7 +126,7 @@ var levelLimits, cellLevels = func() (limits [256]float32, levels [cells]uint8) 
 	return limits, levels
 }()
 
-// lightOf is the curve of sRGB.
+// srgbToLinear is the transfer function of sRGB.
 func srgbToLinear(v float64) float64 {
 	if v <= 0.04045 {
 		return v / 12.92
@@ -131,7 +134,7 @@ func srgbToLinear(v float64) float64 {
 	return math.Pow((v+0.055)/1.055, 2.4)
 }
 
-// level is the level of sRGB that is nearest to a light.
+// linearToSRGB is the sRGB level nearest to a linear value.
 func linearToSRGB(light float32) uint8 {
 	if !(light > 0) {
 		return 0

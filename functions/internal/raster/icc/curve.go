@@ -5,10 +5,10 @@ import (
 	"math"
 )
 
-// A curve is the light, from 0 to 1, of the levels of a channel.
+// A toneCurve is a tone reproduction curve: the linear value, 0 to 1, of each level of a channel.
 type toneCurve [256]float64
 
-// curveOf reads a tag of type curveType or parametricCurveType (sections 10.6 and 10.18 of the standard).
+// readTRC reads a tag of type curveType or parametricCurveType (ICC.1:2022, sections 10.6 and 10.18).
 func readTRC(tag []byte) (*toneCurve, bool) {
 	if len(tag) < 12 {
 		return nil, false
@@ -30,7 +30,7 @@ func readTRC(tag []byte) (*toneCurve, bool) {
 	return c, true
 }
 
-// unit is the nearest number from 0 to 1; 0 of what is no number.
+// clampUnit clamps v to 0 to 1; NaN becomes 0.
 func clampUnit(v float64) float64 {
 	if !(v > 0) {
 		return 0
@@ -38,7 +38,7 @@ func clampUnit(v float64) float64 {
 	return min(v, 1)
 }
 
-// sampled is a curve through so many samples of 16 bits; one of them is an exponent, and without any it is straight.
+// sampledCurve interpolates count samples of 16 bits; a single sample is an exponent, and no sample means the identity.
 func sampledCurve(count uint32, samples []byte) func(x float64) float64 {
 	switch {
 	case uint64(len(samples)) < 2*uint64(count):
@@ -58,7 +58,7 @@ func sampledCurve(count uint32, samples []byte) func(x float64) float64 {
 	}
 }
 
-// parametric is a curve of a formula: below d a straight line, in the simpler kinds of 0 or of c.
+// parametricCurve is a power function, with a straight line below d; in the simpler kinds the line is constant.
 func parametricCurve(kind uint16, parameters []byte) func(x float64) float64 {
 	counts := [...]int{1, 3, 4, 5, 7}
 	if int(kind) >= len(counts) || len(parameters) < 4*counts[kind] {

@@ -1,10 +1,10 @@
-// Package icc is raster's room for colour profiles (ICC.1:2022, https://www.color.org/specification/ICC.1-2022-05.pdf).
+// Package icc applies colour profiles (ICC.1:2022, https://www.color.org/specification/ICC.1-2022-05.pdf).
 //
-// It makes sRGB of what most profiles say: those of RGB that are three curves and a matrix (Display P3, Adobe RGB,
-// ProPhoto), and those of gray that are a curve. Colours that sRGB does not have become the nearest one of each channel.
-// A profile that is sRGB in effect costs nothing. One that is made of tables is not applied: it has to go along with the
-// pixels. One that is broken, or for pixels of another kind than it comes with, is ignored, as the browsers do; so is
-// that of CMYK, whose pixels the engine makes RGB without one.
+// It converts to sRGB the profiles that nearly all images have: RGB profiles of three tone curves and a matrix (Display
+// P3, Adobe RGB, ProPhoto), and gray profiles of one curve. Colours outside sRGB are clipped channel by channel. A
+// profile that is sRGB in effect costs nothing. A profile of lookup tables is not applied: it has to stay with the
+// pixels. A profile that is broken or for another colour space than its image is ignored, as in browsers; so are those
+// of CMYK, because package plane converts CMYK to RGB without a profile.
 package icc
 
 import (
@@ -15,13 +15,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// MaxSize is how large a profile may be, in bytes, to be looked at. Those of displays and cameras have some KiB; only
-// those of printers, which no photograph comes with, are larger than this.
+// MaxSize is the largest size of a profile that is read, in bytes. Those of displays and cameras have a few KiB; only
+// those of printers, which photographs do not carry, are larger than this.
 const MaxSize = 1 << 20
 
-// Of tells what is to be done about the profile of an image. If convert is not nil, it makes sRGB of a row of
-// interleaved RGBA, not premultiplied; afterwards there is no profile. Otherwise carried is what has to go along with
-// the pixels, or nil if they are sRGB, or if nobody can know better.
+// Conversion returns what has to be done about the profile of an image. If convert is not nil, it converts a row of
+// interleaved RGBA, not premultiplied, to sRGB in place, after which there is no profile. Otherwise carried is the
+// profile that has to stay with the pixels, or nil for pixels that are sRGB or taken for it.
 func Conversion(m *plane.Image) (convert func(row []uint8), carried []byte) {
 	p, ok := parseProfile(m.Profile)
 	if !ok || !p.matchesModel(m.Model) {
@@ -31,14 +31,14 @@ func Conversion(m *plane.Image) (convert func(row []uint8), carried []byte) {
 	switch {
 	case p.isCurveBased():
 		return cachedConverter(p, isGray), nil
-	case p.colorSpace == spaceGray: // which other formats than JPEG could not carry, and nobody has ever seen
+	case p.colorSpace == spaceGray: // of tables: only JPEG could carry it, and none is known
 		return nil, nil
 	default:
 		return nil, m.Profile
 	}
 }
 
-// fits tells whether a profile is for the pixels that it comes with. Gray is RGB, too.
+// matchesModel reports whether a profile is for the pixels that it comes with. Gray pixels may have an RGB profile.
 func (p *profile) matchesModel(m plane.Model) bool {
 	switch m {
 	case plane.Gray:
@@ -50,14 +50,14 @@ func (p *profile) matchesModel(m plane.Model) bool {
 	}
 }
 
-// converters are kept, because most photographs are of a few makers' cameras.
+// converters keeps converters, because most photographs come from the cameras of a few makers.
 var converters struct {
 	sync.Mutex
 	of map[converterKey]func(row []uint8)
 }
 
-// A key is a profile, as its SHA-256: whoever could make another one with the same key could spoil the colours of
-// others.
+// A converterKey identifies a profile by its SHA-256, so that no upload can forge the key of another profile and spoil
+// its colours.
 type converterKey struct {
 	profile [sha256.Size]byte
 	gray    bool
@@ -65,7 +65,7 @@ type converterKey struct {
 
 const maxConverters = 64
 
-// converted is what makes sRGB of pixels, or nil if they are sRGB in effect, or if the curves make no sense.
+// cachedConverter returns the converter of a profile, or nil if it is sRGB in effect or its curves are broken.
 func cachedConverter(p *profile, isGray bool) func(row []uint8) {
 	k := converterKey{sha256.Sum256(p.bytes), isGray}
 	converters.Lock()
@@ -100,7 +100,7 @@ func newConverter(p *profile, isGray bool) func(row []uint8) {
 	}
 }
 
-// notable is convert, or nil if that changes no colour by more than 1 of 255: of all grays, and of a choice of others.
+// unlessImperceptible returns convert, or nil if it changes no probe colour by more than 1 of 255.
 func unlessImperceptible(convert func(row []uint8)) func(row []uint8) {
 	become := bytes.Clone(probeColors)
 	convert(become)
@@ -112,6 +112,7 @@ func unlessImperceptible(convert func(row []uint8)) func(row []uint8) {
 	return nil
 }
 
+// probeColors are all grays and a grid of other colours, as a row of RGBA.
 var probeColors = func() (row []uint8) {
 	const step = 51 // of 255
 	for v := range 256 {

@@ -2,7 +2,7 @@ package icc
 
 import "encoding/binary"
 
-// Where the fields of a header are, and how large it is with the number of tags behind it (ICC.1:2022, table 17).
+// Offsets of the fields of a header and of the tag table (ICC.1:2022, table 17).
 const (
 	atSize       = 0
 	atVersion    = 8
@@ -16,7 +16,7 @@ const (
 	tagLength    = 12
 )
 
-// What is in them, and what tags are called.
+// Contents of these fields, and signatures of tags.
 const (
 	signature = "acsp"
 
@@ -28,17 +28,17 @@ const (
 	tagGrayTRC = "kTRC"
 )
 
-// maxTags is how many tags a profile may have: as littlecms has it, twice of what is in the largest ones.
+// maxTags bounds the number of tags to that of littlecms: twice as many as the largest profiles have.
 const maxTags = 100
 
-// A profile is one that has been taken apart.
+// A profile is one that has been parsed.
 type profile struct {
 	bytes           []byte
-	colorSpace, pcs string // colours of the pixels, and those that they are brought to
+	colorSpace, pcs string // colour space of the pixels, and profile connection space
 	tags            map[string][]byte
 }
 
-// parse takes a profile apart. It tells false of bytes that are none.
+// parseProfile returns false if b is not a profile.
 func parseProfile(b []byte) (*profile, bool) {
 	if len(b) < atTags || len(b) > MaxSize || string(b[atSignature:][:4]) != signature {
 		return nil, false
@@ -58,8 +58,8 @@ func parseProfile(b []byte) (*profile, bool) {
 	return p, true
 }
 
-// isCurves tells whether the colours are brought to the others by curves, and those of RGB by a matrix. Tables come
-// before them (section 8.10 of the standard).
+// isCurveBased reports whether the transform to the connection space is one of tone curves and, for RGB, a matrix.
+// Lookup tables take precedence (ICC.1:2022, section 8.10).
 func (p *profile) isCurveBased() bool {
 	if p.has("A2B0") || p.has("D2B0") {
 		return false
@@ -80,13 +80,13 @@ func (p *profile) has(tag string) bool {
 	return ok
 }
 
-// channels are what the tags of red, green and blue are called.
+// channelTags are the tags of red, green and blue.
 var channelTags = [3]struct{ curve, colorant string }{{"rTRC", "rXYZ"}, {"gTRC", "gXYZ"}, {"bTRC", "bXYZ"}}
 
-// fixed is an s15Fixed16Number.
+// s15Fixed16 is an s15Fixed16Number.
 func s15Fixed16(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / (1 << 16) }
 
-// xyzOf reads a tag of one XYZNumber.
+// readXYZ reads a tag of one XYZNumber.
 func readXYZ(tag []byte) (xyz [3]float64, ok bool) {
 	if len(tag) < 20 || string(tag[:4]) != spaceXYZ {
 		return xyz, false

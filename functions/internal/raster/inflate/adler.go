@@ -2,16 +2,17 @@ package inflate
 
 import "encoding/binary"
 
-// An adler is the sum of RFC 1950: of all bytes, and of that sum after each byte, modulo the largest prime of 16 bits.
+// An adler is the checksum Adler-32 (RFC 1950): a is the sum of all bytes plus 1, b the sum of a after each byte, both
+// modulo 65521.
 type adler struct{ a, b uint32 }
 
 var newAdler = adler{1, 0}
 
 const (
 	adlerModulus = 65521
-	// group is for how many bytes sums of sums fit into 16 bits: of 20 words, 255 * 20 * 19 / 2 < 1<<16.
+	// blockSize is the number of bytes whose sums of sums fit into 16 bits: of 20 words, 255 * 20 * 19 / 2 < 1<<16.
 	blockSize = 8 * 20
-	// groups is for how many groups all sums fit into 32 bits.
+	// maxBlocks is the number of blocks whose sums fit into 32 bits.
 	maxBlocks = 30
 )
 
@@ -35,10 +36,10 @@ func (a *adler) add(p []byte) {
 	}
 }
 
-// weigh sums up the bytes of a group, and these sums after each byte.
+// sumBlock returns the sum of the bytes of a block, and the sum of those sums after each byte.
 //
-// Bytes in the same place of all words are summed up in lanes of 16 bits, and those sums are summed up before each
-// word. How much a byte counts for in its own word follows from its place.
+// Bytes at the same offset of all words are summed in lanes of 16 bits, and so are these sums before each word. The
+// weight of a byte within its word follows from its offset.
 func sumBlock(p *[blockSize]byte) (bytes, sums uint32) {
 	const lanes = 0x00ff00ff00ff00ff
 	var even, odd, evens, odds uint64
@@ -50,7 +51,7 @@ func sumBlock(p *[blockSize]byte) (bytes, sums uint32) {
 		even += evenFirst + second&lanes
 		odd += oddFirst + second>>8&lanes
 	}
-	// A product's highest lane is the sum of all lanes, times 1 or times 4, 3, 2 and 1.
+	// The highest lane of such a product is the sum of all lanes, weighted by 1 or by 4, 3, 2 and 1.
 	const all, falling = 0x0001000100010001, 0x0004000300020001
 	oddBytes := uint32(odd * all >> 48)
 	bytes = uint32(even*all>>48) + oddBytes

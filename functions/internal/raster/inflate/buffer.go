@@ -2,13 +2,13 @@ package inflate
 
 import "encoding/binary"
 
-// The masks are never needed, for no index is larger. But with them the compiler knows it, and checks nothing.
+// The masks never change an index. They let the compiler drop its bounds checks.
 const (
 	inputMask  = 1<<16 - 1
 	windowMask = 1<<17 - 1
 )
 
-// An inputBuffer has room for a word behind its last index, as a window has.
+// An inputBuffer has space for a word after its last index; so has a window.
 type inputBuffer [inputMask + 1 + 8]byte
 
 func (b *inputBuffer) word(i int) uint64 {
@@ -33,7 +33,8 @@ func (w *window) putPair(i int, v uint16) {
 	binary.LittleEndian.PutUint16(w[i:i+2], v)
 }
 
-// repeat copies length bytes to o of what is distance bytes before, and possibly some more, which are overwritten later.
+// copyMatch copies the length bytes that are distance bytes before o to o, and possibly some more, which are
+// overwritten later.
 func (w *window) copyMatch(o, distance, length int) {
 	end := o + length
 	if distance < 8 {
@@ -53,7 +54,7 @@ func (w *window) copyMatch(o, distance, length int) {
 	}
 }
 
-// A cycle makes a word of the few bytes that it repeats: whole cycles of it are written at a time.
+// A pattern extends the few bytes of a short distance to a word: whole repetitions of it are written at a time.
 type pattern struct {
 	mask, spread uint64
 	step         int

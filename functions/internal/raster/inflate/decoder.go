@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	maxDistance = 32 << 10 // how far back a distance reaches
+	maxDistance = 32 << 10 // the largest distance
 	maxMatch    = 258
-	// full is how much of the window is used before it slides: one match more is still written, and up to 8 bytes behind
-	// its end.
+	// windowLimit is how much of the window is used before it slides: one more match is still written, and up to 8 bytes
+	// after its end.
 	windowLimit = windowMask + 1 - maxMatch - 8
 )
 
-// runLength is how many entries of literals there are at least in 56 bits, and still the index of the next entry.
+// maxLiteralEntries is how many entries of literals 56 bits are enough for, with the index of the next entry.
 const maxLiteralEntries = 56/lengthIndexBits - 1
 
-// A decoder unpacks DEFLATE data.
+// A decoder decompresses DEFLATE data.
 type decoder struct {
 	in         input
 	inBlock    bool
-	final      bool    // the block is the last
-	storedLeft int     // bytes that are left of a stored block
-	codes      *tables // of the block; nil if it is stored
+	final      bool    // the block is the last one
+	storedLeft int     // bytes left of a stored block
+	codes      *tables // of the block; nil for a stored block
 	dynamic    tables
 
-	written int // of window
+	written int // end of the data in window
 	window  window
 }
 
@@ -34,7 +34,7 @@ func (d *decoder) reset(source io.Reader) {
 	d.inBlock, d.final, d.written = false, false, 0
 }
 
-// slide makes room in the window, all of which was used, and returns where it begins.
+// slide moves the last 32 KiB of a window that is used up to its start, and returns where new data begins.
 func (d *decoder) slide() int {
 	if d.written > maxDistance {
 		copy(d.window[:], d.window[d.written-maxDistance:d.written])
@@ -43,7 +43,7 @@ func (d *decoder) slide() int {
 	return d.written
 }
 
-// decode fills the window. The error is io.EOF behind the last block.
+// decode fills the window. The error is io.EOF after the last block.
 func (d *decoder) decode() error {
 	for d.written < windowLimit {
 		if !d.inBlock && d.final {
@@ -55,7 +55,7 @@ func (d *decoder) decode() error {
 		before := d.written
 		err := d.decodeSome()
 		if cut := d.in.checkOverrun(); cut != nil {
-			d.written = before // the rest was made of the zeros behind the input
+			d.written = before // the rest was decoded from the zeros that follow the input
 			return cut
 		}
 		if err != nil {
@@ -65,7 +65,7 @@ func (d *decoder) decode() error {
 	return nil
 }
 
-// step begins a block, or goes on with it as far as there is input and room.
+// decodeSome begins a block, or continues it as far as input and window allow.
 func (d *decoder) decodeSome() error {
 	switch {
 	case !d.inBlock:
@@ -100,7 +100,7 @@ func (d *decoder) readBlockHeader() error {
 	return nil
 }
 
-// copy goes on with a stored block.
+// copyStored continues a stored block.
 func (d *decoder) copyStored() error {
 	n := min(d.storedLeft, d.in.end-d.in.pos, windowLimit-d.written)
 	if n == 0 && d.storedLeft > 0 {
@@ -113,13 +113,13 @@ func (d *decoder) copyStored() error {
 	return nil
 }
 
-// symbols goes on with a packed block. It is one function, with its state in variables of its own, because they are
-// registers then. 56 bits are loaded at a time: literals as long as they last, or a length and a distance, which have 48
-// at most.
+// decodeBlock continues a compressed block. It is one function whose state is in local variables, because those are
+// kept in registers. 56 bits are loaded at a time: for literals as long as they last, or for a length and a distance,
+// which have 48 at most.
 func (d *decoder) decodeBlock() error {
 	codes, in, window := d.codes, &d.in.buf, &d.window
 	acc, n, p, o := d.in.acc, d.in.n, d.in.pos, d.written
-	limit := d.in.end - 16 // two words, which are loaded at most
+	limit := d.in.end - 16 // at most two words are loaded
 	if d.in.atEOF {
 		limit = d.in.end + 8
 	}
@@ -195,7 +195,7 @@ func (d *decoder) decodeBlock() error {
 	return nil
 }
 
-// extra is the number in the bits behind a code.
+// extraBits is the value of the extra bits after a code.
 func extraBits(e entry, acc uint64) int {
 	return int(acc & (1<<(e&bitsMask) - 1) >> (e >> codeShift & codeMask))
 }

@@ -7,22 +7,22 @@ const (
 	maxSymbols    = 288 // of an alphabet
 )
 
-// A code is a canonical Huffman code (RFC 1951, section 3.2.2).
+// A huffmanCode is a canonical Huffman code (RFC 1951, section 3.2.2).
 type huffmanCode struct {
-	// symbols are ordered by their codes: by length, and by number among those of the same length.
+	// symbols are in the order of their codes: by length, then by value.
 	symbols [maxSymbols]uint16
-	// reversed are their codes as they are in the stream: the first bit is the lowest.
+	// codes are those of symbols, bit-reversed as in the stream: the first bit is the lowest.
 	codes [maxSymbols]uint16
-	// first is, for each length, the place of the first symbol.
+	// first is, for each length, the index of the first symbol.
 	first [maxCodeLength + 2]int
-	// limits is, for each length, what all codes of that length or shorter are below, filled up to maxLength bits.
+	// limits is, for each length, an upper bound of all codes of that length or shorter, left-aligned in maxCodeLength bits.
 	limits [maxCodeLength + 1]int
-	// offsets is, for each length, how much the place of a symbol is more than its code.
+	// offsets is, for each length, the difference between the index of a symbol and its code.
 	offsets [maxCodeLength + 1]int
 }
 
-// build makes the code of the lengths of all symbols' codes; 0 is for symbols that do not occur. It has to be complete,
-// but for one of a single symbol, which takes one bit, and one of none, which nobody uses.
+// build constructs the code from the code lengths of all symbols; 0 means that a symbol is not used. The code has to be
+// complete, except that a single symbol may have one bit, and that no symbol may be used at all.
 func (c *huffmanCode) build(lengths []uint8) error {
 	var counts [maxCodeLength + 1]int
 	for _, l := range lengths {
@@ -53,13 +53,13 @@ func (c *huffmanCode) build(lengths []uint8) error {
 	return nil
 }
 
-// of returns the symbols of one length, and their codes.
+// withLength returns the symbols of one code length, and their codes.
 func (c *huffmanCode) withLength(length int) (symbols, reversed []uint16) {
 	from, to := c.first[length], c.first[length+1]
 	return c.symbols[from:to], c.codes[from:to:to]
 }
 
-// find reads a symbol bit by bit. Its length is 0 if there is none.
+// decodeSlow decodes a symbol length by length. The length is 0 if the bits are not a code.
 func (c *huffmanCode) decodeSlow(acc uint64) (symbol, length int) {
 	value := int(bits.Reverse16(uint16(acc)) >> (16 - maxCodeLength))
 	for l := 1; l <= maxCodeLength; l++ {
@@ -70,18 +70,18 @@ func (c *huffmanCode) decodeSlow(acc uint64) (symbol, length int) {
 	return 0, 0
 }
 
-// An entry is what the next bits of the stream mean:
+// An entry is the meaning of the next bits of the stream:
 //
-//	bits 0-5    how many of them it takes, with extra bits
-//	bits 6-7    how many literals it is
-//	bits 8-31   these literals, the first in the lowest byte
+//	bits 0-5    the number of bits used, extra bits included
+//	bits 6-7    the number of literals
+//	bits 8-31   the literals, the first in the lowest byte
 //
-// and if it is no literal:
+// and if that number is 0:
 //
-//	bits 8-11   how many bits the code has, without extra bits
-//	bit 14      set if it is the end of the block
-//	bit 15      set if it is a code that is longer than the index of the table, or that has no meaning
-//	bits 16-31  the length, or the distance, to which the extra bits are added
+//	bits 8-11   the number of bits of the code, extra bits excluded
+//	bit 14      set for the end of the block
+//	bit 15      set for a code that is longer than the index of the table, and for bits that are not a code
+//	bits 16-31  the length or distance, to which the extra bits are added
 type entry = uint32
 
 const (
@@ -97,10 +97,10 @@ const (
 	baseShift   = 16
 )
 
-// literal is an entry without the length of its code.
+// literalEntry is an entry without the length of its code.
 func literalEntry(symbol int) entry { return 1<<countShift | entry(symbol)<<8 }
 
-// coded adds the length of its code to an entry.
+// withCodeLength adds the length of its code to an entry.
 func withCodeLength(e entry, length int) entry {
 	if e&literalMask != 0 {
 		return e + entry(length)
@@ -108,7 +108,8 @@ func withCodeLength(e entry, length int) entry {
 	return e + entry(length) | entry(length)<<codeShift
 }
 
-// entry finds the entry of a code that is longer than the index of its table. It is unknown if there is none.
+// slowEntry finds the entry of a code that is longer than the index of its table. It is notInTable if the bits are not
+// a code.
 func (c *huffmanCode) slowEntry(acc uint64, entries *[maxSymbols]entry) entry {
 	symbol, length := c.decodeSlow(acc)
 	if length == 0 {
@@ -117,10 +118,10 @@ func (c *huffmanCode) slowEntry(acc uint64, entries *[maxSymbols]entry) entry {
 	return withCodeLength(entries[symbol], length)
 }
 
-const endOfBlockSymbol = 256 // the symbol
+const endOfBlockSymbol = 256
 
-// lengthEntries and distanceEntries are those of all symbols, without the lengths of their codes (RFC 1951, section
-// 3.2.5).
+// lengthEntries and distanceEntries are the entries of all symbols without the lengths of their codes (RFC 1951,
+// section 3.2.5).
 var lengthEntries, distanceEntries = func() (lengths, distances [maxSymbols]entry) {
 	for symbol := range lengths {
 		lengths[symbol], distances[symbol] = notInTable, notInTable
@@ -145,8 +146,8 @@ var lengthEntries, distanceEntries = func() (lengths, distances [maxSymbols]entr
 	return lengths, distances
 }()
 
-// fill makes the table of the next bits, as many as index. Of each length it knows the codes, and copies for what may
-// be in the bits behind them: once for each bit more. Literals come two to an entry, if wanted, where they fit.
+// fillTable builds a table of 1<<index entries. Each code length doubles the table: the codes of that length, and
+// copies of the shorter ones. If wanted, entries hold two literals where both codes fit.
 func (c *huffmanCode) fillTable(table []entry, index int, entries *[maxSymbols]entry, inPairs bool) {
 	table[0] = notInTable
 	for length := 1; length <= index; length++ {
@@ -162,7 +163,7 @@ func (c *huffmanCode) fillTable(table []entry, index int, entries *[maxSymbols]e
 	}
 }
 
-// fillPairs makes the entries of all literals of one length with all of another behind them.
+// fillLiteralPairs makes the entries of all literals of one code length followed by all literals of another.
 func (c *huffmanCode) fillLiteralPairs(table []entry, first, second int) {
 	firsts, firstCodes := c.literals(first)
 	seconds, secondCodes := c.literals(second)
@@ -174,7 +175,7 @@ func (c *huffmanCode) fillLiteralPairs(table []entry, first, second int) {
 	}
 }
 
-// literals returns the literals of one length, and their codes.
+// literals returns the literals of one code length, and their codes.
 func (c *huffmanCode) literals(length int) (symbols, reversed []uint16) {
 	symbols, reversed = c.withLength(length)
 	n := len(symbols)

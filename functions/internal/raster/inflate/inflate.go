@@ -1,48 +1,49 @@
-// Package inflate is raster's room for zlib streams (RFC 1950) of DEFLATE data (RFC 1951), which is how PNG packs its
-// pixels. It gives what compress/zlib gives, in less than half of the time, because it looks ahead: it may read more of
-// its source than the stream has.
+// Package inflate decompresses zlib streams (RFC 1950) of DEFLATE data (RFC 1951), in which PNG stores its pixels. It
+// returns what compress/zlib returns in less than half of the time, because it looks ahead: it may read more of its
+// source than the stream has. It does not support preset dictionaries.
 //
 // It holds 32 KiB of input and some 100 KiB of output, whatever the stream is.
 package inflate
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 )
 
-// An Error is something that no valid stream has.
+// An Error describes what is invalid in a stream.
 type Error string
 
-// Error says what is wrong, as the end of a sentence.
+// Error completes the sentence "The PNG is damaged: ...".
 func (e Error) Error() string { return string(e) }
 
 const (
-	errHeader   = Error("its pixels are packed in a way that nobody knows")
-	errBlock    = Error("a block of its packed pixels is of no known kind")
-	errStored   = Error("a block of its packed pixels contradicts itself about its length")
-	errCode     = Error("the codes of its packed pixels make no sense")
-	errSymbol   = Error("its packed pixels have a code without a meaning")
-	errDistance = Error("its packed pixels refer to pixels before the first")
-	errChecksum = Error("the check sum of its pixels is wrong")
+	errHeader   = Error("its compressed pixels have an invalid zlib header")
+	errBlock    = Error("a block of its compressed pixels is of an unknown type")
+	errStored   = Error("a stored block of its compressed pixels has an inconsistent length")
+	errCode     = Error("its compressed pixels have an invalid set of code lengths")
+	errSymbol   = Error("its compressed pixels have an invalid code")
+	errDistance = Error("its compressed pixels have a distance beyond their start")
+	errChecksum = Error("the checksum of its pixels is wrong")
 )
 
-// A Reader unpacks a stream. Reset comes before the first Read.
+// A Reader decompresses a stream. Reset has to be called before the first Read.
 type Reader struct {
 	data     decoder
 	started  bool // the header was read
 	checksum adler
-	read     int   // of data.window, where the bytes begin that were not handed out
-	err      error // of the end, once those are handed out
+	read     int   // start in data.window of the bytes that were not returned yet
+	err      error // returned after those
 }
 
-// Reset begins a new stream, or gives up the last one if the source is nil.
+// Reset begins a new stream, or releases the last one if the source is nil.
 func (r *Reader) Reset(source io.Reader) {
 	r.data.reset(source)
 	r.started, r.checksum, r.read, r.err = false, newAdler, 0, nil
 }
 
-// Read reads what was packed. At the end of the stream, if its check sum is right, the error is io.EOF. It is an Error
-// if the stream is broken, io.ErrUnexpectedEOF if the source ends too early, and otherwise the error of the source.
+// Read implements io.Reader. The error is io.EOF at the end of a stream whose checksum is right, an Error if the stream
+// is broken, io.ErrUnexpectedEOF if the source ends too early, and otherwise that of the source.
 func (r *Reader) Read(p []byte) (int, error) {
 	if !r.started {
 		r.started, r.err = true, r.readHeader()
@@ -54,7 +55,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		r.read = r.data.slide()
 		r.err = r.data.decode()
 		r.checksum.add(r.data.window[r.read:r.data.written])
-		if r.err == io.EOF {
+		if errors.Is(r.err, io.EOF) {
 			r.err = r.readTrailer()
 		}
 	}
@@ -76,7 +77,7 @@ func (r *Reader) readHeader() error {
 	return nil
 }
 
-// trailer checks the sum.
+// readTrailer verifies the checksum.
 func (r *Reader) readTrailer() error {
 	var b [4]byte
 	if err := r.data.in.readBytes(b[:]); err != nil {

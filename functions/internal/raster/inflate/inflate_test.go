@@ -199,7 +199,7 @@ func TestRandomCodes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := inflate(packed); err != io.EOF || !bytes.Equal(got, want) {
+		if got, err := inflate(packed); !errors.Is(err, io.EOF) || !bytes.Equal(got, want) {
 			t.Fatalf("got %d bytes, %v, want %d bytes, the same", len(got), err, len(want))
 		}
 	}
@@ -283,10 +283,10 @@ func TestBrokenStreams(t *testing.T) {
 	}
 	for _, test := range tests {
 		padded := append(bytes.Clone(test.packed), make([]byte, 64)...)
-		if test.want == errChecksum {
+		if errors.Is(test.want, errChecksum) {
 			padded = test.packed
 		}
-		if _, err := unpack(bytes.NewReader(padded)); err != test.want {
+		if _, err := unpack(bytes.NewReader(padded)); !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
 		}
 	}
@@ -329,7 +329,7 @@ func FuzzInflate(f *testing.F) {
 			return
 		}
 		got, err := inflate(packed)
-		if isEnd := err == io.EOF; isEnd != (wantErr == nil) || isEnd && !bytes.Equal(got, want) {
+		if isEnd := errors.Is(err, io.EOF); isEnd != (wantErr == nil) || isEnd && !bytes.Equal(got, want) {
 			t.Errorf("got %d bytes, %v, want %d bytes, %v", len(got), err, len(want), wantErr)
 		}
 	})
@@ -362,7 +362,7 @@ func BenchmarkRead(b *testing.B) {
 			for b.Loop() {
 				reader.Reset(bytes.NewReader(packed))
 				for {
-					if _, err := reader.Read(to); err == io.EOF {
+					if _, err := reader.Read(to); errors.Is(err, io.EOF) {
 						break
 					} else if err != nil {
 						b.Fatal(err)

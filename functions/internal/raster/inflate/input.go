@@ -3,24 +3,24 @@ package inflate
 import "io"
 
 const (
-	// lookahead is how much of the input is there when a block begins, in bytes: more than the longest header.
+	// lookahead is the number of bytes available when a block begins: more than the longest block header.
 	lookahead = 1 << 10
-	// behind is how much of the input is kept that was loaded as bits, because it may be put back.
+	// keptBehind is the number of bytes kept that were loaded as bits, because they may be put back.
 	keptBehind = 8
-	// chunk is where the input ends at most.
+	// inputLimit bounds the end of the input in the buffer.
 	inputLimit = inputMask + 1 - 2*lookahead
 )
 
-// input is the packed stream, as bytes and as bits.
+// An input is the compressed stream, as bytes and as bits.
 //
-// Behind its end come zeros, so that nobody has to look for it who reads but a few bits: see cut.
+// Its end is followed by zeros, so that readers of a few bits need not check for it: see checkOverrun.
 type input struct {
 	source io.Reader
-	acc    uint64 // the next bits, from the lowest on
-	n      uint64 // how many of them are valid, in the lowest 6 bits; what is above has no meaning
-	pos    int    // of buf, the byte that comes next
-	end    int    // of buf
-	atEOF  bool   // there is no more behind end
+	acc    uint64 // the next bits, least significant bit first
+	n      uint64 // number of valid bits in acc, in the lowest 6 bits; the others have no meaning
+	pos    int    // index in buf of the next byte
+	end    int    // index in buf of the end of the input
+	atEOF  bool   // the source ends at end
 	buf    inputBuffer
 }
 
@@ -28,7 +28,7 @@ func (in *input) reset(source io.Reader) {
 	in.source, in.acc, in.n, in.pos, in.end, in.atEOF = source, 0, 0, keptBehind, keptBehind, false
 }
 
-// ready makes sure that there is a lookahead.
+// ensureLookahead makes lookahead bytes available, or all that are left.
 func (in *input) ensureLookahead() error {
 	if in.end-in.pos >= lookahead || in.atEOF {
 		return nil
@@ -50,7 +50,7 @@ func (in *input) ensureLookahead() error {
 	return nil
 }
 
-// cut returns an error if more was used than there is.
+// checkOverrun returns an error if more was used than there is.
 func (in *input) checkOverrun() error {
 	if 8*in.pos-int(in.n&63) > 8*in.end {
 		return io.ErrUnexpectedEOF
@@ -58,14 +58,14 @@ func (in *input) checkOverrun() error {
 	return nil
 }
 
-// fill makes 56 bits valid at least.
+// refill makes at least 56 bits valid.
 func (in *input) refill() {
 	in.acc |= in.buf.word(in.pos) << (in.n & 63)
 	in.pos += int(^in.n & 63 >> 3)
 	in.n |= 56
 }
 
-// bits returns the next n bits, 16 at most.
+// readBits returns the next n bits, 16 at most.
 func (in *input) readBits(n uint64) uint64 {
 	in.refill()
 	v := in.acc & (1<<n - 1)
@@ -74,13 +74,13 @@ func (in *input) readBits(n uint64) uint64 {
 	return v
 }
 
-// align drops bits up to the end of a byte, and goes on with bytes.
+// align drops bits up to a byte boundary.
 func (in *input) align() {
 	in.pos -= int(in.n & 63 >> 3)
 	in.acc, in.n = 0, 0
 }
 
-// take fills p, which is short, with the bytes from the next whole one on.
+// readBytes fills p, which is short, from the next byte boundary on.
 func (in *input) readBytes(p []byte) error {
 	in.align()
 	if err := in.ensureLookahead(); err != nil {

@@ -6,18 +6,18 @@ const (
 	codeLengthIndex   = 7
 )
 
-// The most symbols that a block may announce, and that have a meaning.
+// The largest numbers of symbols of a block's codes.
 const (
 	maxLengths     = 286
 	maxDistances   = 30
 	maxCodeLengths = 19
 )
 
-// A tables is the codes of a block.
+// tables are the codes of a block.
 type tables struct {
-	lengths        [1 << lengthIndexBits]entry // and literals
+	lengths        [1 << lengthIndexBits]entry // literals and lengths
 	distances      [1 << distanceIndexBits]entry
-	codeLengths    [1 << codeLengthIndex]entry // of the lengths of the other two codes
+	codeLengths    [1 << codeLengthIndex]entry // of the code lengths of the other two codes
 	lengthCode     huffmanCode
 	distanceCode   huffmanCode
 	codeLengthCode huffmanCode
@@ -35,7 +35,7 @@ func (t *tables) build(lengths, distances []uint8) error {
 	return nil
 }
 
-// fixed is what blocks use that bring no codes (RFC 1951, section 3.2.6).
+// fixedTables are those of blocks with fixed Huffman codes (RFC 1951, section 3.2.6).
 var fixedTables = func() *tables {
 	var lengths, distances [maxSymbols]uint8
 	for symbol := range lengths {
@@ -60,10 +60,10 @@ var fixedTables = func() *tables {
 	return t
 }()
 
-// metaOrder is the order in which the lengths of the meta code come (RFC 1951, section 3.2.7).
+// codeLengthOrder is the order of the code length code's own lengths (RFC 1951, section 3.2.7).
 var codeLengthOrder = [maxCodeLengths]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// read reads the codes at the start of a block.
+// read reads the codes at the start of a block with dynamic Huffman codes.
 func (t *tables) read(in *input) error {
 	nLengths, nDistances, nCodeLengths := int(in.readBits(5)+257), int(in.readBits(5)+1), in.readBits(4)+4
 	if nLengths > maxLengths || nDistances > maxDistances {
@@ -76,7 +76,7 @@ func (t *tables) read(in *input) error {
 	if err := t.codeLengthCode.build(codeLengths[:]); err != nil {
 		return err
 	}
-	t.codeLengthCode.fillTable(t.codeLengths[:], codeLengthIndex, &lengthEntries, false) // of which the symbols up to 18 are themselves
+	t.codeLengthCode.fillTable(t.codeLengths[:], codeLengthIndex, &lengthEntries, false) // whose literals up to 18 stand for themselves
 	var lengths [maxLengths + maxDistances]uint8
 	if err := t.readLengths(in, lengths[:nLengths+nDistances]); err != nil {
 		return err

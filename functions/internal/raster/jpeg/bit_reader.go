@@ -3,6 +3,7 @@ package jpeg
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
@@ -10,22 +11,22 @@ import (
 
 const (
 	inputSize = 32 << 10
-	// maxBlocks is how many a unit of a scan may have (T.81, section B.2.3), and unitBytes how much their data is at most:
-	// 64 coefficients of 16 + 16 bits.
+	// maxMCUBlocks is the largest number of blocks in an MCU (T.81, section B.2.3), and maxMCUBytes the largest size of
+	// their data: 64 coefficients of 16 + 16 bits.
 	maxMCUBlocks = 10
 	maxMCUBytes  = maxMCUBlocks * 64 * 4
-	// slack follows the data of a segment: what a reader of bits looks at when a unit begins at the very end.
+	// slack follows the data of a segment, because a reader of bits looks that far when an MCU begins at the very end.
 	slack = maxMCUBytes + 16
 )
 
-// input is the file behind its frame header, a chunk at a time.
+// An input is the file after its frame header, read a chunk at a time.
 type input struct {
 	r      io.Reader
-	unread []byte // what was read and not used
+	unread []byte // the unused part of buf
 	buf    [inputSize]byte
 }
 
-// more reads the next chunk if there is nothing left of the last.
+// refill reads the next chunk if the last one is used up.
 func (in *input) refill() error {
 	for len(in.unread) == 0 {
 		n, err := in.r.Read(in.buf[:])
@@ -37,7 +38,7 @@ func (in *input) refill() error {
 	return nil
 }
 
-// Read is for segments, which are short.
+// Read implements io.Reader for segments, which are short.
 func (in *input) Read(p []byte) (int, error) {
 	if err := in.refill(); err != nil {
 		return 0, err
@@ -47,7 +48,7 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// marker finds the next marker, passing over whatever is in front of it: scans that nobody needs, too.
+// nextMarker finds the next marker. It skips everything before it, including scans that are not needed.
 func (in *input) nextMarker() (byte, error) {
 	for {
 		if err := in.refill(); err != nil {
@@ -66,7 +67,7 @@ func (in *input) nextMarker() (byte, error) {
 	}
 }
 
-// code reads what comes after 0xff: 0 if that was data.
+// markerCode reads what follows 0xff: a marker, or 0 if the 0xff was data.
 func (in *input) markerCode() (byte, error) {
 	for {
 		if err := in.refill(); err != nil {
@@ -74,41 +75,41 @@ func (in *input) markerCode() (byte, error) {
 		}
 		code := in.unread[0]
 		in.unread = in.unread[1:]
-		if code != 0xff { // which may be repeated to fill
+		if code != 0xff { // 0xff may be repeated as a fill byte
 			return code, nil
 		}
 	}
 }
 
-// A bitReader reads the entropy-coded data of one segment: up to a marker.
+// A bitReader reads the entropy-coded data of one segment, up to a marker.
 //
-// The data is copied without its stuffing, so that a refill is a load of 8 bytes. A unit of the scan is read without
-// looking for the end: see ready.
+// The data is copied without byte stuffing, so that a refill is a load of 8 bytes. Within an MCU there is no check for
+// the end of the data: see ensureMCU.
 type bitReader struct {
 	in  *input
-	acc uint64 // the next bits, from the highest on
-	n   int    // how many of them are valid
-	p   int    // of buf, the byte that comes next
-	end int    // of buf, where the data ends
+	acc uint64 // the next bits, most significant bit first
+	n   int    // number of valid bits in acc
+	p   int    // index in buf of the next byte
+	end int    // index in buf of the end of the data
 
-	complete bool // there is no more data behind end, but the marker
-	marker   byte // the marker; 0 at the end of the file
+	complete bool // all data of the segment is in buf
+	marker   byte // that ends the segment; 0 at the end of the file
 	buf      [maxMCUBytes + inputSize + slack]byte
 }
 
-// start begins a segment.
+// reset begins a segment.
 func (b *bitReader) reset() {
 	b.acc, b.n, b.p, b.end, b.complete, b.marker = 0, 0, 0, 0, false, 0
 }
 
-// fill makes 56 bits valid at least.
+// refill makes at least 56 bits valid.
 func (b *bitReader) refill() {
 	b.acc |= binary.BigEndian.Uint64(b.buf[b.p:]) >> (b.n & 63)
 	b.p += (63 - b.n) >> 3
 	b.n |= 56
 }
 
-// take returns the next n bits, 16 at most; there have to be as many.
+// readBits returns the next n bits, 16 at most. That many must be valid.
 func (b *bitReader) readBits(n int) int {
 	v := int(b.acc >> 1 >> (63 - n))
 	b.acc <<= n
@@ -116,8 +117,8 @@ func (b *bitReader) readBits(n int) int {
 	return v
 }
 
-// ready makes sure that a whole unit can be read. Behind the end of a segment come zeros: that they were read is found
-// out by the next call.
+// ensureMCU makes sure that a whole MCU can be read. The end of a segment is followed by zeros; the next call detects
+// whether they were read.
 func (b *bitReader) ensureMCU() error {
 	if b.end-b.p >= maxMCUBytes {
 		return nil
@@ -134,7 +135,7 @@ func (b *bitReader) load() error {
 	for !b.complete && b.end < maxMCUBytes {
 		err := b.unstuff()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			b.complete, b.marker = true, 0
 		case err != nil:
 			return err
@@ -146,7 +147,7 @@ func (b *bitReader) load() error {
 	return nil
 }
 
-// copy appends data up to the end of the chunk or to the next marker, without the zero behind each 0xff.
+// unstuff appends data up to the end of the chunk or to the next marker, without the zero that follows each 0xff.
 func (b *bitReader) unstuff() error {
 	if err := b.in.refill(); err != nil {
 		return err
@@ -177,7 +178,7 @@ func (b *bitReader) unstuff() error {
 	return nil
 }
 
-// enough returns an error if more bits were used than there are.
+// checkOverrun returns an error if more bits were used than there are.
 func (b *bitReader) checkOverrun() error {
 	switch {
 	case 8*b.p-b.n <= 8*b.end:
@@ -189,7 +190,7 @@ func (b *bitReader) checkOverrun() error {
 	}
 }
 
-// finish ends a segment and returns the marker behind it.
+// finish ends a segment and returns the marker that follows it.
 func (b *bitReader) finish() (byte, error) {
 	if !b.complete {
 		return b.in.nextMarker()

@@ -2,6 +2,7 @@ package jpeg
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -12,12 +13,12 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// MaxScans is the number of scans that a file may have. Each scan is work for every pixel, and may take but a hundred
-// bytes: a file of 27 KB can have 200 scans over 81 megapixels. Encoders write 10 or so, and nobody knows a real use of
-// more than 100: see LJT-01-003 in "Two Issues with the JPEG Standard" of libjpeg-turbo, and Red Hat's bug 1344214.
+// MaxScans is the number of scans that a file may have. Each scan is work for every pixel, and may take only a hundred
+// bytes: a file of 27 KB can have 200 scans of 81 megapixels. Encoders write about 10, and no real use of more than 100
+// is known: see LJT-01-003 in "Two Issues with the JPEG Standard" of libjpeg-turbo, and Red Hat's bug 1344214.
 const MaxScans = 100
 
-// A decoder reads what is behind a frame header.
+// A decoder reads what follows a frame header.
 type decoder struct {
 	*File
 	frame
@@ -27,7 +28,7 @@ type decoder struct {
 	in   *input
 	bits *bitReader
 
-	block block // that is being decoded
+	block block // the block that is being decoded
 }
 
 // Decode implements codec.File. A sequential file that lacks its EOI marker is complete if all of its pixels are there,
@@ -58,7 +59,7 @@ func (f *File) decodeImage(width, height int) (*plane.Image, error) {
 	return d.image(), nil
 }
 
-// A buffer is what a decoder needs of whatever file.
+// A decodeBuffer is the part of a decoder that can be reused for any file.
 type decodeBuffer struct {
 	input input
 	bits  bitReader
@@ -70,7 +71,7 @@ func (d *decoder) decode() error {
 	marker, err := d.in.nextMarker()
 	for {
 		switch {
-		case err == io.EOF && !d.progressive && d.checkComponents() == nil:
+		case errors.Is(err, io.EOF) && !d.progressive && d.checkComponents() == nil:
 			return nil
 		case err != nil:
 			return err
@@ -90,7 +91,7 @@ func (d *decoder) decode() error {
 	}
 }
 
-// segment reads, or passes over, what is not pixels.
+// readSegment reads or skips a segment other than a scan.
 func (d *decoder) readSegment(marker byte) error {
 	payload, err := d.in.readSegment()
 	switch {
@@ -132,11 +133,11 @@ func (d *decoder) finish() error {
 	return err
 }
 
-// missing is an error if some component was in no scan.
+// checkComponents returns an error if a component was in no scan.
 func (d *decoder) checkComponents() error {
 	for _, c := range d.components {
 		if c.quant == nil {
-			return imgerr.Damaged(Name, "it has no scan of one of its components")
+			return imgerr.Damaged(Name, "the scan of a component is missing")
 		}
 	}
 	return nil
@@ -150,7 +151,7 @@ func (d *decoder) image() *plane.Image {
 	return m
 }
 
-// model is what the markers say that the components are: as libjpeg has it, and the browsers.
+// colorModel is what the markers say about the components, by the rules of libjpeg and of browsers.
 func (d *decoder) colorModel() plane.Model {
 	switch t, n := d.tables, len(d.components); {
 	case n == 1:

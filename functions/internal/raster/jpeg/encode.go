@@ -9,12 +9,11 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Quality is what files are written with if nothing else is asked for, of 100: what most encoders take for thumbnails,
-// 4:2:0.
+// Quality is the default quality, of 100: what most encoders use for thumbnails, with 4:2:0 subsampling.
 const Quality = 82
 
-// Encode writes m as a baseline JPEG, without metadata but a profile that it may have. Its model is Gray, or YCbCr, the
-// second and third plane of half the size. A quality of 0 is Quality. The error is that of w.
+// Encode writes m as a baseline JPEG, without metadata except a colour profile. The model of m is Gray, or YCbCr with
+// chroma planes of half the size. A quality of 0 means Quality. The error is that of w.
 func Encode(w io.Writer, m *plane.Image, quality int) error {
 	quality = cmp.Or(quality, Quality)
 	e := &encoder{luma: newQuantTable(lumaQuant, quality), chroma: newQuantTable(chromaQuant, quality)}
@@ -28,8 +27,8 @@ func Encode(w io.Writer, m *plane.Image, quality int) error {
 type encoder struct {
 	file         []byte
 	luma, chroma quantTable
-	bitBuffer    uint64 // bits that are not in the file yet, from the lowest up
-	bitCount     int    // how many
+	bitBuffer    uint64 // bits that are not in the file yet, the last in the lowest bit
+	bitCount     int
 }
 
 // The quantization tables of T.81, annex K, row by row, for quality 50.
@@ -56,13 +55,13 @@ var (
 	}
 )
 
-// A quant is a quantization table in zigzag order, and what its divisions are multiplied with instead.
+// A quantTable is a quantization table in zigzag order, with the reciprocals by which division is replaced.
 type quantTable struct {
 	steps       [64]uint8
-	reciprocals [64]uint64 // of 40 bits, of the step in the scale of transform
+	reciprocals [64]uint64 // 40-bit fixed point, of the steps in the scale of fdct
 }
 
-// quantizer scales a table to a quality of 1 to 100, as libjpeg does.
+// newQuantTable scales a table to a quality of 1 to 100 by libjpeg's formula.
 func newQuantTable(table [64]uint8, quality int) (q quantTable) {
 	percent := 200 - 2*quality
 	if quality < 50 {
@@ -109,7 +108,6 @@ func (e *encoder) writeDHT(tables ...*huffmanCodes) {
 	e.writeSegment(dht, payload)
 }
 
-// pixels writes the scan.
 func (e *encoder) writeScan(m *plane.Image) {
 	luma := m.Planes[0]
 	prevDC := [3]int32{}
@@ -131,11 +129,11 @@ func (e *encoder) writeScan(m *plane.Image) {
 			}
 		}
 	}
-	e.writeBits(0x7f, 7) // fills the last byte
+	e.writeBits(0x7f, 7) // pads the last byte
 	e.flush()
 }
 
-// block writes the 8x8 samples at x, y, beyond the plane the nearest ones, and returns its DC coefficient.
+// writeBlock writes the 8x8 samples at x, y and returns the DC coefficient. Samples beyond the plane repeat its edge.
 func (e *encoder) writeBlock(p plane.Plane, x, y int, q *quantTable, prevDC int32, dc, ac *huffmanCodes) int32 {
 	var b block
 	for v := range 8 {
@@ -172,7 +170,8 @@ func (e *encoder) writeBlock(p plane.Plane, x, y int, q *quantTable, prevDC int3
 	return dcCoef
 }
 
-// divide quantizes coefficients, to the nearest, and tells which are not zero, in zigzag order.
+// quantize divides the coefficients, rounded to the nearest, and returns a bit for each that is not zero, in zigzag
+// order.
 func (q *quantTable) quantize(coefs *[64]int32) (nonzero uint64) {
 	const half = 1 << 39
 	for k, at := range zigzag {
@@ -185,7 +184,7 @@ func (q *quantTable) quantize(coefs *[64]int32) (nonzero uint64) {
 	return nonzero
 }
 
-// number writes a run of zeros and a coefficient, or the difference of one.
+// writeCoef writes a run of zeros and an AC coefficient, or a DC difference.
 func (e *encoder) writeCoef(c *huffmanCodes, run int, v int32) {
 	size, magnitude := bitLength(v), v+v>>31
 	symbol := uint8(run<<4 | size)
@@ -196,7 +195,7 @@ func (e *encoder) writeCode(c *huffmanCodes, symbol uint8) {
 	e.writeBits(uint64(c.codes[symbol]), int(c.lengths[symbol]))
 }
 
-// put appends n bits, 32 at most.
+// writeBits appends n bits, 32 at most.
 func (e *encoder) writeBits(bits uint64, n int) {
 	if e.bitCount+n > 64 {
 		e.flush()
@@ -205,7 +204,7 @@ func (e *encoder) writeBits(bits uint64, n int) {
 	e.bitCount += n
 }
 
-// flush writes whole bytes, with a zero behind each 0xff.
+// flush writes whole bytes, each 0xff followed by a stuffed zero.
 func (e *encoder) flush() {
 	const low, high = 0x0101010101010101, 0x8080808080808080
 	word, whole := e.bitBuffer<<((64-e.bitCount)&63), e.bitCount/8

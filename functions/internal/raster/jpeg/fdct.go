@@ -2,8 +2,7 @@ package jpeg
 
 import "math/bits"
 
-// The forward transform leaves coefficients 8 times too large, and with 2 bits below the point, which quantization
-// takes care of.
+// The forward transform leaves coefficients 8 times too large and with 2 fraction bits, which quantization compensates.
 const (
 	sumBits  = 2
 	fdctBits = 3 + sumBits
@@ -11,7 +10,7 @@ const (
 	sumShift = cosBits - sumBits
 )
 
-// transform is the forward DCT of samples around 0, row by row.
+// fdct is the forward DCT of level-shifted samples, row by row.
 func (b *block) fdct() (coefs [64]int32) {
 	const half = 1 << (sumShift - 1) * pairOfOnes
 	var rows [8][4]int64
@@ -44,7 +43,7 @@ func roundPair(word int64) (upper, lower int32) {
 	return a >> cosBits, b >> cosBits
 }
 
-// forward8 is a forward DCT of 8 points: inverse8 the other way round.
+// fdct1D8 is a forward DCT of 8 points: idct1D8 transposed.
 func fdct1D8(s0, s1, s2, s3, s4, s5, s6, s7 int64) (x0, x1, x2, x3, x4, x5, x6, x7 int64) {
 	sum0, sum1, sum2, sum3 := s0+s7, s1+s6, s2+s5, s3+s4
 	outer, inner := sum0-sum3, sum1-sum2
@@ -55,5 +54,5 @@ func fdct1D8(s0, s1, s2, s3, s4, s5, s6, s7 int64) (x0, x1, x2, x3, x4, x5, x6, 
 	return x0, x1, x2, x3, x4, x5, x6, x7
 }
 
-// bitLength is the size in bits of a number without its sign.
+// bitLength is the number of bits of the absolute value of v.
 func bitLength(v int32) int { return bits.Len32(uint32(max(v, -v))) }

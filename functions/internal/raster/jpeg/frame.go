@@ -11,22 +11,22 @@ type component struct {
 	h, v    int // sampling factors
 	quantID byte
 
-	quant            *[64]uint16 // in zigzag order; nil before the first scan
-	blocksX, blocksY int         // of a scan of this component alone
-	scale            int         // samples across of a block of 8x8
-	plane            plane.Plane // up to whole units
-	coefs            []int16     // of a progressive frame, in zigzag order: the first perBlock of each block
+	quant            *[64]uint16 // in zigzag order; nil before the component's first scan
+	blocksX, blocksY int         // in a scan of this component alone
+	scale            int         // a block of 8x8 becomes scale x scale samples
+	plane            plane.Plane // padded to whole MCUs
+	coefs            []int16     // of a progressive frame, in zigzag order: the first coefsPerBlock of each block
 	coefsPerBlock    int
-	nonzero          []uint64 // which AC coefficients of a block are not zero, a bit each
+	nonzero          []uint64 // a bit for each AC coefficient of a block that is not zero
 	blockStride      int      // blocks in a row of coefs
 
-	// Of the current scan:
+	// State of the current scan.
 	dc, ac       *huffmanTable
-	prevDC       int          // the DC coefficient before
-	decodeBlocks blockDecoder // what decodes the blocks
+	prevDC       int // DC predictor
+	decodeBlocks blockDecoder
 }
 
-// A frame is what a frame header says.
+// A frame is the content of a frame header.
 type frame struct {
 	progressive   bool
 	width, height int
@@ -34,15 +34,15 @@ type frame struct {
 	components    []*component
 }
 
-// readComponents reads the end of a frame header, 3 bytes a component.
+// readComponents reads the component specifications of a frame header, 3 bytes each.
 func (f *frame) readComponents(spec []byte) error {
 	for ; len(spec) > 0; spec = spec[3:] {
 		c := &component{id: spec[0], h: int(spec[1] >> 4), v: int(spec[1] & 15), quantID: spec[2]}
 		switch {
 		case c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4:
-			return imgerr.Damaged(Name, "a component has sampling factors %dx%d", c.h, c.v)
+			return imgerr.Damaged(Name, "a component has sampling factors %dx%d, expected 1 to 4", c.h, c.v)
 		case c.quantID > 3:
-			return imgerr.Damaged(Name, "a component has quantization table %d", c.quantID)
+			return imgerr.Damaged(Name, "a component has quantization table %d, expected 0 to 3", c.quantID)
 		}
 		f.hMax, f.vMax = max(f.hMax, c.h), max(f.vMax, c.v)
 		f.components = append(f.components, c)
@@ -50,14 +50,14 @@ func (f *frame) readComponents(spec []byte) error {
 	return nil
 }
 
-// units is the size of the frame in units of interleaved components.
+// mcus is the size of the frame in MCUs of an interleaved scan.
 func (f *frame) mcus() (x, y int) { return ceilDiv(f.width, 8*f.hMax), ceilDiv(f.height, 8*f.vMax) }
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// setScales sets the number of samples, across and down, that a block of each component becomes for a copy of width x
-// height pixels: the fewest of 1, 2, 4 and 8 that are still twice as many as the copy has, below which it suffers.
-// Colours count as if the copy had half as many of them: as a JPEG has, and still one for each pixel.
+// setScales sets the scale of each component for a copy of width x height pixels: the fewest of 1, 2, 4 and 8 samples
+// to a block that are still twice as many as the copy has, below which quality suffers. Chroma counts as if the copy
+// had half the resolution, which a JPEG has, and still yields one sample for each pixel.
 func (f *frame) setScales(width, height int, colours bool) {
 	for i, c := range f.components {
 		enough := 2 // samples
@@ -72,7 +72,7 @@ func (f *frame) setScales(width, height int, colours bool) {
 	}
 }
 
-// allocate makes room for the samples, and of a progressive frame for the coefficients.
+// allocate allocates the planes and, for a progressive frame, the coefficients.
 func (f *frame) allocate() {
 	unitsX, unitsY := f.mcus()
 	for _, c := range f.components {

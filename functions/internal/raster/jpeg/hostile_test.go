@@ -21,7 +21,7 @@ func try(t *testing.T, file []byte, width, height int) {
 		_, err = f.decodeImage(width, height)
 	}
 	var refused *imgerr.Error
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refused) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refused) {
 		t.Fatalf("error %v (%T)", err, err)
 	}
 }
@@ -68,7 +68,7 @@ func TestCutFiles(t *testing.T) {
 				if err == nil {
 					_, err = f.decodeImage(1, 1)
 				}
-				if err != io.EOF && err != io.ErrUnexpectedEOF {
+				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Fatalf("%d of %d bytes: error %v, want it cut short", n, len(file), err)
 				}
 			}

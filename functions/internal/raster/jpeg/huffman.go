@@ -6,29 +6,34 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// The bits that index the tables of a huffman.
 const (
 	lookupBits = 9
 	coefBits   = 10
 	skipBits   = 13
 )
 
-// A huffman is a table of codes (T.81, annex C), in the forms that scans want them in.
+// A huffmanTable is a Huffman table (T.81, annex C) in the forms that scans need.
 type huffmanTable struct {
-	// lookup has, for the next bits, the length of the code << 8 | the symbol; 0 if the code is longer, or none.
+	// lookup maps the next bits to the length of the code << 8 | the symbol; 0 if the code is longer or does not exist.
 	lookup [1 << lookupBits]uint16
-	// above is, for each length, the first code that is too great for it, and offset what leads from a code to its symbol.
+	// limits has, for each length, the first code that is too large for it, left-aligned in 16 bits; offsets is the
+	// difference between a code and the index of its symbol.
 	limits  [18]int32
 	offsets [17]int32
 	symbols []uint8
 
-	// The tables below are made for the scans that want them.
+	// The tables below are built for the scans that need them.
 	onceCoefs, onceSkips sync.Once
-	coefs                [1 << coefBits]int32
-	skips                [1 << skipBits]uint16
+	// coefs maps the next bits to a whole coefficient, code and extra bits together: bits 0-7 are the number of bits, bits 8-15
+	// the run of zeros, bits 16-31 the value. The number of bits is 0 if they do not fit into the index.
+	coefs [1 << coefBits]int32
+	// skips maps the next bits to how far they lead, several symbols at once: bits 0-5 are the number of bits, bits 6-15 the
+	// number of coefficients. An end of block counts as 1 + endOfBlock coefficients. It is noCode if not even the first
+	// code fits.
+	skips [1 << skipBits]uint16
 }
 
-// huffmans keeps tables, because many files have those of annex K.
+// huffmanCache keeps tables, because many files use those of annex K.
 var huffmanCache struct {
 	sync.Mutex
 	bySegment map[string]*huffmanTable
@@ -36,7 +41,7 @@ var huffmanCache struct {
 
 const maxCachedHuffman = 64
 
-// huffmanOf reads what a DHT segment says of one table: how many codes there are of each length, and their symbols.
+// cachedHuffman returns the table of a DHT segment: the number of codes of each length, and their symbols.
 func cachedHuffman(counts [16]uint8, symbols []uint8) (*huffmanTable, error) {
 	key := string(counts[:]) + string(symbols)
 	huffmanCache.Lock()
@@ -80,8 +85,7 @@ func newHuffman(counts [16]uint8, symbols []uint8) (*huffmanTable, error) {
 	return h, nil
 }
 
-// symbol reads a code. Bits have to be filled. The symbol of bits that are no code is found out to be one by a length
-// of more than 16.
+// lookUp decodes a symbol from the highest bits of acc. Bits that are not a code have a length of more than 16.
 func (h *huffmanTable) lookUp(acc uint64) (length int, symbol uint8) {
 	if e := h.lookup[acc>>(64-lookupBits)]; e != 0 {
 		return int(e >> 8), uint8(e)
@@ -97,7 +101,6 @@ func (h *huffmanTable) lookUp(acc uint64) (length int, symbol uint8) {
 	return length, h.symbols[code>>(16-length)+h.offsets[length]]
 }
 
-// decode reads a symbol.
 func (b *bitReader) readSymbol(h *huffmanTable) (uint8, error) {
 	if b.n < 32 {
 		b.refill()
@@ -113,7 +116,7 @@ func (b *bitReader) readSymbol(h *huffmanTable) (uint8, error) {
 
 var errInvalidCode = imgerr.Damaged(Name, "a scan has a code that is in no Huffman table")
 
-// extend makes the difference that size bits stand for (T.81, figure F.12).
+// extend is the procedure EXTEND of T.81, figure F.12: the difference for the size extra bits v.
 func extend(v, size int) int {
 	if v < 1<<size>>1 {
 		v += 1 - 1<<size
@@ -121,8 +124,6 @@ func extend(v, size int) int {
 	return v
 }
 
-// A value is what the next bits say, code and extra bits together: how many bits << 0, how many coefficients are zero
-// << 8, what the next one is << 16. The bits are 0 if they are more than the index has.
 func (h *huffmanTable) prepareCoefs() { h.onceCoefs.Do(h.makeCoefs) }
 
 func (h *huffmanTable) makeCoefs() {
@@ -141,8 +142,7 @@ func (h *huffmanTable) makeCoefs() {
 	}
 }
 
-// A skip says how far the next bits lead, several symbols at once: how many bits, 6 of them, and how many coefficients
-// << 6. An end of the block counts as 1 + blockEnd coefficients. Where not even the first code is whole, it is unclear.
+// Parts of the entries of huffmanTable.skips.
 const (
 	endOfBlock  = 128
 	noCode      = 64 << 6
@@ -157,7 +157,7 @@ func (h *huffmanTable) makeSkips() {
 		for used < skipBits {
 			length, symbol := h.lookUp(uint64(i) << (64 - skipBits + used))
 			run, size := int(symbol>>4), int(symbol&15)
-			// The extra bits of the last symbol may be beyond the index, because they do not matter.
+			// The extra bits of the last symbol need not fit into the index, because they are skipped as well.
 			if used+length > skipBits || used+length+size > maxSkipBits || passed+run+1 >= 64 {
 				break
 			}

@@ -1,8 +1,8 @@
 package jpeg
 
-// codes are a Huffman table for writing.
+// huffmanCodes is a Huffman table for writing.
 type huffmanCodes struct {
-	classAndID uint8 // class << 4 | number
+	classAndID uint8 // as in a DHT segment: class << 4 | destination
 	counts     [16]uint8
 	symbols    []uint8
 	codes      [256]uint16
@@ -23,7 +23,7 @@ func newHuffmanCodes(selector uint8, counts [16]uint8, symbols []uint8) *huffman
 	return c
 }
 
-// The tables of T.81, annex K.3.
+// The typical tables of T.81, annex K.3.
 var (
 	lumaDCCodes = newHuffmanCodes(0x00, [16]uint8{0, 1, 5, 1, 1, 1, 1, 1, 1},
 		[]uint8{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})

@@ -1,6 +1,6 @@
 package jpeg
 
-// natural is where a coefficient of the zigzag order (T.81, figure A.6) is in a block, row by row.
+// zigzag maps a coefficient's place in zigzag order (T.81, figure A.6) to its place in a block, row by row.
 var zigzag = [64]uint8{
 	0, 1, 8, 16, 9, 2, 3, 10,
 	17, 24, 32, 25, 18, 11, 4, 5,
@@ -12,26 +12,26 @@ var zigzag = [64]uint8{
 	53, 60, 61, 54, 47, 55, 62, 63,
 }
 
-// needed is the last coefficient, in zigzag order, that a block of 1, 2, 4 or 8 samples across is made of.
+// lastCoef is the last coefficient, in zigzag order, that a block of 1, 2, 4 or 8 samples across needs.
 var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 8: 63}
 
-// A block is coefficients or samples, row by row, two to a word, so that one multiplication does for both: the second
-// is in the upper half, and a negative first one has borrowed from it.
+// A block is coefficients or samples, row by row, packed in pairs so that one multiplication serves both: the second is
+// in the upper half of a word, and a negative first one has borrowed from it.
 type block [32]int64
 
 // set puts a coefficient into a place that is zero.
 func (b *block) set(at uint8, v int32) { b[at>>1] += int64(v) << (at & 1 * 32) }
 
-// halves takes two numbers apart.
+// unpackPair returns the two numbers of a word.
 func unpackPair(word int64) (first, second int32) {
 	first = int32(word)
 	return first, int32((word - int64(first)) >> 32)
 }
 
-// level brings a sample around 0 to 0 to 255.
+// clampSample undoes the level shift and clamps to 0 to 255.
 func clampSample(v int32) uint8 { return uint8(max(0, min(v+128, 255))) }
 
-// fill paints a block that has no AC coefficients.
+// fillDC writes the samples of a block that has no AC coefficients.
 func (b *block) fillDC(pix []uint8, stride, scale int) {
 	v := clampSample((int32(b[0]) + 4) >> 3)
 	for y := range scale {
@@ -42,8 +42,7 @@ func (b *block) fillDC(pix []uint8, stride, scale int) {
 	}
 }
 
-// idct turns the lowest coefficients into scale x scale samples, 2, 4 or 8: an inverse DCT of as many points, which is a
-// low pass.
+// idct writes scale x scale samples, 2, 4 or 8: an inverse DCT of the lowest coefficients, which is a low-pass filter.
 func (b *block) idct(pix []uint8, stride, scale int) {
 	switch scale {
 	case 2:
@@ -64,8 +63,8 @@ func (b *block) idct2(pix []uint8, stride int) {
 	pix[stride], pix[stride+1] = clampSample((sum-lowSum)>>3), clampSample((difference-lowDifference)>>3)
 }
 
-// The transforms calculate in fixed point: the cosines have 13 bits below the point, what is between the columns and the
-// rows has 4. Each pass leaves the result sqrt(8) times too large, hence the 3 bits at the end.
+// The transforms use fixed point: the cosines have 13 fraction bits, the values between columns and rows 4. Each pass
+// leaves the result sqrt(8) times too large, hence the 3 bits at the end.
 const (
 	cosBits    = 13
 	columnBits = 4
@@ -73,7 +72,7 @@ const (
 	columnShift = cosBits - columnBits
 	rowShift    = cosBits + columnBits + 3
 
-	pairOfOnes = 1 + 1<<32 // one in each half of a word
+	pairOfOnes = 1 + 1<<32 // 1 in each half of a word
 	columnHalf = 1 << (columnShift - 1) * pairOfOnes
 	rowHalf    = 1 << (rowShift - 1) * pairOfOnes
 
@@ -81,7 +80,7 @@ const (
 	cos5, cos6, cos7 = 6437, 4433, 2260
 )
 
-// idct4 takes its words apart: four points are too few for what it costs to have two numbers in each.
+// idct4 unpacks its pairs: with four points, packing would cost more than it saves.
 func (b *block) idct4(pix []uint8, stride int) {
 	var columns [4][4]int32
 	for i := range 2 {
@@ -106,7 +105,7 @@ func idctColumn4(columns *[4][4]int32, x int, x0, x1, x2, x3 int32) {
 	columns[2][x], columns[3][x] = s2>>columnShift, s3>>columnShift
 }
 
-// inverse4 is an inverse DCT of 4 points, plus half.
+// idct1D4 is an inverse DCT of 4 points, plus half.
 func idct1D4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
 	even0, even1 := (x0+x2)<<cosBits+half, (x0-x2)<<cosBits+half
 	odd0, odd1 := x1*cos2+x3*cos6, x1*cos6-x3*cos2
@@ -138,7 +137,7 @@ func (b *block) idct8(pix []uint8, stride int) {
 	}
 }
 
-// cross turns two words, next to each other in a row, into two that are below each other in a column, shifted.
+// transposePair turns two words that are neighbours in a row into two that are neighbours in a column, shifted.
 func transposePair(upper, lower int64, shift int) (left, right int64) {
 	a, b := unpackPair(upper)
 	c, d := unpackPair(lower)
@@ -150,8 +149,7 @@ func clampPair(word int64) (upper, lower uint8) {
 	return clampSample(a >> rowShift), clampSample(b >> rowShift)
 }
 
-// inverse8 is an inverse DCT of 8 points, with the multiplications that Loeffler, Ligtenberg and Moschytz found to be
-// enough (ICASSP 1989).
+// idct1D8 is an inverse DCT of 8 points by the algorithm of Loeffler, Ligtenberg and Moschytz (ICASSP 1989).
 func idct1D8(x0, x1, x2, x3, x4, x5, x6, x7 int64) (s0, s1, s2, s3, s4, s5, s6, s7 int64) {
 	even0, even1 := (x0+x4)<<cosBits, (x0-x4)<<cosBits
 	turn := (x2 + x6) * cos6
@@ -161,7 +159,7 @@ func idct1D8(x0, x1, x2, x3, x4, x5, x6, x7 int64) (s0, s1, s2, s3, s4, s5, s6, 
 	return s0 + odd0, s1 + odd1, s2 + odd2, s3 + odd3, s3 - odd3, s2 - odd2, s1 - odd1, s0 - odd0
 }
 
-// odd is the half of a DCT of 8 points that has no shortcuts: the same forward and inverse.
+// oddPart is the odd half of a DCT of 8 points; it is the same forward and inverse.
 func oddPart(x1, x3, x5, x7 int64) (y1, y3, y5, y7 int64) {
 	rotation := (x1 + x3 + x5 + x7) * cos3
 	a, b := (x7+x1)*(cos7-cos3), (x5+x3)*(cos1+cos3)

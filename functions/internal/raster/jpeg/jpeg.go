@@ -1,5 +1,8 @@
-// Package jpeg is raster's room for JPEG (ITU-T T.81): baseline, extended and progressive files of 8 bits,
-// Huffman-coded, gray, YCbCr, RGB, CMYK or YCCK.
+// Package jpeg reads and writes JPEG (ITU-T T.81). It reads baseline, extended and progressive files of 8 bits,
+// Huffman-coded, in gray, YCbCr, RGB, CMYK or YCCK, and writes baseline gray and YCbCr 4:2:0.
+//
+// A decoder works at the smallest of the scales 1/8, 1/4, 1/2 and 1 that the copy needs, and reads its input as a
+// stream. It does not read arithmetic-coded, lossless, hierarchical or 12-bit files.
 package jpeg
 
 import (
@@ -12,10 +15,10 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// Name is what the format is called in messages.
+// Name is the name of the format in messages.
 const Name = "JPEG"
 
-// Markers, by table B.1 of T.81.
+// Markers (T.81, table B.1).
 const (
 	tem   = 0x01
 	sof0  = 0xc0
@@ -39,14 +42,14 @@ const (
 	app1  = 0xe1
 	app2  = 0xe2
 	app14 = 0xee
-	sof55 = 0xf7 // JPEG-LS, by T.87
+	sof55 = 0xf7 // JPEG-LS (T.87)
 )
 
 // A File is a JPEG whose frame header has been read.
 type File struct {
 	// Width and Height are in pixels, as stored.
 	Width, Height int
-	// Orientation is that of an EXIF segment before the frame header; one between that and the pixels is found by Decode.
+	// Orientation is that of an EXIF segment before the frame header; Decode finds one between that and the pixels.
 	Orientation int
 	check       func() error
 	frame       frame
@@ -60,9 +63,8 @@ func (f *File) Header() codec.Header {
 	return codec.Header{Width: f.Width, Height: f.Height, Frames: 1, Orientation: f.Orientation}
 }
 
-// Open reads the file up to and including its frame header. Metadata is passed over as it comes, of whatever length,
-// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *imgerr.Refusal, or that of r;
-// io.EOF and io.ErrUnexpectedEOF mean a file cut short.
+// Open reads the file up to and including its frame header. It skips metadata of any length without holding it, except
+// for a colour profile of up to icc.MaxSize. Errors are those of package codec.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Orientation: exif.Upright, check: func() error { return nil }, rest: r}
 	start := make([]byte, 2)
@@ -70,7 +72,7 @@ func Open(r io.Reader) (*File, error) {
 		return nil, err
 	}
 	if start[0] != 0xff || start[1] != soi {
-		return nil, imgerr.Damaged(Name, "it does not start with a start marker")
+		return nil, imgerr.Damaged(Name, "it does not start with an SOI marker")
 	}
 	for {
 		marker, err := nextMarker(r)
@@ -81,7 +83,7 @@ func Open(r io.Reader) (*File, error) {
 		case isStandalone(marker):
 			continue
 		case marker == eoi || marker == sos:
-			return nil, imgerr.Damaged(Name, "its pixels come without a frame header")
+			return nil, imgerr.Damaged(Name, "its pixels are not preceded by a frame header")
 		}
 		length, err := readLength(r)
 		if err != nil {
@@ -108,7 +110,7 @@ func Open(r io.Reader) (*File, error) {
 	}
 }
 
-// nextMarker finds the next marker. Bytes that belong nowhere are passed over, as libjpeg and image/jpeg do.
+// nextMarker finds the next marker. Bytes between segments are skipped, as libjpeg and image/jpeg do.
 func nextMarker(r io.Reader) (byte, error) {
 	var b [1]byte
 	for marking := false; ; marking = b[0] == 0xff {
@@ -121,7 +123,7 @@ func nextMarker(r io.Reader) (byte, error) {
 	}
 }
 
-// standsAlone tells whether no length and no payload follow a marker.
+// isStandalone reports whether a marker has neither length nor payload.
 func isStandalone(marker byte) bool {
 	return marker == tem || marker == soi || rst0 <= marker && marker <= rst7
 }
@@ -130,8 +132,8 @@ func isSOF(marker byte) bool {
 	return sof0 <= marker && marker <= sof15 && marker != dht && marker != jpg && marker != dac || marker == sof55
 }
 
-// readLength reads the length of a segment's payload. One that does not even count itself is taken for empty, as by
-// libjpeg: whoever needs a payload misses it.
+// readLength reads the length of a segment's payload. A length that does not even include itself is taken for that of
+// an empty segment, as in libjpeg.
 func readLength(r io.Reader) (int, error) {
 	var b [2]byte
 	_, err := io.ReadFull(r, b[:])
@@ -144,7 +146,7 @@ func readPayload(r io.Reader, length int) ([]byte, error) {
 	return payload, err
 }
 
-// signature is how a payload begins that is EXIF: other metadata has the same marker.
+// exifSignature begins an APP1 payload that is EXIF; other metadata has the same marker.
 const exifSignature = "Exif\x00\x00"
 
 func (f *File) readExif(length int) error {
@@ -172,7 +174,7 @@ func (f *File) readProfile(length int) error {
 	return err
 }
 
-// signed tells whether a payload begins with a signature, and how long the rest of it is.
+// matchSignature reports whether a payload begins with a signature, and returns the length of the rest.
 func (f *File) matchSignature(signature string, length int) (rest int, ok bool, err error) {
 	if length < len(signature) {
 		return length, false, nil
@@ -195,7 +197,7 @@ func (f *File) readSOF(marker byte, length int) error {
 		return err
 	}
 	if len(header) < 6 {
-		return imgerr.Damaged(Name, "its frame header has %d bytes", len(header))
+		return imgerr.Damaged(Name, "its frame header has %d bytes, expected 6 or more", len(header))
 	}
 	precision, components := header[0], int(header[5])
 	f.Height, f.Width = int(binary.BigEndian.Uint16(header[1:])), int(binary.BigEndian.Uint16(header[3:]))
@@ -215,7 +217,7 @@ func (f *File) readSOF(marker byte, length int) error {
 	return f.frame.readComponents(header[6:])
 }
 
-// unsupported names the kind of JPEG that a frame header announces if it is one that is not read.
+// unsupportedProcess names the coding process of a frame header if it is not read, or returns "".
 func unsupportedProcess(marker byte) string {
 	switch {
 	case marker <= sof2:

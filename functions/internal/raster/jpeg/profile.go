@@ -6,13 +6,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 )
 
-// profileSignature is what the payload of an APP2 segment begins with that has a part of a profile.
+// profileSignature begins an APP2 payload that has a chunk of a colour profile.
 const profileSignature = "ICC_PROFILE\x00"
 
-// maxPart is how much of a profile fits into a segment, behind the signature and two numbers.
+// maxProfileChunk is the part of a profile that fits into a segment, after the signature and two numbers.
 const maxProfileChunk = 1<<16 - 1 - 2 - len(profileSignature) - 2
 
-// A profile is the parts of an ICC profile (ICC.1:2022, annex B.4), which may come in any order.
+// profileChunks are the chunks of an ICC profile (ICC.1:2022, annex B.4), which may come in any order.
 type profileChunks struct {
 	chunks [][]byte
 	size   int // of all of them, in bytes
@@ -20,7 +20,8 @@ type profileChunks struct {
 
 func (p *profileChunks) fits(length int) bool { return p.size+length <= icc.MaxSize }
 
-// add takes what follows a signature: which part it is, of how many, and the part. One that makes no sense is left out.
+// add takes what follows a signature: the number of the chunk, the number of chunks, and the chunk. An inconsistent
+// chunk is ignored.
 func (p *profileChunks) add(part []byte) {
 	if len(part) < 2 || !p.fits(len(part)) {
 		return
@@ -36,7 +37,7 @@ func (p *profileChunks) add(part []byte) {
 	p.size += len(part)
 }
 
-// whole is the profile, or nil if a part of it is not there.
+// assemble returns the profile, or nil if a chunk is missing.
 func (p *profileChunks) assemble() []byte {
 	for _, part := range p.chunks {
 		if part == nil {
@@ -46,7 +47,7 @@ func (p *profileChunks) assemble() []byte {
 	return bytes.Join(p.chunks, nil)
 }
 
-// profile writes an ICC profile in as many segments as it takes.
+// writeProfile writes an ICC profile in as many segments as it takes.
 func (e *encoder) writeProfile(profile []byte) {
 	count := ceilDiv(len(profile), maxProfileChunk)
 	for i := range count {

@@ -6,11 +6,11 @@ import (
 	"math/bits"
 )
 
-// The four kinds of progressive scans (T.81, annex G) put coefficients together, a few at a time and the highest bits
-// first. Only those that the scale needs are stored; of the others it is known which are not zero, because a scan has
-// bits for those. As in skim, what has been read of the bits is kept in registers.
+// The four kinds of progressive scans (T.81, annex G) build coefficients up, a few at a time and the highest bits
+// first. Only coefficients that the scale needs are stored; of the others only whether they are zero is known, because
+// refinement scans have a bit for each that is not. As in decodeDC, the state of the bit reader is kept in registers.
 
-// firstDC reads differences.
+// decodeDCFirst reads the first scan of DC coefficients: their differences.
 func (s *scan) decodeDCFirst(c *component, x, y, blocks int) error {
 	b, coefs := s.bits, c.coefs[(y*c.blockStride+x)*c.coefsPerBlock:]
 	b.refill()
@@ -40,7 +40,7 @@ func (s *scan) decodeDCFirst(c *component, x, y, blocks int) error {
 	return nil
 }
 
-// refineDC reads a bit for each block.
+// decodeDCRefine reads one more bit of each DC coefficient.
 func (s *scan) decodeDCRefine(c *component, x, y, blocks int) error {
 	if s.bits.n < blocks {
 		s.bits.refill()
@@ -52,7 +52,8 @@ func (s *scan) decodeDCRefine(c *component, x, y, blocks int) error {
 	return nil
 }
 
-// firstAC reads runs of zeros and what follows them. Like refineAC it is for scans of one component.
+// decodeACFirst reads the first scan of a band of AC coefficients. Like decodeACRefine it serves scans of one
+// component.
 func (s *scan) decodeACFirst(c *component, x, y, blocks int) error {
 	b, h, needed := s.bits, c.ac, lastCoef[c.scale]
 	b.refill()
@@ -105,7 +106,7 @@ func (s *scan) decodeACFirst(c *component, x, y, blocks int) error {
 	return nil
 }
 
-// run reads how many blocks after this one have no more coefficients in the band, in 2^n steps.
+// readEOBRun reads the length of an end-of-band run of category n (T.81, section G.1.2.2), this block excluded.
 func (b *bitReader) readEOBRun(n int) int {
 	if b.n < n {
 		b.refill()
@@ -113,7 +114,7 @@ func (b *bitReader) readEOBRun(n int) int {
 	return 1<<n + b.readBits(n) - 1
 }
 
-// refineAC reads a bit for every coefficient that is not zero, and which of the others become 1 or -1 by it.
+// decodeACRefine reads one more bit of each AC coefficient that is not zero, and the coefficients that become 1 or -1.
 func (s *scan) decodeACRefine(c *component, x, y, blocks int) error {
 	b, h, last, one := s.bits, c.ac, s.specEnd, int16(1)<<s.approxLow
 	b.refill()
@@ -144,9 +145,9 @@ func (s *scan) decodeACRefine(c *component, x, y, blocks int) error {
 				switch {
 				case value == 0 && run != 15:
 					b.acc, b.n, b.p = acc, n, p
-					s.eobRun = b.readEOBRun(run) + 1 // this one, too
+					s.eobRun = b.readEOBRun(run) + 1 // this block included
 					acc, n, p = b.acc, b.n, b.p
-				case value < -1 || value > 1: // it becomes nonzero by its last bit
+				case value < -1 || value > 1: // a coefficient becomes nonzero with its lowest bit only
 					b.acc, b.n, b.p = acc, n, p
 					return cmp.Or(b.checkOverrun(), errInvalidCode)
 				default:
@@ -185,27 +186,26 @@ func (s *scan) decodeACRefine(c *component, x, y, blocks int) error {
 	return nil
 }
 
-// zero is the place of the coefficient, from k on, that is zero and behind so many others that are; behind the last of
-// the band if there is none.
-func nthZero(nonzero uint64, k, others, last int) int {
+// nthZero is the place of the zero coefficient, from k on, that follows skip other zeros; last+1 if there is none.
+func nthZero(nonzero uint64, k, skip, last int) int {
 	zeros := ^nonzero >> (k & 63) << (k & 63)
-	for range others {
+	for range skip {
 		zeros &= zeros - 1
 	}
 	return min(bits.TrailingZeros64(zeros), last+1)
 }
 
-// refine adds a bit of acc to each of some coefficients, as far as they are stored.
+// refineCoefs adds a bit of acc to each of some coefficients, as far as they are stored.
 func refineCoefs(coefs []int16, some, acc uint64, one int16) {
 	for left := some & (1<<len(coefs) - 1); left != 0; left &= left - 1 {
 		at := bits.TrailingZeros64(left) & 63
-		away := coefs[at]>>15 | 1 // from zero
+		away := coefs[at]>>15 | 1 // sign, away from zero
 		coefs[at] += away * one & -int16(acc>>63)
 		acc <<= 1
 	}
 }
 
-// refine is for more bits than may be valid.
+// refineCoefs handles more bits than may be valid.
 func (b *bitReader) refineCoefs(coefs []int16, some uint64, one int16) {
 	const half = 1<<32 - 1
 	for _, some := range [2]uint64{some & half, some &^ half} {
@@ -237,7 +237,7 @@ func (d *decoder) reconstruct() error {
 	return nil
 }
 
-// reconstructRow is for the scale of 1.
+// reconstructDCRow handles a scale of 1.
 func (c *component) reconstructDCRow(y int) {
 	row, step := c.plane.Row(y), int32(c.quant[0])
 	for x, value := range c.coefs[y*c.blockStride:][:len(row)] {

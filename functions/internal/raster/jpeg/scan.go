@@ -2,21 +2,24 @@ package jpeg
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"slices"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// A scan is what a scan header says, and the state of its decoding.
+// A scan is the content of a scan header and the state of its decoding.
 type scan struct {
 	*decoder
-	components            []*component
-	specStart, specEnd    int // of the coefficients, in zigzag order
-	approxHigh, approxLow int // the bits that came before, and that come after
+	components []*component
+	// Spectral selection: the first and last coefficient, in zigzag order.
+	specStart, specEnd int
+	// Successive approximation: the bit position of the previous scan of these coefficients, and that of this one.
+	approxHigh, approxLow int
 
-	nextRST byte // the next restart marker
-	eobRun  int  // that have no more coefficients in the band, of a progressive scan
+	nextRST byte // expected restart marker
+	eobRun  int  // number of blocks left without coefficients in the band
 }
 
 // readScan reads a scan header (T.81, section B.2.3).
@@ -37,7 +40,7 @@ func (d *decoder) readScan() (*scan, error) {
 	switch {
 	case s.specEnd > 63 || s.specStart > s.specEnd || s.approxLow > 13,
 		d.progressive && s.specStart == 0 && s.specEnd > 0, s.specStart > 0 && n > 1:
-		return nil, imgerr.Damaged(Name, "a scan has coefficients %d to %d of %d components", s.specStart, s.specEnd, n)
+		return nil, imgerr.Damaged(Name, "a scan has an invalid selection: coefficients %d to %d of %d components", s.specStart, s.specEnd, n)
 	}
 	blocks := 0
 	for i := range n {
@@ -47,19 +50,19 @@ func (d *decoder) readScan() (*scan, error) {
 		blocks += s.components[i].h * s.components[i].v
 	}
 	if n > 1 && blocks > maxMCUBlocks {
-		return nil, imgerr.Damaged(Name, "a scan has units of %d blocks, more than %d", blocks, maxMCUBlocks)
+		return nil, imgerr.Damaged(Name, "a scan has MCUs of %d blocks, more than %d", blocks, maxMCUBlocks)
 	}
 	return s, nil
 }
 
-// add adds a component and finds its tables.
+// addComponent adds a component and finds its tables.
 func (s *scan) addComponent(id, selectors byte) error {
 	c := s.findComponent(id)
 	if c == nil {
-		return imgerr.Damaged(Name, "a scan has component %d, which is not in the frame, or twice", id)
+		return imgerr.Damaged(Name, "a scan has component %d, which is repeated or not in the frame", id)
 	}
 	if selectors>>4 > 3 || selectors&15 > 3 {
-		return imgerr.Damaged(Name, "a scan has Huffman tables %d and %d", selectors>>4, selectors&15)
+		return imgerr.Damaged(Name, "a scan has Huffman tables %d and %d, expected 0 to 3", selectors>>4, selectors&15)
 	}
 	c.dc, c.ac, c.prevDC = s.tables.dc[selectors>>4], s.tables.ac[selectors&15], 0
 	if !s.progressive {
@@ -67,9 +70,9 @@ func (s *scan) addComponent(id, selectors byte) error {
 	}
 	switch {
 	case c.dc == nil && s.specStart == 0 && s.approxHigh == 0, c.ac == nil && s.specEnd > 0:
-		return imgerr.Damaged(Name, "a scan has no Huffman table")
+		return imgerr.Damaged(Name, "a Huffman table of a scan is missing")
 	case c.quant == nil && s.tables.quant[c.quantID] == nil:
-		return imgerr.Damaged(Name, "a component has no quantization table")
+		return imgerr.Damaged(Name, "the quantization table of a component is missing")
 	case c.quant == nil:
 		c.quant = s.tables.quant[c.quantID]
 	}
@@ -86,7 +89,8 @@ func (s *scan) addComponent(id, selectors byte) error {
 	return nil
 }
 
-// component finds the one of a number that is not in the scan yet: some encoders number all of them the same.
+// findComponent returns a component by its identifier that is not in the scan yet: some encoders give all components
+// the same.
 func (s *scan) findComponent(id byte) *component {
 	for _, c := range s.decoder.components {
 		if c.id == id && !slices.Contains(s.components, c) {
@@ -96,7 +100,7 @@ func (s *scan) findComponent(id byte) *component {
 	return nil
 }
 
-// decode reads the data of the scan and returns the marker behind it.
+// decode reads the data of the scan and returns the marker that follows it.
 func (s *scan) decode() (byte, error) {
 	if s.specStart > 0 && s.components[0].scale == 1 {
 		return s.in.nextMarker()
@@ -141,7 +145,7 @@ func (s *scan) decode() (byte, error) {
 	return s.bits.finish()
 }
 
-// unit decodes the blocks of all components that belong together (T.81, section A.2.3).
+// decodeMCU decodes an MCU of an interleaved scan (T.81, section A.2.3).
 func (s *scan) decodeMCU(x, y int) error {
 	for _, c := range s.components {
 		for v := range c.v {
@@ -153,7 +157,7 @@ func (s *scan) decodeMCU(x, y int) error {
 	return nil
 }
 
-// A decodeRun decodes so many blocks of a component that are next to each other, from x, y on.
+// A blockDecoder decodes a number of blocks of a component that are neighbours in a row, from x, y on.
 type blockDecoder func(c *component, x, y, blocks int) error
 
 func (s *scan) blockDecoder(c *component) blockDecoder {
@@ -173,16 +177,16 @@ func (s *scan) blockDecoder(c *component) blockDecoder {
 	}
 }
 
-// restart goes over a restart marker to the next segment of the scan.
+// nextRestartInterval reads a restart marker and prepares the next segment of the scan.
 func (s *scan) nextRestartInterval() error {
 	marker, err := s.bits.finish()
 	switch {
-	case err == io.EOF:
-		return io.ErrUnexpectedEOF // which Decode does not forgive
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF // unlike io.EOF, which decode accepts
 	case err != nil:
 		return err
 	case marker != s.nextRST:
-		return imgerr.Damaged(Name, "a restart marker is missing")
+		return imgerr.Damaged(Name, "a restart marker is missing or out of turn")
 	}
 	s.nextRST = rst0 + (s.nextRST-rst0+1)%8
 	for _, c := range s.components {
@@ -193,7 +197,7 @@ func (s *scan) nextRestartInterval() error {
 	return nil
 }
 
-// segment reads the payload of a segment.
+// readSegment reads the payload of a segment.
 func (in *input) readSegment() ([]byte, error) {
 	length, err := readLength(in)
 	if err != nil {

@@ -2,8 +2,8 @@ package jpeg
 
 import "encoding/binary"
 
-// skim reads so many blocks of a baseline or extended scan, next to each other, at the scale of 1: their DC coefficients.
-// Whatever else there is, is passed over as fast as can be, which is what the thumbnail of a photograph costs.
+// decodeDC reads blocks of a baseline or extended scan at a scale of 1: their DC coefficients. AC coefficients are
+// skipped as fast as possible, because that is what a thumbnail of a photograph costs.
 func (s *scan) decodeDC(c *component, x, y, blocks int) error {
 	b, dc, ac := s.bits, c.dc, c.ac
 	last, step := int32(c.prevDC), int32(c.quant[0])
@@ -11,8 +11,8 @@ func (s *scan) decodeDC(c *component, x, y, blocks int) error {
 	b.refill()
 	acc, n, p := b.acc, b.n, b.p
 	for i := range pix {
-		// Every table is asked for what comes next before the bits are refilled: neither has to wait for the other. There
-		// are more than enough bits, because a refill makes them 56, and at most maxSkip are used.
+		// Every table is indexed before the bits are refilled, so that neither has to wait for the other. There are more than
+		// enough bits, because a refill makes 56 valid, and at most maxSkipBits are used.
 		value := dc.coefs[acc>>(64-coefBits)]
 		acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
 		p += (63 - n) >> 3
@@ -62,10 +62,10 @@ func (s *scan) decodeDC(c *component, x, y, blocks int) error {
 	return nil
 }
 
-// ends tells whether a block ends where a skip leads. Otherwise, some of what it passes is of the next block.
+// isBlockEnd reports whether a skip ends the block. Otherwise it includes coefficients of the next block.
 func isBlockEnd(next int) bool { return next == 64 || endOfBlock <= next && next <= endOfBlock+64 }
 
-// sequential decodes blocks of a baseline or extended scan.
+// decodeSequential decodes blocks of a baseline or extended scan.
 func (s *scan) decodeSequential(c *component, x, y, blocks int) error {
 	for ; blocks > 0; blocks, x = blocks-1, x+1 {
 		diff, err := s.bits.readDCDiff(c.dc)
@@ -88,7 +88,7 @@ func (s *scan) decodeSequential(c *component, x, y, blocks int) error {
 	return nil
 }
 
-// difference reads that of a DC coefficient from the one before.
+// readDCDiff reads the difference of a DC coefficient from its predictor.
 func (b *bitReader) readDCDiff(h *huffmanTable) (int, error) {
 	size, err := b.readSymbol(h)
 	if err != nil {
@@ -97,8 +97,8 @@ func (b *bitReader) readDCDiff(h *huffmanTable) (int, error) {
 	return extend(b.readBits(int(size)), int(size)), nil
 }
 
-// coefficients reads the AC coefficients that the scale needs and passes over the others. It tells whether there were
-// none of the former.
+// readAC reads the AC coefficients that the scale needs, and skips the others. It reports whether all of those needed
+// are zero.
 func (s *scan) readAC(c *component) (dcOnly bool, err error) {
 	b, h, last := s.bits, c.ac, lastCoef[c.scale]
 	b.refill()
@@ -106,7 +106,7 @@ func (s *scan) readAC(c *component) (dcOnly bool, err error) {
 	k, ended := 1, false
 	dcOnly = true
 	for k <= last {
-		v := h.coefs[acc>>(64-coefBits)] // before the refill: see skim
+		v := h.coefs[acc>>(64-coefBits)] // before the refill: see decodeDC
 		acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
 		p += (63 - n) >> 3
 		n |= 56
@@ -140,7 +140,7 @@ func (s *scan) readAC(c *component) (dcOnly bool, err error) {
 	return dcOnly, b.skipAC(h, k)
 }
 
-// value reads what does not fit into the index of h.values, in the form that it has there.
+// readCoef reads a coefficient that does not fit into the index of huffmanTable.coefs, in the same form.
 func (b *bitReader) readCoef(h *huffmanTable) (int32, error) {
 	symbol, err := b.readSymbol(h)
 	if err != nil {
@@ -150,7 +150,7 @@ func (b *bitReader) readCoef(h *huffmanTable) (int32, error) {
 	return int32(extend(b.readBits(size), size))<<16 | run<<8, nil
 }
 
-// skip passes over the coefficients of a block from k on.
+// skipAC skips the coefficients of a block from k on.
 func (b *bitReader) skipAC(h *huffmanTable, k int) error {
 	for {
 		if b.n < 56 {
@@ -158,7 +158,7 @@ func (b *bitReader) skipAC(h *huffmanTable, k int) error {
 		}
 		skip := h.skips[b.acc>>(64-skipBits)]
 		next := k + int(skip>>6)
-		if next < 64 || isBlockEnd(next) { // it does not end if it is unclear, because k is not 0
+		if next < 64 || isBlockEnd(next) { // noCode does not end it, because k is not 0
 			b.acc <<= skip & 63
 			b.n -= int(skip & 63)
 			if next >= 64 {

@@ -9,21 +9,21 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// maxTables bounds the segments with tables, in bytes. A file has less than 4 KiB of them, and each costs time.
+// maxTableBytes bounds the segments of tables. A file has less than 4 KiB of them, and each costs time.
 const maxTableBytes = 1 << 20
 
-// tables are what segments between the scans say of those that follow.
+// tables are what the segments before a scan define for it.
 type tables struct {
 	quant           [4]*[64]uint16 // in zigzag order
 	dc, ac          [4]*huffmanTable
-	restartInterval int // units between restart markers, or 0
-	totalBytes      int // of the segments so far, in bytes
+	restartInterval int // MCUs between restart markers, or 0
+	totalBytes      int // of the segments so far
 
 	jfif, adobe    bool
-	adobeTransform byte // of Adobe
+	adobeTransform byte // of the Adobe segment
 }
 
-// usual are the Huffman tables of T.81, annex K.3, which the frames of Motion JPEG leave out.
+// defaultTables are the Huffman tables of T.81, annex K.3, which the frames of Motion JPEG leave out.
 var defaultTables = sync.OnceValue(func() *tables {
 	t := new(tables)
 	for _, c := range []*huffmanCodes{lumaDCCodes, chromaDCCodes, lumaACCodes, chromaACCodes} {
@@ -54,7 +54,7 @@ func (t *tables) read(marker byte, payload []byte) error {
 		return t.readDHT(payload)
 	case dri:
 		if len(payload) != 2 {
-			return imgerr.Damaged(Name, "its restart interval has %d bytes", len(payload))
+			return imgerr.Damaged(Name, "its restart interval has %d bytes, expected 2", len(payload))
 		}
 		t.restartInterval = int(binary.BigEndian.Uint16(payload))
 	case app0:
@@ -67,13 +67,13 @@ func (t *tables) read(marker byte, payload []byte) error {
 	return nil
 }
 
-// readQuant reads quantization tables (T.81, section B.2.4.1).
+// readDQT reads quantization tables (T.81, section B.2.4.1).
 func (t *tables) readDQT(payload []byte) error {
 	for len(payload) > 0 {
 		precision, id := payload[0]>>4, payload[0]&15
 		length := 64 << precision
 		if payload = payload[1:]; precision > 1 || id > 3 || len(payload) < length {
-			return imgerr.Damaged(Name, "a quantization table is broken")
+			return imgerr.Damaged(Name, "a quantization table has an invalid precision, destination or length")
 		}
 		table := new([64]uint16)
 		for k := range table {
@@ -89,11 +89,11 @@ func (t *tables) readDQT(payload []byte) error {
 	return nil
 }
 
-// readHuffman reads Huffman tables (T.81, section B.2.4.2).
+// readDHT reads Huffman tables (T.81, section B.2.4.2).
 func (t *tables) readDHT(payload []byte) error {
 	for len(payload) > 0 {
 		if len(payload) < 17 {
-			return imgerr.Damaged(Name, "a Huffman table has %d bytes", len(payload))
+			return imgerr.Damaged(Name, "a Huffman table has %d bytes, expected 17 or more", len(payload))
 		}
 		class, id := payload[0]>>4, payload[0]&15
 		counts, total := [16]uint8(payload[1:17]), 0
@@ -101,10 +101,10 @@ func (t *tables) readDHT(payload []byte) error {
 			total += int(count)
 		}
 		if payload = payload[17:]; class > 1 || id > 3 || total > 256 || len(payload) < total {
-			return imgerr.Damaged(Name, "a Huffman table is broken")
+			return imgerr.Damaged(Name, "a Huffman table has an invalid class, destination or length")
 		}
 		if class == 0 && total > 0 && slices.Max(payload[:total]) > 15 {
-			return imgerr.Damaged(Name, "a Huffman table has differences of more than 15 bits")
+			return imgerr.Damaged(Name, "a Huffman table for DC has a category of more than 15 bits")
 		}
 		h, err := cachedHuffman(counts, payload[:total])
 		if err != nil {

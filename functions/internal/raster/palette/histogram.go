@@ -6,23 +6,23 @@ import (
 	"sync"
 )
 
-// A histogram counts colours, red in their lowest byte: each of its own as long as they are few, then in bins of which
-// each is for similar ones.
+// A histogram counts colours, red in the lowest byte: each colour in a bin of its own as long as there are few, and
+// then similar colours in the same bin.
 type histogram struct {
-	mask  uint32 // of what is the same for all colours of a bin
+	mask  uint32 // the bits that all colours of a bin have in common
 	bins  []bin
-	slots [1 << slotBits]uint16 // a hash table of the places of bins, from 1 on
+	slots [1 << slotBits]uint16 // a hash table of indexes in bins, plus 1
 }
 
-// maxBins is how many bins there are at most: time goes by them, more than by pixels. They fill half of the slots.
+// maxBins bounds the bins, which cost more time than the pixels. They fill half of the slots.
 const (
 	maxBins  = 1 << 12
 	slotBits = 13
 )
 
-// A bin is the sums of its colours.
+// A bin has the sums of its colours.
 type bin struct {
-	color                   uint32 // what the mask leaves
+	color                   uint32 // masked
 	index                   uint8  // in the palette
 	red, green, blue, count uint64
 }
@@ -36,7 +36,7 @@ func newHistogram() *histogram {
 	return h
 }
 
-// count counts the colours of a row of RGBA, and tells whether some of it is transparent.
+// count counts the colours of a row of RGBA, and reports whether a pixel is transparent.
 func (h *histogram) count(row []uint8) (transparent bool) {
 	for ; len(row) >= 4; row = row[4:] {
 		c := binary.LittleEndian.Uint32(row)
@@ -56,7 +56,7 @@ func (h *histogram) count(row []uint8) (transparent bool) {
 	return transparent
 }
 
-// bin returns that of a colour, or nil.
+// bin returns the bin of a colour, or nil.
 func (h *histogram) bin(c uint32) *bin {
 	c &= h.mask
 	for slot := hash(c); ; slot = (slot + 1) % uint32(len(h.slots)) {
@@ -71,7 +71,7 @@ func (h *histogram) bin(c uint32) *bin {
 
 func hash(c uint32) uint32 { return c * 0x9e3779b1 >> (32 - slotBits) }
 
-// add makes a bin for a colour, or returns nil after it has made room for one.
+// add makes a bin for a colour. If there are too many bins, it coarsens them and may return nil.
 func (h *histogram) add(c uint32) *bin {
 	if len(h.bins) == maxBins {
 		h.coarsen()
@@ -82,7 +82,7 @@ func (h *histogram) add(c uint32) *bin {
 	return &h.bins[len(h.bins)-1]
 }
 
-// place puts the bin that comes so many-th into the hash table.
+// insert enters bin n, counted from 1, into the hash table.
 func (h *histogram) insert(n int) {
 	slot := hash(h.bins[n-1].color)
 	for h.slots[slot] != 0 {
@@ -91,8 +91,7 @@ func (h *histogram) insert(n int) {
 	h.slots[slot] = uint16(n)
 }
 
-// coarsen makes the bins wider: those of red and of blue, or if they are wider already, of green, to which eyes are
-// more sensitive.
+// coarsen widens the bins: in red and blue, or if these are wider already, in green, to which eyes are more sensitive.
 func (h *histogram) coarsen() {
 	const red, green, blue = 0xff, 0xff00, 0xff0000
 	if h.mask&red == h.mask&green>>8 {
@@ -117,7 +116,7 @@ func (h *histogram) coarsen() {
 	}
 }
 
-// palette finds so many colours, at most, and which of them each bin has.
+// palette chooses at most limit colours, and sets the index of each bin.
 func (h *histogram) palette(limit int) color.Palette {
 	if h.mask == 0xffffff && len(h.bins) <= limit {
 		return h.exact()
@@ -148,7 +147,7 @@ func (h *histogram) weightedColors() []weightedColor {
 	return all
 }
 
-// mean is the mean of a bin's colours, scaled.
+// mean is the mean colour of a bin, scaled.
 func (b *bin) mean() [3]float32 {
 	n := float32(b.count)
 	return [3]float32{float32(b.red) / n * redScale, float32(b.green) / n * greenScale, float32(b.blue) / n * blueScale}

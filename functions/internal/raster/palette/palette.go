@@ -1,9 +1,10 @@
-// Package palette finds the few colours, or the levels of gray, that formats store an image with.
+// Package palette reduces images to the few colours of a palette, or to levels of gray if they have no others.
 package palette
 
 import "image"
 
-// Gray returns an image as one of gray levels if it is one: opaque, and without colour. Formats store it smaller.
+// AsGray returns an opaque image without colours as levels of gray, which formats store in fewer bytes. It returns
+// false for other images.
 func AsGray(m *image.NRGBA) (*image.Gray, bool) {
 	gray := image.NewGray(m.Rect)
 	for y := range m.Rect.Dy() {

@@ -6,26 +6,26 @@ import (
 	"slices"
 )
 
-// How much a difference of each channel is seen: the distance of two colours is that of their channels after
-// multiplication with these. It gives the lightness of a photograph 2 to 3 dB, at the cost of its blue.
+// Perceptual weights: channels are multiplied by these before distances are computed. That improves the lightness of a
+// photograph by 2 to 3 dB, at the cost of blue.
 const (
 	redScale, greenScale, blueScale = 1.5, 2, 1
 
-	norm = 2.692582403567252 // the length of all three together
+	norm = 2.692582403567252 // length of the vector of weights
 )
 
-// A swatch is the mean of the colours of some pixels, scaled.
+// A weightedColor is the mean colour of some pixels, scaled, and their number.
 type weightedColor struct {
 	color   [3]float32
 	count   float32
-	bin     int // of a histogram
-	nearest int // the colour that was found to be the nearest
+	bin     int // index in a histogram
+	nearest int // index of the nearest palette colour
 }
 
-// rounds is how often the colours are moved to the means of what is nearest to them.
+// kMeansRounds is how often palette colours are moved to the means of the colours nearest to them.
 const kMeansRounds = 1
 
-// quantize finds so many colours, at most, and which of them is the nearest of each swatch.
+// quantize chooses at most limit palette colours, and sets the nearest one of each colour.
 func quantize(all []weightedColor, limit int) color.Palette {
 	var colors [][3]float32
 	for i, g := range divide(all, limit) {
@@ -43,7 +43,7 @@ func quantize(all []weightedColor, limit int) color.Palette {
 	return near.palette()
 }
 
-// palette is the colours as they are.
+// palette undoes the scaling.
 func (near *nearestSearch) palette() color.Palette {
 	var p color.Palette
 	for i := range near.colors {
@@ -55,7 +55,7 @@ func (near *nearestSearch) palette() color.Palette {
 
 func roundLevel(v float32) uint8 { return uint8(max(0, min(v+0.5, 255))) }
 
-// moments are sums over pixels, of the channels and of their squares.
+// moments are sums over pixels: of the channels, of their squares, and of 1.
 type moments struct {
 	sum, squares [3]float64
 	count        float64
@@ -74,8 +74,8 @@ func (m *moments) mean() [3]float32 {
 	return [3]float32{float32(m.sum[0] / m.count), float32(m.sum[1] / m.count), float32(m.sum[2] / m.count)}
 }
 
-// A group is similar swatches, with the channel in which they differ most and how much: the sum of the squared distances
-// of its pixels from their mean.
+// A cluster is a set of similar colours, with the channel in which they vary most and how much: the sum of the squared
+// distances of its pixels from their mean.
 type cluster struct {
 	colors   []weightedColor
 	mean     [3]float32
@@ -91,7 +91,7 @@ func newCluster(swatches []weightedColor) cluster {
 	}
 	g.mean = m.mean()
 	if len(swatches) == 1 {
-		return g // whatever rounding left
+		return g // rounding may leave a variance
 	}
 	for i := range g.mean {
 		if spread := m.squares[i] - m.sum[i]*m.sum[i]/m.count; spread > g.variance {
@@ -101,8 +101,8 @@ func newCluster(swatches []weightedColor) cluster {
 	return g
 }
 
-// divide makes at most n groups: it cuts, again and again, the group that is spread most, at the mean of the channel in
-// which it is spread most.
+// divide makes at most n clusters. It repeatedly splits the cluster that varies most, at the mean of the channel in
+// which it varies most.
 func divide(swatches []weightedColor, n int) []cluster {
 	groups := []cluster{newCluster(swatches)}
 	for len(groups) < n {
@@ -122,10 +122,10 @@ func divide(swatches []weightedColor, n int) []cluster {
 	return groups
 }
 
-// cut divides a group of two swatches at least into two that are not empty.
+// split divides a cluster of two or more colours into two that are not empty.
 func (g cluster) split() (low, high cluster) {
 	all, channel, mean := g.colors, g.channel, g.mean[g.channel]
-	n := 0 // of those that are below the mean
+	n := 0 // number of colours up to the mean
 	for i := range all {
 		if all[i].color[channel] <= mean {
 			all[i], all[n] = all[n], all[i]
@@ -136,10 +136,11 @@ func (g cluster) split() (low, high cluster) {
 	return newCluster(all[:n]), newCluster(all[n:])
 }
 
-// neighbors finds the nearest of some colours: in the order of their lightness, from that which is like it on.
+// A nearestSearch finds the nearest palette colour. It searches in the order of lightness, outwards from that of the
+// colour.
 type nearestSearch struct {
 	colors []paletteColor
-	start  [256]int // for each level of lightness, where to begin
+	start  [256]int // for each level of lightness, the index to begin at
 }
 
 type paletteColor struct {
@@ -147,7 +148,7 @@ type paletteColor struct {
 	light float32
 }
 
-// lightness is how far a colour is along the line from black to white, which is 255 * norm long.
+// lightness is the distance of a colour along the line from black to white, which is 255 * norm long.
 func lightness(at [3]float32) float32 {
 	return at[0]*(redScale/norm) + at[1]*(greenScale/norm) + at[2]*(blueScale/norm)
 }
@@ -168,8 +169,7 @@ func newNearestSearch(colors [][3]float32) *nearestSearch {
 	return near
 }
 
-// find finds the nearest colour of each swatch. It is quick if the one that was found before, or that of the swatch
-// before, is near.
+// assign finds the nearest palette colour of each colour. It is fast if the previous result is near.
 func (near *nearestSearch) assign(all []weightedColor) {
 	last := 0
 	for i := range all {
@@ -179,7 +179,7 @@ func (near *nearestSearch) assign(all []weightedColor) {
 	}
 }
 
-// of returns which colour is nearest, given one that may be near.
+// nearest returns the index of the nearest palette colour, given one that may be near.
 func (near *nearestSearch) nearest(at [3]float32, hint int) int {
 	light := lightness(at)
 	best, nearest := hint, near.colors[hint].distance(at)
@@ -210,7 +210,7 @@ func (n *paletteColor) distance(at [3]float32) float32 {
 	return x*x + y*y + z*z
 }
 
-// means returns those of the swatches that are nearest to each colour. A colour that none is nearest to stays.
+// means returns the mean of the colours nearest to each palette colour. A palette colour without any stays.
 func (near *nearestSearch) means(all []weightedColor) [][3]float32 {
 	sums := make([]moments, len(near.colors))
 	for i := range all {

@@ -6,28 +6,28 @@ import (
 	"image/color"
 )
 
-// The most colours that a GIF has.
+// maxColors is the size of a GIF's largest colour table.
 const maxColors = 256
 
-// Pixels less opaque than this become transparent: a GIF knows nothing in between.
+// alphaThreshold is the alpha below which pixels become transparent: a GIF has no levels in between.
 const alphaThreshold = 0x80
 
-// Reduce gives an image a palette of its own: see New.
+// Reduce reduces an image to a palette of its own: see New.
 func Reduce(m *image.NRGBA) *image.Paletted {
 	r := New(m)
 	defer r.release()
 	return r.Reduce(m)
 }
 
-// A Reducer gives images a palette of at most 256 colours.
+// A Reducer reduces images to a palette of at most 256 colours.
 type Reducer struct {
 	palette     color.Palette
-	transparent uint8 // the index of what is transparent
+	transparent uint8 // index of the transparent entry
 	colors      *histogram
 }
 
-// New is for images that share a palette: their own colours if they are so few, otherwise the means of 256 groups of
-// similar ones. Pixels that are more transparent than not share one transparent entry, the last. The same images always
+// New chooses a palette for images that share it: their own colours if there are few enough, otherwise the means of 256
+// clusters of similar ones. Pixels less than half opaque share one transparent entry, the last. The same images always
 // get the same palette.
 func New(images ...*image.NRGBA) *Reducer {
 	r, transparent := &Reducer{colors: newHistogram()}, false
@@ -48,10 +48,10 @@ func New(images ...*image.NRGBA) *Reducer {
 	return r
 }
 
-// release ends the use of a reducer.
+// release returns the memory of a reducer that is no longer used.
 func (r *Reducer) release() { histograms.Put(r.colors) }
 
-// Reduce is for one of the images that the palette was made for. All results share one palette.
+// Reduce reduces one of the images that the palette was made for. All results share one palette.
 func (r *Reducer) Reduce(m *image.NRGBA) *image.Paletted {
 	reduced := image.NewPaletted(m.Bounds(), r.palette)
 	for y := range m.Rect.Dy() {

@@ -1,13 +1,13 @@
 package plane
 
-// Upright undoes an orientation of EXIF (1 to 8), which says where the first row and the first column of a plane are to
-// be shown.
+// Upright undoes an EXIF orientation, 1 to 8, which says on which sides of the image the first row and the first column
+// of a plane are shown.
 func (p Plane) Upright(orientation int) Plane {
 	if orientation <= 1 {
 		return p
 	}
 	right, bottom := p.Width-1, (p.Height-1)*p.Stride
-	// Where the first sample is, and how far it is to the next of a row and of a column.
+	// Offsets of the first sample, and of the next one across and down.
 	steps := [...][3]int{
 		2: {right, -1, p.Stride},
 		3: {bottom + right, -1, -p.Stride},
@@ -32,10 +32,10 @@ func (p Plane) Upright(orientation int) Plane {
 	return turned
 }
 
-// Turned tells whether an orientation exchanges width and height.
+// SwapsSides reports whether an orientation exchanges width and height.
 func SwapsSides(orientation int) bool { return orientation >= 5 }
 
-// mirrored tells whether the first sample of a row, and of a column, becomes the last.
+// mirrored reports whether the first sample of a row, and of a column, becomes the last.
 func mirrored(orientation int) (x, y bool) {
 	switch orientation {
 	case 2, 8:

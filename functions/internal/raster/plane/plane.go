@@ -1,7 +1,7 @@
-// Package plane is pixels as the engine works on them: a plane of bytes for each channel, as files store them, so that a
-// photograph never becomes RGB on its way to a smaller photograph.
+// Package plane holds pixels as the engine works on them: a plane of bytes for each channel, as files store them, so
+// that a photograph never becomes RGB on its way to a smaller photograph.
 //
-// A decoder reduces while it reads, by whole numbers: see Reducer. Resize does the rest.
+// A decoder reduces while it reads, by integer factors: see Reducer. Resize does the rest.
 package plane
 
 import "time"
@@ -16,15 +16,15 @@ type Plane struct {
 	StepX, StepY float64
 }
 
-// New is a plane of zeros.
+// New returns a plane of zeros.
 func New(width, height int, stepX, stepY float64) Plane {
 	return Plane{make([]uint8, width*height), width, width, height, stepX, stepY}
 }
 
-// Row is the samples of row y.
+// Row returns the samples of row y.
 func (p Plane) Row(y int) []uint8 { return p.Pix[y*p.Stride:][:p.Width:p.Width] }
 
-// A Model says what the planes of an image are.
+// A Model is a colour model: the meaning of the planes of an image.
 type Model int
 
 // All models. Samples are 0 to 255, as JFIF and sRGB have them.
@@ -32,28 +32,28 @@ const (
 	Gray  Model = iota // one plane
 	YCbCr              // of ITU-R BT.601, full range; the second and third may have other steps than the first
 	RGB                // premultiplied, if there is alpha
-	CMYK               // 0 is full ink
-	YCCK               // CMYK, of which what is left of the first three up to 255 was made YCbCr, as if it was RGB
+	CMYK               // inverted: 0 is full ink
+	YCCK               // CMYK whose first three channels, subtracted from 255, were converted from RGB to YCbCr
 )
 
-// Channels is the number of planes, without alpha.
+// Channels is the number of planes, alpha excluded.
 func (m Model) Channels() int { return [...]int{Gray: 1, YCbCr: 3, RGB: 3, CMYK: 4, YCCK: 4}[m] }
 
 // An Image is an image in planes.
 type Image struct {
-	// Width and Height are those of the image in pixels, before any reduction.
+	// Width and Height are the size of the image in pixels, before any reduction.
 	Width, Height int
 	Model         Model
-	// Planes are as many as the model has, and one more if there is alpha, which only Gray and RGB can have.
+	// Planes are the channels of the model, followed by alpha, which only Gray and RGB can have.
 	Planes []Plane
-	// Profile is the ICC profile that the file carries, as it is there, or nil.
+	// Profile is the ICC profile of the file, unchanged, or nil.
 	Profile []byte
 }
 
-// HasAlpha tells whether the last plane is alpha.
+// HasAlpha reports whether the last plane is alpha.
 func (m *Image) HasAlpha() bool { return len(m.Planes) > m.Model.Channels() }
 
-// A Frame is an image of an animation as it is shown, for so long.
+// A Frame is an image of an animation as it is shown, and for how long.
 type Frame struct {
 	*Image
 	Delay time.Duration

@@ -2,29 +2,29 @@ package plane
 
 import "encoding/binary"
 
-// maxFactor bounds a Reducer's factors: its sums of rows are of 16 bits.
+// maxFactor bounds a Reducer's factors, because its sums of rows have 16 bits.
 const maxFactor = 256
 
-// keep is how many times larger than its result a reduced image still is: enough for Resize to look as if nothing had
-// been reduced before.
+// minOversampling is how many times larger than its result a reduced image stays, so that Resize gives the same result
+// as without reduction, to the eye.
 const minOversampling = 3
 
-// Factor is the whole number of samples that may be averaged in advance when a result has one for so many of them.
+// ReductionFactor is the number of samples that may be averaged before resampling, if the result has one sample for
+// ratio of them.
 func ReductionFactor(ratio float64) int { return max(1, min(int(ratio/minOversampling), maxFactor)) }
 
-// A Reducer makes planes from rows that come one after the other: it averages boxes of pixels, and holds no more than
-// the sums of one row of boxes.
+// A Reducer is a box filter for rows that come one after the other. It holds the sums of one row of boxes only.
 type Reducer struct {
 	planes           []Plane
 	width, channels  int
 	factorX, factorY int
-	packed           [][2]uint64 // sums down, four to a word: of the even bytes of 8, and of the odd ones
+	packed           [][2]uint64 // sums of columns, four to a word: of the even bytes of 8, and of the odd ones
 	sums             []uint16    // the same, unpacked
-	rows             int         // in the sums
-	y                int         // the row of the planes that comes next
+	rows             int         // number of rows in the sums
+	y                int         // the next row of the planes
 }
 
-// NewReducer is for rows of interleaved channels, and for boxes of factorX x factorY pixels.
+// NewReducer returns a Reducer for rows of interleaved channels, and for boxes of factorX x factorY pixels.
 func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
 	r := &Reducer{width: width, channels: channels, factorX: factorX, factorY: factorY}
 	for range channels {
@@ -62,8 +62,8 @@ func (r *Reducer) Add(row []uint8) {
 	}
 }
 
-// Planes ends the last boxes, which may have fewer rows, and returns a plane for each channel. A row that was not added
-// leaves zeros.
+// Planes completes the last boxes, which may have fewer rows, and returns a plane for each channel. Rows that were not
+// added are zeros.
 func (r *Reducer) Planes() []Plane {
 	if r.rows > 0 {
 		r.flush()
@@ -71,7 +71,7 @@ func (r *Reducer) Planes() []Plane {
 	return r.planes
 }
 
-// divide takes a row as it is.
+// splitRow adds a row that is not reduced.
 func (r *Reducer) splitRow(row []uint8) {
 	for c, p := range r.planes {
 		to := p.Row(r.y)
@@ -86,7 +86,7 @@ func (r *Reducer) splitRow(row []uint8) {
 	r.y++
 }
 
-// flush turns the sums into a row of the planes.
+// flush averages the sums to a row of the planes.
 func (r *Reducer) flush() {
 	r.unpack()
 	whole := r.width / r.factorX
@@ -108,7 +108,7 @@ func (r *Reducer) unpack() {
 	clear(r.packed)
 }
 
-// average makes the samples from one to another, each of boxes that are count pixels wide.
+// average computes the samples from:to, each of boxes that are count pixels wide.
 func (r *Reducer) average(from, to, count int) {
 	area := uint64(count * r.rows)
 	scale := (1<<32 + area/2) / area

@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// An Axis says what the samples of a result stand for, across or down.
+// An Axis maps the samples of a result to the image, across or down.
 type Axis struct {
 	// Count is the number of samples of the result.
 	Count int
-	// Start is where the first of them begins, and Step how far it is to the next, in pixels of the image.
+	// Start is where the first of them begins, and Step the distance to the next, in pixels of the image.
 	Start, Step float64
 }
 
-// Resize resamples a plane with Lanczos3, the filter stretched as far as it shrinks, in fixed point. Beyond the plane
-// there is nothing: the filter is cut off, and its rest is made whole.
+// Resize resamples a plane with Lanczos3, stretched by the factor of reduction, in fixed point. At the edges of the
+// plane the kernel is cut off and normalized.
 func (p Plane) Resize(x, y Axis) Plane {
 	p = p.Reduce(ReductionFactor(x.Step/p.StepX), ReductionFactor(y.Step/p.StepY))
 	result := New(x.Count, y.Count, x.Step, y.Step)
@@ -22,7 +22,7 @@ func (p Plane) Resize(x, y Axis) Plane {
 	down := cachedKernel(kernelKey{p.Height, y.Count, y.Start / p.StepY, y.Step / p.StepY})
 	rows := newWindow(down.maxTaps, p.Width)
 	defer rows.release()
-	next := 0 // the row of p that is not in the window yet
+	next := 0 // the next row of p that is not in the window
 	for i := 0; i < y.Count; i += 2 {
 		clear(rows.pairs)
 		for j := range min(2, y.Count-i) {
@@ -37,20 +37,21 @@ func (p Plane) Resize(x, y Axis) Plane {
 	return result
 }
 
-// The filter is a fixed point number of 14 bits. Rows that were resampled down keep 6 bits below the point.
+// Weights have 14 fraction bits. Rows that were resampled down keep 6.
 const (
 	weightBits = 14
 	rowBits    = 6
 )
 
-// A kernel is the weights of every sample of a result.
+// A kernel has the weights of every sample of a result.
 type kernel struct {
-	maxTaps int // the most samples that one is made of
+	maxTaps int // the largest number of weights of a sample
 	firsts  []int
 	counts  []int
-	weights []int32 // taps for each
+	weights []int32 // maxTaps for each sample
 }
 
+// A tap is the weights of one sample of a result, and the source sample of the first.
 type tap struct {
 	first   int
 	weights []int32
@@ -58,19 +59,19 @@ type tap struct {
 
 func (k *kernel) tap(i int) tap { return tap{k.firsts[i], k.weights[i*k.maxTaps:][:k.counts[i]]} }
 
-// kernels are kept, because most thumbnails are of cameras' few sizes.
+// kernelCache keeps kernels, because most thumbnails are made of the few sizes of cameras.
 var kernelCache struct {
 	sync.Mutex
 	byKey map[kernelKey]*kernel
 }
 
-// A shape is an axis in samples of the plane that it is resampled from.
+// A kernelKey is an axis in samples of the plane that it is resampled from.
 type kernelKey struct {
 	from, to    int
 	start, step float64
 }
 
-// How much is kept: a kernel that is larger than usual is not, for the files of which it would be are rare.
+// Bounds of the cache: larger kernels are not kept, because the files that need them are rare.
 const (
 	maxKernels = 64
 	maxWeights = 1 << 14
@@ -114,8 +115,8 @@ func newKernel(s kernelKey) *kernel {
 	return k
 }
 
-// round makes fixed point weights whose sum is exactly 1, so that an even surface stays what it is. Rounding is carried
-// from each to the next.
+// quantizeWeights makes fixed point weights whose sum is exactly 1, so that an even surface stays as it is. The
+// rounding error of each is carried to the next.
 func quantizeWeights(weights []int32, exact []float64, sum float64) {
 	carried, whole := 0.0, int32(0)
 	for i, w := range exact {
@@ -136,8 +137,8 @@ func lanczos3(x float64) float64 {
 	return 3 * math.Sin(x) * math.Sin(x/3) / (x * x)
 }
 
-// rows resamples across two rows that a window made down. If there is but one, second is the same as first, whose
-// samples are written last.
+// resampleRows resamples two rows across that a window has resampled down. If there is only one, second is the same
+// slice as first, whose samples are written last.
 func (k *kernel) resampleRows(first, second []uint8, pairs []int64) {
 	const shift, half = weightBits + rowBits, 1 << (weightBits + rowBits - 1)
 	for i := range first {
@@ -153,14 +154,14 @@ func (k *kernel) resampleRows(first, second []uint8, pairs []int64) {
 	}
 }
 
-// halves takes two sums apart that were one word. A negative lower one has borrowed from the higher one.
+// unpackPair returns the two sums of a word. A negative lower one has borrowed from the higher one.
 func unpackPair(word int64) (low, high int32) {
 	low = int32(word)
 	return low, int32((word - int64(low)) >> 32)
 }
 
-// A window is the last rows of a plane, as many as a sample is made of. There are two samples to a word, so that one
-// multiplication does for both: next to each other before a row is resampled down, below each other after it.
+// A window has the last rows of a plane, as many as a sample of the result needs. Words hold pairs of samples, so that
+// one multiplication serves both: neighbours in a row before it is resampled down, neighbours in a column after that.
 type window struct {
 	rows   [][]int64
 	sums   []int64
@@ -198,7 +199,7 @@ func packPairs(to []int64, from []uint8) {
 	}
 }
 
-// column resamples one row down, into the half of the pairs that begins at a bit.
+// resampleColumn resamples one row down, into the half of the pairs that begins at a bit.
 func (w *window) resampleColumn(t tap, bit int) {
 	sums := w.sums
 	clear(sums)

@@ -2,21 +2,21 @@ package plane
 
 import "image"
 
-// A View is what a copy shows of an image, and how large.
+// A View is the part of an image that a copy shows, and the copy's size.
 type View struct {
-	// Width and Height are those of the copy in pixels, upright. They are not larger than Across and Down.
+	// Width and Height are the size of the copy in pixels, upright. They are at most Across and Down.
 	Width, Height int
-	// Across and Down are how many pixels of the image it shows, around the middle.
+	// Across and Down are the size of the part of the image that is shown, in pixels, around its middle.
 	Across, Down float64
-	// Orientation is that of EXIF, which is undone.
+	// Orientation is the EXIF orientation of the image, which is undone.
 	Orientation int
 }
 
-// Small is a copy of the image whose planes are all of one size.
+// Resample returns a copy whose planes are all of one size.
 func (m *Image) Resample(v View) *Image { return m.resample(v, 1) }
 
-// Halved is Small, but the colours of YCbCr are of half the size: as JPEG has them, each in the middle of four pixels.
-// Others become YCbCr, or stay Gray; what is transparent is shown on white.
+// Resample420 returns a copy in YCbCr 4:2:0, with the chroma samples in the middle of four pixels as in JFIF, or in
+// Gray. Transparent pixels are shown on white.
 func (m *Image) Resample420(v View) *Image {
 	if m.Model == YCbCr {
 		return m.resample(v, 2)
@@ -24,7 +24,7 @@ func (m *Image) Resample420(v View) *Image {
 	return m.Resample(v).To420()
 }
 
-// Halve is Halved, of a copy that is small already.
+// To420 is Resample420 for a copy that was resampled already.
 func (m *Image) To420() *Image {
 	if m.Model == Gray && !m.HasAlpha() {
 		return m
@@ -32,11 +32,11 @@ func (m *Image) To420() *Image {
 	return m.to420()
 }
 
-// Recolored is a copy whose planes are all of one size in other colours, without a profile: convert changes rows of
-// interleaved RGBA, not premultiplied. It is RGB; only what is gray stays gray.
+// ConvertColors returns a copy of an image whose planes are all of one size in other colours, without a profile.
+// Convert changes rows of interleaved RGBA, not premultiplied. The copy is RGB, or Gray if m is.
 func (m *Image) ConvertColors(convert func(row []uint8)) *Image {
 	recolored := &Image{Width: m.Width, Height: m.Height, Model: RGB}
-	from := []int{0, 1, 2} // of a pixel, for each plane
+	from := []int{0, 1, 2} // the channel of a pixel for each plane
 	if m.Model == Gray {
 		recolored.Model, from = Gray, from[:1]
 	}
@@ -61,8 +61,8 @@ func (m *Image) ConvertColors(convert func(row []uint8)) *Image {
 	return recolored
 }
 
-// small makes the planes of colour a part of the size. They are resampled as they are stored, and turned then, which
-// is cheaper.
+// resample divides the size of the chroma planes by part. Planes are resampled as they are stored and reoriented after
+// that, which is cheaper.
 func (m *Image) resample(v View, part int) *Image {
 	small := &Image{Width: v.Width, Height: v.Height, Model: m.Model, Profile: m.Profile}
 	mirrorX, mirrorY := mirrored(v.Orientation)
@@ -83,9 +83,9 @@ func (m *Image) resample(v View, part int) *Image {
 	return small
 }
 
-// axis divides the middle of from pixels, so many as are shown, among to samples, part of which have one in common. The
-// last of them reaches beyond the end if they do not come out even, or the first beyond the start if it is the last
-// once the image is mirrored.
+// axis divides the middle part of from pixels, shown pixels long, into to samples, part of which are averaged to one.
+// If they do not come out even, the last of these extends beyond the end, or the first beyond the start if mirroring
+// will make it the last.
 func axis(from, to int, shown float64, part int, mirror bool) Axis {
 	step := shown / float64(to) * float64(part)
 	a := Axis{Count: (to + part - 1) / part, Start: (float64(from) - shown) / 2, Step: step}
@@ -95,7 +95,7 @@ func axis(from, to int, shown float64, part int, mirror bool) Axis {
 	return a
 }
 
-// NRGBA turns a copy whose planes are all of its size into pixels, which is what package image and its encoders know.
+// NRGBA converts a copy whose planes are all of its size to the type that package image and its encoders use.
 func (m *Image) NRGBA() *image.NRGBA {
 	pixels := image.NewNRGBA(image.Rect(0, 0, m.Width, m.Height))
 	for y := range m.Height {
@@ -104,6 +104,7 @@ func (m *Image) NRGBA() *image.NRGBA {
 	return pixels
 }
 
+// rgbaRow converts row y to interleaved RGBA, not premultiplied.
 func (m *Image) rgbaRow(to []uint8, y int) {
 	var rows [5][]uint8
 	for i, p := range m.Planes {
@@ -133,14 +134,14 @@ func (m *Image) rgbaRow(to []uint8, y int) {
 	}
 }
 
-// times is a product of fractions of 255.
+// mulDiv255 is a * b / 255, rounded.
 func mulDiv255(a, b uint8) uint8 {
 	v := uint32(a)*uint32(b) + 128
 	return uint8((v + v>>8) >> 8)
 }
 
-// Premultiply multiplies the colours of a row of interleaved RGBA with its alpha, so that transparent pixels, whose
-// colours nobody sees, do not bleed into their neighbours.
+// Premultiply multiplies the colours of a row of interleaved RGBA by its alpha, so that the invisible colours of
+// transparent pixels do not bleed into their neighbours.
 func Premultiply(row []uint8) {
 	for ; len(row) >= 4; row = row[4:] {
 		if a := row[3]; a != 0xff {

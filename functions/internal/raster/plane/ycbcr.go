@@ -1,6 +1,6 @@
 package plane
 
-// The conversions of JFIF 1.02, in fixed point of 16 bits.
+// The conversions of JFIF 1.02, with 16 fraction bits.
 
 func toRGB(y, cb, cr uint8) (r, g, b uint8) {
 	luma := int32(y)<<16 + 1<<15
@@ -10,7 +10,7 @@ func toRGB(y, cb, cr uint8) (r, g, b uint8) {
 
 func clamp(v int32) uint8 { return uint8(max(0, min(v, 255))) }
 
-// halve turns a copy, whatever its model, into YCbCr with colours of half the size, on white if it has alpha.
+// to420 converts an image of any model to YCbCr 4:2:0, on white if it has alpha.
 func (m *Image) to420() *Image {
 	width, height := (m.Width+1)/2, (m.Height+1)/2
 	luma, blue, red := New(m.Width, m.Height, 1, 1), New(width, height, 2, 2), New(width, height, 2, 2)
@@ -38,7 +38,7 @@ func (m *Image) to420() *Image {
 	return &Image{m.Width, m.Height, YCbCr, []Plane{luma, blue, red}, m.Profile}
 }
 
-// onWhite shows a row of interleaved RGBA on white.
+// onWhite composes a row of interleaved RGBA on white.
 func onWhite(row []uint8) {
 	for ; len(row) >= 4; row = row[4:] {
 		alpha := row[3]
@@ -48,7 +48,7 @@ func onWhite(row []uint8) {
 	}
 }
 
-// average420 makes a row of colours of their sums, which it clears.
+// average420 averages the sums of a row of chroma samples, and clears them.
 func average420(to []uint8, sums, counts []int32) {
 	for x, sum := range sums {
 		n := counts[x]

@@ -11,15 +11,15 @@ import (
 const (
 	chunkHeaderLength = 8
 	crcLength         = 4
-	maxLength         = 1<<31 - 1 // of a chunk, and of a side
+	maxLength         = 1<<31 - 1 // of a chunk in bytes, and of a side in pixels
 )
 
-// A chunk is one whose length and name have been read. It is the reader of its payload.
+// A chunk is one whose length and type have been read. It is the reader of its payload.
 type chunk struct {
 	r      io.Reader
 	header [chunkHeaderLength]byte
-	left   uint32 // of the payload, in bytes
-	crc    uint32 // of what was read
+	left   uint32 // bytes of the payload that were not read
+	crc    uint32 // of the type and the bytes read
 }
 
 func readChunk(r io.Reader) (*chunk, error) {
@@ -29,7 +29,7 @@ func readChunk(r io.Reader) (*chunk, error) {
 	}
 	for _, letter := range c.header[4:] {
 		if letter|0x20 < 'a' || letter|0x20 > 'z' {
-			return nil, imgerr.Damaged(Name, "a chunk is called %q", c.chunkType())
+			return nil, imgerr.Damaged(Name, "a chunk has type %q, expected four letters", c.chunkType())
 		}
 	}
 	if c.length() > maxLength {
@@ -43,7 +43,7 @@ func (c *chunk) length() uint32 { return binary.BigEndian.Uint32(c.header[:]) }
 
 func (c *chunk) chunkType() string { return string(c.header[4:]) }
 
-// Read reads the payload. It is the file that is cut short if r ends within.
+// Read implements io.Reader. The error is io.ErrUnexpectedEOF if the file ends within the payload.
 func (c *chunk) Read(p []byte) (int, error) {
 	if c.left == 0 {
 		return 0, io.EOF
@@ -57,7 +57,7 @@ func (c *chunk) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end passes over what is left of the payload, and tells whether the sum is right.
+// checkCRC skips the rest of the payload, and reports whether the CRC is right.
 func (c *chunk) checkCRC() (isRight bool, err error) {
 	if c.left > 0 {
 		if _, err := io.Copy(io.Discard, c); err != nil {
@@ -69,7 +69,7 @@ func (c *chunk) checkCRC() (isRight bool, err error) {
 	return binary.BigEndian.Uint32(stored[:]) == c.crc, err
 }
 
-// skip is end for chunks of which nothing is used. The sum of one that is not critical does not matter, as for libpng.
+// skip skips a chunk that is not used. The CRC of an ancillary chunk does not matter, as in libpng.
 func (c *chunk) skip() error {
 	const ancillary = 0x20 // in the first letter
 	isRight, err := c.checkCRC()
@@ -79,7 +79,7 @@ func (c *chunk) skip() error {
 	return err
 }
 
-// read reads the payload, whose sum has to be right.
+// readAll reads the payload, whose CRC has to be right.
 func (c *chunk) readAll() ([]byte, error) {
 	payload := make([]byte, c.left)
 	if _, err := io.ReadFull(c, payload); err != nil {
@@ -93,5 +93,5 @@ func (c *chunk) readAll() ([]byte, error) {
 }
 
 func (c *chunk) crcError() error {
-	return imgerr.Damaged(Name, "the check sum of its %s chunk is wrong", c.chunkType())
+	return imgerr.Damaged(Name, "the checksum of its %s chunk is wrong", c.chunkType())
 }

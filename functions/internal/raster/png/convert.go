@@ -7,21 +7,21 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// excess is how many bytes a converter may write behind a row: the pixels in a byte, of which only some belong to it.
+// overshoot is how many bytes a converter may write after a row: the pixels of its last byte, some of which may be
+// padding.
 const overshoot = 8 * 4
 
-// A converter makes rows of whole bytes.
+// A converter turns rows of any layout into rows with whole bytes.
 type converter struct {
-	// channels is 1 of gray, 3 of RGB, or 4 of RGBA, premultiplied.
+	// channels is 1 for gray, 3 for RGB, or 4 for premultiplied RGBA.
 	channels int
-	// transparent tells whether any pixel was, so far.
+	// transparent reports whether any pixel so far was transparent.
 	transparent bool
-	// convert makes a row in to, or returns the stored one if it is as it should be. It is not premultiplied yet, and the
-	// pixels of its last byte may be more than it has.
+	// convert makes a row in to, or returns the stored row if that needs no conversion. The result is not premultiplied,
+	// and may have more pixels than the row: those of its last byte.
 	convert func(to, row []uint8) []uint8
 }
 
-// newConverter is for what the chunks say.
 func newConverter(f *File) *converter {
 	c := &converter{channels: 3}
 	toBytes := expandSamples(f.layout.depth)
@@ -44,7 +44,7 @@ func newConverter(f *File) *converter {
 	return c
 }
 
-// samples makes bytes of samples. Of 16 bits, the higher 8 are taken, as everybody does.
+// expandSamples makes bytes of samples. It takes the higher 8 of 16 bits, as all libraries do.
 func expandSamples(depth int) func(to, row []uint8) []uint8 {
 	switch depth {
 	case 8:
@@ -53,7 +53,7 @@ func expandSamples(depth int) func(to, row []uint8) []uint8 {
 		return highBytes
 	}
 	count, highest := 8/depth, 1<<depth-1
-	var levels [256]uint64 // from 0 to 255, of the samples in a byte
+	var levels [256]uint64 // the samples of a byte, scaled to 0 to 255
 	for b := range levels {
 		for i := range count {
 			level := b >> (8 - depth*(i+1)) & highest * 255 / highest
@@ -79,12 +79,12 @@ func highBytes(to, row []uint8) []uint8 {
 // A colorTable is a palette of RGBA, the first channel in the lowest byte.
 type colorTable struct {
 	colors      [256]uint32
-	transparent bool // which some are
+	transparent bool // whether any colour is
 }
 
 const opaque = 0xff << 24
 
-// newPalette is that of PLTE and tRNS. What is beyond them is opaque black, as libpng has it.
+// newPalette is the palette of PLTE and tRNS. Indexes beyond them are opaque black, as in libpng.
 func newPalette(colors, alpha []uint8) *colorTable {
 	p := new(colorTable)
 	for i := range p.colors {
@@ -99,7 +99,7 @@ func newPalette(colors, alpha []uint8) *colorTable {
 	return p
 }
 
-// newGrays is that of all levels of so many bits, one of which is transparent.
+// newGrayPalette has all levels of a depth, of which the key is transparent.
 func newGrayPalette(depth int, key uint8) *colorTable {
 	p := &colorTable{transparent: true}
 	highest := 1<<depth - 1
@@ -110,7 +110,7 @@ func newGrayPalette(depth int, key uint8) *colorTable {
 	return p
 }
 
-// lookUp makes the converter one of indexes.
+// usePalette makes c convert indexes.
 func (c *converter) usePalette(p *colorTable, depth int) {
 	if p.transparent {
 		c.channels = 4
@@ -149,17 +149,17 @@ func (p *colorTable) toRGBA(to, row []uint8) []uint8 {
 	return to
 }
 
-// withKey converts gray or RGB of whole bytes, of which one colour is transparent.
+// convertColorKey converts gray or RGB of whole bytes in which one colour, the key, is transparent.
 func convertColorKey(key []uint8, l layout) func(to, row []uint8) []uint8 {
 	width, size := l.depth/8, l.bytesPerPixel()
-	if width == 1 { // which gray is not, see newGrays
-		key = []uint8{key[1], key[3], key[5]} // of what is stored as 16 bits
+	if width == 1 { // only RGB: see newGrayPalette
+		key = []uint8{key[1], key[3], key[5]} // tRNS has 16 bits for each
 	}
 	return func(to, row []uint8) []uint8 {
 		i := 0
 		for ; len(row) >= size; row = row[size:] {
 			pixel := to[i : i+4 : i+4]
-			green, blue := size/width/2*width, size-width // of gray, the same sample
+			green, blue := size/width/2*width, size-width // of gray, all three are the same sample
 			pixel[0], pixel[1], pixel[2], pixel[3] = row[0], row[green], row[blue], 0xff
 			if bytes.Equal(row[:size], key) {
 				pixel[3] = 0
@@ -170,7 +170,7 @@ func convertColorKey(key []uint8, l layout) func(to, row []uint8) []uint8 {
 	}
 }
 
-// grayToRGB spreads gray with alpha, of samples of so many bytes.
+// grayToRGB expands gray with alpha, with width bytes a sample.
 func grayToRGB(to, row []uint8, width int) []uint8 {
 	i := 0
 	for ; len(row) >= 2*width; row = row[2*width:] {
@@ -181,7 +181,7 @@ func grayToRGB(to, row []uint8, width int) []uint8 {
 	return to[:i]
 }
 
-// pixelsOf makes a row of so many pixels in to, or returns the stored one.
+// convertRow makes a row of width pixels in to, or returns the stored row.
 func (c *converter) convertRow(row, to []uint8, width int) []uint8 {
 	pixels := c.convert(to, row)[:width*c.channels]
 	if c.channels < 4 || isOpaque(pixels) {
@@ -189,7 +189,7 @@ func (c *converter) convertRow(row, to []uint8, width int) []uint8 {
 	}
 	c.transparent = true
 	to = to[:len(pixels)]
-	copy(to, pixels) // which may be the stored ones, and these are needed for the next row
+	copy(to, pixels) // they may be the stored row, which the next row's filter needs
 	plane.Premultiply(to)
 	return to
 }

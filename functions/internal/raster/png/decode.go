@@ -38,7 +38,7 @@ func (f *File) decodeImage(width, height int) (*plane.Image, error) {
 	return d.image(), nil
 }
 
-// A buffer is what a decoder needs of whatever file.
+// A decodeBuffer is the part of a decoder that can be reused for any file.
 type decodeBuffer struct {
 	file    *bufio.Reader
 	inflate inflate.Reader
@@ -52,7 +52,7 @@ func (b *decodeBuffer) release() {
 	decodeBuffers.Put(b)
 }
 
-// A decoder reads what is behind the header of the first IDAT chunk.
+// A decoder reads what follows the header of the first IDAT chunk.
 type decoder struct {
 	*File
 	*converter
@@ -74,7 +74,8 @@ func (d *decoder) decode() error {
 	return d.skipRest()
 }
 
-// pass reads an image of so many pixels, and hands on the pixels of each row.
+// decodePass reads an image of width x height pixels, the whole or an Adam7 pass, and passes the pixels of each row to
+// add.
 func (d *decoder) decodePass(width, height int, add func(y int, pixels []uint8)) error {
 	row, above := newRow(d.layout.rowBytes(width)), newRow(d.layout.rowBytes(width))
 	converted := make([]uint8, width*d.channels+overshoot)
@@ -83,7 +84,7 @@ func (d *decoder) decodePass(width, height int, add func(y int, pixels []uint8))
 			return err
 		}
 		if !unfilter(row.stored[0], row.pixels, above.pixels, d.layout.bytesPerPixel()) {
-			return imgerr.Damaged(Name, "a row has filter %d", row.stored[0])
+			return imgerr.Damaged(Name, "a row has filter type %d, expected 0 to 4", row.stored[0])
 		}
 		add(y, d.convertRow(row.pixels, converted, width))
 		row, above = above, row
@@ -91,7 +92,7 @@ func (d *decoder) decodePass(width, height int, add func(y int, pixels []uint8))
 	return nil
 }
 
-// A row is one as it is stored: its filter, and its pixels.
+// A row is stored as its filter type followed by its pixels.
 type row struct{ stored, pixels []uint8 }
 
 func newRow(length int) row {
@@ -103,7 +104,7 @@ func (d *decoder) readRow(row []uint8) error {
 	for len(row) > 0 {
 		n, err := d.rows.Read(row)
 		row = row[n:]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return imgerr.Damaged(Name, "it has fewer pixels than its header says")
 		}
 		if err != nil {
@@ -113,11 +114,11 @@ func (d *decoder) readRow(row []uint8) error {
 	return nil
 }
 
-// finish reads what is behind the last row: the check sums, and an orientation. There may be more data, which nobody
-// shows; then that is not unpacked to its sum, but only the sums of the chunks are checked.
+// skipRest reads what follows the last row: the checksums, and possibly an orientation. If there are more pixels than
+// the image has, they are not decompressed; then only the CRCs of their chunks are verified.
 func (d *decoder) skipRest() error {
 	var more [1]uint8
-	if n, err := d.rows.Read(more[:]); n == 0 && err != io.EOF {
+	if n, err := d.rows.Read(more[:]); n == 0 && !errors.Is(err, io.EOF) {
 		return d.classify(err)
 	}
 	return d.idat.skipRest()
@@ -128,16 +129,16 @@ func (d *decoder) classify(err error) error {
 	switch {
 	case errors.As(err, &broken):
 		return imgerr.Damaged(Name, "%s", broken)
-	case err == io.ErrUnexpectedEOF && d.idat.endErr == io.EOF:
+	case errors.Is(err, io.ErrUnexpectedEOF) && errors.Is(d.idat.endErr, io.EOF):
 		return imgerr.Damaged(Name, "it ends before its last pixels")
-	case err == io.ErrUnexpectedEOF && d.idat.endErr != nil:
+	case errors.Is(err, io.ErrUnexpectedEOF) && d.idat.endErr != nil:
 		return d.idat.endErr
 	default:
 		return err
 	}
 }
 
-// image is without alpha if nothing is transparent.
+// image has no alpha if no pixel is transparent.
 func (d *decoder) image() *plane.Image {
 	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.reducer.Planes(), Profile: d.profile}
 	isGray := d.layout.colorType == gray || d.layout.colorType == grayAlpha

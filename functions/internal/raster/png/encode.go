@@ -11,9 +11,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Encode writes m, all of whose planes are of its size, as a PNG, without metadata but a profile of RGB that it may have;
-// without one it is gray if it is opaque and has no colours. It takes half of the time that packing it well would take,
-// for a twentieth more bytes.
+// Encode writes m, with all planes at full size, as a PNG, without metadata except an RGB profile. Without a
+// profile, an opaque image without colours is written as gray. It compresses for speed: half of the time of the best
+// compression, for a twentieth more bytes.
 func Encode(w io.Writer, m *plane.Image) error {
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: encoders}
 	pixels := m.NRGBA()
@@ -26,7 +26,7 @@ func Encode(w io.Writer, m *plane.Image) error {
 	return encoder.Encode(w, pixels)
 }
 
-// withProfile puts a profile behind the header, where image/png has none.
+// withProfile inserts a profile after the header, which image/png cannot do.
 func withProfile(w io.Writer, encoder *png.Encoder, pixels image.Image, profile []byte) error {
 	const header = len(signature) + chunkHeaderLength + ihdrLength + crcLength
 	var file bytes.Buffer
@@ -38,14 +38,16 @@ func withProfile(w io.Writer, encoder *png.Encoder, pixels image.Image, profile 
 	return err
 }
 
-// encoderPool keeps what an encoder needs: more than a megabyte.
+// An encoderPool keeps the buffers of encoders: more than a megabyte each.
 type encoderPool struct{ sync.Pool }
 
 var encoders = new(encoderPool)
 
+// Get implements png.EncoderBufferPool.
 func (p *encoderPool) Get() *png.EncoderBuffer {
 	b, _ := p.Pool.Get().(*png.EncoderBuffer)
 	return b
 }
 
+// Put implements png.EncoderBufferPool.
 func (p *encoderPool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }

@@ -7,17 +7,17 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// pixels is the payload of all IDAT chunks, one after the other. Other chunks in between and behind are read as they
-// come.
+// An idatReader reads the payload of all IDAT chunks, one after the other. It reads the other chunks between and after
+// them as they come.
 type idatReader struct {
 	file  *File
 	chunk *chunk
-	// end is why there is no more: io.EOF behind the IEND chunk, or what is wrong with the file there. It does not matter
-	// if nobody misses any pixels: some programs write no end, and some files have garbage instead.
+	// endErr is why there is no more: io.EOF after the IEND chunk, or what is wrong with the file there. It does not matter
+	// if no pixels are missing: some programs write no IEND, and some files have garbage instead.
 	endErr error
 }
 
-// Read reads up to the last IDAT chunk that can be found.
+// Read implements io.Reader, up to the last IDAT chunk that can be found.
 func (p *idatReader) Read(b []byte) (int, error) {
 	for p.chunk.left == 0 {
 		if err := p.nextIDAT(); err != nil {
@@ -28,7 +28,7 @@ func (p *idatReader) Read(b []byte) (int, error) {
 	return n, noEOF(err)
 }
 
-// next goes on to the next IDAT chunk. Its error is io.EOF if there is an end, for whatever reason that can be forgiven.
+// nextIDAT goes on to the next IDAT chunk. The error is io.EOF if there is none, for any reason that is tolerated.
 func (p *idatReader) nextIDAT() error {
 	if p.endErr == nil {
 		err := p.chunk.skip()
@@ -39,13 +39,13 @@ func (p *idatReader) nextIDAT() error {
 			p.endErr = p.findIDAT()
 		}
 	}
-	if p.endErr == io.EOF || p.endErr == io.ErrUnexpectedEOF || isImageError(p.endErr) && p.endErr != errOrientation {
+	if isTolerated(p.endErr) {
 		return io.EOF
 	}
 	return p.endErr
 }
 
-// find finds the next IDAT or IEND chunk.
+// findIDAT finds the next IDAT or IEND chunk.
 func (p *idatReader) findIDAT() error {
 	for {
 		c, err := readChunk(p.file.r)
@@ -62,7 +62,7 @@ func (p *idatReader) findIDAT() error {
 			}
 			return io.EOF
 		case "eXIf":
-			if err = p.file.readMetadata(c); noEOF(err) == io.ErrUnexpectedEOF {
+			if err = p.file.readMetadata(c); errors.Is(noEOF(err), io.ErrUnexpectedEOF) {
 				return errOrientation
 			}
 		default:
@@ -74,14 +74,14 @@ func (p *idatReader) findIDAT() error {
 	}
 }
 
-// errOrientation is not forgiven: the picture would be shown lying on its side.
+// errOrientation is not tolerated: the image would be shown lying on its side.
 var errOrientation = imgerr.Damaged(Name, "it is cut short in its eXIf chunk")
 
-// finish passes over what is left.
+// skipRest reads the rest of the file.
 func (p *idatReader) skipRest() error {
 	for {
 		err := p.nextIDAT()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -90,12 +90,18 @@ func (p *idatReader) skipRest() error {
 	}
 }
 
-// cut says of the end of the file that it is not that of the pixels.
+// noEOF turns io.EOF, where more has to follow, into io.ErrUnexpectedEOF.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// isTolerated reports whether an end of the file does not matter as long as no pixels are missing.
+func isTolerated(endErr error) bool {
+	return errors.Is(endErr, io.EOF) || errors.Is(endErr, io.ErrUnexpectedEOF) ||
+		isImageError(endErr) && !errors.Is(endErr, errOrientation)
 }
 
 func isImageError(err error) bool {

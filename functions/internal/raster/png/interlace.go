@@ -1,12 +1,11 @@
 package png
 
-// passes are those of Adam7 (section 8.2 of the standard): where the first pixel of each is, and how far it is to the
-// next one.
+// passes are those of Adam7 (section 8.2 of the standard): the first pixel of each, and the steps to the next ones.
 var passes = [...]struct{ x, y, stepX, stepY int }{
 	{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2},
 }
 
-// interlacedRows reads all passes. The last one has every second row as a whole, so only the others are held.
+// interlacedRows reads all passes. The last one has every second row as a whole, so only the other rows are held.
 func (d *decoder) interlacedRows() error {
 	length := d.Width * d.channels
 	even := make([]uint8, (d.Height+1)/2*length)
@@ -33,7 +32,7 @@ func (d *decoder) interlacedRows() error {
 	return err
 }
 
-// scatter writes pixels so many pixels apart.
+// scatterPixels writes pixels step pixels apart.
 func scatterPixels(to, pixels []uint8, step, channels int) {
 	for i := 0; i < len(pixels); i += channels {
 		copy(to[i*step:], pixels[i:i+channels])

@@ -1,6 +1,6 @@
 package png
 
-// colors is a colour type.
+// A colorType is a colour type of the standard (table 8).
 type colorType byte
 
 const (
@@ -11,7 +11,7 @@ const (
 	rgba      colorType = 6
 )
 
-// channels is how many samples a pixel has.
+// channels is the number of samples of a pixel.
 func (c colorType) channels() int {
 	return [...]int{gray: 1, rgb: 3, indexed: 1, grayAlpha: 2, rgba: 4}[c]
 }
@@ -22,7 +22,7 @@ type layout struct {
 	depth     int // bits of a sample
 }
 
-// isValid tells whether the standard knows the layout (table 8).
+// isValid reports whether the standard allows the layout (table 8).
 func (l layout) isValid() bool {
 	switch l.colorType {
 	case gray:
@@ -36,8 +36,8 @@ func (l layout) isValid() bool {
 	}
 }
 
-// pixel is how many bytes filters look back: those of a pixel, but 1 at least.
+// bytesPerPixel is how far filters look back: the bytes of a pixel, but at least 1.
 func (l layout) bytesPerPixel() int { return max(1, l.colorType.channels()*l.depth/8) }
 
-// row is how many bytes a row of so many pixels has.
+// rowBytes is the length of a row of width pixels.
 func (l layout) rowBytes(width int) int { return (width*l.colorType.channels()*l.depth + 7) / 8 }

@@ -1,8 +1,8 @@
-// Package png is raster's room for PNG (https://www.w3.org/TR/png-3): every colour type and depth. An animated PNG is
-// treated as a still: its default image, which is what a reader that knows nothing of animation shows.
+// Package png reads and writes PNG (https://www.w3.org/TR/png-3) of every colour type and depth. Of an animated PNG it
+// decodes the default image, which is what a reader without support for animations shows.
 //
-// Rows are unpacked, made pixels and reduced one after the other, so that nothing of the image is held but two of them.
-// Only of an interlaced file, half of the rows are.
+// Rows are decompressed, converted and reduced one after the other, so that only two of them are held; of an interlaced
+// file, half of the rows are. It does not apply gAMA and cHRM.
 package png
 
 import (
@@ -15,7 +15,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// Name is what the format is called in messages.
+// Name is the name of the format in messages.
 const Name = "PNG"
 
 const signature = "\x89PNG\r\n\x1a\n"
@@ -26,19 +26,19 @@ const ihdrLength = 13
 type File struct {
 	// Width and Height are in pixels, as stored.
 	Width, Height int
-	// Frames is what an acTL chunk says, or 1.
+	// Frames is the number in an acTL chunk, or 1.
 	Frames int
-	// Orientation is that of an eXIf chunk before the pixels; one after them is found by Decode.
+	// Orientation is that of an eXIf chunk before the pixels; Decode finds one after them.
 	Orientation int
 
 	r            io.Reader
 	layout       layout
 	interlaced   bool
-	profile      []byte // of iCCP, unpacked
-	hasCICP      bool   // by cICP, which comes before iCCP
+	profile      []byte // an ICC profile, decompressed
+	hasCICP      bool   // profile is that of a cICP chunk, which takes precedence over iCCP
 	palette      []byte // the payload of PLTE
 	transparency []byte // the payload of tRNS
-	firstIDAT    *chunk // of the pixels
+	firstIDAT    *chunk
 }
 
 // Header implements codec.File.
@@ -46,9 +46,8 @@ func (f *File) Header() codec.Header {
 	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: f.Orientation}
 }
 
-// Open reads the file up to the header of its first IDAT chunk. Metadata is passed over as it comes, of whatever length,
-// and costs no memory, but for a colour profile of up to icc.MaxSize. The error is a *imgerr.Refusal, or that of r;
-// io.EOF and io.ErrUnexpectedEOF mean a file cut short.
+// Open reads the file up to the header of its first IDAT chunk. It skips metadata of any length without holding it,
+// except for a colour profile of up to icc.MaxSize. Errors are those of package codec.
 func Open(r io.Reader) (*File, error) {
 	f := &File{Frames: 1, Orientation: exif.Upright, r: r}
 	if err := f.readSignature(); err != nil {
@@ -90,7 +89,7 @@ func (f *File) readSignature() error {
 		return err
 	}
 	if string(start[:]) != signature {
-		return imgerr.Damaged(Name, "its signature is broken, as by a transfer that took it for text")
+		return imgerr.Damaged(Name, "its signature is broken, as if it had been transferred as text")
 	}
 	c, err := readChunk(f.r)
 	if err != nil {
@@ -112,7 +111,7 @@ func (f *File) readSignature() error {
 func (f *File) parseIHDR(ihdr []byte) error {
 	width, height := binary.BigEndian.Uint32(ihdr), binary.BigEndian.Uint32(ihdr[4:])
 	if width == 0 || height == 0 || width > maxLength || height > maxLength {
-		return imgerr.Damaged(Name, "it is %dx%d pixels large", width, height)
+		return imgerr.Damaged(Name, "its size is %dx%d pixels", width, height)
 	}
 	f.Width, f.Height, f.layout = int(width), int(height), layout{colorType: colorType(ihdr[9]), depth: int(ihdr[8])}
 	compression, filter, interlacing := ihdr[10], ihdr[11], ihdr[12]
@@ -131,26 +130,26 @@ func (f *File) parseIHDR(ihdr []byte) error {
 	return nil
 }
 
-// keep reads a chunk that the pixels need, or passes over one that has no meaning for the colour type, as libpng does.
+// readOnce reads a chunk that the pixels need, or skips one that has no meaning for the colour type, as libpng does.
 func (f *File) readOnce(kept *[]byte, c *chunk, needed bool, limit uint32) error {
 	if !needed {
 		return c.skip()
 	}
 	if *kept != nil || c.length() > limit {
-		return imgerr.Damaged(Name, "its %s chunk is repeated, or longer than %d bytes", c.chunkType(), limit)
+		return imgerr.Damaged(Name, "its %s chunk is repeated or longer than %d bytes", c.chunkType(), limit)
 	}
 	var err error
 	*kept, err = c.readAll()
 	return err
 }
 
-// checkColours checks what was kept.
+// checkColors validates PLTE and tRNS.
 func (f *File) checkColors() error {
 	if n := len(f.palette); f.layout.colorType == indexed && (n == 0 || n%3 != 0) {
-		return imgerr.Damaged(Name, "its palette has %d bytes", n)
+		return imgerr.Damaged(Name, "its palette has %d bytes, expected a multiple of 3", n)
 	}
 	if n := 2 * f.layout.colorType.channels(); f.transparency != nil && f.layout.colorType != indexed && len(f.transparency) != n {
-		return imgerr.Damaged(Name, "its transparent colour has %d bytes, want %d", len(f.transparency), n)
+		return imgerr.Damaged(Name, "its transparent colour has %d bytes, expected %d", len(f.transparency), n)
 	}
 	return nil
 }

@@ -362,15 +362,15 @@ func TestWhatIsRefused(t *testing.T) {
 	}{
 		{"a row less", with(func(rows []uint8) []uint8 { return rows[:len(rows)-22] }), "fewer pixels"},
 		{"a byte less", with(func(rows []uint8) []uint8 { return rows[:len(rows)-1] }), "fewer pixels"},
-		{"half of the pixels and a broken chunk", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), make([]byte, 8)), "a chunk is called"},
+		{"half of the pixels and a broken chunk", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), make([]byte, 8)), "a chunk has type"},
 		{"an orientation that is cut short", slices.Concat(d.start(), chunkOf("IDAT", packed), chunkOf("eXIf", make([]byte, 9))[:12]), "cut short in its eXIf"},
-		{"an unknown filter", with(func(rows []uint8) []uint8 { rows[22] = 5; return rows }), "filter 5"},
+		{"an unknown filter", with(func(rows []uint8) []uint8 { rows[22] = 5; return rows }), "filter type 5"},
 		{"no end of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)-1]), end), "before its last pixels"},
 		{"half of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), end), "before its last pixels"},
-		{"a wrong sum of the pixels", wrongSum, "check sum of its pixels"},
-		{"a wrong sum of a chunk of pixels", flipped(d.file(t), 13), "check sum of its IDAT chunk"},
-		{"a wrong sum of a chunk that nobody knows", slices.Concat(d.start(), wrong("ABCD"), chunkOf("IDAT", packed), end), "check sum of its ABCD chunk"},
-		{"a wrong sum of the transparent colour", slices.Concat(d.start(), wrong("tRNS"), chunkOf("IDAT", packed), end), "check sum of its tRNS chunk"},
+		{"a wrong sum of the pixels", wrongSum, "checksum of its pixels"},
+		{"a wrong sum of a chunk of pixels", flipped(d.file(t), 13), "checksum of its IDAT chunk"},
+		{"a wrong sum of a chunk that nobody knows", slices.Concat(d.start(), wrong("ABCD"), chunkOf("IDAT", packed), end), "checksum of its ABCD chunk"},
+		{"a wrong sum of the transparent colour", slices.Concat(d.start(), wrong("tRNS"), chunkOf("IDAT", packed), end), "checksum of its tRNS chunk"},
 		{"a transparent colour of 5 bytes", keyed(5), "transparent colour has 5 bytes"},
 		{"a palette of 4 bytes", paletted.file(t), "palette has 4 bytes"},
 		{"an unknown depth", header(8, 5), "with 5 bits"},
@@ -431,13 +431,13 @@ func FuzzDecode(f *testing.F) {
 			m, err = opened.decodeImage(opened.Width, opened.Height)
 		}
 		var refusal *imgerr.Error
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
 			t.Errorf("got %v, want a refusal or the end of the file", err)
 		}
 		want, wantErr := png.Decode(bytes.NewReader(file))
 		switch {
 		case wantErr != nil: // of more than we do
-		case err != nil && !strings.Contains(err.Error(), "a chunk is called"):
+		case err != nil && !strings.Contains(err.Error(), "a chunk has type"):
 			t.Errorf("got %v, but image/png reads it", err)
 		case err == nil:
 			if wrong := difference(m, want); wrong != "" {
@@ -447,7 +447,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// correctSums makes the check sums of chunks right, which no fuzzer would guess.
+// correctSums makes the checksums of chunks right, which no fuzzer would guess.
 func correctSums(file []byte) {
 	for rest := file[min(len(signature), len(file)):]; len(rest) >= 12; {
 		length := int(binary.BigEndian.Uint32(rest))

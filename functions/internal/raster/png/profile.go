@@ -10,9 +10,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 )
 
-// readColours reads a cICP chunk (section 11.3.2.6 of the standard), which comes before other profiles if it is of
-// colours that are known. Those of gAMA and cHRM are not read: they are what Photoshop and others once wrote into files
-// that are sRGB, and thumbnails of Pillow and libvips pass over them, too.
+// readCICP reads a cICP chunk (section 11.3.2.6 of the standard), which takes precedence over other profiles if its
+// colours are known. gAMA and cHRM are not read: Photoshop and others once wrote them into files that are sRGB, and
+// Pillow and libvips ignore them in thumbnails, too.
 func (f *File) readCICP(c *chunk) error {
 	if c.length() != 4 {
 		return c.skip()
@@ -27,8 +27,8 @@ func (f *File) readCICP(c *chunk) error {
 	return nil
 }
 
-// readProfile unpacks an iCCP chunk (section 11.3.2.3): a name, a method and a stream. One that is broken, or too
-// large, is passed over.
+// readICCP decompresses an iCCP chunk (section 11.3.2.3): a name, a method and a stream. A profile that is broken or
+// too large is ignored.
 func (f *File) readICCP(c *chunk) error {
 	if f.hasCICP || f.profile != nil || !skipProfileName(c) {
 		return c.skip()
@@ -40,10 +40,10 @@ func (f *File) readICCP(c *chunk) error {
 	if err == nil && len(profile) <= icc.MaxSize {
 		f.profile = profile
 	}
-	return c.skip() // finds out, too, whether it was the file that ended
+	return c.skip() // which also detects that the file ends
 }
 
-// passName reads what is in front of the stream, and tells whether it is as it should be.
+// skipProfileName reads what precedes the stream, and reports whether it is valid.
 func skipProfileName(c *chunk) bool {
 	const maxName = 79
 	var b [1]uint8
@@ -53,7 +53,7 @@ func skipProfileName(c *chunk) bool {
 		}
 		if b[0] == 0 {
 			_, err := io.ReadFull(c, b[:])
-			return err == nil && b[0] == 0 // the one method that there is
+			return err == nil && b[0] == 0 // the only compression method
 		}
 	}
 	return false
@@ -63,7 +63,7 @@ func skipProfileName(c *chunk) bool {
 func appendProfile(file, profile []byte) []byte {
 	var packed bytes.Buffer
 	w := zlib.NewWriter(&packed)
-	_, _ = w.Write(profile) // into memory, which does not fail
+	_, _ = w.Write(profile) // a bytes.Buffer does not fail
 	w.Close()
 	start := len(file)
 	file = binary.BigEndian.AppendUint32(file, uint32(len("ICC")+2+packed.Len()))

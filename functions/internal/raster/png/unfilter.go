@@ -2,7 +2,7 @@ package png
 
 import "encoding/binary"
 
-// The filters of a row (section 9.2 of the standard).
+// Filter types of a row (section 9.2 of the standard).
 const (
 	filterNone    = 0
 	filterSub     = 1
@@ -11,8 +11,8 @@ const (
 	filterPaeth   = 4
 )
 
-// unfilter makes the bytes of a row, in place, of their differences from what the filter predicts. Above is the row
-// before, of the same length. It returns false if there is no such filter.
+// unfilter reconstructs the bytes of a row in place. Above is the previous row, of the same length, and pixel the bytes
+// of a pixel. It returns false for an unknown filter type.
 func unfilter(filter uint8, row, above []uint8, pixel int) bool {
 	switch filter {
 	case filterNone:
@@ -30,7 +30,7 @@ func unfilter(filter uint8, row, above []uint8, pixel int) bool {
 	return true
 }
 
-// addBytes adds the bytes of two words, each for itself.
+// addBytes adds two words byte by byte.
 func addBytes(a, b uint64) uint64 {
 	const low = 0x7f7f7f7f7f7f7f7f
 	return (a&low + b&low) ^ (a^b)&^low
@@ -68,9 +68,9 @@ func unfilterSub3(row []uint8) {
 	}
 }
 
-// addLeft4 takes two pixels at a time.
+// unfilterSub4 reconstructs two pixels at a time.
 func unfilterSub4(row []uint8) {
-	left := uint64(0) // the pixel before, twice
+	left := uint64(0) // the previous pixel, twice
 	for ; len(row) >= 8; row = row[8:] {
 		two := binary.LittleEndian.Uint64(row)
 		two = addBytes(addBytes(two, two<<32), left)
@@ -95,7 +95,7 @@ func unfilterAverage(row, above []uint8, pixel int) {
 	}
 }
 
-// addAverage1 is for every so many bytes.
+// unfilterAverageStep reconstructs one byte of each step.
 func unfilterAverageStep(row, above []uint8, step int) {
 	above = above[:len(row)]
 	a := uint(0)
@@ -128,7 +128,7 @@ func unfilterAverage4(row, above []uint8) {
 	}
 }
 
-// addPaeth: the first pixel has only the one above.
+// unfilterPaeth reconstructs the first pixel from the one above only.
 func unfilterPaeth(row, above []uint8, pixel int) {
 	first := min(pixel, len(row))
 	unfilterUp(row[:first], above[:first])
@@ -144,7 +144,7 @@ func unfilterPaeth(row, above []uint8, pixel int) {
 	}
 }
 
-// addPaeth1 is for every so many bytes.
+// unfilterPaethStep reconstructs one byte of each step.
 func unfilterPaethStep(row, above []uint8, step int) {
 	above = above[:len(row)]
 	a, c := int(row[0]), int(above[0])
@@ -186,11 +186,11 @@ func unfilterPaeth4(row, above []uint8) {
 	}
 }
 
-// predict is Paeth's predictor: of the pixels at the left, above, and at the left above, the one that is closest to
-// a+b-c, and the first of those that are equally close.
+// paethPredictor returns the one of a (left), b (above) and c (upper left) that is closest to a+b-c, and the first of
+// those that are equally close.
 //
-// Written as 3c-a-b <= the lower of a and b, and so on, it needs no distances, and the compiler no jumps: jumps that
-// depend on noise are guessed wrong half of the time.
+// Written as 3c-a-b <= min(a, b) and so on, it needs no distances, and compiles to conditional moves: branches that
+// depend on noise are mispredicted half of the time.
 func paethPredictor(a, b, c int) int {
 	low, high, limit := min(a, b), max(a, b), 3*c-a-b
 	nearest := c

@@ -10,13 +10,14 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossless"
 )
 
-// alphaRows returns what decodes the alpha plane row by row, and what ends it: rows of an image without one are opaque.
+// alphaRows returns a function that decodes the alpha plane row by row, and one that ends it. Rows of an image without
+// an alpha plane are opaque.
 func (p *imageData) alphaRows() (next func() ([]uint8, error), stop func()) {
 	if p.alpha == nil {
 		opaque := bytes.Repeat([]byte{0xff}, p.width)
 		return func() ([]uint8, error) { return opaque, nil }, func() {}
 	}
-	// The two bitstreams are one behind the other, and each decoder hands over rows as it gets to them.
+	// The two bitstreams follow each other, and each decoder pushes its rows: one of them has to be pulled from.
 	pull, stop := iter.Pull2(func(yield func([]uint8, error) bool) {
 		if err := p.decodeAlpha(yield); err != nil && !errors.Is(err, errStopped) {
 			yield(nil, err)
@@ -36,7 +37,7 @@ var (
 	errShortAlpha = imgerr.Damaged(Name, "its alpha plane has less data than pixels")
 )
 
-// decodeAlpha decodes an alpha plane (RFC 9649, section 2.7.1.2). Levels that were reduced are shown as they are.
+// decodeAlpha decodes an alpha plane (RFC 9649, section 2.7.1.2). Quantized levels are used as they are.
 func (p *imageData) decodeAlpha(yield func([]uint8, error) bool) error {
 	if len(p.alpha) == 0 {
 		return imgerr.Damaged(Name, "its alpha plane is empty")
@@ -58,11 +59,11 @@ func (p *imageData) decodeAlpha(yield func([]uint8, error) bool) error {
 	case 1:
 		err := lossless.DecodeAlpha(payload, p.width, p.height, show)
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errShortAlpha // not the file
+			err = errShortAlpha // the chunk ends, not the file
 		}
 		return err
 	default:
-		return imgerr.Damaged(Name, "its alpha plane is compressed by method %d", method)
+		return imgerr.Damaged(Name, "its alpha plane has compression method %d, expected 0 or 1", method)
 	}
 }
 
@@ -79,7 +80,7 @@ func (p *imageData) decodeRawAlpha(payload io.Reader, show func(y int, row []uin
 	return nil
 }
 
-// alphaFilters undo the filters of a row. What is above the first one does not count.
+// alphaFilters undo the filters of a row. The row above the first one does not count.
 var alphaFilters = [4]func(row, above []uint8, isFirst bool){
 	func([]uint8, []uint8, bool) {},
 	func(row, above []uint8, isFirst bool) {

@@ -10,19 +10,19 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// An Animation is a lossy WebP that is made of frames, one after the other. It holds what they are compressed to.
+// An Animation encodes frames, one after the other, as a lossy animated WebP. It holds their compressed data.
 type Animation struct {
-	// Quality is that of Encode.
+	// Quality is 1 to 100; 0 means the default.
 	Quality int
 
-	first  *plane.Image // of which the size counts, and the profile that it may have
+	first  *plane.Image // the size and profile of the first frame
 	chunks []byte
 	frames int
 }
 
-// Add compresses a frame as it is shown, all of whose planes are of its size.
+// Add compresses a frame as it is shown, with all planes at full size.
 func (a *Animation) Add(frame plane.Frame) error {
-	const replace = 0x02 // what is shown, instead of being drawn onto it
+	const replace = 0x02 // the canvas, instead of blending with it
 	still, err := encodeLossy(frame.Image, a.Quality)
 	if err != nil {
 		return err
@@ -41,10 +41,11 @@ func (a *Animation) Add(frame plane.Frame) error {
 	return nil
 }
 
-// Frames is how many there are in the file.
+// Frames is the number of frames in the file.
 func (a *Animation) Frames() int { return a.frames }
 
-// Encode writes a WebP of one frame at least that is to be shown so often, or without end if loops is 0.
+// Encode writes a WebP of the frames added, which must be one or more. Loops is how often it is played; 0 means without
+// end.
 func (a *Animation) Encode(w io.Writer, loops int) error {
 	file := appendHeader(nil, a.first, true, flagAnimation)
 	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
@@ -54,7 +55,7 @@ func (a *Animation) Encode(w io.Writer, loops int) error {
 	return err
 }
 
-// bitstreamOf returns the chunks of a file that are its pixels.
+// imageChunks returns the chunks of a file that have its pixels.
 func imageChunks(file []byte) ([]byte, error) {
 	const riffHeader = 12
 	list := &chunkReader{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}

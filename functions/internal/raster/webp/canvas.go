@@ -1,6 +1,7 @@
 package webp
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -12,24 +13,24 @@ import (
 type canvas struct {
 	pix            []uint8
 	width          int
-	pendingDispose *rect // what the last frame leaves to be cleared
+	pendingDispose *rect // the rectangle to be cleared before the next frame
 }
 
-// A place is where a frame is on the canvas.
+// A rect is the rectangle of a frame on the canvas.
 type rect struct{ left, top, width, height int }
 
 // A frameHeader is that of a frame of an animation (RFC 9649, section 2.7.1.1).
 type frameHeader struct {
 	rect
 	delay      time.Duration
-	disposes   bool // to be cleared before the next frame
-	overwrites bool // what was there, instead of being blended with it
+	disposes   bool // the rectangle is cleared before the next frame
+	overwrites bool // the frame is not blended with the canvas
 }
 
 func (d *decoder) readFrameHeader(c chunk) (frameHeader, error) {
 	var b [frameHeaderSize]byte
 	if c.length < int64(len(b)) {
-		return frameHeader{}, imgerr.Damaged(Name, "a frame has %d bytes", c.length)
+		return frameHeader{}, imgerr.Damaged(Name, "a frame has %d bytes, expected 16 or more", c.length)
 	}
 	if _, err := io.ReadFull(c.body, b[:]); err != nil {
 		return frameHeader{}, noEOF(err)
@@ -49,7 +50,7 @@ func (d *decoder) readFrameHeader(c chunk) (frameHeader, error) {
 
 const frameHeaderSize = 16
 
-// frame shows the next frame of an animation.
+// decodeFrame shows the next frame of an animation.
 func (d *decoder) decodeFrame(c chunk) error {
 	h, err := d.readFrameHeader(c)
 	if err != nil {
@@ -59,7 +60,7 @@ func (d *decoder) decodeFrame(c chunk) error {
 	for {
 		c, err := list.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return imgerr.Damaged(Name, "a frame has no image")
 		case err != nil:
 			return err
@@ -78,7 +79,7 @@ func (d *decoder) decodeFrame(c chunk) error {
 	}
 }
 
-// compose decodes a frame onto the canvas. Of an animation of which one frame is wanted there is none.
+// compose decodes a frame onto the canvas. If only one frame is wanted there is no canvas.
 func (d *decoder) compose(p imageData, h frameHeader) (*plane.Image, error) {
 	if d.frames == 1 {
 		return d.decodeImage(p, h.left, h.top)
@@ -111,8 +112,8 @@ func (d *decoder) compose(p imageData, h frameHeader) (*plane.Image, error) {
 
 func (c *canvas) row(y int) []uint8 { return c.pix[4*y*c.width:][:4*c.width] }
 
-// clear makes transparent what the last frame leaves to be cleared: the colour of the background is a hint that the
-// browsers ignore.
+// applyDispose makes the rectangle of the last frame transparent if it has to be: browsers ignore the background
+// colour, which is a hint.
 func (c *canvas) applyDispose() {
 	if p := c.pendingDispose; p != nil {
 		for y := range p.height {
@@ -122,7 +123,7 @@ func (c *canvas) applyDispose() {
 	c.pendingDispose = nil
 }
 
-// blend draws premultiplied pixels over others.
+// blend composes premultiplied pixels over others.
 func blend(to, pixels []uint8) {
 	for ; len(pixels) >= 4; to, pixels = to[4:], pixels[4:] {
 		switch through := 0xff - uint32(pixels[3]); through {

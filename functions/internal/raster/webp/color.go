@@ -6,8 +6,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// widen turns the levels of VP8 (luma from 16 to 235, chroma from 16 to 240) into those of JPEG (0 to 255), which is
-// what planes have.
+// toFullRange converts the levels of VP8 (luma 16 to 235, chroma 16 to 240) to full range (0 to 255), which planes
+// have.
 func toFullRange(p plane.Plane, index int) {
 	wide := &fullRangeLuma
 	if index > 0 {
@@ -28,8 +28,8 @@ func fullRangeTable(zero, width, wideZero float64) (wide [256]uint8) {
 	return wide
 }
 
-// convert makes interleaved RGBA of a row of VP8's levels by ITU-R BT.601, in fixed point of 16 bits. Two pixels have
-// their colour in common.
+// toRGBA converts a row of VP8's levels to interleaved RGBA by ITU-R BT.601, with 16 fraction bits. Two neighbouring
+// pixels share their chroma samples.
 func toRGBA(to, luma, blue, red, alpha []uint8) {
 	for x, v := range luma {
 		cb, cr := int32(blue[x/2])-128, int32(red[x/2])-128

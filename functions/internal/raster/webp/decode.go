@@ -2,6 +2,7 @@ package webp
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
@@ -11,16 +12,16 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// A decoder reads what is behind a header.
+// A decoder reads what follows a header.
 type decoder struct {
 	*File
-	width, height int // of the copy that is wanted
-	frames        int // that are wanted
+	width, height int // of the copy wanted
+	frames        int // number of frames wanted
 	show          func(plane.Frame) error
 
 	frameCount int
 	profile    []byte
-	canvas     *canvas // of an animation of which more than one frame is wanted
+	canvas     *canvas // of an animation, if more than one frame is wanted
 }
 
 // Decode implements codec.File. It reads to the end of the last chunk. Frames are shown as an animation shows them:
@@ -42,7 +43,7 @@ func (f *File) decodeFrames(o codec.Options) error {
 	}
 	for {
 		c, err := f.riff.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {
@@ -76,7 +77,7 @@ func (d *decoder) readChunk(c chunk) (err error) {
 }
 
 func (d *decoder) readLoops(c chunk) error {
-	var b [6]byte // the colour of the background, which nobody shows, and the number of times
+	var b [6]byte // background colour, which is not used, and loop count
 	if c.length < int64(len(b)) {
 		return nil
 	}
@@ -85,7 +86,7 @@ func (d *decoder) readLoops(c chunk) error {
 	return noEOF(err)
 }
 
-// still shows an image that starts with a chunk.
+// decodeStill shows an image that starts with a chunk.
 func (d *decoder) decodeStill(c chunk) error {
 	p, err := readImageData(d.riff, c, d.Width, d.Height)
 	if err != nil {
@@ -104,11 +105,11 @@ func (d *decoder) emit(frame plane.Frame) error {
 	return d.show(frame)
 }
 
-// isFarReduced tells whether so little is left of the pixels that the last filter of the lossy bitstream, which smooths
-// the edges of its blocks, does not show: what is different is 45 dB below.
+// skipsLoopFilter reports whether the reduction is so large that the loop filter of the lossy bitstream makes no
+// visible difference: 45 dB.
 func (d *decoder) skipsLoopFilter() bool { return d.Width >= 4*d.width && d.Height >= 4*d.height }
 
-// reducer is for rows of the canvas.
+// reducer returns a Reducer for rows of the canvas.
 func (d *decoder) reducer() *plane.Reducer {
 	factorX, factorY := plane.ReductionFactor(float64(d.Width)/float64(d.width)), plane.ReductionFactor(float64(d.Height)/float64(d.height))
 	return plane.NewReducer(d.Width, d.Height, 4, factorX, factorY)

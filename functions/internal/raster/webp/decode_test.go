@@ -329,7 +329,7 @@ func TestDecodeTruncated(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for n := range b {
-			if _, _, err := decode(b[:n], 9); err != io.EOF && err != io.ErrUnexpectedEOF && !isRefusal(err) {
+			if _, _, err := decode(b[:n], 9); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isRefusal(err) {
 				t.Errorf("%s, cut to %d of %d bytes: got %v", name, n, len(b), err)
 			}
 		}
@@ -349,7 +349,7 @@ func TestDecodeMutated(t *testing.T) {
 			for range 1 + r.IntN(4) {
 				mutated[30+r.IntN(len(b)-30)] = byte(r.IntN(256))
 			}
-			if _, _, err := decode(mutated, 9); err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !isRefusal(err) {
+			if _, _, err := decode(mutated, 9); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isRefusal(err) {
 				t.Errorf("%s: got %v", name, err)
 			}
 		}
@@ -367,7 +367,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		_, frames, err := decode(b, 9)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && !isRefusal(err) {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isRefusal(err) {
 			t.Fatalf("got %v, want a refusal", err)
 		}
 		for _, frame := range frames {

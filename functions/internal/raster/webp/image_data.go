@@ -2,6 +2,7 @@ package webp
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
@@ -10,22 +11,22 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossy"
 )
 
-// A picture is the chunks of an image: a bitstream, and what was in front of it.
+// An imageData is the chunks of one image: a bitstream, and an alpha plane that may precede it.
 type imageData struct {
 	bitstream     chunk
-	alpha         []byte // the payload of the chunk for the alpha plane of a lossy bitstream, or nil
+	alpha         []byte // the payload of the ALPH chunk of a lossy bitstream, or nil
 	width, height int
 }
 
 func isBitstream(name string) bool { return name == "ALPH" || name == "VP8 " || name == "VP8L" }
 
-// readPicture reads an image that starts with c, a chunk of a list, up to its bitstream.
+// readImageData reads an image that starts with chunk c of a list, up to its bitstream.
 func readImageData(list *chunkReader, c chunk, width, height int) (imageData, error) {
 	p := imageData{bitstream: c, width: width, height: height}
 	if c.name != "ALPH" {
 		return p, nil
 	}
-	// Compressed alpha may be larger than the plane, but not by more than its tables.
+	// Compressed alpha may be larger than the plane, but by no more than its tables.
 	limit := int64(width)*int64(height) + 1<<16
 	if c.length > limit {
 		return p, imgerr.Damaged(Name, "its alpha plane has %d bytes, more than %d", c.length, limit)
@@ -34,20 +35,20 @@ func readImageData(list *chunkReader, c chunk, width, height int) (imageData, er
 	for err == nil {
 		p.bitstream, err = list.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return p, imgerr.Damaged(Name, "it has an alpha plane, but no image")
 		case err != nil:
 		case p.bitstream.name == "VP8 ":
 			p.alpha = alpha
 			return p, nil
-		case p.bitstream.name == "VP8L": // which has its own alpha
+		case p.bitstream.name == "VP8L": // it has its own alpha
 			return p, nil
 		}
 	}
 	return p, err
 }
 
-// decode decodes a picture whose first pixel is at left, top of the canvas, on which there is nothing else.
+// decodeImage decodes an image whose first pixel is at left, top of an otherwise empty canvas.
 func (d *decoder) decodeImage(p imageData, left, top int) (*plane.Image, error) {
 	m := &plane.Image{Width: d.Width, Height: d.Height}
 	var err error
@@ -75,10 +76,10 @@ func (d *decoder) decodeImage(p imageData, left, top int) (*plane.Image, error) 
 	return m, err
 }
 
-// isOpaque tells whether a picture is lossy, without alpha.
+// isLossyOpaque reports whether an image is lossy and has no alpha.
 func (p *imageData) isLossyOpaque() bool { return p.bitstream.name == "VP8 " && p.alpha == nil }
 
-// planes decodes a lossy picture without alpha.
+// decodePlanes decodes a lossy image without alpha.
 func (d *decoder) decodePlanes(p imageData) ([]plane.Plane, error) {
 	ratioX, ratioY := float64(d.Width)/float64(d.width), float64(d.Height)/float64(d.height)
 	var reducers [3]*plane.Reducer
@@ -105,7 +106,7 @@ func (d *decoder) decodePlanes(p imageData) ([]plane.Plane, error) {
 	return planes, err
 }
 
-// subsampling is how many pixels across and down there are to a sample of a plane.
+// subsampling is the number of pixels to a sample of a plane, across and down.
 func subsampling(plane int) int {
 	if plane == 0 {
 		return 1
@@ -113,7 +114,7 @@ func subsampling(plane int) int {
 	return 2
 }
 
-// rows decodes a picture into rows of interleaved RGBA, which are not premultiplied. It tells whether some of them may be
+// decodeRows decodes an image to rows of interleaved RGBA, not premultiplied. It reports whether pixels may be
 // transparent.
 func (p *imageData) decodeRows(smooth bool, show func(pixels []uint8) error) (hasAlpha bool, err error) {
 	if p.bitstream.name != "VP8L" {

@@ -1,13 +1,14 @@
-// Package webp is raster's room for WebP (RFC 9649): lossy, lossless, with alpha; of an animation the first frames, as
-// they are shown on its transparent canvas. What comes after them is read through, for the orientation is behind the
-// pixels, and so that a file cut short is found out.
+// Package webp reads and writes WebP (RFC 9649). It reads lossy and lossless images, with alpha, and the first frames
+// of animations, as they are shown on a transparent canvas. The rest is read but not decoded, because the orientation
+// follows the pixels, and so that a file that is cut short is detected. It writes lossy images and animations.
 //
-// Pixels are reduced as they come, so that some rows of them are held, and no image; of an animation of which more than
-// one frame is wanted, the canvas is.
+// Pixels are reduced as they come, so that only some rows of them are held; of an animation of which more than one
+// frame is wanted, the canvas is held as well.
 package webp
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
@@ -15,7 +16,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// Name is what the format is called in messages.
+// Name is the name of the format in messages.
 const Name = "WebP"
 
 // Flags of a VP8X chunk.
@@ -28,17 +29,17 @@ const (
 
 // A File is a WebP whose size has been read.
 type File struct {
-	// Width and Height are those of the canvas, in pixels, as stored.
+	// Width and Height are the size of the canvas in pixels, as stored.
 	Width, Height int
-	// Frames is 1 for a still, 0 for an animation: no header says how many there are.
+	// Frames is 1 for a still image and 0 for an animation, whose header does not state the number.
 	Frames int
-	// Orientation is that of an EXIF chunk, and Loops how often an animation is to be shown, 0 for without end. Decode
-	// finds them out.
+	// Orientation is that of an EXIF chunk, and Loops is how often an animation is played; 0 means without end. Decode
+	// sets both.
 	Orientation, Loops int
 
 	check func() error
 	riff  *chunkReader
-	first chunk // the bitstream that Open looked into, of a file without a VP8X chunk
+	first chunk // the bitstream of a file without a VP8X chunk
 	flags byte
 }
 
@@ -47,8 +48,7 @@ func (f *File) Header() codec.Header {
 	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: exif.Upright}
 }
 
-// Open reads the file up to where it has said its size. The error is a *imgerr.Refusal, or that of r; io.EOF and
-// io.ErrUnexpectedEOF mean a file cut short.
+// Open reads the file up to its size. Errors are those of package codec.
 func Open(r io.Reader) (*File, error) {
 	var header [12]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
@@ -61,8 +61,8 @@ func Open(r io.Reader) (*File, error) {
 	f.riff = &chunkReader{r: r, left: int64(binary.LittleEndian.Uint32(header[4:])) - 4}
 	c, err := f.riff.next()
 	switch {
-	case err == io.EOF:
-		err = imgerr.Damaged(Name, "its RIFF header leaves no room for an image")
+	case errors.Is(err, io.EOF):
+		err = imgerr.Damaged(Name, "its RIFF header leaves no space for an image")
 	case err != nil:
 	case c.name == "VP8X":
 		err = f.readVP8X(c)
@@ -70,7 +70,7 @@ func Open(r io.Reader) (*File, error) {
 		f.Width, f.Height, err = c.peekSize()
 		f.first = c
 	default:
-		err = imgerr.Damaged(Name, "its first chunk is called %q", c.name)
+		err = imgerr.Damaged(Name, "its first chunk is %q, expected VP8, VP8L or VP8X", c.name)
 	}
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (f *File) readVP8X(c chunk) error {
 	return nil
 }
 
-// orientation reads an EXIF chunk. As in libwebp it counts only if the file has said that it has one.
+// readOrientation reads an EXIF chunk. As in libwebp it counts only if the header announces it.
 func (f *File) readOrientation(c chunk) (int, error) {
 	if f.flags&flagExif == 0 {
 		return exif.Upright, nil

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// A group is the five codes of which the pixels of a tile are made (section 3.7.2.2), and a table of three of them
-// together: of red, blue and alpha, which follow a green. An entry of that is a pixel, with the number of bits in place
-// of green, or tooLong there.
+// A codeGroup is a prefix code group: the five codes of the pixels of a tile (section 3.7.2.2). With them comes a table
+// that decodes red, blue and alpha, which follow a green, at once. Its entries are pixels with the number of bits in
+// place of green, or slowPath there.
 //
-// The tables are small because a row goes through those of many groups: larger ones would be right more often, but not
-// be in the processor's cache.
+// The table is small because a row uses those of many groups: larger ones would apply more often, but would not stay in
+// the processor's cache.
 type codeGroup struct {
 	green, red, blue, alpha, distance prefixCode
 	rba                               []uint32
@@ -18,23 +18,23 @@ type codeGroup struct {
 }
 
 const (
-	maxRBABits   = 10 // of the index of the table of the rest, at most
+	maxRBABits   = 10 // the largest index of a codeGroup's rba table
 	slowPath     = 0xff00
 	rbaBitsShift = 8
 )
 
-// groups are the codes of an image, as they came, and the tables of those that were used.
+// codeGroups are the prefix codes of an image as code lengths, and the tables of those that were used.
 //
 // A file can describe many more codes than its tiles need, each in few bytes. So they are kept as lengths, and become
-// tables when a pixel needs them: of 14 KiB at most, or 35 MiB for all groups that a file may have.
+// tables when a pixel needs them: of at most 14 KiB, or 35 MiB for all groups that a file may have.
 type codeGroups struct {
-	lengths []uint8 // of all codes, in runs: the length in bits 4-7, how many symbols more than one in bits 0-3
+	lengths []uint8 // of all codes, in runs: bits 4-7 are the code length, bits 0-3 the number of symbols less 1
 	begins  []uint32
 	built   []*codeGroup
-	rbaBits int // index of the table of the rest, at most
+	rbaBits int // the largest index of an rba table
 }
 
-// readGroups reads so many groups for an image of so many pixels.
+// readGroups reads count groups for an image of so many pixels.
 func (d *decoder) readGroups(count, cacheBits, pixels int) (*codeGroups, error) {
 	g := &codeGroups{rbaBits: min(bits.Len(uint(pixels/count))/2+2, maxRBABits)}
 	sizes := [5]int{numLiterals + numLengthCodes, numLiterals, numLiterals, numLiterals, numDistanceCodes}
@@ -55,10 +55,10 @@ func (d *decoder) readGroups(count, cacheBits, pixels int) (*codeGroups, error) 
 	return g, nil
 }
 
-// endOfCode is what no run is: they are of 15 symbols at most.
+// endOfCode is not a valid run, because those have at most 15 symbols.
 const endOfCode = 0xff
 
-// appendRuns appends the lengths of a code, up to the last that is not 0.
+// appendRuns appends the code lengths of a code, up to the last that is not 0.
 func appendRuns(runs []uint8, lengths []uint8) []uint8 {
 	last := len(lengths)
 	for lengths[last-1] == 0 {
@@ -75,7 +75,7 @@ func appendRuns(runs []uint8, lengths []uint8) []uint8 {
 	return append(runs, endOfCode)
 }
 
-// nextCode puts the next code's lengths into order, and returns what follows.
+// nextCode assigns the next code, and returns the runs that follow it.
 func (d *decoder) nextCode(runs []uint8) []uint8 {
 	n := 0
 	for ; runs[0] != endOfCode; runs = runs[1:] {
@@ -88,7 +88,7 @@ func (d *decoder) nextCode(runs []uint8) []uint8 {
 	return runs[1:]
 }
 
-// group returns the tables of a group.
+// group returns the tables of a group, which it builds at the first use.
 func (d *decoder) group(gs *codeGroups, i int) *codeGroup {
 	if gs.built[i] == nil {
 		gs.built[i] = d.build(gs.lengths[gs.begins[i]:], gs.rbaBits)
@@ -96,7 +96,7 @@ func (d *decoder) group(gs *codeGroups, i int) *codeGroup {
 	return gs.built[i]
 }
 
-func (d *decoder) build(runs []uint8, restBits int) *codeGroup {
+func (d *decoder) build(runs []uint8, rbaBits int) *codeGroup {
 	g := new(codeGroup)
 	for i, c := range []*prefixCode{&g.green, &g.red, &g.blue, &g.alpha, &g.distance} {
 		runs = d.nextCode(runs)
@@ -107,25 +107,25 @@ func (d *decoder) build(runs []uint8, restBits int) *codeGroup {
 		}
 		c.table = slices.Clone(d.table)
 	}
-	g.fillRest(restBits)
+	g.fillRBA(rbaBits)
 	return g
 }
 
-// fillRest makes the table of red, blue and alpha.
-func (g *codeGroup) fillRest(most int) {
+// fillRBA builds the table of red, blue and alpha.
+func (g *codeGroup) fillRBA(maxBits int) {
 	longest := bits.Len64(g.red.mask) + bits.Len64(g.blue.mask) + bits.Len64(g.alpha.mask)
-	size := uint64(1) << min(longest, most)
+	size := uint64(1) << min(longest, maxBits)
 	g.rba, g.rbaMask = make([]uint32, size), size-1
 	for acc := range size {
 		g.rba[acc] = slowPath
-		if pixel, used := g.restOf(acc); 1<<used <= size {
+		if pixel, used := g.lookUpRBA(acc); 1<<used <= size {
 			g.rba[acc] = pixel | uint32(used)<<rbaBitsShift
 		}
 	}
 }
 
-// restOf reads red, blue and alpha from the lowest bits. It returns the pixel without green, and how many bits it took.
-func (g *codeGroup) restOf(acc uint64) (uint32, uint64) {
+// lookUpRBA decodes red, blue and alpha from the lowest bits. It returns the pixel without green, and the number of bits.
+func (g *codeGroup) lookUpRBA(acc uint64) (uint32, uint64) {
 	red := g.red.lookUp(acc)
 	acc >>= red & entryBits
 	blue := g.blue.lookUp(acc)
@@ -135,8 +135,7 @@ func (g *codeGroup) restOf(acc uint64) (uint32, uint64) {
 	return pixel, uint64(red&entryBits + blue&entryBits + alpha&entryBits)
 }
 
-// prefix returns what the symbol of a length or a distance means: the least, to which extra bits are added (section
-// 3.6.2.2).
+// prefix returns the least value of a length or distance code, and its number of extra bits (section 3.6.2.2).
 func prefix(symbol int) (base, extra int) {
 	if symbol < 4 {
 		return symbol + 1, 0

@@ -9,29 +9,29 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// history is how many pixels a distance reaches back, at most, as a power of two.
+// maxRing is the largest distance of a copy, rounded up to a power of two, in pixels.
 const maxRing = 1 << 20
 
-// A rowFunc takes the rows of an image from the top. It must not change them.
+// A rowFunc receives the rows of an image from the top. It must not change them.
 type rowFunc func(y int, row []uint32) error
 
-// pixels are the state of an image that is read. What was read of it is in a ring.
+// An imageState is an image that is being read. The ring of the decoder has its last pixels.
 type imageState struct {
 	width, height int
 	tiles         tiles
 	groups        *codeGroups
-	pos           int // of the pixel that comes next
+	pos           int // index of the next pixel
 	nearDistances [numNearDistances]int
 }
 
-// tiles say which group a pixel uses (section 3.7.2.2).
+// tiles assign a code group to each pixel: the entropy image (section 3.7.2.2).
 type tiles struct {
-	bits   int // of a tile's side
+	bits   int // a tile has 1<<bits pixels on a side
 	width  int // in tiles
 	groups []uint16
 }
 
-// run returns the group of a pixel, and up to which pixel of its row it is used.
+// run returns the group of a pixel, and the x up to which it is used in the row.
 func (t *tiles) run(x, y, width int) (index, end int) {
 	if t.groups == nil {
 		return 0, width
@@ -44,13 +44,13 @@ func (t *tiles) run(x, y, width int) (index, end int) {
 	return index, min(i<<t.bits, width)
 }
 
-// readImage reads an image that is coded by entropy (section 3.7): of transforms, of tiles, or the main one, which alone
-// may have tiles.
+// readImage reads an entropy-coded image (section 3.7): that of a transform, the entropy image, or the main one, which
+// alone may have an entropy image.
 func (d *decoder) readImage(width, height int, isMain bool, add rowFunc) error {
 	cacheBits := 0
 	if d.in.readBit() {
 		if cacheBits = int(d.in.readBits(4)); cacheBits < 1 || cacheBits > maxCacheBits {
-			return d.damaged("its colour cache has 2^%d colours", cacheBits)
+			return d.damaged("its colour cache has %d bits, expected 1 to 11", cacheBits)
 		}
 	}
 	m := &imageState{width: width, height: height}
@@ -77,7 +77,7 @@ func (d *decoder) readImage(width, height int, isMain bool, add rowFunc) error {
 	return d.readRows(m, add)
 }
 
-// ring returns one for an image of so many pixels, if possible the old one.
+// resizeRing returns a ring for an image of so many pixels, which is the old one if possible.
 func resizeRing(old []uint32, pixels int) []uint32 {
 	size := min(maxRing, 1<<bits.Len(uint(pixels-1)))
 	if cap(old) >= size {
@@ -86,8 +86,8 @@ func resizeRing(old []uint32, pixels int) []uint32 {
 	return make([]uint32, size)
 }
 
-// maxGroups is how many groups of codes a file may have: as many as libwebp writes. The format allows 65536, of which a
-// file of a megabyte could have another one for each 16 pixels, and each costs as much as thousands of pixels.
+// maxGroups is the largest number of code groups of a file: that of libwebp's encoder. The format allows 65536, so that
+// a file of a megabyte could use another one for every 16 pixels, each of which costs as much as thousands of pixels.
 const maxGroups = 2600
 
 func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
@@ -112,7 +112,7 @@ func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
 	return t, count, err
 }
 
-// tilesOf is how many tiles of so many bits there are to a side.
+// tilesOf is the number of tiles of 1<<bits pixels to a side.
 func tilesOf(side, bits int) int { return (side + 1<<bits - 1) >> bits }
 
 func (d *decoder) readRows(m *imageState, add rowFunc) error {
@@ -131,7 +131,7 @@ func (d *decoder) readRows(m *imageState, add rowFunc) error {
 	return nil
 }
 
-// row is one that was read. Behind it were read so few pixels that it is still in the ring.
+// row returns a row that was read. The few pixels read after it have not overwritten it in the ring.
 func (d *decoder) row(begin, width int) []uint32 {
 	begin &= len(d.ring) - 1
 	if begin+width <= len(d.ring) {
@@ -141,7 +141,7 @@ func (d *decoder) row(begin, width int) []uint32 {
 	return d.unrolled
 }
 
-// readRun reads up to a pixel, and behind it what a copy brings.
+// readRun reads pixels up to end, and possibly more: the rest of a copy.
 func (d *decoder) readRun(m *imageState, g *codeGroup, end int) error {
 	for m.pos < end {
 		d.in.ensureLookahead()
@@ -151,7 +151,7 @@ func (d *decoder) readRun(m *imageState, g *codeGroup, end int) error {
 			err = d.readPixel(m, g)
 		}
 		if cut := d.in.checkOverrun(); cut != nil {
-			return cut // the rest was made of the zeros behind the input
+			return cut // the rest was decoded from the zeros that follow the input
 		}
 		if err != nil {
 			return err
@@ -160,11 +160,10 @@ func (d *decoder) readRun(m *imageState, g *codeGroup, end int) error {
 	return nil
 }
 
-// readLiterals reads as many pixels as there are one after the other of which the tables know everything: literals of
-// short codes, and colours of the cache. It stops before the others, at the end of the input that is ready, and at that
-// of the ring.
+// readLiterals reads consecutive pixels that the tables have everything for: literals of short codes, and colours of
+// the cache. It stops before any other, at the end of the available input, and at the end of the ring.
 //
-// It does nothing else, so that all of its state is in registers.
+// It does nothing else, so that all of its state is kept in registers.
 func (d *decoder) readLiterals(m *imageState, g *codeGroup, end int) {
 	const root = 1<<rootBits - 1
 	in, cache, shift := &d.in.buf, &d.cache, d.cacheShift
@@ -209,7 +208,7 @@ func (d *decoder) readLiterals(m *imageState, g *codeGroup, end int) {
 	m.pos += i
 }
 
-// readSymbol reads whatever comes next: a pixel, or a copy.
+// readPixel reads anything: a pixel or a copy.
 func (d *decoder) readPixel(m *imageState, g *codeGroup) error {
 	symbol := d.readSymbol(&g.green)
 	switch {
@@ -231,7 +230,7 @@ func (d *decoder) readSymbol(c *prefixCode) uint32 {
 	return uint32(e >> symbolShift)
 }
 
-// number reads what belongs to the symbol of a length or a distance.
+// readPrefixed reads the extra bits of a length or distance code (section 3.6.2.2).
 func (d *decoder) readPrefixed(symbol uint32) int {
 	base, extra := prefix(int(symbol))
 	return base + int(d.in.readBits(uint64(extra)))
@@ -245,7 +244,7 @@ func (d *decoder) emit(m *imageState, pixel uint32) {
 	}
 }
 
-// copy repeats pixels. A distance up to neighbours is one of the neighbourhood.
+// copyPixels repeats pixels. A distance code up to numNearDistances stands for one of nearDistances.
 func (d *decoder) copyPixels(m *imageState, length, distance int) error {
 	if distance > numNearDistances {
 		distance -= numNearDistances
@@ -253,7 +252,7 @@ func (d *decoder) copyPixels(m *imageState, length, distance int) error {
 		distance = m.nearDistances[distance-1]
 	}
 	if distance > m.pos || length > m.width*m.height-m.pos {
-		return damaged("a copy of %d pixels, from %d before, is not within the image", length, distance)
+		return damaged("a copy of %d pixels, from a distance of %d, exceeds the image", length, distance)
 	}
 	copyMatch(d.ring, m.pos, distance, length)
 	if d.cacheShift > 0 {
@@ -266,10 +265,10 @@ func (d *decoder) copyPixels(m *imageState, length, distance int) error {
 	return nil
 }
 
-// hash spreads colours over the cache (section 3.6.2.3).
+// cacheHash is the multiplier of the colour cache's hash (section 3.6.2.3).
 const cacheHash = 0x1e35a7bd
 
-// repeat copies pixels to pos from so far before, one after the other: those that it has written it may read.
+// copyMatch copies pixels to pos from distance before, one after the other: it may read pixels that it has written.
 func copyMatch(ring []uint32, pos, distance, length int) {
 	mask := len(ring) - 1
 	to, from := pos&mask, (pos-distance)&mask
@@ -295,11 +294,11 @@ func copyMatch(ring []uint32, pos, distance, length int) {
 	}
 }
 
-// A distance up to neighbours is one of a pixel that is near in the image, not in the order of pixels.
+// numNearDistances is the number of distance codes for pixels that are near in the image, not in the order of pixels.
 const numNearDistances = 120
 
-// neighbourhood is these pixels: so far to the left, and so far above. They are those of seven rows and the own one,
-// ordered by how near they are, and where that is equal by how far they are to a side, first the left one.
+// nearDistances are the offsets of these pixels (section 3.6.2.2): to the left, and upwards. They lie in the same row
+// and the seven above, and are ordered by distance, then by how far they are to a side, the left one first.
 var nearDistances = func() (list []struct{ x, y int }) {
 	for y := range 8 {
 		for x := -7; x <= 8; x++ {

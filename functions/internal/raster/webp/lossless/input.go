@@ -7,13 +7,14 @@ import (
 
 const (
 	inputMask = 1<<15 - 1
-	// lookahead is how many bytes there are when symbols are read: more than the words that are loaded for one pixel.
+	// lookahead is the number of bytes available when symbols are read: more than the words that are loaded for one pixel.
 	lookahead = 32
-	// chunk is where the input ends at most.
+	// inputLimit bounds the end of the input in the buffer.
 	inputLimit = inputMask + 1 - 2*lookahead
 )
 
-// A word is loaded where no index is larger than inputMask. With the mask the compiler knows it, and checks nothing.
+// An inputBuffer has space for a word after its last index. The mask never changes an index; it lets the compiler drop
+// its bounds checks.
 type inputBuffer [inputMask + 1 + 8]byte
 
 func (b *inputBuffer) word(i int) uint64 {
@@ -21,17 +22,17 @@ func (b *inputBuffer) word(i int) uint64 {
 	return binary.LittleEndian.Uint64(b[i : i+8])
 }
 
-// input is the stream as bits.
+// An input is the stream as bits.
 //
-// Behind its end come zeros, so that nobody has to look for it who reads but a few bits: see cut.
+// Its end is followed by zeros, so that readers of a few bits need not check for it: see checkOverrun.
 type input struct {
 	source io.Reader
-	acc    uint64 // the next bits, from the lowest on
-	n      uint64 // how many of them are valid, 63 at most
-	pos    int    // of buf, the byte that comes next
-	end    int    // of buf
-	atEOF  bool   // there is no more behind end
-	err    error  // of the source, why there is no more, if it is not the end
+	acc    uint64 // the next bits, least significant bit first
+	n      uint64 // number of valid bits in acc, 63 at most
+	pos    int    // index in buf of the next byte
+	end    int    // index in buf of the end of the input
+	atEOF  bool   // the source ends at end
+	err    error  // of the source, if it failed
 	buf    inputBuffer
 }
 
@@ -39,10 +40,10 @@ func (in *input) reset(source io.Reader) {
 	in.source, in.acc, in.n, in.pos, in.end, in.atEOF, in.err = source, 0, 0, 0, 0, false, nil
 }
 
-// ready makes sure that there is a lookahead.
+// ensureLookahead makes lookahead bytes available, or all that are left.
 func (in *input) ensureLookahead() {
 	if in.atEOF {
-		in.pos = min(in.pos, in.end+lookahead/2) // however much is read of the zeros
+		in.pos = min(in.pos, in.end+lookahead/2) // bounds the index however many zeros are read
 		return
 	}
 	if in.end-in.pos >= lookahead {
@@ -62,15 +63,15 @@ func (in *input) ensureLookahead() {
 	}
 }
 
-// limit is up to where a pixel may begin before the input has to be ready again.
+// limit is the index up to which a pixel may begin before ensureLookahead has to be called again.
 func (in *input) limit() int {
 	if in.atEOF {
-		return in.end + 9 // so that it is cut for sure
+		return in.end + 9 // beyond the end, so that checkOverrun notices
 	}
 	return in.end - lookahead + 1
 }
 
-// cut returns an error if more was used than there is.
+// checkOverrun returns an error if more was used than there is.
 func (in *input) checkOverrun() error {
 	if 8*in.pos-int(in.n) <= 8*in.end {
 		return nil
@@ -81,7 +82,7 @@ func (in *input) checkOverrun() error {
 	return io.ErrUnexpectedEOF
 }
 
-// fill makes 56 bits valid at least.
+// refill makes at least 56 bits valid.
 func (in *input) refill() {
 	if in.pos > in.end-8 {
 		in.ensureLookahead()
@@ -91,13 +92,13 @@ func (in *input) refill() {
 	in.n |= 56
 }
 
-// drop goes past bits that were looked at.
+// consume drops the next n bits.
 func (in *input) consume(n uint64) {
 	in.acc >>= n & 63
 	in.n -= n
 }
 
-// bits returns the next n bits, 32 at most.
+// readBits returns the next n bits, 32 at most.
 func (in *input) readBits(n uint64) uint32 {
 	in.refill()
 	v := uint32(in.acc & (1<<n - 1))

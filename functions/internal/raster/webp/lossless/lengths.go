@@ -4,10 +4,10 @@ import "gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 
 const lengthSymbols = 19
 
-// lengthOrder is the order in which the lengths of the code come of which the lengths are coded.
+// lengthOrder is the order in which the lengths of the code length code are stored (section 3.7.2.1).
 var lengthOrder = [lengthSymbols]uint8{17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 
-// readLengths reads a code, as the lengths of all symbols (section 3.7.2.1).
+// readLengths reads a prefix code as the code lengths of all symbols (section 3.7.2.1).
 func (d *decoder) readLengths(to []uint8) error {
 	clear(to)
 	if d.in.readBit() {
@@ -19,12 +19,12 @@ func (d *decoder) readLengths(to []uint8) error {
 		return err
 	}
 	if !d.canon.assign(to) {
-		return damaged("a prefix code makes no sense")
+		return damaged("a prefix code is incomplete or oversubscribed")
 	}
 	return nil
 }
 
-// readSimple reads one or two symbols. Those that the alphabet does not have count for nothing, as in libwebp.
+// readSimple reads a code of one or two symbols. Symbols outside the alphabet are ignored, as in libwebp.
 func (d *decoder) readSimple(to []uint8) {
 	two, wide := d.in.readBit(), d.in.readBit()
 	first := d.in.readBits(1)
@@ -48,14 +48,14 @@ func (d *decoder) readNormal(to []uint8) error {
 		order[symbol] = uint8(d.in.readBits(3))
 	}
 	if !d.canon.assign(order[:]) {
-		return d.damaged("the code of a prefix code makes no sense")
+		return d.damaged("a code length code is incomplete or oversubscribed")
 	}
 	d.table = d.canon.appendTable(d.table[:0])
 	code := d.canon.withTable(d.table)
 	tokens := len(to)
 	if d.in.readBit() {
 		if tokens = 2 + int(d.in.readBits(2+2*uint64(d.in.readBits(3)))); tokens > len(to) {
-			return d.damaged("a prefix code has more symbols than there are")
+			return d.damaged("a prefix code has more symbols than its alphabet")
 		}
 	}
 	previous := uint8(8)
@@ -78,7 +78,7 @@ func (d *decoder) readNormal(to []uint8) error {
 			}
 		}
 		if count > len(to)-i {
-			return d.damaged("a prefix code has more symbols than there are")
+			return d.damaged("a prefix code has more symbols than its alphabet")
 		}
 		for range count {
 			to[i] = length
@@ -88,7 +88,7 @@ func (d *decoder) readNormal(to []uint8) error {
 	return nil
 }
 
-// damaged refuses what was read, unless it was made of the zeros behind the input.
+// damaged returns the error for what was read, unless it was read from the zeros that follow the input.
 func (d *decoder) damaged(detail string, args ...any) error {
 	if err := d.in.checkOverrun(); err != nil {
 		return err

@@ -1,8 +1,8 @@
-// Package lossless is the room of WebP for its lossless bitstream, VP8L (RFC 9649, section 3): the pixels of a lossless
-// image, and the alpha of a lossy one.
+// Package lossless decodes VP8L, the lossless bitstream of WebP (RFC 9649, section 3): the pixels of a lossless image,
+// and the alpha plane of a lossy one. Section numbers in this package are those of the RFC.
 //
-// It hands over row by row, and holds of the image what a copy can refer to, one megapixel at most, beside the codes
-// and the parameters of the transforms, which are of tiles of 4x4 pixels or more.
+// It returns row by row. Of the image it holds what a copy can refer to, at most one megapixel, beside the prefix codes
+// and the parameters of the transforms, which are for tiles of 4x4 pixels or more.
 package lossless
 
 import (
@@ -10,11 +10,11 @@ import (
 	"sync"
 )
 
-// Decode reads a bitstream of an image of width x height pixels, which its header has to say as well, and may read
-// beyond its end. Row gets the rows from the top, not premultiplied, as 0xAARRGGBB; the slice is only lent to it. The
-// image has alpha if its header says so, and otherwise none of its pixels.
+// Decode reads a bitstream whose header has to state width x height pixels. It may read beyond its end. Row receives
+// the rows from the top as 0xAARRGGBB, not premultiplied, in a slice that is valid until it returns. hasAlpha is that
+// of the header; without it, all pixels are opaque.
 //
-// The error is a *imgerr.Refusal, io.ErrUnexpectedEOF if the stream ends too early, or that of r or row.
+// The error is an *imgerr.Error, io.ErrUnexpectedEOF if the stream ends too early, or that of r or row.
 func Decode(r io.Reader, width, height int, row func(y int, argb []uint32) error) (hasAlpha bool, err error) {
 	d := newDecoder(r)
 	defer d.release()
@@ -33,7 +33,7 @@ func Decode(r io.Reader, width, height int, row func(y int, argb []uint32) error
 	})
 }
 
-// DecodeAlpha reads the bitstream of an ALPH chunk, which has no header, as Decode does.
+// DecodeAlpha reads the bitstream of an ALPH chunk, which has no header, like Decode.
 func DecodeAlpha(r io.Reader, width, height int, row func(y int, alpha []uint8) error) error {
 	d := newDecoder(r)
 	defer d.release()
@@ -46,13 +46,13 @@ func DecodeAlpha(r io.Reader, width, height int, row func(y int, alpha []uint8) 
 	})
 }
 
-// A decoder is what is needed of whatever image.
+// A decoder has the buffers of decoding, which are reused for other images.
 type decoder struct {
 	in         input
 	ring       []uint32 // the last pixels, before transforms
-	unrolled   []uint32 // a row that is not in one piece in the ring
+	unrolled   []uint32 // a row that wraps around the end of the ring
 	cache      [1 << maxCacheBits]uint32
-	cacheShift uint // to make a hash the place of a colour in the cache; 0 if there is none
+	cacheShift uint // shift from a hash to an index of the colour cache; 0 without a cache
 	canon      canonicalCode
 	table      []entry
 	lengths    [maxAlphabet]uint8
@@ -71,7 +71,7 @@ func (d *decoder) release() {
 	decoders.Put(d)
 }
 
-// readHeader reads what section 3.4 tells.
+// readHeader reads the header (section 3.4).
 func (d *decoder) readHeader(width, height int) (hasAlpha bool, err error) {
 	const signature = 0x2f
 	start, w, h := d.in.readBits(8), 1+int(d.in.readBits(14)), 1+int(d.in.readBits(14))
@@ -79,9 +79,9 @@ func (d *decoder) readHeader(width, height int) (hasAlpha bool, err error) {
 	version := d.in.readBits(3)
 	switch {
 	case start != signature:
-		err = d.damaged("its lossless bitstream does not start like one")
+		err = d.damaged("its lossless bitstream does not start with its signature")
 	case version != 0:
-		err = d.damaged("its lossless bitstream is of a version %d", version)
+		err = d.damaged("its lossless bitstream is of version %d, expected 0", version)
 	case w != width || h != height:
 		err = d.damaged("its pixels are %dx%d, expected %dx%d", w, h, width, height)
 	default:

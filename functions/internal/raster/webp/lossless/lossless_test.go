@@ -291,11 +291,11 @@ func TestDecodeReaders(t *testing.T) {
 		compare(t, got, want, 50)
 	}
 	reader := io.MultiReader(bytes.NewReader(stream[:len(stream)/2]), iotest.ErrReader(broken))
-	if _, _, err := decodeFrom(reader, 50, 40); err != broken {
+	if _, _, err := decodeFrom(reader, 50, 40); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the reader", err)
 	}
 	_, err := Decode(bytes.NewReader(stream), 50, 40, func(int, []uint32) error { return broken })
-	if err != broken {
+	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the rows", err)
 	}
 }
@@ -308,7 +308,7 @@ func TestDecodeTruncated(t *testing.T) {
 			if n > 20 && n%17 != 0 && n < len(stream)-20 {
 				continue
 			}
-			if _, _, err := decode(stream[:n], 20, 15); err != io.ErrUnexpectedEOF {
+			if _, _, err := decode(stream[:n], 20, 15); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Fatalf("seed %d, %d bytes of %d: got %v, want an unexpected end", seed, n, len(stream), err)
 			}
 		}
@@ -346,7 +346,7 @@ func TestDecodeDamaged(t *testing.T) {
 func check(t *testing.T, stream []byte, width, height int) {
 	t.Helper()
 	_, _, err := decode(stream, width, height)
-	if refusal := (*imgerr.Error)(nil); err != nil && err != io.ErrUnexpectedEOF && !errors.As(err, &refusal) {
+	if refusal := (*imgerr.Error)(nil); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
 		t.Errorf("got %v, want a refusal or an unexpected end", err)
 	}
 }

@@ -1,11 +1,11 @@
 package lossless
 
-// A predictor is the transform by which pixels are differences from what their neighbours let expect, in one of 14 ways
-// (section 3.5.1), another for each tile.
+// A predictor is the predictor transform (section 3.5.1): pixels are differences from a prediction of their neighbours
+// by one of 14 modes, which may differ from tile to tile.
 type predictor struct {
 	bits, width, tiles int
 	modes              []uint8
-	above              []uint32 // the row before, and behind it the first pixel of the row, which is the next in order
+	above              []uint32 // the previous row, followed by the first pixel of the row, which is next in scan order
 }
 
 func (d *decoder) readPredictor(width, height int) (*predictor, error) {
@@ -47,8 +47,8 @@ func (p *predictor) invertTiles(modes []uint8, row []uint32) {
 	}
 }
 
-// predict adds what is expected to all pixels of a row but the first, which is only looked at. Above is the row before,
-// and one pixel longer.
+// predict adds the prediction to all pixels of a row but the first, which is only read. Above is the previous row, and
+// one pixel longer.
 func predict(mode uint8, row, above []uint32) {
 	switch mode {
 	case 1:
@@ -102,7 +102,7 @@ func addRow(row, other []uint32) {
 	}
 }
 
-// addAverage is of the pixel at the left and another one.
+// addAverage predicts the average of the pixel to the left and another one.
 func addAverage(row, other []uint32) {
 	left := row[0]
 	row = row[1:]
@@ -120,7 +120,7 @@ func addAverages(row, a, b []uint32) {
 	}
 }
 
-// spread puts the channels of a pixel into 16 bits each, so that there is room to calculate.
+// spread puts the channels of a pixel into 16 bits each, which leaves space for carries.
 func spread(pixel uint32) uint64 {
 	const even, odd = 0x00ff00ff, 0x00ff00ff << 32
 	return uint64(pixel)&even | uint64(pixel)<<24&odd
@@ -155,7 +155,7 @@ func addAverageOfFour(row, above []uint32) {
 
 const ones = 0x0001000100010001
 
-// addNearest: of the pixel at the left and the one above, the one that is nearer to left + above - left above.
+// addSelect predicts the one of the left and the upper pixel that is nearer to left + above - upper left.
 func addSelect(row, above []uint32) {
 	left, corner := spread(row[0]), spread(above[0])
 	above = above[1:len(row)]
@@ -172,14 +172,14 @@ func addSelect(row, above []uint32) {
 	}
 }
 
-// apart is the sum of the differences of the channels, and the same whatever they are.
+// manhattan is the sum of the absolute differences of the channels, plus a constant.
 func manhattan(a, b uint64) uint64 {
-	differences := a | 0x100*ones - b // and 256
+	differences := a | 0x100*ones - b // plus 256
 	negative := ^differences >> 8 & ones
 	return (differences ^ (negative<<9 - negative) + negative) * ones >> 48
 }
 
-// addGradient is of left + above - left above.
+// addClampedGradient predicts left + above - upper left: ClampAddSubtractFull.
 func addClampedGradient(row, above []uint32) {
 	left, corner := spread(row[0]), spread(above[0])
 	above = above[1:len(row)]
@@ -192,13 +192,14 @@ func addClampedGradient(row, above []uint32) {
 	}
 }
 
-// clamp is for channels of 256 more than what is to be from 0 to 255.
+// clamp clamps channels to 0 to 255 that are 256 too large.
 func clamp(v uint64) uint64 {
 	inside, over := v>>8&ones, v>>9&ones
 	return v&(inside<<8-inside) | (over<<8 - over)
 }
 
-// addHalfGradient is of the mean of left and above, and half of its difference from left above, which is rounded to 0.
+// addClampedHalfGradient predicts the average of left and above plus half of its difference from upper left, rounded
+// towards 0: ClampAddSubtractHalf.
 func addClampedHalfGradient(row, above []uint32) {
 	left, corner := spread(row[0]), spread(above[0])
 	above = above[1:len(row)]
@@ -206,9 +207,9 @@ func addClampedHalfGradient(row, above []uint32) {
 	for i, pixel := range row {
 		top := spread(above[i])
 		mean := (left + top) >> 1 & channels
-		difference := mean | 0x100*ones - corner // and 256
+		difference := mean | 0x100*ones - corner // plus 256
 		negative := ^difference >> 8 & ones
-		half := (difference + negative) >> 1 & (0x1ff * ones) // and 128
+		half := (difference + negative) >> 1 & (0x1ff * ones) // plus 128
 		left = (spread(pixel) + clamp(mean+half+0x80*ones)) & channels
 		row[i] = pack(left)
 		corner = top

@@ -3,13 +3,13 @@ package lossless
 import "math/bits"
 
 const (
-	maxCodeLength = 15 // of a code, in bits
-	// rootBits is the index of a table's first level: a second one has 2^7 entries at most.
+	maxCodeLength = 15 // in bits
+	// rootBits is the index of a table's first level. A table of the second level has at most 2^7 entries.
 	rootBits = 8
 )
 
-// The alphabets: literals of a byte, which for green are followed by the lengths of copies and the places of the colour
-// cache, and distances.
+// The alphabets (section 3.7.2.1): green has literals, length codes and indexes of the colour cache; red, blue and alpha
+// have literals; and there are distance codes.
 const (
 	numLiterals      = 256
 	numLengthCodes   = 24
@@ -18,9 +18,9 @@ const (
 	maxAlphabet      = numLiterals + numLengthCodes + 1<<maxCacheBits
 )
 
-// An entry is what the next bits mean. Bits 0-3 are how many of them the code has, bits 4-15 are the symbol. If the code
-// is longer than the index of the first level, there bits 0-3 are that of the longest of its table of the second level,
-// and bits 4-15 where this table begins.
+// An entry is the meaning of the next bits: bits 0-3 are the length of the code, bits 4-15 the symbol. In the first
+// level, for a code that is longer than the index, bits 0-3 are the length of the longest code of its table of the
+// second level, and bits 4-15 the offset of that table.
 type entry = uint16
 
 const (
@@ -28,13 +28,13 @@ const (
 	symbolShift = 4
 )
 
-// A code is a table of two levels. That of a single symbol has one entry, of no bits.
+// A prefixCode is a lookup table of two levels. That of a single symbol has one entry, of no bits.
 type prefixCode struct {
 	table []entry
-	mask  uint64 // of the bits that are the index of the first level
+	mask  uint64 // of the index of the first level
 }
 
-// find returns the entry of the symbol that comes next.
+// lookUp returns the entry of the next symbol.
 func (c *prefixCode) lookUp(acc uint64) entry {
 	e := c.table[acc&c.mask]
 	if e&entryBits > rootBits {
@@ -47,15 +47,15 @@ func (c *prefixCode) lookUpSecond(e entry, acc uint64) entry {
 	return c.table[uint64(e>>symbolShift)+acc>>rootBits&(1<<(e&entryBits-rootBits)-1)]
 }
 
-// A canon is a canonical code: its symbols ordered by length.
+// A canonicalCode is a canonical prefix code: its symbols in the order of their lengths.
 type canonicalCode struct {
-	count   [maxCodeLength + 1]uint16 // of symbols, by length
+	count   [maxCodeLength + 1]uint16 // number of symbols, by length
 	maxLen  int
-	symbols [maxAlphabet]uint16 // those of which the length is not 0
+	symbols [maxAlphabet]uint16 // the symbols whose length is not 0
 	n       int
 }
 
-// order takes the lengths of the codes of all symbols. It returns false if they are no complete code.
+// assign takes the code lengths of all symbols. It returns false if they are not a complete code.
 func (c *canonicalCode) assign(lengths []uint8) bool {
 	c.count = [maxCodeLength + 1]uint16{}
 	for _, length := range lengths {
@@ -64,7 +64,7 @@ func (c *canonicalCode) assign(lengths []uint8) bool {
 	c.count[0] = 0
 	var next [maxCodeLength + 1]uint16
 	c.n, c.maxLen = 0, 0
-	free := 1 // codes of this length
+	free := 1 // unused codes of this length
 	for length := 1; length <= maxCodeLength; length++ {
 		next[length] = uint16(c.n)
 		c.n += int(c.count[length])
@@ -81,14 +81,14 @@ func (c *canonicalCode) assign(lengths []uint8) bool {
 			next[length]++
 		}
 	}
-	if c.n == 1 { // the one symbol needs no bits, whatever its length is said to be
+	if c.n == 1 { // a single symbol needs no bits, whatever its length
 		c.maxLen, c.count = 0, [maxCodeLength + 1]uint16{}
 		return true
 	}
 	return free == 0 && c.n > 0
 }
 
-// appendTable appends the code's table.
+// appendTable appends the lookup table.
 func (c *canonicalCode) appendTable(table []entry) []entry {
 	from := len(table)
 	root := min(c.maxLen, rootBits)
@@ -110,8 +110,8 @@ func (c *canonicalCode) appendTable(table []entry) []entry {
 	return table
 }
 
-// appendSecond appends the tables of the second level. The codes that one is of come one after the other, and the last
-// of them is the longest.
+// appendSecond appends the tables of the second level. The codes of one such table follow each other, and the last of
+// them is the longest.
 func (c *canonicalCode) appendSecond(table []entry, from, value int, symbols []uint16) []entry {
 	var longest [1 << rootBits]uint8
 	first := value
@@ -146,10 +146,10 @@ func (c *canonicalCode) appendSecond(table []entry, from, value int, symbols []u
 	return table
 }
 
-// reversed is a code as it comes: its first bit is the lowest.
+// reversed is a code as it is in the stream: its first bit is the lowest.
 func reversed(value, length int) int { return int(bits.Reverse16(uint16(value)) >> (16 - length)) }
 
-// codeOf is the code of a table.
+// withTable returns the prefix code of a lookup table.
 func (c *canonicalCode) withTable(table []entry) prefixCode {
 	return prefixCode{table, 1<<min(c.maxLen, rootBits) - 1}
 }

@@ -1,11 +1,11 @@
 package lossless
 
-// A transform is undone row by row, in place, in the order opposite to that of the stream (section 3.5).
+// A transform is inverted row by row, in place, in the reverse order of the stream (section 3.5).
 type transform interface {
 	invert(y int, row []uint32)
 }
 
-// The transforms as the stream calls them.
+// Transform types.
 const (
 	predictorTransform = iota
 	colorTransform
@@ -13,14 +13,14 @@ const (
 	colorIndexingTransform
 )
 
-// readTransforms returns the transforms of an image, and the width that its pixels have after them.
+// readTransforms returns the transforms of an image, and the width of the image that they were applied to.
 func (d *decoder) readTransforms(width, height int) (list []transform, packed int, err error) {
 	packed = width
 	seen := 0
 	for d.in.readBit() {
 		kind := d.in.readBits(2)
 		if seen&(1<<kind) != 0 {
-			return nil, 0, d.damaged("a transform comes twice")
+			return nil, 0, d.damaged("a transform is repeated")
 		}
 		seen |= 1 << kind
 		var t transform
@@ -44,7 +44,7 @@ func (d *decoder) readTransforms(width, height int) (list []transform, packed in
 	return list, packed, d.in.checkOverrun()
 }
 
-// green is the transform by which red and blue are differences from green, of rows of so many pixels.
+// subtractGreen is the transform that subtracts green from red and blue, for rows of that many pixels.
 type subtractGreen int
 
 func (g subtractGreen) invert(_ int, row []uint32) {
@@ -54,16 +54,17 @@ func (g subtractGreen) invert(_ int, row []uint32) {
 	}
 }
 
-// addPixels adds two pixels, each channel for itself.
+// addPixels adds two pixels channel by channel.
 func addPixels(a, b uint32) uint32 {
 	const low = 0x7f7f7f7f
 	return (a&low + b&low) ^ (a^b)&^low
 }
 
-// colors is the transform by which red and blue are differences from what green and red let expect, other for each tile.
+// crossColor is the color transform: red and blue are differences from multiples of green and red, which may differ
+// from tile to tile.
 type crossColor struct {
 	bits, width, tiles int
-	factors            []uint32 // green to red, green to blue, red to blue, from the lowest byte on; all signed
+	factors            []uint32 // signed bytes, from the lowest on: green to red, green to blue, red to blue
 }
 
 func (d *decoder) readCrossColor(width, height int) (*crossColor, error) {
@@ -85,8 +86,8 @@ func (c *crossColor) invert(y int, row []uint32) {
 	}
 }
 
-// addExpected multiplies green by both of its factors at once. In the product, what is added to the lower number keeps
-// it from taking from the upper one.
+// undoCrossColor multiplies green by both of its factors at once. The constant added to the product keeps the lower
+// half from borrowing from the upper one.
 func undoCrossColor(tile []uint32, factors uint32) {
 	greenFactors, redToBlue := int64(int8(factors>>8))<<32+int64(int8(factors)), int32(int8(factors>>16))
 	for i, pixel := range tile {
@@ -97,11 +98,12 @@ func undoCrossColor(tile []uint32, factors uint32) {
 	}
 }
 
-// palette is the transform by which green is the index of a color. Of few colours, several indices are in a pixel.
+// colorIndexing is the transform by which green is the index of a colour. With few colours, a pixel has several
+// indexes.
 type colorIndexing struct {
-	bits   int // of the number of pixels in one
+	bits   int // a pixel has 1<<bits indexes
 	width  int
-	colors [256]uint32 // transparent black where there are none
+	colors [256]uint32 // transparent black beyond the table
 }
 
 func (d *decoder) readColorIndexing(width int) (*colorIndexing, error) {
@@ -118,7 +120,7 @@ func (d *decoder) readColorIndexing(width int) (*colorIndexing, error) {
 	return p, err
 }
 
-// newPalette is for so many colors, and rows of so many pixels.
+// newColorIndexing is for count colours, and rows of width pixels.
 func newColorIndexing(count, width int) *colorIndexing {
 	p := &colorIndexing{width: width}
 	switch {
@@ -132,10 +134,10 @@ func newColorIndexing(count, width int) *colorIndexing {
 	return p
 }
 
-// packed is the width of a row of indices.
+// packed is the width of a row of indexes.
 func (p *colorIndexing) packed() int { return tilesOf(p.width, p.bits) }
 
-// undo begins at the right, because no pixel is left of the one that has its index.
+// invert begins at the right, because no pixel is to the left of the one that has its index.
 func (p *colorIndexing) invert(_ int, row []uint32) {
 	row = row[:p.width]
 	if p.bits == 0 {

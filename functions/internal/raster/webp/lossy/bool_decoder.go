@@ -2,6 +2,7 @@ package lossy
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/bits"
 
@@ -9,52 +10,53 @@ import (
 )
 
 const (
-	// unit is more than the bytes that the tokens of a macroblock take: 25 blocks of 16 coefficients, each of 19 bools at
-	// most, each of 7 bits at most.
+	// maxMacroblockBytes bounds the bytes of a macroblock's tokens: 25 blocks of 16 coefficients, each of at most 19 bools
+	// of at most 7 bits.
 	maxMacroblockBytes = 7 << 10
-	// window is how much of a partition is held, and slack what a coder may load behind the last byte that it needs.
+	// bufferLimit is how much of a partition is held, and slack what a decoder may load after the last byte that it needs.
 	bufferLimit = 24 << 10
 	slack       = 16
 )
 
-// A coder is the state of the arithmetic decoder (section 7). It is passed by value, so that it stays in registers.
+// A boolDecoder is the state of the boolean entropy decoder (section 7). It is passed by value, so that it stays in
+// registers.
 type boolDecoder struct {
-	value      uint64 // the next bits, from the highest on
+	value      uint64 // the next bits, most significant bit first
 	rangeLess1 uint64 // the range, less 1: 127 to 254
-	bitCount   int    // how many bits of value are valid
-	pos        int    // of the partition's buffer, the byte that comes next
+	bitCount   int    // number of valid bits in value
+	pos        int    // index in the partition's buffer of the next byte
 }
 
-// fill makes 56 bits valid at least: enough for 7 bools.
+// refill makes at least 56 bits valid: enough for 7 bools.
 func (c boolDecoder) refill(buf *buffer) boolDecoder {
 	next := binary.BigEndian.Uint64(buf[c.pos&(1<<bufferBits-1):])
 	return boolDecoder{c.value | next>>(c.bitCount&63), c.rangeLess1, c.bitCount | 56, c.pos + (63-c.bitCount)>>3}
 }
 
-// split is the part of the range, less 1, in which the next bool is false. The probability of that is of 256.
+// split is the part of the range, less 1, for a bool that is false. Probability is that of false, of 256.
 func (c boolDecoder) split(probability uint8) uint64 { return c.rangeLess1 * uint64(probability) >> 8 }
 
-// isTrue tells what the next bool is.
+// isTrue returns the next bool.
 func (c boolDecoder) isTrue(split uint64) bool { return c.value >= (split+1)<<56 }
 
-// low goes on after a bool that is false.
+// takeFalse continues after a bool that is false.
 func (c boolDecoder) takeFalse(split uint64) boolDecoder {
 	shift := normalizedShifts[uint8(split)]
 	return boolDecoder{c.value << (shift & 63), uint64(normalizedRanges[uint8(split)]), c.bitCount - int(shift), c.pos}
 }
 
-// high goes on after a bool that is true.
+// takeTrue continues after a bool that is true.
 func (c boolDecoder) takeTrue(split uint64) boolDecoder {
 	rest := uint8(c.rangeLess1 - 1 - split)
 	shift := normalizedShifts[rest]
 	return boolDecoder{(c.value - (split+1)<<56) << (shift & 63), uint64(normalizedRanges[rest]), c.bitCount - int(shift), c.pos}
 }
 
-// sign tells what the next bool is, one that is as often true as false, which no processor can predict: so there is no
-// branch. It is -1 for true, and 0.
+// peekSign returns the next bool of even probability, -1 for true and 0 for false. No processor could predict it, so
+// there is no branch.
 func (c boolDecoder) peekSign() int64 { return (int64(c.rangeLess1>>1) - int64(c.value>>56)) >> 63 }
 
-// after goes on after a sign.
+// takeSign continues after a sign.
 func (c boolDecoder) takeSign(sign int64) boolDecoder {
 	split := c.rangeLess1 >> 1
 	rest := uint8(split - ^c.rangeLess1&1&uint64(sign))
@@ -62,7 +64,7 @@ func (c boolDecoder) takeSign(sign int64) boolDecoder {
 	return boolDecoder{(c.value - (split+1)<<56&uint64(sign)) << (shift & 63), uint64(normalizedRanges[rest]), c.bitCount - int(shift), c.pos}
 }
 
-// spans are ranges, less 1, as they are once their highest bit is where it belongs again, and shifts how far that is.
+// normalizedRanges are ranges, less 1, shifted until their highest bit is set, and normalizedShifts the numbers of bits.
 var normalizedRanges, normalizedShifts = normalizationTables()
 
 func normalizationTables() (spans, shifts [256]uint8) {
@@ -73,7 +75,7 @@ func normalizationTables() (spans, shifts [256]uint8) {
 	return spans, shifts
 }
 
-// A buffer is larger than what it holds, so that a number of so many bits is always an index.
+// A buffer is larger than its content, so that any number of bufferBits bits is a valid index.
 type buffer [1<<bufferBits + 8]byte
 
 const bufferBits = 15
@@ -82,18 +84,18 @@ const bufferBits = 15
 type partition struct {
 	boolDecoder
 	r    io.Reader
-	left int64 // bytes that have not been read of r
-	end  int   // of buf, where they go
+	left int64 // bytes not read from r
+	end  int   // index in buf of the end of the data
 	buf  buffer
 }
 
-// start begins a partition of so many bytes.
+// reset begins a partition of size bytes.
 func (p *partition) reset(r io.Reader, size int64) {
 	p.boolDecoder, p.r, p.left, p.end = boolDecoder{rangeLess1: 254}, r, size, 0
 }
 
-// ready makes sure that a macroblock can be read without looking for the end. Behind it are zeros: that they were used is
-// found out by the next call.
+// ensureMacroblock makes sure that a macroblock can be read without checking for the end. The data is followed by
+// zeros; the next call detects whether they were used.
 func (p *partition) ensureMacroblock() error {
 	if p.end-p.pos >= maxMacroblockBytes {
 		return nil
@@ -119,7 +121,7 @@ func (p *partition) load() error {
 	return p.checkOverrun()
 }
 
-// enough returns an error if more bits were used than there are.
+// checkOverrun returns an error if more bits were used than there are.
 func (p *partition) checkOverrun() error {
 	if 8*p.pos-p.bitCount > 8*p.end {
 		return imgerr.Damaged(name, "a partition has less data than pixels")
@@ -127,7 +129,7 @@ func (p *partition) checkOverrun() error {
 	return nil
 }
 
-// bool reads one bool.
+// readBool reads one bool.
 func (p *partition) readBool(probability uint8) bool {
 	c := p.boolDecoder.refill(&p.buf)
 	split := c.split(probability)
@@ -140,7 +142,7 @@ func (p *partition) readBool(probability uint8) bool {
 	return is
 }
 
-// number reads an unsigned number of so many bits.
+// readUint reads an unsigned number.
 func (p *partition) readUint(bits int) (v int) {
 	for range bits {
 		v <<= 1
@@ -151,7 +153,7 @@ func (p *partition) readUint(bits int) (v int) {
 	return v
 }
 
-// optional reads a number that is followed by its sign, if it is there at all.
+// readOptionalInt reads a flag and, if it is set, a number followed by its sign.
 func (p *partition) readOptionalInt(bits int) int {
 	if !p.readBool(evenProb) {
 		return 0
@@ -163,11 +165,12 @@ func (p *partition) readOptionalInt(bits int) int {
 	return v
 }
 
-// even is the probability of what is as often true as false.
+// evenProb is the probability of a bool that is equally likely to be true.
 const evenProb = 128
 
+// noEOF turns io.EOF, where more has to follow, into io.ErrUnexpectedEOF.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -229,7 +229,7 @@ func TestDecodeTruncated(t *testing.T) {
 		b := encoded(t, r, 30, 30)
 		for n := range b {
 			_, err := decodeFrom(bytes.NewReader(b[:n]), int64(len(b)), 30, 30, true)
-			if err != nil && err != io.ErrUnexpectedEOF {
+			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Fatalf("cut to %d of %d bytes: got %v", n, len(b), err)
 			}
 			if err == nil && n < len(b)-2 { // the last bytes may not be needed
@@ -261,7 +261,7 @@ func TestDecodeDamaged(t *testing.T) {
 	} {
 		_, err := decode(b, 30, 20, true)
 		var refused *imgerr.Error
-		if !errors.As(err, &refused) && err != io.ErrUnexpectedEOF {
+		if !errors.As(err, &refused) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: got %v, want a refusal", name, err)
 		}
 	}
@@ -309,12 +309,12 @@ func TestDecodeErrors(t *testing.T) {
 	want := errors.New("fault")
 	for n := range b {
 		_, err := decodeFrom(io.MultiReader(bytes.NewReader(b[:n]), iotest.ErrReader(want)), int64(len(b)), 40, 40, true)
-		if err != want && n < len(b)-2 {
+		if !errors.Is(err, want) && n < len(b)-2 {
 			t.Fatalf("a fault after %d of %d bytes: got %v", n, len(b), err)
 		}
 	}
 	err := Decode(bytes.NewReader(b), int64(len(b)), 40, 40, true, func(*Rows) error { return want })
-	if err != want {
+	if !errors.Is(err, want) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 }
@@ -337,7 +337,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		got, err := decode(b, width, height, smooth)
 		var refused *imgerr.Error
-		if err != nil && !errors.As(err, &refused) && err != io.ErrUnexpectedEOF {
+		if err != nil && !errors.As(err, &refused) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("got %v, want a refusal", err)
 		}
 		want, wantErr := reference(t, b)

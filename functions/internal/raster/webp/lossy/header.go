@@ -7,42 +7,42 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// maxPartitions is the most that the tokens may be divided into.
+// maxPartitions is the largest number of token partitions.
 const maxPartitions = 8
 
-// A header is what is said before the macroblocks (section 9 and section 19.2 of RFC 6386).
+// A header is the frame header (sections 9 and 19.2).
 type header struct {
-	segmented bool // each macroblock is of one of 4 segments, which the first partition says if mapped
+	segmented bool // macroblocks belong to 4 segments, given by the first partition if mapped
 	mapped    bool
 	segments  [4]segment
-	tree      [3]uint8 // probabilities of the segments
+	tree      [3]uint8 // probabilities of the segment tree
 
-	simple     bool // of the two filters
-	level      int  // of the filter, 0 for none
+	simple     bool // the simple loop filter, not the normal one
+	level      int  // of the loop filter; 0 for none
 	sharpness  int
-	levelDelta [2]int // for macroblocks of one mode, and of a mode for each subblock
+	levelDelta [2]int // for macroblocks of one mode, and for those with subblock modes
 
-	skips    bool // macroblocks without coefficients are marked, with the probability that they are not
+	skips    bool // macroblocks without coefficients are marked
 	skipProb uint8
-	probs    [4][17]bandProbs // by the kind of the block and the coefficient
+	probs    [4][17]bandProbs // by block type and coefficient
 }
 
-// A segment is what macroblocks have in common.
+// A segment has the parameters of its macroblocks.
 type segment struct {
 	quantizer, level int
-	absolute         bool // instead of relative to those of the header
+	absolute         bool // not relative to the header's
 
 	luma, y2, chroma dequantFactors
-	filters          [2]loopFilter // for macroblocks of one mode, and of a mode for each subblock
+	filters          [2]loopFilter // for macroblocks of one mode, and for those with subblock modes
 }
 
-// factors is what the first and the other coefficients of a block are multiplied with.
+// dequantFactors are the factors of the DC and the AC coefficients of a block.
 type dequantFactors [2]int32
 
-// A bandProbs is the probabilities of tokens by what was there before, in rows that are as long as a power of 2.
+// bandProbs are the token probabilities of a band, by context. Rows are padded to a power of two.
 type bandProbs [4][16]uint8
 
-// readTag reads what is in front of the first partition, and returns its size.
+// readTag reads what precedes the first partition, and returns its size.
 func readTag(r io.Reader, width, height int) (int64, error) {
 	var tag [tagSize]byte
 	if _, err := io.ReadFull(r, tag[:]); err != nil {
@@ -54,18 +54,18 @@ func readTag(r io.Reader, width, height int) (int64, error) {
 		return 0, imgerr.Damaged(name, "its VP8 chunk does not start with a key frame")
 	}
 	if version > 3 || !isShown {
-		return 0, imgerr.Damaged(name, "its frame is of version %d, shown: %v", version, isShown)
+		return 0, imgerr.Damaged(name, "its frame has version %d and show_frame %v, expected 0 to 3 and true", version, isShown)
 	}
 	w, h := int(binary.LittleEndian.Uint16(tag[6:])&0x3fff), int(binary.LittleEndian.Uint16(tag[8:])&0x3fff)
 	if w != width || h != height {
-		return 0, imgerr.Damaged(name, "its frame is %dx%d pixels large, expected %dx%d", w, h, width, height)
+		return 0, imgerr.Damaged(name, "its frame is %dx%d pixels, expected %dx%d", w, h, width, height)
 	}
 	return int64(bits >> 5), nil
 }
 
 const tagSize = 10
 
-// read reads the header from the start of the first partition. It returns how many partitions of tokens there are.
+// parse reads the header from the start of the first partition. It returns the number of token partitions.
 func (h *header) parse(p *partition) (partitions int) {
 	const colourSpaceAndClamping = 2
 	p.readUint(colourSpaceAndClamping)
@@ -78,7 +78,7 @@ func (h *header) parse(p *partition) (partitions int) {
 	}
 	partitions = 1 << p.readUint(2)
 	h.readQuantizers(p)
-	p.readBool(evenProb) // whether the probabilities are for later frames, too
+	p.readBool(evenProb) // refresh_entropy_probs: for later frames
 	h.readProbs(p)
 	if h.skips = p.readBool(evenProb); h.skips {
 		h.skipProb = uint8(p.readUint(8))
@@ -89,7 +89,7 @@ func (h *header) parse(p *partition) (partitions int) {
 	return partitions
 }
 
-// readSegments reads section 9.3.
+// readSegments reads update_segmentation (section 9.3).
 func (h *header) readSegments(p *partition) {
 	h.mapped = p.readBool(evenProb)
 	absolute := true
@@ -116,19 +116,19 @@ func (h *header) readSegments(p *partition) {
 	}
 }
 
-// readDeltas reads the end of section 9.4, of which only what is for key frames is used.
+// readDeltas reads the loop filter deltas at the end of section 9.4, of which only those of key frames are used.
 func (h *header) readDeltas(p *partition) {
 	if !p.readBool(evenProb) {
 		return
 	}
-	var deltas [8]int // by the frame that is referred to, and by the mode
+	var deltas [8]int // by reference frame, then by mode
 	for i := range deltas {
 		deltas[i] = p.readOptionalInt(6)
 	}
 	h.levelDelta = [2]int{deltas[0], deltas[0] + deltas[4]}
 }
 
-// readQuantizers reads section 9.6 and looks up the factors of each segment (section 14.1).
+// readQuantizers reads the quantizer indices (section 9.6) and looks up the factors of each segment (section 14.1).
 func (h *header) readQuantizers(p *partition) {
 	base := p.readUint(7)
 	lumaDC, secondDC, secondAC, chromaDC, chromaAC := p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4)
@@ -149,7 +149,7 @@ func (h *header) readQuantizers(p *partition) {
 	}
 }
 
-// readProbs reads section 13.4.
+// readProbs reads the updates of the token probabilities (section 13.4).
 func (h *header) readProbs(p *partition) {
 	table := defaultProbs
 	for i := range table {

@@ -1,16 +1,16 @@
 package lossy
 
-// A filter is how the edges of a macroblock and those within it are smoothed (section 15).
+// A loopFilter has the parameters of the loop filter (section 15) for a macroblock.
 type loopFilter struct {
-	edgeLimit     int // of the difference at an edge within; 0 for no filter
-	interiorLimit int // of the differences beside it
-	hevThreshold  int // of the differences beside it, beyond which there are details
+	edgeLimit     int // of the difference across a subblock edge; 0 for no filter
+	interiorLimit int // of the differences beside the edge
+	hevThreshold  int // high edge variance: larger differences next to the edge are details
 }
 
-// edgeMore is how much larger the limit is at the edges between macroblocks.
+// macroblockEdgeExtra is how much larger the edge limit is at macroblock edges.
 const macroblockEdgeExtra = 4
 
-// readyFilters works out the filters of a segment (sections 9.4, 15.2 and 15.4).
+// initFilters computes the filters of a segment (sections 9.4, 15.2 and 15.4).
 func (h *header) initFilters(s *segment) {
 	base := h.level
 	if h.segmented {
@@ -41,10 +41,10 @@ func (h *header) initFilters(s *segment) {
 	}
 }
 
-// An edge is between pixels that are across apart, and goes along for so many pixels.
+// An edge lies between pixels that are across apart in memory, and continues along for count pixels.
 type edge struct{ across, along, count int }
 
-// simple smooths the edge in front of pix[at] (section 15.2).
+// simpleFilter filters the edge before pix[at] (section 15.2).
 func (e edge) simpleFilter(pix []uint8, at, limit int) {
 	for range e.count {
 		p1, p0, q0, q1 := int(pix[at-2*e.across]), int(pix[at-e.across]), int(pix[at]), int(pix[at+e.across])
@@ -56,8 +56,8 @@ func (e edge) simpleFilter(pix []uint8, at, limit int) {
 	}
 }
 
-// normal smooths the edge in front of pix[at] (section 15.3): between macroblocks, if wide, or within one. Where it is
-// flat, there is nothing to smooth.
+// normalFilter filters the edge before pix[at] (section 15.3): a macroblock edge if wide, otherwise a subblock edge. A
+// flat surface is left as it is.
 func (e edge) normalFilter(pix []uint8, at, limit int, f *loopFilter, wide bool) {
 	across, interior, variance := e.across, f.interiorLimit, f.hevThreshold
 	for range e.count {
@@ -94,8 +94,8 @@ func (e edge) normalFilter(pix []uint8, at, limit int, f *loopFilter, wide bool)
 
 func abs(v int) int { return max(v, -v) }
 
-// signed keeps a number within 8 bits with a sign.
+// clampInt8 clamps to the range of an int8.
 func clampInt8(v int) int { return max(-128, min(v, 127)) }
 
-// unsigned keeps a sample within 8 bits.
+// clampUint8 clamps to the range of a uint8.
 func clampUint8(v int) uint8 { return uint8(max(0, min(v, 255))) }

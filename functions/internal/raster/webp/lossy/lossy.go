@@ -1,4 +1,7 @@
-// Package lossy decodes the lossy bitstream of WebP: a key frame of VP8 (RFC 6386).
+// Package lossy decodes VP8, the lossy bitstream of WebP (RFC 6386): a key frame. Section numbers in this package are
+// those of the RFC.
+//
+// It returns rows as they are decoded, and never holds the image.
 package lossy
 
 import (
@@ -10,43 +13,43 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// name is what the format is called in messages.
+// name is the name of the format in messages.
 const name = "WebP"
 
-// Rows are some rows of a frame, all that came since the last: of luma, and of blue and red, which have half the size.
-// The levels are those of ITU-R BT.601: 16 to 235 for luma, 16 to 240 for the others.
+// Rows are the rows of a frame that were decoded since the last call: luma, and Cb and Cr of half the size. Levels are
+// those of ITU-R BT.601: luma 16 to 235, chroma 16 to 240.
 type Rows [3]plane.Plane
 
 // A decoder is the state of decoding a frame. It holds some rows of it.
 type decoder struct {
 	header
 	width, height int
-	across, down  int // macroblocks
+	across, down  int // size in macroblocks
 	modes         *partition
 	tokens        []*partition
 
 	pred          predictionBuffer
 	residue       residue
-	above         [3][]uint8 // the last rows of the macroblocks above, with a margin
+	above         [3][]uint8 // the last row of the macroblocks above, after a margin
 	aboveModes    [][4]uint8
 	aboveContexts []context
 	leftModes     [4]uint8
 	leftContext   context
 
-	filters     []*loopFilter  // of the macroblocks of a row
-	innerEdges  []bool         // whether they are smoothed within
-	rows        [3]plane.Plane // of macroblocks, and in front of them what a filter may still change
-	delayedRows int            // rows of luma that a filter may still change: 0 if there is none
+	filters     []*loopFilter  // of the macroblocks in the row
+	innerEdges  []bool         // whether their subblock edges are filtered
+	rows        [3]plane.Plane // a row of macroblocks, after the rows that the filter may still change
+	delayedRows int            // rows of luma that the filter may still change; 0 without a filter
 }
 
-// margin is how many pixels there are on the left of what is above.
+// margin is the number of pixels before the first macroblock in decoder.above.
 const margin = 8
 
-// Decode reads a frame of so many bytes, and hands over its rows from the top down: the planes are good until show
-// returns. If it is not smooth, the filter at the end of decoding is left out, which does not show once the image is
-// reduced to a quarter or less of its size.
+// Decode reads a frame of size bytes, and passes its rows to show from the top down; the planes are valid until show
+// returns. Without smooth, the loop filter is left out, which is not visible once the image is reduced to a quarter or
+// less of its size.
 //
-// The error is a *imgerr.Refusal, that of r, io.ErrUnexpectedEOF for a frame cut short, or that of show.
+// The error is an *imgerr.Error, that of r, io.ErrUnexpectedEOF for a frame that is cut short, or that of show.
 func Decode(r io.Reader, size int64, width, height int, smooth bool, show func(rows *Rows) error) error {
 	d := &decoder{width: width, height: height, across: (width + 15) / 16, down: (height + 15) / 16}
 	defer d.close()
@@ -75,7 +78,7 @@ func Decode(r io.Reader, size int64, width, height int, smooth bool, show func(r
 
 var partitions = sync.Pool{New: func() any { return new(partition) }}
 
-// open begins a partition.
+// openPartition begins a partition.
 func openPartition(r io.Reader, size int64) (*partition, error) {
 	p := partitions.Get().(*partition)
 	p.reset(r, size)
@@ -91,7 +94,7 @@ func (d *decoder) close() {
 	}
 }
 
-// start reads up to the last partition, which is read as it is needed.
+// readPartitions reads up to the last partition, which is read as it is needed.
 func (d *decoder) readPartitions(r io.Reader, size int64) error {
 	first, err := readTag(r, d.width, d.height)
 	if err != nil {
@@ -99,7 +102,7 @@ func (d *decoder) readPartitions(r io.Reader, size int64) error {
 	}
 	size -= tagSize + first
 	if size < 0 {
-		return imgerr.Damaged(name, "its first partition has %d bytes, more than there are", first)
+		return imgerr.Damaged(name, "its first partition has %d bytes, more than its chunk", first)
 	}
 	modes, err := readAll(r, first)
 	if err != nil {
@@ -111,13 +114,13 @@ func (d *decoder) readPartitions(r io.Reader, size int64) error {
 	count := d.header.parse(d.modes)
 	sizes := make([]byte, 3*(count-1))
 	if size -= int64(len(sizes)); size < 0 {
-		return imgerr.Damaged(name, "it has no room for %d partitions", count)
+		return imgerr.Damaged(name, "its chunk has no space for %d partitions", count)
 	}
 	if _, err := io.ReadFull(r, sizes); err != nil {
 		return noEOF(err)
 	}
 	for ; len(sizes) > 0; sizes = sizes[3:] {
-		// What is beyond the tokens of all macroblocks is not held.
+		// Data beyond the tokens of all macroblocks is not held.
 		part := min(int64(sizes[0])|int64(sizes[1])<<8|int64(sizes[2])<<16, size)
 		size -= part
 		used := min(part, int64(maxMacroblockBytes*d.across*d.down))
@@ -141,7 +144,7 @@ func (d *decoder) addTokens(r io.Reader, size int64) error {
 	return err
 }
 
-// hold reads so many bytes into memory, as far as they come.
+// readAll reads size bytes into memory, which grows only as data arrives.
 func readAll(r io.Reader, size int64) (io.Reader, error) {
 	held := new(bytes.Buffer)
 	if _, err := io.CopyN(held, r, size); err != nil {

@@ -1,16 +1,16 @@
 package lossy
 
-// Modes of prediction of the luma of a macroblock, and of its chroma (section 11.2).
+// Intra prediction modes of luma and chroma macroblocks (section 11.2).
 const (
 	predictDC = iota
 	predictTM
 	predictV
 	predictH
-	predictSubblocks // which have modes of their own
+	predictSubblocks // B_PRED: each subblock has a mode
 )
 
-// Modes of prediction of a subblock. The first four are in the order of those above, which stand for them beside
-// macroblocks that have no subblocks of their own.
+// Intra prediction modes of subblocks. The first four are in the order of the modes above, which they correspond to
+// next to macroblocks without subblock modes.
 const (
 	subDC = iota
 	subTM
@@ -25,16 +25,16 @@ const (
 	submodes
 )
 
-// A macroblock is what the first partition says of it.
+// A macroblock is its header in the first partition.
 type macroblock struct {
 	segment      int
-	empty        bool // it has no coefficients
+	empty        bool // without coefficients
 	luma, chroma int
 	subblocks    [16]uint8
 }
 
-// readMacroblock reads the modes of a macroblock (section 19.3). Those of the subblocks above and to the left are
-// replaced by its own.
+// readMacroblock reads a macroblock header (section 19.3). It replaces the modes of the subblocks above and to the left
+// by the macroblock's own.
 func (h *header) readMacroblock(p *partition, above, left *[4]uint8) (m macroblock) {
 	if h.mapped {
 		m.segment = h.readSegment(p)
@@ -94,7 +94,7 @@ func readChroma(p *partition) int {
 	}
 }
 
-// submodeTree is that of section 11.2: what is negative is a mode, less 16.
+// submodeTree is that of section 11.2; a negative value is a mode, less 16.
 var submodeTree = [16][2]int8{
 	{subDC - 16, 1}, {subTM - 16, 2}, {subVE - 16, 3}, {4, 6}, {subHE - 16, 5}, {subRD - 16, subVR - 16},
 	{subLD - 16, 7}, {subVL - 16, 8}, {subHD - 16, subHU - 16},

@@ -2,11 +2,11 @@ package lossy
 
 import "encoding/binary"
 
-// A patch is a macroblock that is being decoded, with the pixels above and to the left of it that it is predicted from.
-// Its first 17 rows are luma, the others blue beside red.
+// A predictionBuffer is a macroblock that is being decoded, with the pixels above and to the left that it is predicted
+// from. Its first 17 rows are luma, the others Cb beside Cr.
 type predictionBuffer [26 * stride]uint8
 
-// Where pixels are in a patch.
+// Offsets in a predictionBuffer.
 const (
 	stride = 32
 
@@ -15,14 +15,14 @@ const (
 	redAt  = blueAt + 16
 )
 
-// Pixels beyond the image: above it, and to the left.
+// Values of the pixels above and to the left of the image.
 const (
 	beyondTop  = 127
 	beyondLeft = 129
 )
 
 const (
-	lanes      = 0x00ff00ff00ff00ff // every other byte of a word
+	lanes      = 0x00ff00ff00ff00ff // every second byte of a word
 	ones       = 0x0001000100010001
 	repeatByte = 0x0101010101010101
 )
@@ -65,7 +65,7 @@ func (p *predictionBuffer) fill(at, size int, v uint8) {
 	}
 }
 
-// average is that of the pixels above and to the left that are in the image.
+// average is the average of the pixels above and to the left that are in the image.
 func (p *predictionBuffer) average(at, size int, hasAbove, hasLeft bool) uint8 {
 	sum, count := 0, 0
 	if hasAbove {
@@ -86,8 +86,8 @@ func (p *predictionBuffer) average(at, size int, hasAbove, hasLeft bool) uint8 {
 	return uint8((sum + count/2) / count)
 }
 
-// predictTM adds what is to the left to what is above, and subtracts the corner, with four sums to a word. They are 512
-// too large, so that none is negative.
+// predictTM adds the left pixel to the one above and subtracts the corner, four sums to a word. The sums are 512 too
+// large, so that none is negative.
 func (p *predictionBuffer) predictTM(at, size int) {
 	corner := uint64(p[at-stride-1])
 	for i := at; i < at+size; i += 8 {
@@ -100,13 +100,13 @@ func (p *predictionBuffer) predictTM(at, size int) {
 	}
 }
 
-// clampLanes makes four sums, 512 too large, 0 to 255.
+// clampLanes clamps four sums, which are 512 too large, to 0 to 255.
 func clampLanes(sums uint64) uint64 {
 	positive, large := sums>>9&ones, sums>>8&ones
 	return (sums | (large<<8 - large)) & (positive<<8 - positive)
 }
 
-// predictSubblock fills 4x4 pixels (section 12.3). The four above and to the right of it are given.
+// predictSubblock fills 4x4 pixels (section 12.3). Right has the four pixels above and to the right.
 func (p *predictionBuffer) predictSubblock(at int, mode uint8, right uint32) {
 	above := p[at-stride-1 : at-stride+4 : at-stride+4]
 	corner := int(above[0])

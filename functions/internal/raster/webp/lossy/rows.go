@@ -6,7 +6,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// allocate makes what goes by the width of the frame.
+// allocate allocates the buffers whose size depends on the width.
 func (d *decoder) allocate() {
 	for i := range d.rows {
 		size := macroblockSize(i)
@@ -17,7 +17,7 @@ func (d *decoder) allocate() {
 	d.filters, d.innerEdges = make([]*loopFilter, d.across), make([]bool, d.across)
 }
 
-// sizeOf is the size of a macroblock in a plane.
+// macroblockSize is the side of a macroblock in a plane.
 func macroblockSize(plane int) int {
 	if plane == 0 {
 		return 16
@@ -25,7 +25,7 @@ func macroblockSize(plane int) int {
 	return 8
 }
 
-// row decodes a row of macroblocks.
+// decodeRow decodes a row of macroblocks.
 func (d *decoder) decodeRow(y int) error {
 	tokens := d.tokens[y%len(d.tokens)]
 	d.leftModes, d.leftContext = [4]uint8{}, context{}
@@ -56,7 +56,7 @@ func (d *decoder) decodeRow(y int) error {
 	return nil
 }
 
-// skip is for a macroblock without coefficients: there may be some from a block of first coefficients earlier on.
+// clearSkipped is for a macroblock without coefficients. The context of Y2 remains if the macroblock has no Y2 block.
 func (c *context) clearSkipped(m *macroblock) {
 	last := c[len(c)-1]
 	*c = context{}
@@ -72,7 +72,7 @@ func (d *decoder) filterOf(m *macroblock) *loopFilter {
 	return &d.segments[m.segment].filters[0]
 }
 
-// startRow puts what is beyond the image around the first macroblock of a row (section 12).
+// startRow sets the pixels beyond the image around the first macroblock of a row (section 12).
 func (d *decoder) startRow(y int) {
 	for i := lumaAt; i < lumaAt+16*stride; i += stride {
 		d.pred[i-1] = beyondLeft
@@ -90,8 +90,8 @@ func (d *decoder) startRow(y int) {
 	d.pred[lumaAt-stride+15], d.pred[blueAt-stride+7], d.pred[redAt-stride+7] = corner, corner, corner
 }
 
-// load puts the pixels above a macroblock into the patch. The corner is the last of those above the macroblock before,
-// which have been replaced.
+// load copies the pixels above a macroblock into the prediction buffer. The corner is the last of those above the
+// previous macroblock, because d.above has been overwritten there.
 func (d *decoder) load(x int) {
 	const luma, chroma = lumaAt - stride, blueAt - stride
 	corners := [3]uint8{d.pred[luma+15], d.pred[chroma+7], d.pred[chroma+23]}
@@ -101,7 +101,7 @@ func (d *decoder) load(x int) {
 	d.pred[luma-1], d.pred[chroma-1], d.pred[chroma+15] = corners[0], corners[1], corners[2]
 }
 
-// store puts a macroblock into the rows, and its last row and column where the next ones find them.
+// store copies a macroblock into the rows, and its last row and column to where the next macroblocks need them.
 func (d *decoder) store(x int) {
 	luma := &d.rows[0]
 	to := luma.Pix[d.delayedRows*luma.Stride+16*x:]
@@ -145,8 +145,8 @@ func (d *decoder) reconstruct(m *macroblock, x, y int, isCoded bool) {
 	}
 }
 
-// reconstructSubblocks does it one by one, for each is predicted from the last. What is to the right of the last column
-// is not decoded yet, but the row above the macroblock is.
+// reconstructSubblocks works subblock by subblock, because each is predicted from the previous ones. The pixels to the
+// right of the last column are not decoded yet, so that all rows use those of the row above the macroblock.
 func (d *decoder) reconstructSubblocks(m *macroblock) {
 	p := &d.pred
 	right := p.half(lumaAt - stride + 16)
@@ -161,7 +161,7 @@ func (d *decoder) reconstructSubblocks(m *macroblock) {
 	}
 }
 
-// add adds a block to what was predicted, and clears it for the next macroblock.
+// addBlock adds a block to its prediction, and clears it for the next macroblock.
 func (r *residue) addBlock(p *predictionBuffer, i, at int) {
 	b, to := &r.blocks[i], (*[blockSpan]uint8)(p[at:])
 	switch used := r.coefCounts[i]; {
@@ -178,7 +178,7 @@ func (r *residue) addBlock(p *predictionBuffer, i, at int) {
 	r.coefCounts[i] = 0
 }
 
-// smooth filters the edges of a row of macroblocks, and those within (section 15.1).
+// filterRow filters the macroblock and subblock edges of a row of macroblocks (section 15.1).
 func (d *decoder) filterRow(y int) {
 	for x, f := range d.filters {
 		if f.edgeLimit == 0 {
@@ -226,7 +226,7 @@ func (d *decoder) filterEdge(e edge, pix []uint8, at int, f *loopFilter, wide bo
 	}
 }
 
-// show hands over the rows that will not change, and keeps the others for the next row of macroblocks.
+// emitRows shows the rows that will not change any more, and keeps the others for the next row of macroblocks.
 func (d *decoder) emitRows(y int, show func(*Rows) error) error {
 	first, end := 0, 16
 	if y == 0 {
@@ -234,7 +234,7 @@ func (d *decoder) emitRows(y int, show func(*Rows) error) error {
 	}
 	if y == d.down-1 {
 		end += d.delayedRows
-		end = min(end, d.delayedRows+d.height-16*y) // of the last macroblocks, some rows are beyond the image
+		end = min(end, d.delayedRows+d.height-16*y) // some rows of the last macroblocks are beyond the image
 	}
 	var rows Rows
 	for i, p := range d.rows {

@@ -1,12 +1,12 @@
 package lossy
 
-// zigzag is where the coefficients of a block are, in the order in which they are coded (section 13).
+// zigzag maps a coefficient's place in coding order to its place in a block (section 13).
 var zigzag = [16]uint8{0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15}
 
-// bands is what coefficients share probabilities (section 13.3).
+// bands maps coefficients to bands, which share probabilities (section 13.3).
 var bands = [16]uint8{0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7}
 
-// dcFactors and acFactors are what coefficients were divided by, by their quantizer (section 14.1).
+// dcFactors and acFactors are the dequantization factors by quantizer index (section 14.1).
 var dcFactors = [128]int32{
 	4, 5, 6, 7, 8, 9, 10, 10, 11, 12, 13, 14, 15, 16, 17, 17,
 	18, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 25, 25, 26, 27, 28,
@@ -29,8 +29,8 @@ var acFactors = [128]int32{
 	213, 217, 221, 225, 229, 234, 239, 245, 249, 254, 259, 264, 269, 274, 279, 284,
 }
 
-// subblockProbs are for the modes of subblocks, by the modes above and to the left (section 11.5), in rows that are as
-// long as a power of 2.
+// subblockProbs are the probabilities of subblock modes by the modes above and to the left (section 11.5), in rows
+// padded to a power of two.
 var subblockProbs = [16][16][16]uint8{
 	{
 		{231, 120, 48, 89, 115, 113, 120, 152, 112},
@@ -154,11 +154,10 @@ var subblockProbs = [16][16][16]uint8{
 	},
 }
 
-// A probTable has probabilities of tokens: by the kind of the block, the band, what was there before, and the place in
-// the tree.
+// A probTable has token probabilities by block type, band, context, and node of the token tree.
 type probTable [4][8][3][11]uint8
 
-// updateProbs are those of the probabilities being others than defaultProbs (sections 13.4 and 13.5).
+// updateProbs are the probabilities of updates of the token probabilities (sections 13.4 and 13.5).
 var updateProbs = probTable{
 	{
 		{

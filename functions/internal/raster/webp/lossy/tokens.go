@@ -1,28 +1,28 @@
 package lossy
 
-// Kinds of blocks, which have probabilities of their own (section 13.3).
+// Block types, which have different probabilities (section 13.3).
 const (
-	blockYAfterY2 = iota // whose first coefficients are in a block of their own
+	blockYAfterY2 = iota // luma whose DC coefficients are in the Y2 block
 	blockY2
 	blockChroma
 	blockYWithDC
 )
 
-// A block is the coefficients of 4x4 pixels, multiplied already.
+// A block is the dequantized coefficients of 4x4 pixels.
 type block [16]int16
 
 // A residue is the coefficients of a macroblock.
 type residue struct {
 	blocks [24]block // 16 of luma, 4 of each chroma
-	// used is how far there are coefficients in each block: 0 for none, 1 for the first alone.
+	// coefCounts is the index after the last coefficient of each block: 0 for no coefficients, 1 for DC only.
 	coefCounts [24]uint8
 }
 
-// A context says in which blocks beside a macroblock there were coefficients, 1 or 0: 4 of luma, 2 of each chroma, and
-// that of the first coefficients of luma.
+// A context records which blocks next to a macroblock have coefficients, 1 or 0: 4 of luma, 2 of each chroma plane, and
+// Y2.
 type context [9]uint8
 
-// read reads the coefficients of a macroblock (section 13). It tells whether there are any.
+// read reads the coefficients of a macroblock (section 13). It reports whether there are any.
 func (r *residue) read(p *partition, h *header, m *macroblock, above, left *context) bool {
 	s := &h.segments[m.segment]
 	kind, first := blockYWithDC, 0
@@ -55,7 +55,7 @@ func (r *residue) read(p *partition, h *header, m *macroblock, above, left *cont
 	return seen != 0
 }
 
-// readSecond reads the block of the first coefficients of luma.
+// readY2 reads the block of the DC coefficients of luma.
 func (r *residue) readY2(p *partition, h *header, s *segment, above, left *context) (seen uint8) {
 	var second block
 	const last = len(above) - 1
@@ -71,7 +71,7 @@ func (r *residue) readY2(p *partition, h *header, s *segment, above, left *conte
 	return seen
 }
 
-// tokens reads the coefficients of a block from the one on. It returns how many there are, zeros in front counted.
+// readTokens reads the coefficients of a block from n on. It returns the index after the last one.
 func (p *partition) readTokens(probs *[17]bandProbs, context uint8, n int, by *dequantFactors, to *block) int {
 	c := p.boolDecoder.refill(&p.buf)
 	at := &probs[n][context&3]
@@ -123,7 +123,7 @@ func (p *partition) readTokens(probs *[17]bandProbs, context uint8, n int, by *d
 	}
 }
 
-// large reads a value of 2 or more (section 13.2), and leaves enough bits for its sign.
+// readLarge reads a value of 2 or more (section 13.2), and leaves enough bits for its sign.
 func (c boolDecoder) readLarge(buf *buffer, at *[16]uint8) (int64, boolDecoder) {
 	c = c.refill(buf)
 	var is [5]bool
@@ -154,7 +154,7 @@ func (c boolDecoder) readLarge(buf *buffer, at *[16]uint8) (int64, boolDecoder) 
 	return c.readCategory(buf, category)
 }
 
-// read reads one bool, of those that there are bits for.
+// readBool reads one bool without a refill.
 func (c boolDecoder) readBool(probability uint8) (bool, boolDecoder) {
 	split := c.split(probability)
 	if c.isTrue(split) {
@@ -163,7 +163,7 @@ func (c boolDecoder) readBool(probability uint8) (bool, boolDecoder) {
 	return false, c.takeFalse(split)
 }
 
-// categories are the ranges of large values: where each begins, and the probabilities of its bits.
+// categories are the ranges of large values: the base of each, and the probabilities of its extra bits.
 var categories = [6]struct {
 	base  int64
 	probs []uint8
@@ -176,7 +176,7 @@ var categories = [6]struct {
 	{67, []uint8{254, 254, 243, 230, 196, 177, 153, 140, 133, 130, 129}},
 }
 
-// extra reads a value that is of a category.
+// readCategory reads the extra bits of a category.
 func (c boolDecoder) readCategory(buf *buffer, category int) (int64, boolDecoder) {
 	v := int64(0)
 	for _, probability := range categories[category].probs {

@@ -1,6 +1,6 @@
 package lossy
 
-// inverseWHT makes the first coefficients of luma of their own (section 14.3).
+// inverseWHT computes the DC coefficients of the luma blocks from a Y2 block (section 14.3).
 func (b *block) inverseWHT(r *residue) {
 	var t [16]int32
 	for i := range 4 {
@@ -21,11 +21,11 @@ func (b *block) inverseWHT(r *residue) {
 	}
 }
 
-// Products with the square root of 2 and the cosine, and the sine, of an eighth of a turn (section 14.4).
+// Products with sqrt(2) cos(pi/8) and sqrt(2) sin(pi/8) (section 14.4).
 func cosine(v int32) int32 { return v + v*20091>>16 }
 func sine(v int32) int32   { return v * 35468 >> 16 }
 
-// add adds the inverse DCT of a block to the prediction of 4x4 pixels (section 14.4 and 14.5).
+// addIDCT adds the inverse DCT of a block to the prediction of 4x4 pixels (sections 14.4 and 14.5).
 func (b *block) addIDCT(pix *[blockSpan]uint8) {
 	var t [16]int32
 	for i := range 4 {
@@ -40,7 +40,7 @@ func (b *block) addIDCT(pix *[blockSpan]uint8) {
 	addIDCTRow((*[4]uint8)(pix[3*stride:]), t[12], t[13], t[14], t[15])
 }
 
-// addRow adds a row of the inverse DCT.
+// addIDCTRow adds a row of the inverse DCT.
 func addIDCTRow(row *[4]uint8, v0, v1, v2, v3 int32) {
 	sum, difference := v0+v2+4, v0-v2+4
 	c, d := sine(v1)-cosine(v3), cosine(v1)+sine(v3)
@@ -50,7 +50,7 @@ func addIDCTRow(row *[4]uint8, v0, v1, v2, v3 int32) {
 	row[3] = clamp(int32(row[3]) + (sum-d)>>3)
 }
 
-// addThree is add for a block that has nothing but its first coefficient and those beside it.
+// addIDCT3 is addIDCT for a block with no coefficients except DC and the two next to it.
 func (b *block) addIDCT3(pix *[blockSpan]uint8) {
 	first, across, down := int32(b[0])+4, int32(b[1]), int32(b[4])
 	c, d := sine(across), cosine(across)
@@ -64,10 +64,10 @@ func (b *block) addIDCT3(pix *[blockSpan]uint8) {
 	}
 }
 
-// pixels is what there is in a patch from the first pixel of a block to its last.
+// blockSpan is the length of a block in a predictionBuffer, from its first pixel to its last.
 const blockSpan = 3*stride + 4
 
-// addFirst is add for a block that has nothing but its first coefficient.
+// addIDCTDC is addIDCT for a block with no coefficient except DC.
 func (b *block) addIDCTDC(pix *[blockSpan]uint8) {
 	v := (int32(b[0]) + 4) >> 3
 	for y := range 4 {

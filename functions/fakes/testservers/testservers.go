@@ -1,0 +1,126 @@
+// Package testservers gives tests the servers of package fakes, or the real ones that the environment names, with a
+// bucket and topics that no other test uses.
+//
+// Where the environment has CI_REDIS_USERNAME, CI_MINIO_ACCESS_KEY and CI_KAFKA_USERS, as that of .ci/servers does, the
+// functions under test log in as these users and have the permissions of production (knative/components/storage-tls).
+package testservers
+
+import (
+	"context"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/google/uuid"
+	"github.com/minio/minio-go/v7"
+	"gitlab.com/yourorg/image-service/functions/fakes"
+)
+
+// Start starts a fake for each server that the environment does not name and returns the settings to reach all three,
+// until the test ends. overrides, NAME=value, replace settings.
+func Start(tb testing.TB, overrides ...string) func(name string) string {
+	tb.Helper()
+	servers, err := fakes.Start(os.Getenv)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(servers.Close)
+	settings := ownNames()
+	topics := []string{settings["KAFKA_TOPIC"], settings["KAFKA_DEAD_LETTER_TOPIC"]}
+	maps.Copy(settings, logins(servers))
+	for _, override := range overrides {
+		setting, value, _ := strings.Cut(override, "=")
+		settings[setting] = value
+	}
+	getenv := func(name string) string {
+		if value, set := settings[name]; set {
+			return value
+		}
+		return servers.Getenv(name)
+	}
+	if settings["KAFKA_TOPIC"] == topics[0] { // a test that overrides it creates its topics itself
+		if err := servers.EnsureTopics(topics...); err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { deleteTopics(tb, getenv, topics) })
+	}
+	tb.Cleanup(func() { deleteBucket(tb, getenv) })
+	return getenv
+}
+
+// ownNames returns settings with names that no other test uses. They begin with those of production, because
+// permissions are given by prefix.
+func ownNames() map[string]string {
+	suffix := "-" + uuid.NewString()
+	return map[string]string{
+		"MINIO_BUCKET":            "images" + suffix,
+		"KAFKA_TOPIC":             "image-processing" + suffix,
+		"KAFKA_DEAD_LETTER_TOPIC": "image-dead-letters" + suffix,
+		"LOG_LEVEL":               "ERROR",
+	}
+}
+
+// logins returns the logins of the functions, where the environment has users for them, and those of the test's own
+// clients.
+func logins(servers *fakes.Servers) map[string]string {
+	settings := map[string]string{}
+	for _, name := range loginSettings {
+		settings[own+name] = servers.Getenv(name)
+	}
+	for name, setting := range map[string]string{
+		"CI_REDIS_USERNAME":   "REDIS_USERNAME",
+		"CI_MINIO_ACCESS_KEY": "MINIO_ACCESS_KEY",
+	} {
+		if value := os.Getenv(name); value != "" && servers.Getenv(setting) != "" {
+			settings[setting] = value
+		}
+	}
+	return settings
+}
+
+// As is an override for Start: the function logs in to Kafka as a user of knative/components/storage-tls, where Kafka
+// has these users.
+func As(user string) (override string) {
+	if os.Getenv("CI_KAFKA_USERS") == "" {
+		user = os.Getenv("KAFKA_SASL_USERNAME")
+	}
+	return "KAFKA_SASL_USERNAME=" + user
+}
+
+func deleteBucket(tb testing.TB, getenv func(string) string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	client, bucket := MinIO(tb, getenv), getenv("MINIO_BUCKET")
+	exists, err := client.BucketExists(ctx, bucket)
+	if err != nil || !exists {
+		return // the test stopped its server, or stored nothing
+	}
+	for object := range client.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
+		if err := client.RemoveObject(ctx, bucket, object.Key, minio.RemoveObjectOptions{}); err != nil {
+			tb.Errorf("delete object %s/%s: %v", bucket, object.Key, err)
+		}
+	}
+	if err := client.RemoveBucket(ctx, bucket); err != nil {
+		tb.Errorf("delete bucket %s: %v", bucket, err)
+	}
+}
+
+func deleteTopics(tb testing.TB, getenv func(string) string, topics []string) {
+	tb.Helper()
+	brokers, config := Kafka(tb, getenv)
+	config.Metadata.Retry.Max = 0
+	admin, err := sarama.NewClusterAdmin(brokers, config)
+	if err != nil {
+		return // the test stopped its server
+	}
+	defer admin.Close()
+	for _, topic := range topics {
+		if err := admin.DeleteTopic(topic); err != nil {
+			tb.Errorf("delete topic %s: %v", topic, err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package apierror
+
+import (
+	"net/http"
+	"slices"
+
+	"gitlab.com/yourorg/image-service/events"
+)
+
+// The codes of errors. They are part of the contract: clients tell errors apart by them. Codes declares what each means.
+const (
+	CodeBadForm              = "bad_form"
+	CodeBadIdempotencyKey    = "bad_idempotency_key"
+	CodeBadQuery             = "bad_query"
+	CodeBeyondTheEnd         = "beyond_the_end"
+	CodeBusy                 = "busy"
+	CodeDamaged              = string(events.ReasonDamaged)
+	CodeFieldTooLarge        = "field_too_large"
+	CodeForbidden            = "forbidden"
+	CodeIdempotencyKeyReused = "idempotency_key_reused"
+	CodeImageNotFound        = "image_not_found"
+	CodeIncompleteRequest    = "incomplete_request"
+	CodeInternal             = "internal"
+	CodeInvalidEvent         = "invalid_event"
+	CodeMethodNotAllowed     = "method_not_allowed"
+	CodeNoFile               = "no_file"
+	CodeNoFileSelected       = "no_file_selected"
+	CodeNotAnImage           = string(events.ReasonNotAnImage)
+	CodeNotFound             = "not_found"
+	CodeObjectNotFound       = "object_not_found"
+	CodeOutOfTurn            = "out_of_turn"
+	CodeRateLimited          = "rate_limited"
+	CodeStatusNotFound       = "status_not_found"
+	CodeThumbnailNotFound    = "thumbnail_not_found"
+	CodeTooManyBytes         = string(events.ReasonTooManyBytes)
+	CodeTooManyFields        = "too_many_fields"
+	CodeTooManyHeaders       = "too_many_headers"
+	CodeTooManyImages        = "too_many_images"
+	CodeTooManyPixels        = string(events.ReasonTooManyPixels)
+	CodeTooSlow              = "too_slow"
+	CodeUnauthorized         = "unauthorized"
+	CodeUnavailable          = "unavailable"
+	CodeUnknownBucket        = "unknown_bucket"
+	CodeUnsupported          = string(events.ReasonUnsupported)
+)
+
+// A Code declares one code.
+type Code struct {
+	// Code is what answers have in the field code.
+	Code string
+	// Statuses are the HTTP statuses that come with it.
+	Statuses []int
+	// Title says in a few words what is wrong, whatever the request was (RFC 9457, section 3.1.3).
+	Title string
+	// Meaning says when it is answered, and Action what the client should do then, in sentences.
+	Meaning, Action string
+}
+
+// Lookup returns the declaration of a code.
+func Lookup(code string) (Code, bool) {
+	declared := Codes()
+	i := slices.IndexFunc(declared, func(c Code) bool { return c.Code == code })
+	if i < 0 {
+		return Code{}, false
+	}
+	return declared[i], true
+}
+
+// Codes declares every code that an answer can have, by status. Those of a request come before those of an image.
+func Codes() []Code {
+	return slices.Concat(requestCodes, imageCodes, deadLetterCodes, serverCodes)
+}
+
+const (
+	repair = "Correct the request; the same one fails again."
+	wait   = "Send the same request again after the number of seconds in `Retry-After`."
+)
+
+// Codes of requests that are wrong in themselves.
+var requestCodes = []Code{
+	{CodeBadForm, []int{http.StatusBadRequest}, "Malformed form",
+		"The body is not well-formed multipart/form-data, or ends before it is complete.", repair},
+	{CodeBadIdempotencyKey, []int{http.StatusBadRequest}, "Malformed Idempotency-Key",
+		"There is more than one `Idempotency-Key`, or it is not 1 to 255 printable ASCII characters.",
+		"Use a random key, such as a UUID."},
+	{CodeIncompleteRequest, []int{http.StatusBadRequest}, "Incomplete request",
+		"The connection ended before the body was complete.",
+		"Send the request again, with the same `Idempotency-Key` if it had one."},
+	{CodeInvalidEvent, []int{http.StatusBadRequest}, "Invalid event",
+		"The body is not a CloudEvent that the function accepts, or its data is not what its type requires.", repair},
+	{CodeNoFile, []int{http.StatusBadRequest}, "No file",
+		"The form has no field `file`.", repair},
+	{CodeNoFileSelected, []int{http.StatusBadRequest}, "No file selected",
+		"The field `file` of the form has no file name: no file was chosen in the browser.", repair},
+	{CodeUnknownBucket, []int{http.StatusBadRequest}, "Unknown bucket",
+		"The event names an object in a bucket that the function does not read.",
+		"Use a bucket in `SOURCE_BUCKETS`, or have the operator add it there."},
+	{CodeUnauthorized, []int{http.StatusUnauthorized}, "Unauthorized",
+		"There is no API key and no token, or it is not valid. The answer does not say why.",
+		"Send a valid one as `Authorization: Bearer`, or an API key as `X-Api-Key`."},
+	{CodeForbidden, []int{http.StatusForbidden}, "Forbidden",
+		"A client other than an administrator asked for a sweep, or a page of another web site for dead letters.",
+		"Do not repeat the request."},
+	{CodeNotFound, []int{http.StatusNotFound}, "No such route",
+		"The path does not exist.", "Correct the path."},
+	{CodeStatusNotFound, []int{http.StatusNotFound}, "Status not found",
+		"There is no image with this ID, or it belongs to another client.", "Check the ID."},
+	{CodeImageNotFound, []int{http.StatusNotFound}, "Image not found",
+		"There is no image with this ID, or it belongs to another client.", "Check the ID."},
+	{CodeThumbnailNotFound, []int{http.StatusNotFound}, "Thumbnail not found",
+		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
+		"Ask for the status of the image."},
+	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
+		"The object that the event names does not exist, or not yet.",
+		"Knative delivers the event again; other clients send it again once the object exists."},
+	{CodeMethodNotAllowed, []int{http.StatusMethodNotAllowed}, "Method not allowed",
+		"The path has no such method. `Allow` and `limit` list those that it has.", repair},
+	{CodeTooSlow, []int{http.StatusRequestTimeout}, "Request too slow",
+		"The body came too slowly: it may keep the function waiting for 20 s, and every 16 KiB add a second.",
+		"Send the request again over a better connection, with the same `Idempotency-Key` if it had one."},
+	{CodeTooManyImages, []int{http.StatusRequestEntityTooLarge}, "Too many images",
+		"The form has more images than `limit`.", "Send several requests."},
+	{CodeTooManyFields, []int{http.StatusRequestEntityTooLarge}, "Too many fields",
+		"The form has more fields than `limit`.", repair},
+	{CodeFieldTooLarge, []int{http.StatusRequestEntityTooLarge}, "Field too large",
+		"A field of the form that is not an image, or the headers of a part, has more bytes than `limit`.", repair},
+	{CodeBeyondTheEnd, []int{http.StatusRequestedRangeNotSatisfiable}, "Range beyond the end",
+		"The requested range begins after the last byte of the image. `limit` is the size of the image.", repair},
+	{CodeIdempotencyKeyReused, []int{http.StatusUnprocessableEntity}, "Idempotency-Key reused",
+		"Another image, or the same one under another file name, was uploaded with this `Idempotency-Key`.",
+		"Use a new key for each upload."},
+	{CodeRateLimited, []int{http.StatusTooManyRequests}, "Too many requests",
+		"The client sent more requests than `RATE_LIMIT` allows. `limit` is how many it may send at once.", wait},
+	{CodeTooManyHeaders, []int{http.StatusRequestHeaderFieldsTooLarge}, "Too many headers",
+		"The request has more header lines than `limit`.", repair},
+}
+
+// Codes of images that can never have a thumbnail: the reasons of image.failed.
+var imageCodes = []Code{
+	{CodeNotAnImage, []int{http.StatusBadRequest, http.StatusUnsupportedMediaType}, "Not an image",
+		"The content has none of the formats that are known, or the file is empty (400).", "Send an image."},
+	{CodeUnsupported, []int{http.StatusUnsupportedMediaType}, "Unsupported image",
+		"The content is an image of a format, or of a kind of it, that the service does not read.",
+		"Convert the image to a supported format."},
+	{CodeTooManyBytes, []int{http.StatusRequestEntityTooLarge}, "Image too large",
+		"The image, or the request, has more bytes than `limit`.", "Send a smaller image, or fewer in one request."},
+	{CodeTooManyPixels, []int{http.StatusUnprocessableEntity}, "Too many pixels",
+		"The image has more pixels than `limit`.", "Scale the image down."},
+	{CodeDamaged, []int{http.StatusUnprocessableEntity}, "Damaged image",
+		"The image is corrupt or truncated.", "Export the image again."},
+}
+
+// Codes that only the dead-letters function has.
+var deadLetterCodes = []Code{
+	{CodeBadQuery, []int{http.StatusBadRequest}, "Bad query",
+		"A query parameter is unknown or has an impossible value. A misspelt filter would select every dead letter.",
+		repair},
+	{CodeOutOfTurn, []int{http.StatusConflict}, "Out of turn",
+		"Hundreds of dead letters were redriven ahead of older ones, and no more can be remembered.",
+		"Redrive the older ones first."},
+}
+
+// Codes of faults that are not the client's.
+var serverCodes = []Code{
+	{CodeBusy, []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, "Busy",
+		"The function is at one of its own limits.", wait},
+	{CodeUnavailable, []int{http.StatusServiceUnavailable}, "Unavailable",
+		"MinIO, Redis, Kafka or the issuer's keys cannot be reached. Seldom, the image is processed all the same.",
+		wait},
+	{CodeInternal, []int{http.StatusInternalServerError}, "Internal error",
+		"A defect of the service, which has logged it.", "Report it, with the trace ID of the request if there is one."},
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+
+	"gitlab.com/yourorg/image-service/functions/fakes"
+	"gitlab.com/yourorg/image-service/knative"
+)
+
+type options struct {
+	listen, broker, deadLetters string // HOST:PORT
+	getenv                      func(string) string
+	// Addresses of functions that run elsewhere, by name.
+	running map[string]string
+	// URLs that every event is sent to.
+	watchers []string
+	// Consumer group instead of the manifests', for tests that share a Kafka.
+	group string
+}
+
+// stack is the running service with everything around it.
+type stack struct {
+	address     string // of the public function, HOST:PORT
+	broker      string // URL of the Broker
+	deadLetters string // address of the function that keeps them, HOST:PORT
+	functions   []function
+	failed      chan error // of functions that ended by themselves
+
+	deployment *deployment
+	servers    *fakes.Servers
+	log        *slog.Logger
+	// Stopped in this order, each after the one before it has ended.
+	stages []*stage
+}
+
+// stage is a part of the stack that stops as a whole.
+type stage struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	wait sync.WaitGroup
+}
+
+func newStage() *stage {
+	s := &stage{}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// start starts everything and returns when the functions respond.
+func start(o options) (*stack, error) {
+	s := &stack{
+		failed: make(chan error, len(images)+1),
+		log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if err := s.start(o); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stack) start(o options) (err error) {
+	if s.deployment, err = readDeployment(knative.Manifests); err != nil {
+		return err
+	}
+	if s.servers, err = fakes.Start(o.getenv); err != nil {
+		return err
+	}
+	subscribers, err := s.startFunctions(o)
+	if err != nil {
+		return err
+	}
+	if err := s.createTopics(); err != nil {
+		return err
+	}
+	s.deadLetters = subscribers[deadLetters]
+	broker, err := s.startBroker(o, subscribers)
+	if err != nil {
+		return err
+	}
+	return s.startSources(o, broker)
+}
+
+// createTopics creates the topics that the functions' settings name; on a cluster the platform does.
+func (s *stack) createTopics() error {
+	var names []string
+	for _, service := range s.deployment.services {
+		settings := s.settings(service)
+		for _, name := range []string{settings("KAFKA_TOPIC"), settings("KAFKA_DEAD_LETTER_TOPIC")} {
+			if name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if err := s.servers.EnsureTopics(names...); err != nil {
+		return fmt.Errorf("%w; check KAFKA_BOOTSTRAP_SERVERS, or unset it to use the built-in Kafka", err)
+	}
+	return nil
+}
+
+// startSources sends the topic's records, and the pings, to the Broker. The topic is that of the upload function.
+func (s *stack) startSources(o options, broker *localBroker) error {
+	sources := newStage()
+	s.stages = append([]*stage{sources}, s.stages...)
+	settings := s.settings(s.deployment.services["upload"])
+	for _, spec := range s.deployment.sources {
+		if o.group != "" {
+			spec.Spec.ConsumerGroup = o.group
+		}
+		source, err := newSource(spec, settings, broker.route, s.log)
+		if err != nil {
+			return err
+		}
+		sources.wait.Go(func() { source.run(sources.ctx) })
+	}
+	for _, spec := range s.deployment.pings {
+		ping, err := newPing(spec, broker.route, s.log)
+		if err != nil {
+			return err
+		}
+		sources.wait.Go(func() { ping.run(sources.ctx) })
+	}
+	return nil
+}
+
+// settings returns the environment of a service: that of this program, the fakes' settings, and those of its manifest.
+// Only warnings are logged, because this program's output is for people.
+func (s *stack) settings(spec service) func(string) string {
+	manifest := s.deployment.environment(spec)
+	manifest["LOG_LEVEL"] = "WARN"
+	return func(name string) string {
+		if value := s.servers.Getenv(name); value != "" {
+			return value
+		}
+		return manifest[name]
+	}
+}
+
+// unavailable returns what the public function reports of the servers that it cannot use, "" if there are none.
+func (s *stack) unavailable() string {
+	response, err := http.Get("http://" + s.address + "/ready")
+	if err != nil {
+		return "" // it has failed since, and s.failed says why
+	}
+	defer response.Body.Close()
+	var answer struct{ Error string }
+	_ = json.NewDecoder(response.Body).Decode(&answer) // any other response names no server
+	return answer.Error
+}
+
+// stop stops everything: first the sources of work, then the functions, then the servers that they use.
+func (s *stack) stop() {
+	for _, stage := range s.stages {
+		stage.stop()
+		stage.wait.Wait()
+	}
+	if s.servers != nil {
+		s.servers.Close()
+	}
+}

@@ -222,3 +222,29 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("found %d decisions, want at least 20", len(records))
 	}
 }
+
+// The map of the tree has every package of the first levels, and the folders of manifests.
+func TestTree(t *testing.T) {
+	design := read(t, "docs/design.md")
+	listed := regexp.MustCompile("^\\| `")
+	var folders []string
+	for line := range strings.Lines(design) {
+		if listed.MatchString(line) {
+			folders = append(folders, strings.Split(line, "`")[1])
+		}
+	}
+	for _, pattern := range []string{"events", "functions/*", "functions/upload/*", "functions/internal/*", "knative/*", "docs", ".ci"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: found %v, %v", pattern, found, err)
+		}
+		for _, name := range found {
+			folder := filepath.ToSlash(strings.TrimPrefix(name, root+string(filepath.Separator))) + "/"
+			info, err := os.Lstat(name)
+			isGroup := folder == "functions/internal/" || strings.HasSuffix(folder, "/testdata/")
+			if err == nil && info.IsDir() && !isGroup && !slices.Contains(folders, folder) {
+				t.Errorf("docs/design.md does not list %s", folder)
+			}
+		}
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 const monitoring = "docs/operations/monitoring.md"
@@ -18,8 +20,12 @@ const monitoring = "docs/operations/monitoring.md"
 // The metrics of other programs in the queries.
 var foreign = []string{
 	"container_memory_working_set_bytes", "kafka_consumergroup_lag", "argocd_app_info",
-	"kube_pod_container_status_last_terminated_reason", "certmanager_certificate_expiration_timestamp_seconds",
+	"kube_pod_container_status_last_terminated_reason", "kube_pod_container_status_restarts_total",
+	"certmanager_certificate_expiration_timestamp_seconds",
 }
+
+// The functions of PromQL in the queries whose names look like those of metrics.
+var functions = []string{"histogram_quantile"}
 
 var metricName = regexp.MustCompile(`\b[a-z]+(_[a-z]+)+\b`)
 
@@ -64,6 +70,18 @@ func fieldOf(literal *ast.CompositeLit, name string) string {
 	return ""
 }
 
+// unknown returns the metrics that a PromQL expression uses and nobody registers.
+func unknown(expression string, registered map[string]bool) (names []string) {
+	expression = regexp.MustCompile(`(?m)#.*$|\{[^}]*\}|(?:by|on|ignoring|group_left|group_right) *\([^)]*\)`).ReplaceAllString(expression, "")
+	for _, name := range metricName.FindAllString(expression, -1) {
+		series := strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count")
+		if !registered[series] && !slices.Contains(foreign, name) && !slices.Contains(functions, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Every query uses metrics that exist, and every metric is in a query.
 func TestQueries(t *testing.T) {
 	registered := metrics(t)
@@ -74,29 +92,38 @@ func TestQueries(t *testing.T) {
 			t.Errorf("no query uses %s", name)
 		}
 	}
-	queries = regexp.MustCompile(`(?m)#.*$|"[^"]*"|by \([^)]*\)`).ReplaceAllString(queries, "")
-	for _, name := range metricName.FindAllString(queries, -1) {
-		if name != "histogram_quantile" && !registered[strings.TrimSuffix(name, "_bucket")] && !slices.Contains(foreign, name) {
-			t.Errorf("a query uses %s, which no function registers", name)
-		}
+	for _, name := range unknown(queries, registered) {
+		t.Errorf("a query uses %s, which no function registers", name)
 	}
 }
 
 // Every alert uses metrics that exist, and the page has every alert.
 func TestAlerts(t *testing.T) {
-	rules := read(t, "knative/components/monitoring/rules.yaml")
-	want := names(`(?m)^ +- alert: (\w+)$`, rules)
+	var file struct {
+		Spec struct {
+			Groups []struct {
+				Rules []struct{ Alert, Expr string }
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "knative/components/monitoring/rules.yaml")), &file); err != nil {
+		t.Fatal(err)
+	}
+	registered := metrics(t)
 	_, table, _ := strings.Cut(read(t, monitoring), "\n## Alerts\n")
-	if got := names("(?m)^\\| `(\\w+)` \\|", table); len(want) < 10 || !slices.Equal(got, want) {
-		t.Errorf("got the alerts %v in the table, want %v", got, want)
+	alerts := 0
+	for _, group := range file.Spec.Groups {
+		for _, rule := range group.Rules {
+			alerts++
+			if !strings.Contains(table, "\n| `"+rule.Alert+"` |") {
+				t.Errorf("%s does not list the alert %s", monitoring, rule.Alert)
+			}
+			for _, name := range unknown(rule.Expr, registered) {
+				t.Errorf("the alert %s uses %s, which no function registers", rule.Alert, name)
+			}
+		}
 	}
-}
-
-// names returns what the group of a pattern matches in a text, sorted.
-func names(pattern, text string) (found []string) {
-	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
-		found = append(found, match[1])
+	if listed := strings.Count(table, "\n| `"); alerts < 10 || listed != alerts {
+		t.Errorf("%s lists %d alerts, the rules are %d", monitoring, listed, alerts)
 	}
-	slices.Sort(found)
-	return found
 }

@@ -291,15 +291,19 @@ func messageName(eventType string) string {
 func TestAsyncAPIRefuses(t *testing.T) {
 	tests := []struct{ schema, value string }{
 		{"messages/imageUploaded/headers", `{}`},
-		{"messages/imageUploaded/headers", `{"ce-specversion":"1.0","ce-type":"image.uploaded","ce-source":"/x","ce-id":"1"}`},
-		{"messages/imageReceived/headers", `{"ce_specversion":"1.0","ce_type":"image.uploaded","ce_source":"/x","ce_id":"1"}`},
-		{"messages/imageReceived/headers", `{"ce_specversion":"1.0","ce_type":"image.received","ce_source":"/x","ce_id":"ü"}`},
+		{"messages/imageUploaded/headers",
+			`{"ce-specversion":"1.0","ce-type":"image.uploaded","ce-source":"/x","ce-id":"1"}`},
+		{"messages/imageReceived/headers",
+			`{"ce_specversion":"1.0","ce_type":"image.uploaded","ce_source":"/x","ce_id":"1"}`},
+		{"messages/imageReceived/headers",
+			`{"ce_specversion":"1.0","ce_type":"image.received","ce_source":"/x","ce_id":"ü"}`},
 		{"messages/imageReceivedByReference/headers",
 			`{"ce_specversion":"1.0","ce_type":"image.received","ce_source":"/x","ce_id":"1"}`},
 		{"schemas/dataref", `"http://images/a.jpg"`},
 		{"schemas/structuredHeaders", `{"content-type":"application/json"}`},
 		{"schemas/structuredEvent", `{"specversion":"1.0","type":"image.received","source":"/x","id":"1"}`},
-		{"schemas/structuredEvent", `{"specversion":"1.0","type":"image.failed","source":"/x","id":"1","data":{"reason":"damaged"}}`},
+		{"schemas/structuredEvent",
+			`{"specversion":"1.0","type":"image.failed","source":"/x","id":"1","data":{"reason":"damaged"}}`},
 		{"schemas/structuredEvent", `{"specversion":"1.0","type":"image.lost","source":"/x","id":"1","data":{}}`},
 	}
 	for _, tt := range tests {

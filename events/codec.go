@@ -145,7 +145,8 @@ func IsJSON(contentType string) bool {
 		return true
 	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json"))
+	isJSON := mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
+	return err == nil && isJSON
 }
 
 func invalid(format string, args ...any) error {

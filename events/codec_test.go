@@ -103,7 +103,8 @@ func TestEncodeRefuses(t *testing.T) {
 		{"huge id", received, events.Envelope{Source: "/x", ID: strings.Repeat("ü", 1<<20)}, "id is"},
 		{"NaN", uploaded(func(p *events.ImageUploaded) { p.Timestamp = math.NaN() }), envelope, "timestamp is NaN"},
 		{"infinity", uploaded(func(p *events.ImageUploaded) { p.Timestamp = math.Inf(1) }), envelope, "timestamp is +Inf"},
-		{"minus infinity", uploaded(func(p *events.ImageUploaded) { p.Timestamp = math.Inf(-1) }), envelope, "timestamp is -Inf"},
+		{"minus infinity", uploaded(func(p *events.ImageUploaded) { p.Timestamp = math.Inf(-1) }), envelope,
+			"timestamp is -Inf"},
 		{"key not UTF-8", events.ImageReceived{Bucket: "scans", ObjectName: "a\xff"}, envelope, "object_name is"},
 		{"nothing", events.ImageThumbnailed{}, envelope, "image_id is"},
 	}
@@ -133,7 +134,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no media type", func(e *event.Event) { e.SetDataContentType("json\r\n") }, "datacontenttype is"},
 		{"huge media type", func(e *event.Event) { e.SetDataContentType(strings.Repeat("x", 1<<20)) }, "datacontenttype is"},
 		{"no data", func(e *event.Event) { e.DataEncoded = nil }, "data: unexpected end of JSON input"},
-		{"half of the data", func(e *event.Event) { e.DataEncoded = e.DataEncoded[:40] }, "data: unexpected end of JSON input"},
+		{"half of the data", func(e *event.Event) { e.DataEncoded = e.DataEncoded[:40] },
+			"data: unexpected end of JSON input"},
 		{"two values", func(e *event.Event) { e.DataEncoded = append(e.DataEncoded, "{}"...) }, "data: invalid character"},
 		{"null", data("null"), "image_id is"},
 		{"a list", data("[]"), "data: it is a JSON array"},
@@ -176,8 +178,9 @@ func TestDecodeTask(t *testing.T) {
 
 func TestIsJSON(t *testing.T) {
 	tests := map[string]bool{
-		"": true, "application/json": true, "Application/JSON; charset=utf-8": true, "text/json": true, "application/ld+json": true,
-		"image/jpeg": false, "text/plain": false, "application/jsonp": false, "application/json, text/plain": false,
+		"": true, "application/json": true, "Application/JSON; charset=utf-8": true, "text/json": true,
+		"application/ld+json": true,
+		"image/jpeg":          false, "text/plain": false, "application/jsonp": false, "application/json, text/plain": false,
 		"json": false, ";": false,
 	}
 	for contentType, want := range tests {

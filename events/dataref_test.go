@@ -33,7 +33,8 @@ func TestParseDataRefRefuses(t *testing.T) {
 		"", "s3:", "s3://", "s3://images", "s3://images/", "images/a.jpg", "s3:images/a.jpg", "/images/a.jpg",
 		"http://169.254.169.254/latest/meta-data", "https://images/a.jpg", "file:///etc/passwd", "gopher://redis:6379/x",
 		"s3://user:secret@images/a.jpg", "s3://images:9000/a.jpg", "s3://images/a.jpg?versionId=1", "s3://images/a.jpg#x",
-		"s3://images/../secrets/a.jpg", "s3://images/%2e%2e/a.jpg", "s3://images/a%2F..%2Fb", "s3://images/a//b", "s3://images//a",
+		"s3://images/../secrets/a.jpg", "s3://images/%2e%2e/a.jpg", "s3://images/a%2F..%2Fb",
+		"s3://images/a//b", "s3://images//a",
 		"s3://images/a%00b", "s3://images/a\nb", "s3://images/a%0ab", "s3://images/%ff", "s3://images/%zz",
 		"s3://IMAGES/a.jpg", "s3://ü/a.jpg", "s3://[::1]/a.jpg", " s3://images/a.jpg",
 		"s3://images/" + strings.Repeat("a", 1025), "s3://images/" + strings.Repeat("\n", 1<<20),
@@ -49,7 +50,8 @@ func TestParseDataRefRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseDataRef wants what is read to be an object that a payload may name, and to be read the same when it is written.
+// FuzzParseDataRef wants what is read to be an object that a payload may name, and to be read the same when it is
+// written.
 func FuzzParseDataRef(f *testing.F) {
 	f.Add("s3://images/" + imageID + "/photo.jpg")
 	f.Add("s3://my.scans-1/%E6%9D%B1%E4%BA%AC/Stra\u00dfe 100%25.png")

@@ -15,8 +15,8 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// FuzzDecode takes any request for an event, in structured and in binary mode. What Decode takes from it has to be valid by
-// Go and by schema, and to come out the same when it is sent on.
+// FuzzDecode takes any request for an event, in structured and in binary mode. What Decode takes from it has to be
+// valid by Go and by schema, and to come out the same when it is sent on.
 func FuzzDecode(f *testing.F) {
 	schemas := map[string]*jsonschema.Schema{}
 	for _, k := range kinds {
@@ -35,7 +35,8 @@ func FuzzDecode(f *testing.F) {
 			f.Add(patched(f, v.eventType, v.patch), v.eventType, "1")
 		}
 	}
-	const old = `{"specversion":"0.3","id":"1","source":"/","type":"image.failed","datacontentencoding":"base64","data":"e30="}`
+	const old = `{"specversion":"0.3","id":"1","source":"/","type":"image.failed",` +
+		`"datacontentencoding":"base64","data":"e30="}`
 	f.Add([]byte(old), "", "")
 	const both = `{"specversion":"1.0","id":"1","source":"/","type":"image.failed","data_base64":"e30=","data":{}}`
 	f.Add([]byte(both), "image.failed", " ")

@@ -32,7 +32,8 @@ func (p ImageUploaded) Validate() error {
 	var f faults
 	f.checkImageID(p.ImageID)
 	f.checkOwnObject("object_name", p.ImageID, p.ObjectName)
-	f.check(p.ObjectName == p.ImageID+"/"+p.Filename, "filename is %.90q, expected the last segment of object_name", p.Filename)
+	f.check(p.ObjectName == p.ImageID+"/"+p.Filename,
+		"filename is %.90q, expected the last segment of object_name", p.Filename)
 	f.checkSeconds("timestamp", p.Timestamp)
 	if p.Bucket != "" {
 		f.checkBucket(p.Bucket)

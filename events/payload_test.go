@@ -127,7 +127,8 @@ var verdicts = []struct {
 	{events.TypeImageUploaded, `{"object_name": "` + imageID + `/..", "filename": ".."}`, "segments"},
 	{events.TypeImageUploaded, `{"object_name": "` + imageID + `/", "filename": ""}`, "segments"},
 	{events.TypeImageUploaded, `{"object_name": "` + imageID + `/a\tb", "filename": "a\tb"}`, "control characters"},
-	{events.TypeImageUploaded, `{"object_name": "` + imageID + "/" + long + `", "filename": "` + long + `"}`, "(1037 bytes)"},
+	{events.TypeImageUploaded, `{"object_name": "` + imageID + "/" + long + `", "filename": "` + long + `"}`,
+		"(1037 bytes)"},
 	{events.TypeImageUploaded, `{"filename": null}`, "filename is"},
 	{events.TypeImageUploaded, `{"filename": ""}`, "filename is"},
 	{events.TypeImageUploaded, `{"filename": "../x"}`, "filename is"},
@@ -240,8 +241,8 @@ func TestOnlyValidateSees(t *testing.T) {
 	}
 }
 
-// TestOnlySchemaSees is where encoding/json is more patient than the schemas: our producers stay within the schemas, and
-// others are not refused for what does no harm.
+// TestOnlySchemaSees is where encoding/json is more patient than the schemas: our producers stay within the schemas,
+// and others are not refused for what does no harm.
 func TestOnlySchemaSees(t *testing.T) {
 	tests := map[string]string{
 		`null for a name`:      `{"bucket": "scans", "object_name": "a", "filename": null}`,
@@ -264,7 +265,8 @@ func checkDecode(t *testing.T, e event.Event, fault string) {
 	checkInvalid(t, err, fault)
 }
 
-// checkInvalid wants an error that mentions fault, wraps ErrInvalid and fits on a line of a log; or none if fault is "".
+// checkInvalid wants an error that mentions fault, wraps ErrInvalid and fits on a line of a log; or none if fault is
+// "".
 func checkInvalid(t *testing.T, err error, fault string) {
 	t.Helper()
 	if fault == "" {

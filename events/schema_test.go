@@ -67,7 +67,8 @@ func TestSchemaHead(t *testing.T) {
 	}
 }
 
-// TestSchemaFields holds the schemas against the Go types: the same names, required unless omitempty, the same JSON types.
+// TestSchemaFields holds the schemas against the Go types: the same names, required unless omitempty, the same JSON
+// types.
 func TestSchemaFields(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.payload.EventType(), func(t *testing.T) {

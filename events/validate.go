@@ -56,7 +56,8 @@ func (f *faults) checkBucket(name string) {
 }
 
 func (f *faults) checkObjectName(field, name string) {
-	if name == "" || len(name) > MaxObjectName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	isText := utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+	if name == "" || len(name) > MaxObjectName || !isText {
 		f.check(false, "%s is %.40q (%d bytes), expected 1 to %d bytes of UTF-8 without control characters",
 			field, name, len(name), MaxObjectName)
 		return
@@ -77,7 +78,8 @@ func (f *faults) checkOwnObject(field, id, name string) {
 }
 
 func (f *faults) checkContentType(contentType string) {
-	f.check(mediaType.MatchString(contentType), "content_type is %.40q, expected a media type such as image/jpeg", contentType)
+	f.check(mediaType.MatchString(contentType),
+		"content_type is %.40q, expected a media type such as image/jpeg", contentType)
 }
 
 func (f *faults) checkSize(field string, size [2]int) {

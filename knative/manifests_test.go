@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -16,29 +15,24 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
-	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
-	upload "gitlab.com/yourorg/image-service/functions/upload/intake"
+	"gitlab.com/yourorg/image-service/functions/catalog"
 	"go.yaml.in/yaml/v3"
 )
 
-// settingsOf has the names of the settings of each function, by the name that ko gives its image.
-var settingsOf = map[string][]string{
-	"ko://gitlab.com/yourorg/image-service/functions/upload":     names(upload.Settings()),
-	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  names(thumbnailer.Settings()),
-	"ko://gitlab.com/yourorg/image-service/functions/deadletter": names(deadletter.Settings()),
-}
-
-func names[S fmt.Stringer](settings []S) (names []string) {
-	for _, setting := range settings {
-		names = append(names, setting.String())
+// functionOf returns the function whose image a manifest names.
+func functionOf(t *testing.T, image string) catalog.Function {
+	t.Helper()
+	functions := catalog.Functions()
+	i := slices.IndexFunc(functions, func(f catalog.Function) bool { return f.Image() == image })
+	if i < 0 {
+		t.Fatalf("%s is not the image of a function", image)
 	}
-	return names
+	return functions[i]
 }
 
 // secretSettings have the names of the settings that belong in a Kubernetes Secret.
 func secretSettings() (names []string) {
-	for _, setting := range slices.Concat(upload.Settings(), thumbnailer.Settings(), deadletter.Settings()) {
+	for _, setting := range catalog.Settings() {
 		if setting.Secret {
 			names = append(names, setting.Name)
 		}
@@ -137,12 +131,12 @@ func TestSettings(t *testing.T) {
 		image := service.at("spec", "template", "spec", "containers", "image").(string)
 		for _, variable := range service.at("spec", "template", "spec", "containers", "env").([]any) {
 			name := variable.(map[string]any)["name"].(string)
-			if !slices.Contains(settingsOf[image], name) && !slices.Contains(runtimeSettings, name) {
+			if !functionOf(t, image).Reads(name) && !slices.Contains(runtimeSettings, name) {
 				t.Errorf("%s sets %s, which is not a setting of its function", image, name)
 			}
 		}
 	}
-	for _, setting := range slices.Concat(upload.Settings(), thumbnailer.Settings(), deadletter.Settings()) {
+	for _, setting := range catalog.Settings() {
 		_, configured := config[setting.Name]
 		if setting.Required && !setting.Secret && !configured {
 			t.Errorf("%s is required, but not in the ConfigMap", setting)
@@ -152,12 +146,15 @@ func TestSettings(t *testing.T) {
 
 // Every environment variable in the manifests, wherever it is set, is a setting of a function.
 func TestEnvironment(t *testing.T) {
-	known := slices.Concat(slices.Collect(maps.Values(settingsOf))...)
+	known := slices.Clone(runtimeSettings)
+	for _, setting := range catalog.Settings() {
+		known = append(known, setting.Name)
+	}
 	found := 0
 	for _, name := range manifestFiles(t) {
 		for _, variable := range environmentIn(t, name) {
 			found++
-			if !slices.Contains(known, variable) && !slices.Contains(runtimeSettings, variable) {
+			if !slices.Contains(known, variable) {
 				t.Errorf("%s sets %s, which is not a setting", name, variable)
 			}
 		}
@@ -187,8 +184,8 @@ func manifestFiles(t *testing.T) (names []string) {
 	return names
 }
 
-// environmentIn returns the names of the environment variables that a file sets: in a container, in a patch of one, or in
-// a ConfigMap for one.
+// environmentIn returns the names of the environment variables that a file sets: in a container, in a patch of one, or
+// in a ConfigMap for one.
 func environmentIn(t *testing.T, name string) (variables []string) {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -272,8 +269,8 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// A function is delivered the types of events that it consumes and no others: without a filter on the type, a reply would
-// come back to it.
+// A function is delivered the types of events that it consumes and no others: without a filter on the type, a reply
+// would come back to it.
 func TestTriggers(t *testing.T) {
 	objects := read(t)
 	broker := ofKind(objects, "Broker")[0].at("metadata", "name")
@@ -310,9 +307,9 @@ func TestPingSource(t *testing.T) {
 	source := ofKind(objects, "PingSource")[0]
 	name := "/apis/v1/namespaces/image-service/pingsources/" + source.at("metadata", "name").(string)
 	for _, trigger := range ofKind(objects, "Trigger") {
-		if trigger.at("spec", "filter", "attributes", "type") == events.TypePing &&
-			trigger.at("spec", "filter", "attributes", "source") != name {
-			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), trigger.at("spec", "filter", "attributes", "source"), name)
+		source := trigger.at("spec", "filter", "attributes", "source")
+		if trigger.at("spec", "filter", "attributes", "type") == events.TypePing && source != name {
+			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), source, name)
 		}
 	}
 	for field, want := range map[string]any{"schedule": "*/15 * * * *", "contentType": "application/json", "data": "{}"} {

@@ -34,8 +34,8 @@ type Program struct {
 	More func() string
 }
 
-// Parse fills the struct that into points to from a command line without the name of the program. Fields have tags as in
-// https://github.com/alecthomas/kong. The help text goes to out. The error is ErrHelp or wraps ErrUsage.
+// Parse fills the struct that into points to from a command line without the name of the program. Fields have tags as
+// in https://github.com/alecthomas/kong. The help text goes to out. The error is ErrHelp or wraps ErrUsage.
 func (p Program) Parse(into any, arguments []string, out io.Writer) error {
 	helped := false
 	parser, err := kong.New(into,
@@ -45,15 +45,28 @@ func (p Program) Parse(into any, arguments []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("declare the flags of %s: %w", p.Command, err)
 	}
+	parser.Model.HelpFlag.Help = "Show this help."
 	_, err = parser.Parse(arguments)
 	switch {
 	case helped:
 		return ErrHelp
 	case err != nil:
-		return fmt.Errorf("%w: %w; %s", ErrUsage, err, allowed(parser))
+		return &usageError{cause: err, usage: p.Command + allowed(parser)}
 	}
 	return nil
 }
+
+// A usageError is ErrUsage with what was wrong and what is allowed.
+type usageError struct {
+	cause error
+	usage string
+}
+
+func (e *usageError) Error() string {
+	return fmt.Sprintf("%v\nusage: %s\n--help explains it", e.cause, e.usage)
+}
+func (e *usageError) Is(target error) bool { return target == ErrUsage }
+func (e *usageError) Unwrap() error        { return e.cause }
 
 func (p Program) description() string {
 	text := p.Summary
@@ -81,16 +94,18 @@ func describeValue(value *kong.Value) string {
 	return fmt.Sprintf("%s (default %s)", value.Help, value.Default)
 }
 
-// allowed names the arguments and flags of a program.
-func allowed(parser *kong.Kong) string {
-	var names []string
+// allowed returns the arguments and flags of a program as they follow its name.
+func allowed(parser *kong.Kong) (text string) {
 	for _, positional := range parser.Model.Positional {
-		names = append(names, positional.Summary())
+		text += " " + positional.Summary()
 	}
 	for _, flag := range parser.Model.Flags {
-		names = append(names, "--"+flag.Name)
+		if text += " [--" + flag.Name; !flag.IsBool() {
+			text += "=" + flag.FormatPlaceHolder()
+		}
+		text += "]"
 	}
-	return "expected " + strings.Join(names, ", ") + " (--help explains them)"
+	return text
 }
 
 // Exit ends the process with Status(err). It writes an error to standard error, after the name of the program.

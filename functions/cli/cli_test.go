@@ -25,7 +25,8 @@ var program = Program{
 
 func TestParse(t *testing.T) {
 	var got flags
-	if err := program.Parse(&got, []string{"--watcher", "http://a/?b,c", "--watcher=d", "3", "file"}, io.Discard); err != nil {
+	arguments := []string{"--watcher", "http://a/?b,c", "--watcher=d", "3", "file"}
+	if err := program.Parse(&got, arguments, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	want := flags{Listen: "127.0.0.1:8080", Watcher: []string{"http://a/?b,c", "d"}, Times: 3, Out: "file"}
@@ -43,7 +44,8 @@ func TestHelp(t *testing.T) {
 			}
 			for _, want := range []string{
 				"Usage: go run ./tool <times> [<out>] [flags]", "Does it.\n\nAnd more.", "    go run ./tool --listen :80 3\n",
-				"<times>", "How many times.", "--listen=HOST:PORT", "Address. (default 127.0.0.1:8080)", "\nSettings:\n",
+				"<times>", "How many times.", "Show this help.", "--listen=HOST:PORT",
+				"Address. (default 127.0.0.1:8080)", "\nSettings:\n",
 			} {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("help is\n%s\nwant %q in it", &out, want)
@@ -59,7 +61,8 @@ func TestHelp(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
-	const allowed = "expected <times>, [<out>], --help, --listen, --watcher (--help explains them)"
+	const allowed = "\nusage: go run ./tool <times> [<out>] [--help] [--listen=HOST:PORT] [--watcher=URL]" +
+		"\n--help explains it"
 	for name, test := range map[string]struct {
 		arguments []string
 		want      string

@@ -44,8 +44,9 @@ var (
 
 // ReadRedis reads REDIS_TLS and the files that belong to it. It returns nil without TLS.
 func ReadRedis(r *config.Reader) *Dialer {
+	on := redisTLS.Read(r)
 	d := &Dialer{redisCA.Read(r), redisCertificate.Read(r), redisKey.Read(r)}
-	return d.read(r, redisTLS.Read(r), redisTLS.Name+"=true")
+	return d.read(r, on, redisTLS.Name+"=true")
 }
 
 // MinIOEndpoint is the address of MinIO. It says whether to use TLS as well.
@@ -85,8 +86,9 @@ var (
 )
 
 func readKafkaTLS(r *config.Reader) *Dialer {
+	on := kafkaTLS.Read(r)
 	d := &Dialer{kafkaCA.Read(r), kafkaCertificate.Read(r), kafkaKey.Read(r)}
-	return d.read(r, kafkaTLS.Read(r), kafkaTLS.Name+"=true")
+	return d.read(r, on, kafkaTLS.Name+"=true")
 }
 
 // read reports faults in the files. A file that is set while TLS is off is a fault as well, because the operator who

@@ -47,7 +47,7 @@ func try(ctx context.Context, directory, input, name string, args ...string) (st
 	command := exec.CommandContext(ctx, name, args...)
 	var faults bytes.Buffer
 	command.Dir, command.Stderr, command.Stdin = directory, &faults, strings.NewReader(input)
-	command.Env = append(os.Environ(), "KO_CONFIG_PATH=ko.yaml") // as README.md says
+	command.Env = append(os.Environ(), "KO_CONFIG_PATH=ko.yaml") // as docs/operations/install.md says
 	output, err := command.Output()
 	if err != nil {
 		err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, faults.String())

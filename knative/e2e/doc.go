@@ -1,7 +1,7 @@
 //go:build e2e
 
 // Package e2e tries the service on a Kubernetes with Knative, real MinIO, Redis and Kafka, deployed by the commands that
-// README.md gives:
+// docs/operations/install.md gives:
 //
 //	go test -v -tags e2e -count=1 -timeout 60m ./knative/e2e
 //

@@ -78,7 +78,7 @@ func TestOnKnative(t *testing.T) {
 	t.Run("everything is deleted", s.deleted)
 }
 
-// install does what README.md says, for servers that are where the manifests say.
+// install does what docs/operations/install.md says, for servers that are where the manifests say.
 func install(t *testing.T) *installation {
 	t.Helper()
 	if exists(t, "namespace", namespace) {

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -201,21 +199,6 @@ func TestBadSettings(t *testing.T) {
 	} {
 		if len(lines) != 5 || !strings.HasPrefix(lines[i], want) {
 			t.Fatalf("got error %v, want five lines and %s at the beginning of line %d", err, want, i+1)
-		}
-	}
-}
-
-func TestHelp(t *testing.T) {
-	t.Parallel()
-	for _, option := range []string{"--help", "-h", "-help"} {
-		var out bytes.Buffer
-		if err := realMain(t.Context(), []string{option}, &out, io.Discard, unset); !errors.Is(err, flag.ErrHelp) {
-			t.Errorf("%s: got error %v, want %v", option, err, flag.ErrHelp)
-		}
-		for _, want := range []string{"--listen HOST:PORT", "default 127.0.0.1:8080", "--broker HOST:PORT", "--running NAME=HOST:PORT", "MINIO_ENDPOINT", "curl -F"} {
-			if !strings.Contains(out.String(), want) {
-				t.Errorf("%s: got %s, want %s in it", option, &out, want)
-			}
 		}
 	}
 }

@@ -130,11 +130,13 @@ func (s *stack) startSources(o options, broker *localBroker) error {
 	return nil
 }
 
+// localLogLevel is the default of LOG_LEVEL here: this program's output is for people.
+const localLogLevel = "WARN"
+
 // settings returns the environment of a service: that of this program, the fakes' settings, and those of its manifest.
-// Only warnings are logged, because this program's output is for people.
 func (s *stack) settings(spec service) func(string) string {
 	manifest := s.deployment.environment(spec)
-	manifest["LOG_LEVEL"] = "WARN"
+	manifest["LOG_LEVEL"] = localLogLevel
 	return func(name string) string {
 		if value := s.servers.Getenv(name); value != "" {
 			return value

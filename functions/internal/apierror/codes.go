@@ -7,7 +7,8 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// The codes of errors. They are part of the contract: clients tell errors apart by them. Codes declares what each means.
+// The codes of errors. They are part of the contract: clients tell errors apart by them. Codes declares what each
+// means.
 const (
 	CodeBadForm              = "bad_form"
 	CodeBadIdempotencyKey    = "bad_idempotency_key"

@@ -31,7 +31,8 @@ func TestCodes(t *testing.T) {
 					t.Errorf("status %d is not that of an error", status)
 				}
 			}
-			if len(code.Statuses) == 0 || code.Title == "" || !strings.HasSuffix(code.Meaning, ".") || !strings.HasSuffix(code.Action, ".") {
+			sentences := strings.HasSuffix(code.Meaning, ".") && strings.HasSuffix(code.Action, ".")
+			if len(code.Statuses) == 0 || code.Title == "" || !sentences {
 				t.Errorf("got %+v, want statuses, a title, and sentences", code)
 			}
 			if got, known := Lookup(code.Code); !known || got.Title != code.Title {

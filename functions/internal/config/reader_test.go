@@ -123,7 +123,7 @@ func TestDescribe(t *testing.T) {
 		r.Record(Bool{Name: "ELSEWHERE"}, bucket)
 	})
 	want := []Description{
-		{Name: "SECRET", Type: "text", Values: "a key", Required: true, RequiredWith: "BUCKET",
+		{Name: "SECRET", Type: "text", Required: true, RequiredWith: "BUCKET",
 			Secret: true, Doc: "Key."},
 		{Name: "SIZE", Type: "integer", Default: "5", Values: "1 to 9", Unit: "bytes", Doc: "Size."},
 		{Name: "ON", Type: "boolean", Default: "false", Values: "true or false", Doc: "Switch."},

@@ -97,10 +97,14 @@ func (t Text) String() string { return t.Name }
 
 // Describe returns the declaration in words.
 func (t Text) Describe() Description {
-	return Description{
-		Name: t.Name, Type: "text", Default: t.Default, Values: t.Form.Expected, Doc: t.Doc,
+	d := Description{
+		Name: t.Name, Type: "text", Default: t.Default, Doc: t.Doc,
 		Required: t.Required, RequiredWith: nameOf(t.RequiredWith), Secret: t.Secret,
 	}
+	if t.Form.Valid != nil {
+		d.Values = t.Form.Expected
+	}
+	return d
 }
 
 func nameOf(setting Setting) string {

@@ -38,7 +38,7 @@ var (
 		Doc:  "Extension attributes to set on each event that is sent to `K_SINK`. A SinkBinding sets it."}
 	kAuthorities = config.Text{Name: "K_CA_CERTS",
 		Form: config.Form{Expected: "certificates in PEM"},
-		Doc: "Certificate authorities trusted to sign the certificate of `K_SINK`, instead of the system's. " +
+		Doc: "Certificate authorities (PEM) trusted to sign the certificate of `K_SINK`, instead of the system's. " +
 			"A SinkBinding sets it."}
 )
 

@@ -9,7 +9,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
 )
 
-// photographs are of one motif in every format, of 1.3 megapixels (the GIF of 0.2).
+// photographs are encodings of one image in every format, of 1.3 megapixels (the GIF of 0.2).
 func photographs(b *testing.B) map[string][]byte {
 	b.Helper()
 	branches := Rendition{Format: PNG, Bytes: sample(b, "imaging/branches.png"), Width: 600, Height: 400}

@@ -23,16 +23,19 @@ func TestBoxFit(t *testing.T) {
 		{1, 65535, Box{200, 200}, 1, 200},
 	}
 	for _, test := range tests {
-		width, height := test.box.Fit(test.width, test.height)
-		if width != test.wantWidth || height != test.wantHeight {
-			t.Errorf("%v.Fit(%d, %d) = %dx%d, want %dx%d",
-				test.box, test.width, test.height, width, height, test.wantWidth, test.wantHeight)
-		}
+		t.Run(fmt.Sprintf("%dx%d in %v", test.width, test.height, test.box), func(t *testing.T) {
+			width, height := test.box.Fit(test.width, test.height)
+			if width != test.wantWidth || height != test.wantHeight {
+				t.Errorf("%v.Fit(%d, %d) = %dx%d, want %dx%d",
+					test.box, test.width, test.height, width, height, test.wantWidth, test.wantHeight)
+			}
+		})
 	}
 }
 
-// testdata/fit.txt is what Pillow 13.0 answers, and 10.1, the original service's, as well: see testdata/fit.py.
-func TestBoxFitIsPillows(t *testing.T) {
+// testdata/fit.txt has the results of Pillow 13.0, which are also those of 10.1, the original service's: see
+// testdata/fit.py.
+func TestBoxFitLikePillow(t *testing.T) {
 	file, err := os.Open("testdata/fit.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +48,7 @@ func TestBoxFitIsPillows(t *testing.T) {
 		if _, err := fmt.Sscan(lines.Text(), &width, &height, &box.Width, &box.Height, &wantWidth, &wantHeight); err != nil {
 			t.Fatal(err)
 		}
-		// Where the exact side is a whole number and a half, Pillow takes one or the other, and Fit the one below.
+		// Where the exact side is an integer and a half, Pillow takes one or the other, and Fit the lower one.
 		switch {
 		case wantHeight == box.Height && 2*box.Height*width == (2*wantWidth-1)*height:
 			wantWidth = max(1, wantWidth-1)

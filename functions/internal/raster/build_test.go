@@ -15,8 +15,8 @@ import (
 	xwebp "golang.org/x/image/webp"
 )
 
-// painted is an image without symmetry: every quarter has a colour of its own, and becomes lighter to the right and
-// below.
+// painted is an image without symmetry: every quarter has its own colour, and becomes lighter to the right and
+// downwards.
 func painted(width, height int) *image.NRGBA {
 	quarters := []color.NRGBA{{220, 30, 30, 255}, {30, 200, 30, 255}, {30, 30, 220, 255}, {230, 230, 40, 255}}
 	m := image.NewNRGBA(image.Rect(0, 0, width, height))
@@ -63,7 +63,7 @@ func encodeWebP(tb testing.TB, m image.Image, lossless bool) []byte {
 	return b.Bytes()
 }
 
-// encodeGIF writes frames onto a screen that is as large as they need.
+// encodeGIF writes frames on a screen of width x height pixels.
 func encodeGIF(tb testing.TB, width, height int, frames ...*image.Paletted) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -97,7 +97,7 @@ func decode(tb testing.TB, r Rendition) image.Image {
 	return m
 }
 
-// decodeWebP converts lossy pixels by ITU-R BT.601, of which x/image knows the range of JPEG only.
+// decodeWebP converts lossy pixels by ITU-R BT.601, because x/image assumes the range of JPEG.
 func decodeWebP(r *bytes.Reader) (image.Image, error) {
 	m, err := xwebp.Decode(r)
 	if err != nil {
@@ -127,7 +127,7 @@ func decodeWebP(r *bytes.Reader) (image.Image, error) {
 	return converted, nil
 }
 
-// tiff is what an EXIF block has after its wrapping.
+// tiff is an EXIF payload without its wrapping.
 func tiff(order binary.ByteOrder, orientation int) []byte {
 	b := []byte("II*\x00")
 	if order == binary.BigEndian {
@@ -147,10 +147,10 @@ func segment(marker byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// exifSegment is the EXIF of a JPEG.
+// exifSegment is an EXIF segment of a JPEG.
 func exifSegment(tiff []byte) []byte { return segment(0xe1, append([]byte("Exif\x00\x00"), tiff...)) }
 
-// afterSOI puts segments behind the start of a JPEG.
+// afterSOI inserts segments after the SOI marker of a JPEG.
 func afterSOI(file []byte, segments ...[]byte) []byte {
 	return bytes.Join([][]byte{file[:2], bytes.Join(segments, nil), file[2:]}, nil)
 }
@@ -166,7 +166,7 @@ func pngHeader(width, height uint32, depth, colorType byte) []byte {
 	return append([]byte("\x89PNG\r\n\x1a\n"), pngChunk("IHDR", append(ihdr, depth, colorType, 0, 0, 0))...)
 }
 
-// afterIHDR and beforeIEND put chunks into a PNG.
+// afterIHDR and beforeIEND insert chunks into a PNG.
 func afterIHDR(file []byte, chunks ...[]byte) []byte {
 	const end = 8 + 25
 	return bytes.Join([][]byte{file[:end], bytes.Join(chunks, nil), file[end:]}, nil)
@@ -199,16 +199,16 @@ func vp8x(flags byte, width, height int) []byte {
 	return riffChunk("VP8X", bytes.Join([][]byte{{flags, 0, 0, 0}, uint24(width - 1), uint24(height - 1)}, nil))
 }
 
-// anim is what an animated WebP has before its frames.
+// anim is the ANIM chunk of an animated WebP.
 func anim() []byte { return riffChunk("ANIM", make([]byte, 6)) }
 
-// anmf is a frame of an animated WebP; chunks are those of its image.
+// anmf is a frame of an animated WebP with the chunks of its image.
 func anmf(x, y, width, height int, chunks ...[]byte) []byte {
 	fields := [][]byte{uint24(x / 2), uint24(y / 2), uint24(width - 1), uint24(height - 1), {100, 0, 0, 0}}
 	return riffChunk("ANMF", append(bytes.Join(fields, nil), bytes.Join(chunks, nil)...))
 }
 
-// bitstream returns the chunks of a WebP that hold its image: ALPH and VP8, or VP8L.
+// bitstream returns the chunks of a WebP that have its image: ALPH and VP8, or VP8L.
 func bitstream(file []byte) []byte {
 	var chunks []byte
 	for rest := file[12:]; len(rest) > 0; {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// patient is a context that is done when it was asked some times after the last byte of a file was read.
+// A patient context is cancelled after it has been checked several times since the last byte of a file was read.
 type patient struct {
 	context.Context
 	file  *bytes.Reader
@@ -27,8 +27,8 @@ func (p *patient) Err() error {
 	return nil
 }
 
-// A few bytes can be work for all pixels of a header: a context that is done ends it, although nothing more is read.
-func TestRenderStopsBehindTheLastByte(t *testing.T) {
+// A few bytes can be work for all pixels of a header: cancellation ends it although nothing more is read.
+func TestRenderStopsAfterLastByte(t *testing.T) {
 	const width, height = 640, 480
 	plain := image.NewPaletted(image.Rect(0, 0, width, height), color.Palette{color.Black, color.White})
 	invisible := image.NewNRGBA(plain.Rect)
@@ -38,7 +38,7 @@ func TestRenderStopsBehindTheLastByte(t *testing.T) {
 		"lossy WebP":       encodeWebP(t, plain, false),
 		"lossy with alpha": renderAll(t, encodePNG(t, invisible), Target{Box: Box{width, height}, Format: WebP})[0].Bytes,
 		"lossless WebP":    plainWebP(width, height),
-		"film":             riff(vp8x(2, width, height), anim(), anmf(0, 0, width, height, plainWebP(width, height)[12:])),
+		"animation":        riff(vp8x(2, width, height), anim(), anmf(0, 0, width, height, plainWebP(width, height)[12:])),
 	}
 	for name, file := range files {
 		t.Run(name, func(t *testing.T) {
@@ -55,9 +55,10 @@ func TestRenderStopsBehindTheLastByte(t *testing.T) {
 	}
 }
 
-// plainWebP is a lossless image of 32 bytes, whose pixels take no bits: each code has one symbol.
+// plainWebP is a lossless image of 32 bytes whose pixels take no bits: each code has one symbol.
 func plainWebP(width, height int) []byte {
 	header := binary.LittleEndian.AppendUint32([]byte{0x2f}, uint32(width-1|(height-1)<<14))
-	const fiveSimpleCodes = 0b0001_0001_0001_0001_0001 << 3 // behind: no transform, no cache, no groups
-	return riff(riffChunk("VP8L", append(header, fiveSimpleCodes&0xff, fiveSimpleCodes>>8&0xff, fiveSimpleCodes>>16, 0, 0)))
+	const fiveSimpleCodes = 0b0001_0001_0001_0001_0001 << 3 // then: no transform, no cache, no groups
+	return riff(riffChunk("VP8L",
+		append(header, fiveSimpleCodes&0xff, fiveSimpleCodes>>8&0xff, fiveSimpleCodes>>16, 0, 0)))
 }

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// Renditions of all kinds of files that are made at once are the same as those made alone: what is lent to a decoder is
-// nobody else's, and is not lent again while a frame refers to it.
-func TestRenderAtOnce(t *testing.T) {
+// Concurrent renditions are the same as those made alone: no pooled buffer is shared by two decoders, or reused while a
+// frame refers to it.
+func TestRenderConcurrently(t *testing.T) {
 	files := small(t)
 	targets := []Target{
 		{Box: Box{24, 24}, Format: JPEG}, {Box: thumbnail, Format: PNG},

@@ -1,40 +1,45 @@
-// Package raster is the engine: bytes in, pixels shrunk, bytes out. It reads JPEG, PNG, GIF and WebP, tells them by
-// their content, and writes a smaller copy in the format of the original. It does no I/O but that of the reader that it
-// is given, and knows nothing of requests, events or storage.
+// Package raster makes thumbnails: it reads JPEG, PNG, GIF and WebP, recognised by their content, and writes smaller
+// copies of them, in the format of the original unless the caller names another. It does no I/O except on the reader
+// that it is given, and knows nothing of requests, events or storage.
 //
-//	header, err := raster.Probe(upload)                      // from the first bytes
-//	picture, err := raster.Open(object, raster.Limits{})     // the same, to go on with
+//	header, err := raster.Probe(upload)                      // reads the first bytes only
+//	picture, err := raster.Open(object, raster.Limits{})     // the same, to continue with
 //	thumbnails, err := picture.Render(ctx, raster.Target{Box: raster.Box{Width: 200, Height: 200}})
 //
-// It guarantees that everything is decided from the header before a pixel is allocated; that a rendition is upright,
-// never larger than its original, and carries pixels only: no EXIF, no position, no comments; that an image cut short is
-// an error and not half a picture; and that every error is either a *Refusal, for an image that can never work, or wraps
-// that of the reader or of the context, after which it may be tried again.
+// It guarantees that limits are checked against the header before a pixel is allocated; that a rendition is upright,
+// never larger than its original, and without metadata such as EXIF, positions and comments; that an image that is cut
+// short is an error, not half a rendition; and that every error either is an *Error, for an image that can never be
+// rendered, or wraps that of the reader or the context, after which another attempt may succeed.
 //
-// Colours are sRGB. A colour profile of curves and a matrix, which nearly all are, is applied and gone; so is what a
-// cICP chunk of a PNG says, if it is Display P3 or BT.2020 with the curve of sRGB. A profile of RGB that is made of
-// tables goes along unchanged, if it has no more than 1 MiB, but not into a GIF, which has no place for one: its colours
-// are then taken for sRGB. CMYK becomes RGB without its profile, and gAMA and cHRM chunks are not looked at, as in
-// Pillow. A profile that is broken, or for pixels of another kind, is ignored.
+// Renditions are sRGB. A colour profile of curves and a matrix, which nearly all are, is applied and removed; so is a
+// cICP chunk of a PNG for Display P3 or BT.2020 with the sRGB curve. An RGB profile of lookup tables is carried along,
+// up to 1 MiB, except into a GIF, which cannot hold one: its colours are then taken for sRGB. CMYK is converted without
+// its profile, and gAMA and cHRM chunks are ignored, as in Pillow. A profile that is broken, or for another colour
+// space than its pixels, is ignored.
 //
-// Each format has a room of its own below this package, which knows no other format and not this package. What the
-// rooms share has rooms, too: plane (where pixels are reduced and resampled), inflate, exif, icc, palette, imgerr. All
-// formats are decoded here, reduced as they come.
+// It does not read 12-bit, lossless or arithmetic-coded JPEG, and renders only the default image of an animated PNG.
+//
+// # Packages
+//
+// Each format has a package below this one, which imports neither the other formats nor this package; its entry in the
+// table of formats is all that this package knows of it. The formats share the packages codec (their contract), plane
+// (reduction and resampling), inflate, exif, icc, palette and imgerr. All decoders are in these packages, and reduce
+// pixels as they come.
 //
 // # Cost
 //
-// Probe holds some KiB, and a colour profile of up to 1 MiB. Render reduces pixels as they come, so that little is held of
-// them. Measured peaks, in bytes a pixel, of images of 50 megapixels that are made 200x200, and megapixels that a core
-// does in a second:
+// Probe holds a few KiB, and a colour profile of up to 1 MiB. Render holds few pixels, because it reduces them as they
+// come. These are measured peaks in bytes per pixel, for images of 50 megapixels rendered at 200x200, and megapixels
+// per second and core:
 //
 //	JPEG 0.1, 800; progressive JPEG 0.2, 300 to 400
 //	PNG 0.1, 60 to 160; interlaced 2
 //	GIF 0.1, 60 or more; interlaced 1
 //	WebP lossy 0.1, 50 to 80; lossless 0.2 to 1.5, 30; lossy with alpha 0.2 and its alpha chunk, 50
 //
-// Beside these a lossless WebP of a few megapixels can take up to 40 MiB for its codes, if it is made for that.
+// A lossless WebP of a few megapixels can take up to 40 MiB more for its prefix codes, if it is crafted for that.
 //
-// Whoever bounds the pixels in flight should count 4 bytes for each if the box is as small as that. An image that is
-// hardly reduced, for a large box, costs 3 bytes a pixel, 7 with alpha, and 12 if it is a progressive JPEG. A film costs
-// more: 8 bytes for each pixel of the original and, if it becomes a GIF, for each pixel of all of its small frames.
+// To bound the pixels in flight, count 4 bytes for each if the box is that small. An image that is hardly reduced, for
+// a large box, costs 3 bytes per pixel, 7 with alpha, and 12 if it is a progressive JPEG. An animation costs more: 8
+// bytes for each pixel of the original and, if it becomes a GIF, for each pixel of all frames of the rendition.
 package raster

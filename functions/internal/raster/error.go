@@ -2,8 +2,8 @@ package raster
 
 import "gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 
-// An Error is an image that can never be rendered, however often it is tried. All other errors of this package are those
-// of the reader or of the context.
+// An Error is an image that can never be rendered, however often it is tried. All other errors of this package are
+// those of the reader or of the context.
 type Error = imgerr.Error
 
 // A Reason states, for machines, why an image can never be rendered.

@@ -83,8 +83,8 @@ var formats = formatTable{
 	},
 }
 
-// unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some more
-// that take a longer look.
+// unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some
+// more that take a longer look.
 var unreadFormats = []struct{ name, signature string }{
 	{"BigTIFF", "II+\x00"},
 	{"BigTIFF", "MM\x00+"},
@@ -141,7 +141,8 @@ func Formats() []FormatInfo {
 	return all
 }
 
-// FormatNames lists the names of all formats that are read, with a conjunction before the last: "JPEG, PNG, GIF or WebP".
+// FormatNames lists the names of all formats that are read, with a conjunction before the last: "JPEG, PNG, GIF or
+// WebP".
 func FormatNames(conjunction string) string { return formats.names(conjunction) }
 
 // MIMETypes returns the MIME types of all formats that are read.

@@ -140,7 +140,8 @@ func TestRenderReadOnlyFormat(t *testing.T) {
 			}
 			got, err := Probe(bytes.NewReader(renditions[0].Bytes))
 			if err != nil || got.Format != test.want || renditions[0].Format != test.want {
-				t.Errorf("got a %s in a rendition of format %s, error %v; want %s", got.Format, renditions[0].Format, err, test.want)
+				t.Errorf("got a %s in a rendition of format %s, error %v; want %s", got.Format, renditions[0].Format, err,
+					test.want)
 			}
 		})
 	}
@@ -160,7 +161,8 @@ func TestRenderCannotWriteReadOnlyFormat(t *testing.T) {
 func TestReadOnlyFormatIsNamed(t *testing.T) {
 	_, _, _, err := withReadOnly.open(strings.NewReader("text"))
 	var broken *Error
-	if want := "expected JPEG, PNG, GIF, WebP, HEIC or ReadOnly,"; !errors.As(err, &broken) || !strings.Contains(broken.Message, want) {
+	if want := "expected JPEG, PNG, GIF, WebP, HEIC or ReadOnly,"; !errors.As(err, &broken) ||
+		!strings.Contains(broken.Message, want) {
 		t.Errorf("got error %v, want %q in it", err, want)
 	}
 	info := withReadOnly[len(formats)].info()

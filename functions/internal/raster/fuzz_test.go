@@ -17,7 +17,7 @@ import (
 	xwebp "golang.org/x/image/webp"
 )
 
-// addSeeds gives the fuzzer files of every kind, whole and cut.
+// addSeeds adds files of every kind, whole and truncated.
 func addSeeds(f *testing.F) {
 	f.Helper()
 	for _, file := range small(f) {
@@ -30,8 +30,7 @@ func addSeeds(f *testing.F) {
 	}
 }
 
-// Whatever the bytes are, Probe refuses them in a sentence, or says of them what the other decoders say, and has read
-// no more than it must.
+// Probe either returns an *Error with a sentence, or agrees with other decoders and has read no more than the header.
 func FuzzProbe(f *testing.F) {
 	addSeeds(f)
 	configs := map[Format]func(io.Reader) (image.Config, error){
@@ -60,7 +59,7 @@ func FuzzProbe(f *testing.F) {
 	})
 }
 
-// Whatever the bytes are, Render refuses them in a sentence, or makes a file that others can read, of the right size.
+// Render either returns an *Error with a sentence, or a file of the right size that other decoders can read.
 func FuzzRender(f *testing.F) {
 	addSeeds(f)
 	box := Box{Width: 16, Height: 16}
@@ -81,12 +80,13 @@ func FuzzRender(f *testing.F) {
 		width, height := box.Fit(rendition.OriginalWidth, rendition.OriginalHeight)
 		isOfFormat := rendition.Format == picture.Header().Format || picture.Header().Format == HEIC
 		if !isOfFormat || rendition.Width != width || rendition.Height != height {
-			t.Errorf("the rendition of %+v is a %s of %dx%d", picture.Header(), rendition.Format, rendition.Width, rendition.Height)
+			t.Errorf("the rendition of %+v is a %s of %dx%d", picture.Header(), rendition.Format, rendition.Width,
+				rendition.Height)
 		}
 	})
 }
 
-// correctSums makes the checksums of a PNG right, which no fuzzer would guess.
+// correctSums corrects the checksums of a PNG, which no fuzzer would guess.
 func correctSums(file []byte) {
 	if !bytes.HasPrefix(file, []byte("\x89PNG")) {
 		return
@@ -103,11 +103,11 @@ func correctSums(file []byte) {
 
 func checkSentence(t *testing.T, err error) {
 	t.Helper()
-	var refusal *Error
-	if !errors.As(err, &refusal) {
-		t.Fatalf("got %v, want a refusal: the reader has no faults", err)
+	var imgErr *Error
+	if !errors.As(err, &imgErr) {
+		t.Fatalf("got %v, want an *Error, because the reader does not fail", err)
 	}
-	if refusal.Reason == "" || refusal.Message == "" || strings.ContainsFunc(refusal.Message, unicode.IsControl) {
-		t.Errorf("got %#v, want a reason and a sentence", refusal)
+	if imgErr.Reason == "" || imgErr.Message == "" || strings.ContainsFunc(imgErr.Message, unicode.IsControl) {
+		t.Errorf("got %#v, want a reason and a sentence", imgErr)
 	}
 }

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// Pillow and littlecms, from all pixels of a file, are the reference for what its thumbnail shows: testdata/golden.py
-// makes both.
+// The reference for thumbnails is Pillow with littlecms, from all pixels of a file: testdata/golden.py makes both.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/golden/*.*")
 	if err != nil || len(files) < 90 {
@@ -25,7 +24,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Most where colours are beyond sRGB: Pillow cuts them off before it makes them few, and the engine after that.
+			// The difference is largest for colours outside sRGB: Pillow clips them before it resamples, the engine after that.
 			if mean, largest, _ := compare(decode(t, renditions[0]), want); mean > 1.5 || largest > 36 {
 				t.Errorf("it differs by %.2f of 255 in the mean, %.0f at most", mean, largest)
 			}

@@ -37,10 +37,11 @@ func TestProbe(t *testing.T) {
 		{"JPEG with XMP and EXIF", afterSOI(jpg, segment(0xe1, []byte("http://ns.adobe.com/xap/1.0/\x00<x/>")), exif),
 			Header{JPEG, 40, 30, 1, 6, 0}},
 		{"JPEG with a large ICC profile", afterSOI(jpg, bytes.Repeat(segment(0xe2, icc), 100)), Header{JPEG, 40, 30, 1, 1, 0}},
-		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")), Header{JPEG, 40, 30, 1, 1, 0}},
+		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")),
+			Header{JPEG, 40, 30, 1, 1, 0}},
 		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1, 0}},
 		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8, 0}},
-		{"PNG with EXIF behind the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0}},
+		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0}},
 		{"PNG with a large text", afterIHDR(pngFile, pngChunk("tEXt", make([]byte, 1<<20))), Header{PNG, 40, 30, 1, 1, 0}},
 		{"animated PNG", afterIHDR(pngFile, pngChunk("acTL", []byte{0, 0, 0, 12, 0, 0, 0, 0})), Header{PNG, 40, 30, 12, 1, 0}},
 		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1, 0}},
@@ -93,8 +94,9 @@ func TestProbeAgreesWithOtherDecoders(t *testing.T) {
 	}
 }
 
-// What Probe has read is just enough: it says the same of that alone, and nothing of one byte less.
-func TestProbeReadsNoFurtherThanItMust(t *testing.T) {
+// The bytes that Probe has read are sufficient and necessary: alone they give the same result, and one byte less is an
+// error.
+func TestProbeReadsHeaderOnly(t *testing.T) {
 	files := images(t)
 	for _, name := range names(files) {
 		checkProbeReadsEnough(t, name, files[name])
@@ -118,7 +120,7 @@ func checkProbeReadsEnough(t *testing.T, name string, file []byte) {
 	}
 }
 
-func TestProbeOfAnUploadThatIsStillArriving(t *testing.T) {
+func TestProbeOfIncompleteUpload(t *testing.T) {
 	file := afterSOI(encodeJPEG(t, painted(40, 30)), exifSegment(tiff(binary.LittleEndian, 3)))
 	arriving, upload := io.Pipe()
 	go upload.Write(file)
@@ -133,8 +135,8 @@ func TestProbeOfAnUploadThatIsStillArriving(t *testing.T) {
 	arriving.Close()
 }
 
-// An upload of metadata without end must cost no memory.
-func TestProbeHoldsNoMetadata(t *testing.T) {
+// An upload of endless metadata must cost no memory.
+func TestProbeMemory(t *testing.T) {
 	jpg, pngFile := encodeJPEG(t, painted(4, 4)), encodePNG(t, painted(4, 4))
 	tests := map[string][]byte{
 		"JPEG": afterSOI(jpg, bytes.Repeat(segment(0xe2, make([]byte, 65533)), 256)),
@@ -150,7 +152,7 @@ func TestProbeHoldsNoMetadata(t *testing.T) {
 	}
 }
 
-// allocated is how many bytes of memory f asks for, all in all.
+// allocated is the total of bytes that f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -16,9 +16,9 @@ import (
 	"testing"
 )
 
-// Hostile files of every kind are refused, or rendered, within a bound that goes by the pixels that their headers say:
-// twice of what the package comment promises, for all memory that is asked for is counted here, not only what is held.
-func TestHostileFilesStayWithinTheirMemory(t *testing.T) {
+// Hostile files of every kind are rejected, or rendered, within a bound that depends on the pixels in their headers. It
+// is twice the one of the package comment, because this counts all allocations, not only what is held at a time.
+func TestHostileFilesMemory(t *testing.T) {
 	const (
 		base   = 6 << 20
 		pixel  = 24 // bytes
@@ -34,7 +34,7 @@ func TestHostileFilesStayWithinTheirMemory(t *testing.T) {
 	}
 	all := names(files)
 	random := rand.New(rand.NewPCG(2026, 11))
-	tried, refused := 0, 0
+	tried, rejected := 0, 0
 	for _, name := range all {
 		for range 30 {
 			file := mutant(random, files[name], files[all[random.IntN(len(all))]])
@@ -48,20 +48,20 @@ func TestHostileFilesStayWithinTheirMemory(t *testing.T) {
 				t.Errorf("a file made of %s took %d bytes of memory, want %d at most: %v", name, got, bound, err)
 			}
 			tried++
-			var refusal *Error
-			if errors.As(err, &refusal) {
-				refused++
+			var imgErr *Error
+			if errors.As(err, &imgErr) {
+				rejected++
 			} else if err != nil {
-				t.Errorf("a file made of %s: got %v, want a refusal: the reader has no faults", name, err)
+				t.Errorf("a file made of %s: got %v, want an *Error, because the reader does not fail", name, err)
 			}
 		}
 	}
-	if tried < 3000 || refused < tried/4 || refused > tried*9/10 {
-		t.Errorf("of %d files, %d were refused: they are too harmless, or too broken", tried, refused)
+	if tried < 3000 || rejected < tried/4 || rejected > tried*9/10 {
+		t.Errorf("of %d files, %d were rejected, want a quarter to nine tenths", tried, rejected)
 	}
 }
 
-// mutant is a file with some bytes changed, cut out, repeated, or taken from another one; or its first bytes and noise.
+// mutant is a file with some bytes changed, removed, repeated, or taken from another one; or its first bytes and noise.
 func mutant(random *rand.Rand, file, other []byte) []byte {
 	file = bytes.Clone(file)
 	for range 1 + random.IntN(3) {
@@ -93,8 +93,8 @@ func mutant(random *rand.Rand, file, other []byte) []byte {
 	return file
 }
 
-// A header that promises 48 megapixels, and nothing behind it, costs no more than the package comment says.
-func TestALargeHeaderCostsLittle(t *testing.T) {
+// A header of 48 megapixels with nothing after it costs no more than the package comment says.
+func TestOpenLargeHeaderMemory(t *testing.T) {
 	const width, height, base = 8000, 6000, 3 << 20
 	tests := map[string]struct {
 		file  []byte
@@ -109,9 +109,9 @@ func TestALargeHeaderCostsLittle(t *testing.T) {
 			file := test.file[:min(len(test.file), 2000)]
 			var err error
 			got := allocated(func() { err = tryRender(t.Context(), bytes.NewReader(file), Limits{}) })
-			var refusal *Error
-			if !errors.As(err, &refusal) || refusal.Reason != ReasonDamaged {
-				t.Errorf("got %v, want it refused as damaged", err)
+			var imgErr *Error
+			if !errors.As(err, &imgErr) || imgErr.Reason != ReasonDamaged {
+				t.Errorf("got %v, want reason damaged", err)
 			}
 			if want := base + uint64(test.pixel*width*height); got > want {
 				t.Errorf("it took %d bytes of memory, want %d at most", got, want)
@@ -121,8 +121,8 @@ func TestALargeHeaderCostsLittle(t *testing.T) {
 }
 
 // Images of 48 megapixels, and one of 400, are rendered by a process that needs hardly more memory than for one pixel.
-// It is another process, and without the race detector, whose memory is many times as much.
-func TestLargeImagesNeedLittleMemory(t *testing.T) {
+// It is a separate process without the race detector, which needs many times the memory.
+func TestRenderLargeImageMemory(t *testing.T) {
 	command := filepath.Join(t.TempDir(), "bench")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", command, "./bench")
 	build.Env = append(os.Environ(), "GOFLAGS=")
@@ -144,21 +144,22 @@ func TestLargeImagesNeedLittleMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := counted{r: test.file}
 			if got, want := peak(t, command, &file), least+file.n>>20+test.more; got > want {
-				t.Errorf("it needs %d MB, want %d at most, of which the file is %d and one pixel needs %d", got, want, file.n>>20, least)
+				t.Errorf("it needs %d MB, want %d at most, of which the file is %d and one pixel needs %d", got, want, file.n>>20,
+					least)
 			}
 		})
 	}
 }
 
-func TestAPNGOf400MegapixelsIsRefused(t *testing.T) {
+func TestRender400MegapixelPNG(t *testing.T) {
 	picture, err := Open(tiledPNG(t, 20000, 20000, 6), Limits{})
-	var refusal *Error
-	if !errors.As(err, &refusal) || refusal.Reason != ReasonTooManyPixels || picture != nil {
-		t.Errorf("got %v, want it refused for its pixels", err)
+	var imgErr *Error
+	if !errors.As(err, &imgErr) || imgErr.Reason != ReasonTooManyPixels || picture != nil {
+		t.Errorf("got %v, want too_many_pixels", err)
 	}
 }
 
-// peak is the most memory that a command had while it rendered a file, in MB.
+// peak is the peak memory of a command that renders a file, in MB.
 func peak(t *testing.T, command string, file io.Reader) int64 {
 	t.Helper()
 	copied, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -171,7 +172,7 @@ func peak(t *testing.T, command string, file io.Reader) int64 {
 	if err := copied.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Linux counts for a process what the one had that it was forked from. A shell has little.
+	// Linux counts the memory of the parent at the time of the fork. A shell has little.
 	out, err := exec.Command("sh", "-c", `"$0" "$1" 1; exit $?`, command, copied.Name()).CombinedOutput()
 	if err != nil {
 		t.Fatalf("render: %v\n%s", err, out)
@@ -184,7 +185,7 @@ func peak(t *testing.T, command string, file io.Reader) int64 {
 	return mb
 }
 
-// counted counts what is read.
+// A counted reader counts the bytes read.
 type counted struct {
 	r io.Reader
 	n int64
@@ -196,7 +197,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tiledJPEG is a JPEG of testdata/tiles, one unit high, repeated to a size that is a multiple of its own: between
+// tiledJPEG is a JPEG of testdata/tiles, one MCU high, repeated to a size that is a multiple of its own: between
 // restart markers, the data of each scan is the same.
 func tiledJPEG(tb testing.TB, name string, width, height int) []byte {
 	tb.Helper()
@@ -229,7 +230,7 @@ func tiledJPEG(tb testing.TB, name string, width, height int) []byte {
 	return append(file, rest...)
 }
 
-// endOfScan is where the next marker is.
+// endOfScan is the index of the next marker.
 func endOfScan(data []byte) int {
 	for i := range data {
 		if data[i] == 0xff && data[i+1] != 0 {
@@ -239,7 +240,7 @@ func endOfScan(data []byte) int {
 	return len(data)
 }
 
-// tiledPNG is a PNG of 8 bits and a colour type that has the same rows again and again, as they are read.
+// tiledPNG is a PNG of 8 bits that repeats the same rows, generated as it is read.
 func tiledPNG(tb testing.TB, width, height, colors int) io.Reader {
 	tb.Helper()
 	const rows = 50
@@ -264,23 +265,24 @@ func tiledPNG(tb testing.TB, width, height, colors int) io.Reader {
 		tb.Fatal(err)
 	}
 	w.Write(block)
-	if err := w.Flush(); err != nil { // after which data may follow that knows nothing of what was before
+	if err := w.Flush(); err != nil { // the data that follows does not refer to it
 		tb.Fatal(err)
 	}
 	times := height / rows
 	end := binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0xff, 0xff}, adlerOf(block, times))
 	return io.MultiReader(
-		bytes.NewReader(append(pngHeader(uint32(width), uint32(height), 8, byte(colors)), pngChunk("IDAT", []byte{0x78, 0x01})...)),
+		bytes.NewReader(append(pngHeader(uint32(width), uint32(height), 8, byte(colors)),
+			pngChunk("IDAT", []byte{0x78, 0x01})...)),
 		&repeated{part: pngChunk("IDAT", packed.Bytes()), times: times},
 		bytes.NewReader(append(pngChunk("IDAT", end), pngChunk("IEND", nil)...)),
 	)
 }
 
-// adlerOf is the checksum of a block that comes so many times.
+// adlerOf is the checksum of a block repeated times times.
 func adlerOf(block []byte, times int) uint32 {
 	const prime = 65521
 	length, sum := uint64(len(block)), uint64(adler32.Checksum(block))
-	bytes, sums := sum&0xffff-1, sum>>16-length%prime+prime // of the block, behind nothing
+	bytes, sums := sum&0xffff-1, sum>>16-length%prime+prime // of the block alone
 	a, b := uint64(1), uint64(0)
 	for range times {
 		a, b = (a+bytes)%prime, (b+length%prime*a+sums)%prime
@@ -288,7 +290,7 @@ func adlerOf(block []byte, times int) uint32 {
 	return uint32(b<<16 | a)
 }
 
-// repeated is a part, so many times.
+// A repeated reader returns a part a number of times.
 type repeated struct {
 	part      []byte
 	times, at int

@@ -58,8 +58,8 @@ type Rendition struct {
 // All frames of an animation together may have as many pixels as the limit for an image; frames beyond that are left
 // out. An animation with an orientation, which is rare, is rendered as its first frame.
 //
-// The error is an *Error if the image can never be rendered. Otherwise it wraps the error of the reader, or of ctx, which
-// is checked before every read, at every frame, every few rows, and between decoding and resampling.
+// The error is an *Error if the image can never be rendered. Otherwise it wraps the error of the reader, or of ctx,
+// which is checked before every read, at every frame, every few rows, and between decoding and resampling.
 func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, error) {
 	if p.file == nil {
 		return nil, errors.New("render image: it was rendered before")

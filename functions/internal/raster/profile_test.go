@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"image"
 	"image/color"
 	"os"
@@ -17,7 +18,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
 )
 
-// p3 is a profile of Display P3.
+// p3 is a Display P3 profile.
 func p3(tb testing.TB) []byte {
 	tb.Helper()
 	profile, err := os.ReadFile("icc/testdata/p3.icc")
@@ -27,7 +28,7 @@ func p3(tb testing.TB) []byte {
 	return profile
 }
 
-// tables is a profile that no room applies: its colours lead to another space by a table.
+// tables is a profile that is not applied, because it consists of lookup tables.
 func tables() []byte {
 	profile := make([]byte, 128+4+12+100)
 	copy(profile[16:], "RGB Lab ")
@@ -48,7 +49,7 @@ func even(c color.NRGBA) *image.NRGBA {
 	return m
 }
 
-// profiled is an image in formats that have a profile.
+// profiled is an image with a profile in all formats that can have one.
 func profiled(t *testing.T, m image.Image, profile []byte) map[string][]byte {
 	t.Helper()
 	part := append([]byte("ICC_PROFILE\x00\x01\x01"), profile...)
@@ -59,7 +60,7 @@ func profiled(t *testing.T, m image.Image, profile []byte) map[string][]byte {
 	}
 }
 
-// renderAs renders in another format.
+// renderAs renders to another format.
 func renderAs(t *testing.T, file []byte, format Format) Rendition {
 	t.Helper()
 	picture, err := Open(bytes.NewReader(file), Limits{})
@@ -73,8 +74,8 @@ func renderAs(t *testing.T, file []byte, format Format) Rendition {
 	return renditions[0]
 }
 
-// Display P3 is what phones write: colours must look the same once the profile is gone.
-func TestRenderMakesSRGBOfProfiles(t *testing.T) {
+// Phones write Display P3: colours must look the same after the profile is removed.
+func TestRenderAppliesProfiles(t *testing.T) {
 	tests := []struct{ of, want color.NRGBA }{
 		{color.NRGBA{200, 100, 50, 255}, color.NRGBA{215, 93, 31, 255}}, // by littlecms
 		{color.NRGBA{64, 128, 200, 255}, color.NRGBA{32, 130, 206, 255}},
@@ -82,22 +83,24 @@ func TestRenderMakesSRGBOfProfiles(t *testing.T) {
 		{color.NRGBA{200, 100, 50, 128}, color.NRGBA{215, 93, 31, 128}},
 	}
 	for _, test := range tests {
-		for name, file := range profiled(t, even(test.of), p3(t)) {
-			for _, format := range []Format{JPEG, PNG, GIF, WebP} {
-				if test.of.A < 255 && (name == "JPEG" || format == JPEG || format == GIF) {
-					continue
-				}
-				got := renderAs(t, file, format)
-				checkSimilar(t, decode(t, got), even(test.want).SubImage(image.Rect(0, 0, 30, 20)), 2.5)
-				if bytes.Contains(got.Bytes, []byte("acsp")) || bytes.Contains(got.Bytes, []byte("iCCP")) {
-					t.Errorf("a %s made of a %s has a profile", format, name)
+		t.Run(fmt.Sprint(test.of), func(t *testing.T) {
+			for name, file := range profiled(t, even(test.of), p3(t)) {
+				for _, format := range []Format{JPEG, PNG, GIF, WebP} {
+					if test.of.A < 255 && (name == "JPEG" || format == JPEG || format == GIF) {
+						continue
+					}
+					got := renderAs(t, file, format)
+					checkSimilar(t, decode(t, got), even(test.want).SubImage(image.Rect(0, 0, 30, 20)), 2.5)
+					if bytes.Contains(got.Bytes, []byte("acsp")) || bytes.Contains(got.Bytes, []byte("iCCP")) {
+						t.Errorf("a %s made of a %s has a profile", format, name)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
-func TestRenderCarriesOtherProfiles(t *testing.T) {
+func TestRenderCarriesTableProfiles(t *testing.T) {
 	want := tables()
 	gray := image.NewGray(image.Rect(0, 0, 60, 40))
 	for _, m := range []image.Image{painted(60, 40), gray} {
@@ -119,7 +122,8 @@ func TestRenderCarriesOtherProfiles(t *testing.T) {
 					got = webpProfile(rendition.Bytes)
 				}
 				if !bytes.Equal(got, want) {
-					t.Errorf("a %s made of a %s of %T has a profile of %d bytes, want that of its original, %d", format, name, m, len(got), len(want))
+					t.Errorf("a %s made of a %s of %T has a profile of %d bytes, want that of its original, %d", format, name, m,
+						len(got), len(want))
 				}
 				decode(t, rendition)
 			}
@@ -158,7 +162,7 @@ func decodedProfile(t *testing.T, f codec.File) (profile []byte) {
 	return profile
 }
 
-// webpProfile is the ICCP chunk of a file that says that it has one, the first after its header.
+// webpProfile is the ICCP chunk of a file that announces one, if it follows the header.
 func webpProfile(file []byte) []byte {
 	const header, flag = 12 + 8 + 10, 0x20
 	if len(file) < header+8 || string(file[12:16]) != "VP8X" || file[20]&flag == 0 || string(file[header:][:4]) != "ICCP" {
@@ -167,42 +171,44 @@ func webpProfile(file []byte) []byte {
 	return file[header+8:][:binary.LittleEndian.Uint32(file[header+4:])]
 }
 
-// Frames of a film are each converted, and what they carry is written once.
-func TestAFilmHasTheColoursOfItsFrames(t *testing.T) {
+// Each frame of an animation is converted, and a profile that is carried is written once.
+func TestRenderAnimationProfiles(t *testing.T) {
 	for name, profile := range map[string][]byte{"Display P3": p3(t), "tables": tables()} {
-		for _, format := range []Format{GIF, WebP} {
-			target := Target{Box: Box{30, 20}, Format: format, Frames: 2}
-			header := Header{Format: WebP, Width: 60, Height: 40, Orientation: 1}
-			r := renderer{
-				header:         header,
-				checkCancelled: func() error { return nil },
-				outputs:        []output{newOutput(target, header, formats.find(WebP), formats)},
-				result:         codec.Result{Orientation: 1},
-			}
-			for _, blue := range []uint8{50, 90} {
-				frame := planetest.Of(even(color.NRGBA{200, 100, blue, 255}), 60, 40)
-				frame.Profile = profile
-				if err := r.addFrame(plane.Frame{Image: frame, Delay: time.Second}); err != nil {
+		t.Run(name, func(t *testing.T) {
+			for _, format := range []Format{GIF, WebP} {
+				target := Target{Box: Box{30, 20}, Format: format, Frames: 2}
+				header := Header{Format: WebP, Width: 60, Height: 40, Orientation: 1}
+				r := renderer{
+					header:         header,
+					checkCancelled: func() error { return nil },
+					outputs:        []output{newOutput(target, header, formats.find(WebP), formats)},
+					result:         codec.Result{Orientation: 1},
+				}
+				for _, blue := range []uint8{50, 90} {
+					frame := planetest.Of(even(color.NRGBA{200, 100, blue, 255}), 60, 40)
+					frame.Profile = profile
+					if err := r.addFrame(plane.Frame{Image: frame, Delay: time.Second}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				renditions, err := r.renditions()
+				if err != nil {
 					t.Fatal(err)
 				}
-			}
-			renditions, err := r.renditions()
-			if err != nil {
-				t.Fatal(err)
-			}
-			is, want := bytes.Count(renditions[0].Bytes, []byte("acsp")), 0
-			if name == "tables" && format == WebP {
-				want = 1
-			}
-			if is != want || renditions[0].Frames != 2 {
-				t.Errorf("%s: a %s of %d frames has %d profiles, want 2 and %d", name, format, renditions[0].Frames, is, want)
-			}
-			if want := "Display P3"; name == want {
-				red, _, _, _ := decode(t, renderAs(t, renditions[0].Bytes, PNG)).At(3, 3).RGBA()
-				if diff(uint8(red>>8), 215) > 2 {
-					t.Errorf("red is %d in a %s, want 215", red>>8, format)
+				is, want := bytes.Count(renditions[0].Bytes, []byte("acsp")), 0
+				if name == "tables" && format == WebP {
+					want = 1
+				}
+				if is != want || renditions[0].Frames != 2 {
+					t.Errorf("a %s of %d frames has %d profiles, want 2 and %d", format, renditions[0].Frames, is, want)
+				}
+				if want := "Display P3"; name == want {
+					red, _, _, _ := decode(t, renderAs(t, renditions[0].Bytes, PNG)).At(3, 3).RGBA()
+					if diff(uint8(red>>8), 215) > 2 {
+						t.Errorf("red is %d in a %s, want 215", red>>8, format)
+					}
 				}
 			}
-		}
+		})
 	}
 }

@@ -32,7 +32,8 @@ func TestRenderEverySample(t *testing.T) {
 				t.Errorf("the rendition is of a %s of %dx%d, want %s of %dx%d", rendition.Format,
 					rendition.OriginalWidth, rendition.OriginalHeight, header.Format, width, height)
 			}
-			if wantWidth, wantHeight := thumbnail.Fit(width, height); rendition.Width != wantWidth || rendition.Height != wantHeight {
+			if wantWidth, wantHeight := thumbnail.Fit(width, height); rendition.Width != wantWidth ||
+				rendition.Height != wantHeight {
 				t.Errorf("the rendition is %dx%d, want %dx%d", rendition.Width, rendition.Height, wantWidth, wantHeight)
 			}
 			decode(t, rendition)
@@ -43,8 +44,8 @@ func TestRenderEverySample(t *testing.T) {
 	}
 }
 
-// A thumbnail is, but for its sharpness, the mean of the pixels that it stands for.
-func TestRenderIsTheMeanOfThePixels(t *testing.T) {
+// Apart from its sharpness, a thumbnail is the mean of the pixels that it stands for.
+func TestRenderIsMeanOfPixels(t *testing.T) {
 	for _, name := range []string{"imaging/flowers_small.png", "x/yellow_rose.png"} {
 		file := sample(t, name)
 		original := decodePNG(t, file)
@@ -79,7 +80,7 @@ func means(m *image.NRGBA, factor int) *image.NRGBA {
 	return small
 }
 
-// compare returns the mean and the largest difference of the channels of two images of one size, colours premultiplied.
+// compare returns the mean and the largest difference of the channels of two images of one size, premultiplied.
 func compare(got, want image.Image) (mean, largest, squares float64) {
 	size := want.Bounds().Size()
 	if got.Bounds().Size() != size {
@@ -107,7 +108,8 @@ func psnr(got, want image.Image) float64 {
 func checkSimilar(t *testing.T, got, want image.Image, mean float64) {
 	t.Helper()
 	if is, largest, _ := compare(got, want); is > mean {
-		t.Errorf("the images differ by %.1f of 255 in the mean, %.0f at most; want %.1f at most in the mean", is, largest, mean)
+		t.Errorf("the images differ by %.1f of 255 in the mean, %.0f at most; want %.1f at most in the mean", is, largest,
+			mean)
 	}
 }
 
@@ -120,8 +122,7 @@ func decodePNG(t *testing.T, file []byte) image.Image {
 	return decode(t, Rendition{Format: PNG, Bytes: file, Width: header.Width, Height: header.Height})
 }
 
-// stored is how an image lies in a file of an orientation, so that a viewer shows it as it is: the table of the EXIF
-// standard, turned round.
+// stored transforms an image to how a file of an orientation stores it: the inverse of the table of the EXIF standard.
 func stored(m *image.NRGBA, orientation int) *image.NRGBA {
 	right, bottom := m.Rect.Dx()-1, m.Rect.Dy()-1
 	width, height := orientedSize(m.Rect.Dx(), m.Rect.Dy(), orientation)
@@ -138,7 +139,7 @@ func stored(m *image.NRGBA, orientation int) *image.NRGBA {
 	return turned
 }
 
-func TestRenderAppliesTheOrientation(t *testing.T) {
+func TestRenderOrientation(t *testing.T) {
 	box := Box{80, 80}
 	upright := painted(160, 90)
 	want := decode(t, render(t, encodePNG(t, upright), box))
@@ -148,7 +149,7 @@ func TestRenderAppliesTheOrientation(t *testing.T) {
 			return afterSOI(encodeJPEG(t, m), exifSegment(exif(o)))
 		},
 		"PNG": func(m image.Image, o int) []byte { return afterIHDR(encodePNG(t, m), pngChunk("eXIf", exif(o))) },
-		"PNG, behind the pixels": func(m image.Image, o int) []byte {
+		"PNG, after the pixels": func(m image.Image, o int) []byte {
 			return beforeIEND(encodePNG(t, m), pngChunk("tIME", make([]byte, 7)), pngChunk("eXIf", exif(o)))
 		},
 		"lossless WebP": func(m image.Image, o int) []byte {
@@ -179,7 +180,7 @@ func TestRenderAppliesTheOrientation(t *testing.T) {
 	}
 }
 
-func TestRenderAppliesTheOrientationOfSamples(t *testing.T) {
+func TestRenderOrientationOfSamples(t *testing.T) {
 	want := decode(t, render(t, sample(t, "imaging/orientation_1.jpg"), thumbnail))
 	files := samples(t, "imaging/orientation_*.jpg")
 	for _, name := range names(files) {
@@ -187,8 +188,9 @@ func TestRenderAppliesTheOrientationOfSamples(t *testing.T) {
 	}
 }
 
-func TestRenderIgnoresAnOrientationThatAWebPDoesNotAnnounce(t *testing.T) {
-	file := riff(vp8x(0, 40, 30), bitstream(encodeWebP(t, painted(40, 30), true)), riffChunk("EXIF", tiff(binary.BigEndian, 6)))
+func TestRenderIgnoresUnannouncedWebPOrientation(t *testing.T) {
+	file := riff(vp8x(0, 40, 30), bitstream(encodeWebP(t, painted(40, 30), true)),
+		riffChunk("EXIF", tiff(binary.BigEndian, 6)))
 	if got := render(t, file, thumbnail); got.Width != 40 || got.Height != 30 {
 		t.Errorf("got %dx%d, want 40x30", got.Width, got.Height)
 	}
@@ -198,7 +200,8 @@ func TestRenderNeverEnlarges(t *testing.T) {
 	m := painted(64, 48)
 	paletted := palette.Reduce(m)
 	files := map[string][]byte{
-		"JPEG": encodeJPEG(t, m), "PNG": encodePNG(t, m), "WebP": encodeWebP(t, m, true), "GIF": encodeGIF(t, 64, 48, paletted),
+		"JPEG": encodeJPEG(t, m), "PNG": encodePNG(t, m), "WebP": encodeWebP(t, m, true),
+		"GIF": encodeGIF(t, 64, 48, paletted),
 	}
 	for name, file := range files {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +214,7 @@ func TestRenderNeverEnlarges(t *testing.T) {
 	}
 }
 
-func TestRenderMakesOnePixelOfAnything(t *testing.T) {
+func TestRenderOnePixel(t *testing.T) {
 	for _, size := range []image.Point{{1, 1}, {1, 500}, {500, 1}, {7, 3}, {300, 2}} {
 		m := painted(size.X, size.Y)
 		for name, file := range map[string][]byte{
@@ -229,8 +232,8 @@ func TestRenderMakesOnePixelOfAnything(t *testing.T) {
 	}
 }
 
-// Go's own test data has the same picture in many kinds of JPEG and GIF.
-func TestRenderKindsOfOnePicture(t *testing.T) {
+// The test data of Go has the same image in many encodings of JPEG and GIF.
+func TestRenderEncodingsOfOneImage(t *testing.T) {
 	want := decode(t, render(t, sample(t, "go/video-001.png"), Box{75, 75}))
 	gray := decode(t, render(t, sample(t, "go/video-005.gray.png"), Box{75, 75}))
 	cmyk := decode(t, render(t, sample(t, "go/video-001.cmyk.png"), Box{75, 75}))
@@ -259,13 +262,12 @@ func TestRenderCMYKWithoutAdobeMarker(t *testing.T) {
 		t.Fatal("the sample has no Adobe segment")
 	}
 	got := render(t, slices.Delete(bytes.Clone(file), adobe, adobe+16), thumbnail)
-	// The sample is inverted CMYK, like all that Adobe writes, so it should look the same without the segment.
+	// The sample is inverted CMYK, like all files of Adobe, so it should look the same without the segment.
 	checkSimilar(t, decode(t, got), decode(t, want), 1)
 }
 
-// PngSuite has one picture in all colour types and depths; image/png reads them all, and is the reference for what they
-// show.
-func TestRenderKindsOfPNG(t *testing.T) {
+// PngSuite has one image in all colour types and depths; image/png, which reads them all, is the reference.
+func TestRenderPNGTypes(t *testing.T) {
 	files := samples(t, "png/pngsuite/*.png", "png/gray*.png", "x/*bpp.png")
 	for _, name := range names(files) {
 		t.Run(name, func(t *testing.T) {
@@ -275,7 +277,7 @@ func TestRenderKindsOfPNG(t *testing.T) {
 	}
 }
 
-func TestRenderInterlacedLikeNot(t *testing.T) {
+func TestRenderInterlacedPNG(t *testing.T) {
 	tests := map[string]string{
 		"png/gray-gradient.interlaced.png": "png/gray-gradient.png",
 		"png/benchRGB-interlace.png":       "png/benchRGB.png",
@@ -289,8 +291,8 @@ func TestRenderInterlacedLikeNot(t *testing.T) {
 	}
 }
 
-// Red and opaque at the left, transparent and green at the right: no green may show in between.
-func TestRenderDoesNotBleedTransparentColours(t *testing.T) {
+// The image is red and opaque on the left, green and transparent on the right: no green may show between.
+func TestRenderTransparentColorsDoNotBleed(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 403, 300))
 	draw.Draw(m, image.Rect(0, 0, 201, 300), image.NewUniform(color.NRGBA{255, 0, 0, 255}), image.Point{}, draw.Src)
 	draw.Draw(m, image.Rect(201, 0, 403, 300), image.NewUniform(color.NRGBA{0, 255, 0, 0}), image.Point{}, draw.Src)
@@ -334,7 +336,7 @@ func TestRenderKeepsAlpha(t *testing.T) {
 	})
 }
 
-func TestRenderTransparencyOfPNG(t *testing.T) {
+func TestRenderPNGTransparency(t *testing.T) {
 	pixels := pngChunk("IDAT", deflated(t, bytes.Repeat([]byte{0, 0x12, 0x12, 0x12, 0x7f, 0x7f, 0x7f}, 4)))
 	files := map[string][]byte{
 		"palette": slices.Concat(pngHeader(6, 4, 8, 3), pngChunk("PLTE", bytes.Repeat([]byte{9, 9, 9}, 256)),
@@ -370,7 +372,8 @@ func TestRenderFirstFrame(t *testing.T) {
 	files := map[string][]byte{
 		"GIF": encodeGIF(t, 60, 50, inPlace, palette.Reduce(second)),
 		"lossless WebP": riff(vp8x(vp8xAnimation|vp8xAlpha, 60, 50), anim(),
-			anmf(12, 16, 40, 30, bitstream(encodeWebP(t, frame, true))), anmf(0, 0, 40, 30, bitstream(encodeWebP(t, second, true)))),
+			anmf(12, 16, 40, 30, bitstream(encodeWebP(t, frame, true))),
+			anmf(0, 0, 40, 30, bitstream(encodeWebP(t, second, true)))),
 		"lossy WebP": riff(vp8x(vp8xAnimation|vp8xAlpha, 60, 50), anim(),
 			anmf(12, 16, 40, 30, riffChunk("odd ", []byte{1}), bitstream(encodeWebP(t, frame, false)))),
 		"lossy WebP with alpha": riff(vp8x(vp8xAnimation|vp8xAlpha, 60, 50), anim(),
@@ -387,7 +390,7 @@ func TestRenderFirstFrame(t *testing.T) {
 	}
 }
 
-func TestRenderLeavesNoMetadata(t *testing.T) {
+func TestRenderRemovesMetadata(t *testing.T) {
 	const secret = "54.3233N 10.1228E"
 	m := painted(300, 200)
 	exif := append(tiff(binary.LittleEndian, 1), secret...)
@@ -416,7 +419,7 @@ func TestRenderLeavesNoMetadata(t *testing.T) {
 	}
 }
 
-func TestRenderKeepsGrayGray(t *testing.T) {
+func TestRenderKeepsGray(t *testing.T) {
 	for _, name := range []string{"go/video-005.gray.jpeg", "go/video-005.gray.png"} {
 		if got := decode(t, render(t, sample(t, name), Box{50, 50})).ColorModel(); got != color.GrayModel {
 			t.Errorf("the rendition of %s is not gray", name)
@@ -424,7 +427,7 @@ func TestRenderKeepsGrayGray(t *testing.T) {
 	}
 }
 
-func TestRenderOnce(t *testing.T) {
+func TestRenderTwice(t *testing.T) {
 	picture, err := Open(bytes.NewReader(encodePNG(t, painted(4, 4))), Limits{})
 	if err != nil {
 		t.Fatal(err)
@@ -440,8 +443,8 @@ func TestRenderOnce(t *testing.T) {
 	}
 }
 
-// Frames that are equal become one, which is shown for as long: what a rendition says is what is in its file.
-func TestRenditionsHaveTheFramesThatTheySay(t *testing.T) {
+// Equal frames become one, which is shown for as long. The Rendition describes what is in the file.
+func TestRenditionFrames(t *testing.T) {
 	colors := color.Palette{color.Black, color.White}
 	black, white := image.NewPaletted(image.Rect(0, 0, 9, 6), colors), image.NewPaletted(image.Rect(0, 0, 9, 6), colors)
 	for i := range white.Pix {

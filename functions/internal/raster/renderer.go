@@ -57,8 +57,8 @@ func (o *output) resolve(m *plane.Image) {
 	o.entry = formats.find(o.Format)
 }
 
-// addFrame takes the next frame. The first one is kept until its orientation is known. The others are resampled at once,
-// so that memory does not grow with the number of frames times their pixels.
+// addFrame takes the next frame. The first one is kept until its orientation is known. The others are resampled at
+// once, so that memory does not grow with the number of frames times their pixels.
 func (r *renderer) addFrame(frame plane.Frame) error {
 	if frame.Width != r.header.Width || frame.Height != r.header.Height {
 		return imgerr.Damaged("image", "its pixels are %dx%d, expected %dx%d as in its header",

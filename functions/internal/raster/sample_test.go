@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Real photographs come from the test data of the modules that this one depends on, and of Go: nothing is copied.
+// sampleDirs are the test data of Go and of modules that this one depends on, which have real photographs.
 var sampleDirs = sync.OnceValues(func() (map[string]string, error) {
 	dirs := map[string]string{}
 	for name, args := range map[string][]string{
@@ -29,7 +29,7 @@ var sampleDirs = sync.OnceValues(func() (map[string]string, error) {
 	return dirs, nil
 })
 
-// samples returns the files that match patterns such as "imaging/orientation_*.jpg", by those names.
+// samples returns the files that match patterns such as "imaging/orientation_*.jpg", by such names.
 func samples(tb testing.TB, patterns ...string) map[string][]byte {
 	tb.Helper()
 	dirs, err := sampleDirs()
@@ -54,13 +54,13 @@ func samples(tb testing.TB, patterns ...string) map[string][]byte {
 	return files
 }
 
-// sample returns the one file of a name such as "imaging/branches.jpg".
+// sample returns the file of a name such as "imaging/branches.jpg".
 func sample(tb testing.TB, name string) []byte {
 	tb.Helper()
 	return samples(tb, name)[name]
 }
 
-// images returns a file of every kind that the samples have.
+// images returns a file of every kind among the samples.
 func images(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	files := samples(tb, "imaging/branches.jpg", "imaging/flowers_small.png", "imaging/orientation_*.jpg",

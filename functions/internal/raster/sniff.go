@@ -83,7 +83,8 @@ func unreadFormat(start []byte) string {
 // isBMP also checks the length of the second header, because a text may start with the same two letters.
 func isBMP(start []byte) bool {
 	lengths := []uint32{12, 16, 40, 52, 56, 64, 108, 124}
-	return len(start) >= 18 && string(start[:2]) == "BM" && slices.Contains(lengths, binary.LittleEndian.Uint32(start[14:]))
+	return len(start) >= 18 && string(start[:2]) == "BM" &&
+		slices.Contains(lengths, binary.LittleEndian.Uint32(start[14:]))
 }
 
 func isSVG(start []byte) bool {

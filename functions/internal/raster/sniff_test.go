@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestProbeRefusesWhatIsNoImage(t *testing.T) {
+func TestProbeNotAnImage(t *testing.T) {
 	tests := []struct{ name, content, found string }{
 		{"empty", "", "nothing"},
 		{"one letter", "x", "text"},
@@ -19,7 +19,8 @@ func TestProbeRefusesWhatIsNoImage(t *testing.T) {
 		{"text that starts like a bitmap", "BMW is a maker of cars", "text"},
 		{"ZIP", "PK\x03\x04\x14\x00\x00\x00\x08\x00", "unknown content that starts with 50 4b 03 04 14 00 00 00"},
 		{"WAV", "RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00", "unknown content that starts with 52 49 46 46 24 00 00 00"},
-		{"MP4", "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom", "unknown content that starts with 00 00 00 18 66 74 79 70"},
+		{"MP4", "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom",
+			"unknown content that starts with 00 00 00 18 66 74 79 70"},
 		{"brands of no length", "\x00\x00\x00\x01ftypheicheic", "unknown content that starts with 00 00 00 01 66 74 79 70"},
 		{"ELF", "\x7fELF\x02\x01\x01", "unknown content that starts with 7f 45 4c 46 02 01 01"},
 		{"zeros", strings.Repeat("\x00", 5000), "unknown content that starts with 00 00 00 00 00 00 00 00"},
@@ -32,12 +33,12 @@ func TestProbeRefusesWhatIsNoImage(t *testing.T) {
 				Message: "The content is not an image: expected JPEG, PNG, GIF, WebP or HEIC, found " + test.found,
 				Found:   test.found,
 			}
-			checkRefusal(t, err, want)
+			checkError(t, err, want)
 		})
 	}
 }
 
-func TestProbeNamesWhatIsNotSupported(t *testing.T) {
+func TestProbeUnsupported(t *testing.T) {
 	bmp := "BM" + strings.Repeat("\x00", 12) + "\x28" + strings.Repeat("\x00", 100)
 	jpg := func(marker byte, precision, components int, height byte) string {
 		frame := []byte{byte(precision), 0, height, 0, 16, byte(components)}
@@ -63,7 +64,8 @@ func TestProbeNamesWhatIsNotSupported(t *testing.T) {
 		{"JPEG XL", "\x00\x00\x00\x0cJXL \r\n\x87\n", anyFormat},
 		{"JPEG XL", "\xff\x0a\x00\x90", anyFormat},
 		{"PDF", "%PDF-1.7\n", anyFormat},
-		{"PNG of Apple's own kind (CgBI)", "\x89PNG\r\n\x1a\n" + string(pngChunk("CgBI", []byte{0x50, 0, 0x20, 2})), "standard PNG"},
+		{"PNG of Apple's own kind (CgBI)", "\x89PNG\r\n\x1a\n" + string(pngChunk("CgBI", []byte{0x50, 0, 0x20, 2})),
+			"standard PNG"},
 		{"lossless JPEG", jpg(0xc3, 8, 3, 16), anyJPEG},
 		{"hierarchical JPEG", jpg(0xc5, 8, 3, 16), anyJPEG},
 		{"arithmetic-coded JPEG", jpg(0xc9, 8, 3, 16), anyJPEG},
@@ -81,25 +83,25 @@ func TestProbeNamesWhatIsNotSupported(t *testing.T) {
 				Message: test.found + " is not supported, expected " + test.expected,
 				Found:   test.found,
 			}
-			checkRefusal(t, err, want)
+			checkError(t, err, want)
 		})
 	}
 }
 
-func TestProbeOfOtherFormatsOfTheSamples(t *testing.T) {
+func TestProbeUnsupportedSamples(t *testing.T) {
 	for pattern, want := range map[string]string{"x/*.bmp": "BMP", "x/*.tiff": "TIFF"} {
 		for name, file := range samples(t, pattern) {
 			_, err := Probe(bytes.NewReader(file))
-			var refusal *Error
-			if !errors.As(err, &refusal) || refusal.Found != want {
-				t.Errorf("%s: got %v, want it refused as %s", name, err, want)
+			var imgErr *Error
+			if !errors.As(err, &imgErr) || imgErr.Found != want {
+				t.Errorf("%s: got %v, want reason %s", name, err, want)
 			}
 		}
 	}
 }
 
-// checkRefusal also checks that the answer of an API can be made of it.
-func checkRefusal(t *testing.T, err error, want Error) {
+// checkError also checks that the error can be marshalled for the answer of an API.
+func checkError(t *testing.T, err error, want Error) {
 	t.Helper()
 	var got *Error
 	if !errors.As(err, &got) || *got != want {

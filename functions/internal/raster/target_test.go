@@ -45,15 +45,19 @@ func TestTargetView(t *testing.T) {
 		{1, 65535, 1, Target{Box: Box{200, 200}, Fill: true}, 1, 200, 1, 200},
 	}
 	for _, test := range tests {
-		v := test.target.view(test.width, test.height, test.orientation)
-		if v.Width != test.wantWidth || v.Height != test.wantHeight || v.Across != test.wantAcross || v.Down != test.wantDown {
-			t.Errorf("%+v of %dx%d, orientation %d, shows %+v, want %gx%g as %dx%d", test.target, test.width, test.height,
-				test.orientation, v, test.wantAcross, test.wantDown, test.wantWidth, test.wantHeight)
-		}
+		t.Run(fmt.Sprintf("%dx%d, orientation %d, %+v", test.width, test.height, test.orientation, test.target),
+			func(t *testing.T) {
+				v := test.target.view(test.width, test.height, test.orientation)
+				if v.Width != test.wantWidth || v.Height != test.wantHeight || v.Across != test.wantAcross ||
+					v.Down != test.wantDown {
+					t.Errorf("%+v of %dx%d, orientation %d, shows %+v, want %gx%g as %dx%d", test.target, test.width, test.height,
+						test.orientation, v, test.wantAcross, test.wantDown, test.wantWidth, test.wantHeight)
+				}
+			})
 	}
 }
 
-// What fills a box is what imaging cuts out.
+// A filled box shows the part that package imaging crops.
 func TestRenderFills(t *testing.T) {
 	boxes := []Box{{60, 60}, {110, 20}, {20, 110}, {119, 120}}
 	for _, size := range []image.Point{{240, 161}, {161, 240}} {
@@ -77,7 +81,7 @@ func TestRenderFills(t *testing.T) {
 	}
 }
 
-// However many are made of it in one decode, a rendition looks like one that was made alone.
+// A rendition looks the same whether it is made alone or together with others.
 func TestRenderSeveral(t *testing.T) {
 	m := painted(360, 280)
 	files := map[string][]byte{
@@ -85,7 +89,8 @@ func TestRenderSeveral(t *testing.T) {
 		"lossy WebP": encodeWebP(t, m, false), "lossless WebP": encodeWebP(t, m, true),
 	}
 	targets := []Target{
-		{Box: Box{20, 20}}, {Box: Box{150, 100}}, {Box: Box{32, 32}, Fill: true}, {Box: Box{50, 50}, Format: JPEG, Quality: 95},
+		{Box: Box{20, 20}}, {Box: Box{150, 100}}, {Box: Box{32, 32}, Fill: true},
+		{Box: Box{50, 50}, Format: JPEG, Quality: 95},
 		{Box: Box{50, 50}, Format: PNG}, {Box: Box{50, 50}, Format: GIF}, {Box: Box{50, 50}, Format: WebP, Quality: 30},
 	}
 	for _, name := range names(files) {
@@ -108,36 +113,38 @@ func TestRenderSeveral(t *testing.T) {
 func TestRenderQuality(t *testing.T) {
 	file := encodePNG(t, painted(400, 300))
 	for _, format := range []Format{JPEG, WebP} {
-		poor, usual, good := Target{Box: thumbnail, Format: format, Quality: 10}, Target{Box: thumbnail, Format: format},
+		poor, medium, good := Target{Box: thumbnail, Format: format, Quality: 10}, Target{Box: thumbnail, Format: format},
 			Target{Box: thumbnail, Format: format, Quality: 98}
-		r := renderAll(t, file, poor, usual, good)
+		r := renderAll(t, file, poor, medium, good)
 		if a, b, c := len(r[0].Bytes), len(r[1].Bytes), len(r[2].Bytes); a >= b || b >= c {
-			t.Errorf("%s of quality 10, usual and 98 has %d, %d and %d bytes", format, a, b, c)
+			t.Errorf("%s of quality 10, default and 98 has %d, %d and %d bytes", format, a, b, c)
 		}
 	}
 }
 
-// JPEG has no transparency, and paper is white.
-func TestRenderTransparencyAsJPEG(t *testing.T) {
+// JPEG has no alpha: transparent pixels are shown on white.
+func TestRenderAlphaAsJPEG(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 300, 200))
 	draw.Draw(m, image.Rect(0, 0, 150, 200), image.NewUniform(color.NRGBA{0, 0, 255, 255}), image.Point{}, draw.Src)
 	draw.Draw(m, image.Rect(0, 100, 150, 200), image.NewUniform(color.NRGBA{0, 0, 255, 128}), image.Point{}, draw.Src)
 	for name, file := range map[string][]byte{"PNG": encodePNG(t, m), "WebP": encodeWebP(t, m, true)} {
-		got := decode(t, renderAll(t, file, Target{Box: Box{60, 40}, Format: JPEG})[0])
-		for at, want := range map[image.Point]color.NRGBA{
-			{10, 8}: {0, 0, 255, 255}, {10, 32}: {127, 127, 255, 255}, {50, 20}: {255, 255, 255, 255},
-		} {
-			c := color.NRGBAModel.Convert(got.At(at.X, at.Y)).(color.NRGBA)
-			if d := max(diff(c.R, want.R), diff(c.G, want.G), diff(c.B, want.B)); d > 6 {
-				t.Errorf("%s: at %v it is %v, want %v", name, at, c, want)
+		t.Run(name, func(t *testing.T) {
+			got := decode(t, renderAll(t, file, Target{Box: Box{60, 40}, Format: JPEG})[0])
+			for at, want := range map[image.Point]color.NRGBA{
+				{10, 8}: {0, 0, 255, 255}, {10, 32}: {127, 127, 255, 255}, {50, 20}: {255, 255, 255, 255},
+			} {
+				c := color.NRGBAModel.Convert(got.At(at.X, at.Y)).(color.NRGBA)
+				if d := max(diff(c.R, want.R), diff(c.G, want.G), diff(c.B, want.B)); d > 6 {
+					t.Errorf("at %v it is %v, want %v", at, c, want)
+				}
 			}
-		}
+		})
 	}
 }
 
 func diff(a, b uint8) int { return max(int(a), int(b)) - min(int(a), int(b)) }
 
-func TestRenderRefusesTargetsThatMakeNoSense(t *testing.T) {
+func TestRenderInvalidTargets(t *testing.T) {
 	for want, target := range map[string]Target{
 		"a box of 0x5 pixels":  {Box: Box{0, 5}},
 		"a quality of 101":     {Box: thumbnail, Quality: 101},
@@ -145,13 +152,15 @@ func TestRenderRefusesTargetsThatMakeNoSense(t *testing.T) {
 		"a format \"tiff\"":    {Box: thumbnail, Format: "tiff"},
 		"a box of 7x-1 pixels": {Box: Box{7, -1}},
 	} {
-		picture, err := Open(bytes.NewReader(encodePNG(t, painted(4, 4))), Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := picture.Render(t.Context(), target); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v gives %v, want %s", target, err, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			picture, err := Open(bytes.NewReader(encodePNG(t, painted(4, 4))), Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := picture.Render(t.Context(), target); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v gives %v, want %s", target, err, want)
+			}
+		})
 	}
 }
 

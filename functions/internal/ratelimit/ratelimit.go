@@ -35,8 +35,8 @@ var (
 
 // ReadLimit reads RATE_LIMIT and RATE_LIMIT_BURST.
 func ReadLimit(r *config.Reader) Limit {
-	burst := rateLimitBurst.Read(r)
 	parts := limitForm.FindStringSubmatch(rateLimit.Read(r))
+	burst := rateLimitBurst.Read(r)
 	if parts == nil {
 		return Limit{}
 	}
@@ -55,7 +55,7 @@ func (l Limit) Window() time.Duration { return l.Every * time.Duration(l.Burst) 
 type Result struct {
 	Allowed bool
 	// Left is how many more may come at once, Full when a whole burst may again.
-	Remaining int64
+	Remaining  int64
 	ResetAfter time.Duration
 	// Retry is when one may come again that may not now.
 	RetryAfter time.Duration
@@ -93,7 +93,7 @@ func (l *Limiter) Take(ctx context.Context, limit Limit, who string) (Result, er
 	return Result{
 		Allowed:    got[0] == 1,
 		Remaining:  got[1],
-		ResetAfter:  time.Duration(got[2]) * time.Microsecond,
+		ResetAfter: time.Duration(got[2]) * time.Microsecond,
 		RetryAfter: time.Duration(got[3]) * time.Microsecond,
 	}, nil
 }

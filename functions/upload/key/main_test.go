@@ -1,24 +1,39 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/cli"
 )
 
-// The key is told once, and the line for the file can be appended to it.
+// The key is shown once, and the line for the file, which does not have it, can be appended to the file.
 func TestKey(t *testing.T) {
 	var out, terminal strings.Builder
 	if err := realMain([]string{"scanner"}, &out, &terminal); err != nil {
 		t.Fatal(err)
 	}
 	_, key, _ := strings.Cut(strings.TrimSpace(terminal.String()), ": ")
-	if !strings.HasPrefix(key, "isk_") || !strings.HasPrefix(out.String(), "scanner ") || strings.Count(out.String(), "\n") != 1 || strings.Contains(out.String(), key) {
+	isLine := strings.HasPrefix(out.String(), "scanner ") && strings.Count(out.String(), "\n") == 1
+	if !strings.HasPrefix(key, "isk_") || !isLine || strings.Contains(out.String(), key) {
 		t.Errorf("printed %q and %q", out.String(), terminal.String())
 	}
-	for _, arguments := range [][]string{nil, {"a", "b"}, {"a b"}, {""}} {
-		out.Reset()
-		if err := realMain(arguments, &out, &terminal); err == nil || out.String() != "" {
-			t.Errorf("%q: %v, %q", arguments, err, out.String())
-		}
+}
+
+func TestWrongUsage(t *testing.T) {
+	for name, arguments := range map[string][]string{
+		"no client":         nil,
+		"two clients":       {"a", "b"},
+		"a name of two":     {"a b"},
+		"an empty name":     {""},
+		"an unknown option": {"--admin", "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, terminal strings.Builder
+			if err := realMain(arguments, &out, &terminal); !errors.Is(err, cli.ErrUsage) || out.String() != "" {
+				t.Errorf("realMain() = %v, printed %q; want an error of usage", err, out.String())
+			}
+		})
 	}
 }

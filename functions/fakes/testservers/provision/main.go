@@ -8,28 +8,37 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+
+	"gitlab.com/yourorg/image-service/functions/cli"
 )
 
-func main() {
-	if err := realMain(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "provision:", err)
-		os.Exit(1)
-	}
+var program = cli.Program{
+	Command: "go run ./functions/fakes/testservers/provision",
+	Summary: "Gives the users of a test's MinIO and Kafka the permissions that they have in production, for every name " +
+		"with the prefixes there. It logs in as MINIO_* and KAFKA_* say, creates the MinIO user CI_MINIO_ACCESS_KEY, and " +
+		"expects the Kafka users to exist.",
+	Examples: []string{
+		"go run ./functions/fakes/testservers/provision knative/components/storage-tls",
+	},
 }
 
-func realMain(arguments []string) error {
-	if len(arguments) != 1 {
-		return errors.New("expected one argument, the directory with minio-policy.json and kafka-users.yaml")
+func main() { cli.Exit("provision", realMain(os.Args[1:], os.Stdout)) }
+
+func realMain(arguments []string, out io.Writer) error {
+	var flags struct {
+		Directory string `arg:"" help:"Directory with minio-policy.json and kafka-users.yaml."`
 	}
-	directory := arguments[0]
-	if err := provisionMinIO(filepath.Join(directory, "minio-policy.json")); err != nil {
+	if err := program.Parse(&flags, arguments, out); err != nil {
+		return err
+	}
+	if err := provisionMinIO(filepath.Join(flags.Directory, "minio-policy.json")); err != nil {
 		return fmt.Errorf("provision MinIO: %w", err)
 	}
-	if err := provisionKafka(filepath.Join(directory, "kafka-users.yaml")); err != nil {
+	if err := provisionKafka(filepath.Join(flags.Directory, "kafka-users.yaml")); err != nil {
 		return fmt.Errorf("provision Kafka: %w", err)
 	}
 	return nil

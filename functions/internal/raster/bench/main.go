@@ -1,44 +1,56 @@
-// Command bench measures the engine. bench FILE N [OUT] reads a file, makes its thumbnail N times on one thread, writes
-// the last one to OUT, and prints the CPU time of one in milliseconds, the peak of memory in MB, and the size of the
-// thumbnail in bytes.
+// Command bench measures the engine, to compare it with others: it makes the thumbnail of a file several times on one
+// thread, and prints the CPU time of one in milliseconds (the least and the median), the peak of memory in MiB, and the
+// size of the thumbnail in bytes.
+//
+//	go run ./functions/internal/raster/bench FILE N [OUT]
 package main
 
 import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/cli"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
 var thumbnail = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-func main() {
-	if err := bench(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+var program = cli.Program{
+	Command: "go run ./functions/internal/raster/bench",
+	Summary: "Makes the thumbnail of a file several times on one thread. It prints the CPU time of one in milliseconds, " +
+		"the least and the median, the peak of memory in MiB, and the size of the thumbnail in bytes.",
+	Examples: []string{
+		"go run ./functions/internal/raster/bench photo.jpg 20",
+		"GOMAXPROCS=1 go run ./functions/internal/raster/bench photo.jpg 20 thumbnail.jpg",
+	},
 }
 
-func bench(args []string) error {
-	if len(args) < 2 || len(args) > 3 {
-		return fmt.Errorf("usage: bench FILE N [OUT]")
+func main() { cli.Exit("bench", realMain(os.Args[1:], os.Stdout)) }
+
+func realMain(arguments []string, out io.Writer) error {
+	var flags struct {
+		File  string `arg:"" help:"The image."`
+		Times int    `arg:"" name:"n" help:"How often to make its thumbnail; 1 or more."`
+		Out   string `arg:"" optional:"" help:"Where to write the last thumbnail."`
 	}
-	file, err := os.ReadFile(args[0])
+	if err := program.Parse(&flags, arguments, out); err != nil {
+		return err
+	}
+	if flags.Times < 1 {
+		return fmt.Errorf("%w: <n> is %d; expected 1 or more", cli.ErrUsage, flags.Times)
+	}
+	file, err := os.ReadFile(flags.File)
 	if err != nil {
 		return err
 	}
-	n, err := strconv.Atoi(args[1])
-	if err != nil || n < 1 {
-		return fmt.Errorf("the number of times is %q, expected 1 or more", args[1])
-	}
 	var renditions []raster.Rendition
-	times := make([]time.Duration, n)
+	times := make([]time.Duration, flags.Times)
 	for i := range times {
 		began := usage().cpu
 		picture, err := raster.Open(bytes.NewReader(file), raster.Limits{Pixels: 1 << 30})
@@ -51,10 +63,10 @@ func bench(args []string) error {
 		times[i] = usage().cpu - began
 	}
 	slices.Sort(times)
-	fmt.Printf("min %.3f med %.3f rss %d out %d\n",
-		milliseconds(times[0]), milliseconds(times[n/2]), usage().peak>>20, len(renditions[0].Bytes))
-	if len(args) == 3 {
-		return os.WriteFile(args[2], renditions[0].Bytes, 0o644)
+	fmt.Fprintf(out, "min %.3f med %.3f rss %d out %d\n",
+		milliseconds(times[0]), milliseconds(times[len(times)/2]), usage().peak>>20, len(renditions[0].Bytes))
+	if flags.Out != "" {
+		return os.WriteFile(flags.Out, renditions[0].Bytes, 0o644)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (f *File) readExtension(c *graphicControl) (announces bool, err error) {
 	case kind == graphicControlLabel && len(data) >= 4:
 		*c = parseGraphicControl(data)
 		announces = true
-	case kind == applicationLabel && (strings.HasPrefix(string(data), "NETSCAPE2.0") || strings.HasPrefix(string(data), "ANIMEXTS1.0")):
+	case kind == applicationLabel && isLoopExtension(string(data)):
 		if data, err = b.readSubBlock(); len(data) >= 3 && data[0] == 1 {
 			f.Loops = loopCount(binary.LittleEndian.Uint16(data[1:]))
 		}
@@ -104,6 +104,10 @@ func (f *File) readExtension(c *graphicControl) (announces bool, err error) {
 		err = b.skipSubBlocks()
 	}
 	return announces, err
+}
+
+func isLoopExtension(application string) bool {
+	return strings.HasPrefix(application, "NETSCAPE2.0") || strings.HasPrefix(application, "ANIMEXTS1.0")
 }
 
 func parseGraphicControl(data []byte) graphicControl {

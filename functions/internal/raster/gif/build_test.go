@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 )
 
-// An encoding is how a file is written: what the encoder of image/gif never does, too.
+// An encoding is a random way to write a GIF, including what the encoder of image/gif never does.
 type encoding struct {
 	*rand.Rand
 	file []byte
@@ -29,7 +29,7 @@ func (e *encoding) colors(bits int) (table []byte) {
 	return table
 }
 
-// screen writes a header, with a global table of so many bits, or none.
+// screen writes a header, with a global colour table of 1<<bits colours, or none.
 func (e *encoding) screen(width, height, bits int) {
 	e.file = []byte([]string{"GIF87a", "GIF89a"}[e.IntN(2)])
 	e.sides(width, height)
@@ -40,7 +40,7 @@ func (e *encoding) screen(width, height, bits int) {
 	e.file = append(append(e.file, byte(0x80|bits-1), byte(e.Uint32()), byte(e.Uint32())), e.colors(bits)...)
 }
 
-// comment writes extensions that nobody needs.
+// comment writes extensions that have no effect.
 func (e *encoding) comment() {
 	for range e.IntN(3) {
 		e.file = append(e.file, 0x21, []byte{0xfe, 0xff}[e.IntN(2)])
@@ -70,7 +70,7 @@ func (e *encoding) control(disposal, delay, transparent int) {
 	e.file = append(e.file, byte(max(0, transparent)), 0)
 }
 
-// frame writes indexes of so many bits, with a table of its own if it is not to use the global one.
+// frame writes indexes of the given bits, with a local colour table if local.
 func (e *encoding) frame(bounds image.Rectangle, indexes []byte, bits int, local, interlaced bool) {
 	e.file = append(e.file, 0x2c)
 	e.sides(bounds.Min.X, bounds.Min.Y, bounds.Dx(), bounds.Dy())
@@ -97,8 +97,8 @@ func interlace(indexes []byte, width int) (stored []byte) {
 	return stored
 }
 
-// pack is LZW with clear codes where they are not expected, strings that are shorter than they could be, and a table
-// that stays full for a while.
+// pack is LZW with superfluous clear codes, strings that are shorter than possible, and a table that stays full for a
+// while.
 func (e *encoding) pack(indexes []byte, size int) (packed []byte) {
 	var acc, n uint
 	width := uint(size + 1)
@@ -128,7 +128,7 @@ func (e *encoding) pack(indexes []byte, size int) (packed []byte) {
 			length, code = length+1, longer
 		}
 		write(code)
-		// The reader adds the string of the code before and the first index of this one: so it knows one string less.
+		// A decoder adds the previous string with the first index of this one, so it knows one string less.
 		if added && next <= 4096 && next-1 == 1<<width-1 && width < 12 {
 			width++
 		}
@@ -154,7 +154,7 @@ func (e *encoding) pack(indexes []byte, size int) (packed []byte) {
 	return packed
 }
 
-// indexes are random ones of so many bits, with runs.
+// indexes are random, with runs.
 func (e *encoding) indexes(n, bits int) []byte {
 	all := make([]byte, n)
 	runs := 1 + e.IntN(40)
@@ -178,7 +178,7 @@ func random(seed uint64, frames int) []byte {
 			x, y := e.IntN(width), e.IntN(height)
 			bounds = image.Rect(x, y, x+1+e.IntN(width-x), y+1+e.IntN(height-y))
 		}
-		if frames > 1 || e.IntN(3) > 0 { // of a frame without, image/gif says what was said of the one before
+		if frames > 1 || e.IntN(3) > 0 { // without a graphic control, image/gif repeats that of the previous frame
 			e.control(e.IntN(4), e.IntN(50), e.IntN(2*1<<bits)-1<<bits)
 		}
 		local := e.IntN(2) == 0
@@ -192,7 +192,7 @@ func random(seed uint64, frames int) []byte {
 	return append(e.file, 0x3b)
 }
 
-// drawOn draws a frame that image/gif has read.
+// drawOn draws a frame of image/gif.
 func drawOn(screen *image.NRGBA, m *image.Paletted) {
 	for y := m.Rect.Min.Y; y < m.Rect.Max.Y; y++ {
 		for x := m.Rect.Min.X; x < m.Rect.Max.X; x++ {

@@ -18,7 +18,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// decode returns so many frames of a file in full size.
+// decode returns the first frames of a file in full size.
 func decode(r io.Reader, frames int) (*File, []plane.Frame, error) {
 	f, err := Open(r)
 	if err != nil {
@@ -54,7 +54,7 @@ func same(tb testing.TB, what string, got, want *image.NRGBA) {
 	}
 }
 
-// screens is how an animation looks that image/gif has read.
+// screens are the frames of an animation of image/gif as they are shown.
 func screens(g *gif.GIF) (all []*image.NRGBA) {
 	screen := image.NewNRGBA(image.Rect(0, 0, g.Config.Width, g.Config.Height))
 	for i, m := range g.Image {
@@ -75,7 +75,7 @@ func screens(g *gif.GIF) (all []*image.NRGBA) {
 	return all
 }
 
-// Whatever way a file is written, image/gif reads the same.
+// However a file is written, it is decoded like image/gif does.
 func TestDecodeRandomEncodings(t *testing.T) {
 	for seed := range uint64(100) {
 		file := random(seed, 1+int(seed%4))
@@ -99,12 +99,13 @@ func TestDecodeRandomEncodings(t *testing.T) {
 	}
 }
 
-// A frame is reduced as plane.Reducer would reduce its pixels.
+// A frame is reduced as plane.Reducer reduces its pixels.
 func TestDecodeReduces(t *testing.T) {
 	for seed := range uint64(30) {
 		file := random(seed, 1)
 		f, whole := mustDecode(t, file, 2)
-		pixels, r := whole[0].NRGBA(), plane.NewReducer(f.Width, f.Height, 4, plane.ReductionFactor(float64(f.Width)/5), plane.ReductionFactor(float64(f.Height)/7))
+		pixels, r := whole[0].NRGBA(), plane.NewReducer(f.Width, f.Height, 4, plane.ReductionFactor(float64(f.Width)/5),
+			plane.ReductionFactor(float64(f.Height)/7))
 		for y := range f.Height {
 			row := slices.Clone(pixels.Pix[y*pixels.Stride:][:4*f.Width])
 			plane.Premultiply(row)
@@ -139,7 +140,7 @@ func flat(screen image.Point, bounds image.Rectangle, index byte) []byte {
 	return append(e.file, 0x3b)
 }
 
-func TestScreenIsAsLargeAsTheFirstFrame(t *testing.T) {
+func TestScreenSize(t *testing.T) {
 	tests := []struct {
 		screen image.Point
 		bounds image.Rectangle
@@ -151,22 +152,24 @@ func TestScreenIsAsLargeAsTheFirstFrame(t *testing.T) {
 		{image.Pt(8, 8), image.Rect(2, 3, 5, 4), image.Pt(8, 8)},
 	}
 	for _, test := range tests {
-		f, frames := mustDecode(t, flat(test.screen, test.bounds, 1), 1)
-		if got := image.Pt(f.Width, f.Height); got != test.want || frames[0].Width != got.X || frames[0].Height != got.Y {
-			t.Errorf("%v on %v: %v, want %v", test.bounds, test.screen, got, test.want)
-		}
-		m := frames[0].NRGBA()
-		for y := range test.want.Y {
-			for x := range test.want.X {
-				if shown := m.NRGBAAt(x, y).A == 255; shown != image.Pt(x, y).In(test.bounds) {
-					t.Errorf("%v on %v: %v at %d,%d", test.bounds, test.screen, m.NRGBAAt(x, y), x, y)
+		t.Run(fmt.Sprintf("frame %v on screen %v", test.bounds, test.screen), func(t *testing.T) {
+			f, frames := mustDecode(t, flat(test.screen, test.bounds, 1), 1)
+			if got := image.Pt(f.Width, f.Height); got != test.want || frames[0].Width != got.X || frames[0].Height != got.Y {
+				t.Errorf("%v on %v: %v, want %v", test.bounds, test.screen, got, test.want)
+			}
+			m := frames[0].NRGBA()
+			for y := range test.want.Y {
+				for x := range test.want.X {
+					if shown := m.NRGBAAt(x, y).A == 255; shown != image.Pt(x, y).In(test.bounds) {
+						t.Errorf("%v on %v: %v at %d,%d", test.bounds, test.screen, m.NRGBAAt(x, y), x, y)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
-func TestLaterFramesAreCutOff(t *testing.T) {
+func TestLaterFramesAreClipped(t *testing.T) {
 	file := flat(image.Pt(4, 4), image.Rect(0, 0, 4, 4), 0)
 	e := &encoding{Rand: rand.New(rand.NewPCG(1, 1)), file: file[:len(file)-1]}
 	for _, bounds := range []image.Rectangle{image.Rect(2, 3, 9, 9), image.Rect(7, 7, 9, 9), image.Rect(1, 1, 1, 5)} {
@@ -192,7 +195,7 @@ func TestLaterFramesAreCutOff(t *testing.T) {
 	}
 }
 
-func TestColours(t *testing.T) {
+func TestColorTables(t *testing.T) {
 	gray := newEncoding(1)
 	gray.screen(2, 1, 0)
 	gray.frame(image.Rect(0, 0, 2, 1), []byte{7, 200}, 8, false, false)
@@ -210,21 +213,31 @@ func TestColours(t *testing.T) {
 }
 
 func TestLoops(t *testing.T) {
-	for loops, want := range map[string]int{
-		"": 1, "\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00": 0, "\x21\xff\x0bNETSCAPE2.0\x03\x01\x02\x01\x00": 0x103,
-		"\x21\xff\x0bANIMEXTS1.0\x03\x01\x01\x00\x00": 2, "\x21\xff\x0bSOMETHING00\x03\x01\x01\x00\x00": 1,
-		"\x21\xff\x0bNETSCAPE2.0\x05\x02\x01\x00\x00\x00\x00": 1, "\x21\xff\x0bNETSCAPE2.0\x00": 1,
-	} {
-		file := flat(image.Pt(2, 2), image.Rect(0, 0, 2, 2), 0)
-		file = slices.Concat(file[:19], []byte(loops), file[19:])
-		if f, _ := mustDecode(t, file, 1); f.Loops != want {
-			t.Errorf("%q is shown %d times, want %d", loops, f.Loops, want)
-		}
+	tests := []struct {
+		name, extension string
+		want            int
+	}{
+		{"no extension", "", 1},
+		{"without end", "\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00", 0},
+		{"258 repetitions", "\x21\xff\x0bNETSCAPE2.0\x03\x01\x02\x01\x00", 0x103},
+		{"ANIMEXTS, one repetition", "\x21\xff\x0bANIMEXTS1.0\x03\x01\x01\x00\x00", 2},
+		{"another application", "\x21\xff\x0bSOMETHING00\x03\x01\x01\x00\x00", 1},
+		{"another sub-block", "\x21\xff\x0bNETSCAPE2.0\x05\x02\x01\x00\x00\x00\x00", 1},
+		{"no sub-block", "\x21\xff\x0bNETSCAPE2.0\x00", 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			file := flat(image.Pt(2, 2), image.Rect(0, 0, 2, 2), 0)
+			file = slices.Concat(file[:19], []byte(test.extension), file[19:])
+			if f, _ := mustDecode(t, file, 1); f.Loops != test.want {
+				t.Errorf("got %d loops, want %d", f.Loops, test.want)
+			}
+		})
 	}
 }
 
-// An end is none where nothing was announced, and cuts everywhere else.
-func TestCut(t *testing.T) {
+// A file that ends where a block may begin is complete, except after a graphic control extension.
+func TestTruncated(t *testing.T) {
 	for seed := range uint64(2) {
 		file := random(seed, 2)
 		for n := range file {
@@ -233,8 +246,8 @@ func TestCut(t *testing.T) {
 				if err == nil && (len(shown) == 0 || file[n-1] != 0 || file[n] != 0x21 && file[n] != 0x2c && file[n] != 0x3b) {
 					t.Fatalf("seed %d: cut to %d of %d bytes, %d frames and no error", seed, n, len(file), len(shown))
 				}
-				var refusal *imgerr.Error
-				if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
+				var imgErr *imgerr.Error
+				if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &imgErr) {
 					t.Fatalf("seed %d: cut to %d of %d bytes: %v", seed, n, len(file), err)
 				}
 			}
@@ -242,7 +255,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-func TestAGraphicControlAnnouncesAFrame(t *testing.T) {
+func TestGraphicControlWithoutFrame(t *testing.T) {
 	file := flat(image.Pt(2, 2), image.Rect(0, 0, 2, 2), 0)
 	file = append(file[:len(file)-1], 0x21, 0xf9, 4, 0, 0, 0, 0, 0)
 	if _, _, err := decode(bytes.NewReader(file), 1); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -250,7 +263,7 @@ func TestAGraphicControlAnnouncesAFrame(t *testing.T) {
 	}
 }
 
-func TestDamage(t *testing.T) {
+func TestDamagedFiles(t *testing.T) {
 	whole := flat(image.Pt(40, 40), image.Rect(0, 0, 40, 40), 0)
 	descriptor := bytes.IndexByte(whole, 0x2c)
 	changed := func(at int, with ...byte) []byte {
@@ -274,29 +287,32 @@ func TestDamage(t *testing.T) {
 		"a string after a clear code": packed(0b00_110_100),
 		"no frame":                    append(slices.Clone(whole[:descriptor]), 0x3b),
 	} {
-		for _, frames := range []int{1, 2} {
-			var refusal *imgerr.Error
-			if _, _, err := decode(bytes.NewReader(file), frames); !errors.As(err, &refusal) || refusal.Reason != imgerr.ReasonDamaged {
-				t.Errorf("%s: got %v, want it damaged", name, err)
+		t.Run(name, func(t *testing.T) {
+			for _, frames := range []int{1, 2} {
+				var imgErr *imgerr.Error
+				if _, _, err := decode(bytes.NewReader(file), frames); !errors.As(err, &imgErr) ||
+					imgErr.Reason != imgerr.ReasonDamaged {
+					t.Errorf("got %v, want reason damaged", err)
+				}
 			}
-		}
+		})
 	}
 }
 
-// A frame that is far larger than the screen would take time for what nobody sees.
-func TestALaterFrameIsNotALotLargerThanTheScreen(t *testing.T) {
+// A frame that is far larger than the screen would take time for pixels that are not shown.
+func TestOversizedLaterFrame(t *testing.T) {
 	file := flat(image.Pt(2, 2), image.Rect(0, 0, 2, 2), 0)
 	file = append(file[:len(file)-1], 0x2c, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 2, 1, 0x44, 0, 0x3b)
 	if _, frames := mustDecode(t, file, 1); len(frames) != 1 {
 		t.Errorf("%d frames, want 1", len(frames))
 	}
-	var refusal *imgerr.Error
-	if _, _, err := decode(bytes.NewReader(file), 2); !errors.As(err, &refusal) {
-		t.Errorf("got %v, want it refused", err)
+	var imgErr *imgerr.Error
+	if _, _, err := decode(bytes.NewReader(file), 2); !errors.As(err, &imgErr) {
+		t.Errorf("got %v, want an error", err)
 	}
 }
 
-func TestReadersThatReadLittle(t *testing.T) {
+func TestShortReads(t *testing.T) {
 	file := random(3, 3)
 	_, want := mustDecode(t, file, 3)
 	_, got, err := decode(iotest.OneByteReader(bytes.NewReader(file)), 3)
@@ -322,7 +338,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// check decodes whatever bytes, which gives frames of the right size or an error of the right kind.
+// check decodes any bytes, and expects frames of the right size or an error of the right type.
 func check(t *testing.T, file []byte) {
 	t.Helper()
 	for _, frames := range []int{1, 4} {
@@ -340,9 +356,9 @@ func check(t *testing.T, file []byte) {
 			}
 			err = f.decodeFrames(codec.Options{Width: 20, Height: 20, Frames: frames, Show: show})
 		}
-		var refusal *imgerr.Error
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
-			t.Errorf("got %v, want a refusal or a cut file", err)
+		var imgErr *imgerr.Error
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &imgErr) {
+			t.Errorf("got %v, want an *imgerr.Error or a truncated file", err)
 		}
 		if err == nil && (shown == 0 || shown > frames) {
 			t.Errorf("%d frames were shown of %d", shown, frames)
@@ -357,7 +373,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(check)
 }
 
-// As far as image/gif reads a file, it is the same.
+// Files that image/gif decodes are decoded to the same pixels.
 func FuzzDecodeLikeImageGIF(f *testing.F) {
 	for seed := range uint64(4) {
 		f.Add(random(seed, 1))

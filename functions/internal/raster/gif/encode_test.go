@@ -16,10 +16,10 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 )
 
-// planesOf makes an image as the encoder takes it.
+// planesOf returns an image in the form that encoders take.
 func planesOf(m *image.NRGBA) *plane.Image { return planetest.Of(m, m.Rect.Dx(), m.Rect.Dy()) }
 
-// noise has so many colours at most, in runs.
+// noise has a limited number of colours, in runs.
 func noise(r *rand.Rand, width, height, colors int) *image.NRGBA {
 	m, table := image.NewNRGBA(image.Rect(0, 0, width, height)), make([]color.NRGBA, colors)
 	for i := range table {
@@ -44,8 +44,8 @@ func read(tb testing.TB, file []byte) *gif.GIF {
 	return g
 }
 
-// Few colours come back as they are, whatever the size: image/gif and this package's own decoder read them.
-func TestEncodeKeepsFewColours(t *testing.T) {
+// Few colours survive exactly at every size, in image/gif's decoder and in this package's.
+func TestEncodeKeepsFewColors(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 40 {
 		m := noise(r, 1+r.IntN(300), 1+r.IntN(200), 1+r.IntN(255))
@@ -64,7 +64,7 @@ func TestEncodeKeepsFewColours(t *testing.T) {
 	}
 }
 
-func TestEncodeOfTransparencyInBetween(t *testing.T) {
+func TestEncodePartialTransparency(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 2, 1))
 	copy(m.Pix, []byte{200, 100, 50, 127, 200, 100, 50, 128})
 	var file bytes.Buffer
@@ -77,8 +77,8 @@ func TestEncodeOfTransparencyInBetween(t *testing.T) {
 	}
 }
 
-// film makes frames of which each differs from the one before in a rectangle.
-func film(r *rand.Rand, n int, clears bool) (frames []plane.Frame, pixels []*image.NRGBA) {
+// animation returns frames each of which differs from the previous one in a rectangle.
+func animation(r *rand.Rand, n int, clears bool) (frames []plane.Frame, pixels []*image.NRGBA) {
 	m := noise(r, 2+r.IntN(60), 2+r.IntN(60), 20)
 	for range n {
 		next := image.NewNRGBA(m.Rect)
@@ -93,7 +93,8 @@ func film(r *rand.Rand, n int, clears bool) (frames []plane.Frame, pixels []*ima
 			next.SetNRGBA(x+i%patch.Rect.Dx(), y+i/patch.Rect.Dx(), c)
 		}
 		pixels = append(pixels, next)
-		frames = append(frames, plane.Frame{Image: planesOf(next), Delay: time.Duration(2+r.IntN(90)) * 10 * time.Millisecond})
+		frames = append(frames,
+			plane.Frame{Image: planesOf(next), Delay: time.Duration(2+r.IntN(90)) * 10 * time.Millisecond})
 		m = next
 	}
 	return frames, pixels
@@ -109,33 +110,33 @@ func animate(w io.Writer, frames []plane.Frame, loops int) error {
 	return a.Encode(w, loops)
 }
 
-func TestAnimate(t *testing.T) {
+func TestAnimation(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := range 40 {
-		frames, want := film(r, 2+r.IntN(5), i%2 == 0)
+		frames, want := animation(r, 2+r.IntN(5), i%2 == 0)
 		var file bytes.Buffer
 		if err := animate(&file, frames, i%4); err != nil {
 			t.Fatal(err)
 		}
 		g := read(t, file.Bytes())
 		if len(g.Image) != len(frames) {
-			t.Fatalf("film %d has %d frames, want %d", i, len(g.Image), len(frames))
+			t.Fatalf("animation %d has %d frames, want %d", i, len(g.Image), len(frames))
 		}
 		f, own := mustDecode(t, file.Bytes(), len(frames))
 		if f.Loops != i%4 {
-			t.Errorf("film %d is shown %d times, want %d", i, f.Loops, i%4)
+			t.Errorf("animation %d is shown %d times, want %d", i, f.Loops, i%4)
 		}
 		for j, got := range screens(g) {
-			same(t, fmt.Sprintf("film %d, frame %d", i, j), got, want[j])
-			same(t, fmt.Sprintf("film %d, frame %d of ours", i, j), own[j].NRGBA(), want[j])
+			same(t, fmt.Sprintf("animation %d, frame %d", i, j), got, want[j])
+			same(t, fmt.Sprintf("animation %d, frame %d of ours", i, j), own[j].NRGBA(), want[j])
 			if delay := time.Duration(g.Delay[j]) * 10 * time.Millisecond; delay != frames[j].Delay {
-				t.Errorf("film %d, frame %d is shown for %v, want %v", i, j, delay, frames[j].Delay)
+				t.Errorf("animation %d, frame %d is shown for %v, want %v", i, j, delay, frames[j].Delay)
 			}
 		}
 	}
 }
 
-func TestAnimateDrawsOnlyWhatChanges(t *testing.T) {
+func TestAnimationDrawsChangesOnly(t *testing.T) {
 	first := noise(rand.New(rand.NewPCG(5, 6)), 60, 40, 30)
 	second := image.NewNRGBA(first.Rect)
 	copy(second.Pix, first.Pix)
@@ -159,8 +160,8 @@ func TestAnimateDrawsOnlyWhatChanges(t *testing.T) {
 	}
 }
 
-// Pillow fills what the first frame leaves out, and later ones do not cover, with a colour.
-func TestAnimateDrawsTheWholeFirstFrame(t *testing.T) {
+// Pillow fills the parts that the first frame leaves out, and later ones do not cover, with a colour.
+func TestAnimationDrawsWholeFirstFrame(t *testing.T) {
 	first, second := image.NewNRGBA(image.Rect(0, 0, 9, 8)), image.NewNRGBA(image.Rect(0, 0, 9, 8))
 	first.SetNRGBA(3, 4, color.NRGBA{1, 2, 3, 255})
 	second.SetNRGBA(5, 6, color.NRGBA{4, 5, 6, 255})
@@ -176,12 +177,13 @@ func TestAnimateDrawsTheWholeFirstFrame(t *testing.T) {
 	same(t, "the second frame", screens(g)[1], second)
 }
 
-// Delays are of hundredths of a second, and what is less than two of them the browsers take for ten.
-func TestAnimateRoundsDelays(t *testing.T) {
+// Delays have a unit of 10 ms, and browsers show a delay of less than 20 ms as 100 ms.
+func TestAnimationRoundsDelays(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	var frames []plane.Frame
 	for _, delay := range []int{16, 33, 0, 1004, 900_000} {
-		frames = append(frames, plane.Frame{Image: planesOf(noise(r, 4, 3, 5)), Delay: time.Duration(delay) * time.Millisecond})
+		frames = append(frames,
+			plane.Frame{Image: planesOf(noise(r, 4, 3, 5)), Delay: time.Duration(delay) * time.Millisecond})
 	}
 	var file bytes.Buffer
 	if err := animate(&file, frames, 0); err != nil {
@@ -192,8 +194,8 @@ func TestAnimateRoundsDelays(t *testing.T) {
 	}
 }
 
-// A film of many colours has palettes of its own if one is not good enough.
-func TestAnimateManyColours(t *testing.T) {
+// An animation of many colours has local palettes if a shared one is not good enough.
+func TestAnimationManyColors(t *testing.T) {
 	var frames []plane.Frame
 	var want []*image.NRGBA
 	for i := range 3 {
@@ -225,7 +227,7 @@ func TestAnimateManyColours(t *testing.T) {
 	}
 }
 
-func TestAnimateOneFrame(t *testing.T) {
+func TestAnimationOfOneFrame(t *testing.T) {
 	m := noise(rand.New(rand.NewPCG(7, 8)), 30, 20, 9)
 	var file bytes.Buffer
 	if err := animate(&file, []plane.Frame{{Image: planesOf(m)}, {Image: planesOf(m)}}, 0); err != nil {

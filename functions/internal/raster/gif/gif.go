@@ -54,8 +54,8 @@ func Open(r io.Reader) (*File, error) {
 	if f.first == nil {
 		return nil, imgerr.Damaged(Name, "it has no frames")
 	}
-	if f.first.bounds.Empty() {
-		return nil, imgerr.Damaged(Name, "the size of its first frame is %dx%d pixels", f.first.bounds.Dx(), f.first.bounds.Dy())
+	if b := f.first.bounds; b.Empty() {
+		return nil, imgerr.Damaged(Name, "the size of its first frame is %dx%d pixels", b.Dx(), b.Dy())
 	}
 	f.Width, f.Height = max(f.Width, f.first.bounds.Max.X), max(f.Height, f.first.bounds.Max.Y)
 	return f, nil

@@ -17,8 +17,9 @@ type indexReducer struct {
 
 func newIndexReducer(t *colorTable, channels, width, height, factorX, factorY int) *indexReducer {
 	r := &indexReducer{table: t, wide: t.widened(), factorX: factorX, factorY: factorY, sums: make([]uint64, width)}
+	width, height = (width+factorX-1)/factorX, (height+factorY-1)/factorY
 	for range channels {
-		r.planes = append(r.planes, plane.New((width+factorX-1)/factorX, (height+factorY-1)/factorY, float64(factorX), float64(factorY)))
+		r.planes = append(r.planes, plane.New(width, height, float64(factorX), float64(factorY)))
 	}
 	return r
 }
@@ -115,7 +116,8 @@ func (r *indexReducer) copy(x int, indexes []uint8) {
 		}
 		return
 	}
-	red, green, blue, alpha := rows[0][:len(indexes)], rows[1][:len(indexes)], rows[2][:len(indexes)], rows[3][:len(indexes)]
+	n := len(indexes)
+	red, green, blue, alpha := rows[0][:n], rows[1][:n], rows[2][:n], rows[3][:n]
 	least := uint8(0xff)
 	for x, index := range indexes {
 		color := r.table[index]

@@ -29,11 +29,12 @@ func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
 	case !ok:
 		return nil, false
 	}
-	curve := appendS15Fixed16(append([]byte("para\x00\x00\x00\x00"), 0, 3, 0, 0), 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)
+	srgbCurve := append([]byte("para\x00\x00\x00\x00"), 0, 3, 0, 0)
+	srgbCurve = appendS15Fixed16(srgbCurve, 2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)
 	var tags []tag
 	for i, name := range channelTags {
 		colorant := appendS15Fixed16([]byte("XYZ \x00\x00\x00\x00"), colorants[3*i:3*i+3]...)
-		tags = append(tags, tag{name.curve, curve}, tag{name.colorant, colorant})
+		tags = append(tags, tag{name.curve, srgbCurve}, tag{name.colorant, colorant})
 	}
 	return buildProfile(spaceRGB, spaceXYZ, tags), true
 }

@@ -14,7 +14,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// profiles are those of testdata, by name.
+// profiles are the files of testdata, by name.
 func profiles(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	files, err := filepath.Glob("testdata/*.icc")
@@ -32,7 +32,7 @@ func profiles(tb testing.TB) map[string][]byte {
 	return all
 }
 
-// modelOf is that of pixels that a profile is for.
+// modelOf is the model of pixels that a profile is for.
 func modelOf(profile []byte) plane.Model {
 	if string(profile[atColorSpace:][:4]) == spaceGray {
 		return plane.Gray
@@ -40,7 +40,7 @@ func modelOf(profile []byte) plane.Model {
 	return plane.RGB
 }
 
-// littlecms rounds here and there on its way, so that a level may be the one beside it.
+// littlecms rounds intermediate results, so that a level may differ by one.
 func TestConvertLikeLittleCMS(t *testing.T) {
 	file, err := os.Open("testdata/lcms.txt")
 	if err != nil {
@@ -83,7 +83,7 @@ func TestConvertLikeLittleCMS(t *testing.T) {
 	}
 }
 
-// srgb is a profile of sRGB whose curve is one of samples, as makers of cameras and Photoshop have it.
+// srgb is an sRGB profile whose curve is sampled, as cameras and Photoshop write it.
 func srgb() []byte {
 	samples := []byte("curv\x00\x00\x00\x00\x00\x00\x04\x00")
 	for i := range 1024 {
@@ -98,7 +98,7 @@ func srgb() []byte {
 	return buildProfile(spaceRGB, spaceXYZ, tags)
 }
 
-func TestWhatIsDone(t *testing.T) {
+func TestConversion(t *testing.T) {
 	all := profiles(t)
 	tables := buildProfile(spaceRGB, spaceLab, []tag{{"A2B0", make([]byte, 100)}})
 	both := buildProfile(spaceRGB, spaceXYZ, []tag{
@@ -153,18 +153,19 @@ func TestWhatIsDone(t *testing.T) {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 			if carried != nil && !bytes.Equal(carried, test.profile) {
-				t.Error("what is carried is not the profile")
+				t.Error("the profile that is carried differs from the original")
 			}
 		})
 	}
 }
 
-// Light that is halfway between two levels is where the one becomes the other, for every level.
-func TestLevelIsRoundedExactly(t *testing.T) {
+// A linear value halfway between two levels is where one becomes the other, for every level.
+func TestLinearToSRGBRounding(t *testing.T) {
 	for i := range 1 << 16 {
 		light := float64(i) / (1 << 16)
 		got := linearToSRGB(float32(light))
-		if lower, upper := srgbToLinear((float64(got)-0.5)/255), srgbToLinear((float64(got)+0.5)/255); light < lower-1e-7 || light > upper+1e-7 {
+		if lower, upper := srgbToLinear((float64(got)-0.5)/255), srgbToLinear((float64(got)+0.5)/255); light < lower-1e-7 ||
+			light > upper+1e-7 {
 			t.Fatalf("light of %v becomes %d, which is from %v to %v", light, got, lower, upper)
 		}
 	}
@@ -175,7 +176,7 @@ func TestLevelIsRoundedExactly(t *testing.T) {
 	}
 }
 
-func TestOfCode(t *testing.T) {
+func TestFromCICP(t *testing.T) {
 	profile, ok := FromCICP(primariesP3, transferSRGB)
 	if !ok {
 		t.Fatal("Display P3 is not known")
@@ -198,7 +199,7 @@ func TestOfCode(t *testing.T) {
 	}
 }
 
-func TestConvertersAreBounded(t *testing.T) {
+func TestConverterCacheIsBounded(t *testing.T) {
 	for i := range 3 * maxConverters {
 		profile := append(srgb(), byte(i))
 		Conversion(&plane.Image{Model: plane.RGB, Profile: profile})
@@ -210,7 +211,7 @@ func TestConvertersAreBounded(t *testing.T) {
 	}
 }
 
-func TestMutatedProfiles(t *testing.T) {
+func TestConversionOfMutatedProfiles(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := profiles(t)
 	for name, profile := range all {
@@ -222,13 +223,14 @@ func TestMutatedProfiles(t *testing.T) {
 			try(mutant[:random.IntN(len(mutant)+1)])
 			try(mutant)
 		}
-		if converter, carried := Conversion(&plane.Image{Model: modelOf(profile), Profile: profile}); converter == nil || carried != nil {
-			t.Errorf("%s itself is no more converted", name)
+		if converter, carried := Conversion(&plane.Image{Model: modelOf(profile), Profile: profile}); converter == nil ||
+			carried != nil {
+			t.Errorf("%s is not converted any more", name)
 		}
 	}
 }
 
-// try does with a profile all that can be done.
+// try uses a profile in every way.
 func try(profile []byte) {
 	for _, model := range []plane.Model{plane.Gray, plane.RGB, plane.YCbCr, plane.CMYK, plane.YCCK} {
 		if convert, _ := Conversion(&plane.Image{Model: model, Profile: profile}); convert != nil {
@@ -237,8 +239,8 @@ func try(profile []byte) {
 	}
 }
 
-// Whatever the bytes are, they can be asked for what is to be done.
-func FuzzOf(f *testing.F) {
+// No bytes make Conversion fail.
+func FuzzConversion(f *testing.F) {
 	for _, profile := range profiles(f) {
 		f.Add(profile)
 	}
@@ -260,7 +262,7 @@ func BenchmarkConvert(b *testing.B) {
 	}
 }
 
-func BenchmarkNewConvert(b *testing.B) {
+func BenchmarkNewConverter(b *testing.B) {
 	p, ok := parseProfile(profiles(b)["p3"])
 	if !ok {
 		b.Fatal("the profile is broken")

@@ -38,8 +38,8 @@ func Damaged(format, detail string, args ...any) error {
 	return &Error{Reason: ReasonDamaged, Message: message}
 }
 
-// Unsupported is the error for an image that is recognised but not read: found such as "arithmetic-coded JPEG", expected
-// such as "Huffman-coded baseline or progressive JPEG".
+// Unsupported is the error for an image that is recognised but not read: found such as "arithmetic-coded JPEG",
+// expected such as "Huffman-coded baseline or progressive JPEG".
 func Unsupported(found, expected string) error {
 	return &Error{
 		Reason:  ReasonUnsupported,

@@ -15,7 +15,8 @@ type huffmanCode struct {
 	codes [maxSymbols]uint16
 	// first is, for each length, the index of the first symbol.
 	first [maxCodeLength + 2]int
-	// limits is, for each length, an upper bound of all codes of that length or shorter, left-aligned in maxCodeLength bits.
+	// limits is, for each length, an upper bound of all codes of that length or shorter, left-aligned in maxCodeLength
+	// bits.
 	limits [maxCodeLength + 1]int
 	// offsets is, for each length, the difference between the index of a symbol and its code.
 	offsets [maxCodeLength + 1]int

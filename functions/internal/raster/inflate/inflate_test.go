@@ -15,7 +15,7 @@ import (
 	"testing/iotest"
 )
 
-// texts are bytes of all kinds: what packs well, what does not, and what repeats at all distances.
+// texts have different statistics: well compressible, incompressible, and with matches at all distances.
 func texts() map[string][]byte {
 	random := rand.New(rand.NewPCG(1, 2))
 	made := func(n int, next func(made []byte) byte) []byte {
@@ -31,11 +31,11 @@ func texts() map[string][]byte {
 		"zeros": make([]byte, 150_000),
 		"noise": made(150_000, func([]byte) byte { return byte(random.Uint32()) }),
 		"few":   made(150_000, func([]byte) byte { return byte(random.Uint32() & 3) }),
-		// Of which some bytes are so rare that their codes are longer than the table's index.
+		// Some bytes are so rare that their codes are longer than the table's index.
 		"skew":  made(150_000, func([]byte) byte { return byte(min(random.ExpFloat64()*9, 255)) }),
 		"words": []byte(strings.Repeat("the quick brown fox jumps over the lazy dog ", 5000)),
 	}
-	// As pixels are: literals with codes of some 2 to 10 bits, and things that come again, short and long.
+	// Like pixels: literals with codes of 2 to 10 bits, and short and long matches.
 	for _, spread := range []float64{1, 3, 5, 8, 12, 30} {
 		var b []byte
 		for len(b) < 120_000 {
@@ -76,7 +76,7 @@ func pack(tb testing.TB, b []byte, level int) []byte {
 	return packed.Bytes()
 }
 
-// unpacker is the same for all streams, so that nothing of one may be left for the next.
+// unpacker is shared by all streams, so that state left by one would break the next.
 var unpacker Reader
 
 func unpack(r io.Reader) ([]byte, error) {
@@ -84,7 +84,7 @@ func unpack(r io.Reader) ([]byte, error) {
 	return io.ReadAll(&unpacker)
 }
 
-func TestReadGivesWhatWasPacked(t *testing.T) {
+func TestReadRoundTrip(t *testing.T) {
 	for name, text := range texts() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 6} {
 			got, err := unpack(bytes.NewReader(append(pack(t, text, level), "behind"...)))
@@ -95,7 +95,7 @@ func TestReadGivesWhatWasPacked(t *testing.T) {
 	}
 }
 
-// A bitWriter writes bits as DEFLATE has them.
+// A bitWriter writes bits in the order of DEFLATE.
 type bitWriter struct {
 	bytes []byte
 	n     int // bits
@@ -111,8 +111,8 @@ func (w *bitWriter) write(v uint64, n int) {
 	}
 }
 
-// randomCode is one of some of so many symbols, always with the one that is named. The more it is skewed, the more its
-// lengths differ.
+// randomCode is a code of some of the symbols, including the given one. The more it is skewed, the more the lengths
+// differ.
 func randomCode(random *rand.Rand, symbols, always int, skewed bool) (lengths []uint8) {
 	leaves := []uint8{0}
 	for range 1 + random.IntN(symbols-1) {
@@ -136,7 +136,7 @@ func randomCode(random *rand.Rand, symbols, always int, skewed bool) (lengths []
 	return lengths
 }
 
-// longLiterals is a code of which all literals take as many bits as the index of its table.
+// longLiterals is a code whose literals all have as many bits as the index of the table.
 func longLiterals() []uint8 {
 	lengths := bytes.Repeat([]uint8{lengthIndexBits}, maxLengths)
 	clear(lengths[endOfBlockSymbol:])
@@ -144,7 +144,7 @@ func longLiterals() []uint8 {
 	return lengths
 }
 
-// randomBlock writes the last block of a stream: random symbols of a code, and of random distances.
+// randomBlock writes the last block of a stream: random symbols of a code, with random distances.
 func randomBlock(random *rand.Rand, lengths []uint8) []byte {
 	w := new(bitWriter)
 	w.write(1|2<<1, 3)
@@ -186,7 +186,7 @@ func randomBlock(random *rand.Rand, lengths []uint8) []byte {
 	return w.bytes
 }
 
-// Encoders seldom write the longest codes, and never all combinations.
+// Encoders rarely write the longest codes, and never all combinations.
 func TestRandomCodes(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	for i := range 500 {
@@ -205,7 +205,7 @@ func TestRandomCodes(t *testing.T) {
 	}
 }
 
-// inflate unpacks DEFLATE data without a header. The error is io.EOF at its end.
+// inflate decompresses DEFLATE data without a zlib header. The error is io.EOF at its end.
 func inflate(packed []byte) (unpacked []byte, err error) {
 	d := &unpacker.data
 	d.reset(bytes.NewReader(packed))
@@ -217,15 +217,17 @@ func inflate(packed []byte) (unpacked []byte, err error) {
 	return unpacked, err
 }
 
-func TestReadersThatReadLittle(t *testing.T) {
+func TestShortReads(t *testing.T) {
 	text := texts()["skew"][:50_000]
 	packed := pack(t, text, 6)
 	for name, slow := range map[string]func(io.Reader) io.Reader{
 		"one byte": iotest.OneByteReader, "half": iotest.HalfReader, "data with error": iotest.DataErrReader,
 	} {
-		if got, err := unpack(slow(bytes.NewReader(packed))); err != nil || !bytes.Equal(got, text) {
-			t.Errorf("from a reader of %s: got %d bytes, %v, want %d", name, len(got), err, len(text))
-		}
+		t.Run(name, func(t *testing.T) {
+			if got, err := unpack(slow(bytes.NewReader(packed))); err != nil || !bytes.Equal(got, text) {
+				t.Errorf("from a reader of %s: got %d bytes, %v, want %d", name, len(got), err, len(text))
+			}
+		})
 	}
 	reader := new(Reader)
 	reader.Reset(bytes.NewReader(packed))
@@ -234,7 +236,7 @@ func TestReadersThatReadLittle(t *testing.T) {
 	}
 }
 
-func TestACutStreamIsAnError(t *testing.T) {
+func TestTruncatedStreams(t *testing.T) {
 	for _, level := range []int{flate.NoCompression, 1, 9} {
 		text := texts()["period 9"][:3000]
 		packed := pack(t, text, level)
@@ -247,13 +249,13 @@ func TestACutStreamIsAnError(t *testing.T) {
 	}
 }
 
-func TestAFaultOfTheSourceIsHandedOn(t *testing.T) {
-	fault := errors.New("connection reset by peer")
+func TestSourceErrors(t *testing.T) {
+	failure := errors.New("connection reset by peer")
 	packed := pack(t, texts()["noise"], 6)
 	for _, n := range []int{0, 1, 2, 9, 70_000, len(packed) - 1} {
-		r := io.MultiReader(bytes.NewReader(packed[:n]), iotest.ErrReader(fault))
-		if _, err := unpack(r); !errors.Is(err, fault) {
-			t.Errorf("a fault after %d bytes: got %v", n, err)
+		r := io.MultiReader(bytes.NewReader(packed[:n]), iotest.ErrReader(failure))
+		if _, err := unpack(r); !errors.Is(err, failure) {
+			t.Errorf("an error after %d bytes: got %v", n, err)
 		}
 	}
 }
@@ -274,7 +276,7 @@ func TestBrokenStreams(t *testing.T) {
 		{"a wrong sum", badSum, errChecksum},
 		{"a block of kind 3", []byte{0x78, 0x9c, 0x07}, errBlock},
 		{"a stored block of two lengths", []byte{0x78, 0x9c, 0x01, 5, 0, 5, 0}, errStored},
-		// The fixed codes of a length, 0000001, and of a distance, 00000, come first bit first.
+		// The fixed codes of a length, 0000001, and of a distance, 00000, are stored first bit first.
 		{"a distance before the start", []byte{0x78, 0x9c, 0x03, 0x02, 0}, errDistance},
 		{"a length without a meaning", []byte{0x78, 0x9c, 0x1b, 0x03, 0}, errSymbol},
 		{"a distance without a meaning", []byte{0x78, 0x9c, 0x03, 0x7e, 0}, errSymbol},
@@ -282,13 +284,15 @@ func TestBrokenStreams(t *testing.T) {
 		{"a code that is not complete", []byte{0x78, 0x9c, 0x05, 0, 0x02, 0, 0, 0, 0, 0}, errCode},
 	}
 	for _, test := range tests {
-		padded := append(bytes.Clone(test.packed), make([]byte, 64)...)
-		if errors.Is(test.want, errChecksum) {
-			padded = test.packed
-		}
-		if _, err := unpack(bytes.NewReader(padded)); !errors.Is(err, test.want) {
-			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			padded := append(bytes.Clone(test.packed), make([]byte, 64)...)
+			if errors.Is(test.want, errChecksum) {
+				padded = test.packed
+			}
+			if _, err := unpack(bytes.NewReader(padded)); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
 	}
 }
 
@@ -315,7 +319,7 @@ func TestAdler(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, they are unpacked as compress/flate does it, or both fail.
+// Any bytes are decompressed as by compress/flate, or both fail.
 func FuzzInflate(f *testing.F) {
 	for _, text := range texts() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 9} {

@@ -76,7 +76,8 @@ func (t *tables) read(in *input) error {
 	if err := t.codeLengthCode.build(codeLengths[:]); err != nil {
 		return err
 	}
-	t.codeLengthCode.fillTable(t.codeLengths[:], codeLengthIndex, &lengthEntries, false) // whose literals up to 18 stand for themselves
+	// Its symbols, up to 18, are found in lengthEntries as literals.
+	t.codeLengthCode.fillTable(t.codeLengths[:], codeLengthIndex, &lengthEntries, false)
 	var lengths [maxLengths + maxDistances]uint8
 	if err := t.readLengths(in, lengths[:nLengths+nDistances]); err != nil {
 		return err

@@ -99,8 +99,10 @@ func (d *decoder) readSegment(marker byte) error {
 		return err
 	case isTableSegment(marker):
 		return d.tables.read(marker, payload)
-	case marker == app1 && d.scanCount == 0 && d.Orientation == exif.Upright && bytes.HasPrefix(payload, []byte(exifSignature)):
-		d.Orientation = exif.Orientation(payload)
+	case marker == app1 && bytes.HasPrefix(payload, []byte(exifSignature)):
+		if d.scanCount == 0 && d.Orientation == exif.Upright {
+			d.Orientation = exif.Orientation(payload)
+		}
 	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)):
 		d.profile.add(payload[len(profileSignature):])
 	}

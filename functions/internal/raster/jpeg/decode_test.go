@@ -15,25 +15,25 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// whole is a size that nothing can be reduced for.
+// whole is a size for which nothing is reduced.
 const whole = 1 << 16
 
-func decode(t testing.TB, file []byte, width, height int) *plane.Image {
-	t.Helper()
+func decode(tb testing.TB, file []byte, width, height int) *plane.Image {
+	tb.Helper()
 	f, err := Open(bytes.NewReader(file))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m, err := f.decodeImage(width, height)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
 
-// The same coefficients, however they are written, are the same samples at every scale; at the full one, those of
-// image/jpeg but for rounding.
-func TestProgressiveLikeSequential(t *testing.T) {
+// The same coefficients, however they are encoded, are the same samples at every scale; at full scale, those of
+// image/jpeg except for rounding.
+func TestProgressiveEqualsSequential(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			d := draw(rand.New(rand.NewPCG(seed, 1)), []int{1, 3, 4}[seed%3])
@@ -59,13 +59,14 @@ func same(t *testing.T, got, want *plane.Image) {
 	for i, p := range want.Planes {
 		for y := range p.Height {
 			if !bytes.Equal(got.Planes[i].Row(y), p.Row(y)) {
-				t.Fatalf("plane %d of %d, %gx%g pixels a sample, row %d: %v, want %v", i, len(want.Planes), p.StepX, p.StepY, y, got.Planes[i].Row(y), p.Row(y))
+				t.Fatalf("plane %d of %d, %gx%g pixels a sample, row %d: %v, want %v", i, len(want.Planes), p.StepX, p.StepY, y,
+					got.Planes[i].Row(y), p.Row(y))
 			}
 		}
 	}
 }
 
-// likeImageJPEG compares with image/jpeg, where that can read the file.
+// likeImageJPEG compares with image/jpeg, if that can read the file.
 func likeImageJPEG(t *testing.T, file []byte) (compared bool) {
 	t.Helper()
 	reference, err := jpeg.Decode(bytes.NewReader(file))
@@ -94,7 +95,7 @@ func likeImageJPEG(t *testing.T, file []byte) (compared bool) {
 	return true
 }
 
-func TestLikeImageJPEG(t *testing.T) {
+func TestDecodeLikeImageJPEG(t *testing.T) {
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}/testdata", "image").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// At 1/8, every sample is the one that libjpeg-turbo makes: testdata/djpeg.py has asked it.
-func TestLikeDjpeg(t *testing.T) {
+// At 1/8, every sample is that of libjpeg-turbo: see testdata/djpeg.py.
+func TestDecodeLikeDjpeg(t *testing.T) {
 	references, err := filepath.Glob("testdata/djpeg/*.pgm")
 	if err != nil || len(references) < 25 {
 		t.Fatalf("there are %d references: %v", len(references), err)
@@ -46,8 +46,9 @@ func TestLikeDjpeg(t *testing.T) {
 	}
 }
 
-// pgms reads images that follow each other.
+// pgms reads consecutive images.
 func pgms(t *testing.T, file []byte) (planes []plane.Plane) {
+	t.Helper()
 	for r := bytes.NewReader(file); r.Len() > 0; {
 		var width, height, most int
 		if _, err := fmt.Fscanf(r, "P5\n%d %d\n%d\n", &width, &height, &most); err != nil {

@@ -11,7 +11,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// photo is planes with edges, shades and noise; noise is of 255.
+// photo returns planes with edges, gradients and noise; noise is of 255.
 func photo(width, height, noise int, model plane.Model) *plane.Image {
 	r := rand.New(rand.NewPCG(uint64(width), uint64(height)))
 	m := &plane.Image{Width: width, Height: height, Model: model}
@@ -21,7 +21,8 @@ func photo(width, height, noise int, model plane.Model) *plane.Image {
 		for y := range p.Height {
 			row := p.Row(y)
 			for x := range row {
-				v := 128 + 70*math.Sin(float64(x*part)/11+float64(i)) + 50*math.Sin(float64(y*part)/7) + float64(r.IntN(noise+1)-noise/2)
+				v := 128 + 70*math.Sin(float64(x*part)/11+float64(i)) + 50*math.Sin(float64(y*part)/7) +
+					float64(r.IntN(noise+1)-noise/2)
 				row[x] = uint8(max(0, min(v, 255)))
 			}
 		}
@@ -30,19 +31,20 @@ func photo(width, height, noise int, model plane.Model) *plane.Image {
 	return m
 }
 
-// ycbcr is the same for image/jpeg.
+// ycbcr returns the same image for image/jpeg.
 func ycbcr(m *plane.Image) image.Image {
 	rect := image.Rect(0, 0, m.Width, m.Height)
 	if m.Model == plane.Gray {
 		return &image.Gray{Pix: m.Planes[0].Pix, Stride: m.Planes[0].Stride, Rect: rect}
 	}
 	return &image.YCbCr{
-		Y: m.Planes[0].Pix, Cb: m.Planes[1].Pix, Cr: m.Planes[2].Pix, YStride: m.Planes[0].Stride, CStride: m.Planes[1].Stride,
+		Y: m.Planes[0].Pix, Cb: m.Planes[1].Pix, Cr: m.Planes[2].Pix, YStride: m.Planes[0].Stride,
+		CStride:        m.Planes[1].Stride,
 		SubsampleRatio: image.YCbCrSubsampleRatio420, Rect: rect,
 	}
 }
 
-// squares is how far the planes of a file are from m, as image/jpeg decodes it.
+// squares is the sum of the squared differences of a file from m, decoded by image/jpeg.
 func squares(t *testing.T, file []byte, m *plane.Image) float64 {
 	t.Helper()
 	got, err := jpeg.Decode(bytes.NewReader(file))
@@ -75,7 +77,7 @@ func squares(t *testing.T, file []byte, m *plane.Image) float64 {
 	return sum / n
 }
 
-// As good as image/jpeg's encoder at the same quality, in as many bytes.
+// The encoder is as good as image/jpeg's at the same quality, in as many bytes.
 func TestEncodeLikeImageJPEG(t *testing.T) {
 	for _, model := range []plane.Model{plane.Gray, plane.YCbCr} {
 		for _, noise := range []int{0, 30, 500} {
@@ -90,10 +92,12 @@ func TestEncodeLikeImageJPEG(t *testing.T) {
 				}
 				got, want := squares(t, ours.Bytes(), m), squares(t, reference.Bytes(), m)
 				if got > 1.02*want+20/float64(size[0]*size[1]) { // a few pixels may have bad luck
-					t.Errorf("%v, noise %d, %d planes: mean square error %.2f, image/jpeg's %.2f", size, noise, len(m.Planes), got, want)
+					t.Errorf("%v, noise %d, %d planes: mean square error %.2f, image/jpeg's %.2f", size, noise, len(m.Planes), got,
+						want)
 				}
 				if ours.Len() > reference.Len()*102/100+50 {
-					t.Errorf("%v, noise %d, %d planes: %d bytes, image/jpeg's %d", size, noise, len(m.Planes), ours.Len(), reference.Len())
+					t.Errorf("%v, noise %d, %d planes: %d bytes, image/jpeg's %d", size, noise, len(m.Planes), ours.Len(),
+						reference.Len())
 				}
 			}
 		}

@@ -10,18 +10,18 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// try decodes whatever bytes, and holds that an error is one of those that Open promises.
+// try decodes any bytes, and expects no error but those that Open documents.
 func try(t *testing.T, file []byte, width, height int) {
 	t.Helper()
 	f, err := Open(bytes.NewReader(file))
 	if err == nil && f.Width*f.Height > 1<<20 {
-		return // the callers of this room have limits
+		return // callers of this package have limits
 	}
 	if err == nil {
 		_, err = f.decodeImage(width, height)
 	}
-	var refused *imgerr.Error
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refused) {
+	var imgErr *imgerr.Error
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &imgErr) {
 		t.Fatalf("error %v (%T)", err, err)
 	}
 }
@@ -57,11 +57,11 @@ func TestMutatedFiles(t *testing.T) {
 	}
 }
 
-func TestCutFiles(t *testing.T) {
+func TestTruncatedFiles(t *testing.T) {
 	for seed := range uint64(4) {
 		d := draw(rand.New(rand.NewPCG(seed, 4)), 3)
 		sequential, progressive := d.sequential(), d.progressive()
-		sequential = sequential[:len(sequential)-2] // see TestWhatIsTolerated
+		sequential = sequential[:len(sequential)-2] // see TestToleratedFiles
 		for _, file := range [][]byte{sequential, progressive} {
 			for n := 0; n < len(file); n += 1 + n/700 { // every byte of the headers, some of the scans
 				f, err := Open(bytes.NewReader(file[:n]))
@@ -76,17 +76,17 @@ func TestCutFiles(t *testing.T) {
 	}
 }
 
-// The table of a DC coefficient has sizes, of 15 bits at most; whatever the scale, a greater one is damage.
-func TestTableOfDifferences(t *testing.T) {
+// DC categories have at most 15 bits; a larger one is damage at every scale.
+func TestDCCategoryLimit(t *testing.T) {
 	w := draw(rand.New(rand.NewPCG(1, 6)), 1).begin(sof0)
 	w.table(0x00, 17)
 	f, err := Open(bytes.NewReader(w.file))
 	if err == nil {
 		_, err = f.decodeImage(1, 1)
 	}
-	var refused *imgerr.Error
-	if !errors.As(err, &refused) || refused.Reason != imgerr.ReasonDamaged {
-		t.Errorf("error %v, want it damaged", err)
+	var imgErr *imgerr.Error
+	if !errors.As(err, &imgErr) || imgErr.Reason != imgerr.ReasonDamaged {
+		t.Errorf("error %v, want reason damaged", err)
 	}
 }
 

@@ -24,12 +24,12 @@ type huffmanTable struct {
 
 	// The tables below are built for the scans that need them.
 	onceCoefs, onceSkips sync.Once
-	// coefs maps the next bits to a whole coefficient, code and extra bits together: bits 0-7 are the number of bits, bits 8-15
-	// the run of zeros, bits 16-31 the value. The number of bits is 0 if they do not fit into the index.
+	// coefs maps the next bits to a whole coefficient, code and extra bits together: bits 0-7 are the number of bits, bits
+	// 8-15 the run of zeros, bits 16-31 the value. The number of bits is 0 if they do not fit into the index.
 	coefs [1 << coefBits]int32
-	// skips maps the next bits to how far they lead, several symbols at once: bits 0-5 are the number of bits, bits 6-15 the
-	// number of coefficients. An end of block counts as 1 + endOfBlock coefficients. It is noCode if not even the first
-	// code fits.
+	// skips maps the next bits to how far they lead, several symbols at once: bits 0-5 are the number of bits, bits 6-15
+	// the number of coefficients. An end of block counts as 1 + endOfBlock coefficients. It is noCode if not even the
+	// first code fits.
 	skips [1 << skipBits]uint16
 }
 

@@ -95,7 +95,8 @@ func (b *block) idct4(pix []uint8, stride int) {
 		c := &columns[y]
 		s0, s1, s2, s3 := idct1D4(c[0], c[1], c[2], c[3], 1<<(rowShift-1))
 		row := pix[y*stride:][:4:4]
-		row[0], row[1], row[2], row[3] = clampSample(s0>>rowShift), clampSample(s1>>rowShift), clampSample(s2>>rowShift), clampSample(s3>>rowShift)
+		row[0], row[1] = clampSample(s0>>rowShift), clampSample(s1>>rowShift)
+		row[2], row[3] = clampSample(s2>>rowShift), clampSample(s3>>rowShift)
 	}
 }
 

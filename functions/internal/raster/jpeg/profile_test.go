@@ -9,7 +9,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// noise is a profile of so many bytes: what it says does not matter here.
+// noise is a profile of length bytes, whose content does not matter.
 func noise(length int) []byte {
 	b := make([]byte, length)
 	for i := range b {
@@ -18,7 +18,7 @@ func noise(length int) []byte {
 	return b
 }
 
-func TestProfilesAreReadAsTheyAreWritten(t *testing.T) {
+func TestProfileRoundTrip(t *testing.T) {
 	for _, model := range []plane.Model{plane.Gray, plane.YCbCr} {
 		for _, length := range []int{1, 3000, maxProfileChunk, maxProfileChunk + 1, 3*maxProfileChunk - 7} {
 			m := photo(40, 30, 0, model)
@@ -34,7 +34,7 @@ func TestProfilesAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestPartsOfProfiles(t *testing.T) {
+func TestProfileChunks(t *testing.T) {
 	segment := func(number, count byte, content string) []byte {
 		e := new(encoder)
 		e.writeSegment(app2, append([]byte(profileSignature), append([]byte{number, count}, content...)...))
@@ -70,7 +70,7 @@ func TestPartsOfProfiles(t *testing.T) {
 				t.Errorf("%s before the %s: the profile is %q, want %q", test.name, place, got, test.want)
 			}
 		}
-		// The frame header is between the first part and the others.
+		// The frame header is between the first chunk and the others.
 		split := slices.Insert(bytes.Clone(file.Bytes()), scan, slices.Concat(test.segments[1:]...)...)
 		split = slices.Insert(split, frame, test.segments[0]...)
 		if got := string(decode(t, split, whole, whole).Profile); got != test.want {
@@ -79,7 +79,7 @@ func TestPartsOfProfiles(t *testing.T) {
 	}
 }
 
-func TestProfilesThatAreTooLarge(t *testing.T) {
+func TestOversizedProfiles(t *testing.T) {
 	m := photo(16, 16, 0, plane.YCbCr)
 	m.Profile = noise(icc.MaxSize + 1)
 	var file bytes.Buffer

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// A drawing is a JPEG before it is written: quantized coefficients, in zigzag order, of components with any sampling.
-// It can be written in one way or another, and has to look the same.
+// A drawing is a JPEG before it is encoded: quantized coefficients, in zigzag order, of components with any sampling
+// factors. It can be encoded in several ways, all of which have to decode to the same image.
 type drawing struct {
 	rand          *rand.Rand
 	width, height int
@@ -23,7 +23,7 @@ type drawn struct {
 	blocks           [][64]int
 }
 
-// draw makes a drawing at random.
+// draw returns a random drawing.
 func draw(r *rand.Rand, components int) *drawing {
 	d := &drawing{rand: r, width: 1 + r.IntN(90), height: 1 + r.IntN(90)}
 	hMax, vMax := 1, 1
@@ -57,7 +57,6 @@ func draw(r *rand.Rand, components int) *drawing {
 	return d
 }
 
-// block is as sparse as those of photographs, or not.
 func (d *drawing) block() (b [64]int) {
 	b[0] = d.rand.IntN(1200) - 600
 	for range d.rand.IntN(1 << d.rand.IntN(7)) {
@@ -67,7 +66,7 @@ func (d *drawing) block() (b [64]int) {
 	return b
 }
 
-// writer writes a file; pending bits are in acc.
+// A writer writes a file.
 type writer struct {
 	*drawing
 	file   []byte
@@ -113,7 +112,7 @@ func (w *writer) symbol(c *huffmanCodes, symbol int) {
 	w.put(int(c.codes[symbol]), int(c.lengths[symbol]))
 }
 
-// number writes the magnitude bits of a coefficient.
+// number writes the extra bits of a coefficient.
 func (w *writer) number(v, size int) {
 	if v < 0 {
 		v--
@@ -191,7 +190,7 @@ func (w *writer) scan(components []int, first, last, high, low int, block func(c
 	w.end(reset)
 }
 
-// end fills the last byte with ones.
+// end pads the last byte with ones.
 func (w *writer) end(reset func()) {
 	reset()
 	w.put(0x7f, 7)
@@ -245,7 +244,7 @@ func (d *drawing) sequential() []byte {
 	return append(w.file, 0xff, eoi)
 }
 
-// progressive writes a file whose coefficients come in bands and bit by bit.
+// progressive writes a file by spectral selection and successive approximation.
 func (d *drawing) progressive() []byte {
 	w := d.begin(sof2)
 	low := d.rand.IntN(3)
@@ -331,7 +330,7 @@ func (w *writer) firstAC(component, first, last, low int) {
 func (w *writer) refineAC(component, first, last, high int) {
 	w.tables()
 	low, blocks := high-1, 0
-	var pending []int // bits of coefficients that are known, behind the run of blocks
+	var pending []int // bits of coefficients that are known, after the run of blocks
 	bitsOf := func(list []int) {
 		for _, bit := range list {
 			w.put(bit, 1)

@@ -33,14 +33,16 @@ func (d *decoder) readScan() (*scan, error) {
 	}
 	n := int(header[0])
 	end := header[1+2*n:]
-	s := &scan{decoder: d, nextRST: rst0, specStart: int(end[0]), specEnd: int(end[1]), approxHigh: int(end[2] >> 4), approxLow: int(end[2] & 15)}
+	s := &scan{decoder: d, nextRST: rst0, specStart: int(end[0]), specEnd: int(end[1])}
+	s.approxHigh, s.approxLow = int(end[2]>>4), int(end[2]&15)
 	if !d.progressive {
 		s.specStart, s.specEnd, s.approxHigh, s.approxLow = 0, 63, 0, 0
 	}
 	switch {
 	case s.specEnd > 63 || s.specStart > s.specEnd || s.approxLow > 13,
 		d.progressive && s.specStart == 0 && s.specEnd > 0, s.specStart > 0 && n > 1:
-		return nil, imgerr.Damaged(Name, "a scan has an invalid selection: coefficients %d to %d of %d components", s.specStart, s.specEnd, n)
+		return nil, imgerr.Damaged(Name, "a scan has an invalid selection: coefficients %d to %d of %d components",
+			s.specStart, s.specEnd, n)
 	}
 	blocks := 0
 	for i := range n {

@@ -2,6 +2,7 @@ package jpeg
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -9,8 +10,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// usualTables is a sequential drawing with the tables of annex K, and where they are in the file.
-func usualTables(d *drawing) (file []byte, from, to int) {
+// withDefaultTables is a sequential drawing with the tables of annex K, and their position in the file.
+func withDefaultTables(d *drawing) (file []byte, from, to int) {
 	w := d.begin(sof0)
 	from = len(w.file)
 	w.dc, w.ac = lumaDCCodes, lumaACCodes
@@ -29,9 +30,9 @@ func usualTables(d *drawing) (file []byte, from, to int) {
 	return append(w.file, 0xff, eoi), from, to
 }
 
-// A picture that is whole is shown, whatever else is wrong with its file.
-func TestWhatIsTolerated(t *testing.T) {
-	file, from, to := usualTables(draw(rand.New(rand.NewPCG(1, 8)), 3))
+// A complete image is decoded, whatever else is wrong with its file.
+func TestToleratedFiles(t *testing.T) {
+	file, from, to := withDefaultTables(draw(rand.New(rand.NewPCG(1, 8)), 3))
 	want := decode(t, file, whole, whole)
 	start, end := file[:2], file[2:]
 	numbered := bytes.Clone(file)
@@ -43,8 +44,8 @@ func TestWhatIsTolerated(t *testing.T) {
 		"no end marker":              file[:len(file)-2],
 		"half an end marker":         file[:len(file)-1],
 		"zeros for an end marker":    append(bytes.Clone(file[:len(file)-2]), make([]byte, 100)...),
-		"bytes behind the end":       append(bytes.Clone(file), "garbage"...),
-		"another file behind":        append(bytes.Clone(file), file...),
+		"bytes after the end":        append(bytes.Clone(file), "garbage"...),
+		"another file at the end":    append(bytes.Clone(file), file...),
 		"bytes before a marker":      slices.Concat(start, []byte("garbage"), end),
 		"filling before a marker":    slices.Concat(start, []byte{0xff, 0xff, 0xff}, end),
 		"two start markers":          slices.Concat(start, start, end),
@@ -58,9 +59,9 @@ func TestWhatIsTolerated(t *testing.T) {
 	}
 }
 
-// What says which way is up may come between the frame header and the pixels, too.
-func TestOrientationBehindTheFrameHeader(t *testing.T) {
-	file, from, _ := usualTables(draw(rand.New(rand.NewPCG(2, 8)), 1))
+// EXIF may also come between the frame header and the pixels.
+func TestOrientationAfterFrameHeader(t *testing.T) {
+	file, from, _ := withDefaultTables(draw(rand.New(rand.NewPCG(2, 8)), 1))
 	tiff := []byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00")
 	w := &writer{}
 	w.segment(app1, append([]byte(exifSignature), tiff...))
@@ -75,15 +76,17 @@ func TestOrientationBehindTheFrameHeader(t *testing.T) {
 	}
 }
 
-// What four components are depends on the transform that Adobe's segment names.
-func TestModelsOfFourComponents(t *testing.T) {
-	file, _, _ := usualTables(draw(rand.New(rand.NewPCG(3, 8)), 4))
+// The model of four components depends on the transform in the Adobe segment.
+func TestColorModelOfFourComponents(t *testing.T) {
+	file, _, _ := withDefaultTables(draw(rand.New(rand.NewPCG(3, 8)), 4))
 	for transform, want := range map[byte]plane.Model{0: plane.CMYK, 1: plane.YCCK, 2: plane.YCCK} {
-		w := &writer{}
-		w.segment(app14, append([]byte("Adobe\x00\x64\x00\x00\x00\x00"), transform))
-		if got := decode(t, slices.Concat(file[:2], w.file, file[2:]), whole, whole).Model; got != want {
-			t.Errorf("transform %d: model %d, want %d", transform, got, want)
-		}
+		t.Run(fmt.Sprintf("transform %d", transform), func(t *testing.T) {
+			w := &writer{}
+			w.segment(app14, append([]byte("Adobe\x00\x64\x00\x00\x00\x00"), transform))
+			if got := decode(t, slices.Concat(file[:2], w.file, file[2:]), whole, whole).Model; got != want {
+				t.Errorf("transform %d: model %d, want %d", transform, got, want)
+			}
+		})
 	}
 	if got := decode(t, file, whole, whole).Model; got != plane.CMYK {
 		t.Errorf("no segment of Adobe's: model %d, want CMYK", got)

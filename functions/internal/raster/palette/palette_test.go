@@ -19,7 +19,7 @@ func expand(m *image.Paletted) *image.NRGBA {
 	return expanded
 }
 
-// colored is an image of n colours, each as a pixel of its own.
+// colored is an image of n pixels, all of different colours.
 func colored(n int) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, n, 1))
 	for i := range n {
@@ -28,7 +28,7 @@ func colored(n int) *image.NRGBA {
 	return m
 }
 
-func TestReduceKeepsFewColours(t *testing.T) {
+func TestReduceKeepsFewColors(t *testing.T) {
 	tests := map[string]*image.NRGBA{"one": colored(1), "two": colored(2), "256": colored(256)}
 	transparent := colored(256)
 	transparent.SetNRGBA(9, 0, color.NRGBA{})
@@ -47,7 +47,7 @@ func TestReduceKeepsFewColours(t *testing.T) {
 	}
 }
 
-func TestReduceManyColours(t *testing.T) {
+func TestReduceManyColors(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	m := image.NewNRGBA(image.Rect(0, 0, 200, 150))
 	for y := range 150 {
@@ -78,15 +78,18 @@ func TestReduceManyColours(t *testing.T) {
 	}
 }
 
-// What is opaque is compared as eyes do, and what is not stays so.
-func TestReduceIsCloseToTheColours(t *testing.T) {
+// Opaque pixels are compared perceptually, and transparent ones stay transparent.
+func TestReduceError(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	tests := map[string]struct {
 		at   func(x, y int) color.NRGBA
 		want float64 // dB of PSNR
 	}{
-		"all hues":     {func(x, y int) color.NRGBA { return color.NRGBA{uint8(x), uint8(y), uint8(x * y / 200), 255} }, 33},
-		"dark":         {func(x, y int) color.NRGBA { return color.NRGBA{uint8(x / 6), uint8(y / 5), uint8((x + y) / 9), 255} }, 46},
+		"all hues": {func(x, y int) color.NRGBA { return color.NRGBA{uint8(x), uint8(y), uint8(x * y / 200), 255} }, 33},
+		"dark": {func(x,
+			y int) color.NRGBA {
+			return color.NRGBA{uint8(x / 6), uint8(y / 5), uint8((x + y) / 9), 255}
+		}, 46},
 		"a few levels": {func(x, y int) color.NRGBA { return color.NRGBA{90 + uint8(x%20), 60 + uint8(y%20), 50, 255} }, 50},
 		"noise": {func(int, int) color.NRGBA {
 			n := random.Uint32()
@@ -113,7 +116,7 @@ func TestReduceIsCloseToTheColours(t *testing.T) {
 	}
 }
 
-func TestImagesShareAPalette(t *testing.T) {
+func TestSharedPalette(t *testing.T) {
 	first, second := colored(100), image.NewNRGBA(image.Rect(3, 4, 153, 5))
 	for i := range 150 {
 		second.SetNRGBA(3+i, 4, color.NRGBA{uint8(i), 200, 3, 255})
@@ -128,7 +131,7 @@ func TestImagesShareAPalette(t *testing.T) {
 	}
 }
 
-func TestGray(t *testing.T) {
+func TestAsGray(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 3, 2))
 	for i := range m.Pix {
 		m.Pix[i] = uint8(i/4) | uint8(i%4/3*255)
@@ -138,10 +141,12 @@ func TestGray(t *testing.T) {
 		t.Errorf("got %v, %v, want %v", gray, ok, want)
 	}
 	for name, c := range map[string]color.NRGBA{"colour": {1, 2, 2, 255}, "transparency": {2, 2, 2, 254}} {
-		m.SetNRGBA(2, 1, c)
-		if _, ok := AsGray(m); ok {
-			t.Errorf("an image with %s is said to be gray", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			m.SetNRGBA(2, 1, c)
+			if _, ok := AsGray(m); ok {
+				t.Errorf("an image with %s is said to be gray", name)
+			}
+		})
 	}
 }
 

@@ -48,7 +48,8 @@ func (near *nearestSearch) palette() color.Palette {
 	var p color.Palette
 	for i := range near.colors {
 		c := near.colors[i].color
-		p = append(p, color.NRGBA{roundLevel(c[0] / redScale), roundLevel(c[1] / greenScale), roundLevel(c[2] / blueScale), 0xff})
+		red, green, blue := roundLevel(c[0]/redScale), roundLevel(c[1]/greenScale), roundLevel(c[2]/blueScale)
+		p = append(p, color.NRGBA{red, green, blue, 0xff})
 	}
 	return p
 }

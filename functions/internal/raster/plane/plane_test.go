@@ -28,7 +28,7 @@ func grayOf(p Plane) *image.Gray {
 	return &image.Gray{Pix: p.Pix, Stride: p.Stride, Rect: image.Rect(0, 0, p.Width, p.Height)}
 }
 
-// difference is the mean and the largest one of the samples of two planes of one size.
+// difference is the mean and the largest difference of the samples of two planes of one size.
 func difference(t *testing.T, got, want Plane) (mean float64, largest int) {
 	t.Helper()
 	if got.Width != want.Width || got.Height != want.Height {
@@ -48,7 +48,7 @@ func thumbnail(p Plane, width, height int) Plane {
 	return p.Resize(axis(p.Width, width, float64(p.Width), 1, false), axis(p.Height, height, float64(p.Height), 1, false))
 }
 
-// whole is the view of all of an image.
+// whole is the view of a whole image.
 func whole(m *Image, width, height, orientation int) View {
 	v := View{width, height, float64(m.Width), float64(m.Height), orientation}
 	if SwapsSides(orientation) {
@@ -57,9 +57,10 @@ func whole(m *Image, width, height, orientation int) View {
 	return v
 }
 
-// imaging's Lanczos, in floating point and without a reduction before it, is the reference.
-func TestResizeIsLanczos(t *testing.T) {
-	for _, size := range [][4]int{{300, 200, 299, 199}, {300, 200, 200, 133}, {300, 200, 151, 77}, {300, 200, 100, 67}, {1200, 900, 200, 150}, {4000, 1000, 200, 50}, {37, 1000, 7, 200}, {31, 29, 1, 1}} {
+// The reference is the Lanczos filter of package imaging, in floating point and without a reduction before it.
+func TestResizeLikeLanczos3(t *testing.T) {
+	for _, size := range [][4]int{{300, 200, 299, 199}, {300, 200, 200, 133}, {300, 200, 151, 77}, {300, 200, 100, 67},
+		{1200, 900, 200, 150}, {4000, 1000, 200, 50}, {37, 1000, 7, 200}, {31, 29, 1, 1}} {
 		p := waves(size[0], size[1], 1)
 		got := thumbnail(p, size[2], size[3])
 		exact := imaging.Resize(grayOf(p), size[2], size[3], imaging.Lanczos)
@@ -74,7 +75,7 @@ func TestResizeIsLanczos(t *testing.T) {
 	}
 }
 
-func TestResizeKeepsWhatIsEven(t *testing.T) {
+func TestResizeKeepsEvenSurface(t *testing.T) {
 	for _, level := range []uint8{0, 1, 127, 254, 255} {
 		p := New(701, 333, 1, 1)
 		for i := range p.Pix {
@@ -90,7 +91,7 @@ func TestResizeKeepsWhatIsEven(t *testing.T) {
 	}
 }
 
-// The hardest edges there are make the filter overshoot; nothing may turn over.
+// The hardest edges make the filter overshoot; no sample may wrap around.
 func TestResizeOfExtremes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
@@ -141,7 +142,7 @@ func exactly(p Plane, width, height int) (samples []float64) {
 	return samples
 }
 
-// The mean of every box, whatever does not come out even.
+// Samples are the means of boxes, including incomplete ones.
 func TestReducer(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
@@ -169,7 +170,8 @@ func TestReducer(t *testing.T) {
 						}
 					}
 					if want := float64(sum) / float64(n); math.Abs(float64(got)-want) > 0.5 {
-						t.Fatalf("%dx%d by %dx%d: sample %d,%d of channel %d is %d, want %.2f", width, height, factorX, factorY, x, y, c, got, want)
+						t.Fatalf("%dx%d by %dx%d: sample %d,%d of channel %d is %d, want %.2f", width, height, factorX, factorY, x, y, c,
+							got, want)
 					}
 				}
 			}
@@ -177,7 +179,7 @@ func TestReducer(t *testing.T) {
 	}
 }
 
-func TestReducerOfTheLargestBox(t *testing.T) {
+func TestReducerLargestFactor(t *testing.T) {
 	r := NewReducer(300, 600, 1, maxFactor, maxFactor)
 	row := make([]uint8, 300)
 	for i := range row {
@@ -193,7 +195,7 @@ func TestReducerOfTheLargestBox(t *testing.T) {
 	}
 }
 
-// Small, turned by an orientation, is what imaging makes of Small.
+// Resample with an orientation equals package imaging's transform of Resample without it.
 func TestUpright(t *testing.T) {
 	m := &Image{Width: 90, Height: 60, Model: Gray, Planes: []Plane{waves(90, 60, 2)}}
 	upright := map[int]func(image.Image) *image.NRGBA{
@@ -218,8 +220,8 @@ func TestUpright(t *testing.T) {
 	}
 }
 
-// The colours of a JPEG are in the middle of the pixels that they are of, on whatever side it is cut.
-func TestHalvedIsInPlace(t *testing.T) {
+// Chroma samples stay in the middle of their pixels, on whichever side the image is cropped.
+func TestResample420Siting(t *testing.T) {
 	for orientation := 1; orientation <= 8; orientation++ {
 		for _, size := range [][2]int{{99, 75}, {100, 74}} {
 			ramp := New(400, 300, 1, 1)
@@ -240,7 +242,8 @@ func TestHalvedIsInPlace(t *testing.T) {
 			}
 			for y := 2; y < height/2-2; y++ {
 				for x := 2; x < width/2-2; x++ {
-					want := float64(int(luma.Row(2 * y)[2*x])+int(luma.Row(2 * y)[2*x+1])+int(luma.Row(2*y + 1)[2*x])+int(luma.Row(2*y + 1)[2*x+1])) / 4
+					want := float64(int(luma.Row(2 * y)[2*x])+int(luma.Row(2 * y)[2*x+1])+int(luma.Row(2*y +
+						1)[2*x])+int(luma.Row(2*y + 1)[2*x+1])) / 4
 					if got := float64(blue.Row(y)[x]); math.Abs(got-want) > 1 {
 						t.Fatalf("orientation %d, %v: colour %d,%d is %g, the luma of its pixels %g", orientation, size, x, y, got, want)
 					}
@@ -250,7 +253,7 @@ func TestHalvedIsInPlace(t *testing.T) {
 	}
 }
 
-// Colours there and back.
+// Colours survive a conversion to each model and back.
 func TestModels(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 1000 {
@@ -267,19 +270,22 @@ func TestModels(t *testing.T) {
 				t.Fatalf("%v became %v, want %d %d %d", c, halved.Planes, y, cb, cr)
 			}
 		}
-		back := (&Image{Width: 1, Height: 1, Model: YCbCr, Planes: []Plane{pixel(y), pixel(cb), pixel(cr)}}).NRGBA().NRGBAAt(0, 0)
+		back := (&Image{Width: 1, Height: 1, Model: YCbCr,
+			Planes: []Plane{pixel(y), pixel(cb), pixel(cr)}}).NRGBA().NRGBAAt(0, 0)
 		wantR, wantG, wantB := color.YCbCrToRGB(y, cb, cr)
 		if want := (color.NRGBA{wantR, wantG, wantB, 255}); far(back, want) {
 			t.Fatalf("%d %d %d became %v, want %v", y, cb, cr, back, want)
 		}
 		k := uint8(r.IntN(256))
-		ink := (&Image{Width: 1, Height: 1, Model: CMYK, Planes: []Plane{pixel(c.R), pixel(c.G), pixel(c.B), pixel(k)}}).NRGBA().NRGBAAt(0, 0)
+		ink := (&Image{Width: 1, Height: 1, Model: CMYK,
+			Planes: []Plane{pixel(c.R), pixel(c.G), pixel(c.B), pixel(k)}}).NRGBA().NRGBAAt(0, 0)
 		wantR, wantG, wantB = color.CMYKToRGB(255-c.R, 255-c.G, 255-c.B, 255-k)
 		if want := (color.NRGBA{wantR, wantG, wantB, 255}); far(ink, want) {
 			t.Fatalf("%v and %d became %v, want %v", c, k, ink, want)
 		}
-		// Of YCCK, libjpeg and image/jpeg take what YCbCr says for the ink, and not for the light.
-		ink = (&Image{Width: 1, Height: 1, Model: YCCK, Planes: []Plane{pixel(y), pixel(cb), pixel(cr), pixel(k)}}).NRGBA().NRGBAAt(0, 0)
+		// In YCCK, libjpeg and image/jpeg take the result of the YCbCr conversion for ink, not for light.
+		ink = (&Image{Width: 1, Height: 1, Model: YCCK,
+			Planes: []Plane{pixel(y), pixel(cb), pixel(cr), pixel(k)}}).NRGBA().NRGBAAt(0, 0)
 		wantR, wantG, wantB = color.CMYKToRGB(back.R, back.G, back.B, 255-k)
 		if want := (color.NRGBA{wantR, wantG, wantB, 255}); far(ink, want) {
 			t.Fatalf("%d %d %d and %d became %v, want %v", y, cb, cr, k, ink, want)
@@ -288,12 +294,13 @@ func TestModels(t *testing.T) {
 }
 
 func far(a, b color.NRGBA) bool {
-	d := max(int(a.R)-int(b.R), int(b.R)-int(a.R), int(a.G)-int(b.G), int(b.G)-int(a.G), int(a.B)-int(b.B), int(b.B)-int(a.B))
+	d := max(int(a.R)-int(b.R), int(b.R)-int(a.R), int(a.G)-int(b.G), int(b.G)-int(a.G), int(a.B)-int(b.B),
+		int(b.B)-int(a.B))
 	return d > 1 || a.A != b.A
 }
 
-// Transparent pixels have no colour that anybody sees.
-func TestAlphaIsPremultiplied(t *testing.T) {
+// Transparent pixels have no visible colour.
+func TestPremultiply(t *testing.T) {
 	row := make([]uint8, 4*40)
 	for i := range 40 {
 		if i%2 == 0 {

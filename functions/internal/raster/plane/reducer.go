@@ -27,8 +27,9 @@ type Reducer struct {
 // NewReducer returns a Reducer for rows of interleaved channels, and for boxes of factorX x factorY pixels.
 func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
 	r := &Reducer{width: width, channels: channels, factorX: factorX, factorY: factorY}
+	reducedWidth, reducedHeight := (width+factorX-1)/factorX, (height+factorY-1)/factorY
 	for range channels {
-		r.planes = append(r.planes, New((width+factorX-1)/factorX, (height+factorY-1)/factorY, float64(factorX), float64(factorY)))
+		r.planes = append(r.planes, New(reducedWidth, reducedHeight, float64(factorX), float64(factorY)))
 	}
 	words := (width*channels + 7) / 8
 	r.packed, r.sums = make([][2]uint64, words), make([]uint16, 8*words)

@@ -30,7 +30,8 @@ func (f *File) decodeImage(width, height int) (*plane.Image, error) {
 	f.r, f.firstIDAT.r = b.file, b.file
 	d := &decoder{File: f, converter: newConverter(f), idat: &idatReader{file: f, chunk: f.firstIDAT}, rows: &b.inflate}
 	d.rows.Reset(d.idat)
-	factorX, factorY := plane.ReductionFactor(float64(f.Width)/float64(width)), plane.ReductionFactor(float64(f.Height)/float64(height))
+	factorX := plane.ReductionFactor(float64(f.Width) / float64(width))
+	factorY := plane.ReductionFactor(float64(f.Height) / float64(height))
 	d.reducer = plane.NewReducer(f.Width, f.Height, d.channels, factorX, factorY)
 	if err := d.decode(); err != nil {
 		return nil, err

@@ -12,8 +12,8 @@ import (
 type idatReader struct {
 	file  *File
 	chunk *chunk
-	// endErr is why there is no more: io.EOF after the IEND chunk, or what is wrong with the file there. It does not matter
-	// if no pixels are missing: some programs write no IEND, and some files have garbage instead.
+	// endErr is why there is no more: io.EOF after the IEND chunk, or what is wrong with the file there. It does not
+	// matter if no pixels are missing: some programs write no IEND, and some files have garbage instead.
 	endErr error
 }
 

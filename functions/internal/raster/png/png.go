@@ -148,7 +148,10 @@ func (f *File) checkColors() error {
 	if n := len(f.palette); f.layout.colorType == indexed && (n == 0 || n%3 != 0) {
 		return imgerr.Damaged(Name, "its palette has %d bytes, expected a multiple of 3", n)
 	}
-	if n := 2 * f.layout.colorType.channels(); f.transparency != nil && f.layout.colorType != indexed && len(f.transparency) != n {
+	if f.transparency == nil || f.layout.colorType == indexed {
+		return nil
+	}
+	if n := 2 * f.layout.colorType.channels(); len(f.transparency) != n {
 		return imgerr.Damaged(Name, "its transparent colour has %d bytes, expected %d", len(f.transparency), n)
 	}
 	return nil

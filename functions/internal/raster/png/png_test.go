@@ -28,7 +28,7 @@ var layouts = []layout{
 	{indexed, 8}, {grayAlpha, 8}, {grayAlpha, 16}, {rgba, 8}, {rgba, 16},
 }
 
-// A drawing is a PNG that is to be made.
+// A drawing is a PNG before it is encoded.
 type drawing struct {
 	layout
 	width, height int
@@ -44,7 +44,7 @@ func (d drawing) String() string {
 		d.interlaced, d.alpha)
 }
 
-// length is how many bytes the rows have to have.
+// length is the number of bytes of all rows.
 func (d drawing) length() int {
 	if !d.interlaced {
 		return d.height * (1 + d.rowBytes(d.width))
@@ -59,7 +59,7 @@ func (d drawing) length() int {
 	return length
 }
 
-// noisy fills the rows with noise, which is some image, whatever the filters.
+// noisy fills the rows with noise, which is a valid image with any filter types.
 func (d drawing) noisy(random *rand.Rand, opaque bool) drawing {
 	d.rows = make([]uint8, d.length())
 	next := 0
@@ -101,7 +101,7 @@ func chunkOf(name string, payload []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
 }
 
-// packer is used again and again, because it takes more to make than to use.
+// packer is reused, because creating one takes longer than using it.
 var packer = zlib.NewWriter(nil)
 
 func pack(tb testing.TB, b []byte) []byte {
@@ -154,7 +154,7 @@ func decode(tb testing.TB, file []byte, width, height int) *plane.Image {
 	return m
 }
 
-// rowOf is a row of an image of package image as RGBA of 8 bits, premultiplied.
+// rowOf is a row of an image of package image as premultiplied RGBA of 8 bits.
 func rowOf(m image.Image, y int) []uint8 {
 	var row []uint8
 	for x := range m.Bounds().Dx() {
@@ -188,7 +188,7 @@ func rowIn(m *plane.Image, y int) []uint8 {
 	return row
 }
 
-// difference says where planes are not what image/png reads.
+// difference describes where planes differ from the image of image/png.
 func difference(got *plane.Image, want image.Image) string {
 	size := want.Bounds().Size()
 	if got.Width != size.X || got.Height != size.Y || got.Planes[0].Width != size.X || got.Planes[0].Height != size.Y {
@@ -209,7 +209,7 @@ func difference(got *plane.Image, want image.Image) string {
 	return ""
 }
 
-func TestDecodeGivesWhatImagePNGGives(t *testing.T) {
+func TestDecodeLikeImagePNG(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	noise := func(n int) []uint8 {
 		b := make([]uint8, n)
@@ -254,7 +254,7 @@ func TestDecodeGivesWhatImagePNGGives(t *testing.T) {
 	}
 }
 
-// key is the transparent colour that is that of the first pixel.
+// key makes the colour of the first pixel the transparent one.
 func key(d drawing) []uint8 {
 	switch {
 	case d.depth == 16:
@@ -266,7 +266,7 @@ func key(d drawing) []uint8 {
 	}
 }
 
-func TestDecodeReducesWhatImagePNGGives(t *testing.T) {
+func TestDecodeReducesLikeImagePNG(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, l := range []layout{{rgb, 8}, {rgb, 16}, {rgba, 8}} {
 		for _, interlaced := range []bool{false, true} {
@@ -292,54 +292,65 @@ func TestModels(t *testing.T) {
 		m := decode(t, opaque.file(t), 9, 5)
 		wantGray := l.colorType == gray || l.colorType == grayAlpha
 		if isGray := m.Model == plane.Gray; isGray != wantGray || m.HasAlpha() {
-			t.Errorf("type %d of %d bits: gray: %v, want %v; alpha: %v, want none", l.colorType, l.depth, isGray, wantGray, m.HasAlpha())
+			t.Errorf("type %d of %d bits: gray: %v, want %v; alpha: %v, want none", l.colorType, l.depth, isGray, wantGray,
+				m.HasAlpha())
 		}
 	}
 }
 
-// flipped is a file with another bit, in a byte from its end.
+// flipped is a file with one bit flipped, in a byte counted from its end.
 func flipped(file []byte, fromEnd int) []byte {
 	file = bytes.Clone(file)
 	file[len(file)-fromEnd] ^= 1
 	return file
 }
 
-// wrong is a chunk of 6 bytes with a wrong sum.
+// wrong is a chunk of 6 bytes with a wrong CRC.
 func wrong(name string) []byte { return flipped(chunkOf(name, make([]byte, 6)), 1) }
 
-func TestWhatIsTolerated(t *testing.T) {
+func TestToleratedFiles(t *testing.T) {
 	d := drawing{layout: layout{rgb, 8}, width: 7, height: 5}.noisy(rand.New(rand.NewPCG(7, 8)), false)
 	want := decode(t, d.file(t), 7, 5)
 	packed, end := pack(t, d.rows), chunkOf("IEND", nil)
 	half := len(packed) / 2
 	tests := map[string][]byte{
-		"an empty chunk of pixels":                slices.Concat(d.start(), chunkOf("IDAT", nil), chunkOf("IDAT", packed), end),
-		"another chunk among those of the pixels": slices.Concat(d.start(), chunkOf("IDAT", packed[:half]), chunkOf("tIME", make([]byte, 7)), chunkOf("IDAT", packed[half:]), end),
-		"bytes behind the packed pixels":          slices.Concat(d.start(), chunkOf("IDAT", append(bytes.Clone(packed), "garbage"...)), end),
-		"a chunk of pixels too many":              slices.Concat(d.start(), chunkOf("IDAT", packed), chunkOf("IDAT", []byte("garbage")), end),
-		"a palette that nobody needs":             slices.Concat(d.start(), chunkOf("PLTE", make([]byte, 30)), chunkOf("IDAT", packed), end),
-		"a chunk that nobody knows":               slices.Concat(d.start(), chunkOf("ABCD", nil), chunkOf("IDAT", packed), end),
-		"a wrong sum that does not matter":        slices.Concat(d.start(), wrong("gAMA"), chunkOf("IDAT", packed), end),
-		"a wrong sum among those of the pixels":   slices.Concat(d.start(), chunkOf("IDAT", packed[:half]), wrong("tEXt"), chunkOf("IDAT", packed[half:]), end),
-		"more pixels than the header says":        slices.Concat(d.start(), chunkOf("IDAT", pack(t, append(bytes.Clone(d.rows), d.rows...))), end),
-		"a wrong sum behind the pixels":           slices.Concat(d.start(), chunkOf("IDAT", packed), wrong("ABCD"), end),
-		"a wrong sum of the end":                  flipped(d.file(t), 1),
-		"no end":                                  slices.Concat(d.start(), chunkOf("IDAT", packed)),
-		"no sum of the last chunk of pixels":      bytes.TrimSuffix(d.file(t), d.file(t)[len(d.file(t))-16:]),
-		"zeros for an end":                        slices.Concat(d.start(), chunkOf("IDAT", packed), make([]byte, 50)),
-		"bytes behind the end":                    slices.Concat(d.start(), chunkOf("IDAT", packed), end, []byte("garbage")),
+		"an empty chunk of pixels": slices.Concat(d.start(), chunkOf("IDAT", nil), chunkOf("IDAT", packed),
+			end),
+		"another chunk among those of the pixels": slices.Concat(d.start(), chunkOf("IDAT", packed[:half]),
+			chunkOf("tIME", make([]byte, 7)), chunkOf("IDAT", packed[half:]), end),
+		"bytes after the packed pixels": slices.Concat(d.start(),
+			chunkOf("IDAT", append(bytes.Clone(packed), "garbage"...)), end),
+		"a chunk of pixels too many": slices.Concat(d.start(), chunkOf("IDAT", packed),
+			chunkOf("IDAT", []byte("garbage")), end),
+		"a palette that is not needed": slices.Concat(d.start(), chunkOf("PLTE", make([]byte, 30)),
+			chunkOf("IDAT", packed), end),
+		"a chunk of unknown type": slices.Concat(d.start(), chunkOf("ABCD", nil), chunkOf("IDAT", packed),
+			end),
+		"a wrong sum that does not matter": slices.Concat(d.start(), wrong("gAMA"), chunkOf("IDAT", packed), end),
+		"a wrong sum among those of the pixels": slices.Concat(d.start(), chunkOf("IDAT", packed[:half]), wrong("tEXt"),
+			chunkOf("IDAT", packed[half:]), end),
+		"more pixels than the header says": slices.Concat(d.start(),
+			chunkOf("IDAT", pack(t, append(bytes.Clone(d.rows), d.rows...))), end),
+		"a wrong sum after the pixels":       slices.Concat(d.start(), chunkOf("IDAT", packed), wrong("ABCD"), end),
+		"a wrong sum of the end":             flipped(d.file(t), 1),
+		"no end":                             slices.Concat(d.start(), chunkOf("IDAT", packed)),
+		"no sum of the last chunk of pixels": bytes.TrimSuffix(d.file(t), d.file(t)[len(d.file(t))-16:]),
+		"zeros for an end":                   slices.Concat(d.start(), chunkOf("IDAT", packed), make([]byte, 50)),
+		"bytes after the end":                slices.Concat(d.start(), chunkOf("IDAT", packed), end, []byte("garbage")),
 	}
 	for name, file := range tests {
-		m := decode(t, file, 7, 5)
-		for i, p := range m.Planes {
-			if !slices.Equal(p.Pix, want.Planes[i].Pix) {
-				t.Errorf("%s: plane %d differs", name, i)
+		t.Run(name, func(t *testing.T) {
+			m := decode(t, file, 7, 5)
+			for i, p := range m.Planes {
+				if !slices.Equal(p.Pix, want.Planes[i].Pix) {
+					t.Errorf("plane %d differs", i)
+				}
 			}
-		}
+		})
 	}
 }
 
-func TestWhatIsRefused(t *testing.T) {
+func TestRejectedFiles(t *testing.T) {
 	d := drawing{layout: layout{rgb, 8}, width: 7, height: 5}.noisy(rand.New(rand.NewPCG(9, 10)), false)
 	packed, end := pack(t, d.rows), chunkOf("IEND", nil)
 	with := func(change func(rows []uint8) []uint8) []byte {
@@ -362,15 +373,21 @@ func TestWhatIsRefused(t *testing.T) {
 	}{
 		{"a row less", with(func(rows []uint8) []uint8 { return rows[:len(rows)-22] }), "fewer pixels"},
 		{"a byte less", with(func(rows []uint8) []uint8 { return rows[:len(rows)-1] }), "fewer pixels"},
-		{"half of the pixels and a broken chunk", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), make([]byte, 8)), "a chunk has type"},
-		{"an orientation that is cut short", slices.Concat(d.start(), chunkOf("IDAT", packed), chunkOf("eXIf", make([]byte, 9))[:12]), "cut short in its eXIf"},
+		{"half of the pixels and a broken chunk",
+			slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), make([]byte, 8)), "a chunk has type"},
+		{"an orientation that is cut short",
+			slices.Concat(d.start(), chunkOf("IDAT", packed), chunkOf("eXIf", make([]byte, 9))[:12]), "cut short in its eXIf"},
 		{"an unknown filter", with(func(rows []uint8) []uint8 { rows[22] = 5; return rows }), "filter type 5"},
-		{"no end of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)-1]), end), "before its last pixels"},
-		{"half of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), end), "before its last pixels"},
+		{"no end of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)-1]), end),
+			"before its last pixels"},
+		{"half of the packed pixels", slices.Concat(d.start(), chunkOf("IDAT", packed[:len(packed)/2]), end),
+			"before its last pixels"},
 		{"a wrong sum of the pixels", wrongSum, "checksum of its pixels"},
 		{"a wrong sum of a chunk of pixels", flipped(d.file(t), 13), "checksum of its IDAT chunk"},
-		{"a wrong sum of a chunk that nobody knows", slices.Concat(d.start(), wrong("ABCD"), chunkOf("IDAT", packed), end), "checksum of its ABCD chunk"},
-		{"a wrong sum of the transparent colour", slices.Concat(d.start(), wrong("tRNS"), chunkOf("IDAT", packed), end), "checksum of its tRNS chunk"},
+		{"a wrong sum of a chunk of unknown type", slices.Concat(d.start(), wrong("ABCD"), chunkOf("IDAT", packed), end),
+			"checksum of its ABCD chunk"},
+		{"a wrong sum of the transparent colour", slices.Concat(d.start(), wrong("tRNS"), chunkOf("IDAT", packed), end),
+			"checksum of its tRNS chunk"},
 		{"a transparent colour of 5 bytes", keyed(5), "transparent colour has 5 bytes"},
 		{"a palette of 4 bytes", paletted.file(t), "palette has 4 bytes"},
 		{"an unknown depth", header(8, 5), "with 5 bits"},
@@ -380,19 +397,21 @@ func TestWhatIsRefused(t *testing.T) {
 		{"an unknown interlacing", header(12, 2), "interlace method 2"},
 	}
 	for _, test := range tests {
-		f, err := Open(bytes.NewReader(test.file))
-		if err == nil {
-			_, err = f.decodeImage(7, 5)
-		}
-		var refusal *imgerr.Error
-		if !errors.As(err, &refusal) || !strings.Contains(refusal.Message, test.want) {
-			t.Errorf("%s: got %v, want it refused with %q", test.name, err, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			f, err := Open(bytes.NewReader(test.file))
+			if err == nil {
+				_, err = f.decodeImage(7, 5)
+			}
+			var imgErr *imgerr.Error
+			if !errors.As(err, &imgErr) || !strings.Contains(imgErr.Message, test.want) {
+				t.Errorf("got %v, want an error with %q", err, test.want)
+			}
+		})
 	}
 }
 
-// What an image of 12 megabytes takes is far less than its pixels.
-func TestDecodeHoldsNoPixels(t *testing.T) {
+// An image of 12 megabytes takes far less memory than its pixels.
+func TestDecodeMemory(t *testing.T) {
 	d := drawing{layout: layout{rgb, 8}, width: 2000, height: 2000}
 	d.rows = make([]uint8, d.length())
 	file := d.file(t)
@@ -405,7 +424,7 @@ func TestDecodeHoldsNoPixels(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, Decode refuses them, or gives what image/png gives.
+// Decode returns an error, or the pixels of image/png.
 func FuzzDecode(f *testing.F) {
 	random := rand.New(rand.NewPCG(11, 12))
 	for _, l := range layouts {
@@ -430,9 +449,9 @@ func FuzzDecode(f *testing.F) {
 			}
 			m, err = opened.decodeImage(opened.Width, opened.Height)
 		}
-		var refusal *imgerr.Error
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
-			t.Errorf("got %v, want a refusal or the end of the file", err)
+		var imgErr *imgerr.Error
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &imgErr) {
+			t.Errorf("got %v, want an *imgerr.Error or the end of the file", err)
 		}
 		want, wantErr := png.Decode(bytes.NewReader(file))
 		switch {
@@ -447,7 +466,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// correctSums makes the checksums of chunks right, which no fuzzer would guess.
+// correctSums corrects the CRCs of chunks, which no fuzzer would guess.
 func correctSums(file []byte) {
 	for rest := file[min(len(signature), len(file)):]; len(rest) >= 12; {
 		length := int(binary.BigEndian.Uint32(rest))
@@ -459,7 +478,7 @@ func correctSums(file []byte) {
 	}
 }
 
-// BenchmarkDecode is of 2 megapixels each: of a photograph's kind, and of a drawing's with a palette.
+// BenchmarkDecode decodes 2 megapixels: of a photograph, and of a drawing with a palette.
 func BenchmarkDecode(b *testing.B) {
 	random := rand.New(rand.NewPCG(13, 14))
 	for name, d := range map[string]drawing{

@@ -10,7 +10,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// profiled is a file with chunks behind its header.
+// profiled is a file with chunks after its header.
 func profiled(t *testing.T, chunks ...[]byte) []byte {
 	t.Helper()
 	d := drawing{layout: layout{rgb, 8}, width: 7, height: 5}.noisy(rand.New(rand.NewPCG(1, 3)), false)
@@ -27,20 +27,21 @@ func TestProfiles(t *testing.T) {
 		file []byte
 		want []byte
 	}{
-		"one":                         {profiled(t, good), content},
-		"two":                         {profiled(t, good, chunk([]byte("b\x00\x00"), pack(t, []byte("b")))), content},
-		"with sRGB":                   {profiled(t, chunkOf("sRGB", []byte{0}), good), content},
-		"gamma":                       {profiled(t, chunkOf("gAMA", []byte{0, 1, 0x86, 0xa0})), nil},
-		"a name of 79 bytes":          {profiled(t, chunk(bytes.Repeat([]byte("n"), 79), []byte{0, 0}, stream)), content},
-		"a name of 80 bytes":          {profiled(t, chunk(bytes.Repeat([]byte("n"), 80), []byte{0, 0}, stream)), nil},
-		"a name without an end":       {profiled(t, chunk([]byte("name"))), nil},
-		"nothing":                     {profiled(t, chunk()), nil},
-		"another method":              {profiled(t, chunk([]byte("a\x00\x01"), stream)), nil},
-		"no method":                   {profiled(t, chunk([]byte("a\x00"))), nil},
-		"a stream that is cut":        {profiled(t, chunk([]byte("a\x00\x00"), stream[:len(stream)-5])), nil},
-		"a stream that is broken":     {profiled(t, chunk([]byte("a\x00\x00garbage that is no stream"))), nil},
-		"bytes behind the stream":     {profiled(t, chunk([]byte("a\x00\x00"), stream, make([]byte, 1<<17))), content},
-		"a megabyte":                  {profiled(t, chunk([]byte("a\x00\x00"), pack(t, make([]byte, 1<<20)))), make([]byte, 1<<20)},
+		"one":                     {profiled(t, good), content},
+		"two":                     {profiled(t, good, chunk([]byte("b\x00\x00"), pack(t, []byte("b")))), content},
+		"with sRGB":               {profiled(t, chunkOf("sRGB", []byte{0}), good), content},
+		"gamma":                   {profiled(t, chunkOf("gAMA", []byte{0, 1, 0x86, 0xa0})), nil},
+		"a name of 79 bytes":      {profiled(t, chunk(bytes.Repeat([]byte("n"), 79), []byte{0, 0}, stream)), content},
+		"a name of 80 bytes":      {profiled(t, chunk(bytes.Repeat([]byte("n"), 80), []byte{0, 0}, stream)), nil},
+		"a name without an end":   {profiled(t, chunk([]byte("name"))), nil},
+		"nothing":                 {profiled(t, chunk()), nil},
+		"another method":          {profiled(t, chunk([]byte("a\x00\x01"), stream)), nil},
+		"no method":               {profiled(t, chunk([]byte("a\x00"))), nil},
+		"a stream that is cut":    {profiled(t, chunk([]byte("a\x00\x00"), stream[:len(stream)-5])), nil},
+		"a stream that is broken": {profiled(t, chunk([]byte("a\x00\x00garbage that is no stream"))), nil},
+		"bytes after the stream":  {profiled(t, chunk([]byte("a\x00\x00"), stream, make([]byte, 1<<17))), content},
+		"a megabyte": {profiled(t, chunk([]byte("a\x00\x00"), pack(t, make([]byte, 1<<20)))),
+			make([]byte, 1<<20)},
 		"a bomb":                      {profiled(t, chunk([]byte("a\x00\x00"), pack(t, make([]byte, 1<<21)))), nil},
 		"Display P3 by its code":      {profiled(t, chunkOf("cICP", []byte{12, 13, 0, 1})), p3},
 		"a code and another profile":  {profiled(t, good, chunkOf("cICP", []byte{12, 13, 0, 1})), p3},
@@ -59,22 +60,24 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-func TestProfilesAreReadAsTheyAreWritten(t *testing.T) {
+func TestProfileRoundTrip(t *testing.T) {
 	for name, model := range map[string]plane.Model{"gray": plane.Gray, "RGB": plane.RGB} {
-		m := &plane.Image{Width: 9, Height: 4, Model: model, Profile: []byte("a profile")}
-		for range model.Channels() {
-			m.Planes = append(m.Planes, plane.New(9, 4, 1, 1))
-		}
-		var file bytes.Buffer
-		if err := Encode(&file, m); err != nil {
-			t.Fatal(err)
-		}
-		got := decode(t, file.Bytes(), 9, 4)
-		if !bytes.Equal(got.Profile, m.Profile) {
-			t.Errorf("%s: the profile is %q, want %q", name, got.Profile, m.Profile)
-		}
-		if got.Model != plane.RGB {
-			t.Errorf("%s: pixels with a profile of RGB are gray, which the standard forbids", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			m := &plane.Image{Width: 9, Height: 4, Model: model, Profile: []byte("a profile")}
+			for range model.Channels() {
+				m.Planes = append(m.Planes, plane.New(9, 4, 1, 1))
+			}
+			var file bytes.Buffer
+			if err := Encode(&file, m); err != nil {
+				t.Fatal(err)
+			}
+			got := decode(t, file.Bytes(), 9, 4)
+			if !bytes.Equal(got.Profile, m.Profile) {
+				t.Errorf("the profile is %q, want %q", got.Profile, m.Profile)
+			}
+			if got.Model != plane.RGB {
+				t.Errorf("%s: pixels with a profile of RGB are gray, which the standard forbids", name)
+			}
+		})
 	}
 }

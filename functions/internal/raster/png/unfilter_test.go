@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// reference is the definition of the filters in section 9.2 of the standard.
+// reference implements the definition of the filters in section 9.2 of the standard.
 func reference(filter uint8, row, above []uint8, pixel int) []uint8 {
 	made := make([]uint8, len(row))
 	for i, x := range row {
@@ -14,7 +14,8 @@ func reference(filter uint8, row, above []uint8, pixel int) []uint8 {
 		if i >= pixel {
 			a, c = int(made[i-pixel]), int(above[i-pixel])
 		}
-		made[i] = x + uint8([...]int{filterNone: 0, filterSub: a, filterUp: b, filterAverage: (a + b) / 2, filterPaeth: paethOf(a, b, c)}[filter])
+		made[i] = x + uint8([...]int{filterNone: 0, filterSub: a, filterUp: b, filterAverage: (a + b) / 2,
+			filterPaeth: paethOf(a, b, c)}[filter])
 	}
 	return made
 }
@@ -31,7 +32,7 @@ func paethOf(a, b, c int) int {
 	}
 }
 
-func TestPredict(t *testing.T) {
+func TestPaethPredictor(t *testing.T) {
 	for a := range 256 {
 		for b := range 256 {
 			for c := range 256 {

@@ -111,6 +111,7 @@ func (d *decoder) skipsLoopFilter() bool { return d.Width >= 4*d.width && d.Heig
 
 // reducer returns a Reducer for rows of the canvas.
 func (d *decoder) reducer() *plane.Reducer {
-	factorX, factorY := plane.ReductionFactor(float64(d.Width)/float64(d.width)), plane.ReductionFactor(float64(d.Height)/float64(d.height))
+	factorX := plane.ReductionFactor(float64(d.Width) / float64(d.width))
+	factorY := plane.ReductionFactor(float64(d.Height) / float64(d.height))
 	return plane.NewReducer(d.Width, d.Height, 4, factorX, factorY)
 }

@@ -31,7 +31,7 @@ func file(flags byte, width, height int, chunks ...[]byte) []byte {
 
 func chunkOf(name string, payload ...byte) []byte { return appendChunk(nil, name, payload) }
 
-// bitstream is the chunks of the pixels that an encoder makes of an image.
+// bitstream is the chunks of the pixels that the encoder makes of an image.
 func bitstream(tb testing.TB, m image.Image, lossless bool) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -66,7 +66,7 @@ func painted(r *rand.Rand, width, height int, opaque bool) *image.NRGBA {
 	return m
 }
 
-// decode shows frames in their own size.
+// decode returns frames in full size.
 func decode(b []byte, frames int) (*File, []plane.Frame, error) {
 	f, err := Open(bytes.NewReader(b))
 	if err != nil {
@@ -81,7 +81,7 @@ func decode(b []byte, frames int) (*File, []plane.Frame, error) {
 	return f, shown, err
 }
 
-// pixels are those of an image, premultiplied RGBA.
+// pixels are the pixels of an image as premultiplied RGBA.
 func pixels(m *plane.Image) []uint8 {
 	all := make([]uint8, 0, 4*m.Width*m.Height)
 	for y := range m.Height {
@@ -108,7 +108,7 @@ func checkPixels(t *testing.T, name string, got, want []uint8, most int) {
 	}
 }
 
-// Alpha is what x/image makes of it, whatever its filter.
+// Alpha is decoded like x/image does, with every filter.
 func TestDecodeAlpha(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 40 {
@@ -143,9 +143,10 @@ func TestDecodeAlpha(t *testing.T) {
 	}
 }
 
-// Colours are those of ITU-R BT.601, on transparent pixels as on others.
-func TestDecodeColours(t *testing.T) {
-	for _, c := range []color.NRGBA{{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255}, {255, 255, 255, 255}, {0, 0, 0, 255}, {90, 120, 30, 255}} {
+// Colours are converted by ITU-R BT.601, those of transparent pixels included.
+func TestDecodeColors(t *testing.T) {
+	for _, c := range []color.NRGBA{{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255}, {255, 255, 255, 255},
+		{0, 0, 0, 255}, {90, 120, 30, 255}} {
 		m := image.NewNRGBA(image.Rect(0, 0, 40, 30))
 		for i := range 40 * 30 {
 			copy(m.Pix[4*i:], []uint8{c.R, c.G, c.B, c.A})
@@ -166,7 +167,7 @@ func TestDecodeColours(t *testing.T) {
 	}
 }
 
-// A step is a frame of an animation that is not encoded yet.
+// A step is a frame of an animation before it is encoded.
 type step struct {
 	m                  *image.NRGBA
 	left, top          int
@@ -174,6 +175,7 @@ type step struct {
 }
 
 func (s step) chunk(tb testing.TB, delay int) []byte {
+	tb.Helper()
 	size := s.m.Rect.Size()
 	var b []byte
 	for _, v := range []int{s.left / 2, s.top / 2, size.X - 1, size.Y - 1, delay} {
@@ -189,7 +191,7 @@ func (s step) chunk(tb testing.TB, delay int) []byte {
 	return chunkOf("ANMF", append(append(b, flags), bitstream(tb, s.m, true)...)...)
 }
 
-// shown is what the steps show, each on what the ones before have left: in floating point, for it is premultiplied.
+// shown composes the steps, each on the result of the previous ones, in floating point.
 func shown(steps []step, width, height int) (all [][]uint8) {
 	canvas := make([]float64, 4*width*height)
 	for _, s := range steps {
@@ -224,6 +226,7 @@ func shown(steps []step, width, height int) (all [][]uint8) {
 }
 
 func animation(tb testing.TB, r *rand.Rand, width, height, frames int) ([]byte, []step) {
+	tb.Helper()
 	chunks := [][]byte{chunkOf("ANIM", 1, 2, 3, 4, 7, 1)}
 	var steps []step
 	for i := range frames {
@@ -256,8 +259,8 @@ func TestDecodeAnimation(t *testing.T) {
 	}
 }
 
-// What an Animation writes, Decode reads.
-func TestAnimate(t *testing.T) {
+// Decode reads what an Animation writes.
+func TestAnimation(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, opaque := range []bool{true, false} {
 		var frames []plane.Frame
@@ -308,8 +311,9 @@ func TestDecodeProfile(t *testing.T) {
 	}
 }
 
-// files are small, and of every kind.
+// files are small files of every kind.
 func files(tb testing.TB) map[string][]byte {
+	tb.Helper()
 	r := rand.New(rand.NewPCG(9, 10))
 	opaque, transparent := painted(r, 24, 17, true), painted(r, 24, 17, false)
 	anim, _ := animation(tb, r, 20, 16, 3)
@@ -329,16 +333,17 @@ func TestDecodeTruncated(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for n := range b {
-			if _, _, err := decode(b[:n], 9); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isRefusal(err) {
+			if _, _, err := decode(b[:n], 9); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
+				!isImageError(err) {
 				t.Errorf("%s, cut to %d of %d bytes: got %v", name, n, len(b), err)
 			}
 		}
 	}
 }
 
-func isRefusal(err error) bool {
-	var refused *imgerr.Error
-	return errors.As(err, &refused)
+func isImageError(err error) bool {
+	var imgErr *imgerr.Error
+	return errors.As(err, &imgErr)
 }
 
 func TestDecodeMutated(t *testing.T) {
@@ -349,14 +354,15 @@ func TestDecodeMutated(t *testing.T) {
 			for range 1 + r.IntN(4) {
 				mutated[30+r.IntN(len(b)-30)] = byte(r.IntN(256))
 			}
-			if _, _, err := decode(mutated, 9); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isRefusal(err) {
+			if _, _, err := decode(mutated, 9); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
+				!isImageError(err) {
 				t.Errorf("%s: got %v", name, err)
 			}
 		}
 	}
 }
 
-// Whatever the bytes are, there are frames of one size, or a refusal.
+// Decode returns frames of one size, or an *imgerr.Error.
 func FuzzDecode(f *testing.F) {
 	for _, b := range files(f) {
 		f.Add(b)
@@ -367,8 +373,8 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		_, frames, err := decode(b, 9)
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isRefusal(err) {
-			t.Fatalf("got %v, want a refusal", err)
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isImageError(err) {
+			t.Fatalf("got %v, want an *imgerr.Error", err)
 		}
 		for _, frame := range frames {
 			if frame.Width != header.Width || frame.Height != header.Height || len(frame.Planes) < 3 {

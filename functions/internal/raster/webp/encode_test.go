@@ -10,7 +10,7 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// What the encoder makes of alpha must be what another decoder reads.
+// Another decoder must read the alpha that the encoder writes.
 func TestEncodeAlpha(t *testing.T) {
 	for _, size := range []image.Point{{1, 1}, {2, 3}, {17, 9}, {200, 150}} {
 		m := image.NewNRGBA(image.Rectangle{Max: size})
@@ -42,8 +42,9 @@ func TestEncodeAlpha(t *testing.T) {
 	}
 }
 
-// Several at once, in a process that has encoded nothing before (-run EncodeAtOnce -race), give what one alone gives.
-func TestEncodeAtOnce(t *testing.T) {
+// Concurrent encoders in a process that has encoded nothing before (-run EncodeConcurrently -race) write what one alone
+// writes.
+func TestEncodeConcurrently(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 40, 30))
 	for i := range m.Pix {
 		m.Pix[i] = uint8(i*i) | 0x80
@@ -65,7 +66,7 @@ func TestEncodeAtOnce(t *testing.T) {
 	}
 }
 
-func TestRepairAlphaLeavesGoodFilesAlone(t *testing.T) {
+func TestRepairAlphaKeepsValidFiles(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 30, 20))
 	for i := range m.Pix {
 		m.Pix[i] = uint8(i)

@@ -88,14 +88,15 @@ func (d *decoder) decodePlanes(p imageData) ([]plane.Plane, error) {
 		reducers[i] = plane.NewReducer((d.Width+step-1)/step, (d.Height+step-1)/step, 1,
 			plane.ReductionFactor(ratioX/float64(step)), plane.ReductionFactor(ratioY/float64(step)))
 	}
-	err := lossy.Decode(p.bitstream.body, p.bitstream.length, p.width, p.height, !d.skipsLoopFilter(), func(rows *lossy.Rows) error {
+	show := func(rows *lossy.Rows) error {
 		for i, r := range reducers {
 			for y := range rows[i].Height {
 				r.Add(rows[i].Row(y))
 			}
 		}
 		return d.check()
-	})
+	}
+	err := lossy.Decode(p.bitstream.body, p.bitstream.length, p.width, p.height, !d.skipsLoopFilter(), show)
 	var planes []plane.Plane
 	for i, r := range reducers {
 		reduced, step := r.Planes()[0], float64(subsampling(i))

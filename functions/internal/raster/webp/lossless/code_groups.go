@@ -124,7 +124,8 @@ func (g *codeGroup) fillRBA(maxBits int) {
 	}
 }
 
-// lookUpRBA decodes red, blue and alpha from the lowest bits. It returns the pixel without green, and the number of bits.
+// lookUpRBA decodes red, blue and alpha from the lowest bits. It returns the pixel without green, and the number of
+// bits.
 func (g *codeGroup) lookUpRBA(acc uint64) (uint32, uint64) {
 	red := g.red.lookUp(acc)
 	acc >>= red & entryBits

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/image/vp8l"
 )
 
-// decode returns the pixels of a stream that has a header, and whether they have alpha.
+// decode returns the pixels of a stream with a header, and whether they have alpha.
 func decode(stream []byte, width, height int) ([]uint32, bool, error) {
 	return decodeFrom(bytes.NewReader(stream), width, height)
 }
@@ -36,7 +36,7 @@ func decodeFrom(r io.Reader, width, height int) (pixels []uint32, hasAlpha bool,
 	return pixels, hasAlpha, err
 }
 
-// reference returns them as x/image has them.
+// reference returns the pixels that x/image decodes.
 func reference(t *testing.T, stream []byte) []uint32 {
 	t.Helper()
 	m, err := vp8l.Decode(bytes.NewReader(stream))
@@ -61,17 +61,16 @@ func compare(t *testing.T, got, want []uint32, width int) {
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(1, seed)) }
 
-// sizes returns a small size, or one that is less so.
 func sizes(r *rand.Rand) (width, height int) {
 	return 1 + r.IntN([]int{4, 40, 300}[r.IntN(3)]), 1 + r.IntN([]int{4, 40, 100}[r.IntN(3)])
 }
 
-func TestDecodeInvented(t *testing.T) {
+func TestDecodeRandomStreams(t *testing.T) {
 	for seed := range uint64(120) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := random(seed)
 			width, height := sizes(r)
-			stream := withHeader(invent(r, width, height), width, height, true)
+			stream := withHeader(randomStream(r, width, height), width, height, true)
 			got, hasAlpha, err := decode(stream, width, height)
 			if err != nil || !hasAlpha {
 				t.Fatalf("alpha %v, %v", hasAlpha, err)
@@ -81,12 +80,12 @@ func TestDecodeInvented(t *testing.T) {
 	}
 }
 
-// Without the bit of the header nothing is transparent, whatever the pixels say.
+// Without the alpha bit of the header nothing is transparent, whatever the pixels are.
 func TestDecodeOpaque(t *testing.T) {
 	for seed := range uint64(20) {
 		r := random(seed)
 		width, height := sizes(r)
-		stream := invent(r, width, height)
+		stream := randomStream(r, width, height)
 		want := reference(t, withHeader(stream, width, height, true))
 		got, hasAlpha, err := decode(withHeader(stream, width, height, false), width, height)
 		if err != nil || hasAlpha {
@@ -103,7 +102,7 @@ func TestDecodeAlpha(t *testing.T) {
 	for seed := range uint64(20) {
 		r := random(seed)
 		width, height := sizes(r)
-		stream := invent(r, width, height)
+		stream := randomStream(r, width, height)
 		want := reference(t, withHeader(stream, width, height, true))
 		err := DecodeAlpha(bytes.NewReader(stream), width, height, func(y int, alpha []uint8) error {
 			for x, a := range alpha {
@@ -119,16 +118,16 @@ func TestDecodeAlpha(t *testing.T) {
 	}
 }
 
-// Copies from as far as a distance reaches, in an image that is larger than that, and in rows that the ring does not
-// have in one piece.
+// Copies reach to the largest distance, in an image larger than that, and in rows that wrap around the end of the ring.
 func TestDecodeFarCopies(t *testing.T) {
 	const width, height = 1021, 2100
-	v := &inventor{Rand: random(0)}
+	v := &streamWriter{Rand: random(0)}
 	v.bits(0, 1) // no transform
 	v.bits(0, 1) // no colour cache
 	v.bits(0, 1) // no tiles
-	m := &invented{inventor: v, pixels: make([]uint32, 0, width*height), width: width}
-	alphabets := [5][]int{{7, 250, numLiterals + 20, numLiterals + numLengthCodes - 1}, {1, 2, 3, 4}, {5, 6}, {255}, {1, 30, 38, 39}}
+	m := &randomImage{streamWriter: v, pixels: make([]uint32, 0, width*height), width: width}
+	alphabets := [5][]int{{7, 250, numLiterals + 20, numLiterals + numLengthCodes - 1}, {1, 2, 3, 4}, {5, 6}, {255},
+		{1, 30, 38, 39}}
 	for i, symbols := range alphabets {
 		g := v.treeOf(symbols, len(symbols), maxCodeLength)
 		v.write(&g, []int{numLiterals + numLengthCodes, numLiterals, numLiterals, numLiterals, numDistanceCodes}[i])
@@ -146,10 +145,10 @@ func TestDecodeFarCopies(t *testing.T) {
 	compare(t, got, m.pixels, width)
 }
 
-// Another group for each tile.
+// Each tile has another code group.
 func TestDecodeManyGroups(t *testing.T) {
 	const width, height, tiles = 64, 32, 64 / 4 * 32 / 4
-	v := &inventor{Rand: random(0)}
+	v := &streamWriter{Rand: random(0)}
 	v.bits(0, 1) // no transform
 	v.bits(1, 1)
 	v.bits(maxCacheBits, 4)
@@ -189,9 +188,9 @@ func TestDecodeManyGroups(t *testing.T) {
 	compare(t, got, want, width)
 }
 
-// A file that wants more groups of codes than any encoder writes is refused before it has them.
-func TestDecodeRefusesTooManyGroups(t *testing.T) {
-	v := &inventor{Rand: random(0)}
+// A file with more code groups than any encoder writes is rejected before they are read.
+func TestDecodeTooManyGroups(t *testing.T) {
+	v := &streamWriter{Rand: random(0)}
 	v.bits(0, 1) // no transform
 	v.bits(0, 1) // no cache
 	v.bits(1, 1) // tiles
@@ -207,9 +206,9 @@ func TestDecodeRefusesTooManyGroups(t *testing.T) {
 	d := &decoder{}
 	d.in.reset(bytes.NewReader(v.bytes))
 	err := d.decode(64, 32, func(int, []uint32) error { return nil })
-	var refusal *imgerr.Error
-	if !errors.As(err, &refusal) || refusal.Reason != imgerr.ReasonUnsupported || refusal.Found != maxGroups+1 {
-		t.Errorf("got %v, want %d groups to be refused", err, maxGroups+1)
+	var imgErr *imgerr.Error
+	if !errors.As(err, &imgErr) || imgErr.Reason != imgerr.ReasonUnsupported || imgErr.Found != maxGroups+1 {
+		t.Errorf("got %v, want %d groups to be rejected", err, maxGroups+1)
 	}
 }
 
@@ -228,13 +227,13 @@ func TestDecodeFiles(t *testing.T) {
 }
 
 // encode returns the bitstream of a lossless file.
-func encode(t testing.TB, m image.Image, method int) []byte {
-	t.Helper()
+func encode(tb testing.TB, m image.Image, method int) []byte {
+	tb.Helper()
 	options := webp.DefaultOptions()
 	options.Lossless, options.Method = true, method
 	var file bytes.Buffer
 	if err := webp.Encode(&file, m, options); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	const header = 8
 	at := bytes.Index(file.Bytes(), []byte("VP8L"))
@@ -275,20 +274,22 @@ func flat(width, height int) image.Image {
 
 func TestDecodeReaders(t *testing.T) {
 	r := random(7)
-	stream := withHeader(invent(r, 50, 40), 50, 40, true)
+	stream := withHeader(randomStream(r, 50, 40), 50, 40, true)
 	want := reference(t, stream)
 	broken := errors.New("broken")
 	for name, reader := range map[string]io.Reader{
-		"one byte at a time":  iotest.OneByteReader(bytes.NewReader(stream)),
-		"the end with data":   iotest.DataErrReader(bytes.NewReader(stream)),
-		"more behind the end": bytes.NewReader(append(slices.Clone(stream), 1, 2, 3)),
-		"broken behind it":    io.MultiReader(bytes.NewReader(stream), iotest.ErrReader(broken)),
+		"one byte at a time": iotest.OneByteReader(bytes.NewReader(stream)),
+		"the end with data":  iotest.DataErrReader(bytes.NewReader(stream)),
+		"more after the end": bytes.NewReader(append(slices.Clone(stream), 1, 2, 3)),
+		"broken after it":    io.MultiReader(bytes.NewReader(stream), iotest.ErrReader(broken)),
 	} {
-		got, _, err := decodeFrom(reader, 50, 40)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		compare(t, got, want, 50)
+		t.Run(name, func(t *testing.T) {
+			got, _, err := decodeFrom(reader, 50, 40)
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			compare(t, got, want, 50)
+		})
 	}
 	reader := io.MultiReader(bytes.NewReader(stream[:len(stream)/2]), iotest.ErrReader(broken))
 	if _, _, err := decodeFrom(reader, 50, 40); !errors.Is(err, broken) {
@@ -303,7 +304,7 @@ func TestDecodeReaders(t *testing.T) {
 func TestDecodeTruncated(t *testing.T) {
 	for seed := range uint64(8) {
 		r := random(seed)
-		stream := withHeader(invent(r, 20, 15), 20, 15, true)
+		stream := withHeader(randomStream(r, 20, 15), 20, 15, true)
 		for n := range stream {
 			if n > 20 && n%17 != 0 && n < len(stream)-20 {
 				continue
@@ -316,9 +317,9 @@ func TestDecodeTruncated(t *testing.T) {
 }
 
 func TestDecodeDamaged(t *testing.T) {
-	stream := withHeader(invent(random(3), 20, 15), 20, 15, true)
+	stream := withHeader(randomStream(random(3), 20, 15), 20, 15, true)
 	bits := func(pairs ...int) []byte {
-		v := new(inventor)
+		v := new(streamWriter)
 		for ; len(pairs) > 0; pairs = pairs[2:] {
 			v.bits(pairs[0], pairs[1])
 		}
@@ -335,26 +336,28 @@ func TestDecodeDamaged(t *testing.T) {
 		"code of no symbol": bits(0, 3, 0, 1, 0, 32, 0, 32),
 		"incomplete code":   bits(0, 3, 0, 1, 0, 4, 1, 3, 2, 3, 0, 32),
 	} {
-		_, _, err := decode(stream, 20, 15)
-		if refusal := (*imgerr.Error)(nil); !errors.As(err, &refusal) || refusal.Reason != imgerr.ReasonDamaged {
-			t.Errorf("%s: got %v, want that it is damaged", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, _, err := decode(stream, 20, 15)
+			if imgErr := (*imgerr.Error)(nil); !errors.As(err, &imgErr) || imgErr.Reason != imgerr.ReasonDamaged {
+				t.Errorf("got %v, want reason damaged", err)
+			}
+		})
 	}
 }
 
-// check decodes what may be broken, and finds fault with the error.
+// check decodes possibly broken bytes, and checks the error.
 func check(t *testing.T, stream []byte, width, height int) {
 	t.Helper()
 	_, _, err := decode(stream, width, height)
-	if refusal := (*imgerr.Error)(nil); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refusal) {
-		t.Errorf("got %v, want a refusal or an unexpected end", err)
+	if imgErr := (*imgerr.Error)(nil); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &imgErr) {
+		t.Errorf("got %v, want an *imgerr.Error or io.ErrUnexpectedEOF", err)
 	}
 }
 
 func TestDecodeMutated(t *testing.T) {
 	for seed := range uint64(60) {
 		r := random(seed)
-		stream := withHeader(invent(r, 30, 20), 30, 20, true)
+		stream := withHeader(randomStream(r, 30, 20), 30, 20, true)
 		for range 10 {
 			mutated := slices.Clone(stream)
 			for range 1 + r.IntN(3) {
@@ -367,7 +370,7 @@ func TestDecodeMutated(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for seed := range uint64(10) {
-		f.Add(invent(random(seed), 12, 9), uint8(12), uint8(9))
+		f.Add(randomStream(random(seed), 12, 9), uint8(12), uint8(9))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, width, height uint8) {
 		w, h := 1+int(width), 1+int(height)
@@ -377,7 +380,8 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkDecode(b *testing.B) {
 	const width, height = 640, 480
-	images := map[string]image.Image{"photo": photo(width, height), "screenshot": screenshot(width, height), "flat": flat(width, height)}
+	images := map[string]image.Image{"photo": photo(width, height), "screenshot": screenshot(width, height),
+		"flat": flat(width, height)}
 	for name, m := range images {
 		stream := encode(b, m, 4)
 		b.Run(name, func(b *testing.B) {

@@ -8,8 +8,8 @@ const (
 	rootBits = 8
 )
 
-// The alphabets (section 3.7.2.1): green has literals, length codes and indexes of the colour cache; red, blue and alpha
-// have literals; and there are distance codes.
+// The alphabets (section 3.7.2.1): green has literals, length codes and indexes of the colour cache; red, blue and
+// alpha have literals; and there are distance codes.
 const (
 	numLiterals      = 256
 	numLengthCodes   = 24

@@ -49,7 +49,8 @@ func (c boolDecoder) takeFalse(split uint64) boolDecoder {
 func (c boolDecoder) takeTrue(split uint64) boolDecoder {
 	rest := uint8(c.rangeLess1 - 1 - split)
 	shift := normalizedShifts[rest]
-	return boolDecoder{(c.value - (split+1)<<56) << (shift & 63), uint64(normalizedRanges[rest]), c.bitCount - int(shift), c.pos}
+	value := (c.value - (split+1)<<56) << (shift & 63)
+	return boolDecoder{value, uint64(normalizedRanges[rest]), c.bitCount - int(shift), c.pos}
 }
 
 // peekSign returns the next bool of even probability, -1 for true and 0 for false. No processor could predict it, so
@@ -61,10 +62,12 @@ func (c boolDecoder) takeSign(sign int64) boolDecoder {
 	split := c.rangeLess1 >> 1
 	rest := uint8(split - ^c.rangeLess1&1&uint64(sign))
 	shift := normalizedShifts[rest]
-	return boolDecoder{(c.value - (split+1)<<56&uint64(sign)) << (shift & 63), uint64(normalizedRanges[rest]), c.bitCount - int(shift), c.pos}
+	value := (c.value - (split+1)<<56&uint64(sign)) << (shift & 63)
+	return boolDecoder{value, uint64(normalizedRanges[rest]), c.bitCount - int(shift), c.pos}
 }
 
-// normalizedRanges are ranges, less 1, shifted until their highest bit is set, and normalizedShifts the numbers of bits.
+// normalizedRanges are ranges, less 1, shifted until their highest bit is set, and normalizedShifts the numbers of
+// bits.
 var normalizedRanges, normalizedShifts = normalizationTables()
 
 func normalizationTables() (spans, shifts [256]uint8) {

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/image/vp8"
 )
 
-// frame is the VP8 chunk of a file that an encoder made.
+// frame is the VP8 chunk of a file that an encoder wrote.
 func frame(tb testing.TB, m image.Image, options *webp.EncoderOptions) []byte {
 	tb.Helper()
 	var file bytes.Buffer
@@ -50,7 +50,7 @@ func painted(r *rand.Rand, width, height int) image.Image {
 	return m
 }
 
-// decode puts the rows of a frame together.
+// decode assembles the rows of a frame.
 func decode(vp8 []byte, width, height int, smooth bool) (*image.YCbCr, error) {
 	return decodeFrom(bytes.NewReader(vp8), int64(len(vp8)), width, height, smooth)
 }
@@ -72,7 +72,7 @@ func decodeFrom(r io.Reader, size int64, width, height int, smooth bool) (*image
 	return m, err
 }
 
-// reference is what x/image makes of a frame.
+// reference is the frame that x/image decodes.
 func reference(tb testing.TB, b []byte) (*image.YCbCr, error) {
 	tb.Helper()
 	d := vp8.NewDecoder()
@@ -83,7 +83,7 @@ func reference(tb testing.TB, b []byte) (*image.YCbCr, error) {
 	return d.DecodeFrame()
 }
 
-// overflows tells whether x/image, which adds up levels of filters in 8 bits, gets one wrong.
+// overflows reports whether x/image, which adds filter levels up in 8 bits, gets one wrong.
 func overflows(b []byte) bool {
 	p, h := new(partition), new(header)
 	p.reset(bytes.NewReader(b[tagSize:]), int64(len(b)-tagSize))
@@ -128,6 +128,7 @@ func check(t *testing.T, b []byte, width, height int) {
 }
 
 func encoded(tb testing.TB, r *rand.Rand, width, height int) []byte {
+	tb.Helper()
 	options := webp.DefaultOptions()
 	options.Quality, options.Method = float32(r.IntN(101)), r.IntN(7)
 	options.Segments, options.Partitions = 1+r.IntN(4), r.IntN(4)
@@ -136,7 +137,7 @@ func encoded(tb testing.TB, r *rand.Rand, width, height int) []byte {
 	return frame(tb, painted(r, width, height), options)
 }
 
-// Every pixel is what x/image makes of it, however it was encoded.
+// Every pixel is that of x/image, however it was encoded.
 func TestDecodeIsExact(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 60 {
@@ -145,9 +146,9 @@ func TestDecodeIsExact(t *testing.T) {
 	}
 }
 
-// invented is a frame of random bytes, all of which mean something: with segments, filters and modes that no encoder
+// randomFrame is a frame of random bytes, all of which are valid: with segments, filters and modes that no encoder
 // would use.
-func invented(r *rand.Rand, width, height int) []byte {
+func randomFrame(r *rand.Rand, width, height int) []byte {
 	const first = 4000
 	tag := 1<<4 | r.IntN(4)<<1 | first<<5
 	b := []byte{byte(tag), byte(tag >> 8), byte(tag >> 16), 0x9d, 0x01, 0x2a}
@@ -165,17 +166,17 @@ func invented(r *rand.Rand, width, height int) []byte {
 	return b
 }
 
-func TestDecodeInvented(t *testing.T) {
+func TestDecodeRandomStreams(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 80 {
 		width, height := 1+r.IntN(60), 1+r.IntN(60)
-		if b := invented(r, width, height); !overflows(b) {
+		if b := randomFrame(r, width, height); !overflows(b) {
 			check(t, b, width, height)
 		}
 	}
 }
 
-// Without the filter at the end, an image is nearly the same.
+// Without the loop filter, an image is nearly the same.
 func TestDecodeWithoutFilter(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	options := webp.DefaultOptions()
@@ -200,7 +201,7 @@ func TestDecodeWithoutFilter(t *testing.T) {
 	}
 }
 
-func TestDecodeReadersThatReadLittle(t *testing.T) {
+func TestDecodeShortReads(t *testing.T) {
 	b := encoded(t, rand.New(rand.NewPCG(7, 8)), 70, 50)
 	want, err := decode(b, 70, 50, true)
 	if err != nil {
@@ -216,13 +217,13 @@ func TestDecodeReadersThatReadLittle(t *testing.T) {
 	}
 }
 
-func TestDecodeLargest(t *testing.T) {
+func TestDecodeLargestFrame(t *testing.T) {
 	for _, size := range [][2]int{{16383, 1}, {1, 16383}} {
 		check(t, encoded(t, rand.New(rand.NewPCG(9, 10)), size[0], size[1]), size[0], size[1])
 	}
 }
 
-// A frame that ends too early, in whatever place, is cut short: it has said how long it is.
+// A frame that ends early anywhere is truncated, because it states its length.
 func TestDecodeTruncated(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for range 2 {
@@ -241,7 +242,7 @@ func TestDecodeTruncated(t *testing.T) {
 
 func TestDecodeDamaged(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
-	whole := invented(r, 30, 20)
+	whole := randomFrame(r, 30, 20)
 	set := func(i int, v byte) []byte {
 		b := bytes.Clone(whole)
 		b[i] = v
@@ -260,14 +261,14 @@ func TestDecodeDamaged(t *testing.T) {
 		"nothing":             nil,
 	} {
 		_, err := decode(b, 30, 20, true)
-		var refused *imgerr.Error
-		if !errors.As(err, &refused) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("%s: got %v, want a refusal", name, err)
+		var imgErr *imgerr.Error
+		if !errors.As(err, &imgErr) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: got %v, want an *imgerr.Error", name, err)
 		}
 	}
 }
 
-// Partitions that are far longer than the frame needs cost no memory.
+// Partitions far longer than the frame needs cost no memory.
 func TestDecodeLongPartitions(t *testing.T) {
 	const length = 1<<24 - 1
 	r := rand.New(rand.NewPCG(17, 18))
@@ -295,7 +296,7 @@ func TestDecodeLongPartitions(t *testing.T) {
 	}
 }
 
-// zeros are without end.
+// zeros is an endless reader.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -303,14 +304,14 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A fault of the reader, or of what is shown to, is handed on.
+// Errors of the reader and of show are returned.
 func TestDecodeErrors(t *testing.T) {
 	b := encoded(t, rand.New(rand.NewPCG(15, 16)), 40, 40)
 	want := errors.New("fault")
 	for n := range b {
 		_, err := decodeFrom(io.MultiReader(bytes.NewReader(b[:n]), iotest.ErrReader(want)), int64(len(b)), 40, 40, true)
 		if !errors.Is(err, want) && n < len(b)-2 {
-			t.Fatalf("a fault after %d of %d bytes: got %v", n, len(b), err)
+			t.Fatalf("an error after %d of %d bytes: got %v", n, len(b), err)
 		}
 	}
 	err := Decode(bytes.NewReader(b), int64(len(b)), 40, 40, true, func(*Rows) error { return want })
@@ -319,13 +320,13 @@ func TestDecodeErrors(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, there are pixels or a refusal, and the pixels are those of x/image.
+// Decode returns an error, or the pixels of x/image.
 func FuzzDecode(f *testing.F) {
 	r := rand.New(rand.NewPCG(17, 18))
 	for range 4 {
 		f.Add(encoded(f, r, 16, 16), true)
 		f.Add(encoded(f, r, 33, 20), false)
-		f.Add(invented(r, 20, 20)[:6000], true)
+		f.Add(randomFrame(r, 20, 20)[:6000], true)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, smooth bool) {
 		if len(b) < tagSize {
@@ -336,9 +337,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		got, err := decode(b, width, height, smooth)
-		var refused *imgerr.Error
-		if err != nil && !errors.As(err, &refused) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Fatalf("got %v, want a refusal", err)
+		var imgErr *imgerr.Error
+		if err != nil && !errors.As(err, &imgErr) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("got %v, want an *imgerr.Error", err)
 		}
 		want, wantErr := reference(t, b)
 		if err != nil || wantErr != nil || !smooth || overflows(b) {

@@ -54,7 +54,8 @@ func readTag(r io.Reader, width, height int) (int64, error) {
 		return 0, imgerr.Damaged(name, "its VP8 chunk does not start with a key frame")
 	}
 	if version > 3 || !isShown {
-		return 0, imgerr.Damaged(name, "its frame has version %d and show_frame %v, expected 0 to 3 and true", version, isShown)
+		return 0, imgerr.Damaged(name, "its frame has version %d and show_frame %v, expected 0 to 3 and true",
+			version, isShown)
 	}
 	w, h := int(binary.LittleEndian.Uint16(tag[6:])&0x3fff), int(binary.LittleEndian.Uint16(tag[8:])&0x3fff)
 	if w != width || h != height {
@@ -131,7 +132,11 @@ func (h *header) readDeltas(p *partition) {
 // readQuantizers reads the quantizer indices (section 9.6) and looks up the factors of each segment (section 14.1).
 func (h *header) readQuantizers(p *partition) {
 	base := p.readUint(7)
-	lumaDC, secondDC, secondAC, chromaDC, chromaAC := p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4), p.readOptionalInt(4)
+	var deltas [5]int
+	for i := range deltas {
+		deltas[i] = p.readOptionalInt(4)
+	}
+	lumaDC, y2DC, y2AC, chromaDC, chromaAC := deltas[0], deltas[1], deltas[2], deltas[3], deltas[4]
 	for i := range h.segments {
 		s := &h.segments[i]
 		q := base
@@ -144,7 +149,7 @@ func (h *header) readQuantizers(p *partition) {
 		dc := func(delta int) int32 { return dcFactors[max(0, min(q+delta, 127))] }
 		ac := func(delta int) int32 { return acFactors[max(0, min(q+delta, 127))] }
 		s.luma = dequantFactors{dc(lumaDC), ac(0)}
-		s.y2 = dequantFactors{2 * dc(secondDC), max(8, ac(secondAC)*155/100)}
+		s.y2 = dequantFactors{2 * dc(y2DC), max(8, ac(y2AC)*155/100)}
 		s.chroma = dequantFactors{min(132, dc(chromaDC)), ac(chromaAC)}
 	}
 }

@@ -127,7 +127,8 @@ func (p *predictionBuffer) predictSubblock(at int, mode uint8, right uint32) {
 		v := row(mean3(corner, a, b), mean3(a, b, c), mean3(b, c, d), mean3(c, d, e))
 		p.putRows(at, v, v, v, v)
 	case subHE:
-		p.putRows(at, mean3(corner, i, j)*0x01010101, mean3(i, j, k)*0x01010101, mean3(j, k, l)*0x01010101, mean3(k, l, l)*0x01010101)
+		const four = 0x01010101
+		p.putRows(at, mean3(corner, i, j)*four, mean3(i, j, k)*four, mean3(j, k, l)*four, mean3(k, l, l)*four)
 	case subLD:
 		v := uint64(row(mean3(a, b, c), mean3(b, c, d), mean3(c, d, e), mean3(d, e, f))) |
 			uint64(row(mean3(e, f, g), mean3(f, g, h), mean3(g, h, h), 0))<<32

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// An inventor writes streams without having an image: whatever comes to its mind of what a stream may have.
-type inventor struct {
+// A streamWriter writes random streams without an image: every feature that a stream may have.
+type streamWriter struct {
 	*rand.Rand
 	bytes []byte
 	acc   uint64
@@ -15,7 +15,7 @@ type inventor struct {
 }
 
 // bits writes the lowest n bits of a value, 32 at most, the lowest first.
-func (v *inventor) bits(value, n int) {
+func (v *streamWriter) bits(value, n int) {
 	v.acc |= uint64(value) << v.n
 	for v.n += n; v.n >= 8; v.n -= 8 {
 		v.bytes = append(v.bytes, byte(v.acc))
@@ -23,16 +23,16 @@ func (v *inventor) bits(value, n int) {
 	}
 }
 
-// maybe writes a bit, and returns whether it is set.
-func (v *inventor) maybe() bool {
+// maybe writes a random bit, and returns whether it is set.
+func (v *streamWriter) maybe() bool {
 	bit := v.IntN(2)
 	v.bits(bit, 1)
 	return bit == 1
 }
 
-// invent returns a stream for an image of width x height pixels, without a header.
-func invent(r *rand.Rand, width, height int) []byte {
-	v := &inventor{Rand: r}
+// randomStream returns a stream for an image of width x height pixels, without a header.
+func randomStream(r *rand.Rand, width, height int) []byte {
+	v := &streamWriter{Rand: r}
 	packed := width
 	for _, kind := range r.Perm(4)[r.IntN(5):] {
 		v.bits(1, 1)
@@ -55,9 +55,9 @@ func invent(r *rand.Rand, width, height int) []byte {
 	return v.bytes
 }
 
-// withHeader puts the header before a stream.
+// withHeader prepends the header to a stream.
 func withHeader(stream []byte, width, height int, hasAlpha bool) []byte {
-	v := new(inventor)
+	v := new(streamWriter)
 	v.bits(0x2f, 8)
 	v.bits(width-1, 14)
 	v.bits(height-1, 14)
@@ -70,8 +70,8 @@ func withHeader(stream []byte, width, height int, hasAlpha bool) []byte {
 	return append(v.bytes, stream...)
 }
 
-// tiles writes an image with a pixel for each tile, of which green is one of so many.
-func (v *inventor) tiles(width, height, greens int) tiles {
+// tiles writes an image with a pixel for each tile, whose greens are less than the given number.
+func (v *streamWriter) tiles(width, height, greens int) tiles {
 	bits := v.IntN(8)
 	v.bits(bits, 3)
 	t := tiles{bits: 2 + bits, width: tilesOf(width, 2+bits)}
@@ -81,9 +81,9 @@ func (v *inventor) tiles(width, height, greens int) tiles {
 	return t
 }
 
-// image writes an image, of which green is one of so many, and returns it.
-func (v *inventor) image(width, height, greens int, isMain bool) []uint32 {
-	m := &invented{inventor: v, pixels: make([]uint32, 0, width*height), width: width, greens: greens}
+// image writes an image whose greens are less than the given number, and returns it.
+func (v *streamWriter) image(width, height, greens int, isMain bool) []uint32 {
+	m := &randomImage{streamWriter: v, pixels: make([]uint32, 0, width*height), width: width, greens: greens}
 	if v.maybe() {
 		m.cacheBits = 1 + v.IntN(maxCacheBits)
 		v.bits(m.cacheBits, 4)
@@ -103,9 +103,9 @@ func (v *inventor) image(width, height, greens int, isMain bool) []uint32 {
 	return m.pixels
 }
 
-// invented is an image as far as it is written.
-type invented struct {
-	*inventor
+// A randomImage is an image as far as it is written.
+type randomImage struct {
+	*streamWriter
 	pixels        []uint32
 	width, greens int
 	cache         [1 << maxCacheBits]uint32
@@ -114,7 +114,7 @@ type invented struct {
 	groups        [][5]tree
 }
 
-func (m *invented) newGroup() (g [5]tree) {
+func (m *randomImage) newGroup() (g [5]tree) {
 	size := numLiterals + numLengthCodes
 	if m.cacheBits > 0 {
 		size += 1 << m.cacheBits
@@ -141,8 +141,8 @@ func (m *invented) newGroup() (g [5]tree) {
 	return g
 }
 
-// next writes a symbol and what belongs to it.
-func (m *invented) next(g [5]tree) {
+// next writes a symbol and its extra bits.
+func (m *randomImage) next(g [5]tree) {
 	green := &g[0]
 	symbol := green.symbols[m.IntN(len(green.symbols))]
 	if symbol >= numLiterals && symbol < numLiterals+numLengthCodes {
@@ -168,13 +168,13 @@ func (m *invented) next(g [5]tree) {
 	m.add(pixel)
 }
 
-func (m *invented) add(pixel uint32) {
+func (m *randomImage) add(pixel uint32) {
 	m.pixels = append(m.pixels, pixel)
 	m.cache[pixel*cacheHash>>1>>(31-m.cacheBits)] = pixel
 }
 
-// copy writes a copy of a length with this symbol, if it can be within the image.
-func (m *invented) copy(g [5]tree, symbol int) bool {
+// copy writes a copy of a length with this symbol, if the image has one.
+func (m *randomImage) copy(g [5]tree, symbol int) bool {
 	far := g[4].symbols[m.IntN(len(g[4].symbols))]
 	lengthBase, lengthBits := prefix(symbol - numLiterals)
 	base, bits := prefix(far)
@@ -197,20 +197,20 @@ func (m *invented) copy(g [5]tree, symbol int) bool {
 	return true
 }
 
-// A tree is a prefix code as it is written.
+// A tree is a prefix code to be written.
 type tree struct {
 	symbols        []int
 	lengths, codes map[int]int
 }
 
-func (v *inventor) symbol(t *tree, symbol int) { v.bits(t.codes[symbol], t.lengths[symbol]) }
+func (v *streamWriter) symbol(t *tree, symbol int) { v.bits(t.codes[symbol], t.lengths[symbol]) }
 
-// newTree invents a code of some of these symbols, at most so many.
-func (v *inventor) newTree(alphabet []int, most, longest int) tree {
+// newTree makes a random code of at most the given number of symbols of the alphabet.
+func (v *streamWriter) newTree(alphabet []int, most, longest int) tree {
 	return v.treeOf(alphabet, 1+v.IntN(min(most, len(alphabet))), longest)
 }
 
-func (v *inventor) treeOf(alphabet []int, n, longest int) tree {
+func (v *streamWriter) treeOf(alphabet []int, n, longest int) tree {
 	depths := []int{0}
 	for len(depths) < n {
 		i := v.IntN(len(depths))
@@ -242,8 +242,8 @@ func (v *inventor) treeOf(alphabet []int, n, longest int) tree {
 	return t
 }
 
-// write writes a code for an alphabet of this size.
-func (v *inventor) write(t *tree, size int) {
+// write writes a code for an alphabet of the given size.
+func (v *streamWriter) write(t *tree, size int) {
 	if last := t.symbols[len(t.symbols)-1]; len(t.symbols) <= 2 && last < 256 && v.IntN(4) > 0 {
 		v.writeSimple(t.symbols)
 	} else {
@@ -251,7 +251,7 @@ func (v *inventor) write(t *tree, size int) {
 	}
 }
 
-func (v *inventor) writeSimple(symbols []int) {
+func (v *streamWriter) writeSimple(symbols []int) {
 	v.bits(1, 1)
 	v.bits(len(symbols)-1, 1)
 	if symbols[0] < 2 {
@@ -266,10 +266,10 @@ func (v *inventor) writeSimple(symbols []int) {
 	}
 }
 
-// A token is of the lengths of a code: a length, or a run.
+// A token of the code lengths is a length or a run.
 type token struct{ symbol, extra int }
 
-func (v *inventor) writeNormal(t *tree, size int) {
+func (v *streamWriter) writeNormal(t *tree, size int) {
 	v.bits(0, 1)
 	tokens, needed := v.tokens(t, size)
 	var used []int
@@ -302,8 +302,8 @@ func (v *inventor) writeNormal(t *tree, size int) {
 	}
 }
 
-// tokens returns those of all lengths, and how many of them there are up to the last length that is not 0.
-func (v *inventor) tokens(t *tree, size int) (list []token, needed int) {
+// tokens returns those of all lengths, and their number up to the last length that is not 0.
+func (v *streamWriter) tokens(t *tree, size int) (list []token, needed int) {
 	sizes := make([]int, size)
 	for _, symbol := range t.symbols {
 		sizes[symbol] = max(1, t.lengths[symbol]) // that of a single symbol is not 0, although it takes no bits
@@ -335,8 +335,8 @@ func (v *inventor) tokens(t *tree, size int) (list []token, needed int) {
 	return list, needed
 }
 
-// writeFlat writes the code of so many symbols, a power of two, that are all equally long.
-func (v *inventor) writeFlat(symbols int) {
+// writeFlat writes a code whose symbols, a power of two of them, are all equally long.
+func (v *streamWriter) writeFlat(symbols int) {
 	length := bits.Len(uint(symbols)) - 1
 	if length == 0 {
 		v.writeSimple([]int{0})

@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -169,6 +170,23 @@ func (f Format) Extension() string {
 		return e.Extensions[0]
 	}
 	return ""
+}
+
+// FileName returns a file name that ends as those of a MIME type do: name itself if it does, or if the type is not that
+// of one of Formats. The extension of another format is replaced; anything else after a dot belongs to the name.
+func FileName(name, mimeType string) string {
+	i := slices.IndexFunc(formats, func(e formatEntry) bool { return slices.Contains(e.MIMETypes, mimeType) })
+	extension := path.Ext(name)
+	if i < 0 || slices.ContainsFunc(formats[i].Extensions, func(e string) bool { return strings.EqualFold(e, extension) }) {
+		return name
+	}
+	for _, e := range formats {
+		if slices.ContainsFunc(e.Extensions, func(e string) bool { return strings.EqualFold(e, extension) }) {
+			name = strings.TrimSuffix(name, extension)
+			break
+		}
+	}
+	return name + formats[i].Extensions[0]
 }
 
 // A formatEntry is everything that package raster knows of a format. Written and Animated follow from the functions.

@@ -67,6 +67,28 @@ func TestFormatContentTypeAndExtension(t *testing.T) {
 	}
 }
 
+func TestFileName(t *testing.T) {
+	tests := []struct{ name, mimeType, want string }{
+		{"a.jpg", "image/jpeg", "a.jpg"},
+		{"a.JPEG", "image/jpeg", "a.JPEG"},
+		{"IMG_1.HEIC", "image/jpeg", "IMG_1.jpg"},
+		{"a.heic", "image/png", "a.png"},
+		{"a.b.png", "image/jpeg", "a.b.jpg"},
+		{"a.heif", "image/heif", "a.heif"},
+		{"v1.2", "image/webp", "v1.2.webp"},
+		{"image", "image/gif", "image.gif"},
+		{".png", "image/jpeg", ".jpg"},
+		{"a.heic", "application/json", "a.heic"},
+	}
+	for _, test := range tests {
+		t.Run(test.name+" as "+test.mimeType, func(t *testing.T) {
+			if got := FileName(test.name, test.mimeType); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 // readOnly is a format without an encoder. Its files are 16x16 pixels of one level of gray, and of one level of alpha
 // unless that is 0xff.
 type readOnly struct{ gray, alpha uint8 }

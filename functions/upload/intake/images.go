@@ -15,6 +15,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -58,7 +59,11 @@ func (in *intake) serveObject(w http.ResponseWriter, r *http.Request, pick func(
 
 	header := w.Header()
 	header.Set("Content-Type", info.ContentType)
-	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": path.Base(info.Key)}))
+	name := path.Base(info.Key)
+	if imagestore.OriginalOf(info.Key) != info.Key { // of a thumbnail, which is named after its original
+		name = raster.FileName(name, info.ContentType)
+	}
+	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": name}))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever it is, it runs nothing
 	if in.guard.Authenticates() {
 		header.Set("Cache-Control", "private, max-age=31536000, immutable")

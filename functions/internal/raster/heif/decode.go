@@ -235,8 +235,8 @@ func newStrip(p *picture, show func(*rows) error) *strip {
 	total := 0
 	for i := range p.planes() {
 		stepX, stepY := p.steps(i)
-		s.rows[i] = plane.Plane{Width: p.columns * p.tileWidth / stepX, Height: p.tileHeight / stepY}
-		s.rows[i].Stride = s.rows[i].Width
+		width, height := (p.width+stepX-1)/stepX, (min(p.tileHeight, p.height)+stepY-1)/stepY
+		s.rows[i] = plane.Plane{Stride: width, Width: width, Height: height}
 		total += s.rows[i].Width * s.rows[i].Height
 	}
 	s.buffer = stripBuffers.Get().(*[]uint8)
@@ -264,9 +264,9 @@ func (s *strip) add(column int, r *rows) error {
 			return damaged("one of its pictures has %dx%d samples in a plane where %dx%d are expected", r[i].Width,
 				r[i].Height, width, rest)
 		}
-		if s.columns > 1 {
-			for y := range r[i].Height {
-				copy(s.rows[i].Row(s.next[i] + y)[column*width:][:width], r[i].Row(y))
+		if left, shown := column*width, s.rows[i]; left < shown.Width { // tiles may go beyond what is shown
+			for y := range min(r[i].Height, shown.Height-s.next[i]) {
+				copy(shown.Row(s.next[i] + y)[left:], r[i].Row(y))
 			}
 		}
 		s.next[i] += r[i].Height

@@ -72,6 +72,9 @@ func open(r io.Reader, codings map[string]coding) (*File, error) {
 	if err := f.readMeta(); err != nil {
 		return nil, err
 	}
+	if of := f.meta.referred("thmb", f.meta.primary); len(of) > 0 { // as libheif: nobody wants to see a thumbnail
+		f.meta.primary = of[0]
+	}
 	p, err := f.picture(f.meta.primary, 0)
 	if err != nil {
 		return nil, err

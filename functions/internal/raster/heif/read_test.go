@@ -90,6 +90,12 @@ func TestGrids(t *testing.T) {
 			b.before = box("free", make([]byte, 100000))
 			b.items[6].properties = append(b.items[6].properties, b.property(box("wxyz", be32(1))), 0)
 		})},
+		{"primary item that is a thumbnail", change(func(b *builder) {
+			r := raw{width: 8, height: 6, stored: gray8}
+			i := b.add(&built{kind: "rawv", properties: []int{b.property(r.property())}, data: make([]byte, 48)})
+			b.refer("thmb", i.id, b.primary)
+			b.primary = i.id
+		})},
 		{"derived by iden", change(func(b *builder) {
 			i := b.add(&built{kind: "iden"})
 			b.refer("dimg", i.id, b.primary)

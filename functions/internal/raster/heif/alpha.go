@@ -8,44 +8,44 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// An alpha is the auxiliary picture whose luma is the transparency of the primary item.
+// An alpha is the auxiliary picture whose luma is the alpha of the primary item.
 type alpha struct {
 	*picture
-	isPremultiplied bool // the colours of the primary item
+	isPremultiplied bool // whether the colours of the primary item are
 }
 
-// findAlpha looks for the alpha of the primary item.
+// findAlpha looks for the alpha of the primary item, which ends with an error if it cannot be read.
 func (f *File) findAlpha() error {
-	for _, id := range f.meta.referring("auxl", f.meta.primary) {
+	for _, id := range f.meta.sources("auxl", f.meta.primary) {
 		i := f.meta.items[id]
 		if i == nil {
 			continue
 		}
 		properties, err := f.meta.propertiesOf(i)
 		if err != nil || !isAlpha(properties) {
-			continue // a depth map, say
+			continue // such as a depth map
 		}
 		p, err := f.picture(id, 0)
 		if err != nil {
 			return err
 		}
-		if err := f.primary.checkExcess(p.pixels(), "alpha"); err != nil {
+		if err := f.primary.checkWork(p.pixels(), "alpha"); err != nil {
 			return err
 		}
-		f.alpha = &alpha{p, slices.Contains(f.meta.referred("prem", f.meta.primary), id)}
+		f.alpha = &alpha{p, slices.Contains(f.meta.targets("prem", f.meta.primary), id)}
 		f.HasAlpha = true
 		return nil
 	}
 	return nil
 }
 
-// alphaPlane decodes the alpha: one sample a pixel, turned as the primary item is stored. Its levels are taken as they
-// are, whatever range its bitstream says that they have, as in libheif.
-func (f *File) alphaPlane(how how) (plane.Plane, error) {
+// decodeAlpha decodes the alpha at its full size, in the orientation in which the primary item is stored. The range of
+// its bitstream is ignored, as in libheif: alpha is full range.
+func (f *File) decodeAlpha(o decodeOptions) (plane.Plane, error) {
 	p := f.alpha.picture
 	a := plane.New(p.crop.Dx(), p.crop.Dy(), 1, 1)
 	y := 0
-	err := f.rows(p, f.primary.start(), how, func(r *rows) error {
+	err := f.decodeRows(p, f.primary.start(), o, func(r *rows) error {
 		for i := range r[0].Height {
 			if p.crop.Min.Y <= y && y < p.crop.Max.Y {
 				copy(a.Row(y-p.crop.Min.Y), r[0].Row(i)[p.crop.Min.X:p.crop.Max.X])
@@ -54,7 +54,7 @@ func (f *File) alphaPlane(how how) (plane.Plane, error) {
 		}
 		return f.check()
 	})
-	if turn := then(p.orientation, back(f.Orientation)); err == nil && turn != exif.Upright {
+	if turn := compose(p.orientation, inverse(f.Orientation)); err == nil && turn != exif.Upright {
 		a = a.Upright(turn)
 	}
 	return a, err
@@ -64,14 +64,14 @@ func isOpaque(a plane.Plane) bool {
 	return bytes.Count(a.Pix, []byte{0xff}) == len(a.Pix)
 }
 
-// transparent decodes a picture with alpha. Its pixels are made RGB one by one and premultiplied before they are
-// averaged, so that transparent ones, whose colours nobody sees, do not bleed into their neighbours.
-func (f *File) transparent(p *picture, a plane.Plane, width, height int) (*plane.Image, error) {
-	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Profile: p.colours()}
+// decodeWithAlpha decodes a picture with alpha. Pixels are converted to RGB and premultiplied before they are averaged, so
+// that the invisible colours of transparent pixels do not bleed into their neighbours.
+func (f *File) decodeWithAlpha(p *picture, a plane.Plane, width, height int) (*plane.Image, error) {
+	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Profile: p.iccProfile()}
 	b := f.newBlender(p, a)
 	reducer := plane.NewReducer(f.Width, f.Height, 4,
 		plane.ReductionFactor(float64(f.Width)/float64(width)), plane.ReductionFactor(float64(f.Height)/float64(height)))
-	err := f.rows(p, f.primary.start(), f.how(p, p.meaning(), width, height), func(r *rows) error {
+	err := f.decodeRows(p, f.primary.start(), f.decodeOptions(p, p.effectiveCICP(), width, height), func(r *rows) error {
 		for y := range r[0].Height {
 			if p.crop.Min.Y <= b.y && b.y < p.crop.Max.Y {
 				reducer.Add(b.blend(r, y))
@@ -87,7 +87,7 @@ func (f *File) transparent(p *picture, a plane.Plane, width, height int) (*plane
 	return m, err
 }
 
-// A blender makes premultiplied RGBA of rows.
+// A blender converts rows to premultiplied RGBA.
 type blender struct {
 	*picture
 	alpha           plane.Plane
@@ -95,7 +95,7 @@ type blender struct {
 	identity        bool
 	weights         [3][2]int32 // of Cb and Cr, for red, green and blue
 	levels          [3][]uint8  // of each plane
-	columns         []int       // of alpha, for each pixel
+	columns         []int       // of alpha, by pixel
 	lines           []int
 	y               int // the next row of the picture
 	pixels          []uint8
@@ -103,29 +103,29 @@ type blender struct {
 
 func (f *File) newBlender(p *picture, a plane.Plane) *blender {
 	b := &blender{picture: p, alpha: a, isPremultiplied: f.alpha.isPremultiplied, pixels: make([]uint8, 4*p.crop.Dx())}
-	s := p.meaning()
+	s := p.effectiveCICP()
 	b.identity = s.matrix == identity && !p.isGray
-	for i, row := range s.rgb() {
+	for i, row := range s.toRGB() {
 		b.weights[i] = [2]int32{fixed(row[0]), fixed(row[1])}
 	}
 	for i := range b.levels {
 		levels := s
-		levels.full = s.full || p.depthOf(i) > 8 // which the decoder has done
+		levels.full = s.full || p.depthOf(i) > 8 // which the decoder has converted
 		b.levels[i] = levels.levels(i, 8)
 	}
-	b.columns = places(p.crop.Dx(), 1, a.Width, float64(p.crop.Dx())/float64(a.Width))
-	b.lines = places(p.crop.Dy(), 1, a.Height, float64(p.crop.Dy())/float64(a.Height))
+	b.columns = nearestSamples(p.crop.Dx(), 1, a.Width, float64(p.crop.Dx())/float64(a.Width))
+	b.lines = nearestSamples(p.crop.Dy(), 1, a.Height, float64(p.crop.Dy())/float64(a.Height))
 	return b
 }
 
-// blend makes pixels of row y of some rows.
+// blend returns the pixels of row y of r.
 func (b *blender) blend(r *rows, y int) []uint8 {
-	b.colour(r, y)
+	b.convertRow(r, y)
 	alpha := b.alpha.Row(b.lines[b.y-b.crop.Min.Y])
 	for x, at := range b.columns {
 		pixel := b.pixels[4*x : 4*x+4 : 4*x+4]
 		pixel[3] = alpha[at]
-		if b.isPremultiplied { // no colour is more than its alpha
+		if b.isPremultiplied { // no colour exceeds its alpha
 			for i, v := range pixel[:3] {
 				pixel[i] = min(v, pixel[3])
 			}
@@ -137,8 +137,8 @@ func (b *blender) blend(r *rows, y int) []uint8 {
 	return b.pixels
 }
 
-// colour makes RGB of a row.
-func (b *blender) colour(r *rows, y int) {
+// convertRow converts row y of r to RGB.
+func (b *blender) convertRow(r *rows, y int) {
 	luma, left := r[0].Row(y), b.crop.Min.X
 	if b.isGray {
 		for x := range b.columns {

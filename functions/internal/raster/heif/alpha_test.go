@@ -22,7 +22,7 @@ func withAlpha(b *builder, urn string, r raw, at func(x, y int) int) *built {
 }
 
 func grayRaw(width, height int) raw {
-	return raw{width: width, height: height, stored: gray8, meaning: signal{full: true}}
+	return raw{width: width, height: height, stored: gray8, meaning: cicp{full: true}}
 }
 
 func TestAlpha(t *testing.T) {
@@ -32,7 +32,7 @@ func TestAlpha(t *testing.T) {
 	for _, urn := range []string{alphaURN, alphaOfHEVC} {
 		for _, steps := range [][2]int{{1, 1}, {2, 1}, {2, 2}} {
 			for _, depth := range []int{8, 10} {
-				for _, s := range []signal{{matrix: 6, full: true}, {matrix: 9}, {matrix: 0}} {
+				for _, s := range []cicp{{matrix: 6, full: true}, {matrix: 9}, {matrix: 0}} {
 					t.Run(fmt.Sprintf("%.20s, %d bits, steps %v, %v", urn, depth, steps, s), func(t *testing.T) {
 						r := raw{width: 15, height: 9, meaning: s, stored: format{stepX: steps[0], stepY: steps[1], depth: depth}}
 						b := painted(r, rgb)
@@ -43,7 +43,7 @@ func TestAlpha(t *testing.T) {
 			}
 		}
 	}
-	colour := raw{width: 12, height: 8, meaning: signal{matrix: 6, full: true}, stored: format{stepX: 2, stepY: 2, depth: 8}}
+	colour := raw{width: 12, height: 8, meaning: cicp{matrix: 6, full: true}, stored: format{stepX: 2, stepY: 2, depth: 8}}
 	t.Run("of 10 bits", func(t *testing.T) {
 		b := painted(colour, rgb)
 		r := grayRaw(12, 8)
@@ -86,7 +86,7 @@ func TestAlpha(t *testing.T) {
 // another size than their alpha.
 func TestAlphaPlaces(t *testing.T) {
 	level := func(x, y int) int { return 100 + 3*x + 5*y }
-	colour := raw{width: 12, height: 8, meaning: signal{matrix: 6, full: true}, stored: format{stepX: 2, stepY: 2, depth: 8}}
+	colour := raw{width: 12, height: 8, meaning: cicp{matrix: 6, full: true}, stored: format{stepX: 2, stepY: 2, depth: 8}}
 	cut := clap(7, 1, 5, 1, -1, 2, 1, 2)
 	left := box("irot", []byte{1})
 	tests := []struct {

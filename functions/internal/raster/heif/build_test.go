@@ -192,14 +192,14 @@ func (b *builder) bytes() []byte {
 type raw struct {
 	width, height int
 	stored        format
-	meaning       signal
+	meaning       cicp
 }
 
 func (r raw) size() (int, int) { return r.width, r.height }
 
 func (r raw) format() format { return r.stored }
 
-func (r raw) signal() signal { return r.meaning }
+func (r raw) cicp() cicp { return r.meaning }
 
 // property is the rawC property of the bitstream.
 func (r raw) property() []byte {
@@ -219,7 +219,7 @@ func configureRaw(b []byte) (bitstream, error) {
 	r := raw{width: c.uint16(), height: c.uint16()}
 	r.stored = format{isGray: c.uint8() == 1, stepX: c.uint8(), stepY: c.uint8(), depth: c.uint8()}
 	r.stored.chromaDepth = r.stored.depth
-	r.meaning = signal{matrix: c.uint8(), full: c.uint8() == 1, primaries: c.uint8(), transfer: c.uint8()}
+	r.meaning = cicp{matrix: c.uint8(), full: c.uint8() == 1, primaries: c.uint8(), transfer: c.uint8()}
 	isStep := func(v int) bool { return v == 1 || v == 2 }
 	if c.err == nil && (r.width == 0 || r.height == 0 || !isStep(r.stored.stepX) || !isStep(r.stored.stepY) ||
 		r.stored.depth < 8 || r.stored.depth > 16) {
@@ -231,7 +231,7 @@ func configureRaw(b []byte) (bitstream, error) {
 // rowsAtOnce is how many rows of luma the codec of the tests shows at once.
 const rowsAtOnce = 6
 
-func (r raw) decode(from io.Reader, how how, show func(*rows) error) error {
+func (r raw) decode(from io.Reader, o decodeOptions, show func(*rows) error) error {
 	var all rows
 	for i := range r.stored.planes() {
 		stepX, stepY := r.stored.steps(i)
@@ -243,7 +243,7 @@ func (r raw) decode(from io.Reader, how how, show func(*rows) error) error {
 				return damaged("a raw picture is cut short")
 			}
 			v := binary.BigEndian.Uint16(b[:])
-			if levels := how.levels[i]; levels != nil {
+			if levels := o.levels[i]; levels != nil {
 				v = uint16(levels[int(v)&(len(levels)-1)])
 			}
 			p.Pix[n] = byte(v)
@@ -265,9 +265,9 @@ func (r raw) decode(from io.Reader, how how, show func(*rows) error) error {
 	return nil
 }
 
-var rawCodings = map[string]coding{
+var rawCodecs = map[string]itemCodec{
 	"rawv": {name: "raw", property: "rawC", configure: configureRaw},
-	"av01": codings["av01"],
+	"av01": itemCodecs["av01"],
 }
 
 // samples makes the data of a bitstream of what each plane has at a place, in samples.
@@ -293,7 +293,7 @@ var gray8 = format{isGray: true, stepX: 1, stepY: 1, depth: 8, chromaDepth: 8}
 // openBuilt opens a file that is expected to be all right.
 func openBuilt(t *testing.T, file []byte) *File {
 	t.Helper()
-	f, err := open(bytes.NewReader(file), rawCodings)
+	f, err := open(bytes.NewReader(file), rawCodecs)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

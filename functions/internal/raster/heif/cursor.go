@@ -5,8 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// A cursor reads the fields of a box, most significant byte first. After the end of the box every field is zero, and
-// err says which box is too short.
+// A cursor reads the big-endian fields of a box. After the end of the box every field reads as zero, and err is set.
 type cursor struct {
 	box string
 	b   []byte
@@ -27,7 +26,7 @@ func (c *cursor) take(n int) []byte {
 	return taken
 }
 
-// number reads an unsigned number of 0 to 8 bytes.
+// number reads an unsigned integer of 0 to 8 bytes.
 func (c *cursor) number(size int) uint64 {
 	var b [8]byte
 	copy(b[len(b)-size:], c.take(size))
@@ -40,7 +39,7 @@ func (c *cursor) uint16() int { return int(c.number(2)) }
 
 func (c *cursor) uint32() uint32 { return uint32(c.number(4)) }
 
-// id reads the number of an item, whose size goes by the version of the box.
+// id reads an item ID of 16 or, if wide, 32 bits.
 func (c *cursor) id(wide bool) uint32 {
 	if wide {
 		return c.uint32()
@@ -48,29 +47,29 @@ func (c *cursor) id(wide bool) uint32 {
 	return uint32(c.uint16())
 }
 
-// fourcc reads a type of four characters.
+// fourcc reads a four-character code.
 func (c *cursor) fourcc() string { return string(c.take(4)) }
 
-// text reads a string up to its zero byte, or to the end of the box.
+// text reads a string that ends with a zero byte or with the box.
 func (c *cursor) text() string {
 	text, rest, _ := bytes.Cut(c.b, []byte{0})
 	c.b = rest
 	return string(text)
 }
 
-// full reads the version and the flags that a full box starts with.
+// full reads the version and flags of a full box.
 func (c *cursor) full() (version int, flags uint32) {
 	v := c.uint32()
 	return int(v >> 24), v & 0xffffff
 }
 
-// boxes calls each for the boxes that c has left, one after the other, and stops at the first error.
+// boxes calls each for every box in the rest of c, and stops at the first error.
 func (c *cursor) boxes(each func(kind string, body *cursor) error) error {
 	for len(c.b) > 0 && c.err == nil {
 		size, headerSize := uint64(c.uint32()), uint64(8)
 		kind := c.fourcc()
 		switch size {
-		case 0: // to the end of the box around it
+		case 0: // to the end of the enclosing box
 			size = headerSize + uint64(len(c.b))
 		case 1:
 			size, headerSize = c.number(8), 16
@@ -83,7 +82,7 @@ func (c *cursor) boxes(each func(kind string, body *cursor) error) error {
 		}
 		body := &cursor{box: kind, b: c.take(int(size - headerSize))}
 		err := each(kind, body)
-		if body.err != nil { // what was made of fields that are not there may be wrong in another way
+		if body.err != nil { // the error of each may follow from fields that are missing
 			return body.err
 		}
 		if err != nil {

@@ -9,8 +9,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Decode implements codec.File. It reads up to the end of the data of the picture, even if it decodes a thumbnail item,
-// so that a file that is cut short is an error.
+// Decode implements codec.File. It reads up to the end of the data of the primary item even if it decodes a thumbnail
+// item, so that a file that is cut short is an error.
 func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	if o.Check != nil {
 		f.check = o.Check
@@ -25,25 +25,25 @@ func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	return codec.Result{Orientation: f.Orientation}, err
 }
 
-// decode returns an image that is reduced for copies of width x height pixels.
+// decode returns an image reduced for copies of width x height pixels.
 func (f *File) decode(width, height int) (*plane.Image, error) {
 	if t := f.thumbnail(width, height); t != nil {
-		return f.opaque(t, width, height)
+		return f.decodeOpaque(t, width, height)
 	}
 	if f.alpha == nil {
-		return f.opaque(f.primary, width, height)
+		return f.decodeOpaque(f.primary, width, height)
 	}
-	transparency, err := f.alphaPlane(f.how(f.alpha.picture, signal{full: true}, width, height))
+	transparency, err := f.decodeAlpha(f.decodeOptions(f.alpha.picture, cicp{full: true}, width, height))
 	if err != nil {
 		return nil, err
 	}
 	if isOpaque(transparency) {
-		return f.opaque(f.primary, width, height)
+		return f.decodeOpaque(f.primary, width, height)
 	}
-	return f.transparent(f.primary, transparency, width, height)
+	return f.decodeWithAlpha(f.primary, transparency, width, height)
 }
 
-// finish reads up to the end of the data of the picture.
+// finish reads up to the end of the data of the primary item and its alpha.
 func (f *File) finish() error {
 	end := int64(0)
 	for _, t := range f.primary.tiles {
@@ -54,18 +54,18 @@ func (f *File) finish() error {
 			end = max(end, t.end())
 		}
 	}
-	return short(f.window.skip(end))
+	return short(f.window.skipTo(end))
 }
 
-// opaque decodes a picture without alpha, which may be a smaller one than the file's.
-func (f *File) opaque(p *picture, width, height int) (*plane.Image, error) {
-	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.YCbCr, Profile: p.colours()}
+// decodeOpaque decodes the primary item or one of its thumbnails, without alpha.
+func (f *File) decodeOpaque(p *picture, width, height int) (*plane.Image, error) {
+	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.YCbCr, Profile: p.iccProfile()}
 	if m.Profile == nil {
-		m.Profile = f.primary.colours()
+		m.Profile = f.primary.iccProfile()
 	}
-	s := p.meaning()
+	s := p.effectiveCICP()
 	components := newComponents(p, width, height)
-	err := f.rows(p, math.MaxInt64, f.how(p, s, width, height), func(r *rows) error {
+	err := f.decodeRows(p, math.MaxInt64, f.decodeOptions(p, s, width, height), func(r *rows) error {
 		for i, c := range components {
 			c.add(r[i])
 		}
@@ -77,7 +77,7 @@ func (f *File) opaque(p *picture, width, height int) (*plane.Image, error) {
 	for i, c := range components {
 		reduced := c.reducer.Planes()[0]
 		if !s.full && p.depthOf(i) == 8 {
-			widen(reduced, s.levels(i, 8))
+			expandRange(reduced, s.levels(i, 8))
 		}
 		reduced.StepX *= float64(c.stepX) * float64(f.Width) / float64(p.crop.Dx())
 		reduced.StepY *= float64(c.stepY) * float64(f.Height) / float64(p.crop.Dy())
@@ -86,27 +86,27 @@ func (f *File) opaque(p *picture, width, height int) (*plane.Image, error) {
 	switch {
 	case p.isGray:
 		m.Model = plane.Gray
-	case s.matrix == identity: // green, blue, red
+	case s.matrix == identity: // planes are green, blue and red
 		m.Model = plane.RGB
 		m.Planes = []plane.Plane{m.Planes[2], m.Planes[0], m.Planes[1]}
 	case !s.is601():
-		s.rgb().recolour(m.Planes)
+		s.toRGB().toJFIF(m.Planes)
 	}
 	return m, nil
 }
 
-// how says how to decode a picture of which a copy of width x height pixels is wanted.
-func (f *File) how(p *picture, s signal, width, height int) how {
-	h := how{smooth: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.check}
+// decodeOptions returns the options for copies of width x height pixels.
+func (f *File) decodeOptions(p *picture, s cicp, width, height int) decodeOptions {
+	o := decodeOptions{filter: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.check}
 	for i := range p.planes() {
 		if depth := p.depthOf(i); depth > 8 {
-			h.levels[i] = s.levels(i, depth)
+			o.levels[i] = s.levels(i, depth)
 		}
 	}
-	return h
+	return o
 }
 
-// depthOf is the depth of a plane.
+// depthOf returns the bits of a sample of a plane.
 func (f format) depthOf(plane int) int {
 	if plane == 0 {
 		return f.depth
@@ -114,12 +114,11 @@ func (f format) depthOf(plane int) int {
 	return f.chromaDepth
 }
 
-// A component reduces the rows of a plane, as far as they are within the crop of a picture.
+// A component reduces the cropped part of one plane.
 type component struct {
 	reducer      *plane.Reducer
-	stepX, stepY int // pixels to a sample
-	// left to right and top to bottom is what is within the crop, in samples. If it begins within a sample, samples are
-	// repeated to become pixels.
+	stepX, stepY int // pixels per sample
+	// The cropped part, in samples. If it starts inside a chroma sample, samples are repeated so that they are pixels.
 	left, right, top, bottom int
 	repeatX, repeatY         int
 	repeated                 []uint8
@@ -156,7 +155,7 @@ func (c *component) add(p plane.Plane) {
 	}
 }
 
-// row is what is within the crop of a row.
+// row returns the cropped part of a row.
 func (c *component) row(row []uint8) []uint8 {
 	if c.repeated == nil {
 		return row[c.left:c.right]
@@ -167,14 +166,14 @@ func (c *component) row(row []uint8) []uint8 {
 	return c.repeated
 }
 
-// rows decodes a picture and shows its rows from the top down. What is needed later starts at a position of the file.
-func (f *File) rows(p *picture, later int64, how how, show func(*rows) error) error {
+// decodeRows decodes a picture and shows its rows from the top down. Data from position later on is needed afterwards.
+func (f *File) decodeRows(p *picture, later int64, o decodeOptions, show func(*rows) error) error {
 	lows := make([]int64, len(p.tiles)+1)
 	lows[len(p.tiles)] = later
 	for i := len(p.tiles) - 1; i >= 0; i-- {
 		lows[i] = min(lows[i+1], p.tiles[i].start())
 	}
-	s := newStrip(p, show)
+	s := newTileRow(p, show)
 	defer s.release()
 	for i, t := range p.tiles {
 		if err := f.check(); err != nil {
@@ -183,31 +182,31 @@ func (f *File) rows(p *picture, later int64, how how, show func(*rows) error) er
 		if err := f.advance(lows[i]); err != nil {
 			return err
 		}
-		if err := f.tileRows(t, lows[i+1], how, s, i%p.columns); err != nil {
+		if err := f.decodeTile(t, lows[i+1], o, s, i%p.columns); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// advance reads on to a position from which on data is needed, and gives up what is in front of it.
+// advance discards what is before a position of the file, which may not have been read yet.
 func (f *File) advance(to int64) error {
 	if to == math.MaxInt64 {
 		return nil
 	}
-	return short(f.window.skip(to))
+	return short(f.window.skipTo(to))
 }
 
-// tileRows decodes a tile that is in a column of a grid.
-func (f *File) tileRows(t tile, later int64, how how, s *strip, column int) error {
+// decodeTile decodes the tile in a column of a row of tiles.
+func (f *File) decodeTile(t tile, later int64, o decodeOptions, s *tileRow, column int) error {
 	data, err := f.data(t.item)
 	if err != nil {
 		return err
 	}
 	data.later = later
-	err = t.decode(data, how, func(r *rows) error { return s.add(column, r) })
-	if data.fault != nil { // which a decoder may take for the end of the data
-		return data.fault
+	err = t.decode(data, o, func(r *rows) error { return s.add(column, r) })
+	if data.err != nil { // which a decoder may report as damage
+		return data.err
 	}
 	if err != nil {
 		return err
@@ -215,20 +214,20 @@ func (f *File) tileRows(t tile, later int64, how how, s *strip, column int) erro
 	return s.end(column)
 }
 
-// A strip is a row of the tiles of a grid. Of a grid with one column, rows are shown as they come.
-type strip struct {
+// A tileRow collects the rows of a row of tiles. If it has one column only, rows are shown as they are decoded.
+type tileRow struct {
 	*picture
 	rows
 	show   func(*rows) error
-	buffer *[]uint8 // of the rows
-	next   [3]int   // the row of each plane of the tile that comes next
+	buffer *[]uint8 // holds the rows
+	next   [3]int   // the next row of each plane of the current tile
 }
 
-// stripBuffers are the samples of strips.
-var stripBuffers = sync.Pool{New: func() any { return new([]uint8) }}
+// tileRowBuffers hold the samples of tileRows.
+var tileRowBuffers = sync.Pool{New: func() any { return new([]uint8) }}
 
-func newStrip(p *picture, show func(*rows) error) *strip {
-	s := &strip{picture: p, show: show}
+func newTileRow(p *picture, show func(*rows) error) *tileRow {
+	s := &tileRow{picture: p, show: show}
 	if p.columns == 1 {
 		return s
 	}
@@ -239,7 +238,7 @@ func newStrip(p *picture, show func(*rows) error) *strip {
 		s.rows[i] = plane.Plane{Stride: width, Width: width, Height: height}
 		total += s.rows[i].Width * s.rows[i].Height
 	}
-	s.buffer = stripBuffers.Get().(*[]uint8)
+	s.buffer = tileRowBuffers.Get().(*[]uint8)
 	*s.buffer = slices.Grow((*s.buffer)[:0], total)[:total]
 	rest := *s.buffer
 	for i := range p.planes() {
@@ -249,14 +248,14 @@ func newStrip(p *picture, show func(*rows) error) *strip {
 	return s
 }
 
-func (s *strip) release() {
+func (s *tileRow) release() {
 	if s.buffer != nil {
-		stripBuffers.Put(s.buffer)
+		tileRowBuffers.Put(s.buffer)
 	}
 }
 
 // add adds rows of the tile in a column.
-func (s *strip) add(column int, r *rows) error {
+func (s *tileRow) add(column int, r *rows) error {
 	for i := range s.planes() {
 		stepX, stepY := s.steps(i)
 		width := (s.tileWidth + stepX - 1) / stepX
@@ -264,7 +263,7 @@ func (s *strip) add(column int, r *rows) error {
 			return damaged("one of its pictures has %dx%d samples in a plane where %dx%d are expected", r[i].Width,
 				r[i].Height, width, rest)
 		}
-		if left, shown := column*width, s.rows[i]; left < shown.Width { // tiles may go beyond what is shown
+		if left, shown := column*width, s.rows[i]; left < shown.Width { // tiles may extend beyond the output
 			for y := range min(r[i].Height, shown.Height-s.next[i]) {
 				copy(shown.Row(s.next[i] + y)[left:], r[i].Row(y))
 			}
@@ -278,7 +277,7 @@ func (s *strip) add(column int, r *rows) error {
 }
 
 // end ends the tile in a column.
-func (s *strip) end(column int) error {
+func (s *tileRow) end(column int) error {
 	for i := range s.planes() {
 		_, stepY := s.steps(i)
 		if want := (s.tileHeight + stepY - 1) / stepY; s.next[i] != want {

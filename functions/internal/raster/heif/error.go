@@ -6,7 +6,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
-// damaged is the error for a file that is broken. The detail names the box and what was found in it.
+// damaged is the error for a broken file. The detail names the box and what was found in it.
 func damaged(detail string, args ...any) error { return imgerr.Damaged(Name, detail, args...) }
 
 // unsupported is the error for a file of a kind that is not read, such as "HEIC image sequence".
@@ -14,7 +14,7 @@ func unsupported(found string) error {
 	return imgerr.Unsupported(found, "a still image of HEVC, in one piece or as a grid")
 }
 
-// tooMany is the error for a file that has more of something than a still image needs.
+// tooMany is the error for a file that exceeds one of the limits on its meta box.
 func tooMany(what string, limit int) error {
 	return &imgerr.Error{
 		Reason:  imgerr.ReasonUnsupported,

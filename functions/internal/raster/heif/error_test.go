@@ -16,8 +16,8 @@ import (
 const maxTested = 1 << 22
 
 // tryAll opens and decodes a file, as the engine does.
-func tryAll(file []byte, codings map[string]coding) error {
-	f, err := open(bytes.NewReader(file), codings)
+func tryAll(file []byte, itemCodecs map[string]itemCodec) error {
+	f, err := open(bytes.NewReader(file), itemCodecs)
 	if err != nil {
 		return err
 	}
@@ -28,10 +28,10 @@ func tryAll(file []byte, codings map[string]coding) error {
 		if _, err = decode(f, min(f.Width, 20), min(f.Height, 20)); err != nil {
 			break
 		}
-		if f, err = open(bytes.NewReader(file), codings); err != nil {
+		if f, err = open(bytes.NewReader(file), itemCodecs); err != nil {
 			break
 		}
-		f.Whole = true
+		f.IgnoreThumbnails = true
 	}
 	return err
 }
@@ -127,7 +127,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			checkRefusal(t, tryAll(test.builder.bytes(), rawCodings), test.reason, test.message)
+			checkRefusal(t, tryAll(test.builder.bytes(), rawCodecs), test.reason, test.message)
 		})
 	}
 }
@@ -213,7 +213,7 @@ func TestRefusedBoxes(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			checkRefusal(t, tryAll(test.file, codings), test.reason, test.message)
+			checkRefusal(t, tryAll(test.file, itemCodecs), test.reason, test.message)
 		})
 	}
 }
@@ -227,18 +227,18 @@ func TestPlaces(t *testing.T) {
 		return file
 	}
 	t.Run("in an item", func(t *testing.T) {
-		checkRefusal(t, tryAll(location(2, 0), rawCodings), imgerr.ReasonUnsupported, "within other items")
+		checkRefusal(t, tryAll(location(2, 0), rawCodecs), imgerr.ReasonUnsupported, "within other items")
 	})
 	t.Run("in another file", func(t *testing.T) {
-		checkRefusal(t, tryAll(location(0, 1), rawCodings), imgerr.ReasonUnsupported, "another file")
+		checkRefusal(t, tryAll(location(0, 1), rawCodecs), imgerr.ReasonUnsupported, "another file")
 	})
 	t.Run("beyond the idat box", func(t *testing.T) {
-		checkRefusal(t, tryAll(location(1, 0), rawCodings), imgerr.ReasonDamaged, "idat")
+		checkRefusal(t, tryAll(location(1, 0), rawCodecs), imgerr.ReasonDamaged, "idat")
 	})
 	t.Run("nowhere", func(t *testing.T) {
 		file := gridOf(1, 1, 9, 9).bytes()
 		copy(file[bytes.Index(file, []byte("iloc")):], "free")
-		checkRefusal(t, tryAll(file, rawCodings), imgerr.ReasonDamaged, "does not say where")
+		checkRefusal(t, tryAll(file, rawCodecs), imgerr.ReasonDamaged, "does not say where")
 	})
 }
 
@@ -249,7 +249,7 @@ func TestCutShort(t *testing.T) {
 		b.metaLast = metaLast
 		file := b.bytes()
 		for n := range len(file) {
-			err := tryAll(file[:n], rawCodings)
+			err := tryAll(file[:n], rawCodecs)
 			var refusal *imgerr.Error
 			isCut := err == io.EOF && n < 8 || err == io.ErrUnexpectedEOF || errors.As(err, &refusal) && refusal.Reason == imgerr.ReasonDamaged
 			if !isCut {
@@ -326,9 +326,9 @@ func TestBombs(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := rawCodings
+			c := rawCodecs
 			if test.message == "share their data" {
-				c = map[string]coding{"rawv": {name: "raw", property: "rawC", configure: configureGreedy}}
+				c = map[string]itemCodec{"rawv": {name: "raw", property: "rawC", configure: configureGreedy}}
 			}
 			checkRefusal(t, tryAll(test.build().bytes(), c), test.reason, test.message)
 		})
@@ -355,8 +355,8 @@ func configureGreedy(b []byte) (bitstream, error) {
 	return greedy{r.(raw)}, nil
 }
 
-func (g greedy) decode(from io.Reader, how how, show func(*rows) error) error {
-	if err := g.raw.decode(from, how, show); err != nil {
+func (g greedy) decode(from io.Reader, o decodeOptions, show func(*rows) error) error {
+	if err := g.raw.decode(from, o, show); err != nil {
 		return err
 	}
 	_, err := io.Copy(io.Discard, from)

@@ -18,7 +18,7 @@ func addSeeds(f *testing.F) {
 	last := gridOf(2, 2, 20, 20)
 	last.metaLast, last.wide = true, true
 	f.Add(last.bytes())
-	turned := painted(raw{width: 12, height: 8, meaning: signal{matrix: 1}, stored: format{stepX: 2, stepY: 2, depth: 10}},
+	turned := painted(raw{width: 12, height: 8, meaning: cicp{matrix: 1}, stored: format{stepX: 2, stepY: 2, depth: 10}},
 		[3]float64{0.1, 0.5, 0.9}, clap(7, 1, 5, 1, -1, 2, 1, 2), box("irot", []byte{1}), box("imir", []byte{1}), nclx(9, 13, 9, true))
 	withAlpha(turned, alphaURN, grayRaw(6, 4), func(x, y int) int { return 10 * (x + y) })
 	turned.refer("prem", 1, 2)
@@ -42,7 +42,7 @@ func checkFuzzed(t *testing.T, err error) {
 // FuzzOpen is for the container, with pictures that cost next to nothing.
 func FuzzOpen(f *testing.F) {
 	addSeeds(f)
-	f.Fuzz(func(t *testing.T, file []byte) { checkFuzzed(t, tryAll(file, rawCodings)) })
+	f.Fuzz(func(t *testing.T, file []byte) { checkFuzzed(t, tryAll(file, rawCodecs)) })
 }
 
 // FuzzDecode is for whole files.

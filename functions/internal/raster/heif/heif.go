@@ -1,24 +1,20 @@
-// Package heif reads HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: the primary item of a file, if that is a
-// picture coded as HEVC, or a grid of such pictures, as phones write them.
+// Package heif decodes HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: the primary item of a file, if it is an
+// HEVC picture or a grid of HEVC pictures, with its alpha, colour information and transformations.
 //
-// The type of the primary item decides what is decoded, not the brands of the file. Orientation is that of irot and imir
-// properties only: readers that apply EXIF as well rotate twice. Not read are image sequences, overlays (iovl), pictures
-// whose data is in another item or file, gain maps, pixel aspect ratios, and chroma positions. AV1 (AVIF) is recognized
+// The type of the primary item decides what is decoded, not the brands of the file. The orientation is that of the irot
+// and imir properties only, because EXIF repeats it. Image sequences, overlays (iovl) and data in other items or files
+// are refused; gain maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised
 // and refused.
+//
+// If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture.
 //
 // # Memory
 //
-// The meta box, of up to 4 MiB, is held; everything else comes from a window on the file, which is read forward: from the
-// first byte that a picture still needs to the last that was read. Items whose data is in the order in which they are
-// decoded cost as much as the largest of them; items in another order, and a file whose meta box comes last, cost as
-// much as the file. Pixels are reduced as they come. Of a grid, one row of tiles is held; of alpha, one byte for each of
-// its pixels. Everything else is decided from the meta box before it is allocated: see the limits in meta.go and
-// picture.go.
-//
-// # Cost
-//
-// If a thumbnail item shows what a copy needs, it is decoded instead of the picture. The rest of the file is read all
-// the same, so that a file cut short is an error.
+// The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the bytes
+// from the first that is still needed to the last read. For items that are stored in the order in which they are decoded
+// that is one item; for items in another order, and for a meta box after the pixels, up to the whole file. Pixels are
+// reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels. Limits on items,
+// properties, extents and pixels are checked in the meta box before anything is allocated by them.
 package heif
 
 import (
@@ -30,49 +26,48 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 )
 
-// Name is what the format is called in messages.
+// Name is the name of the format in messages.
 const Name = "HEIC"
 
-// maxAhead is how much of a file may come before its meta box, in bytes, because all of it is held until it is known
-// what is needed.
+// maxAhead is the largest number of bytes before the meta box. They are all held, because items may be among them.
 const maxAhead = 64 << 20
 
-// maxBoxes is how many boxes may come before the meta box. It is usually the second.
+// maxBoxes is the largest number of boxes before the meta box, which usually is the second.
 const maxBoxes = 256
 
 // A File is a HEIF file whose meta box has been read.
 type File struct {
-	// Width and Height are in pixels, as stored: before the orientation is applied, but without what clap crops.
+	// Width and Height are in pixels, as stored: after cropping (clap), before Orientation is applied.
 	Width, Height int
 	// Orientation is that of the irot and imir properties, numbered as in EXIF: 1 to 8.
 	Orientation int
-	// DecodedPixels is the size of the picture in pixels before it is cropped.
+	// DecodedPixels is the number of pixels before cropping.
 	DecodedPixels int64
-	// HasAlpha reports whether there is an alpha picture.
+	// HasAlpha reports whether there is an alpha item. Its pixels may all be opaque.
 	HasAlpha bool
-	// Whole makes Decode decode the picture even if a thumbnail item would do.
-	Whole bool
+	// IgnoreThumbnails makes Decode decode the picture even if a thumbnail item is large enough.
+	IgnoreThumbnails bool
 
-	check   func() error
-	window  *window
-	meta    *meta
-	primary *picture
-	alpha   *alpha // nil if there is none
-	thumbs  []*picture
-	codings map[string]coding   // by the type of the items
-	streams map[*byte]bitstream // by the configuration that they share
+	check      func() error
+	window     *window
+	meta       *meta
+	primary    *picture
+	alpha      *alpha // nil if there is none
+	thumbs     []*picture
+	itemCodecs map[string]itemCodec // by item type
+	streams    map[*byte]bitstream  // by the first byte of their configuration
 }
 
-// Open reads the file up to and including its meta box: all of it, if that comes last. The error is a *imgerr.Error, or
-// that of r; io.EOF and io.ErrUnexpectedEOF mean a file cut short.
-func Open(r io.Reader) (*File, error) { return open(r, codings) }
+// Open reads the file up to the end of its meta box, which may be the end of the file. The error is an *imgerr.Error, that
+// of r, or io.EOF or io.ErrUnexpectedEOF for a file that is cut short.
+func Open(r io.Reader) (*File, error) { return open(r, itemCodecs) }
 
-func open(r io.Reader, codings map[string]coding) (*File, error) {
-	f := &File{check: func() error { return nil }, window: &window{r: r}, codings: codings, streams: map[*byte]bitstream{}}
+func open(r io.Reader, itemCodecs map[string]itemCodec) (*File, error) {
+	f := &File{check: func() error { return nil }, window: &window{r: r}, itemCodecs: itemCodecs, streams: map[*byte]bitstream{}}
 	if err := f.readMeta(); err != nil {
 		return nil, err
 	}
-	if of := f.meta.referred("thmb", f.meta.primary); len(of) > 0 { // as libheif: nobody wants to see a thumbnail
+	if of := f.meta.targets("thmb", f.meta.primary); len(of) > 0 { // libheif shows the picture, too
 		f.meta.primary = of[0]
 	}
 	p, err := f.picture(f.meta.primary, 0)
@@ -86,7 +81,7 @@ func open(r io.Reader, codings map[string]coding) (*File, error) {
 		return nil, err
 	}
 	f.findThumbnails()
-	f.window.forget(f.start())
+	f.window.discard(f.start())
 	return f, nil
 }
 
@@ -97,7 +92,7 @@ func (f *File) Header() codec.Header {
 	}
 }
 
-// readMeta reads the boxes of the file up to the meta box, and that.
+// readMeta reads the boxes of the file up to the meta box and parses it.
 func (f *File) readMeta() error {
 	isSequence, at := false, int64(0)
 	for range maxBoxes {
@@ -124,7 +119,7 @@ func (f *File) readMeta() error {
 	return tooMany("boxes in front of its meta box", maxBoxes)
 }
 
-// short is the error for a file that ends where more of it was expected.
+// short makes io.ErrUnexpectedEOF of io.EOF.
 func short(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -132,8 +127,9 @@ func short(err error) error {
 	return err
 }
 
-// readHeader reads the header of the box at a position. The end of one that goes to the end of the file is
-// math.MaxInt64. The error is io.EOF if the file ends in front of it.
+// readHeader reads the header of the box at a position of the file: its type, and where its payload starts and ends. The
+// end is math.MaxInt64 for a box that extends to the end of the file. The error is io.EOF if the file ends at the
+// position.
 func (f *File) readHeader(at int64) (kind string, start, end int64, err error) {
 	header := f.section(at, toEnd)
 	var b [16]byte
@@ -158,19 +154,19 @@ func (f *File) readHeader(at int64) (kind string, start, end int64, err error) {
 	return kind, start, at + int64(size), nil
 }
 
-// pass reads on to the end of a box in front of the meta box.
+// pass reads and holds a box before the meta box, up to its end.
 func (f *File) pass(end int64) error {
-	err := f.window.pass(min(end, maxAhead+1))
+	err := f.window.readTo(min(end, maxAhead+1))
 	switch {
 	case err == io.EOF && end == math.MaxInt64:
-		return nil // readHeader finds it out
+		return nil // and readHeader returns io.EOF
 	case err == nil && end > maxAhead:
 		return unsupported(fmt.Sprintf("HEIC whose meta box comes after more than %d bytes", maxAhead))
 	}
 	return short(err)
 }
 
-// readItems reads the payload of the meta box.
+// readItems reads and parses the payload of the meta box.
 func (f *File) readItems(start, end int64) error {
 	if end-start > maxMeta {
 		return tooMany("bytes in its meta box", maxMeta)
@@ -183,12 +179,12 @@ func (f *File) readItems(start, end int64) error {
 	return err
 }
 
-// section reads a part of the file.
+// section returns a reader of a part of the file.
 func (f *File) section(at, length int64) *extents {
-	return &extents{from: f.window, left: []extent{{at, length}}, short: io.ErrUnexpectedEOF}
+	return &extents{from: f.window, left: []extent{{at, length}}, endErr: io.ErrUnexpectedEOF}
 }
 
-// data reads the data of an item.
+// data returns a reader of the data of an item.
 func (f *File) data(i *item) (*extents, error) {
 	l := i.location
 	switch {
@@ -199,14 +195,14 @@ func (f *File) data(i *item) (*extents, error) {
 	case l.construction != inFile && l.construction != inBox:
 		return nil, unsupported("HEIC whose pictures are within other items")
 	}
-	data := &extents{from: f.window, left: slices.Clone(l.extents), short: io.ErrUnexpectedEOF}
+	data := &extents{from: f.window, left: slices.Clone(l.extents), endErr: io.ErrUnexpectedEOF}
 	if l.construction == inBox {
-		data.from, data.short = held(f.meta.idat), damaged("item %d is beyond the end of its idat box", i.id)
+		data.from, data.endErr = idat(f.meta.idat), damaged("item %d is beyond the end of its idat box", i.id)
 	}
 	return data, nil
 }
 
-// start is the first position of the file that may still be needed.
+// start is the lowest position of data that may be decoded.
 func (f *File) start() int64 {
 	low := f.primary.start()
 	if f.alpha != nil {
@@ -218,7 +214,7 @@ func (f *File) start() int64 {
 	return low
 }
 
-// start is the position of the file where the first data of a picture is.
+// start is the lowest position of the data of the tiles, or math.MaxInt64 if none of it is outside the meta box.
 func (p *picture) start() int64 {
 	low := int64(math.MaxInt64)
 	for _, t := range p.tiles {
@@ -227,7 +223,7 @@ func (p *picture) start() int64 {
 	return low
 }
 
-// start is the position of the file where the first data of a tile is.
+// start is the lowest position of the data of the tile, or math.MaxInt64 if it is in the meta box.
 func (t tile) start() int64 {
 	low := int64(math.MaxInt64)
 	if l := t.item.location; l != nil && l.construction == inFile {
@@ -238,7 +234,7 @@ func (t tile) start() int64 {
 	return low
 }
 
-// end is the position of the file behind the last data of a tile, as far as that is known.
+// end is the highest position after data of the tile, without that of extents whose length is not stated.
 func (t tile) end() int64 {
 	high := int64(0)
 	if l := t.item.location; l != nil && l.construction == inFile {

@@ -7,7 +7,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// hevcStream is a bitstream of HEVC.
+// hevcStream is an HEVC bitstream.
 type hevcStream struct {
 	config *hevc.Config
 	info   hevc.Info
@@ -38,19 +38,19 @@ func (h *hevcStream) format() format {
 	return f
 }
 
-func (h *hevcStream) signal() signal {
-	return signal{h.info.Primaries, h.info.Transfer, h.info.Matrix, h.info.FullRange}
+func (h *hevcStream) cicp() cicp {
+	return cicp{h.info.Primaries, h.info.Transfer, h.info.Matrix, h.info.FullRange}
 }
 
-func (h *hevcStream) decode(r io.Reader, how how, show func(*rows) error) error {
+func (h *hevcStream) decode(r io.Reader, o decodeOptions, show func(*rows) error) error {
 	var all rows
 	var converted [3][]uint8
-	options := hevc.Options{SkipFilters: !how.smooth, Check: how.check}
+	options := hevc.Options{SkipFilters: !o.filter, Check: o.check}
 	return h.config.Decode(r, options, func(decoded *hevc.Rows) error {
 		for i, s := range decoded {
 			all[i] = plane.Plane{Pix: s.Pix8, Stride: s.Stride, Width: s.Width, Height: s.Height}
 			if s.Pix16 != nil {
-				converted[i] = narrow(converted[i][:0], s, how.levels[i])
+				converted[i] = narrow(converted[i][:0], s, o.levels[i])
 				all[i].Pix, all[i].Stride = converted[i], s.Width
 			}
 		}
@@ -58,7 +58,7 @@ func (h *hevcStream) decode(r io.Reader, how how, show func(*rows) error) error 
 	})
 }
 
-// narrow appends the samples of a plane as 8 bits: as they are, if there are no levels for them.
+// narrow appends the samples of a plane as 8 bits. Samples without levels have 8 bits already.
 func narrow(to []uint8, s hevc.Samples, levels []uint8) []uint8 {
 	for y := range s.Height {
 		row := s.Pix16[y*s.Stride:][:s.Width]

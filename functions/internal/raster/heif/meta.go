@@ -2,8 +2,8 @@ package heif
 
 import "fmt"
 
-// How much a meta box may have. Phones write some KiB and less than a hundred items; a picture of 50 megapixels in tiles
-// of 256x256 pixels has less than a thousand.
+// Limits on the content of a meta box. Phones write a few KiB and fewer than 100 items; a picture of 50 megapixels in
+// tiles of 256x256 pixels has fewer than 1000.
 const (
 	maxMeta         = 4 << 20 // bytes
 	maxItems        = 4096
@@ -13,7 +13,8 @@ const (
 	maxExtents      = 1 << 14
 )
 
-// A meta is a meta box (ISO/IEC 14496-12, section 8.11): the items of a file, what they are, and where.
+// A meta is the content of a meta box (ISO/IEC 14496-12, section 8.11): the items of a file, their types, properties,
+// references and locations.
 type meta struct {
 	handler    string
 	primary    uint32
@@ -28,49 +29,49 @@ type meta struct {
 	counts       struct{ extents, associations, references int }
 }
 
-// An item is a picture, or data that belongs to one.
+// An item is a picture, or metadata.
 type item struct {
 	id         uint32
 	kind       string // such as "hvc1" or "grid"
 	protected  bool
-	location   *location // nil if the file does not say where it is
+	location   *location // nil if the iloc box has none
 	properties []association
 }
 
-// A location is where an item's data is (section 8.11.3).
+// A location states where the data of an item is (section 8.11.3).
 type location struct {
-	construction int // inFile, inBox or inItem
-	reference    int // 0 if the data is in this file
+	construction int // the construction method
+	reference    int // the data reference: 0 for this file
 	extents      []extent
 }
 
-// Construction methods of a location.
+// Construction methods.
 const (
 	inFile = 0
 	inBox  = 1 // the idat box
 )
 
-// An association gives an item a property.
+// An association links an item with a property.
 type association struct {
-	index     int // in the ipco box, from 1; 0 is none
+	index     int // in the ipco box, from 1; 0 means no property
 	essential bool
 }
 
-// A property describes items. It is not looked into before an item that has it is read.
+// A property describes items. Its body is parsed when an item that has it is read.
 type property struct {
 	kind string
 	body []byte
 }
 
-// A reference says that one item refers to others, in an order that may matter.
+// A reference is a typed link from one item to others, in order.
 type reference struct {
 	kind string
 	from uint32
 	to   []uint32
 }
 
-// readers read the boxes in a meta box that matter.
-var readers = map[string]func(*meta, *cursor) error{
+// metaBoxReaders parse the boxes of a meta box. Other boxes are ignored.
+var metaBoxReaders = map[string]func(*meta, *cursor) error{
 	"hdlr": (*meta).readHandler,
 	"pitm": (*meta).readPrimary,
 	"iinf": (*meta).readItems,
@@ -80,14 +81,14 @@ var readers = map[string]func(*meta, *cursor) error{
 	"idat": (*meta).readData,
 }
 
-// parseMeta reads the payload of a meta box.
+// parseMeta parses the payload of a meta box.
 func parseMeta(payload []byte) (*meta, error) {
 	m := &meta{items: map[uint32]*item{}, locations: map[uint32]location{}, associations: map[uint32][]association{}}
 	c := &cursor{box: "meta", b: payload}
 	c.full()
 	seen := map[string]bool{}
 	err := c.boxes(func(kind string, body *cursor) error {
-		read, ok := readers[kind]
+		read, ok := metaBoxReaders[kind]
 		if !ok {
 			return nil
 		}
@@ -100,12 +101,12 @@ func parseMeta(payload []byte) (*meta, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, m.join()
+	return m, m.link()
 }
 
-// join gives the items what other boxes say of them. Those boxes may come in any order, and name items that are not
-// there.
-func (m *meta) join() error {
+// link gives the items their locations and properties. The boxes may come in any order, and may name items that the iinf
+// box does not have.
+func (m *meta) link() error {
 	if m.handler != "pict" {
 		return unsupported(fmt.Sprintf("HEIC whose meta box is for %q instead of pictures", m.handler))
 	}
@@ -139,8 +140,7 @@ func (m *meta) readData(c *cursor) error {
 	return nil
 }
 
-// readItems reads an iinf box (section 8.11.6). It goes by the entries that are there, whatever their number is said to
-// be.
+// readItems reads an iinf box (section 8.11.6). The count of entries is ignored.
 func (m *meta) readItems(c *cursor) error {
 	if version, _ := c.full(); version == 0 {
 		c.take(2)
@@ -154,7 +154,7 @@ func (m *meta) readItems(c *cursor) error {
 		version, _ := body.full()
 		i := &item{id: body.id(version >= 3)}
 		i.protected = body.uint16() != 0
-		if version >= 2 { // earlier ones have a name and a media type only
+		if version >= 2 { // earlier versions have a media type instead
 			i.kind = body.fourcc()
 		}
 		if m.items[i.id] != nil {
@@ -168,7 +168,7 @@ func (m *meta) readItems(c *cursor) error {
 	})
 }
 
-// readLocations reads an iloc box.
+// readLocations reads an iloc box (section 8.11.3).
 func (m *meta) readLocations(c *cursor) error {
 	version, _ := c.full()
 	if version > 2 {
@@ -200,7 +200,7 @@ func (m *meta) readLocations(c *cursor) error {
 		for range extents {
 			c.take(indexSize)
 			at, length := c.number(offsetSize), c.number(lengthSize)
-			const limit = 1 << 60 // so that no sum can overflow
+			const limit = 1 << 60 // of each, so that sums do not overflow
 			if base > limit || at > limit || length > limit {
 				return damaged("its iloc box has item %d at byte %d + %d, %d bytes long", id, base, at, length)
 			}
@@ -224,7 +224,7 @@ func (m *meta) readLocations(c *cursor) error {
 func (m *meta) readReferences(c *cursor) error {
 	version, _ := c.full()
 	return c.boxes(func(kind string, body *cursor) error {
-		body.box = "iref" // the type is whatever the file says
+		body.box = "iref" // not the reference type, which the file chooses
 		r := reference{kind: kind, from: body.id(version > 0)}
 		count := body.uint16()
 		if m.counts.references += count + 1; m.counts.references > maxReferences {
@@ -282,8 +282,8 @@ func (m *meta) readAssociations(c *cursor) error {
 	return nil
 }
 
-// referred returns the items that an item refers to.
-func (m *meta) referred(kind string, from uint32) []uint32 {
+// targets returns the items that an item refers to.
+func (m *meta) targets(kind string, from uint32) []uint32 {
 	for _, r := range m.references {
 		if r.kind == kind && r.from == from {
 			return r.to
@@ -292,8 +292,8 @@ func (m *meta) referred(kind string, from uint32) []uint32 {
 	return nil
 }
 
-// referring returns the items that refer to an item.
-func (m *meta) referring(kind string, to uint32) []uint32 {
+// sources returns the items that refer to an item.
+func (m *meta) sources(kind string, to uint32) []uint32 {
 	var from []uint32
 	for _, r := range m.references {
 		for _, id := range r.to {

@@ -5,16 +5,16 @@ import (
 	"io"
 )
 
-// A picture is a picture item that can be decoded: one that is coded, or a grid of them.
+// A picture is an item that can be decoded: a coded picture, or a grid of coded pictures.
 type picture struct {
-	tiles                 []tile // row by row
+	tiles                 []tile // in row-major order
 	columns, rows         int
 	format                    // of every tile
 	tileWidth, tileHeight int // in pixels
-	width, height         int // what is shown of all tiles together, from the top left
+	width, height         int // of the output, which starts at the top left tile
 	transform
 
-	signal  *signal // nil if only the bitstream may say
+	cicp    *cicp // of a colr property, or nil
 	profile []byte
 }
 
@@ -24,42 +24,42 @@ type tile struct {
 	bitstream
 }
 
-// Work is bounded by what is shown: the tiles of a picture, and those of its alpha, may have so many times the pixels of
-// it, and so many more for the edges of a small one.
+// The tiles of a picture, and those of its alpha, may have at most maxExcess times the pixels of its output, and freeExcess
+// more: a small picture may need large tiles.
 const (
 	maxExcess  = 2
 	freeExcess = 1 << 20
 )
 
-// maxDepth is how many items may be derived from each other.
+// maxDepth is the longest chain of derived items.
 const maxDepth = 8
 
-// picture finds out what it takes to decode an item.
+// picture prepares the decoding of an item.
 func (f *File) picture(id uint32, depth int) (*picture, error) {
 	if depth > maxDepth {
 		return nil, damaged("its items are derived from each other more than %d times", maxDepth)
 	}
-	i, properties, err := f.readable(id)
+	i, properties, err := f.lookUp(id)
 	if err != nil {
 		return nil, err
 	}
 	var p *picture
 	switch i.kind {
 	case "grid":
-		p, err = f.grid(i)
-	case "iden", "tmap": // of a tone map, the picture that it is made from is shown
-		p, err = f.derived(i, depth)
+		p, err = f.gridPicture(i)
+	case "iden", "tmap": // the base picture of a tone map is shown without it
+		p, err = f.derivedPicture(i, depth)
 	default:
-		p, err = f.coded(i, properties)
+		p, err = f.codedPicture(i, properties)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return p, p.describe(properties, i)
+	return p, p.applyProperties(properties, i)
 }
 
-// readable is an item of which nothing is known that prevents it from being read.
-func (f *File) readable(id uint32) (*item, []property, error) {
+// lookUp returns an item and its properties, unless it cannot be read.
+func (f *File) lookUp(id uint32) (*item, []property, error) {
 	i := f.meta.items[id]
 	if i == nil {
 		return nil, nil, damaged("it refers to item %d, which its iinf box does not have", id)
@@ -71,22 +71,22 @@ func (f *File) readable(id uint32) (*item, []property, error) {
 	return i, properties, err
 }
 
-// describe applies the properties of the item.
-func (p *picture) describe(properties []property, i *item) error {
+// applyProperties checks the size, sets the colour information and applies the transformations of an item.
+func (p *picture) applyProperties(properties []property, i *item) error {
 	width, height, err := sizeOf(properties)
 	if err != nil {
 		return err
 	}
-	if shownWidth, shownHeight := p.shown(); width != 0 && i.kind != "tmap" && (width != shownWidth || height != shownHeight) {
+	if shownWidth, shownHeight := p.displayed(); width != 0 && i.kind != "tmap" && (width != shownWidth || height != shownHeight) {
 		return damaged("the ispe property of item %d says %dx%d pixels, expected the %dx%d that it has", i.id, width, height,
 			shownWidth, shownHeight)
 	}
-	signal, profile, err := coloursOf(properties)
+	cicp, profile, err := colorInfo(properties)
 	if err != nil {
 		return err
 	}
-	if signal != nil {
-		p.signal = signal
+	if cicp != nil {
+		p.cicp = cicp
 	}
 	if profile != nil {
 		p.profile = profile
@@ -99,8 +99,8 @@ func (p *picture) describe(properties []property, i *item) error {
 	return nil
 }
 
-// coded is a picture of one tile.
-func (f *File) coded(i *item, properties []property) (*picture, error) {
+// codedPicture returns a picture of one tile.
+func (f *File) codedPicture(i *item, properties []property) (*picture, error) {
 	t, err := f.tile(i, properties)
 	if err != nil {
 		return nil, err
@@ -112,27 +112,27 @@ func (f *File) coded(i *item, properties []property) (*picture, error) {
 	return p, nil
 }
 
-// derived is the picture of the first item that another one is derived from.
-func (f *File) derived(i *item, depth int) (*picture, error) {
-	from := f.meta.referred("dimg", i.id)
+// derivedPicture returns the picture of the first item that an item is derived from.
+func (f *File) derivedPicture(i *item, depth int) (*picture, error) {
+	from := f.meta.targets("dimg", i.id)
 	if len(from) == 0 {
 		return nil, damaged("its %s item %d is derived from no item", i.kind, i.id)
 	}
 	return f.picture(from[0], depth+1)
 }
 
-// grid is a picture of tiles (ISO/IEC 23008-12, section 6.6.2.3).
-func (f *File) grid(i *item) (*picture, error) {
+// gridPicture returns a picture of tiles (ISO/IEC 23008-12, section 6.6.2.3).
+func (f *File) gridPicture(i *item) (*picture, error) {
 	p := &picture{}
 	if err := f.readGrid(p, i); err != nil {
 		return nil, err
 	}
-	ids := f.meta.referred("dimg", i.id)
+	ids := f.meta.targets("dimg", i.id)
 	if len(ids) != p.columns*p.rows {
 		return nil, damaged("its grid of %dx%d tiles is derived from %d items", p.columns, p.rows, len(ids))
 	}
 	for n, id := range ids {
-		if err := f.add(p, id, n); err != nil {
+		if err := f.addTile(p, id, n); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +145,7 @@ func (f *File) grid(i *item) (*picture, error) {
 			p.tileWidth, p.tileHeight))
 	}
 	p.transform = newTransform(p.width, p.height)
-	return p, p.checkExcess(p.pixels(), "tiles")
+	return p, p.checkWork(p.pixels(), "tiles")
 }
 
 func (f *File) readGrid(p *picture, i *item) error {
@@ -176,15 +176,15 @@ func (f *File) readGrid(p *picture, i *item) error {
 	return nil
 }
 
-// add adds the next tile to a grid. Tiles are coded items that are alike (ISO/IEC 23000-22, section 7.3.11.4).
-func (f *File) add(p *picture, id uint32, n int) error {
-	i, properties, err := f.readable(id)
+// addTile adds tile n to a grid. Tiles are coded items of one size and format (ISO/IEC 23000-22, section 7.3.11.4).
+func (f *File) addTile(p *picture, id uint32, n int) error {
+	i, properties, err := f.lookUp(id)
 	if err != nil {
 		return err
 	}
-	part, err := f.coded(i, properties)
+	part, err := f.codedPicture(i, properties)
 	if err == nil {
-		err = part.describe(properties, i)
+		err = part.applyProperties(properties, i)
 	}
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (f *File) add(p *picture, id uint32, n int) error {
 		return unsupported("HEIC with a grid of tiles that are turned or cut")
 	case n == 0:
 		p.format, p.tileWidth, p.tileHeight = part.format, width, height
-		p.signal, p.profile = part.signal, part.profile
+		p.cicp, p.profile = part.cicp, part.profile
 	case width != p.tileWidth || height != p.tileHeight:
 		return damaged("its grid has tiles of %dx%d and of %dx%d pixels", p.tileWidth, p.tileHeight, width, height)
 	case part.format != p.format:
@@ -210,8 +210,8 @@ func (p *picture) pixels() int64 {
 	return int64(len(p.tiles)) * int64(p.tileWidth) * int64(p.tileHeight)
 }
 
-// checkExcess refuses what is far more work than what is shown of it.
-func (p *picture) checkExcess(pixels int64, of string) error {
+// checkWork returns an error if far more pixels are decoded than the output has.
+func (p *picture) checkWork(pixels int64, of string) error {
 	if limit := maxExcess*int64(p.width)*int64(p.height) + freeExcess; pixels > limit {
 		return damaged("its %s have %d pixels, more than %d for a picture of %dx%d", of, pixels, limit, p.width, p.height)
 	}

@@ -5,12 +5,11 @@ import (
 	"slices"
 )
 
-// known are the properties of which an item may say that they are essential to it, by the codings of this package. Those
-// that do not change its pixels are here, too: pixi, pasp and the like.
-var known = []string{"ispe", "hvcC", "av1C", "colr", "pixi", "pasp", "irot", "imir", "clap", "auxC", "clli", "mdcv", "rloc", "udes", "altt", "amve"}
+// knownProperties may be essential to an item: those that are applied, and those that do not change the pixels.
+var knownProperties = []string{"ispe", "hvcC", "av1C", "colr", "pixi", "pasp", "irot", "imir", "clap", "auxC", "clli", "mdcv", "rloc", "udes", "altt", "amve"}
 
-// propertiesOf returns the properties of an item in the order in which it has them. An item that has one that is
-// essential, but not known here, cannot be read.
+// propertiesOf returns the properties of an item in the order of its associations. An essential property that is unknown
+// here is an error.
 func (m *meta) propertiesOf(i *item) ([]property, error) {
 	var all []property
 	for _, a := range i.properties {
@@ -21,7 +20,7 @@ func (m *meta) propertiesOf(i *item) ([]property, error) {
 			return nil, damaged("item %d has property %d of %d in its ipco box", i.id, a.index, len(m.properties))
 		}
 		p := m.properties[a.index-1]
-		if a.essential && !slices.Contains(known, p.kind) {
+		if a.essential && !slices.Contains(knownProperties, p.kind) {
 			return nil, unsupported(fmt.Sprintf("HEIC with the essential property %q", p.kind))
 		}
 		all = append(all, p)
@@ -29,8 +28,8 @@ func (m *meta) propertiesOf(i *item) ([]property, error) {
 	return all, nil
 }
 
-// first is the first property of a kind.
-func first(all []property, kind string) (property, bool) {
+// firstOf returns the first property of a kind.
+func firstOf(all []property, kind string) (property, bool) {
 	i := slices.IndexFunc(all, func(p property) bool { return p.kind == kind })
 	if i < 0 {
 		return property{}, false
@@ -38,9 +37,9 @@ func first(all []property, kind string) (property, bool) {
 	return all[i], true
 }
 
-// extentOf is what an ispe property says, and 0, 0 if there is none.
+// sizeOf returns the size in an ispe property, or 0, 0 if there is none.
 func sizeOf(all []property) (width, height int, err error) {
-	p, ok := first(all, "ispe")
+	p, ok := firstOf(all, "ispe")
 	if !ok {
 		return 0, 0, nil
 	}
@@ -50,9 +49,9 @@ func sizeOf(all []property) (width, height int, err error) {
 	return width, height, c.err
 }
 
-// isAlpha reports whether an auxiliary picture is the transparency of another one.
+// isAlpha reports whether an auxiliary picture is alpha.
 func isAlpha(all []property) bool {
-	p, ok := first(all, "auxC")
+	p, ok := firstOf(all, "auxC")
 	if !ok {
 		return false
 	}
@@ -65,14 +64,14 @@ func isAlpha(all []property) bool {
 	return false
 }
 
-// A signal says what the levels of a picture mean, by numbers of ITU-T H.273.
-type signal struct {
+// cicp is the interpretation of samples by the code points of ITU-T H.273.
+type cicp struct {
 	primaries, transfer, matrix int
-	full                        bool // range of levels
+	full                        bool // range
 }
 
-// coloursOf are what colr properties say: by numbers, and by an ICC profile. Both may be nil.
-func coloursOf(all []property) (s *signal, profile []byte, err error) {
+// colorInfo returns the content of colr properties: code points and an ICC profile, either of which may be nil.
+func colorInfo(all []property) (s *cicp, profile []byte, err error) {
 	for _, p := range all {
 		if p.kind != "colr" {
 			continue
@@ -80,9 +79,9 @@ func coloursOf(all []property) (s *signal, profile []byte, err error) {
 		c := &cursor{box: p.kind, b: p.body}
 		switch kind := c.fourcc(); {
 		case kind == "nclx" && s == nil:
-			s = &signal{c.uint16(), c.uint16(), c.uint16(), c.uint8()&0x80 != 0}
-		case kind == "nclc" && s == nil: // of QuickTime, without a range
-			s = &signal{primaries: c.uint16(), transfer: c.uint16(), matrix: c.uint16()}
+			s = &cicp{c.uint16(), c.uint16(), c.uint16(), c.uint8()&0x80 != 0}
+		case kind == "nclc" && s == nil: // of QuickTime, which has no range
+			s = &cicp{primaries: c.uint16(), transfer: c.uint16(), matrix: c.uint16()}
 			s.full = s.matrix == identity
 		case (kind == "prof" || kind == "rICC") && profile == nil:
 			profile = c.b

@@ -17,7 +17,7 @@ func shade(x, y int) int { return (7*x + 13*y) & 0xff }
 // gridOf is a builder with a grid of gray tiles of 16x16 pixels, and an ispe property for what it shows.
 func gridOf(columns, rows, width, height int) *builder {
 	b := &builder{}
-	r := raw{width: 16, height: 16, stored: gray8, meaning: signal{full: true}}
+	r := raw{width: 16, height: 16, stored: gray8, meaning: cicp{full: true}}
 	properties := []int{b.property(r.property()), b.property(fullBox("ispe", 0, 0, be32(16), be32(16)))}
 	var ids []int
 	for n := range columns * rows {
@@ -111,7 +111,7 @@ func TestGrids(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			file := test.builder.bytes()
 			checkShades(t, decodeBuilt(t, file), 0, 0)
-			f, err := open(iotest.OneByteReader(bytes.NewReader(file)), rawCodings)
+			f, err := open(iotest.OneByteReader(bytes.NewReader(file)), rawCodecs)
 			if err != nil {
 				t.Fatalf("byte by byte: %v", err)
 			}
@@ -191,7 +191,7 @@ func TestThumbnail(t *testing.T) {
 	// The thumbnail is all of one level, so that it shows which picture was decoded.
 	withThumbnail := func(width, height int, properties ...[]byte) *builder {
 		b := gridOf(6, 4, 96, 64)
-		r := raw{width: width, height: height, stored: gray8, meaning: signal{full: true}}
+		r := raw{width: width, height: height, stored: gray8, meaning: cicp{full: true}}
 		thumb := b.add(&built{kind: "rawv", data: bytes.Repeat([]byte{200}, width*height)})
 		for _, p := range append(properties, r.property()) {
 			thumb.properties = append(thumb.properties, b.property(p))
@@ -219,7 +219,7 @@ func TestThumbnail(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := openBuilt(t, test.builder.bytes())
-			f.Whole = test.whole
+			f.IgnoreThumbnails = test.whole
 			m, err := decode(f, test.width, test.height)
 			if err != nil {
 				t.Fatal(err)
@@ -290,7 +290,7 @@ func TestReaderThatFails(t *testing.T) {
 	for _, n := range []int{0, 30, 500, len(file) - 10} {
 		t.Run(fmt.Sprintf("after %d bytes", n), func(t *testing.T) {
 			r := io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(io.ErrClosedPipe))
-			f, err := open(r, rawCodings)
+			f, err := open(r, rawCodecs)
 			if err == nil {
 				_, err = decode(f, 10, 10)
 			}

@@ -87,7 +87,7 @@ func TestTransformationsInAnyOrder(t *testing.T) {
 
 func checkSteps(t *testing.T, all ...step) {
 	t.Helper()
-	r := raw{width: 17, height: 15, stored: gray8, meaning: signal{full: true}}
+	r := raw{width: 17, height: 15, stored: gray8, meaning: cicp{full: true}}
 	var b builder
 	b.primary = 1
 	item := b.add(&built{kind: "rawv", properties: []int{b.property(r.property())}})

@@ -5,38 +5,39 @@ import (
 	"math"
 )
 
-// A window is the part of the file that is held: from the first byte that is still needed to the last one that was
-// read. Items may be anywhere in the file; those that come in its order cost no more than the largest of them.
+// A window holds the part of the file from the first byte that is still needed to the last byte read. Items may be
+// anywhere in the file; if they are decoded in file order, it holds no more than the largest of them.
 type window struct {
 	r      io.Reader
-	chunks [][]byte // of chunkSize bytes, but for the last one
-	first  int64    // the position in the file of the first chunk
-	end    int64    // how many bytes of the file were read
-	fault  error    // that of r
-	spare  []byte   // a chunk that was given up
+	chunks [][]byte // all but the last have chunkSize bytes
+	first  int64    // position of the first chunk in the file
+	end    int64    // number of bytes read
+	err    error    // of r
+	spare  []byte   // a discarded chunk, for reuse
 
-	served int64 // bytes that were read from the window
+	bytesServed int64
 }
 
 const chunkSize = 64 << 10
 
-// Items may share their bytes, but a file must not be made much larger than it is by that.
+// Items may share their bytes, because some writers store equal tiles once. All items together may be maxSharing times
+// as large as the file, and freeSharing bytes more.
 const (
-	maxShares = 2
-	freeShare = 1 << 20
+	maxSharing  = 2
+	freeSharing = 1 << 20
 )
 
-// fill reads on, n bytes at most, and holds what it reads.
+// fill reads and holds at most n more bytes.
 func (w *window) fill(n int64) error {
-	if w.fault != nil {
-		return w.fault
+	if w.err != nil {
+		return w.err
 	}
 	last := len(w.chunks) - 1
 	if last < 0 || len(w.chunks[last]) == chunkSize {
 		if last < 0 {
 			w.first = w.end
 		}
-		w.chunks = append(w.chunks, w.take())
+		w.chunks = append(w.chunks, w.newChunk())
 		last++
 	}
 	chunk := w.chunks[last]
@@ -44,15 +45,15 @@ func (w *window) fill(n int64) error {
 	read, err := w.r.Read(free[:min(n, int64(len(free)))])
 	w.chunks[last] = chunk[:len(chunk)+read]
 	w.end += int64(read)
-	w.fault = err
+	w.err = err
 	if read > 0 {
 		return nil
 	}
 	return err
 }
 
-// take returns an empty chunk.
-func (w *window) take() []byte {
+// newChunk returns an empty chunk.
+func (w *window) newChunk() []byte {
 	chunk := w.spare
 	if w.spare = nil; chunk == nil {
 		chunk = make([]byte, 0, chunkSize)
@@ -60,7 +61,7 @@ func (w *window) take() []byte {
 	return chunk
 }
 
-// readAt reads some bytes at a position. The error is io.EOF at the end of the file.
+// readAt reads at least one byte at a position, if p has room for it. The error is io.EOF at the end of the file.
 func (w *window) readAt(p []byte, at int64) (int, error) {
 	for w.end <= at {
 		if err := w.fill(at - w.end + int64(len(p))); err != nil {
@@ -72,15 +73,15 @@ func (w *window) readAt(p []byte, at int64) (int, error) {
 	}
 	offset := at - w.first
 	n := copy(p, w.chunks[offset/chunkSize][offset%chunkSize:])
-	w.served += int64(n)
-	if w.served > maxShares*w.end+freeShare {
-		return n, damaged("its items share their data, so that they are more than %d times as large as the file", maxShares)
+	w.bytesServed += int64(n)
+	if w.bytesServed > maxSharing*w.end+freeSharing {
+		return n, damaged("its items share their data, so that they are more than %d times as large as the file", maxSharing)
 	}
 	return n, nil
 }
 
-// pass reads on to a position, holding what it reads.
-func (w *window) pass(to int64) error {
+// readTo reads up to a position and holds what it reads.
+func (w *window) readTo(to int64) error {
 	for w.end < to {
 		if err := w.fill(to - w.end); err != nil {
 			return err
@@ -89,8 +90,8 @@ func (w *window) pass(to int64) error {
 	return nil
 }
 
-// forget gives up what is in front of a position, which may not have been read yet.
-func (w *window) forget(before int64) {
+// discard drops the chunks before a position, which may be beyond what was read.
+func (w *window) discard(before int64) {
 	for len(w.chunks) > 0 && w.first+int64(len(w.chunks[0])) <= before {
 		w.first += int64(len(w.chunks[0]))
 		w.spare = w.chunks[0][:0]
@@ -98,38 +99,38 @@ func (w *window) forget(before int64) {
 	}
 }
 
-// skip reads on to a position, holding nothing of it.
-func (w *window) skip(to int64) error {
+// skipTo reads up to a position without holding anything before it.
+func (w *window) skipTo(to int64) error {
 	for w.end < to {
-		w.forget(w.end)
+		w.discard(w.end)
 		if err := w.fill(to - w.end); err != nil {
 			return err
 		}
 	}
-	w.forget(to)
+	w.discard(to)
 	return nil
 }
 
-// toEnd is the length of an extent that goes to the end of the file.
+// toEnd is the length of an extent that extends to the end of the file or of the idat box.
 const toEnd = math.MaxInt64
 
 // An extent is a part of an item's data.
 type extent struct{ at, length int64 }
 
-// extents reads the data of an item.
+// extents is an io.Reader of the data of an item.
 type extents struct {
 	from interface {
 		readAt(p []byte, at int64) (int, error)
 	}
-	left  []extent
-	later int64 // the position from which on other data is needed afterwards
-	short error // if from ends before the data
-	fault error // why reading ended, if it was not the end of the data
+	left   []extent
+	later  int64 // the lowest position that is needed after this item
+	endErr error // for a source that ends before the data
+	err    error // that ended reading, unless it is the end of the data
 }
 
 func (e *extents) Read(p []byte) (int, error) {
-	if e.fault != nil {
-		return 0, e.fault
+	if e.err != nil {
+		return 0, e.err
 	}
 	for len(e.left) > 0 && e.left[0].length == 0 {
 		e.left = e.left[1:]
@@ -141,7 +142,7 @@ func (e *extents) Read(p []byte) (int, error) {
 	n, err := e.from.readAt(p[:min(int64(len(p)), next.length)], next.at)
 	next.at += int64(n)
 	if w, ok := e.from.(*window); ok && len(e.left) == 1 {
-		w.forget(min(next.at, e.later))
+		w.discard(min(next.at, e.later))
 	}
 	if next.length != toEnd {
 		next.length -= int64(n)
@@ -151,16 +152,16 @@ func (e *extents) Read(p []byte) (int, error) {
 		next.length = 0
 		return e.Read(p)
 	case err == io.EOF:
-		err = e.short
+		err = e.endErr
 	}
-	e.fault = err
+	e.err = err
 	return n, err
 }
 
-// held is data that is in memory as a whole: that of an idat box.
-type held []byte
+// idat is the content of an idat box.
+type idat []byte
 
-func (h held) readAt(p []byte, at int64) (int, error) {
+func (h idat) readAt(p []byte, at int64) (int, error) {
 	if at >= int64(len(h)) {
 		return 0, io.EOF
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // stored are the levels of a colour by the equations of ITU-T H.273, section 8.3.
-func stored(rgb [3]float64, s signal, depth int) (levels [3]int) {
+func stored(rgb [3]float64, s cicp, depth int) (levels [3]int) {
 	kr, kb := 0.299, 0.114
 	switch s.matrix {
 	case 1:
@@ -78,7 +78,7 @@ func TestColours(t *testing.T) {
 		for _, full := range []bool{true, false} {
 			for _, depth := range []int{8, 10, 12} {
 				for _, steps := range [][2]int{{1, 1}, {2, 1}, {2, 2}} {
-					r := raw{width: 15, height: 9, meaning: signal{matrix: matrix, full: full},
+					r := raw{width: 15, height: 9, meaning: cicp{matrix: matrix, full: full},
 						stored: format{stepX: steps[0], stepY: steps[1], depth: depth}}
 					t.Run(fmt.Sprintf("matrix %d, full range %t, %d bits, steps %v", matrix, full, depth, steps), func(t *testing.T) {
 						for _, rgb := range paints {
@@ -97,7 +97,7 @@ func TestGrayLevels(t *testing.T) {
 		for _, depth := range []int{8, 10, 12} {
 			t.Run(fmt.Sprintf("full range %t, %d bits", full, depth), func(t *testing.T) {
 				for _, level := range []float64{0, 0.25, 0.5, 1} {
-					r := raw{width: 5, height: 3, meaning: signal{matrix: 6, full: full},
+					r := raw{width: 5, height: 3, meaning: cicp{matrix: 6, full: full},
 						stored: format{isGray: true, stepX: 1, stepY: 1, depth: depth}}
 					m := decodeBuilt(t, painted(r, [3]float64{level, level, level}).bytes())
 					if m.Model != plane.Gray || len(m.Planes) != 1 {
@@ -121,7 +121,7 @@ func nclx(primaries, transfer, matrix int, full bool) []byte {
 
 // TestWhoseNumbersCount gives the levels of one meaning, and another one where it does not count.
 func TestWhoseNumbersCount(t *testing.T) {
-	right, wrong := signal{matrix: 9}, signal{matrix: 0, full: true}
+	right, wrong := cicp{matrix: 9}, cicp{matrix: 0, full: true}
 	r := raw{width: 4, height: 4, meaning: right, stored: format{stepX: 1, stepY: 1, depth: 8}}
 	rgb := [3]float64{0.9, 0.6, 0.2}
 	levels := painted(r, rgb).items[0].data
@@ -150,7 +150,7 @@ func TestProfiles(t *testing.T) {
 	if !ok {
 		t.Fatal("Display P3 has no profile")
 	}
-	r := raw{width: 4, height: 4, meaning: signal{primaries: 9, transfer: 13, matrix: 6, full: true}, stored: gray8}
+	r := raw{width: 4, height: 4, meaning: cicp{primaries: 9, transfer: 13, matrix: 6, full: true}, stored: gray8}
 	bt2020, _ := icc.FromCICP(9, 13)
 	profile := box("colr", []byte("prof"), []byte("a profile"))
 	tests := []struct {
@@ -178,7 +178,7 @@ func TestProfiles(t *testing.T) {
 
 // TestCutWithinChroma cuts a picture whose colours change from one sample of chroma to the next.
 func TestCutWithinChroma(t *testing.T) {
-	r := raw{width: 16, height: 12, meaning: signal{matrix: 6, full: true}, stored: format{stepX: 2, stepY: 2, depth: 8}}
+	r := raw{width: 16, height: 12, meaning: cicp{matrix: 6, full: true}, stored: format{stepX: 2, stepY: 2, depth: 8}}
 	at := func(plane, x, y int) int { return 20*plane + shade(x, y) }
 	b := &builder{primary: 1}
 	item := b.add(&built{kind: "rawv", data: r.samples(at), properties: []int{b.property(r.property())}})

@@ -9,7 +9,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	upload "gitlab.com/yourorg/image-service/functions/upload/service"
 )
 
 // A Function is one of the service's functions.
@@ -35,7 +35,7 @@ const packages = "gitlab.com/yourorg/image-service/functions/"
 // Functions returns all functions, in the order of an image's life.
 func Functions() []Function {
 	return []Function{
-		{Name: "upload", Package: packages + "upload", Settings: intake.Settings()},
+		{Name: "upload", Package: packages + "upload", Settings: upload.Settings()},
 		{Name: "thumbnail", Package: packages + "thumbnail", Settings: thumbnailer.Settings()},
 		{Name: "dead-letters", Package: packages + "deadletter", Settings: deadletter.Settings()},
 	}

@@ -42,8 +42,8 @@ var (
 		Doc: "Private key of `REDIS_CERT_FILE`."}
 )
 
-// ReadRedis reads REDIS_TLS and the files that belong to it. It returns nil without TLS.
-func ReadRedis(r *config.Reader) *Dialer {
+// ReadRedisTLS reads REDIS_TLS and the files that belong to it. It returns nil without TLS.
+func ReadRedisTLS(r *config.Reader) *Dialer {
 	on := redisTLS.Read(r)
 	d := &Dialer{redisCA.Read(r), redisCertificate.Read(r), redisKey.Read(r)}
 	return d.read(r, on, redisTLS.Name+"=true")

@@ -63,7 +63,7 @@ func receive(t *testing.T, dialer *connect.Dialer, address string) (string, erro
 
 func readDialer(t *testing.T, settings map[string]string) *connect.Dialer {
 	t.Helper()
-	dialer, err := connect.From(func(name string) string { return settings[name] }, connect.ReadRedis)
+	dialer, err := connect.From(func(name string) string { return settings[name] }, connect.ReadRedisTLS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestFaults(t *testing.T) {
 
 func faults(settings map[string]string) string {
 	_, err := connect.From(func(name string) string { return settings[name] }, func(r connect.Settings) any {
-		return []any{connect.ReadRedis(r), connect.ReadMinIO(r), connect.ReadKafka(r)}
+		return []any{connect.ReadRedisTLS(r), connect.ReadMinIO(r), connect.ReadKafka(r)}
 	})
 	if err == nil {
 		return ""

@@ -1,10 +1,10 @@
-// Command upload is the function that takes images in. Knative runs it; see knative/ for how, and functions/upload/intake
-// for what it does.
+// Command upload is the function that accepts images and answers for them. Package service says what it does; knative/
+// says how it runs.
 package main
 
 import (
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	"gitlab.com/yourorg/image-service/functions/upload/service"
 )
 
-func main() { httpserver.Main("upload", intake.Run) }
+func main() { httpserver.Main("upload", service.Run) }

@@ -12,12 +12,12 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	upload "gitlab.com/yourorg/image-service/functions/upload/service"
 )
 
 // images maps each ko:// image of the manifests to the function that ko would build.
 var images = map[string]func(context.Context, net.Listener, func(string) string) error{
-	"ko://gitlab.com/yourorg/image-service/functions/upload":     intake.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/upload":     upload.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  thumbnailer.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/deadletter": deadletter.Run,
 }

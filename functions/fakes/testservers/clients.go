@@ -1,7 +1,6 @@
 package testservers
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,17 +49,7 @@ func MinIOTransport(tb testing.TB, getenv func(string) string) (*url.URL, *http.
 // Redis returns a client of the test's own.
 func Redis(tb testing.TB, getenv func(string) string) *redis.Client {
 	tb.Helper()
-	dialer := read(tb, getenv, connect.ReadRedis)
-	getenv = Own(getenv)
-	options := &redis.Options{
-		Addr:     net.JoinHostPort(getenv("REDIS_HOST"), getenv("REDIS_PORT")),
-		Username: getenv("REDIS_USERNAME"),
-		Password: getenv("REDIS_PASSWORD"),
-	}
-	if dialer != nil {
-		options.Dialer = dialer.DialContext
-	}
-	client := redis.NewClient(options)
+	client := connect.OpenRedis(read(tb, Own(getenv), connect.ReadRedis))
 	tb.Cleanup(func() { client.Close() })
 	return client
 }

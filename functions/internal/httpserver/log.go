@@ -13,8 +13,8 @@ import (
 // The version of the Elastic Common Schema that the logs keep to: https://www.elastic.co/docs/reference/ecs
 const ecsVersion = "8.17.0"
 
-// newLogger writes one JSON object a line, with the names of the Elastic Common Schema.
-func newLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
+// NewLogger writes one JSON object a line, with the names of the Elastic Common Schema.
+func NewLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ecsName})
 	return slog.New(traced{handler}).With(
 		"ecs.version", ecsVersion,
@@ -69,7 +69,7 @@ var levels = map[string]slog.Level{
 
 var logLevel = config.Text{Name: "LOG_LEVEL", Default: "INFO",
 	Form: config.Form{Expected: "DEBUG, INFO, WARN or ERROR", Valid: isLevel},
-	Doc:  "Least severe level that is logged."}
+	Doc:  "Lowest level that is logged."}
 
 func isLevel(text string) bool {
 	_, known := levels[strings.ToUpper(text)]

@@ -66,7 +66,7 @@ type Process struct {
 // New prepares the process of the function called name.
 func New(name string, settings Settings) *Process {
 	p := &Process{
-		Log:     newLogger(os.Stderr, name, settings.LogLevel),
+		Log:     NewLogger(os.Stderr, name, settings.LogLevel),
 		Metrics: newRegistry(name),
 	}
 	p.requests, p.duration = httpMetrics(p.Metrics)
@@ -77,7 +77,7 @@ func New(name string, settings Settings) *Process {
 // process at once.
 func Main(name string, run func(ctx context.Context, listener net.Listener, getenv func(string) string) error) {
 	if err := realMain(signals.NewContext(), run); err != nil {
-		newLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", err.Error())
+		NewLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", err.Error())
 		os.Exit(1)
 	}
 }

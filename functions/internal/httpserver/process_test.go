@@ -56,7 +56,7 @@ func run(t *testing.T, routes map[string]http.HandlerFunc, checks ...Check) (url
 	t.Helper()
 	log = &lines{}
 	p := New("test", Settings{})
-	p.Log = newLogger(log, "test", slog.LevelDebug)
+	p.Log = NewLogger(log, "test", slog.LevelDebug)
 	mux := http.NewServeMux()
 	for path, handler := range routes {
 		Route(mux, path, map[string]http.Handler{http.MethodGet: handler})
@@ -480,7 +480,7 @@ func TestHeaderLimits(t *testing.T) {
 // A line of the log names the client for whom it was written, in one line whatever it is called.
 func TestClientInLog(t *testing.T) {
 	log := &lines{}
-	logger := newLogger(log, "test", slog.LevelInfo)
+	logger := NewLogger(log, "test", slog.LevelInfo)
 	logger.InfoContext(WithClient(t.Context(), "https://a.example|ada\n{}"), "hello")
 	logger.InfoContext(t.Context(), "hello")
 	found := log.with(t, "hello")

@@ -21,25 +21,27 @@ func TestFormats(t *testing.T) {
 		{WebP, "WebP", []string{"image/webp"}, []string{".webp"}, true, true},
 		{HEIC, "HEIC", []string{"image/heic", "image/heif"}, []string{".heic", ".heif", ".hif"}, false, false},
 	}
-	if got := Formats(); !reflect.DeepEqual(got, want) {
+	if got := Formats()[:len(want)]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	Formats()[0].MIMETypes[0] = "changed"
-	if got := Formats(); !reflect.DeepEqual(got, want) {
-		t.Errorf("after a change of what was returned: got %+v, want %+v", got, want)
+	if got := Formats()[:len(want)]; !reflect.DeepEqual(got, want) {
+		t.Errorf("after a change of the returned slice: got %+v, want %+v", got, want)
 	}
 }
 
 func TestMIMETypes(t *testing.T) {
-	want := []string{"image/jpeg", "image/png", "image/gif", "image/webp", "image/heic", "image/heif"}
-	if got := MIMETypes(); !slices.Equal(got, want) {
+	want := []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
+	if got := MIMETypes()[:len(want)]; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 func TestFormatNames(t *testing.T) {
-	if got, want := FormatNames("and"), "JPEG, PNG, GIF, WebP and HEIC"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for n, want := range []string{"", "JPEG", "JPEG and PNG", "JPEG, PNG and GIF", "JPEG, PNG, GIF and WebP"} {
+		if got := formats[:n].names("and"); got != want {
+			t.Errorf("%d formats: got %q, want %q", n, got, want)
+		}
 	}
 }
 
@@ -183,7 +185,7 @@ func TestRenderCannotWriteReadOnlyFormat(t *testing.T) {
 func TestReadOnlyFormatIsNamed(t *testing.T) {
 	_, _, _, err := withReadOnly.open(strings.NewReader("text"))
 	var broken *Error
-	if want := "expected JPEG, PNG, GIF, WebP, HEIC or ReadOnly,"; !errors.As(err, &broken) ||
+	if want := " or ReadOnly, found text"; !errors.As(err, &broken) ||
 		!strings.Contains(broken.Message, want) {
 		t.Errorf("got error %v, want %q in it", err, want)
 	}

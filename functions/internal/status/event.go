@@ -11,9 +11,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
-// Event tells a final status: image.thumbnailed or image.failed. It is the same for the same status, so that who
-// delivers twice is answered the same twice. bucket and original say where the image lies; both are empty for one that
-// was never stored.
+// Event returns the event for a final status: image.thumbnailed or image.failed. The same status gives the same event,
+// so that a repeated delivery gets the same reply. bucket and original name the original; both are empty for an image
+// that was never stored.
 func (s Status) Event(ctx context.Context, source, bucket, original string) (event.Event, error) {
 	traceparent, tracestate := trace.Parent(ctx)
 	e, err := events.Encode(s.payload(bucket, original), events.Envelope{
@@ -23,7 +23,8 @@ func (s Status) Event(ctx context.Context, source, bucket, original string) (eve
 		TraceState:  tracestate,
 	})
 	if err != nil {
-		return e, fmt.Errorf("tell status of %s: %v", s.ImageID, err) // not the caller's fault: no ErrInvalid in the chain
+		// Not the caller's fault, so events.ErrInvalid must not be in the chain.
+		return e, fmt.Errorf("encode status of %s as an event: %s", s.ImageID, err.Error())
 	}
 	return e, nil
 }
@@ -40,7 +41,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 		}
 	}
 	if s.Result.Thumbnail != "" {
-		original = imagestore.OriginalOf(s.Result.Thumbnail) // whatever the event called it
+		original = imagestore.OriginalOf(s.Result.Thumbnail) // whatever name the event has for it
 	}
 	return events.ImageThumbnailed{
 		ImageID:       s.ImageID,

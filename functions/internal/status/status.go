@@ -1,6 +1,8 @@
-// Package status knows what has become of an image. The answer lies in Redis, as a cache that forgets after an hour,
-// and can always be rebuilt from what is stored of the image in MinIO. A status only goes forward: queued, processing,
-// then completed or failed.
+// Package status knows the status of every image. Redis caches it for an hour; what Redis has forgotten is rebuilt from
+// the objects that are stored for the image.
+//
+// A status only goes forward: queued, processing, then completed or failed. The first final status stays. The package
+// queues and announces nothing: see package outbox for that.
 package status
 
 import (
@@ -8,7 +10,7 @@ import (
 	"time"
 )
 
-// A State is a step on the way of an image.
+// A State is a stage in the processing of an image.
 type State string
 
 // The states, in their order; the last two are final.
@@ -19,44 +21,45 @@ const (
 	Failed     State = "failed"
 )
 
-// Final tells whether nothing comes after the state.
+// Final reports whether no other state follows.
 func (s State) Final() bool { return s == Completed || s == Failed }
 
-// A Status is what GET /status/<image id> answers and what lies in Redis, as JSON. The fields are the original
-// system's, and Reason.
+// A Status is the answer of GET /status/{id}, and what Redis has, as JSON. All fields but Reason are the original
+// system's.
 type Status struct {
 	ImageID string `json:"image_id"`
 	State   State  `json:"status"`
-	// Reason says for machines why an image failed: one of events.Reasons().
+	// Reason is why an image failed, for programs: one of events.Reasons().
 	Reason string `json:"reason,omitempty"`
-	// Result is there when the state is final.
+	// Result is set if the state is final.
 	Result *Result `json:"result,omitempty"`
 	// ProcessedAt is when the state became final, in seconds since 1970 with a fraction.
 	ProcessedAt float64 `json:"processed_at,omitempty"`
 }
 
-// A Result is what came of an image: a thumbnail, or an error for people to read.
+// A Result is the outcome of an image: a thumbnail, or an error message.
 type Result struct {
 	Success bool `json:"success"`
-	// Thumbnail is its key.
+	// Thumbnail is the key of the thumbnail.
 	Thumbnail string `json:"thumbnail,omitempty"`
-	// OriginalSize and ThumbnailSize are width and height in pixels, orientation applied.
-	OriginalSize  *Size  `json:"original_size,omitempty"`
-	ThumbnailSize *Size  `json:"thumbnail_size,omitempty"`
-	Error         string `json:"error,omitempty"`
+	// OriginalSize and ThumbnailSize have the orientation applied.
+	OriginalSize  *Size `json:"original_size,omitempty"`
+	ThumbnailSize *Size `json:"thumbnail_size,omitempty"`
+	// Error is why an image failed, for people.
+	Error string `json:"error,omitempty"`
 }
 
 // Size is [width, height] in pixels.
 type Size [2]int
 
-// Seconds is a time as the statuses and events of the original system have it, exact to a millisecond.
+// Seconds is a time in the original system's format: seconds since 1970, to the millisecond.
 func Seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// Time is the time that ProcessedAt tells.
+// Time is ProcessedAt as a time, in UTC.
 func (s Status) Time() time.Time { return time.UnixMilli(int64(s.ProcessedAt*1000 + 0.5)).UTC() }
 
-// parse reads a status; nil if the text is none, for example because somebody else wrote it. A final one has a result,
-// even if the original system wrote none.
+// parse reads a status; nil if the text is not one, because another program wrote it. A final status gets a result even
+// if the original system wrote none.
 func parse(text string) *Status {
 	var s Status
 	if err := json.Unmarshal([]byte(text), &s); err != nil || s.State == "" {

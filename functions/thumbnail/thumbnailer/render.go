@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -26,7 +27,7 @@ import (
 type settings struct {
 	process httpserver.Settings
 	objects imagestore.Settings
-	status  status.Settings
+	redis   connect.Redis
 
 	maxBytes       int64
 	limits         raster.Limits
@@ -36,7 +37,7 @@ type settings struct {
 // maxPixelsInFlight bounds the memory of a process.
 var maxPixelsInFlight = config.Int{
 	Name: "MAX_PIXELS_IN_FLIGHT", Default: raster.DefaultPixels, Min: 1, Max: 1 << 36, Unit: "pixels",
-	Doc: "Most pixels of all images that one process works on at a time; at least `MAX_IMAGE_PIXELS`. " +
+	Doc: "Maximum number of pixels of all images that one process works on at a time; at least `MAX_IMAGE_PIXELS`. " +
 		"Allow 4 bytes of memory for each.",
 }
 
@@ -49,7 +50,7 @@ func readSettings(r *config.Reader) settings {
 	s := settings{
 		process:        httpserver.ReadSettings(r),
 		objects:        imagestore.ReadSettings(r),
-		status:         status.ReadSettings(r),
+		redis:          connect.ReadRedis(r),
 		maxBytes:       limits.UploadBytes.Read(r),
 		limits:         raster.Limits{Pixels: limits.ImagePixels.Read(r)},
 		pixelsInFlight: maxPixelsInFlight.Read(r),
@@ -66,7 +67,7 @@ type renderer struct {
 	*httpserver.Process
 	settings settings
 	store    *imagestore.Store
-	board    *status.Board
+	statuses *status.Store
 
 	// What images being worked on take of memory, in pixels.
 	pixels *semaphore.Weighted
@@ -92,19 +93,22 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	if err != nil {
 		return err
 	}
-	board := status.Open(settings.status, store)
-	defer board.Close()
-
+	client := connect.OpenRedis(settings.redis)
 	t := &renderer{
 		Process:  httpserver.New("thumbnail", settings.process),
 		settings: settings,
 		store:    store,
-		board:    board,
+		statuses: status.New(client, store),
 		pixels:   semaphore.NewWeighted(settings.pixelsInFlight),
 	}
+	defer func() {
+		if err := client.Close(); err != nil {
+			t.Log.Warn("redis_close_failed", "error.message", err.Error())
+		}
+	}()
 	t.measure()
 	return t.Serve(ctx, listener, t.routes(),
-		httpserver.Check{Backend: "redis", Ask: board.Check},
+		httpserver.Check{Backend: "redis", Ask: func(ctx context.Context) error { return connect.PingRedis(ctx, client) }},
 		httpserver.Check{Backend: "minio", Ask: store.Check})
 }
 

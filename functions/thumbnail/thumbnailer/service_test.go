@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -27,11 +28,11 @@ import (
 
 // service is the thumbnail function, running, with all around it.
 type service struct {
-	t      testing.TB
-	url    string
-	getenv func(string) string
-	store  *imagestore.Store
-	board  *status.Board
+	t        testing.TB
+	url      string
+	getenv   func(string) string
+	store    *imagestore.Store
+	statuses *status.Store
 }
 
 func start(t testing.TB, settings ...string) *service {
@@ -42,8 +43,9 @@ func start(t testing.TB, settings ...string) *service {
 	if s.store, err = imagestore.Open(imagestore.ReadSettings(r)); err != nil {
 		t.Fatal(err)
 	}
-	s.board = status.Open(status.ReadSettings(r), s.store)
-	t.Cleanup(func() { s.board.Close() })
+	client := connect.OpenRedis(connect.ReadRedis(r))
+	t.Cleanup(func() { client.Close() })
+	s.statuses = status.New(client, s.store)
 	s.url = s.run(s.getenv)
 	return s
 }
@@ -76,7 +78,7 @@ func (s *service) uploaded(filename string, content []byte) event.Event {
 	if err := s.store.Put(s.t.Context(), key, content, imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := s.board.Advance(s.t.Context(), status.Status{ImageID: id, State: status.Queued}); err != nil {
+	if _, err := s.statuses.Advance(s.t.Context(), status.Status{ImageID: id, State: status.Queued}); err != nil {
 		s.t.Fatal(err)
 	}
 	return s.announces(events.ImageUploaded{

@@ -109,12 +109,12 @@ func (t *renderer) process(ctx context.Context, task events.ImageUploaded) (fina
 
 // settle brings the image to its final status: the one that it has already, or the one that its thumbnail gives it.
 func (t *renderer) settle(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
-	settled, err := t.board.Settled(ctx, task.ImageID)
+	settled, err := t.statuses.FinalFromStore(ctx, task.ImageID)
 	if err != nil {
 		return nil, err
 	}
 	if settled != nil {
-		return t.board.Conclude(ctx, *settled)
+		return t.statuses.Conclude(ctx, *settled)
 	}
 	return t.make(ctx, task)
 }
@@ -142,11 +142,11 @@ func (t *renderer) make(ctx context.Context, task events.ImageUploaded) (*status
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	recorded, err := t.board.Record(ctx, task.ObjectName, final, rendition.Bytes, rendition.Format.ContentType())
+	recorded, err := t.statuses.Record(ctx, task.ObjectName, final, rendition.Bytes, rendition.Format.ContentType())
 	if err != nil {
 		return nil, err
 	}
-	return t.board.Conclude(ctx, *recorded)
+	return t.statuses.Conclude(ctx, *recorded)
 }
 
 // render reads the original and makes its thumbnail, within the bounds on pixels. The error is a Refusal if the image
@@ -182,7 +182,7 @@ func (t *renderer) render(ctx context.Context, task events.ImageUploaded) (raste
 		return raster.Rendition{}, err
 	}
 	defer t.release(pixels)
-	if _, err := t.board.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing}); err != nil {
+	if _, err := t.statuses.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing}); err != nil {
 		return raster.Rendition{}, err
 	}
 	renditions, err := picture.Render(ctx, target)

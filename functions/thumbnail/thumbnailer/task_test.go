@@ -47,7 +47,7 @@ func TestThumbnailMade(t *testing.T) {
 	if err != nil || format != "jpeg" || decoded.Bounds().Size() != image.Pt(200, 112) || info.ContentType != "image/jpeg" {
 		t.Errorf("stored %s %s, %v", info.ContentType, format, err)
 	}
-	got, err := s.board.Read(t.Context(), id)
+	got, _, err := s.statuses.Read(t.Context(), id)
 	if err != nil || got.State != status.Completed || *got.Result.ThumbnailSize != (status.Size{200, 112}) || got.Result.Thumbnail != made.Thumbnail {
 		t.Errorf("status %+v, %v", got, err)
 	}
@@ -102,7 +102,7 @@ func TestDeliveryContract(t *testing.T) {
 			} else if !strings.Contains(answer.body, `"code":"`+test.reason+`"`) {
 				t.Errorf("answered %s, want code %s", answer.body, test.reason)
 			}
-			got, err := s.board.Read(t.Context(), test.event.Subject())
+			got, _, err := s.statuses.Read(t.Context(), test.event.Subject())
 			if err != nil || test.state == "" && got != nil || test.state != "" && got.State != test.state {
 				t.Errorf("status %+v, %v; want %s", got, err, test.state)
 			}
@@ -162,7 +162,7 @@ func TestSameEventAgain(t *testing.T) {
 		deliver(s.url)
 		before := s.listed(e.Subject())
 
-		if err := s.board.Forget(t.Context(), e.Subject()); err != nil { // as Redis does after an hour
+		if err := s.statuses.Forget(t.Context(), e.Subject()); err != nil { // as Redis does after an hour
 			t.Fatal(err)
 		}
 		deliver(s.url)
@@ -217,7 +217,7 @@ func TestThumbnailOfTheOriginal(t *testing.T) {
 	if err := s.store.Put(t.Context(), imagestore.ThumbnailKey(e.Subject()+"/photo.jpg"), thumbnail, imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.board.Forget(t.Context(), e.Subject()); err != nil {
+	if err := s.statuses.Forget(t.Context(), e.Subject()); err != nil {
 		t.Fatal(err)
 	}
 	made, err := events.Decode[events.ImageThumbnailed](s.deliver(e).reply(t))
@@ -257,14 +257,14 @@ func TestStatusNeverGoesBack(t *testing.T) {
 	s := start(t)
 	e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
 	s.deliver(e).reply(t)
-	if err := s.board.Forget(t.Context(), e.Subject()); err != nil {
+	if err := s.statuses.Forget(t.Context(), e.Subject()); err != nil {
 		t.Fatal(err)
 	}
 	url := s.run(with(s.getenv, map[string]string{"MINIO_ENDPOINT": "https://127.0.0.1:1"}))
 	if answer := s.deliverTo(url, e); answer.status != http.StatusServiceUnavailable {
 		t.Errorf("answered %d %s, want 503", answer.status, answer.body)
 	}
-	if got, err := s.board.Read(t.Context(), e.Subject()); err != nil || got.State != status.Completed {
+	if got, _, err := s.statuses.Read(t.Context(), e.Subject()); err != nil || got.State != status.Completed {
 		t.Errorf("status %+v, %v; want completed", got, err)
 	}
 }
@@ -284,14 +284,14 @@ func TestTwoResults(t *testing.T) {
 		if stored := s.listed(e.Subject()); len(stored) != 2 {
 			t.Errorf("stored %q, want the original and one result", stored)
 		}
-		told, err := s.board.Read(t.Context(), e.Subject())
+		told, _, err := s.statuses.Read(t.Context(), e.Subject())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.board.Forget(t.Context(), e.Subject()); err != nil {
+		if err := s.statuses.Forget(t.Context(), e.Subject()); err != nil {
 			t.Fatal(err)
 		}
-		rebuilt, err := s.board.Read(t.Context(), e.Subject())
+		rebuilt, _, err := s.statuses.Read(t.Context(), e.Subject())
 		if err != nil || rebuilt.State != told.State {
 			t.Errorf("status %+v, and when Redis had forgotten %+v, %v", told, rebuilt, err)
 		}
@@ -320,7 +320,7 @@ func TestResultLost(t *testing.T) {
 			t.Errorf("%s: replied %+v, %v; want the size of what is stored", name, made, err)
 		}
 		s.object(made.Thumbnail)
-		if told, err := s.board.Read(t.Context(), e.Subject()); err != nil || told.ProcessedAt != made.ProcessedAt {
+		if told, _, err := s.statuses.Read(t.Context(), e.Subject()); err != nil || told.ProcessedAt != made.ProcessedAt {
 			t.Errorf("%s: status %+v, %v; want what was replied, %+v", name, told, err, made)
 		}
 	}

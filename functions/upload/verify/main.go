@@ -14,7 +14,7 @@ import (
 	"os"
 
 	"gitlab.com/yourorg/image-service/functions/cli"
-	"gitlab.com/yourorg/image-service/functions/upload/intake"
+	"gitlab.com/yourorg/image-service/functions/upload/service"
 	"knative.dev/pkg/signals"
 )
 
@@ -39,7 +39,7 @@ func main() {
 	if err := program.Parse(&flags, os.Args[1:], os.Stdout); err != nil {
 		exit(err)
 	}
-	good, err := intake.Verify(signals.NewContext(), os.Getenv, flags.Repair, os.Stdout, os.Stderr)
+	good, err := service.Verify(signals.NewContext(), os.Getenv, flags.Repair, os.Stdout, os.Stderr)
 	if err != nil {
 		exit(err)
 	}

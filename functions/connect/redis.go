@@ -1,0 +1,91 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+)
+
+const (
+	redisDialTimeout = 2 * time.Second
+	// RedisTimeout is how long Redis may take to answer one command.
+	RedisTimeout = 2 * time.Second
+)
+
+// Redis says where Redis is and which user logs in.
+type Redis struct {
+	Address            string  // host:port
+	Username, Password string  // of an ACL user; without a name, of the default user
+	TLS                *Dialer // nil for plain TCP
+}
+
+// Settings of Redis; tls.go has those of TLS.
+var (
+	redisHost = config.Text{Name: "REDIS_HOST", Required: true,
+		Form: config.Form{Expected: "the name or address of a host, without a port", Valid: config.IsHost},
+		Doc:  "Host name of Redis."}
+	redisPort = config.Int{Name: "REDIS_PORT", Default: 6379, Min: 1, Max: 65535,
+		Doc: "Port of Redis."}
+	redisUsername = config.Text{Name: "REDIS_USERNAME",
+		Doc: "Name of an ACL user of Redis. Without it, `REDIS_PASSWORD` is that of the default user."}
+	// Without a password, the client would log in as the default user.
+	redisPassword = config.Text{Name: "REDIS_PASSWORD", RequiredWith: redisUsername, Secret: true,
+		Form: config.Form{Expected: "the password of a Redis user"},
+		Doc:  "Password of the Redis user."}
+)
+
+// ReadRedis reads REDIS_*.
+func ReadRedis(r Settings) Redis {
+	host, port := redisHost.Read(r), redisPort.Read(r)
+	return Redis{
+		Address:  net.JoinHostPort(host, strconv.FormatInt(port, 10)),
+		Username: redisUsername.Read(r),
+		Password: redisPassword.Read(r),
+		TLS:      ReadRedisTLS(r),
+	}
+}
+
+// OpenRedis returns a client that connects when it is first used: a function starts, and stays up, without Redis.
+// The caller closes it.
+func OpenRedis(settings Redis) *redis.Client {
+	options := &redis.Options{
+		Addr:                  settings.Address,
+		Username:              settings.Username,
+		Password:              settings.Password,
+		DialTimeout:           redisDialTimeout,
+		ReadTimeout:           RedisTimeout,
+		WriteTimeout:          RedisTimeout,
+		ContextTimeoutEnabled: true,
+		MaxRetries:            1,
+		DialerRetries:         1,    // the default makes a caller wait ten seconds for a Redis that is down
+		DisableIdentity:       true, // requests wait for a new connection; its name is not worth two commands
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled, // a feature of Redis Enterprise
+		},
+	}
+	if settings.TLS != nil {
+		options.Dialer = settings.TLS.DialContext
+	}
+	return redis.NewClient(options)
+}
+
+// PingRedis returns an error if Redis does not answer.
+func PingRedis(ctx context.Context, client *redis.Client) error {
+	if err := client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("ping redis: %w", err)
+	}
+	return nil
+}
+
+// go-redis logs to standard error in a format of its own. The errors that it returns say the same.
+func init() { redis.SetLogger(discard{}) }
+
+type discard struct{}
+
+func (discard) Printf(context.Context, string, ...any) {}

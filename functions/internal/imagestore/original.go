@@ -1,0 +1,67 @@
+package imagestore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// KeepFirst resolves a race between two requests that stored an original for one image under two filenames. If the
+// original under key is not the one that counts, it is removed, and the error is ErrExists.
+func (s *Store) KeepFirst(ctx context.Context, imageID, key string) error {
+	objects, err := s.Find(ctx, imageID)
+	if err != nil || objects.Original == nil || objects.Original.Key == key {
+		return err
+	}
+	if err := s.Remove(ctx, key); err != nil {
+		return err
+	}
+	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
+}
+
+// Sum returns the SHA-256 of an object that was found as info says.
+func (s *Store) Sum(ctx context.Context, info *Info) ([]byte, error) {
+	body, err := s.GetRange(ctx, info, 0, info.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, body); err != nil {
+		return nil, fmt.Errorf("read object %q: %w", info.Key, err)
+	}
+	return sum.Sum(nil), nil
+}
+
+// ReadJSON decodes an object of at most limit bytes that was found as info says. The error does not wrap ErrNotFound if
+// the object is there and is not JSON for value.
+func (s *Store) ReadJSON(ctx context.Context, info *Info, limit int64, value any) error {
+	body, err := s.GetRange(ctx, info, 0, info.Size)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, limit))
+	if err == nil {
+		err = json.Unmarshal(text, value)
+	}
+	if err != nil {
+		return fmt.Errorf("read object %q: %w", info.Key, err)
+	}
+	return nil
+}
+
+// maxEncodedFilename leaves half of the 2 KB that S3 has for all metadata of an object.
+const maxEncodedFilename = 1024
+
+// EncodeFilename is EncodeMetadata for a caller's name of a file, cut to what fits.
+func EncodeFilename(filename string) string {
+	encoded := EncodeMetadata(filename)
+	for len(encoded) > maxEncodedFilename {
+		filename = filename[:len(filename)*maxEncodedFilename/len(encoded)]
+		encoded = EncodeMetadata(filename)
+	}
+	return encoded
+}

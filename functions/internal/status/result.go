@@ -1,0 +1,165 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+)
+
+// The metadata of a thumbnail from which its status is rebuilt.
+const (
+	originalSize  = "Original-Size"
+	thumbnailSize = "Thumbnail-Size"
+	processedAt   = "Processed-At"
+)
+
+// A failure note is a few lines of JSON; of anything longer, no more than this is read.
+const maxNote = 64 << 10
+
+// NoteType is the content type of a failure note, which is stored under the key of the thumbnail.
+const NoteType = "application/json"
+
+// Record stores the result of an image under one key: the thumbnail and its sizes if the image is completed, a failure
+// note if it failed. An earlier result stays, and its status is returned: if two workers come to different results, for
+// example with different limits, one of them counts.
+func (s *Store) Record(
+	ctx context.Context, original string, final Status, thumbnail []byte, contentType string,
+) (*Status, error) {
+	content, about := thumbnail, imagestore.Attributes{ContentType: contentType}
+	if final.State == Completed {
+		about.Metadata = map[string]string{
+			originalSize:  final.Result.OriginalSize.String(),
+			thumbnailSize: final.Result.ThumbnailSize.String(),
+			processedAt:   strconv.FormatFloat(final.ProcessedAt, 'f', 3, 64),
+		}
+	} else {
+		note, err := json.Marshal(final)
+		if err != nil {
+			return nil, fmt.Errorf("write failure note for %q: %w", original, err)
+		}
+		content, about = note, imagestore.Attributes{ContentType: NoteType}
+	}
+	err := s.images.Put(ctx, imagestore.ThumbnailKey(original), content, about)
+	if errors.Is(err, imagestore.ErrExists) {
+		return s.recorded(ctx, final.ImageID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &final, nil
+}
+
+// recorded returns the final status that was stored first.
+func (s *Store) recorded(ctx context.Context, imageID string) (*Status, error) {
+	first, err := s.Rebuild(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	if first == nil || !first.State.Final() {
+		return nil, fmt.Errorf("record result of %s: there was an earlier result, and it is gone", imageID)
+	}
+	return first, nil
+}
+
+// Rebuild returns the status of an image from the objects that are stored for it; nil if there are none.
+func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
+	objects, err := s.images.Find(ctx, imageID)
+	switch {
+	case err != nil:
+		return nil, err
+	case objects.Result != nil:
+		return s.ReadResult(ctx, imageID, objects)
+	case objects.Original != nil:
+		return &Status{ImageID: imageID, State: Queued}, nil
+	}
+	return nil, nil
+}
+
+// ReadResult returns the final status of an image from the result in objects, which is a failure note or a thumbnail.
+func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagestore.Objects) (*Status, error) {
+	info, err := s.images.Stat(ctx, objects.Result.Key) // the listing has neither content type nor metadata
+	if err != nil {
+		return nil, err
+	}
+	if info.ContentType == NoteType {
+		return s.readNote(ctx, info)
+	}
+	final := completed(imageID, info)
+	if final.Result.OriginalSize == nil || final.Result.ThumbnailSize == nil { // made by the original system
+		sizes, err := s.measure(ctx, objects.Original, info)
+		if err != nil {
+			return nil, err
+		}
+		final.Result.OriginalSize, final.Result.ThumbnailSize = sizes[0], sizes[1]
+	}
+	return final, nil
+}
+
+func (s *Store) readNote(ctx context.Context, note *imagestore.Info) (*Status, error) {
+	var final Status
+	if err := s.images.ReadJSON(ctx, note, maxNote, &final); err != nil {
+		return nil, err
+	}
+	if final.State != Failed || final.Result == nil {
+		return nil, fmt.Errorf("read object %q: state %q and result %v are not those of a failure note", note.Key, final.State, final.Result)
+	}
+	return &final, nil
+}
+
+// completed is the status of an image from the metadata of its thumbnail; without sizes if it has none.
+func completed(imageID string, thumbnail *imagestore.Info) *Status {
+	when, err := strconv.ParseFloat(thumbnail.Metadata[processedAt], 64)
+	if err != nil {
+		when = Seconds(thumbnail.Modified)
+	}
+	return &Status{ImageID: imageID, State: Completed, ProcessedAt: when, Result: &Result{
+		Success:       true,
+		Thumbnail:     thumbnail.Key,
+		OriginalSize:  parseSize(thumbnail.Metadata[originalSize]),
+		ThumbnailSize: parseSize(thumbnail.Metadata[thumbnailSize]),
+	}}
+}
+
+// measure reads the sizes of images from their headers; nil for an object that is missing, or is not an image of a
+// supported format.
+func (s *Store) measure(ctx context.Context, images ...*imagestore.Info) ([]*Size, error) {
+	sizes := make([]*Size, len(images))
+	for i, info := range images {
+		if info == nil {
+			continue
+		}
+		body, err := s.images.GetRange(ctx, info, 0, info.Size)
+		if err != nil {
+			return nil, err
+		}
+		header, err := raster.Probe(body)
+		body.Close()
+		var refused *raster.Error
+		if errors.As(err, &refused) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("measure %q: %w", info.Key, err)
+		}
+		width, height := header.Displayed()
+		sizes[i] = &Size{width, height}
+	}
+	return sizes, nil
+}
+
+// String formats a size as 1920x1080.
+func (s *Size) String() string { return fmt.Sprintf("%dx%d", s[0], s[1]) }
+
+// parseSize reads what String wrote; nil if the text is something else.
+func parseSize(text string) *Size {
+	var size Size
+	if _, err := fmt.Sscanf(text, "%dx%d", &size[0], &size[1]); err != nil {
+		return nil
+	}
+	return &size
+}

@@ -1,0 +1,192 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+)
+
+const (
+	// Expiry is how long Redis keeps a status, as in the original system.
+	Expiry = time.Hour
+
+	// If Redis knows a status that is not final, Read asks the image store for no longer than this.
+	lookTimeout = 500 * time.Millisecond
+)
+
+// A Store has the status of every image. Its methods are safe for use by several goroutines; their errors are failures
+// of Redis or of the image store that may pass.
+type Store struct {
+	client *redis.Client
+	images *imagestore.Store
+}
+
+// New returns a Store that caches in Redis what it can rebuild from images. The caller closes the client.
+func New(client *redis.Client, images *imagestore.Store) *Store {
+	return &Store{client: client, images: images}
+}
+
+// Key is the Redis key of an image's status.
+func Key(imageID string) string { return "image:status:" + imageID }
+
+// Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state, text,
+// expiry) sets a status unless the one that is there is as far or further, and returns the state and the status that
+// were there. Redis runs a script atomically: whatever the order of the writers, a status never goes back, and the
+// first final status stays.
+const Forward = `
+local function forward(key, state, text, expiry)
+  local rank = {queued = 1, processing = 2, completed = 3, failed = 3}
+  local before = redis.call('GET', key)
+  local known, status = pcall(cjson.decode, before or '{}')
+  local there = known and type(status) == 'table' and status.status
+  if not rank[there] or rank[there] < rank[state] then redis.call('SET', key, text, 'EX', expiry) end
+  return there, before
+end
+`
+
+var advance = redis.NewScript(Forward + `
+local _, before = forward(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+return before
+`)
+
+// Advance moves an image on to the status next, in one round trip, and returns the status that was there before; nil
+// if Redis had none. A status that was as far as next, or further, stays.
+func (s *Store) Advance(ctx context.Context, next Status) (before *Status, err error) {
+	text, err := json.Marshal(next)
+	if err != nil {
+		return nil, fmt.Errorf("write status of %s: %w", next.ImageID, err)
+	}
+	keys := []string{Key(next.ImageID)}
+	answer, err := advance.Run(ctx, s.client, keys, string(next.State), text, int(Expiry.Seconds())).Text()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write status of %s: %w", next.ImageID, err)
+	}
+	return parse(answer), nil
+}
+
+// Fail records that an image can never be processed, and returns the final status that counts: an earlier one, if there
+// is one. original is the key of the image, or the key that it would have had; reason is one of events.Reasons().
+func (s *Store) Fail(ctx context.Context, imageID, original, reason, message string) (*Status, error) {
+	failed, err := s.Record(ctx, original, Status{
+		ImageID:     imageID,
+		State:       Failed,
+		Reason:      reason,
+		Result:      &Result{Error: message},
+		ProcessedAt: Seconds(time.Now()),
+	}, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	return s.Conclude(ctx, *failed)
+}
+
+// Conclude caches a final status whose result is stored, and returns the final status that counts: an earlier one, if
+// Redis has one.
+func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
+	before, err := s.Advance(ctx, final)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && before.State.Final() {
+		return before, nil
+	}
+	return &final, nil
+}
+
+// Read returns the status of an image; nil if there is no such image. A final status in Redis takes one round trip. If
+// the status is not final, or Redis has forgotten it or is down, the image store is asked as well: Redis may not have
+// been told of the result, or may have come back with old data. stale reports whether Redis answered and knows less
+// than what is returned; the caller should write it back, or the next Read asks the image store again.
+func (s *Store) Read(ctx context.Context, imageID string) (known *Status, stale bool, err error) {
+	text, redisErr := s.cached(ctx, imageID)
+	known = parse(text)
+	if known != nil && known.State.Final() {
+		return known, false, nil
+	}
+	look := ctx
+	if known != nil { // there is an answer without the image store
+		var cancel context.CancelFunc
+		look, cancel = context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+	}
+	rebuilt, rebuildErr := s.Rebuild(look, imageID)
+	switch {
+	case known != nil && (rebuilt == nil || !rebuilt.State.Final()):
+		return known, false, nil // the image store knows no more
+	case rebuildErr != nil:
+		return nil, false, fmt.Errorf("read status of %s: %w", imageID, errors.Join(redisErr, rebuildErr))
+	}
+	return rebuilt, rebuilt != nil && redisErr == nil, nil
+}
+
+// cached returns the status as Redis has it; "" if it has none.
+func (s *Store) cached(ctx context.Context, imageID string) (string, error) {
+	text, err := s.client.Get(ctx, Key(imageID)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read status of %s: %w", imageID, err)
+	}
+	return text, nil
+}
+
+// FinalFromStore returns the final status of an image from its stored result; nil if it has none yet. If Redis says
+// that the image is queued, it asks nothing else: a result that is stored all the same stays, and Record returns it.
+func (s *Store) FinalFromStore(ctx context.Context, imageID string) (*Status, error) {
+	text, err := s.cached(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	if known := parse(text); known != nil && known.State == Queued {
+		return nil, nil
+	}
+	objects, err := s.reconcile(ctx, imageID, text)
+	if err != nil || objects.Result == nil {
+		return nil, err
+	}
+	return s.ReadResult(ctx, imageID, objects)
+}
+
+// Reconcile returns the objects stored for an image. A final status in Redis without a stored result comes from objects
+// that were lost since; Reconcile removes it, so that the image can be processed again.
+func (s *Store) Reconcile(ctx context.Context, imageID string) (imagestore.Objects, error) {
+	text, err := s.cached(ctx, imageID)
+	if err != nil {
+		return imagestore.Objects{}, err
+	}
+	return s.reconcile(ctx, imageID, text)
+}
+
+// removeIf removes a status, unless it has changed.
+var removeIf = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+`)
+
+// reconcile lists the objects after Redis was read: the result of a final status is stored before the status is cached.
+func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore.Objects, error) {
+	objects, err := s.images.Find(ctx, imageID)
+	if err != nil {
+		return imagestore.Objects{}, err
+	}
+	if known := parse(text); objects.Result == nil && known != nil && known.State.Final() {
+		if err := removeIf.Run(ctx, s.client, []string{Key(imageID)}, text).Err(); err != nil {
+			return imagestore.Objects{}, fmt.Errorf("remove status of %s: %w", imageID, err)
+		}
+	}
+	return objects, nil
+}
+
+// Forget removes a status from Redis, so that the next Read rebuilds it.
+func (s *Store) Forget(ctx context.Context, imageID string) error {
+	if err := s.client.Del(ctx, Key(imageID)).Err(); err != nil {
+		return fmt.Errorf("forget status of %s: %w", imageID, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package accept
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+)
+
+// ErrBusy is the answer when the memory for uploads is in use.
+var ErrBusy = &apierror.Error{
+	Status:     http.StatusServiceUnavailable,
+	Code:       apierror.CodeBusy,
+	Message:    "Too many uploads are in progress; try again",
+	RetryAfter: 5 * time.Second,
+}
+
+// ErrEmpty is the answer to an image of no bytes.
+var ErrEmpty = &apierror.Error{
+	Status:  http.StatusBadRequest,
+	Code:    apierror.CodeNotAnImage,
+	Message: "The file is empty",
+	Found:   0,
+}
+
+var errNoSize = &apierror.Error{
+	Status:  http.StatusUnprocessableEntity,
+	Code:    apierror.CodeDamaged,
+	Message: "The first 5 MiB of the image do not contain its size",
+}
+
+// ObjectNotFound is the answer to an event that names an object which is not there. It is a 404, which Knative delivers
+// again: the event may have overtaken its object.
+func ObjectNotFound(object Object) *apierror.Error {
+	return &apierror.Error{
+		Status:  http.StatusNotFound,
+		Code:    apierror.CodeObjectNotFound,
+		Message: "The object that the event names does not exist",
+		Found:   object.Bucket + "/" + object.Key,
+	}
+}
+
+func tooManyBytes(limit, found int64) *apierror.Error {
+	return &apierror.Error{
+		Status:  http.StatusRequestEntityTooLarge,
+		Code:    apierror.CodeTooManyBytes,
+		Message: "The image is too large",
+		Limit:   limit,
+		Found:   found,
+	}
+}
+
+// refusal turns raster's error for an image that can never be processed into an answer. Other errors stay as they are.
+func refusal(err error) error {
+	var refused *raster.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	code := http.StatusUnprocessableEntity
+	switch refused.Reason {
+	case raster.ReasonNotAnImage, raster.ReasonUnsupported:
+		code = http.StatusUnsupportedMediaType
+	}
+	return &apierror.Error{
+		Status:  code,
+		Code:    string(refused.Reason),
+		Message: refused.Message,
+		Limit:   refused.Limit,
+		Found:   refused.Found,
+	}
+}

@@ -1,0 +1,39 @@
+// Package delivery answers for images that were accepted: their status, their original, their thumbnail; and it has the
+// page on which a browser uploads images.
+//
+// It reads only. Objects never change, so caches may keep them for ever. A client that may not see an image gets the
+// same answer as for an image that does not exist.
+package delivery
+
+import (
+	"context"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+)
+
+// Backends are what a Delivery works with.
+type Backends struct {
+	Images   *imagestore.Store
+	Statuses *status.Store
+	Outbox   *outbox.Outbox
+	// IgnoreError takes an error of Redis in an operation that the answer does not depend on.
+	IgnoreError func(ctx context.Context, operation string, err error)
+}
+
+// A Delivery answers GET requests. It is safe for use by several goroutines.
+type Delivery struct {
+	Backends
+	policy ownership.Policy
+}
+
+// New returns a Delivery.
+func New(backends Backends, policy ownership.Policy) *Delivery { return &Delivery{backends, policy} }
+
+// maySee reports whether there may be an image with an ID that the request may see.
+func (d *Delivery) maySee(ctx context.Context, imageID string) bool {
+	return events.IsImageID(imageID) && d.policy.MaySee(ctx, imageID)
+}

@@ -1,0 +1,209 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"path"
+	"regexp"
+	"strconv"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// Original is GET /images/{id}: the original, byte for byte.
+func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
+	info, err := d.findOriginal(r.Context(), r.PathValue("id"))
+	if errors.Is(err, imagestore.ErrNotFound) {
+		return &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found"}
+	}
+	if err != nil {
+		return err
+	}
+	return d.serveObject(w, r, info)
+}
+
+// findOriginal returns imagestore.ErrNotFound if there is no original that the request may see.
+func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestore.Info, error) {
+	if !d.maySee(ctx, imageID) {
+		return nil, imagestore.ErrNotFound
+	}
+	objects, err := d.Images.Find(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	if objects.Original == nil {
+		return nil, imagestore.ErrNotFound
+	}
+	return d.Images.Stat(ctx, objects.Original.Key) // the listing has no content type
+}
+
+// Thumbnail is GET /thumbnails/{id}.
+func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
+	info, err := d.findThumbnail(r.Context(), r.PathValue("id"))
+	if errors.Is(err, imagestore.ErrNotFound) {
+		return &apierror.Error{
+			Status:  http.StatusNotFound,
+			Code:    apierror.CodeThumbnailNotFound,
+			Message: "Thumbnail not found; the status of the image says whether it will be there later",
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return d.serveObject(w, r, info)
+}
+
+// findThumbnail returns imagestore.ErrNotFound if there is no thumbnail that the request may see. The result of an image
+// that failed is a note, and not a thumbnail.
+func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagestore.Info, error) {
+	if !d.maySee(ctx, imageID) {
+		return nil, imagestore.ErrNotFound
+	}
+	objects, err := d.Images.Find(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	if objects.Result == nil {
+		return nil, imagestore.ErrNotFound
+	}
+	info, err := d.Images.Stat(ctx, objects.Result.Key)
+	if err == nil && info.ContentType == status.NoteType {
+		return nil, imagestore.ErrNotFound
+	}
+	return info, err
+}
+
+// serveObject streams an object, or a range of it.
+func (d *Delivery) serveObject(w http.ResponseWriter, r *http.Request, info *imagestore.Info) error {
+	object := &objectReader{
+		ctx: r.Context(), images: d.Images, info: info, end: info.Size,
+		connection: http.NewResponseController(w),
+	}
+	defer object.Close()
+	if err := object.checkRange(w, r); err != nil {
+		return err
+	}
+	header := w.Header()
+	header.Set("Content-Type", info.ContentType)
+	name := path.Base(info.Key)
+	if imagestore.OriginalOf(info.Key) != info.Key { // a thumbnail, which is named after its original
+		name = raster.FileName(name, info.ContentType)
+	}
+	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": name}))
+	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever the object is, it runs nothing
+	if d.policy.Enforced {
+		header.Set("Cache-Control", "private, max-age=31536000, immutable")
+		header.Add("Vary", "Authorization, X-Api-Key") // several clients may share a browser
+	} else {
+		header.Set("Cache-Control", "public, max-age=31536000, immutable")
+		header.Set("Cross-Origin-Resource-Policy", "cross-origin") // other sites may embed it
+	}
+	header.Set("ETag", `"`+info.ETag+`"`)
+	http.ServeContent(w, r, "", info.Modified, object)
+	return nil
+}
+
+// How long a client may take to read 32 KiB.
+const writeTimeout = 30 * time.Second
+
+// An objectReader reads an object from any offset, and sends no request to the image store before the first Read:
+// http.ServeContent seeks to learn the size, and then reads only what the client asked for.
+type objectReader struct {
+	ctx        context.Context // of the request
+	images     *imagestore.Store
+	info       *imagestore.Info
+	connection *http.ResponseController
+	offset     int64
+	body       io.ReadCloser
+	end        int64 // where the range that was asked for ends; the size of the object without a range
+}
+
+// supportedRange is a range from one byte on, perhaps up to another, or the last bytes.
+var supportedRange = regexp.MustCompile(`^bytes=([0-9]{1,18})-([0-9]{0,18})$|^bytes=-[1-9][0-9]{0,17}$`)
+
+// checkRange removes a Range header that is not supported, so that it is ignored, as RFC 9110, section 14.2, allows.
+// Several ranges in one request are not supported: each would be a request to the image store.
+func (o *objectReader) checkRange(w http.ResponseWriter, r *http.Request) error {
+	wanted := supportedRange.FindStringSubmatch(r.Header.Get("Range"))
+	if wanted == nil {
+		r.Header.Del("Range")
+		return nil
+	}
+	first, err := strconv.ParseInt(wanted[1], 10, 64)
+	if err == nil && first >= o.info.Size && r.Header.Get("If-Range") == "" {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
+		return &apierror.Error{
+			Status:  http.StatusRequestedRangeNotSatisfiable,
+			Code:    apierror.CodeBeyondTheEnd,
+			Message: "The range starts beyond the end of the object",
+			Limit:   o.info.Size,
+			Found:   first,
+		}
+	}
+	if last, err := strconv.ParseInt(wanted[2], 10, 64); err == nil && last < o.end {
+		o.end = last + 1
+	}
+	return nil
+}
+
+// Seek implements io.Seeker.
+func (o *objectReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += o.offset
+	case io.SeekEnd:
+		offset += o.info.Size
+	}
+	if offset < 0 {
+		return 0, fmt.Errorf("seek to %d in %q", offset, o.info.Key)
+	}
+	if offset != o.offset {
+		o.Close()
+	}
+	o.offset = offset
+	return offset, nil
+}
+
+// Read implements io.Reader.
+func (o *objectReader) Read(p []byte) (int, error) {
+	if o.offset >= o.info.Size {
+		return 0, io.EOF
+	}
+	if o.offset >= o.end { // If-Range had net/http ignore the range
+		o.Close()
+		o.end = o.info.Size
+	}
+	if o.body == nil {
+		body, err := o.images.GetRange(o.ctx, o.info, o.offset, o.end)
+		if err != nil {
+			return 0, err
+		}
+		o.body = body
+	}
+	_ = o.connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // to write what is read; a test's recorder has none
+	n, err := o.body.Read(p)
+	o.offset += int64(n)
+	if err == io.EOF && o.offset == o.end && o.end < o.info.Size {
+		err = nil // the range ends, but not the object
+	}
+	return n, err
+}
+
+// Close ends the request to the image store.
+func (o *objectReader) Close() error {
+	_ = o.connection.SetWriteDeadline(time.Time{})
+	if o.body == nil {
+		return nil
+	}
+	err := o.body.Close()
+	o.body = nil
+	return err
+}

@@ -1,0 +1,162 @@
+// Package idempotency accepts an image once, however often it is sent: by clients that repeat a request with its
+// Idempotency-Key, and by Knative, which delivers an event at least once.
+//
+// The key or the event determines the image's ID, and the objects stored under that ID say what became of earlier
+// requests. There is no lock that can be left behind, and nothing to remember for a request that crashed: the next one
+// finishes what it finds. A repetition gets the answer of the first request. Uploads under one key must be equal, byte
+// by byte; deliveries of one event need not be, and the first counts.
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"path"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/accept"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+)
+
+// announcer is the part of package relay that announces an image which an earlier request has stored.
+type announcer interface {
+	AnnounceStored(ctx context.Context, imageID string, original *imagestore.Info) (events.ImageUploaded, error)
+}
+
+// An Acceptor accepts images once. It is safe for use by several goroutines.
+type Acceptor struct {
+	acceptor *accept.Acceptor
+	images   *imagestore.Store
+	statuses *status.Store
+	relay    announcer
+	maxBytes int64
+}
+
+// New returns an Acceptor that accepts images of at most maxBytes with acceptor.
+func New(
+	acceptor *accept.Acceptor, images *imagestore.Store, statuses *status.Store, relay announcer, maxBytes int64,
+) *Acceptor {
+	return &Acceptor{acceptor: acceptor, images: images, statuses: statuses, relay: relay, maxBytes: maxBytes}
+}
+
+// AcceptUpload accepts the image at an index in a request: once for a key, or as a new image if the key is "". It gives
+// the candidate its ID. A repetition is compared with what is stored, and what an earlier request has left undone is
+// finished. The errors are those of accept.Acceptor, and an apierror.Error if the key was used for another image.
+func (a *Acceptor) AcceptUpload(
+	ctx context.Context, key string, index int, c accept.Candidate,
+) (events.ImageUploaded, error) {
+	if key == "" {
+		c.ImageID, c.New = ownership.NewID(ownership.Of(ctx)), true
+		return a.acceptor.Accept(ctx, c)
+	}
+	c.ImageID = KeyImageID(ownership.Of(ctx), key, index)
+	sum := sha256.New()
+	c.Body = io.TeeReader(c.Body, sum)
+	objects, err := a.statuses.Reconcile(ctx, c.ImageID)
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	if objects.Original == nil {
+		image, err := a.acceptor.Accept(ctx, c)
+		if !errors.Is(err, imagestore.ErrExists) {
+			return image, err
+		}
+		objects, err = a.images.Find(ctx, c.ImageID) // another request with the key was first
+		if err != nil || objects.Original == nil {
+			return image, errors.Join(err, gone(c.ImageID))
+		}
+	}
+	return a.repeat(ctx, c, objects.Original, sum)
+}
+
+// repeat answers a repetition with the stored image if the two are the same. sum sees what is read of the candidate.
+func (a *Acceptor) repeat(
+	ctx context.Context, c accept.Candidate, stored *imagestore.Info, sum hash.Hash,
+) (events.ImageUploaded, error) {
+	filename := path.Base(stored.Key)
+	if c.Size >= 0 && c.Size != stored.Size || imagestore.SafeName(c.Filename, filename) != filename {
+		return events.ImageUploaded{}, errKeyReused
+	}
+	body := accept.NewBody(c.Body, a.maxBytes)
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return events.ImageUploaded{}, body.Cause(err)
+	}
+	storedSum, err := a.images.Sum(ctx, stored)
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	if !bytes.Equal(storedSum, sum.Sum(nil)) {
+		return events.ImageUploaded{}, errKeyReused
+	}
+	_, err = a.resumeStored(ctx, c.ImageID)
+	return accept.Named(c.ImageID, filename), err
+}
+
+var errKeyReused = &apierror.Error{
+	Status:  http.StatusUnprocessableEntity,
+	Code:    apierror.CodeIdempotencyKeyReused,
+	Message: "This Idempotency-Key was used for another image or another filename",
+}
+
+// AcceptEvent accepts the image of an event, once, and gives the candidate its ID. What is stored by earlier deliveries
+// counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key even
+// if there is an error.
+func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Candidate) (events.ImageUploaded, error) {
+	c.ImageID = EventImageID(ownership.Of(ctx), e)
+	image, known, err := a.resume(ctx, c.ImageID)
+	if !known && err == nil {
+		image, err = a.acceptor.Accept(ctx, c)
+		if errors.Is(err, imagestore.ErrExists) { // another delivery was first
+			image, err = a.resumeStored(ctx, c.ImageID)
+		}
+	}
+	if image.ObjectName == "" {
+		image = accept.Named(c.ImageID, c.Filename)
+	}
+	return image, err
+}
+
+// resumeStored is resume for an image that was found stored.
+func (a *Acceptor) resumeStored(ctx context.Context, imageID string) (events.ImageUploaded, error) {
+	image, known, err := a.resume(ctx, imageID)
+	if err == nil && !known {
+		err = gone(imageID)
+	}
+	return image, err
+}
+
+func gone(imageID string) error {
+	return fmt.Errorf("find the earlier image %s: %w", imageID, imagestore.ErrNotFound)
+}
+
+// resume finishes what an earlier request for an image has left undone; known reports whether there was one. If the
+// image waits for its thumbnail, it is announced again, as it may never have been. If the image was refused before it
+// was stored, the error is that refusal.
+func (a *Acceptor) resume(ctx context.Context, imageID string) (image events.ImageUploaded, known bool, err error) {
+	objects, err := a.statuses.Reconcile(ctx, imageID)
+	switch {
+	case err != nil:
+		return image, false, err
+	case objects.Original == nil && objects.Result == nil:
+		return image, false, nil
+	case objects.Original == nil:
+		final, err := a.statuses.ReadResult(ctx, imageID, objects)
+		if err == nil && final.State == status.Failed { // otherwise the original was removed since
+			err = &apierror.Error{Status: http.StatusUnprocessableEntity, Code: final.Reason, Message: final.Result.Error}
+		}
+		return image, true, err
+	case objects.Result != nil:
+		return image, true, nil
+	}
+	image, err = a.relay.AnnounceStored(ctx, imageID, objects.Original)
+	return image, true, err
+}

@@ -1,0 +1,224 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/accept"
+)
+
+// uploadEvent accepts the image of an event that a client sends to /upload. The event's ID serves as its key.
+func (in *Ingest) uploadEvent(w http.ResponseWriter, r *http.Request, began time.Time) error {
+	image, err := in.receive(w, r)
+	if err != nil {
+		return err
+	}
+	duration, err := in.Durations.First(r.Context(), began, "", image.ImageID)
+	if err != nil {
+		return err
+	}
+	answerUploaded(w, duration, image.ImageID)
+	return nil
+}
+
+// deliver answers Knative: 200 if the image is accepted, 200 with an image.failed if it never can be, and otherwise a
+// status code by which Knative delivers the event again or gives up.
+func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
+	image, err := in.receive(w, r)
+	var refused *apierror.Error
+	switch {
+	case err == nil:
+		return answerAccepted(w, image.ImageID)
+	case errors.Is(err, errSweep):
+		return in.sweep(w, r)
+	case image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
+		return in.replyFailed(w, r, image, refused)
+	}
+	return err
+}
+
+// isReason reports whether the code of an error is a reason for which an image fails.
+func isReason(code string) bool { return slices.Contains(events.Reasons(), events.Reason(code)) }
+
+// answerAccepted answers a delivery without a reply. Content-Length says that there is none: a body of unknown length,
+// which is what net/http sends while a request body is unread, is taken for a reply that is not an event.
+func answerAccepted(w http.ResponseWriter, imageID string) error {
+	w.Header().Set("Content-Length", "0")
+	w.Header().Set("Location", "/status/"+imageID)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// replyFailed records that an image can never be accepted, and replies with image.failed. However often the event comes,
+// and whatever it brings then, the answer stays the same.
+func (in *Ingest) replyFailed(
+	w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *apierror.Error,
+) error {
+	in.refused.WithLabelValues(refused.Code).Inc()
+	final, err := in.Statuses.Fail(r.Context(), image.ImageID, image.ObjectName, refused.Code, refused.Message)
+	if err != nil {
+		return err
+	}
+	if final.State != status.Failed { // another delivery of the event has brought an image
+		return answerAccepted(w, image.ImageID)
+	}
+	reply, err := final.Event(r.Context(), events.SourceUpload, "", "")
+	if err != nil {
+		return err
+	}
+	return cloudevent.Reply(w, r, reply)
+}
+
+// sweep sweeps for the cluster, which does not authenticate, and for administrators. A sweep that fails is not a refused
+// upload, so its error is answered here.
+func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
+	if !in.settings.Policy.MaySeeAll(r.Context()) {
+		return &apierror.Error{Status: http.StatusForbidden, Code: apierror.CodeForbidden, Message: "Only administrators may ask for a sweep"}
+	}
+	if err := in.Sweeper.Sweep(r.Context()); err != nil {
+		in.Process.ReportError(r, err).Write(w)
+		return nil
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// receive accepts the image of an image.received event. An image that was refused is returned with its ID and its key.
+func (in *Ingest) receive(w http.ResponseWriter, r *http.Request) (image events.ImageUploaded, err error) {
+	release := in.meter(r)
+	defer release()
+	e, err := readEvent(w, r)
+	if err != nil {
+		return image, err
+	}
+	ctx := cloudevent.Continue(r.Context(), e)
+	candidate, err := in.candidateOf(ctx, w, r, e)
+	if err != nil {
+		return image, err
+	}
+	return in.Acceptor.AcceptEvent(ctx, e, candidate)
+}
+
+// readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body.
+func readEvent(w http.ResponseWriter, r *http.Request) (event.Event, error) {
+	limit := int64(cloudevent.MaxEvent)
+	if isLarge(r) {
+		limit = maxInline
+	}
+	if isStream(r) {
+		return cloudevent.ReceiveAttributes(r)
+	}
+	return cloudevent.Receive(w, r, limit)
+}
+
+// isLarge reports whether an event may have an image inside its JSON.
+func isLarge(r *http.Request) bool {
+	return cloudevent.IsStructured(r) && (r.ContentLength < 0 || r.ContentLength > cloudevent.MaxEvent)
+}
+
+// isStream reports whether the data of an event is the body, and not JSON.
+func isStream(r *http.Request) bool {
+	contentType := r.Header.Get("Content-Type")
+	return !cloudevent.IsStructured(r) && (contentType == "" || !events.IsJSON(contentType))
+}
+
+// candidateOf is the image of an event: the body of the request, the data of the event, or an object that it names.
+func (in *Ingest) candidateOf(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, e event.Event,
+) (accept.Candidate, error) {
+	if err := checkType(e); err != nil {
+		return accept.Candidate{}, err
+	}
+	candidate := accept.Candidate{Filename: path.Base(e.Subject())}
+	inBody, data := isStream(r) && r.ContentLength != 0, e.Data()
+	switch {
+	case !inBody && (len(data) == 0 || events.IsJSON(e.DataContentType())):
+		return in.objectOf(ctx, e)
+	case !inBody:
+		candidate.Body, candidate.Size = bytes.NewReader(data), int64(len(data))
+	case r.ContentLength > in.settings.MaxBytes: // is refused by its size, before a byte is read
+		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
+	default:
+		from, err := body.New(w, r, in.settings.MaxBytes)
+		if err != nil {
+			return accept.Candidate{}, err
+		}
+		candidate.Body, candidate.Size = from, from.Size()
+	}
+	return candidate, nil
+}
+
+// objectOf is the image of an event that names an object.
+func (in *Ingest) objectOf(ctx context.Context, e event.Event) (accept.Candidate, error) {
+	reference, err := referenceOf(e)
+	if err != nil {
+		return accept.Candidate{}, err
+	}
+	object := accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
+	return accept.Candidate{Object: &object, Filename: reference.Filename}, in.checkObject(ctx, object)
+}
+
+// checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,
+// so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for events
+// that come through the Broker, and for administrators.
+func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
+	policy, own := in.settings.Policy, object.Bucket == in.settings.Bucket
+	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
+		return &apierror.Error{
+			Status:  http.StatusBadRequest,
+			Code:    apierror.CodeUnknownBucket,
+			Message: "The event names an object in a bucket that this service does not read",
+			Found:   object.Bucket,
+		}
+	}
+	imageID, _, _ := strings.Cut(object.Key, "/")
+	isImage := own && events.IsImageID(imageID)
+	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage { // that an image exists is not told there
+		return accept.ObjectNotFound(object)
+	}
+	return nil
+}
+
+// referenceOf is the object that an event names, in its data or in its dataref.
+func referenceOf(e event.Event) (events.ImageReceived, error) {
+	if len(e.Data()) > 0 {
+		reference, err := events.Decode[events.ImageReceived](e)
+		if reference.Filename == "" {
+			reference.Filename = path.Base(reference.ObjectName)
+		}
+		return reference, err
+	}
+	ref, ok := e.Extensions()[events.DataRef].(string)
+	if !ok {
+		return events.ImageReceived{}, fmt.Errorf("%w: it has neither data nor a dataref", events.ErrInvalid)
+	}
+	bucket, key, err := events.ParseDataRef(ref)
+	return events.ImageReceived{Bucket: bucket, ObjectName: key, Filename: path.Base(key)}, err
+}
+
+// errSweep means that an event asks for a sweep. At /upload it is an invalid event.
+var errSweep = fmt.Errorf("%w: send %s to /", events.ErrInvalid, events.TypeImageSweep)
+
+func checkType(e event.Event) error {
+	switch e.Type() {
+	case events.TypeImageReceived:
+		return nil
+	case events.TypeImageSweep, events.TypePing:
+		return errSweep
+	default:
+		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
+	}
+}

@@ -1,0 +1,102 @@
+// Package ingest is the HTTP side of accepting images: POST /upload takes a form, an image as the whole body, or a
+// CloudEvent; POST / takes what Knative delivers.
+//
+// Each file but this one reads one of these forms and turns it into candidates for package idempotency. Bodies are read
+// as they come and never held whole, except for events with an image inside their JSON, which share a fixed amount of
+// memory. The package stores nothing itself.
+package ingest
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+	"golang.org/x/sync/semaphore"
+)
+
+// Settings say what is accepted.
+type Settings struct {
+	MaxBytes      int64    // of an image, and of all images in a form
+	Bucket        string   // the service's own
+	SourceBuckets []string // that an event may name objects in
+	EventsOnly    bool     // whether clients cannot read images here
+	Policy        ownership.Policy
+}
+
+// Backends are what an Ingest works with.
+type Backends struct {
+	Acceptor  *idempotency.Acceptor
+	Durations *idempotency.Durations
+	Statuses  *status.Store
+	Sweeper   Sweeper
+	Process   *httpserver.Process
+}
+
+// A Sweeper announces images that were left behind.
+type Sweeper interface{ Sweep(context.Context) error }
+
+// An Ingest answers POST /upload and POST /. It is safe for use by several goroutines.
+type Ingest struct {
+	Backends
+	settings Settings
+	inline   *semaphore.Weighted // bytes of memory for events with an image inside their JSON
+	refused  *prometheus.CounterVec
+}
+
+// New returns an Ingest.
+func New(backends Backends, settings Settings) *Ingest {
+	return &Ingest{
+		Backends: backends,
+		settings: settings,
+		inline:   semaphore.NewWeighted(2 * maxInline),
+		refused: promauto.With(backends.Process.Metrics).NewCounterVec(prometheus.CounterOpts{
+			Name: "image_uploads_refused_total",
+			Help: "Uploads, and images in forms, that were not accepted, by the code of the answer.",
+		}, []string{"code"}),
+	}
+}
+
+// Upload is POST /upload.
+func (in *Ingest) Upload(w http.ResponseWriter, r *http.Request) error {
+	err := in.upload(w, r, time.Now())
+	in.countRefused(err)
+	return err
+}
+
+func (in *Ingest) upload(w http.ResponseWriter, r *http.Request, began time.Time) error {
+	key, err := idempotency.Key(r)
+	if err != nil {
+		return err
+	}
+	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case cloudevent.IsEvent(r):
+		return in.uploadEvent(w, r, began)
+	case mediaType == "multipart/form-data":
+		return in.uploadForm(w, r, began, key, parameters["boundary"])
+	default:
+		return in.uploadRaw(w, r, began, key, mediaType)
+	}
+}
+
+// Deliver is POST /, where Knative delivers image.received and image.sweep.
+func (in *Ingest) Deliver(w http.ResponseWriter, r *http.Request) error {
+	err := in.deliver(w, r)
+	in.countRefused(err)
+	return err
+}
+
+func (in *Ingest) countRefused(err error) {
+	if err != nil {
+		in.refused.WithLabelValues(apierror.From(err).Code).Inc()
+	}
+}

@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
+)
+
+// AnnounceStored announces an upload whose original an earlier request has stored, and returns it as it was announced.
+func (r *Relay) AnnounceStored(
+	ctx context.Context, imageID string, original *imagestore.Info,
+) (events.ImageUploaded, error) {
+	image, err := r.describe(ctx, imageID, original)
+	if err != nil {
+		return image, err
+	}
+	_, err = r.AnnounceUpload(ctx, image)
+	return image, err
+}
+
+// describe describes a stored original. One that is not an image, or not one that can be processed, was stored by
+// another program or under other limits. It is announced all the same: the thumbnail function notes what is wrong.
+func (r *Relay) describe(
+	ctx context.Context, imageID string, original *imagestore.Info,
+) (events.ImageUploaded, error) {
+	object, err := r.Images.GetRange(ctx, original, 0, original.Size)
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	defer object.Close()
+	header, err := raster.Probe(object)
+	var refused *raster.Error
+	if err != nil && !errors.As(err, &refused) {
+		return events.ImageUploaded{}, fmt.Errorf("read header of %q: %w", original.Key, err)
+	}
+	width, height := header.Displayed()
+	image := events.ImageUploaded{
+		ImageID:    imageID,
+		Bucket:     r.Images.Bucket(),
+		ObjectName: original.Key,
+		Filename:   path.Base(original.Key),
+		Size:       original.Size,
+		Timestamp:  status.Seconds(original.Modified),
+		Width:      width,
+		Height:     height,
+	}
+	if refused == nil {
+		image.ContentType = header.Format.ContentType()
+	}
+	return image, nil
+}
+
+// AnnounceUpload announces the image of an upload, logs it, and counts it as accepted. The token is that of the image's
+// place in the outbox; it may be set even if there is an error. An error that wraps publisher.ErrUncertain leaves open
+// whether the event arrives.
+func (r *Relay) AnnounceUpload(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
+	token, err := r.announce(ctx, image)
+	if err != nil {
+		return token, err
+	}
+	r.log.InfoContext(ctx, "image_uploaded",
+		"image_id", image.ImageID, "filename", image.Filename, "size", image.Size,
+		"content_type", image.ContentType, "width", image.Width, "height", image.Height)
+	r.metrics.uploads.Inc()
+	r.metrics.uploadBytes.Add(float64(image.Size))
+	return token, nil
+}
+
+// announce makes the image's status queued, and then publishes its event. Between the two the image is in the outbox, so
+// that it is announced even if the process ends. announce goes on if the caller leaves: to finish is quicker than to
+// roll back, and leaves less behind.
+func (r *Relay) announce(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
+	ctx = context.WithoutCancel(ctx)
+	token, err := r.Outbox.Queue(ctx, image.ImageID)
+	if err != nil {
+		return token, err
+	}
+	traceparent, tracestate := trace.Parent(ctx)
+	e, err := events.Encode(image, events.Envelope{
+		Source:      events.SourceUpload,
+		TraceParent: traceparent,
+		TraceState:  tracestate,
+	})
+	if err != nil {
+		// Not the caller's fault, so events.ErrInvalid must not be in the chain.
+		return token, fmt.Errorf("encode %s: %s", image.EventType(), err.Error())
+	}
+	if err := r.Publisher.Publish(ctx, e); err != nil {
+		return token, err
+	}
+	r.Outbox.Acknowledge(image.ImageID)
+	return token, nil
+}

@@ -1,0 +1,79 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+)
+
+// A sweep scans this many images of the bucket, or for this long. A listing has 1000 objects, two for each image.
+const (
+	scanImages  = 8000
+	scanTimeout = 8 * time.Second
+)
+
+// scan goes on through the bucket where the last scan ended, and requeues the images that wait for their thumbnail and
+// that Redis does not know, or has not seen announced for long.
+func (r *Relay) scan(ctx context.Context) error {
+	cursor, err := r.Outbox.Cursor(ctx)
+	if err != nil {
+		return err
+	}
+	waiting, cursor, scanErr := r.findWaiting(ctx, cursor)
+	if err := r.requeue(ctx, waiting); err != nil {
+		return errors.Join(scanErr, err)
+	}
+	return errors.Join(scanErr, r.Outbox.SetCursor(ctx, cursor))
+}
+
+// findWaiting returns the images that wait among those after a cursor, and the cursor that it came to; "" at the end of
+// the bucket. With an error, these are as far as it came.
+func (r *Relay) findWaiting(ctx context.Context, start string) (waiting []outbox.Entry, cursor string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+	defer cancel()
+	cursor = start
+	passed := 0
+	for image, err := range r.Images.Scan(ctx, start) {
+		switch {
+		case errors.Is(err, imagestore.ErrNotFound): // there is no bucket yet
+			return nil, "", nil
+		case errors.Is(err, context.DeadlineExceeded) && cursor != start:
+			return waiting, cursor, nil
+		case err != nil:
+			return waiting, cursor, err
+		}
+		if r.waits(image) {
+			waiting = append(waiting, outbox.Entry{ImageID: image.ID, Since: image.Original.Modified})
+		}
+		cursor = image.Cursor
+		if image.ID != "" {
+			passed++
+		}
+		if passed == scanImages {
+			return waiting, cursor, nil
+		}
+	}
+	return waiting, "", nil
+}
+
+// waits reports whether an image was stored long ago and has no result.
+func (r *Relay) waits(image imagestore.Image) bool {
+	return image.Original != nil && image.Result == nil && time.Since(image.Original.Modified) > r.ages.Stored
+}
+
+// requeue requeues images in batches.
+func (r *Relay) requeue(ctx context.Context, waiting []outbox.Entry) error {
+	for len(waiting) > 0 {
+		batch := waiting[:min(len(waiting), sweepBatch)]
+		count, err := r.Outbox.Requeue(ctx, batch, r.ages.Stored)
+		if err != nil {
+			return err
+		}
+		r.metrics.swept.WithLabelValues(found).Add(float64(count))
+		waiting = waiting[len(batch):]
+	}
+	return nil
+}

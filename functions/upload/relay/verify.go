@@ -1,0 +1,123 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// How often a verification reports its progress.
+const progressInterval = 5 * time.Second
+
+// A verification is one scan of the whole bucket.
+type verification struct {
+	*Relay
+	repair        bool
+	out, progress io.Writer
+	reported      time.Time // when progress was last reported
+	waiting       []string  // IDs of images to be announced
+
+	images, complete, young, left, repaired, orphans int
+}
+
+// Verify scans the whole bucket and writes to out a line for each object that is not as it should be, and a summary. On
+// progress it reports every few seconds how far it is. With repair, images that were left behind are announced again, as
+// by a sweep, but at once and whatever Redis knows. It returns true if nothing is left to be done. The error says that
+// not all of the bucket could be checked, or announced.
+func (r *Relay) Verify(ctx context.Context, repair bool, out, progress io.Writer) (bool, error) {
+	v := &verification{Relay: r, repair: repair, out: out, progress: progress, reported: time.Now()}
+	err := v.scan(ctx)
+	fmt.Fprintf(out, "%d images: %d have a result, %d are young, %d were left behind (%d announced again); "+
+		"%d results have no original\n", v.images, v.complete, v.young, v.left, v.repaired, v.orphans)
+	return v.left == v.repaired && v.orphans == 0, err
+}
+
+func (v *verification) scan(ctx context.Context) error {
+	for image, err := range v.Images.Scan(ctx, "") {
+		if errors.Is(err, imagestore.ErrNotFound) {
+			return fmt.Errorf("there is no bucket %q: %w", v.Images.Bucket(), err)
+		}
+		if err != nil {
+			return err
+		}
+		if image.ID == "" {
+			continue
+		}
+		if err := v.check(ctx, image); err != nil {
+			return err
+		}
+		v.report(image.ID)
+	}
+	return v.announceWaiting(ctx)
+}
+
+// check counts one image, and writes a line if something is wrong.
+func (v *verification) check(ctx context.Context, image imagestore.Image) error {
+	v.images++
+	switch {
+	case image.Result == nil && v.waits(image):
+		v.left++
+		fmt.Fprintf(v.out, "left behind: %s\n", image.Original.Key)
+		v.waiting = append(v.waiting, image.ID)
+		if len(v.waiting) == sweepBatch {
+			return v.announceWaiting(ctx)
+		}
+		return nil
+	case image.Result == nil:
+		v.young++
+		return nil
+	case image.Original != nil && imagestore.ThumbnailKey(image.Original.Key) == image.Result.Key:
+		v.complete++
+		return nil
+	}
+	return v.checkOrphan(ctx, image.Result)
+}
+
+// checkOrphan checks a result without an original. A failure note may have none: the image was refused before it was
+// stored.
+func (v *verification) checkOrphan(ctx context.Context, result *imagestore.Info) error {
+	info, err := v.Images.Stat(ctx, result.Key)
+	switch {
+	case err != nil:
+		return err
+	case info.ContentType == status.NoteType:
+		v.complete++
+	default:
+		v.orphans++
+		fmt.Fprintf(v.out, "no original: %s\n", result.Key)
+	}
+	return nil
+}
+
+// announceWaiting announces the images that wait. Redis may have a final status for them, which the bucket contradicts;
+// it is forgotten first, so that no client reads it until there is a result again.
+func (v *verification) announceWaiting(ctx context.Context) error {
+	ids := v.waiting
+	v.waiting = nil
+	if !v.repair {
+		return nil
+	}
+	for _, id := range ids {
+		if err := v.Statuses.Forget(ctx, id); err != nil {
+			return err
+		}
+	}
+	if err := v.announceAll(ctx, ids); err != nil {
+		return err
+	}
+	v.repaired += len(ids)
+	return nil
+}
+
+func (v *verification) report(imageID string) {
+	if time.Since(v.reported) < progressInterval {
+		return
+	}
+	v.reported = time.Now()
+	fmt.Fprintf(v.progress, "%d images, up to %s\n", v.images, imageID)
+}

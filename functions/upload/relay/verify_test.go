@@ -1,0 +1,121 @@
+package relay
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// verify returns the lines that a verification writes.
+func (r *testRelay) verify(t testing.TB, repair bool) (good bool, lines []string) {
+	t.Helper()
+	var out bytes.Buffer
+	good, err := r.Verify(t.Context(), repair, &out, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return good, strings.Split(strings.TrimSpace(out.String()), "\n")
+}
+
+// record stores a final status as the thumbnail function does.
+func (r *testRelay) record(t testing.TB, imageID string, final status.Status, thumbnail []byte) {
+	t.Helper()
+	final.ImageID, final.ProcessedAt = imageID, 1
+	key := imagestore.OriginalKey(imageID, "a.png")
+	if _, err := r.Statuses.Record(t.Context(), key, final, thumbnail, "image/png"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	r := open(t)
+	completed := status.Status{State: status.Completed, Result: &status.Result{
+		Success: true, OriginalSize: &status.Size{8, 8}, ThumbnailSize: &status.Size{8, 8},
+	}}
+	failed := status.Status{State: status.Failed, Reason: "damaged", Result: &status.Result{Error: "x"}}
+	var ids []string
+	for i := range 5 {
+		ids = append(ids, fmt.Sprint(i)+uuid.NewString()[1:])
+	}
+	left, done, refused, orphan, contradicted := ids[0], ids[1], ids[2], ids[3], ids[4]
+	for _, id := range []string{left, done, contradicted} {
+		r.store(t, id)
+	}
+	r.record(t, done, completed, pngOf(t))
+	r.record(t, refused, failed, nil)
+	r.record(t, orphan, completed, pngOf(t))
+	final := completed
+	final.ImageID = contradicted // Redis has a final status, and there is no thumbnail
+	if _, err := r.Statuses.Advance(t.Context(), final); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Images.Put(t.Context(), "elsewhere/notes.txt", []byte("junk"), imagestore.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+
+	want := []string{
+		"left behind: " + left + "/a.png",
+		"no original: " + orphan + "/thumbnail_a.png",
+		"left behind: " + contradicted + "/a.png",
+		"5 images: 2 have a result, 0 are young, 2 were left behind (0 announced again); 1 results have no original",
+	}
+	await(t, "all images are old enough", func() bool {
+		_, lines := r.verify(t, false)
+		return slices.Equal(lines, want)
+	})
+	if good, _ := r.verify(t, false); good || r.published.count() != 0 {
+		t.Errorf("without repair: good is %v, published %d; want false, 0", good, r.published.count())
+	}
+
+	want[3] = strings.Replace(want[3], "(0 announced", "(2 announced", 1)
+	good, lines := r.verify(t, true)
+	if good || !slices.Equal(lines, want) {
+		t.Errorf("with repair: good is %v, lines %q; want false, %q", good, lines, want)
+	}
+	for _, id := range []string{left, contradicted} {
+		if got := len(r.published.of(id)); got != 1 {
+			t.Errorf("%s was announced %d times, want 1", id, got)
+		}
+	}
+	if got, _, err := r.Statuses.Read(t.Context(), contradicted); err != nil || got.State != status.Queued {
+		t.Errorf("status of the image without a thumbnail is %+v, %v; want queued", got, err)
+	}
+
+	r.record(t, left, completed, pngOf(t))
+	r.record(t, contradicted, failed, nil)
+	if err := r.Images.Remove(t.Context(), orphan+"/thumbnail_a.png"); err != nil {
+		t.Fatal(err)
+	}
+	if good, lines := r.verify(t, true); !good || len(lines) != 1 || !strings.HasPrefix(lines[0], "4 images: 4 have a result") {
+		t.Errorf("in the end: good is %v, lines %q; want true, and the summary of 4 images", good, lines)
+	}
+}
+
+// Without repair, a verification needs no publisher.
+func TestVerifyWithoutPublisher(t *testing.T) {
+	t.Parallel()
+	r := open(t)
+	r.store(t, uuid.NewString())
+	r.Publisher = nil
+	await(t, "the image is old enough", func() bool {
+		_, lines := r.verify(t, false)
+		return strings.HasPrefix(lines[0], "left behind: ")
+	})
+}
+
+func TestVerifyWithoutBucket(t *testing.T) {
+	t.Parallel()
+	r := open(t)
+	good, err := r.Verify(t.Context(), false, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "no bucket") {
+		t.Errorf("Verify() = %v, %v; want an error about the bucket", good, err)
+	}
+}

@@ -1,0 +1,86 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/relay"
+)
+
+// backends are the clients of MinIO and Redis, and what is built on them alone.
+type backends struct {
+	images   *imagestore.Store
+	redis    *redis.Client
+	statuses *status.Store
+	outbox   *outbox.Outbox
+
+	log     *slog.Logger
+	ignored *prometheus.CounterVec
+}
+
+// open opens the clients, and waits for no connection. registerer may be nil, and then nothing is measured.
+func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*backends, error) {
+	images, err := imagestore.Open(s.images)
+	if err != nil {
+		return nil, err
+	}
+	client := connect.OpenRedis(s.redis)
+	b := &backends{
+		images:   images,
+		redis:    client,
+		statuses: status.New(client, images),
+		log:      log,
+		ignored: promauto.With(registerer).NewCounterVec(prometheus.CounterOpts{
+			Name: "redis_errors_ignored_total",
+			Help: "Errors of Redis after which the service went on, by the operation that failed.",
+		}, []string{"operation"}),
+	}
+	b.outbox = outbox.New(client, images.Bucket(), func(err error) {
+		b.ignoreError(context.Background(), acknowledge, err)
+	})
+	for _, operation := range []string{acknowledge, restoreStatus} {
+		b.ignored.WithLabelValues(operation) // so that rate() sees the first one
+	}
+	return b, nil
+}
+
+// The operations whose errors are ignored.
+const (
+	acknowledge   = "acknowledge"    // the image is announced once more
+	restoreStatus = "restore_status" // the next reader rebuilds the status
+)
+
+// ignoreError logs and counts an error of Redis that no caller can do anything about.
+func (b *backends) ignoreError(ctx context.Context, operation string, err error) {
+	b.ignored.WithLabelValues(operation).Inc()
+	b.log.WarnContext(ctx, "redis_error_ignored", "event.action", operation, "error.message", err.Error())
+}
+
+func (b *backends) pingRedis(ctx context.Context) error { return connect.PingRedis(ctx, b.redis) }
+
+// newRelay returns a relay; announcements may be nil if it is never to announce.
+func (b *backends) newRelay(announcements publisher.Publisher, ages relay.Ages, registerer prometheus.Registerer) *relay.Relay {
+	return relay.New(relay.Backends{
+		Images:    b.images,
+		Statuses:  b.statuses,
+		Outbox:    b.outbox,
+		Publisher: announcements,
+	}, ages, b.log, registerer)
+}
+
+// close closes the clients, after Redis was told of what is announced. A connection that does not close cleanly is no
+// reason to fail.
+func (b *backends) close() {
+	b.outbox.Close()
+	if err := b.redis.Close(); err != nil {
+		b.log.Warn("redis_close_failed", "error.message", err.Error())
+	}
+}

@@ -1,0 +1,120 @@
+// Package service is the upload function: it wires the packages beside it to each other and to the backends, and serves
+// their routes.
+//
+// A 200 for an upload means that the image is stored in MinIO, that its status is queued, and that Kafka has
+// acknowledged the event that leads to its thumbnail. If that fails, the answer says so, and nothing is left of the image,
+// unless its event may still arrive. What a crash of the function or of a backend leaves undone, a sweep finishes.
+// Bodies are streamed: how much memory they take together is a setting, and does not grow with their number or size.
+package service
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
+	"gitlab.com/yourorg/image-service/functions/upload/accept"
+	"gitlab.com/yourorg/image-service/functions/upload/delivery"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
+	"gitlab.com/yourorg/image-service/functions/upload/ingest"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+)
+
+// Run serves the upload function on listener until ctx ends and the requests in progress are answered. getenv gives the
+// settings; the error has everything that is wrong with them.
+func Run(ctx context.Context, listener net.Listener, getenv func(string) string) (err error) {
+	r := config.NewReader(getenv)
+	settings := readSettings(r)
+	if err := r.Err(); err != nil {
+		return err
+	}
+	process := httpserver.New("upload", settings.process)
+	backends, err := open(settings, process.Log, process.Metrics)
+	if err != nil {
+		return err
+	}
+	defer backends.close()
+	publisher := publisher.Open(settings.publisher)
+	defer func() { err = errors.Join(err, publisher.Close()) }() // before Redis, and after the last answer
+
+	limiter := ratelimit.New(backends.redis, "image:limit:"+backends.images.Bucket()+":")
+	guard := auth.New(settings.auth, process, limiter)
+	s := wire(settings, process, backends, publisher, guard)
+	return process.Serve(ctx, listener, s.routes(),
+		httpserver.Check{Backend: "redis", Ask: backends.pingRedis},
+		httpserver.Check{Backend: "minio", Ask: backends.images.Check})
+}
+
+// service is what the routes lead to.
+type service struct {
+	process    *httpserver.Process
+	guard      *auth.Guard
+	ingest     *ingest.Ingest
+	delivery   *delivery.Delivery
+	eventsOnly bool
+}
+
+func wire(
+	settings settings, process *httpserver.Process, backends *backends, publisher publisher.Publisher, guard *auth.Guard,
+) *service {
+	policy := ownership.Policy{Enforced: guard.Authenticates()}
+	relay := backends.newRelay(publisher, settings.ages, process.Metrics)
+	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
+	acceptor := accept.New(backends.images, relay, backends.outbox, limits, process.Log)
+	return &service{
+		process:    process,
+		guard:      guard,
+		eventsOnly: settings.eventsOnly,
+		ingest: ingest.New(ingest.Backends{
+			Acceptor:  idempotency.New(acceptor, backends.images, backends.statuses, relay, settings.maxBytes),
+			Durations: idempotency.NewDurations(backends.redis),
+			Statuses:  backends.statuses,
+			Sweeper:   relay,
+			Process:   process,
+		}, ingest.Settings{
+			MaxBytes:      settings.maxBytes,
+			Bucket:        backends.images.Bucket(),
+			SourceBuckets: settings.sourceBuckets,
+			EventsOnly:    settings.eventsOnly,
+			Policy:        policy,
+		}),
+		delivery: delivery.New(delivery.Backends{
+			Images:      backends.images,
+			Statuses:    backends.statuses,
+			Outbox:      backends.outbox,
+			IgnoreError: backends.ignoreError,
+		}, policy),
+	}
+}
+
+// routes are the paths of the function. With authentication, the page is open to everybody, and the rest to clients.
+func (s *service) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", httpserver.NotFound)
+	if s.eventsOnly {
+		httpserver.Route(mux, "/{$}", methods{http.MethodPost: s.protect(s.ingest.Deliver)})
+		return mux
+	}
+	httpserver.Route(mux, "/{$}", methods{
+		http.MethodGet:  http.HandlerFunc(delivery.Page),
+		http.MethodPost: s.protect(s.ingest.Deliver),
+	})
+	httpserver.Route(mux, "/upload", methods{http.MethodPost: s.protect(s.ingest.Upload)})
+	httpserver.Route(mux, "/status/{id}", methods{http.MethodGet: s.protect(s.delivery.Status)})
+	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protect(s.delivery.Original)})
+	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protect(s.delivery.Thumbnail)})
+	all := http.NewServeMux() // Serve adds the cluster's own paths to it, which scripts of other sites may not use
+	all.Handle("/", s.guard.CORS(mux))
+	return all
+}
+
+type methods = map[string]http.Handler
+
+func (s *service) protect(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return s.guard.Protect(s.process.Handle(handle))
+}

@@ -1,0 +1,71 @@
+package service
+
+import (
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/limits"
+	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/upload/relay"
+)
+
+type settings struct {
+	process   httpserver.Settings
+	images    imagestore.Settings
+	redis     connect.Redis
+	publisher publisher.Settings
+	auth      auth.Settings
+
+	maxBytes      int64 // of an image, and of all images in a form
+	limits        raster.Limits
+	sourceBuckets []string // that an event may name objects in
+	eventsOnly    bool     // whether only Knative's deliveries are served
+	ages          relay.Ages
+}
+
+// Settings that only this function reads.
+var (
+	uploadMemory = config.Int{Name: "UPLOAD_MEMORY_BYTES", Default: 48 << 20, Min: 32 << 20, Max: 1 << 40, Unit: "bytes",
+		Doc: "Most memory that the bodies of all uploads in one process take together."}
+	sourceBuckets = config.List{Name: "SOURCE_BUCKETS",
+		DefaultFrom: &imagestore.BucketSetting, Form: imagestore.BucketForm,
+		Doc: "Buckets that `image.received` may name objects in."}
+	eventsOnly = config.Bool{Name: "EVENTS_ONLY",
+		Doc: "Accept events at `POST /` and serve no other route. " +
+			"The component `authentication` sets it for `upload-events`."}
+	sweepQueued = config.Int{Name: "SWEEP_QUEUED_SECONDS", Default: 60, Min: 1, Max: 3000, Unit: "seconds",
+		Doc: "How long publishing an event may take before a sweep repeats it."}
+	sweepStored = config.Int{Name: "SWEEP_STORED_SECONDS", Default: 600, Min: 1, Max: 3000, Unit: "seconds",
+		Doc: "How long an image may be stored without a result, or without news of it, before a sweep takes its " +
+			"event for lost."}
+)
+
+// Settings returns the settings of the function, in words.
+func Settings() []config.Description {
+	return config.Describe(func(r *config.Reader) { readSettings(r) })
+}
+
+func readSettings(r *config.Reader) settings {
+	s := settings{
+		process:   httpserver.ReadSettings(r),
+		images:    imagestore.ReadSettings(r),
+		redis:     connect.ReadRedis(r),
+		publisher: publisher.ReadSettings(r),
+		auth:      auth.ReadSettings(r),
+		maxBytes:  limits.UploadBytes.Read(r),
+		limits:    raster.Limits{Pixels: limits.ImagePixels.Read(r)},
+	}
+	s.images.Memory = uploadMemory.Read(r)
+	s.sourceBuckets = sourceBuckets.Read(r)
+	s.eventsOnly = eventsOnly.Read(r)
+	s.ages = relay.Ages{
+		Queued: time.Duration(sweepQueued.Read(r)) * time.Second,
+		Stored: time.Duration(sweepStored.Read(r)) * time.Second,
+	}
+	return s
+}

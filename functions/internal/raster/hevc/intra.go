@@ -83,7 +83,7 @@ func (d *decoder) gather(c int, x, y int, log uint) {
 		below = min(height, d.sps.height-next) >> p.subY
 	}
 	right := 0
-	if next := lumaX + width; hasTop && next < d.sps.width {
+	if next := lumaX + width; next < d.sps.width {
 		var has bool
 		switch {
 		case insideY:
@@ -91,7 +91,7 @@ func (d *decoder) gather(c int, x, y int, log uint) {
 		case next&t.mask == 0:
 			has = t.upRight
 		default:
-			has = true
+			has = t.up
 		}
 		if has {
 			right = min(width, d.sps.width-next) >> p.subX
@@ -105,7 +105,7 @@ func (d *decoder) gather(c int, x, y int, log uint) {
 		above, aboveAt = p.above, x
 	}
 	left, top := r.left[:2*n+1], r.top[:2*n+1]
-	if !hasLeft && !hasCorner && !hasTop {
+	if !hasLeft && !hasCorner && !hasTop && right == 0 {
 		middle := uint16(1) << (d.sps.depth[c] - 1)
 		for i := range left {
 			left[i], top[i] = middle, middle
@@ -113,15 +113,10 @@ func (d *decoder) gather(c int, x, y int, log uint) {
 		return
 	}
 	if hasTop {
-		count := n + right
-		copy(top[1:], above[aboveAt:aboveAt+count])
-		last := top[count]
-		for i := count + 1; i < len(top); i++ {
-			top[i] = last
-		}
+		copy(top[1:n+1], above[aboveAt:aboveAt+n])
 	}
-	if hasCorner {
-		top[0] = above[aboveAt-1]
+	if right > 0 {
+		copy(top[n+1:], above[aboveAt+n:aboveAt+n+right])
 	}
 	if hasLeft {
 		count := n + below
@@ -130,29 +125,32 @@ func (d *decoder) gather(c int, x, y int, log uint) {
 			left[i] = p.pix[from]
 			from += p.stride
 		}
-		last := left[count]
-		for i := count + 1; i < len(left); i++ {
-			left[i] = last
-		}
+		fill(left[count+1:], left[count])
 	}
-	if !hasCorner {
-		if hasLeft {
-			top[0] = left[1]
-		} else {
-			top[0] = top[1]
-		}
+	var corner uint16
+	switch {
+	case hasCorner:
+		corner = above[aboveAt-1]
+	case hasLeft:
+		corner = left[1]
+	case hasTop:
+		corner = top[1]
+	default:
+		corner = top[n+1]
 	}
-	corner := top[0]
-	left[0] = corner
+	left[0], top[0] = corner, corner
 	if !hasLeft {
-		for i := range left {
-			left[i] = corner
-		}
+		fill(left, corner)
 	}
 	if !hasTop {
-		for i := range top {
-			top[i] = corner
-		}
+		fill(top[:n+1], corner)
+	}
+	fill(top[n+1+right:], top[n+right])
+}
+
+func fill(to []uint16, v uint16) {
+	for i := range to {
+		to[i] = v
 	}
 }
 

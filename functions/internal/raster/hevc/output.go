@@ -143,16 +143,23 @@ func adaptArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area, s *
 	if usesY && isBottom && !d.adapts(at, x, y+1) {
 		inner.bottom--
 	}
-	if inner.left < inner.right && inner.top < inner.bottom {
-		adaptEdges(to[(inner.top-top)*p.width+inner.left:], p.width, p.pix, p.base+inner.top*p.stride+inner.left, p.stride,
-			inner.right-inner.left, inner.bottom-inner.top, s, d.sps.depth[c])
+	edges := func(a area) {
+		if a.left < a.right && a.top < a.bottom {
+			adaptEdges(to[(a.top-top)*p.width+a.left:], p.width, p.pix, p.base+a.top*p.stride+a.left, p.stride,
+				a.right-a.left, a.bottom-a.top, s, d.sps.depth[c])
+		}
 	}
+	edges(inner)
 	if s.class < 2 {
 		return
 	}
-	// Of the corners, one neighbour is in a block that shares no side with this one.
+	// A corner has one neighbour in a block that shares no side with this one, and the other one in this block.
 	for _, corner := range [4][2]int{{-1, -1}, {1, -1}, {-1, 1}, {1, 1}} {
 		isDescending := corner[0] == corner[1]
+		isCorner := corner[1] < 0 && isTop || corner[1] > 0 && isBottom
+		if !isCorner || isDescending != (s.class == 2) {
+			continue
+		}
 		cx, cy := a.left, a.top
 		if corner[0] > 0 {
 			cx = a.right - 1
@@ -161,8 +168,10 @@ func adaptArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area, s *
 			cy = a.bottom - 1
 		}
 		isInner := cx >= inner.left && cx < inner.right && cy >= inner.top && cy < inner.bottom
-		isCorner := corner[1] < 0 && isTop || corner[1] > 0 && isBottom
-		if isInner && isCorner && isDescending == (s.class == 2) && !d.adapts(at, x+corner[0], y+corner[1]) {
+		switch adapts := d.adapts(at, x+corner[0], y+corner[1]); {
+		case adapts && !isInner:
+			edges(area{cx, cy, cx + 1, cy + 1})
+		case !adapts && isInner:
 			to[(cy-top)*p.width+cx] = T(p.pix[p.base+cy*p.stride+cx])
 		}
 	}

@@ -7,6 +7,9 @@ import (
 	"testing"
 )
 
+// nalVPS is the type of video parameter sets, which the decoder does not need.
+const nalVPS = 32
+
 // units splits a byte stream (Annex B) into NAL units.
 func units(stream []byte) [][]byte {
 	var all [][]byte
@@ -23,20 +26,20 @@ func units(stream []byte) [][]byte {
 // file has them.
 func pack(tb testing.TB, stream []byte) (hvcC, data []byte) {
 	tb.Helper()
-	var arrays [2][][]byte
+	var arrays [3][][]byte
 	for _, unit := range units(stream) {
 		switch nal, _ := header(unit); nal {
-		case nalSPS, nalPPS:
-			arrays[nal-nalSPS] = append(arrays[nal-nalSPS], unit)
+		case nalVPS, nalSPS, nalPPS:
+			arrays[nal-nalVPS] = append(arrays[nal-nalVPS], unit)
 		default:
 			data = binary.BigEndian.AppendUint32(data, uint32(len(unit)))
 			data = append(data, unit...)
 		}
 	}
 	hvcC = make([]byte, 23)
-	hvcC[0], hvcC[21], hvcC[22] = 1, 3, 2
+	hvcC[0], hvcC[21], hvcC[22] = 1, 3, byte(len(arrays))
 	for i, sets := range arrays {
-		hvcC = append(hvcC, byte(nalSPS+i))
+		hvcC = append(hvcC, byte(nalVPS+i))
 		hvcC = binary.BigEndian.AppendUint16(hvcC, uint16(len(sets)))
 		for _, unit := range sets {
 			hvcC = binary.BigEndian.AppendUint16(hvcC, uint16(len(unit)))

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // find returns a sample by its name.
@@ -27,8 +27,8 @@ func find(tb testing.TB, name string) (hvcC, data []byte) {
 }
 
 // reasonOf is the reason of a refusal, or "" for another error.
-func reasonOf(err error) refuse.Reason {
-	var r *refuse.Refusal
+func reasonOf(err error) imgerr.Reason {
+	var r *imgerr.Error
 	if errors.As(err, &r) {
 		return r.Reason
 	}
@@ -41,7 +41,7 @@ func TestDecodeTruncated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			hvcC, data := find(t, name)
 			for n := 0; n < len(data); n += 1 + len(data)/300 {
-				if _, _, err := decodeAll(hvcC, data[:n], Options{}); reasonOf(err) != refuse.Damaged {
+				if _, _, err := decodeAll(hvcC, data[:n], Options{}); reasonOf(err) != imgerr.ReasonDamaged {
 					t.Fatalf("%d of %d bytes: got the error %v, want one that says damaged", n, len(data), err)
 				}
 			}
@@ -59,7 +59,7 @@ func TestDecodeShortSlice(t *testing.T) {
 	for n := 0; n < len(unit)-1; n += 1 + len(unit)/300 {
 		short := binary.BigEndian.AppendUint32(nil, uint32(n))
 		short = append(short, unit[:n]...)
-		if _, _, err := decodeAll(hvcC, short, Options{}); reasonOf(err) != refuse.Damaged {
+		if _, _, err := decodeAll(hvcC, short, Options{}); reasonOf(err) != imgerr.ReasonDamaged {
 			t.Fatalf("%d of %d bytes: got the error %v, want one that says damaged", n, len(unit), err)
 		}
 	}
@@ -112,7 +112,7 @@ func TestDecodeRefusesInter(t *testing.T) {
 			}
 			data[at] = data[at]&^(7<<shift) | bits<<shift
 			_, _, err := decodeAll(hvcC, data, Options{})
-			if reasonOf(err) != refuse.Unsupported || !strings.Contains(err.Error(), "slices of type "+kind) {
+			if reasonOf(err) != imgerr.ReasonUnsupported || !strings.Contains(err.Error(), "slices of type "+kind) {
 				t.Errorf("got %v, want a refusal of slices of type %s", err, kind)
 			}
 		})

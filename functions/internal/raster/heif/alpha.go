@@ -2,6 +2,7 @@ package heif
 
 import (
 	"bytes"
+	"math"
 	"slices"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
@@ -14,9 +15,9 @@ type alpha struct {
 	isPremultiplied bool // whether the colours of the primary item are
 }
 
-// findAlpha looks for the alpha of the primary item, which ends with an error if it cannot be read.
-func (f *File) findAlpha() error {
-	for _, id := range f.meta.sources("auxl", f.meta.primary) {
+// findAlpha returns the alpha of an item, or nil if it has none. Alpha that cannot be read is an error.
+func (f *File) findAlpha(of uint32, p *picture) (*alpha, error) {
+	for _, id := range f.meta.sources("auxl", of) {
 		i := f.meta.items[id]
 		if i == nil {
 			continue
@@ -25,27 +26,26 @@ func (f *File) findAlpha() error {
 		if err != nil || !isAlpha(properties) {
 			continue // such as a depth map
 		}
-		p, err := f.picture(id, 0)
+		a, err := f.picture(id, 0)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := f.primary.checkWork(p.pixels(), "alpha"); err != nil {
-			return err
+		if a.overlay != nil || p.overlay != nil {
+			return nil, unsupported("HEIC with alpha of an overlay")
 		}
-		f.alpha = &alpha{p, slices.Contains(f.meta.targets("prem", f.meta.primary), id)}
-		f.HasAlpha = true
-		return nil
+		isPremultiplied := slices.Contains(f.meta.targets("prem", of), id)
+		return &alpha{a, isPremultiplied}, p.checkWork(a.pixels(), "alpha")
 	}
-	return nil
+	return nil, nil
 }
 
-// decodeAlpha decodes the alpha at its full size, in the orientation in which the primary item is stored. The range of
-// its bitstream is ignored, as in libheif: alpha is full range.
-func (f *File) decodeAlpha(o decodeOptions) (plane.Plane, error) {
-	p := f.alpha.picture
+// decodeAlpha decodes the alpha of a picture at its full size, in the orientation in which the picture is stored. The range
+// of its bitstream is ignored, as in libheif: alpha is full range. Data from position later on is needed afterwards.
+func (f *File) decodeAlpha(of *picture, later int64, o decodeOptions) (plane.Plane, error) {
+	p := of.alpha.picture
 	a := plane.New(p.crop.Dx(), p.crop.Dy(), 1, 1)
 	y := 0
-	err := f.decodeRows(p, f.primary.start(), o, func(r *rows) error {
+	err := f.decodeRows(p, later, o, func(r *rows) error {
 		for i := range r[0].Height {
 			if p.crop.Min.Y <= y && y < p.crop.Max.Y {
 				copy(a.Row(y-p.crop.Min.Y), r[0].Row(i)[p.crop.Min.X:p.crop.Max.X])
@@ -54,7 +54,7 @@ func (f *File) decodeAlpha(o decodeOptions) (plane.Plane, error) {
 		}
 		return f.check()
 	})
-	if turn := compose(p.orientation, inverse(f.Orientation)); err == nil && turn != exif.Upright {
+	if turn := compose(p.orientation, inverse(of.orientation)); err == nil && turn != exif.Upright {
 		a = a.Upright(turn)
 	}
 	return a, err
@@ -68,23 +68,30 @@ func isOpaque(a plane.Plane) bool {
 // that the invisible colours of transparent pixels do not bleed into their neighbours.
 func (f *File) decodeWithAlpha(p *picture, a plane.Plane, width, height int) (*plane.Image, error) {
 	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Profile: p.iccProfile()}
-	b := f.newBlender(p, a)
 	reducer := plane.NewReducer(f.Width, f.Height, 4,
 		plane.ReductionFactor(float64(f.Width)/float64(width)), plane.ReductionFactor(float64(f.Height)/float64(height)))
-	err := f.decodeRows(p, f.primary.start(), f.decodeOptions(p, p.effectiveCICP(), width, height), func(r *rows) error {
-		for y := range r[0].Height {
-			if p.crop.Min.Y <= b.y && b.y < p.crop.Max.Y {
-				reducer.Add(b.blend(r, y))
-			}
-			b.y++
-		}
-		return f.check()
-	})
+	o := f.decodeOptions(p, p.effectiveCICP(), width, height)
+	err := f.blendRows(p, a, math.MaxInt64, o, func(_ int, pixels []uint8) { reducer.Add(pixels) })
 	m.Planes = reducer.Planes()
 	if p.isGray {
 		m.Model, m.Planes = plane.Gray, []plane.Plane{m.Planes[0], m.Planes[3]}
 	}
 	return m, err
+}
+
+// blendRows decodes the cropped part of a picture to rows of premultiplied RGBA, from the top down. Data from position
+// later on is needed afterwards.
+func (f *File) blendRows(p *picture, a plane.Plane, later int64, o decodeOptions, show func(y int, pixels []uint8)) error {
+	b := newBlender(p, a)
+	return f.decodeRows(p, later, o, func(r *rows) error {
+		for y := range r[0].Height {
+			if p.crop.Min.Y <= b.y && b.y < p.crop.Max.Y {
+				show(b.y-p.crop.Min.Y, b.blend(r, y))
+			}
+			b.y++
+		}
+		return f.check()
+	})
 }
 
 // A blender converts rows to premultiplied RGBA.
@@ -101,8 +108,9 @@ type blender struct {
 	pixels          []uint8
 }
 
-func (f *File) newBlender(p *picture, a plane.Plane) *blender {
-	b := &blender{picture: p, alpha: a, isPremultiplied: f.alpha.isPremultiplied, pixels: make([]uint8, 4*p.crop.Dx())}
+func newBlender(p *picture, a plane.Plane) *blender {
+	b := &blender{picture: p, alpha: a, pixels: make([]uint8, 4*p.crop.Dx())}
+	b.isPremultiplied = p.alpha != nil && p.alpha.isPremultiplied
 	s := p.effectiveCICP()
 	b.identity = s.matrix == identity && !p.isGray
 	for i, row := range s.toRGB() {

@@ -34,6 +34,12 @@ func (p *picture) iccProfile() []byte {
 	if p.profile != nil {
 		return p.profile
 	}
+	if p.overlay != nil {
+		if len(p.overlay.layers) == 0 {
+			return nil
+		}
+		return p.overlay.layers[0].iccProfile()
+	}
 	s := p.effectiveCICP()
 	if s.primaries > math.MaxUint8 || s.transfer > math.MaxUint8 {
 		return nil

@@ -39,6 +39,15 @@ func (c *cursor) uint16() int { return int(c.number(2)) }
 
 func (c *cursor) uint32() uint32 { return uint32(c.number(4)) }
 
+// signed reads a signed integer of 2 or 4 bytes.
+func (c *cursor) signed(size int) int {
+	v := c.number(size)
+	if size == 2 {
+		return int(int16(v))
+	}
+	return int(int32(v))
+}
+
 // id reads an item ID of 16 or, if wide, 32 bits.
 func (c *cursor) id(wide bool) uint32 {
 	if wide {

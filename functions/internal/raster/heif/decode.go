@@ -30,29 +30,29 @@ func (f *File) decode(width, height int) (*plane.Image, error) {
 	if t := f.thumbnail(width, height); t != nil {
 		return f.decodeOpaque(t, width, height)
 	}
-	if f.alpha == nil {
-		return f.decodeOpaque(f.primary, width, height)
+	p := f.primary
+	switch {
+	case p.overlay != nil:
+		return f.decodeOverlay(p, width, height)
+	case p.alpha == nil:
+		return f.decodeOpaque(p, width, height)
 	}
-	transparency, err := f.decodeAlpha(f.decodeOptions(f.alpha.picture, cicp{full: true}, width, height))
+	o := f.decodeOptions(p.alpha.picture, cicp{full: true}, width, height)
+	transparency, err := f.decodeAlpha(p, p.start(), o)
 	if err != nil {
 		return nil, err
 	}
 	if isOpaque(transparency) {
-		return f.decodeOpaque(f.primary, width, height)
+		return f.decodeOpaque(p, width, height)
 	}
-	return f.decodeWithAlpha(f.primary, transparency, width, height)
+	return f.decodeWithAlpha(p, transparency, width, height)
 }
 
 // finish reads up to the end of the data of the primary item and its alpha.
 func (f *File) finish() error {
 	end := int64(0)
-	for _, t := range f.primary.tiles {
+	for _, t := range f.primary.allTiles() {
 		end = max(end, t.end())
-	}
-	if f.alpha != nil {
-		for _, t := range f.alpha.tiles {
-			end = max(end, t.end())
-		}
 	}
 	return short(f.window.skipTo(end))
 }

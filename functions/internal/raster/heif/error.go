@@ -11,7 +11,7 @@ func damaged(detail string, args ...any) error { return imgerr.Damaged(Name, det
 
 // unsupported is the error for a file of a kind that is not read, such as "HEIC image sequence".
 func unsupported(found string) error {
-	return imgerr.Unsupported(found, "a still image of HEVC, in one piece or as a grid")
+	return imgerr.Unsupported(found, "a still image of HEVC pictures")
 }
 
 // tooMany is the error for a file that exceeds one of the limits on its meta box.

@@ -67,7 +67,21 @@ func TestRefusals(t *testing.T) {
 		message string
 	}{
 		{"AVIF", item("av01"), imgerr.ReasonUnsupported, "AVIF"},
-		{"overlay", item("iovl"), imgerr.ReasonUnsupported, "iovl"},
+		{"short overlay", item("iovl"), imgerr.ReasonDamaged, "overlay item 7 has 8 bytes"},
+		{"overlay of another version", overlayOf([]byte{1}, 40, 30), imgerr.ReasonUnsupported, "version 1"},
+		{"overlay without pixels", overlayOf(nil, 0, 30), imgerr.ReasonDamaged, "overlay is 0x30 pixels"},
+		{"overlay with fewer positions than layers", overlayOf(nil, 40, 30, 1, 2), imgerr.ReasonDamaged, "for 2 layers"},
+		{"overlay of itself", change(func(b *builder) {
+			b.items[6].kind, b.items[6].data = "iovl", overlayData(nil, 40, 30, 0, 0)
+			b.references = nil
+			b.refer("dimg", 7, 7)
+		}), imgerr.ReasonDamaged, "derived from each other"},
+		{"overlay of overlays", change(func(b *builder) {
+			b.items[6].kind, b.items[6].data = "iovl", overlayData(nil, 40, 30, 0, 0)
+			b.references = nil
+			i := b.add(&built{kind: "iovl", inIdat: true, data: overlayData(nil, 40, 30)})
+			b.refer("dimg", 7, i.id)
+		}), imgerr.ReasonUnsupported, "overlay of overlays"},
 		{"H.264", item("avc1"), imgerr.ReasonUnsupported, "H.264"},
 		{"JPEG", item("jpeg"), imgerr.ReasonUnsupported, "JPEG pictures"},
 		{"JPEG 2000", item("j2k1"), imgerr.ReasonUnsupported, "j2k1"},
@@ -130,6 +144,24 @@ func TestRefusals(t *testing.T) {
 			checkRefusal(t, tryAll(test.builder.bytes(), rawCodecs), test.reason, test.message)
 		})
 	}
+}
+
+// overlayData is the data of an overlay that is filled with opaque gray of 0x40, with the positions of its layers.
+func overlayData(start []byte, width, height int, positions ...int) []byte {
+	data := join([]byte{0, 0}, be16(0x4000), be16(0x4000), be16(0x4000), be16(0xffff), be16(width), be16(height))
+	copy(data, start)
+	for _, v := range positions {
+		data = append(data, be16(v)...)
+	}
+	return data
+}
+
+// overlayOf is a builder with an overlay of two layers, of which data starts in another way.
+func overlayOf(start []byte, width, height int, positions ...int) *builder {
+	b := gridOf(2, 1, 32, 16)
+	b.items[2].kind, b.items[2].properties = "iovl", nil
+	b.items[2].data = overlayData(start, width, height, positions...)
+	return b
 }
 
 func oddTiles() *builder {
@@ -316,6 +348,17 @@ func TestBombs(t *testing.T) {
 			b.primary = 1
 			return b
 		}, imgerr.ReasonDamaged, "derived from each other more than 8 times"},
+		{"one item for many layers", func() *builder {
+			b := overlayOf(nil, 40, 30, make([]int, 2*300)...)
+			b.references = nil
+			b.refer("dimg", 3, bytesAsIDs(300)...)
+			return b
+		}, imgerr.ReasonUnsupported, "layers"},
+		{"large layers on a small canvas", func() *builder {
+			b := overlayOf(nil, 40, 30, 0, 0, 0, 0)
+			b.items[1].properties = []int{b.property(grayRaw(60000, 60000).property())}
+			return b
+		}, imgerr.ReasonDamaged, "3600000256 pixels"},
 		{"item derived from itself", func() *builder {
 			b := gridOf(1, 1, 16, 16)
 			b.items[0].kind = "iden"

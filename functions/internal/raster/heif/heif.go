@@ -1,9 +1,8 @@
 // Package heif decodes HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: the primary item of a file, if it is an
-// HEVC picture or a grid of HEVC pictures, with its alpha, colour information and transformations.
+// HEVC picture, a grid or an overlay of HEVC pictures, with its alpha, colour information and transformations.
 //
 // The type of the primary item decides what is decoded, not the brands of the file. The orientation is that of the irot
-// and imir properties only, because EXIF repeats it. Image sequences, overlays (iovl) and data in other items or files
-// are refused; gain maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised
+// and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are refused; gain maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised
 // and refused.
 //
 // If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture.
@@ -52,7 +51,6 @@ type File struct {
 	window     *window
 	meta       *meta
 	primary    *picture
-	alpha      *alpha // nil if there is none
 	thumbs     []*picture
 	itemCodecs map[string]itemCodec // by item type
 	streams    map[*byte]bitstream  // by the first byte of their configuration
@@ -77,9 +75,10 @@ func open(r io.Reader, itemCodecs map[string]itemCodec) (*File, error) {
 	f.primary = p
 	f.Width, f.Height, f.Orientation = p.crop.Dx(), p.crop.Dy(), p.orientation
 	f.DecodedPixels = int64(p.width) * int64(p.height)
-	if err := f.findAlpha(); err != nil {
+	if p.alpha, err = f.findAlpha(f.meta.primary, p); err != nil {
 		return nil, err
 	}
+	f.HasAlpha = p.alpha != nil
 	f.findThumbnails()
 	f.window.discard(f.start())
 	return f, nil
@@ -205,19 +204,16 @@ func (f *File) data(i *item) (*extents, error) {
 // start is the lowest position of data that may be decoded.
 func (f *File) start() int64 {
 	low := f.primary.start()
-	if f.alpha != nil {
-		low = min(low, f.alpha.start())
-	}
 	for _, t := range f.thumbs {
 		low = min(low, t.start())
 	}
 	return low
 }
 
-// start is the lowest position of the data of the tiles, or math.MaxInt64 if none of it is outside the meta box.
+// start is the lowest position of the data of the picture and its alpha, or math.MaxInt64 if all of it is in the meta box.
 func (p *picture) start() int64 {
 	low := int64(math.MaxInt64)
-	for _, t := range p.tiles {
+	for _, t := range p.allTiles() {
 		low = min(low, t.start())
 	}
 	return low

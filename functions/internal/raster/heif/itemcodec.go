@@ -98,8 +98,6 @@ func (f *File) tile(i *item, properties []property) (tile, error) {
 // itemTypeName describes an item type that is not decoded.
 func itemTypeName(kind string) string {
 	switch kind {
-	case "iovl":
-		return "an overlay (iovl)"
 	case "avc1":
 		return "H.264 pictures (avc1)"
 	case "jpeg":

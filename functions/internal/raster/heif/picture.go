@@ -3,9 +3,10 @@ package heif
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
-// A picture is an item that can be decoded: a coded picture, or a grid of coded pictures.
+// A picture is an item that can be decoded: a coded picture, a grid of coded pictures, or an overlay.
 type picture struct {
 	tiles                 []tile // in row-major order
 	columns, rows         int
@@ -16,6 +17,8 @@ type picture struct {
 
 	cicp    *cicp // of a colr property, or nil
 	profile []byte
+	alpha   *alpha   // nil if there is none, and for tiles
+	overlay *overlay // nil unless the picture is one, and has no tiles
 }
 
 // A tile is a coded item.
@@ -47,6 +50,8 @@ func (f *File) picture(id uint32, depth int) (*picture, error) {
 	switch i.kind {
 	case "grid":
 		p, err = f.gridPicture(i)
+	case "iovl":
+		p, err = f.overlayPicture(i, depth)
 	case "iden", "tmap": // the base picture of a tone map is shown without it
 		p, err = f.derivedPicture(i, depth)
 	default:
@@ -207,7 +212,30 @@ func (f *File) addTile(p *picture, id uint32, n int) error {
 
 // pixels is the number of pixels to decode.
 func (p *picture) pixels() int64 {
-	return int64(len(p.tiles)) * int64(p.tileWidth) * int64(p.tileHeight)
+	pixels := int64(len(p.tiles)) * int64(p.tileWidth) * int64(p.tileHeight)
+	if p.overlay != nil {
+		for _, l := range p.overlay.layers {
+			pixels += l.pixels()
+			if l.alpha != nil {
+				pixels += l.alpha.pixels()
+			}
+		}
+	}
+	return pixels
+}
+
+// allTiles returns the tiles of a picture, of its alpha and of its layers.
+func (p *picture) allTiles() []tile {
+	all := slices.Clone(p.tiles)
+	if p.alpha != nil {
+		all = append(all, p.alpha.tiles...)
+	}
+	if p.overlay != nil {
+		for _, l := range p.overlay.layers {
+			all = append(all, l.allTiles()...)
+		}
+	}
+	return all
 }
 
 // checkWork returns an error if far more pixels are decoded than the output has.

@@ -124,6 +124,62 @@ func TestGrids(t *testing.T) {
 	}
 }
 
+// TestOverlay draws three layers: one that is partly outside, one that is turned to the left, and one with alpha over it.
+func TestOverlay(t *testing.T) {
+	const width, height = 20, 12
+	b := &builder{}
+	r := raw{width: 6, height: 4, stored: gray8, meaning: cicp{full: true}}
+	plain := []int{b.property(r.property())}
+	turned := append([]int{b.property(box("irot", []byte{1}))}, plain...)
+	data := r.samples(func(_, x, y int) int { return shade(x, y) })
+	ids := []int{
+		b.add(&built{kind: "rawv", properties: plain, data: data}).id,
+		b.add(&built{kind: "rawv", properties: turned, data: data}).id,
+		b.add(&built{kind: "rawv", properties: plain, data: data}).id,
+	}
+	b.primary = ids[2]
+	withAlpha(b, alphaURN, r, func(x, _ int) int { return 51 * x })
+	b.primary = b.add(&built{kind: "iovl", inIdat: true, data: overlayData(nil, width, height, -2, 9, 10, 3, 11, 4)}).id
+	b.refer("dimg", b.primary, ids...)
+
+	want := make(values, height)
+	for y := range want {
+		want[y] = bytes.Repeat([]byte{0x40}, width)
+	}
+	layer := make(values, r.height)
+	for y := range layer {
+		layer[y] = data[r.width*y:][:r.width]
+	}
+	draw := func(v values, left, top int, alpha func(x int) int) {
+		for y := range v {
+			for x, level := range v[y] {
+				if toX, toY := left+x, top+y; 0 <= toX && toX < width && 0 <= toY && toY < height {
+					a := alpha(x)
+					want[toY][toX] = uint8((int(level)*a + int(want[toY][toX])*(255-a) + 127) / 255)
+				}
+			}
+		}
+	}
+	opaque := func(int) int { return 255 }
+	draw(layer, -2, 9, opaque)
+	draw(layer.left(), 10, 3, opaque)
+	draw(layer, 11, 4, func(x int) int { return 51 * x })
+
+	m := decodeBuilt(t, b.bytes())
+	if m.Width != width || m.Height != height || m.HasAlpha() {
+		t.Fatalf("got %dx%d, alpha %t, want %dx%d without", m.Width, m.Height, m.HasAlpha(), width, height)
+	}
+	for i, p := range m.Planes {
+		for y, row := range want {
+			for x, v := range row {
+				if d := int(p.Row(y)[x]) - int(v); d < -1 || d > 1 {
+					t.Fatalf("plane %d at %d, %d: got %d, want %d", i, x, y, p.Row(y)[x], v)
+				}
+			}
+		}
+	}
+}
+
 // TestReduction compares a copy with the average of the pixels that it stands for.
 func TestReduction(t *testing.T) {
 	f := openBuilt(t, gridOf(6, 6, 96, 96).bytes())

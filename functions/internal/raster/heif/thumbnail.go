@@ -11,7 +11,7 @@ func (f *File) findThumbnails() {
 			continue
 		}
 		p, err := f.picture(id, 0)
-		if err == nil && p.orientation == f.Orientation && f.alpha == nil && f.hasAspect(p) {
+		if err == nil && p.orientation == f.Orientation && f.primary.alpha == nil && f.hasAspect(p) {
 			f.thumbs = append(f.thumbs, p)
 		}
 	}

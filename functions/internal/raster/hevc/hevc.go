@@ -8,9 +8,10 @@
 // 4:2:2 and 4:4:4 with 8 to 12 bits, tiles, wavefronts, slices and dependent slices. Slices of type P and B, the screen
 // content, multilayer and 3D extensions, separate colour planes and extended precision are refused by name.
 //
-// Memory is bounded by what Info says: a row of coding tree blocks (a row of tiles, if there are several columns of
-// them), a few rows more for the in-loop filters, 2 bytes a sample; and 4 bytes for each block of 8x8 pixels. A NAL unit
-// is held in memory as a whole.
+// Memory is bounded by what Info says. Samples take 2 bytes, and 1 or 2 more as they are handed over, of a row of coding
+// tree blocks (16 to 64 luma rows; a row of tiles, if there are several columns of them) and of 8 luma rows more. Of the
+// whole picture, there are 2 bytes for each 8x8 luma samples and 40 bytes for each coding tree block. A NAL unit is held
+// in memory as a whole.
 //
 // Data that is cut short is an error, never half a picture that looks complete: rows that were handed over before the
 // error are of no use.

@@ -79,8 +79,9 @@ func (c *Config) Info() (Info, error) {
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // Decode decodes the first picture of r, NAL units that follow their lengths, and hands over its rows from the top down,
-// cropped by the conformance window. Luma rows that emit gets begin at an even row, but for a window that begins at an odd
-// one; chroma rows are those that belong to them. The planes are good until emit returns. Reading ends with the picture.
+// cropped by the conformance window. Of 4:2:0, a band begins at an even luma row and has an even number of them, and half
+// as many chroma rows; of other formats, all planes have the same number of rows. The planes are good until emit returns.
+// Reading ends with the picture.
 //
 // The error is a *refuse.Refusal, that of r, of Options.Check, or of emit. Data that ends early is refused as damaged.
 func (c *Config) Decode(r io.Reader, o Options, emit func(rows *Rows) error) error {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/refuse"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
 // A bitWriter writes what a bitReader reads.
@@ -114,32 +114,32 @@ func TestParseConfigRefuses(t *testing.T) {
 	const extendedPrecision = 1 << 4
 	for name, c := range map[string]struct {
 		change func(f *format)
-		reason refuse.Reason
+		reason imgerr.Reason
 		says   string
 	}{
-		"separate planes":       {func(f *format) { f.chroma, f.separate = 3, 1 }, refuse.Unsupported, "separate colour planes"},
-		"14 bits":               {func(f *format) { f.depth = 6 }, refuse.Unsupported, "samples of 14 bits"},
-		"14 bits of chroma":     {func(f *format) { f.depthChroma = 6 }, refuse.Unsupported, "samples of 14 bits"},
-		"screen content":        {func(f *format) { f.extensions = 1 << 4 }, refuse.Unsupported, "screen content"},
-		"3D":                    {func(f *format) { f.extensions = 1 << 5 }, refuse.Unsupported, "3D"},
-		"extended precision":    {func(f *format) { f.extensions, f.rangeFlags = 1<<7, extendedPrecision }, refuse.Unsupported, "extended precision"},
-		"17 bits":               {func(f *format) { f.depth = 9 }, refuse.Damaged, "17 and 8 bits"},
-		"chroma format 4":       {func(f *format) { f.chroma = 4 }, refuse.Damaged, "chroma_format_idc is 4"},
-		"no width":              {func(f *format) { f.width = 0 }, refuse.Damaged, "0x48 samples"},
-		"too wide":              {func(f *format) { f.width = 1 << 17 }, refuse.Damaged, "131072x48 samples"},
-		"no whole blocks":       {func(f *format) { f.width = 65 }, refuse.Damaged, "multiples of 8"},
-		"nothing left":          {func(f *format) { f.crop = [4]int{16, 16, 0, 0} }, refuse.Damaged, "leaves nothing"},
-		"cropped by 2^31":       {func(f *format) { f.crop = [4]int{1<<31 - 2, 0, 0, 0} }, refuse.Damaged, "leaves nothing"},
-		"large trees":           {func(f *format) { f.ctb = 4 }, refuse.Damaged, "2^7"},
-		"small trees":           {func(f *format) { f.ctb = 0 }, refuse.Damaged, "2^3"},
-		"large transforms":      {func(f *format) { f.maxTb = 4 }, refuse.Damaged, "2^2 to 2^6"},
-		"no small transforms":   {func(f *format) { f.minTb = 1 }, refuse.Damaged, "less than 2^3"},
-		"deep transforms":       {func(f *format) { f.depthIntra = 4 }, refuse.Damaged, "depth of 4"},
-		"PCM of 9 bits":         {func(f *format) { f.pcmDepth = 9 }, refuse.Damaged, "9 and 9 bits"},
-		"65 reference sets":     {func(f *format) { f.sets = 65 }, refuse.Damaged, "65 short-term"},
-		"17 reference pictures": {func(f *format) { f.sets = 1 }, refuse.Damaged, "17 and 0 pictures"},
-		"number 16":             {func(f *format) { f.number = 16 }, refuse.Damaged, "number 16"},
-		"cut short":             {func(f *format) { f.cut = 2 }, refuse.Damaged, "cut short"},
+		"separate planes":       {func(f *format) { f.chroma, f.separate = 3, 1 }, imgerr.ReasonUnsupported, "separate colour planes"},
+		"14 bits":               {func(f *format) { f.depth = 6 }, imgerr.ReasonUnsupported, "samples of 14 bits"},
+		"14 bits of chroma":     {func(f *format) { f.depthChroma = 6 }, imgerr.ReasonUnsupported, "samples of 14 bits"},
+		"screen content":        {func(f *format) { f.extensions = 1 << 4 }, imgerr.ReasonUnsupported, "screen content"},
+		"3D":                    {func(f *format) { f.extensions = 1 << 5 }, imgerr.ReasonUnsupported, "3D"},
+		"extended precision":    {func(f *format) { f.extensions, f.rangeFlags = 1<<7, extendedPrecision }, imgerr.ReasonUnsupported, "extended precision"},
+		"17 bits":               {func(f *format) { f.depth = 9 }, imgerr.ReasonDamaged, "17 and 8 bits"},
+		"chroma format 4":       {func(f *format) { f.chroma = 4 }, imgerr.ReasonDamaged, "chroma_format_idc is 4"},
+		"no width":              {func(f *format) { f.width = 0 }, imgerr.ReasonDamaged, "0x48 samples"},
+		"too wide":              {func(f *format) { f.width = 1 << 17 }, imgerr.ReasonDamaged, "131072x48 samples"},
+		"no whole blocks":       {func(f *format) { f.width = 65 }, imgerr.ReasonDamaged, "multiples of 8"},
+		"nothing left":          {func(f *format) { f.crop = [4]int{16, 16, 0, 0} }, imgerr.ReasonDamaged, "leaves nothing"},
+		"cropped by 2^31":       {func(f *format) { f.crop = [4]int{1<<31 - 2, 0, 0, 0} }, imgerr.ReasonDamaged, "leaves nothing"},
+		"large trees":           {func(f *format) { f.ctb = 4 }, imgerr.ReasonDamaged, "2^7"},
+		"small trees":           {func(f *format) { f.ctb = 0 }, imgerr.ReasonDamaged, "2^3"},
+		"large transforms":      {func(f *format) { f.maxTb = 4 }, imgerr.ReasonDamaged, "2^2 to 2^6"},
+		"no small transforms":   {func(f *format) { f.minTb = 1 }, imgerr.ReasonDamaged, "less than 2^3"},
+		"deep transforms":       {func(f *format) { f.depthIntra = 4 }, imgerr.ReasonDamaged, "depth of 4"},
+		"PCM of 9 bits":         {func(f *format) { f.pcmDepth = 9 }, imgerr.ReasonDamaged, "9 and 9 bits"},
+		"65 reference sets":     {func(f *format) { f.sets = 65 }, imgerr.ReasonDamaged, "65 short-term"},
+		"17 reference pictures": {func(f *format) { f.sets = 1 }, imgerr.ReasonDamaged, "17 and 0 pictures"},
+		"number 16":             {func(f *format) { f.number = 16 }, imgerr.ReasonDamaged, "number 16"},
+		"cut short":             {func(f *format) { f.cut = 2 }, imgerr.ReasonDamaged, "cut short"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := plain()
@@ -158,7 +158,7 @@ func TestParseConfigCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range whole {
-		if _, err := ParseConfig(whole[:n]); reasonOf(err) != refuse.Damaged {
+		if _, err := ParseConfig(whole[:n]); reasonOf(err) != imgerr.ReasonDamaged {
 			t.Errorf("%d of %d bytes: got %v, want one that says damaged", n, len(whole), err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestInfo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Info(); reasonOf(err) != refuse.Damaged {
+		if _, err := c.Info(); reasonOf(err) != imgerr.ReasonDamaged {
 			t.Errorf("got %v, want one that says damaged", err)
 		}
 	})
@@ -204,7 +204,7 @@ func TestDecodeRefusesOtherSize(t *testing.T) {
 	other := plain().unit()
 	data = append(append(binary.BigEndian.AppendUint32(nil, uint32(len(other))), other...), data...)
 	_, _, err := decodeAll(hvcC, data, Options{})
-	if reasonOf(err) != refuse.Damaged || !strings.Contains(err.Error(), "Width:64 Height:48") {
+	if reasonOf(err) != imgerr.ReasonDamaged || !strings.Contains(err.Error(), "Width:64 Height:48") {
 		t.Errorf("got %v, want a refusal of 64x48", err)
 	}
 }
@@ -222,7 +222,7 @@ func TestDecodeLengthSize(t *testing.T) {
 		t.Errorf("2 bytes: got the error %v and %d bytes, want %d", err, len(got), len(want))
 	}
 	hvcC[21] = 2
-	if _, err := ParseConfig(hvcC); reasonOf(err) != refuse.Damaged {
+	if _, err := ParseConfig(hvcC); reasonOf(err) != imgerr.ReasonDamaged {
 		t.Errorf("3 bytes: got %v, want one that says damaged", err)
 	}
 }

@@ -121,7 +121,6 @@ func TestParseConfigRefuses(t *testing.T) {
 		"14 bits":               {func(f *format) { f.depth = 6 }, imgerr.ReasonUnsupported, "samples of 14 bits"},
 		"14 bits of chroma":     {func(f *format) { f.depthChroma = 6 }, imgerr.ReasonUnsupported, "samples of 14 bits"},
 		"screen content":        {func(f *format) { f.extensions = 1 << 4 }, imgerr.ReasonUnsupported, "screen content"},
-		"3D":                    {func(f *format) { f.extensions = 1 << 5 }, imgerr.ReasonUnsupported, "3D"},
 		"extended precision":    {func(f *format) { f.extensions, f.rangeFlags = 1<<7, extendedPrecision }, imgerr.ReasonUnsupported, "extended precision"},
 		"17 bits":               {func(f *format) { f.depth = 9 }, imgerr.ReasonDamaged, "17 and 8 bits"},
 		"chroma format 4":       {func(f *format) { f.chroma = 4 }, imgerr.ReasonDamaged, "chroma_format_idc is 4"},
@@ -206,6 +205,15 @@ func TestDecodeRefusesOtherSize(t *testing.T) {
 	_, _, err := decodeAll(hvcC, data, Options{})
 	if reasonOf(err) != imgerr.ReasonDamaged || !strings.Contains(err.Error(), "Width:64 Height:48") {
 		t.Errorf("got %v, want a refusal of 64x48", err)
+	}
+}
+
+// The extensions for several layers and for 3D do not matter for the base layer.
+func TestParseConfigLayers(t *testing.T) {
+	f := plain()
+	f.extensions = 3 << 5
+	if _, err := ParseConfig(property(f.unit())); err != nil {
+		t.Error(err)
 	}
 }
 

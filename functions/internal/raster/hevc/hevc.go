@@ -5,8 +5,9 @@
 // rows from the top down.
 //
 // Supported are I slices of the Main, Main Still Picture, Main 10 and format range extensions profiles: 4:0:0, 4:2:0,
-// 4:2:2 and 4:4:4 with 8 to 12 bits, tiles, wavefronts, slices and dependent slices. Slices of type P and B, the screen
-// content, multilayer and 3D extensions, separate colour planes and extended precision are refused by name.
+// 4:2:2 and 4:4:4 with 8 to 12 bits, tiles, wavefronts, slices and dependent slices. Of several
+// layers, the base layer is decoded. Slices of type P and B, the screen content coding extension, separate colour planes
+// and extended precision are refused by name.
 //
 // Memory is bounded by what Info says. Samples take 2 bytes, and 1 or 2 more as they are handed over, of a row of coding
 // tree blocks (16 to 64 luma rows; a row of tiles, if there are several columns of them) and of 8 luma rows more. Of the

@@ -141,16 +141,13 @@ func readOffsets(r *bitReader) (beta, tc int, err error) {
 
 // readExtensions reads the range extension (section 7.3.2.3.2), and refuses those that change how a picture is decoded.
 func (p *pps) readExtensions(r *bitReader) error {
-	isRange, isMultilayer, is3D, isSCC := r.flag(), r.flag(), r.flag(), r.flag()
-	r.skip(4)
-	switch {
-	case isSCC:
+	isRange := r.flag()
+	r.skip(2) // those for several layers and for 3D say nothing of the base layer, and are last
+	if isSCC := r.flag(); isSCC {
 		return unsupported("the screen content coding extension")
-	case isMultilayer:
-		return unsupported("the multilayer extension")
-	case is3D:
-		return unsupported("the 3D extension")
-	case !isRange:
+	}
+	r.skip(4)
+	if !isRange {
 		return nil
 	}
 	if p.skipEnabled {

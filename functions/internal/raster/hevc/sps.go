@@ -375,14 +375,12 @@ func skipHRD(r *bitReader, subLayers int) error {
 
 // readExtensions reads the range extension, and refuses those that change how a picture is decoded.
 func (s *sps) readExtensions(r *bitReader) error {
-	isRange, isMultilayer, is3D, isSCC := r.flag(), r.flag(), r.flag(), r.flag()
-	r.skip(4)
-	switch {
-	case isSCC:
+	isRange := r.flag()
+	r.skip(2) // those for several layers and for 3D say nothing of the base layer, and are last
+	if isSCC := r.flag(); isSCC {
 		return unsupported("the screen content coding extension")
-	case is3D:
-		return unsupported("the 3D extension")
 	}
+	r.skip(4)
 	if isRange {
 		s.skipRotation, s.skipContext, s.implicitRDPCM = r.flag(), r.flag(), r.flag()
 		r.skip(1) // explicit_rdpcm_enabled_flag is for predictions from other pictures
@@ -392,9 +390,6 @@ func (s *sps) readExtensions(r *bitReader) error {
 		s.smoothingDisabled = r.flag()
 		r.skip(1) // high_precision_offsets_enabled_flag is for predictions from other pictures
 		s.persistentRice, s.bypassAlign = r.flag(), r.flag()
-	}
-	if isMultilayer {
-		r.skip(1)
 	}
 	return nil
 }

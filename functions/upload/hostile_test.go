@@ -282,7 +282,8 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(response.Body)
-	if want := `{"error":"The request is too large","code":"too_many_bytes","limit":52428800,"found":99999999999}`; response.StatusCode != 413 || strings.TrimSpace(string(answer)) != want {
-		t.Errorf("answered %s %s, want 413 %s", response.Status, answer, want)
+	want := `{"error":"The request is too large","code":"too_many_bytes","limit":52428800,"found":99999999999,`
+	if response.StatusCode != 413 || !strings.HasPrefix(string(answer), want) {
+		t.Errorf("got %s %s, want 413 %s", response.Status, answer, want)
 	}
 }

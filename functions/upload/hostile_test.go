@@ -283,7 +283,10 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(response.Body)
-	if want := `{"error":"The request is too large","code":"too_many_bytes","limit":52428800,"found":99999999999}`; response.StatusCode != 413 || strings.TrimSpace(string(answer)) != want {
-		t.Errorf("answered %s %s, want 413 %s", response.Status, answer, want)
+	want := `{"error":"The request is too large","code":"too_many_bytes","limit":52428800,"found":99999999999,` +
+		`"type":"https://gitlab.com/yourorg/image-service/-/blob/main/docs/reference/errors.md#too_many_bytes",` +
+		`"title":"Image too large","status":413,"detail":"The request is too large"}`
+	if response.StatusCode != 413 || strings.TrimSpace(string(answer)) != want {
+		t.Errorf("got %s %s, want 413 %s", response.Status, answer, want)
 	}
 }

@@ -9,10 +9,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
-	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 )
 
@@ -38,30 +36,11 @@ var errNotNamed = &apierror.Error{
 	Message: "No file selected",
 }
 
-// uploadForm accepts the images of a form in their order, and stops at the first that is refused: those before it stay
-// accepted, and those after it are not read. The request as a whole fails if no image was accepted.
-func (in *Ingest) uploadForm(w http.ResponseWriter, r *http.Request, began time.Time, key, boundary string) error {
-	from, err := body.New(w, r, in.settings.MaxBytes+framingBytes)
-	if err != nil {
-		return err
-	}
-	images, err := in.acceptFiles(r, key, newForm(from, boundary))
-	if err != nil {
-		return err
-	}
-	duration, err := in.Durations.First(r.Context(), began, key, images[0].ImageID)
-	if err != nil {
-		return err
-	}
-	answerForm(w, duration, images)
-	return nil
-}
-
-// acceptFiles returns the outcomes of the images; the last one may be refused. If the first one is refused, or there is
-// none, it returns an error.
-func (in *Ingest) acceptFiles(r *http.Request, key string, form *form) (images []outcome, err error) {
+// acceptForm accepts the images of a form in their order, and stops at the first that is refused: those before it stay
+// accepted, and those after it are not read. It returns an error if no image was accepted.
+func (in *Ingest) acceptForm(r *http.Request, form *form, owner, key string) (images []outcome, err error) {
 	for {
-		image, err := in.acceptNext(r.Context(), key, form, len(images))
+		image, err := in.acceptNext(r.Context(), form, owner, key, len(images))
 		switch {
 		case err == io.EOF && len(images) > 0:
 			return images, nil
@@ -79,7 +58,9 @@ func (in *Ingest) acceptFiles(r *http.Request, key string, form *form) (images [
 }
 
 // acceptNext accepts the next image of a form, which is number index; io.EOF after the last.
-func (in *Ingest) acceptNext(ctx context.Context, key string, form *form, index int) (outcome, error) {
+func (in *Ingest) acceptNext(
+	ctx context.Context, form *form, owner, key string, index int,
+) (outcome, error) {
 	file, err := form.nextFile()
 	if err != nil {
 		return outcome{}, err
@@ -92,7 +73,7 @@ func (in *Ingest) acceptNext(ctx context.Context, key string, form *form, index 
 			Limit:   maxImages,
 		}
 	}
-	candidate := accept.Candidate{Body: file, Size: -1, Filename: file.name}
+	candidate := accept.Candidate{Owner: owner, Body: file, Size: -1, Filename: file.name}
 	image, err := in.Acceptor.AcceptUpload(ctx, key, index, candidate)
 	if err != nil {
 		return outcome{Filename: file.name}, err

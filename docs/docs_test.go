@@ -1,5 +1,5 @@
-// Package docs_test holds that the documentation is true: links lead somewhere, paths and tests that it names exist, its
-// queries use metrics that the code has.
+// Package docs_test holds that the documentation is true: links lead somewhere, the paths and tests that it names
+// exist, its queries use metrics that the code has.
 package docs_test
 
 import (
@@ -26,8 +26,8 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// files returns the names of the repository's files that keep accepts, relative to its root. Directories whose name begins
-// with a dot are caches, but for .ci; testdata belongs to the tests beside it.
+// files returns the names of the repository's files that keep accepts, relative to its root. Directories whose name
+// begins with a dot are caches, except for .ci; testdata belongs to the tests beside it.
 func files(t *testing.T, keep func(name string) bool) []string {
 	t.Helper()
 	var names []string
@@ -233,7 +233,9 @@ func TestTree(t *testing.T) {
 			folders = append(folders, strings.Split(line, "`")[1])
 		}
 	}
-	for _, pattern := range []string{"events", "functions/*", "functions/upload/*", "functions/internal/*", "knative/*", "docs", ".ci"} {
+	for _, pattern := range []string{
+		"events", "functions/*", "functions/upload/*", "functions/internal/*", "knative/*", "docs", ".ci",
+	} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: found %v, %v", pattern, found, err)

@@ -29,6 +29,9 @@ var functions = []string{"histogram_quantile"}
 
 var metricName = regexp.MustCompile(`\b[a-z]+(_[a-z]+)+\b`)
 
+// notMetrics matches the comments of a PromQL expression, its label matchers and its lists of labels.
+var notMetrics = regexp.MustCompile(`(?m)#.*$|\{[^}]*\}|(?:by|on|ignoring|group_left|group_right) *\([^)]*\)`)
+
 // metrics returns the names of the metrics that the functions register.
 func metrics(t *testing.T) map[string]bool {
 	t.Helper()
@@ -72,8 +75,7 @@ func fieldOf(literal *ast.CompositeLit, name string) string {
 
 // unknown returns the metrics that a PromQL expression uses and nobody registers.
 func unknown(expression string, registered map[string]bool) (names []string) {
-	expression = regexp.MustCompile(`(?m)#.*$|\{[^}]*\}|(?:by|on|ignoring|group_left|group_right) *\([^)]*\)`).ReplaceAllString(expression, "")
-	for _, name := range metricName.FindAllString(expression, -1) {
+	for _, name := range metricName.FindAllString(notMetrics.ReplaceAllString(expression, ""), -1) {
 		series := strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count")
 		if !registered[series] && !slices.Contains(foreign, name) && !slices.Contains(functions, name) {
 			names = append(names, name)

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// An asyncAPI is what the tests read of asyncapi.yaml.
+// An asyncAPI has the parts of asyncapi.yaml that the tests read.
 type asyncAPI struct {
 	AsyncAPI string `yaml:"asyncapi"`
 	Servers  map[string]struct {
@@ -166,7 +166,7 @@ func (doc asyncAPI) channels(eventType string) (channels []events.Channel) {
 	return channels
 }
 
-// actions are what the operations do with a type of event, sorted.
+// actions returns what the operations do with a type of event, sorted.
 func (doc asyncAPI) actions(eventType string) string {
 	actions := map[string]bool{}
 	for _, o := range doc.Operations {
@@ -252,7 +252,7 @@ func TestAsyncAPIExamples(t *testing.T) {
 	}
 }
 
-// TestAsyncAPITransports holds the headers and bodies that the SDK writes against those that the document promises.
+// TestAsyncAPITransports compares the headers and bodies that the SDK writes with the document.
 func TestAsyncAPITransports(t *testing.T) {
 	for _, k := range kinds {
 		for transport, send := range transports {
@@ -287,7 +287,7 @@ func messageName(eventType string) string {
 	return first + strings.ToUpper(second[:1]) + second[1:]
 }
 
-// TestAsyncAPIRefuses makes sure that the schemas of the document say no at all.
+// TestAsyncAPIRefuses checks that the schemas of the document refuse something.
 func TestAsyncAPIRefuses(t *testing.T) {
 	tests := []struct{ schema, value string }{
 		{"messages/imageUploaded/headers", `{}`},

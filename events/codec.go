@@ -14,13 +14,13 @@ import (
 
 // Extension attributes of CloudEvents that the events of this service carry.
 const (
-	// DataRef names the object that the event is about: s3://bucket/key (the claim check pattern; images never travel
-	// in our own events). https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/dataref.md
+	// DataRef names the object that the event is about: s3://bucket/key (the claim check pattern; the service's own events
+	// never carry an image). https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/dataref.md
 	DataRef = "dataref"
 	// PartitionKey is the image id: all events of an image are in one Kafka partition.
 	// https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/partitioning.md
 	PartitionKey = "partitionkey"
-	// TraceParent and TraceState carry the W3C trace context of whatever caused the event.
+	// TraceParent and TraceState carry the W3C trace context of the cause of the event.
 	// https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/distributed-tracing.md
 	TraceParent = "traceparent"
 	TraceState  = "tracestate"
@@ -32,34 +32,34 @@ const (
 	SourceThumbnail = "/image-service/thumbnail"
 )
 
-// ErrInvalid is wrapped by every error of Decode and Validate: the event is not what its type promises, and sending it
-// again will not change that.
+// ErrInvalid is wrapped by every error of Decode and Validate: the event does not meet its type's contract, and sending
+// it again does not help.
 var ErrInvalid = errors.New("invalid event")
 
 // A Payload is the data of one type of event.
 type Payload interface {
-	// EventType is the CloudEvents type that the payload travels under.
+	// EventType is the CloudEvents type of events with this payload.
 	EventType() string
-	// Validate names all that is wrong with the payload, as an error that wraps ErrInvalid.
+	// Validate returns an error that lists every fault of the payload and wraps ErrInvalid, or nil.
 	Validate() error
-	// subject is what the event is about: an image id, or "" where there is none yet.
+	// subject is the image ID, or "" if there is none yet.
 	subject() string
 	// object is the bucket and key of the object that the event refers to.
 	object() (bucket, key string)
 }
 
-// An Envelope is what an event says beside its payload.
+// An Envelope has the attributes of an event that do not follow from its payload.
 type Envelope struct {
 	// Source is a URI reference to the producer, such as SourceUpload. Required.
 	Source string
-	// ID names the event within its source, in printable ASCII without spaces. A fact told again has the same ID. Empty
-	// means "<type>/<image id>", which is right for facts that happen once to an image; ImageReceived has no image id,
-	// so its producer gives one.
+	// ID names the event within its source, in printable ASCII without spaces. An event that is published
+	// again has the same ID. Empty means "<type>/<image ID>", which is right for what happens once to an image;
+	// ImageReceived has no image ID, so its producer sets an ID.
 	ID string
 	// Time is when it happened; zero means now.
 	Time time.Time
-	// TraceParent and TraceState are those of the request that caused the event; empty means none. What is not of the
-	// form that W3C Trace Context gives them is left out: a broken trace must not cost an event.
+	// TraceParent and TraceState are those of the request that caused the event; empty means none. Values that W3C
+	// Trace Context does not allow are dropped: an event matters more than its trace.
 	TraceParent, TraceState string
 }
 
@@ -122,13 +122,13 @@ func Decode[P Payload](e event.Event) (P, error) {
 	return payload, err
 }
 
-// DecodeData reads the JSON data of an event of any type into payload and validates it. It is for producers that can
-// not set a type, such as a KafkaSource that wraps a plain record. The error wraps ErrInvalid.
+// DecodeData reads the JSON data of an event of any type into payload and validates it. It is for producers that cannot
+// set a type, such as a KafkaSource that wraps a plain record. The error wraps ErrInvalid.
 func DecodeData[P Payload](e event.Event, payload *P) error {
 	if !IsJSON(e.DataContentType()) {
 		return invalid("datacontenttype is %.90q, expected %q", e.DataContentType(), event.ApplicationJSON)
 	}
-	// encoding/json would put U+FFFD in place of what is not UTF-8, and so name another object.
+	// encoding/json would replace what is not UTF-8 by U+FFFD, and so name another object.
 	if !utf8.Valid(e.Data()) {
 		return invalid("data is not UTF-8")
 	}
@@ -138,8 +138,8 @@ func DecodeData[P Payload](e event.Event, payload *P) error {
 	return (*payload).Validate()
 }
 
-// IsJSON tells whether data of a content type is JSON. An event that names none has JSON data, by section 3.1.1 of the
-// CloudEvents JSON format.
+// IsJSON reports whether data of a content type is JSON. An event without one has JSON data (CloudEvents JSON format,
+// section 3.1.1).
 func IsJSON(contentType string) bool {
 	if contentType == "" {
 		return true
@@ -153,7 +153,7 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 }
 
-// misfit says why JSON does not become a payload, in the words of JSON.
+// misfit explains in terms of JSON, not of Go, why JSON does not fit a payload.
 func misfit(err error) string {
 	var wrong *json.UnmarshalTypeError
 	switch {
@@ -166,8 +166,8 @@ func misfit(err error) string {
 	}
 }
 
-// oneLine makes an error that quotes its input fit for a log line and a header: faults that stand on lines of their own
-// are put behind each other, and what is longer than a person reads is cut.
+// oneLine makes an error that quotes its input fit for a log line and a header: it joins lines, and truncates what is
+// longer than a person reads.
 func oneLine(err error) string {
 	return fmt.Sprintf("%.1000s", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 }

@@ -156,7 +156,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestDecodeTask is the promise to what wrote to the topic before there was this service.
+// TestDecodeTask keeps the promise to producers of the original system's tasks.
 func TestDecodeTask(t *testing.T) {
 	task := `{"image_id": "` + imageID + `", "object_name": "` + imageID + `/photo.jpg", "filename": "photo.jpg", ` +
 		`"timestamp": 1699999999.123456}`
@@ -167,7 +167,7 @@ func TestDecodeTask(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("Decode = %+v, %v, want %+v", got, err, want)
 	}
-	// A KafkaSource that finds no CloudEvent in a record makes one of a type of its own, without a content type.
+	// A KafkaSource makes an event of a record that is not one: with a type of its own and without a content type.
 	plain := dataEvent("dev.knative.kafka.event", []byte(task))
 	plain.SetDataContentType("")
 	got = events.ImageUploaded{}
@@ -202,16 +202,16 @@ func TestIsImageID(t *testing.T) {
 	}
 }
 
-func encode(t testing.TB, payload events.Payload, envelope events.Envelope) event.Event {
-	t.Helper()
+func encode(tb testing.TB, payload events.Payload, envelope events.Envelope) event.Event {
+	tb.Helper()
 	e, err := events.Encode(payload, envelope)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
 
-// attributes are those that the event has, as text.
+// attributes returns those of an event, as text.
 func attributes(e event.Event) map[string]string {
 	all := map[string]string{
 		"specversion": e.SpecVersion(), "type": e.Type(), "source": e.Source(), "id": e.ID(), "subject": e.Subject(),

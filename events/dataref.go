@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// FormatDataRef is the dataref of an object: s3://bucket/key, the key percent-encoded, so that it is printable ASCII
-// whatever the file was called (CloudEvents over HTTP do not encode attributes).
+// FormatDataRef returns the dataref of an object: s3://bucket/key. The key is percent-encoded, so that a dataref is
+// printable ASCII with any file name (CloudEvents over HTTP do not encode attributes).
 func FormatDataRef(bucket, key string) string {
 	return (&url.URL{Scheme: "s3", Host: bucket, Path: "/" + key}).String()
 }
 
-// ParseDataRef reads what FormatDataRef wrote. It takes no other scheme: a service that fetches whatever address a
-// caller names is a way into the network behind it. The error wraps ErrInvalid.
+// ParseDataRef reads what FormatDataRef wrote. It accepts no other scheme: a service that fetches any address that a
+// caller names gives access to the network behind it (SSRF). The error wraps ErrInvalid.
 func ParseDataRef(ref string) (bucket, key string, err error) {
 	u, err := url.Parse(ref)
 	if err != nil || u.Scheme != "s3" || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {

@@ -50,8 +50,7 @@ func TestParseDataRefRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseDataRef wants what is read to be an object that a payload may name, and to be read the same when it is
-// written.
+// FuzzParseDataRef wants the result to be an object that a payload may name, and to survive formatting and parsing.
 func FuzzParseDataRef(f *testing.F) {
 	f.Add("s3://images/" + imageID + "/photo.jpg")
 	f.Add("s3://my.scans-1/%E6%9D%B1%E4%BA%AC/Stra\u00dfe 100%25.png")

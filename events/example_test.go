@@ -15,8 +15,8 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// Another system has put an image into a bucket and tells the service where it lies. The id names the object and its
-// version, so a retry does not make a second image.
+// Another system has stored an image in a bucket and tells the service where. The ID names the object and its version,
+// so a retry does not make a second image.
 func ExampleEncode() {
 	e, err := events.Encode(
 		events.ImageReceived{Bucket: "scans", ObjectName: "2026/03/Straße 7.jpg"},
@@ -48,7 +48,7 @@ func ExampleEncode() {
 	// {"bucket":"scans","object_name":"2026/03/Straße 7.jpg"}
 }
 
-// Another system wants to know what became of its images: a Trigger delivers image.thumbnailed and image.failed to it.
+// Another system wants the results of its images: a Trigger delivers image.thumbnailed and image.failed to it.
 func ExampleDecode() {
 	handle := func(e event.Event) error {
 		switch e.Type() {
@@ -72,7 +72,7 @@ func ExampleDecode() {
 		if err == nil {
 			err = handle(*e)
 		}
-		if err != nil { // Sending it again will not help, and 400 says so.
+		if err != nil { // after 400 it is not sent again, which would not help
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	})

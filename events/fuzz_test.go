@@ -15,8 +15,8 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// FuzzDecode takes any request for an event, in structured and in binary mode. What Decode takes from it has to be
-// valid by Go and by schema, and to come out the same when it is sent on.
+// FuzzDecode reads any request as an event, in structured and in binary mode. The payload that Decode accepts must be
+// valid by Go and by schema, and be the same when it is sent on.
 func FuzzDecode(f *testing.F) {
 	schemas := map[string]*jsonschema.Schema{}
 	for _, k := range kinds {

@@ -2,34 +2,34 @@ package events
 
 import "strings"
 
-// A Reason says, for machines, why an image can never have a thumbnail.
+// A Reason is the machine-readable reason why an image can never have a thumbnail.
 type Reason string
 
-// All reasons that this version gives. A later one may give more, which Decode takes as well: whatever the reason, the
-// image has failed.
+// The reasons of this version. A later one may have more, which Decode accepts as well: the image has failed in any
+// case.
 const (
-	// ReasonNotAnImage: the content is none of the formats that are known.
+	// ReasonNotAnImage: the content has none of the known formats.
 	ReasonNotAnImage Reason = "not_an_image"
-	// ReasonUnsupported: the content is an image, of a format or a kind that the service does not read.
+	// ReasonUnsupported: the content is an image of a format, or of a variant of one, that the service does not read.
 	ReasonUnsupported Reason = "unsupported"
-	// ReasonDamaged: the image is broken, or cut short.
+	// ReasonDamaged: the image is corrupt or truncated.
 	ReasonDamaged Reason = "damaged"
 	// ReasonTooManyBytes: the file is larger than the limit.
 	ReasonTooManyBytes Reason = "too_many_bytes"
-	// ReasonTooManyPixels: the image is larger than the limit once it is decoded.
+	// ReasonTooManyPixels: the decoded image is larger than the limit.
 	ReasonTooManyPixels Reason = "too_many_pixels"
 )
 
-// Reasons lists them all.
+// Reasons returns all reasons of this version.
 func Reasons() []Reason {
 	return []Reason{ReasonNotAnImage, ReasonUnsupported, ReasonDamaged, ReasonTooManyBytes, ReasonTooManyPixels}
 }
 
-// ImageFailed says that an image can never have a thumbnail, and why. What may still succeed is never said to have
-// failed: it is tried again.
+// ImageFailed means that an image can never have a thumbnail. An attempt that may still succeed is repeated, and does
+// not lead to this event.
 type ImageFailed struct {
 	ImageID string `json:"image_id"`
-	// Bucket and ObjectName say where the original lies; both are empty if it was refused before it was stored.
+	// Bucket and ObjectName name the original; both are empty if it was refused before it was stored.
 	Bucket     string `json:"bucket,omitempty"`
 	ObjectName string `json:"object_name,omitempty"`
 	// Reason is for machines, Error for people.
@@ -57,7 +57,8 @@ func (p ImageFailed) Validate() error {
 	if p.ObjectName != "" {
 		f.checkOwnObject("object_name", p.ImageID, p.ObjectName)
 	}
-	f.check(reason.MatchString(string(p.Reason)), "reason is %.40q, expected a word such as %q", p.Reason, ReasonDamaged)
+	f.check(reason.MatchString(string(p.Reason)),
+		"reason is %.40q, expected lower-case letters, digits and underscores, such as %q", p.Reason, ReasonDamaged)
 	f.check(strings.TrimSpace(p.Error) != "", "error is empty, expected a sentence")
 	f.checkSeconds("processed_at", p.ProcessedAt)
 	return f.err()

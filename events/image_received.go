@@ -1,14 +1,14 @@
 package events
 
-// ImageReceived says that another system has an image for the service. It travels in one of three forms: as this
-// payload, which names an object in a bucket that the service may read; as an event without data whose dataref names
-// the object; or as an event whose data is the image itself, with its content type. The source and id of the event
-// decide the image id, so an event that comes again does not make a second image.
+// ImageReceived means that another system has an image for the service. There are three forms of it: this payload,
+// which names an object in a bucket that the service may read; an event without data, whose dataref names the object;
+// and an event whose data is the image itself, with its content type. The source and ID of the event determine the
+// image ID, so an event that is delivered twice makes one image.
 type ImageReceived struct {
-	// Bucket and ObjectName say where the image lies. The service copies it.
+	// Bucket and ObjectName name the object that holds the image. The service copies it.
 	Bucket     string `json:"bucket"`
 	ObjectName string `json:"object_name"`
-	// Filename is what the image is called; empty means the last segment of ObjectName.
+	// Filename is the name of the image; empty means the last segment of ObjectName.
 	Filename string `json:"filename,omitempty"`
 }
 

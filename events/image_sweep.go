@@ -1,7 +1,7 @@
 package events
 
-// ImageSweep asks the service to look for images that were stored and not announced, and to announce them again. It has
-// no fields: that it comes is all that it says. However often it comes, the effect is that of once.
+// ImageSweep asks the service to look for images whose events were not published, and to publish them. It has no
+// fields. To send it several times has the effect of sending it once.
 type ImageSweep struct{}
 
 // TypeImageSweep is the CloudEvents type of ImageSweep.
@@ -10,7 +10,7 @@ const TypeImageSweep = "image.sweep"
 // EventType is "image.sweep".
 func (ImageSweep) EventType() string { return TypeImageSweep }
 
-// Validate finds nothing wrong.
+// Validate returns nil.
 func (ImageSweep) Validate() error { return nil }
 
 func (ImageSweep) subject() string          { return "" }

@@ -1,6 +1,6 @@
 package events
 
-// ImageThumbnailed says that the thumbnail of an image is there.
+// ImageThumbnailed means that the thumbnail of an image was stored.
 type ImageThumbnailed struct {
 	ImageID string `json:"image_id"`
 	Bucket  string `json:"bucket"`
@@ -21,7 +21,7 @@ const TypeImageThumbnailed = "image.thumbnailed"
 // EventType is "image.thumbnailed".
 func (ImageThumbnailed) EventType() string { return TypeImageThumbnailed }
 
-// Validate checks that both objects belong to the image and that the sizes are sizes.
+// Validate checks that both objects belong to the image, and that the sizes are positive.
 func (p ImageThumbnailed) Validate() error {
 	var f faults
 	f.checkImageID(p.ImageID)

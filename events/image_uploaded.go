@@ -1,7 +1,7 @@
 package events
 
-// ImageUploaded says that an image was stored and waits for its thumbnail. Its first four fields are the task of the
-// original system, which wrote them to the same Kafka topic: what read those reads this.
+// ImageUploaded means that an image was stored and waits for its thumbnail. Its first four fields are the task of the
+// original system, which wrote them to the same Kafka topic: a consumer of those tasks can read it.
 type ImageUploaded struct {
 	ImageID string `json:"image_id"`
 	// ObjectName is the key of the original: <image_id>/<filename>.
@@ -12,7 +12,7 @@ type ImageUploaded struct {
 	Timestamp float64 `json:"timestamp"`
 	// Bucket holds the object; empty means the service's own.
 	Bucket string `json:"bucket,omitempty"`
-	// ContentType is decided by the content, never by a name or a header.
+	// ContentType is detected from the content, never from a name or a header.
 	ContentType string `json:"content_type,omitempty"`
 	// Size is in bytes.
 	Size int64 `json:"size,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestImports holds that a system which speaks CloudEvents already links nothing more when it imports events.
+// TestImports checks that a program that uses the CloudEvents SDK links nothing more when it imports events.
 func TestImports(t *testing.T) {
 	const sdk = "github.com/cloudevents/sdk-go/v2/event"
 	imports := goList(t, "-f", `{{join .Imports "\n"}}`, ".")

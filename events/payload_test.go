@@ -13,10 +13,10 @@ import (
 
 const imageID = "0b6f4c1e-8a1d-4a58-9f0e-2f6f3f6f9d11"
 
-// long is a name that fits into a key, unless an image id stands before it.
+// long is a name that fits into a key, but not after an image ID.
 var long = strings.Repeat("a", 1000)
 
-// A kind is a type of event as tests go through them: a full payload and Decode for its Go type.
+// A kind is a type of event with a full payload and Decode for its Go type.
 type kind struct {
 	payload events.Payload
 	decode  func(event.Event) (events.Payload, error)
@@ -44,18 +44,18 @@ var kinds = []kind{
 	kindOf(events.ImageSweep{}),
 }
 
-func kindNamed(t testing.TB, eventType string) kind {
-	t.Helper()
+func kindNamed(tb testing.TB, eventType string) kind {
+	tb.Helper()
 	for _, k := range kinds {
 		if k.payload.EventType() == eventType {
 			return k
 		}
 	}
-	t.Fatalf("no payload has the type %q", eventType)
+	tb.Fatalf("no payload has the type %q", eventType)
 	return kind{}
 }
 
-// dataEvent is an event as a producer may send it that does not use this package.
+// dataEvent returns an event as a producer without this package may send it.
 func dataEvent(eventType string, data []byte) event.Event {
 	e := event.New()
 	e.SetID("1")
@@ -66,8 +66,8 @@ func dataEvent(eventType string, data []byte) event.Event {
 	return e
 }
 
-// verdicts changes good payloads a little, as a JSON merge patch does (null removes), and says what is wrong with them
-// then: a part of Validate's error, or "" if they are as good as before. The JSON Schemas have to agree with Validate.
+// verdicts has small changes to valid payloads, as JSON merge patches (null removes), with the fault that they cause: a
+// part of Validate's error, or "" if the payload stays valid. The JSON Schemas must agree with Validate.
 var verdicts = []struct {
 	eventType, patch, fault string
 }{
@@ -205,7 +205,7 @@ var verdicts = []struct {
 	{events.TypeImageSweep, `{"asked_by": "an operator"}`, ""},
 }
 
-// onlyValidate is what a schema can not say: it sees one property at a time, and counts characters.
+// onlyValidate has faults that a schema cannot express: it sees one property at a time, and counts characters.
 var onlyValidate = []struct {
 	eventType, patch, fault string
 }{
@@ -241,8 +241,8 @@ func TestOnlyValidateSees(t *testing.T) {
 	}
 }
 
-// TestOnlySchemaSees is where encoding/json is more patient than the schemas: our producers stay within the schemas,
-// and others are not refused for what does no harm.
+// TestOnlySchemaSees has payloads that encoding/json accepts and the schemas do not: the service's own events follow
+// the schemas, and those of others are not refused for what does no harm.
 func TestOnlySchemaSees(t *testing.T) {
 	tests := map[string]string{
 		`null for a name`:      `{"bucket": "scans", "object_name": "a", "filename": null}`,
@@ -258,7 +258,7 @@ func TestOnlySchemaSees(t *testing.T) {
 	}
 }
 
-// checkDecode decodes an event as its type and wants it to be good, or refused because of fault.
+// checkDecode decodes an event as its type and wants it to be valid, or the error to mention fault.
 func checkDecode(t *testing.T, e event.Event, fault string) {
 	t.Helper()
 	_, err := kindNamed(t, e.Type()).decode(e)
@@ -286,16 +286,16 @@ func checkInvalid(t *testing.T, err error, fault string) {
 	}
 }
 
-// patched is the full payload of a type with a JSON merge patch (RFC 7396) of its top level.
-func patched(t testing.TB, eventType, patch string) []byte {
-	t.Helper()
-	data, err := json.Marshal(kindNamed(t, eventType).payload)
+// patched returns the full payload of a type with a JSON merge patch (RFC 7396) of its top level.
+func patched(tb testing.TB, eventType, patch string) []byte {
+	tb.Helper()
+	data, err := json.Marshal(kindNamed(tb, eventType).payload)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var fields, changes map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(data, &fields), json.Unmarshal([]byte(patch), &changes)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for name, value := range changes {
 		fields[name] = value
@@ -304,7 +304,7 @@ func patched(t testing.TB, eventType, patch string) []byte {
 		}
 	}
 	if data, err = json.Marshal(fields); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }

@@ -67,7 +67,7 @@ func TestSchemaHead(t *testing.T) {
 	}
 }
 
-// TestSchemaFields holds the schemas against the Go types: the same names, required unless omitempty, the same JSON
+// TestSchemaFields compares the schemas with the Go types: the same names, required unless omitempty, the same JSON
 // types.
 func TestSchemaFields(t *testing.T) {
 	for _, k := range kinds {
@@ -84,7 +84,7 @@ func TestSchemaFields(t *testing.T) {
 			}
 			for name := range d.Properties {
 				if !slices.Contains(names, name) {
-					t.Errorf("property %s is no field of %T", name, k.payload)
+					t.Errorf("property %s is not a field of %T", name, k.payload)
 				}
 			}
 			slices.Sort(required)
@@ -178,29 +178,29 @@ func readSchema(t *testing.T, eventType string) document {
 }
 
 // validateData validates JSON against the schema of a type of event.
-func validateData(t testing.TB, eventType string, data []byte) error {
-	t.Helper()
+func validateData(tb testing.TB, eventType string, data []byte) error {
+	tb.Helper()
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return compile(t, "schema/"+eventType+".json").Validate(value)
+	return compile(tb, "schema/"+eventType+".json").Validate(value)
 }
 
 // compile reads a schema of this folder: a file, or a part of one, such as asyncapi.yaml#/components/schemas/id.
-func compile(t testing.TB, location string) *jsonschema.Schema {
-	t.Helper()
+func compile(tb testing.TB, location string) *jsonschema.Schema {
+	tb.Helper()
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(folder{})
 	compiler.AssertFormat()
 	schema, err := compiler.Compile(baseURL + location)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return schema
 }
 
-// A folder loads what is published at baseURL from the files here, so that no test needs a network.
+// A folder loads what is published at baseURL from the files here, so that tests need no network.
 type folder struct{}
 
 func (folder) Load(url string) (any, error) {

@@ -18,7 +18,7 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 )
 
-// TestTransports sends every type of event in every way and wants it back as it was.
+// TestTransports sends every type of event over every transport and wants to receive it unchanged.
 func TestTransports(t *testing.T) {
 	for _, k := range kinds {
 		for name, send := range transports {
@@ -44,7 +44,7 @@ func TestTransports(t *testing.T) {
 	}
 }
 
-// A message is an event on its way, and what arrives.
+// A message is an event as a transport carries it, and the event that is received.
 type message struct {
 	headers map[string]string // names in lower case
 	body    []byte
@@ -55,15 +55,19 @@ type message struct {
 
 var transports = map[string]func(*testing.T, event.Event) message{
 	"HTTP binary": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overHTTP(t, binding.WithForceBinary(t.Context()), e)
 	},
 	"HTTP structured": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overHTTP(t, binding.WithForceStructured(t.Context()), e)
 	},
 	"Kafka binary": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overKafka(t, binding.WithForceBinary(t.Context()), e)
 	},
 	"Kafka structured": func(t *testing.T, e event.Event) message {
+		t.Helper()
 		return overKafka(t, binding.WithForceStructured(t.Context()), e)
 	},
 }

@@ -7,7 +7,7 @@ type Type struct {
 	Name string
 	// Payload is the zero value of the Go type of its data.
 	Payload Payload
-	// Doc says in one sentence what the event means.
+	// Doc is the meaning of the event, as one sentence.
 	Doc string
 	// Source is the source of every event of the type; "" means that there are several producers.
 	Source string

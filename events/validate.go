@@ -16,26 +16,26 @@ var (
 	// https://datatracker.ietf.org/doc/html/rfc6838#section-4.2, without parameters
 	mediaType = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`)
 	reason    = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-	// attribute is what CloudEvents over HTTP carry as it is.
+	// attribute matches values that CloudEvents over HTTP carry unencoded.
 	attribute = regexp.MustCompile(`^[!-~]*$`)
 	// https://www.w3.org/TR/trace-context/
 	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 	traceState  = regexp.MustCompile(`^[!-~]([ -~]{0,510}[!-~])?$`)
 )
 
-// MaxObjectName is the longest key that S3 takes, in bytes of UTF-8.
+// MaxObjectName is the length of the longest key that S3 accepts, in bytes of UTF-8.
 const MaxObjectName = 1024
 
 const (
-	// maxInteger is the largest number of bytes that every reader of JSON keeps exact: RFC 8259, section 6.
+	// maxInteger is the largest integer that every JSON parser represents exactly (RFC 8259, section 6).
 	maxInteger = 1<<53 - 1
-	// maxSide is the most pixels in a row or column that an int holds everywhere.
+	// maxSide is the largest width or height that an int holds on every platform.
 	maxSide = 1<<31 - 1
-	// maxSeconds is the end of the year 9999, where RFC 3339 ends. Milliseconds taken for seconds are beyond it.
+	// maxSeconds is the end of the year 9999, where RFC 3339 ends. Milliseconds that were sent as seconds are beyond it.
 	maxSeconds = 253402300800
 )
 
-// IsImageID tells whether text has the form of an image id: a UUID in lower case.
+// IsImageID reports whether text has the form of an image ID: a UUID in lower case.
 func IsImageID(text string) bool { return imageID.MatchString(text) }
 
 // faults collects what is wrong with a payload.
@@ -70,7 +70,7 @@ func (f *faults) checkObjectName(field, name string) {
 	}
 }
 
-// checkOwnObject checks the key of an object that belongs to an image: <image id>/<name>.
+// checkOwnObject checks the key of an object that belongs to an image: <image ID>/<name>.
 func (f *faults) checkOwnObject(field, id, name string) {
 	f.checkObjectName(field, name)
 	rest, ok := strings.CutPrefix(name, id+"/")
@@ -87,7 +87,7 @@ func (f *faults) checkSize(field string, size [2]int) {
 	f.check(ok, "%s is %v, expected [width, height] in pixels, 1 at least", field, size)
 }
 
-// checkSeconds also finds a time that is missing: no image was ever taken in at 0.
+// checkSeconds also reports a time that is missing: it is 0.
 func (f *faults) checkSeconds(field string, seconds float64) {
 	f.check(0 < seconds && seconds < maxSeconds, "%s is %v, expected seconds since 1970", field, seconds)
 }

@@ -64,7 +64,8 @@ func TestHostile(t *testing.T) {
 		{"executable", "POST", "image/jpeg", strings.NewReader(executable), 415, "not_an_image"},
 		{"HTML page", "POST", "image/jpeg", strings.NewReader("<!doctype html><script>alert(1)</script>"), 415, ""},
 		{"SVG", "POST", "image/svg+xml", strings.NewReader(svg), 415, "unsupported"},
-		{"HEIC", "POST", "image/heic", strings.NewReader(heic), 415, "unsupported"},
+		{"HEIC without pictures", "POST", "image/heic", strings.NewReader(heic), 422, "damaged"},
+		{"AVIF", "POST", "image/avif", strings.NewReader(strings.Replace(heic, "heic", "avif", 1)), 415, "unsupported"},
 		{"TIFF", "POST", "image/tiff", strings.NewReader(tiff), 415, "unsupported"},
 		{"cut in its header", "POST", "image/jpeg", bytes.NewReader(photo(1000)[:10]), 422, "damaged"},
 		{"signature alone", "POST", "image/png", strings.NewReader("\x89PNG\r\n\x1a\n"), 422, "damaged"},
@@ -305,7 +306,9 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(response.Body)
-	want := `{"error":"The request is too large","code":"too_many_bytes","limit":52428800,"found":99999999999}`
+	want := `{"error":"The request is too large","code":"too_many_bytes","limit":52428800,"found":99999999999,` +
+		`"type":"https://gitlab.com/yourorg/image-service/-/blob/main/docs/reference/errors.md#too_many_bytes",` +
+		`"title":"Image too large","status":413,"detail":"The request is too large"}`
 	if response.StatusCode != http.StatusRequestEntityTooLarge || strings.TrimSpace(string(answer)) != want {
 		t.Errorf("answer is %s %s, want 413 %s", response.Status, answer, want)
 	}

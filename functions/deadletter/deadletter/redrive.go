@@ -36,7 +36,7 @@ var errCrossOrigin = &apierror.Error{
 	Message: "This is not for pages of other sites",
 }
 
-// redrive is POST /redrive: it puts back the letters that match the query, all of them without one. Letters that arrive
+// redrive is POST /redrive: it redrives the letters that match the query, all of them without one. Letters that arrive
 // in the meantime stay.
 func (s *service) redrive(w http.ResponseWriter, r *http.Request) error {
 	if err := crossOrigin.Check(r); err != nil {
@@ -77,14 +77,14 @@ func (s *service) lockCommits(ctx context.Context) error {
 		return &apierror.Error{
 			Status:     http.StatusTooManyRequests,
 			Code:       apierror.CodeBusy,
-			Message:    "Dead letters are being put back already",
+			Message:    "Dead letters are being redriven already",
 			RetryAfter: lockTimeout,
 		}
 	}
 	return nil
 }
 
-// redriveAll puts back the wanted letters, as many as it can in redriveTimeout, and counts them.
+// redriveAll redrives the wanted letters, as many as it can in redriveTimeout, and counts them.
 func (s *service) redriveAll(ctx context.Context, v *view, wanted filter) (count int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, redriveTimeout)
 	defer cancel()
@@ -142,6 +142,6 @@ func (s *service) redriveBatch(ctx context.Context, v *view, batch []letter) (co
 var errOutOfTurn = &apierror.Error{
 	Status: http.StatusConflict,
 	Code:   apierror.CodeOutOfTurn,
-	Message: "Too many letters have been put back past others; " +
-		"put back those that came before them, or wait until the topic forgets them",
+	Message: "Too many letters have been redriven past others; " +
+		"redrive those that came before them, or wait until the topic forgets them",
 }

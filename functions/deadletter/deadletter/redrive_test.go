@@ -24,7 +24,7 @@ func TestOtherSitesPutNothingBack(t *testing.T) {
 }
 
 // A batch that opens gaps, because it was named out of turn or lies between records that are not events, is refused
-// before Kafka could not store its progress any more. A batch that closes gaps is accepted.
+// while Kafka can still store its progress. A batch that closes gaps is accepted.
 func TestTooManyGaps(t *testing.T) {
 	v := &view{partitions: []*partition{{id: 0, end: 1 << 20}, {id: 1, end: 1 << 20}}}
 	batch := func(first, step int64) (letters []letter) {

@@ -24,7 +24,7 @@ import (
 type settings struct {
 	process httpserver.Settings
 	letters kafka.Settings // the topic that keeps dead letters
-	target  kafka.Settings // the topic that they are put back on
+	target  kafka.Settings // the topic that they are redriven to
 }
 
 var topicSetting = config.Text{
@@ -42,13 +42,13 @@ func readSettings(r *config.Reader) settings {
 	s.letters = s.target
 	s.letters.Topic = topicSetting.Read(r)
 	if s.letters.Topic == s.target.Topic {
-		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered for ever",
+		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered forever",
 			topicSetting, config.Quote(s.letters.Topic), kafka.TopicSetting)
 	}
 	return s
 }
 
-// service keeps dead letters and puts them back.
+// service keeps dead letters and redrives them.
 type service struct {
 	*httpserver.Process
 	letters *kafka.Topic

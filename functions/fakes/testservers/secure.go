@@ -38,7 +38,8 @@ func StartSecure(tb testing.TB) *Secure {
 	s.startKafka(tb)
 	s.settings = map[string]string{
 		"LOG_LEVEL":      "ERROR",
-		"MINIO_ENDPOINT": s.startMinIO(tb), "MINIO_CA_FILE": authority, "MINIO_ACCESS_KEY": User, "MINIO_SECRET_KEY": Password,
+		"MINIO_ENDPOINT": s.startMinIO(tb), "MINIO_CA_FILE": authority,
+		"MINIO_ACCESS_KEY": User, "MINIO_SECRET_KEY": Password,
 		"REDIS_HOST": s.Redis.Host(), "REDIS_PORT": s.Redis.Port(), "REDIS_TLS": "true", "REDIS_CA_FILE": authority,
 		"REDIS_USERNAME": User, "REDIS_PASSWORD": Password,
 		"KAFKA_BOOTSTRAP_SERVERS": s.Kafka.ListenAddrs()[0], "KAFKA_TLS": "true", "KAFKA_CA_FILE": authority,

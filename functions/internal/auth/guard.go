@@ -132,7 +132,7 @@ func (g *Guard) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	g.refused.WithLabelValues(reason).Inc()
-	g.process.ReportError(r, fmt.Errorf("%w (from %s)", err, g.address(r))).Write(w)
+	g.process.ReportError(r, fmt.Errorf("%w (from %s)", err, g.address(r))).Write(w, r)
 }
 
 // A refusal says to the log why a caller was turned away, and to the caller what a Problem does, which is the same for

@@ -40,12 +40,12 @@ func TestReceive(t *testing.T) {
 	withCharset := structuredEvent(`,"datacontenttype":"application/json","data":{"a":1}`)
 	withCharset.Header.Set("Content-Type", structuredType+"; charset=UTF-8")
 	for name, r := range map[string]*http.Request{
-		"binary":                        binaryEvent(`{"a":1}`),
-		"binary with a nameless header": binaryEvent(`{"a":1}`, "Ce-: x"),
-		"binary with an extension":      binaryEvent(`{"a":1}`, "Ce-Dataref: s3://a/b"),
-		"structured":                    structuredEvent(`,"datacontenttype":"application/json","data":{"a":1}`),
-		"structured with charset":       withCharset,
-		"structured with base64":        structuredEvent(`,"datacontenttype":"application/json","data_base64":"eyJhIjoxfQ=="`),
+		"binary":                  binaryEvent(`{"a":1}`),
+		"binary, nameless header": binaryEvent(`{"a":1}`, "Ce-: x"),
+		"binary, extension":       binaryEvent(`{"a":1}`, "Ce-Dataref: s3://a/b"),
+		"structured":              structuredEvent(`,"datacontenttype":"application/json","data":{"a":1}`),
+		"structured, charset":     withCharset,
+		"structured, base64":      structuredEvent(`,"datacontenttype":"application/json","data_base64":"eyJhIjoxfQ=="`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Receive(httptest.NewRecorder(), r, MaxEvent)

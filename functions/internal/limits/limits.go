@@ -7,11 +7,11 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
-// The settings.
+// The settings, in bytes and in pixels.
 var (
 	UploadBytes = config.Int{Name: "MAX_UPLOAD_BYTES", Default: 50 << 20, Min: 1, Max: 5 << 30, Unit: "bytes",
-		Doc: "Largest size of an image, and of all images in one request together. Memory does not grow with it."}
+		Doc: "Maximum size of an image, and of all images in one request together. Memory use does not depend on it."}
 	ImagePixels = config.Int{Name: "MAX_IMAGE_PIXELS", Default: raster.DefaultPixels, Min: 1, Max: 1 << 32, Unit: "pixels",
-		Doc: "Largest width times height of an image. " +
-			"`MAX_PIXELS_IN_FLIGHT`, and the memory of `thumbnail`, must grow with it."}
+		Doc: "Maximum width times height of an image. " +
+			"`MAX_PIXELS_IN_FLIGHT` and the memory of `thumbnail` must grow with it."}
 )

@@ -19,26 +19,29 @@ func TestFormats(t *testing.T) {
 		{PNG, "PNG", []string{"image/png"}, []string{".png"}, true, false},
 		{GIF, "GIF", []string{"image/gif"}, []string{".gif"}, true, true},
 		{WebP, "WebP", []string{"image/webp"}, []string{".webp"}, true, true},
+		{HEIC, "HEIC", []string{"image/heic", "image/heif"}, []string{".heic", ".heif", ".hif"}, false, false},
 	}
-	if got := Formats(); !reflect.DeepEqual(got, want) {
+	if got := Formats()[:len(want)]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	Formats()[0].MIMETypes[0] = "changed"
-	if got := Formats(); !reflect.DeepEqual(got, want) {
-		t.Errorf("after a change of what was returned: got %+v, want %+v", got, want)
+	if got := Formats()[:len(want)]; !reflect.DeepEqual(got, want) {
+		t.Errorf("after a change of the returned slice: got %+v, want %+v", got, want)
 	}
 }
 
 func TestMIMETypes(t *testing.T) {
 	want := []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
-	if got := MIMETypes(); !slices.Equal(got, want) {
+	if got := MIMETypes()[:len(want)]; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 func TestFormatNames(t *testing.T) {
-	if got, want := FormatNames("and"), "JPEG, PNG, GIF and WebP"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for n, want := range []string{"", "JPEG", "JPEG and PNG", "JPEG, PNG and GIF", "JPEG, PNG, GIF and WebP"} {
+		if got := formats[:n].names("and"); got != want {
+			t.Errorf("%d formats: got %q, want %q", n, got, want)
+		}
 	}
 }
 
@@ -51,6 +54,7 @@ func TestFormatContentTypeAndExtension(t *testing.T) {
 		{PNG, "image/png", ".png"},
 		{GIF, "image/gif", ".gif"},
 		{WebP, "image/webp", ".webp"},
+		{HEIC, "image/heic", ".heic"},
 		{"bmp", "application/octet-stream", ""},
 	}
 	for _, test := range tests {
@@ -60,6 +64,28 @@ func TestFormatContentTypeAndExtension(t *testing.T) {
 			}
 			if got := test.format.Extension(); got != test.extension {
 				t.Errorf("extension: got %q, want %q", got, test.extension)
+			}
+		})
+	}
+}
+
+func TestFileName(t *testing.T) {
+	tests := []struct{ name, mimeType, want string }{
+		{"a.jpg", "image/jpeg", "a.jpg"},
+		{"a.JPEG", "image/jpeg", "a.JPEG"},
+		{"IMG_1.HEIC", "image/jpeg", "IMG_1.jpg"},
+		{"a.heic", "image/png", "a.png"},
+		{"a.b.png", "image/jpeg", "a.b.jpg"},
+		{"a.heif", "image/heif", "a.heif"},
+		{"v1.2", "image/webp", "v1.2.webp"},
+		{"image", "image/gif", "image.gif"},
+		{".png", "image/jpeg", ".jpg"},
+		{"a.heic", "application/json", "a.heic"},
+	}
+	for _, test := range tests {
+		t.Run(test.name+" as "+test.mimeType, func(t *testing.T) {
+			if got := FileName(test.name, test.mimeType); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
@@ -159,7 +185,7 @@ func TestRenderCannotWriteReadOnlyFormat(t *testing.T) {
 func TestReadOnlyFormatIsNamed(t *testing.T) {
 	_, _, _, err := withReadOnly.open(strings.NewReader("text"))
 	var broken *Error
-	if want := "expected JPEG, PNG, GIF, WebP or ReadOnly,"; !errors.As(err, &broken) ||
+	if want := " or ReadOnly, found text"; !errors.As(err, &broken) ||
 		!strings.Contains(broken.Message, want) {
 		t.Errorf("got error %v, want %q in it", err, want)
 	}

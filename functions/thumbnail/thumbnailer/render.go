@@ -37,7 +37,7 @@ type settings struct {
 // maxPixelsInFlight bounds the memory of a process.
 var maxPixelsInFlight = config.Int{
 	Name: "MAX_PIXELS_IN_FLIGHT", Default: raster.DefaultPixels, Min: 1, Max: 1 << 36, Unit: "pixels",
-	Doc: "Most pixels of all images that one process works on at a time; at least `MAX_IMAGE_PIXELS`. " +
+	Doc: "Maximum number of pixels of all images that one process works on at a time; at least `MAX_IMAGE_PIXELS`. " +
 		"Allow 4 bytes of memory for each.",
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -92,7 +93,11 @@ func (d *Delivery) serveObject(w http.ResponseWriter, r *http.Request, info *ima
 	}
 	header := w.Header()
 	header.Set("Content-Type", info.ContentType)
-	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": path.Base(info.Key)}))
+	name := path.Base(info.Key)
+	if imagestore.OriginalOf(info.Key) != info.Key { // a thumbnail, which is named after its original
+		name = raster.FileName(name, info.ContentType)
+	}
+	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": name}))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever the object is, it runs nothing
 	if d.policy.Enforced {
 		header.Set("Cache-Control", "private, max-age=31536000, immutable")

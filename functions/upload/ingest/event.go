@@ -89,7 +89,7 @@ func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if err := in.Sweeper.Sweep(r.Context()); err != nil {
-		in.Process.ReportError(r, err).Write(w)
+		in.Process.ReportError(r, err).Write(w, r)
 		return nil
 	}
 	w.WriteHeader(http.StatusOK)

@@ -225,7 +225,7 @@ func TestConversionOfMutatedProfiles(t *testing.T) {
 		}
 		if converter, carried := Conversion(&plane.Image{Model: modelOf(profile), Profile: profile}); converter == nil ||
 			carried != nil {
-			t.Errorf("%s is not converted any more", name)
+			t.Errorf("%s: got no conversion, want the one of before", name)
 		}
 	}
 }

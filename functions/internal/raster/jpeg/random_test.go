@@ -129,7 +129,7 @@ func (w *writer) tables() {
 
 func (w *writer) table(selector uint8, symbols int) *huffmanCodes {
 	lengths := []int{0}
-	for len(lengths) < symbols+1 { // split a leaf of the tree; one more is for the code of all ones, which is none
+	for len(lengths) < symbols+1 { // split a leaf; one more is for the code of all ones, which is reserved
 		if i := w.rand.IntN(len(lengths)); lengths[i] < 16 {
 			lengths[i]++
 			lengths = append(lengths, lengths[i])

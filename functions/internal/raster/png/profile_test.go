@@ -38,7 +38,7 @@ func TestProfiles(t *testing.T) {
 		"another method":          {profiled(t, chunk([]byte("a\x00\x01"), stream)), nil},
 		"no method":               {profiled(t, chunk([]byte("a\x00"))), nil},
 		"a stream that is cut":    {profiled(t, chunk([]byte("a\x00\x00"), stream[:len(stream)-5])), nil},
-		"a stream that is broken": {profiled(t, chunk([]byte("a\x00\x00garbage that is no stream"))), nil},
+		"a stream that is broken": {profiled(t, chunk([]byte("a\x00\x00garbage instead of a stream"))), nil},
 		"bytes after the stream":  {profiled(t, chunk([]byte("a\x00\x00"), stream, make([]byte, 1<<17))), content},
 		"a megabyte": {profiled(t, chunk([]byte("a\x00\x00"), pack(t, make([]byte, 1<<20)))),
 			make([]byte, 1<<20)},

@@ -167,7 +167,7 @@ func (d *decoder) readRun(m *imageState, g *codeGroup, end int) error {
 func (d *decoder) readLiterals(m *imageState, g *codeGroup, end int) {
 	const root = 1<<rootBits - 1
 	in, cache, shift := &d.in.buf, &d.cache, d.cacheShift
-	greens, rests, restMask := (*[root + 1]entry)(g.green.table), g.rba, g.rbaMask
+	greens, rba, rbaMask := (*[root + 1]entry)(g.green.table), g.rba, g.rbaMask
 	acc, n, p, limit := d.in.acc, d.in.n, d.in.pos, d.in.limit()
 	begin := m.pos & (len(d.ring) - 1)
 	to := d.ring[begin:min(begin+end-m.pos, len(d.ring))]
@@ -179,23 +179,23 @@ func (d *decoder) readLiterals(m *imageState, g *codeGroup, end int) {
 
 		e := greens[acc&root]
 		used := e & entryBits
-		behind := acc >> used
+		afterGreen := acc >> used
 		var pixel uint32
 		if e < numLiterals<<symbolShift {
-			rest := rests[behind&restMask]
-			if rest&slowPath == slowPath {
+			rbaEntry := rba[afterGreen&rbaMask]
+			if rbaEntry&slowPath == slowPath {
 				break
 			}
-			pixel = uint32(e)<<(rbaBitsShift-symbolShift)&0xff00 | rest&^slowPath
-			acc = behind >> (rest >> rbaBitsShift & 63)
-			n -= uint64(used) + uint64(rest>>rbaBitsShift)
+			pixel = uint32(e)<<(rbaBitsShift-symbolShift)&0xff00 | rbaEntry&^slowPath
+			acc = afterGreen >> (rbaEntry >> rbaBitsShift & 63)
+			n -= uint64(used) + uint64(rbaEntry>>rbaBitsShift)
 		} else {
 			place := e>>symbolShift - numLiterals - numLengthCodes
 			if used > rootBits || place >= 1<<maxCacheBits {
 				break
 			}
 			pixel = cache[place]
-			acc = behind
+			acc = afterGreen
 			n -= uint64(used)
 		}
 		to[i] = pixel

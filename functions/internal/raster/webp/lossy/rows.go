@@ -226,7 +226,7 @@ func (d *decoder) filterEdge(e edge, pix []uint8, at int, f *loopFilter, wide bo
 	}
 }
 
-// emitRows shows the rows that will not change any more, and keeps the others for the next row of macroblocks.
+// emitRows shows the rows that are final, and keeps the others for the next row of macroblocks.
 func (d *decoder) emitRows(y int, show func(*Rows) error) error {
 	first, end := 0, 16
 	if y == 0 {

@@ -12,7 +12,8 @@ func TestImportsGoOneWay(t *testing.T) {
 	const module = "gitlab.com/yourorg/image-service"
 	// One line a package, with its imports and those of its tests: what a package reaches only through others is a
 	// direct import of one of these.
-	format := `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}{{range .TestImports}} {{.}}{{end}}{{range .XTestImports}} {{.}}{{end}}`
+	const format = "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}" +
+		"{{range .TestImports}} {{.}}{{end}}{{range .XTestImports}} {{.}}{{end}}"
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", format, module+"/functions/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)

@@ -61,8 +61,8 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info)
 }
 
-// findThumbnail returns imagestore.ErrNotFound if there is no thumbnail that the request may see. The result of an image
-// that failed is a note, and not a thumbnail.
+// findThumbnail returns imagestore.ErrNotFound if there is no thumbnail that the request may see. The result of an
+// image that failed is a note, and not a thumbnail.
 func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
@@ -191,7 +191,7 @@ func (o *objectReader) Read(p []byte) (int, error) {
 	_ = o.connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // to write what is read; a test's recorder has none
 	n, err := o.body.Read(p)
 	o.offset += int64(n)
-	if err == io.EOF && o.offset == o.end && o.end < o.info.Size {
+	if errors.Is(err, io.EOF) && o.offset == o.end && o.end < o.info.Size {
 		err = nil // the range ends, but not the object
 	}
 	return n, err

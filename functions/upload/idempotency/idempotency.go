@@ -111,8 +111,8 @@ var errKeyReused = &apierror.Error{
 }
 
 // AcceptEvent accepts the image of an event, once, and gives the candidate its ID. What is stored by earlier deliveries
-// counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key even
-// if there is an error.
+// counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key
+// even if there is an error.
 func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Candidate) (events.ImageUploaded, error) {
 	c.ImageID = EventImageID(c.Owner, e)
 	image, known, err := a.resume(ctx, c.ImageID)

@@ -58,8 +58,8 @@ func answerAccepted(w http.ResponseWriter, imageID string) error {
 	return nil
 }
 
-// replyFailed records that an image can never be accepted, and replies with image.failed. However often the event comes,
-// and whatever it brings then, the answer stays the same.
+// replyFailed records that an image can never be accepted, and replies with image.failed. However often the event
+// comes, and whatever it brings then, the answer stays the same.
 func (in *Ingest) replyFailed(
 	w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *apierror.Error,
 ) error {
@@ -78,11 +78,15 @@ func (in *Ingest) replyFailed(
 	return cloudevent.Reply(w, r, reply)
 }
 
-// sweep sweeps for the cluster, which does not authenticate, and for administrators. A sweep that fails is not a refused
-// upload, so its error is answered here.
+// sweep sweeps for the cluster, which does not authenticate, and for administrators. A sweep that fails is not a
+// refused upload, so its error is answered here.
 func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 	if !in.settings.Policy.MaySeeAll(r.Context()) {
-		return &apierror.Error{Status: http.StatusForbidden, Code: apierror.CodeForbidden, Message: "Only administrators may ask for a sweep"}
+		return &apierror.Error{
+			Status:  http.StatusForbidden,
+			Code:    apierror.CodeForbidden,
+			Message: "Only administrators may ask for a sweep",
+		}
 	}
 	if err := in.Sweeper.Sweep(r.Context()); err != nil {
 		in.Process.ReportError(r, err).Write(w, r)
@@ -143,8 +147,8 @@ func isStream(r *http.Request) bool {
 	return !cloudevent.IsStructured(r) && (contentType == "" || !events.IsJSON(contentType))
 }
 
-// complete checks the event of a candidate. If the image is not in the body of the request, it is the data of the event,
-// or an object that the event names.
+// complete checks the event of a candidate. If the image is not in the body of the request, it is the data of the
+// event, or an object that the event names.
 func (in *Ingest) complete(ctx context.Context, candidate *accept.Candidate, e event.Event) error {
 	if err := checkType(e); err != nil || candidate.Body != nil {
 		return err
@@ -163,8 +167,8 @@ func (in *Ingest) complete(ctx context.Context, candidate *accept.Candidate, e e
 }
 
 // checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,
-// so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for events
-// that come through the Broker, and for administrators.
+// so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for
+// events that come through the Broker, and for administrators.
 func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	policy, own := in.settings.Policy, object.Bucket == in.settings.Bucket
 	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
@@ -177,7 +181,8 @@ func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	}
 	imageID, _, _ := strings.Cut(object.Key, "/")
 	isImage := own && events.IsImageID(imageID)
-	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage { // that an image exists is not told there
+	// The function for events serves no image, and must not confirm that one exists either.
+	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage {
 		return accept.ObjectNotFound(object)
 	}
 	return nil

@@ -222,12 +222,12 @@ func TestEventsOfClients(t *testing.T) {
 	checkStatus(c.bob, adas, http.StatusNotFound)
 
 	cluster := c.anonymous.withoutAuthentication()
-	nobodys := deliver(cluster)
-	if version := uuid.MustParse(nobodys).Version(); version != 5 {
-		t.Errorf("without a client the image is %s, want a UUID of version 5", nobodys)
+	unowned := deliver(cluster)
+	if version := uuid.MustParse(unowned).Version(); version != 5 {
+		t.Errorf("without a client the image is %s, want a UUID of version 5", unowned)
 	}
-	checkStatus(c.admin, nobodys, http.StatusOK)
-	checkStatus(c.ada, nobodys, http.StatusNotFound)
+	checkStatus(c.admin, unowned, http.StatusOK)
+	checkStatus(c.ada, unowned, http.StatusNotFound)
 
 	for name, test := range map[string]struct {
 		client *testServer
@@ -363,7 +363,7 @@ func TestOtherSites(t *testing.T) {
 	})
 }
 
-// The rate limit counts a client's requests, and tells it how many are left. Probes are not counted.
+// The rate limit counts a client's requests, and says how many are left. Probes are not counted.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	c := startWithKeys(t, "RATE_LIMIT=1/h", "RATE_LIMIT_BURST=2")

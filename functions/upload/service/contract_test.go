@@ -16,8 +16,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// The tests in this file are named after the original system's routes, and hold them to the letter, so that its clients,
-// dashboards and runbooks go on working.
+// The tests in this file are named after the original system's routes, and hold them to the letter, so that its
+// clients, dashboards and runbooks go on working.
 
 const uuidForm = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
 

@@ -354,7 +354,7 @@ func (s *testServer) queued() []string {
 	return ids
 }
 
-// awaitEmptyOutbox waits until Redis was told of everything that was published.
+// awaitEmptyOutbox waits until everything that was published is acknowledged in Redis.
 func (s *testServer) awaitEmptyOutbox() {
 	s.t.Helper()
 	await(s.t, "the outbox is empty", func() bool { return len(s.queued()) == 0 })

@@ -176,7 +176,8 @@ func TestSweepOfSettledImages(t *testing.T) {
 	}
 }
 
-// More images than a batch, and two pods that are asked for a sweep 50 times each at once: each image is announced once.
+// More images than a batch, and two pods that are asked for a sweep 50 times each at once: each image is announced
+// once.
 func TestSweepAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -362,8 +363,8 @@ func (s *testServer) behind(proxy *brokenMinIO) *testServer {
 	return s.startAnother("MINIO_ENDPOINT="+server.URL, "MINIO_CA_FILE=")
 }
 
-// However often the connection to MinIO breaks, and whether or not MinIO has stored the object, the image is accepted or
-// nothing is left of it.
+// However often the connection to MinIO breaks, and whether or not MinIO has stored the object, the image is accepted
+// or nothing is left of it.
 func TestMinIOBreaks(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -434,8 +435,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// Redis has queued an image, and its answer was lost: the image is not accepted and rolled back, and a sweep removes what
-// is left of it in Redis.
+// Redis has queued an image, and its answer was lost: the image is not accepted and rolled back, and a sweep removes
+// what is left of it in Redis.
 func TestRedisAnswerLost(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -18,7 +18,8 @@ func (d *door) browse(method, origin string, header ...string) http.Header {
 func TestOrigins(t *testing.T) {
 	listed := open(t, map[string]string{"CORS_ORIGINS": "https://a.example, http://localhost:3000"})
 	for origin, want := range map[string]string{
-		"https://a.example": "https://a.example", "http://localhost:3000": "http://localhost:3000",
+		"https://a.example":      "https://a.example",
+		"http://localhost:3000":  "http://localhost:3000",
 		"https://a.example.evil": "", "https://b.example": "", "http://a.example": "", "https://a.example:444": "",
 		"null": "", "https://A.example": "",
 	} {
@@ -63,7 +64,9 @@ func TestPreflight(t *testing.T) {
 	if got.Code != 204 || got.Header().Get("Access-Control-Max-Age") != "600" {
 		t.Errorf("got %d %v, want 204, to cache for 600 s", got.Code, got.Header())
 	}
-	for _, name := range []string{"Authorization", "X-Api-Key", "Idempotency-Key", "Content-Type", "If-None-Match", "Range"} {
+	for _, name := range []string{
+		"Authorization", "X-Api-Key", "Idempotency-Key", "Content-Type", "If-None-Match", "Range",
+	} {
 		if !strings.Contains(got.Header().Get("Access-Control-Allow-Headers"), name) {
 			t.Errorf("got %v, want %s allowed", got.Header(), name)
 		}

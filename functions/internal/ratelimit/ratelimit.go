@@ -1,5 +1,6 @@
-// Package ratelimit limits requests by the generic cell rate algorithm, with one count in Redis for all pods. Concurrent
-// requests are counted exactly. It does not decide what a request without a result means: see the callers of Take.
+// Package ratelimit limits requests by the generic cell rate algorithm, with one count in Redis for all pods.
+// Concurrent requests are counted exactly. It does not decide what a request without a result means: see the callers of
+// Take.
 package ratelimit
 
 import (
@@ -13,7 +14,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-// A Limit allows one request in each interval of length Every, and Burst requests at once. The zero Limit is no limit.
+// A Limit allows one request in each interval of length Every, and Burst requests at once. The zero Limit allows every
+// request.
 type Limit struct {
 	Every time.Duration
 	Burst int64
@@ -70,8 +72,8 @@ type Limiter struct {
 func New(client redis.Scripter, prefix string) *Limiter { return &Limiter{client, prefix} }
 
 // take implements the generic cell rate algorithm. For each subject it stores one time in microseconds: when all of its
-// requests so far would have arrived at the allowed rate. That time is at most a burst ahead, or a clock that is put back
-// would lock subjects out. Redis supplies the time and runs a script atomically.
+// requests so far would have arrived at the allowed rate. That time is at most a burst ahead, or a clock that is put
+// back would lock subjects out. Redis supplies the time and runs a script atomically.
 var take = redis.NewScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -1,6 +1,6 @@
 // Package trace propagates the W3C trace context (https://www.w3.org/TR/trace-context/) from a request or event to the
-// events that it causes, so that one trace ID leads from an upload to its thumbnail through Kafka. It does not record or
-// export spans.
+// events that it causes, so that one trace ID leads from an upload to its thumbnail through Kafka. It does not record
+// or export spans.
 package trace
 
 import (

@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"os"
@@ -162,5 +163,39 @@ func (c shownCase) checkColors(t *testing.T, m image.Image, tolerance int) {
 				break
 			}
 		}
+	}
+}
+
+// The files of formats that are not read are refused by their names.
+func TestUnreadCases(t *testing.T) {
+	tests := map[string]string{
+		"archive.zip.jpg": "ZIP", "art.ai.eps": "EPS", "book.djvu": "DjVu", "doc-bom.pdf": "PDF", "doc.pdf": "PDF",
+		"hdr.exr": "OpenEXR", "icon.ico": "ICO", "jls.jls": "JPEG-LS", "layers.psb": "PSB", "layers.psd": "PSD",
+		"live.mov": "MOV video", "note.png": "JSON", "logo-illustrator.svg": "SVG", "logo.svg": "SVG", "logo.svgz": "SVGZ (gzip)",
+		"old.bmp": "BMP", "page.jpg": "HTML", "photo.avif": "AVIF",
+		"photo.jp2": "JPEG 2000", "photo.jxl": "JPEG XL", "picture.emf": "EMF", "picture.ppm": "PPM",
+		"picture.tga": "TGA", "picture.wmf": "WMF", "pixel.qoi": "QOI", "pointer.cur": "CUR", "raw.cr2": "Canon CR2",
+		"raw.cr3": "Canon CR3", "raw.orf": "Olympus ORF", "scan.tif": "TIFF", "sketch.xcf": "XCF", "video.mp4": "MP4 video",
+		"webm.webp": "WebM or Matroska video",
+	}
+	files, err := os.ReadDir("testdata/cases/unread")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(file.Name(), func(t *testing.T) {
+			want, reason := tests[file.Name()], ReasonUnsupported
+			switch file.Name() {
+			case "empty.jpg":
+				want, reason = "nothing", ReasonNotAnImage
+			case "mif1.heif", "photo.heic", "photo-in-jpg.jpg": // read, but their boxes are empty
+				want, reason = "<nil>", ReasonDamaged
+			}
+			_, err := Probe(bytes.NewReader(read(t, filepath.Join("testdata/cases/unread", file.Name()))))
+			var refusal *Error
+			if !errors.As(err, &refusal) || refusal.Reason != reason || fmt.Sprint(refusal.Found) != want {
+				t.Errorf("the error is %v, want one for the reason %s that names %s", err, reason, want)
+			}
+		})
 	}
 }

@@ -7,11 +7,19 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
-// The settings, in bytes and in pixels.
+// The settings.
 var (
 	UploadBytes = config.Int{Name: "MAX_UPLOAD_BYTES", Default: 50 << 20, Min: 1, Max: 5 << 30, Unit: "bytes",
 		Doc: "Maximum size of an image, and of all images in one request together. Memory use does not depend on it."}
 	ImagePixels = config.Int{Name: "MAX_IMAGE_PIXELS", Default: raster.DefaultPixels, Min: 1, Max: 1 << 32, Unit: "pixels",
 		Doc: "Maximum width times height of an image. " +
 			"`MAX_PIXELS_IN_FLIGHT` and the memory of `thumbnail` must grow with it."}
+	Tolerant = config.Bool{Name: "TOLERANT",
+		Doc: "Render a JPEG that is broken in its last tenth, with gray in its place, as browsers show it. " +
+			"By default such an image is `damaged`."}
 )
+
+// Read returns the limits on the pixels of an image.
+func Read(r *config.Reader) raster.Limits {
+	return raster.Limits{Pixels: ImagePixels.Read(r), Tolerant: Tolerant.Read(r)}
+}

@@ -52,7 +52,7 @@ func readSettings(r *config.Reader) settings {
 		objects:        imagestore.ReadSettings(r),
 		redis:          connect.ReadRedis(r),
 		maxBytes:       limits.UploadBytes.Read(r),
-		limits:         raster.Limits{Pixels: limits.ImagePixels.Read(r)},
+		limits:         limits.Read(r),
 		pixelsInFlight: maxPixelsInFlight.Read(r),
 	}
 	if s.pixelsInFlight < s.limits.Pixels {

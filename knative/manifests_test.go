@@ -260,7 +260,9 @@ func TestImages(t *testing.T) {
 			if dependency == importPath && name != "main" {
 				t.Errorf("%s is package %s, and no command", image, name)
 			}
-			for _, unwanted := range []string{"miniredis", "gofakes3", "kfake", "/knative/local", "testing"} {
+			for _, unwanted := range []string{
+				"miniredis", "gofakes3", "kfake", "/knative/local", "/functions/cli", "kong", "testing",
+			} {
 				if strings.Contains(dependency, unwanted) {
 					t.Errorf("%s links %s", image, dependency)
 				}

@@ -91,7 +91,7 @@ func install(t *testing.T) *installation {
 	makeTopics(t, config["KAFKA_TOPIC"], config["KAFKA_DEAD_LETTER_TOPIC"])
 	s := &installation{http: client(t, nil), bucket: takeBucket(t, config["MINIO_BUCKET"])}
 
-	t.Cleanup(func() { uninstall(t) })
+	t.Cleanup(func() { cleanUp(t) })
 	kubectl(t, "create", "namespace", namespace)
 	setSecret(t, os.Getenv("REDIS_PASSWORD"))
 	began := time.Now()
@@ -146,8 +146,8 @@ func awaitReady(t *testing.T) {
 	})
 }
 
-// uninstall cleans up after a failed test; a successful one has already uninstalled the service.
-func uninstall(t *testing.T) {
+// cleanUp cleans up after a failed test; a successful one has already uninstalled the service.
+func cleanUp(t *testing.T) {
 	t.Helper()
 	ctx := context.Background() // the context of the test is already canceled
 	_, err := try(ctx, root(t), "", "kubectl", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=5m")

@@ -23,8 +23,8 @@ import (
 
 const costSize = 3_000_000
 
-// BenchmarkCost puts the processor time that an upload of 3 MB costs the function's process beside that of a bare
-// PutObject of the same bytes in a process of its own, in the same run, in turn. The ratio is against the bare one.
+// BenchmarkCost compares the processor time that an upload of 3 MB takes in the function's process with that of a bare
+// PutObject of the same bytes in a process of its own, by turns in one run.
 func BenchmarkCost(b *testing.B) {
 	p := start(b)
 	content := photo(costSize)
@@ -65,7 +65,7 @@ func BenchmarkCost(b *testing.B) {
 	b.ReportMetric(each(multipart)/each(bare), "form/put")
 }
 
-// cost is the processor time that the process takes for work.
+// cost returns the processor time that the process takes for work.
 func (p *process) cost(work func()) time.Duration {
 	p.t.Helper()
 	before := p.time()
@@ -73,7 +73,7 @@ func (p *process) cost(work func()) time.Duration {
 	return p.time() - before
 }
 
-// time is user and system time of the process, to the nanosecond as far as the kernel counts.
+// time returns the user and system time of the process, to the nanosecond as far as the kernel counts.
 func (p *process) time() (total time.Duration) {
 	p.t.Helper()
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.id))
@@ -95,7 +95,7 @@ func (p *process) time() (total time.Duration) {
 	return total
 }
 
-// The environment in which this test's binary is a process that puts, and nothing else.
+// In an environment with these variables, the test's binary puts objects, and does nothing else.
 const (
 	putEndpoint = "COST_TEST_ENDPOINT"
 	putCount    = "COST_TEST_COUNT"
@@ -110,11 +110,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// putMany is what count bare PutObjects take of processor time, in a process of their own.
+// putMany returns the processor time of count bare PutObjects in a process of their own.
 func putMany(b *testing.B, url string, count int) time.Duration {
 	b.Helper()
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), putEndpoint+"="+strings.TrimPrefix(url, "http://"), fmt.Sprintf("%s=%d", putCount, count))
+	endpoint := strings.TrimPrefix(url, "http://")
+	command.Env = append(os.Environ(), putEndpoint+"="+endpoint, fmt.Sprintf("%s=%d", putCount, count))
 	output, err := command.Output()
 	if err != nil {
 		b.Fatal(err)
@@ -126,7 +127,7 @@ func putMany(b *testing.B, url string, count int) time.Duration {
 	return time.Duration(took)
 }
 
-// put puts and returns the processor time that it took, after a first one that connects.
+// put puts count objects, after a first one that connects, and returns the processor time that it took.
 func put(endpoint string, count int) time.Duration {
 	client, err := minio.New(endpoint, &minio.Options{Creds: credentials.NewStaticV4("sink", "sink-secret", "")})
 	if err != nil {
@@ -138,7 +139,8 @@ func put(endpoint string, count int) time.Duration {
 		if i == 1 {
 			before = ownTime()
 		}
-		if _, err := client.PutObject(context.Background(), "images", "photo.jpg", bytes.NewReader(content), costSize, minio.PutObjectOptions{}); err != nil {
+		ctx, body := context.Background(), bytes.NewReader(content)
+		if _, err := client.PutObject(ctx, "images", "photo.jpg", body, costSize, minio.PutObjectOptions{}); err != nil {
 			panic(err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// together is a body whose first bytes are sent at once, and the rest when all uploads have sent theirs.
+// together is a body that sends its first bytes at once, and the rest when all uploads have sent theirs.
 type together struct {
 	first, rest io.Reader
 	begun       *sync.WaitGroup
@@ -29,9 +29,9 @@ func (b *together) Read(p []byte) (int, error) {
 	return b.rest.Read(p)
 }
 
-// 64 uploads of 25 MB at once, all begun before any goes on, in each form that a body has: their memory is bounded by a
-// setting and does not grow with them. Not under the race detector, which would watch 10 GB pass through this process; .ci/run
-// has a step for it.
+// 64 uploads of 25 MB at once, all begun before any goes on, in each form of a body: their memory is bounded by a
+// setting and does not grow with their number. It is too slow for the race detector, as 10 GB pass through this
+// process; .ci/run has a step for it.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	const uploads, size, bound = 64, 25_000_000, 200_000_000
@@ -54,7 +54,7 @@ func TestMemory(t *testing.T) {
 				all.Go(func() {
 					first, rest := bytes.NewReader(body.content[:100_000]), bytes.NewReader(body.content[100_000:])
 					var content io.Reader = &together{first: first, rest: rest, begun: &begun}
-					for range 10 { // whoever is told that the service is busy comes again, on a slow machine
+					for range 10 { // on a slow machine, the service may be busy
 						request, err := http.NewRequest(http.MethodPost, p.url+"/upload", content)
 						if err != nil {
 							t.Error(err)
@@ -80,14 +80,14 @@ func TestMemory(t *testing.T) {
 						}
 						content = bytes.NewReader(body.content)
 					}
-					t.Error("the service was busy ten times")
+					t.Error("the service was busy ten times, want the upload accepted")
 				})
 			}
 			all.Wait()
 			peak := p.peak()
-			t.Logf("%d uploads of %d MB at once: %d MB at the most", uploads, size/1_000_000, peak/1_000_000)
+			t.Logf("%d uploads of %d MB at once took at most %d MB", uploads, size/1_000_000, peak/1_000_000)
 			if peak > bound {
-				t.Errorf("%d MB at the most, want less than %d", peak/1_000_000, bound/1_000_000)
+				t.Errorf("memory is at most %d MB, want less than %d", peak/1_000_000, bound/1_000_000)
 			}
 		})
 	}

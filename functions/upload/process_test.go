@@ -23,47 +23,48 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// process is the function as Knative runs it: its own process, whose memory and time can be told from ours. Around it
-// are stand-ins, but for MinIO, where a sink takes everything and keeps nothing.
+// A process is the function as Knative runs it: a process of its own, whose memory and processor time can be measured.
+// Around it are the fakes, except for MinIO: a sink takes all objects and keeps none.
 type process struct {
 	t   testing.TB
 	url string
 	id  int
 }
 
-func start(t testing.TB, settings ...string) *process {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "upload")
+func start(tb testing.TB, settings ...string) *process {
+	tb.Helper()
+	binary := filepath.Join(tb.TempDir(), "upload")
 	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "GOFLAGS=") // the race detector takes memory of its own
+	build.Env = append(os.Environ(), "GOFLAGS=") // without the race detector, which takes memory
 	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, output)
+		tb.Fatalf("build: %v\n%s", err, output)
 	}
 	sink := httptest.NewServer(http.HandlerFunc(sink))
-	t.Cleanup(sink.Close)
-	getenv := testservers.Start(t, testservers.As("image-upload"))
-	port := freePort(t)
+	tb.Cleanup(sink.Close)
+	getenv := testservers.Start(tb, testservers.As("image-upload"))
+	port := freePort(tb)
 	function := exec.Command(binary)
 	function.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR",
 		"MINIO_ENDPOINT=" + strings.TrimPrefix(sink.URL, "http://"), "MINIO_ACCESS_KEY=sink", "MINIO_SECRET_KEY=sink-secret"}
 	for _, name := range []string{
-		"REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS", "REDIS_CA_FILE", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC",
-		"KAFKA_TLS", "KAFKA_CA_FILE", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
+		"REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS", "REDIS_CA_FILE",
+		"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_TLS", "KAFKA_CA_FILE", "KAFKA_SASL_MECHANISM",
+		"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
 	} {
 		function.Env = append(function.Env, name+"="+getenv(name))
 	}
 	function.Env = append(function.Env, settings...)
 	function.Stderr = os.Stderr
 	if err := function.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = function.Process.Signal(os.Interrupt)
 		if err := function.Wait(); err != nil {
-			t.Errorf("the function ended with %v", err)
+			tb.Errorf("the function ended with %v, want no error", err)
 		}
 	})
-	p := &process{t: t, url: "http://127.0.0.1:" + port, id: function.Process.Pid}
+	p := &process{t: tb, url: "http://127.0.0.1:" + port, id: function.Process.Pid}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		response, err := http.Get(p.url + "/health")
 		if err == nil {
@@ -71,22 +72,22 @@ func start(t testing.TB, settings ...string) *process {
 			return p
 		}
 		if time.Now().After(deadline) {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
+func freePort(tb testing.TB) string {
+	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer listener.Close()
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// sink is as much of S3 as an upload needs.
+// sink implements as much of S3 as an upload needs.
 func sink(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
@@ -101,7 +102,7 @@ func sink(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// peak is the most memory that the process ever had, in bytes.
+// peak returns the most memory that the process has had, in bytes.
 func (p *process) peak() int64 {
 	p.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.id))
@@ -113,7 +114,7 @@ func (p *process) peak() int64 {
 	return kilobytes << 10
 }
 
-// photo is a JPEG of size bytes, as far as an upload looks: its header, and then noise.
+// photo is a JPEG header and then noise, of size bytes in all. An upload reads no more than the header.
 func photo(size int) []byte {
 	header := []byte{0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0x0b, 0xb8, 0x0f, 0xa0, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1}
 	content := make([]byte, size)
@@ -125,13 +126,13 @@ func photo(size int) []byte {
 	return content
 }
 
-func formOf(t testing.TB, content []byte) (body []byte, contentType string) {
-	t.Helper()
+func formOf(tb testing.TB, content []byte) (body []byte, contentType string) {
+	tb.Helper()
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
 	part, err := form.CreateFormFile("file", "photo.jpg")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	_, _ = part.Write(content)
 	form.Close()

@@ -9,6 +9,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,15 +41,18 @@ func TestEndToEnd(t *testing.T) {
 		content             []byte
 		format              string
 		original, thumbnail [2]int
+		download            string // the file name of the thumbnail, but for its prefix
 	}{
-		{"Zweige im Schnee.jpg", photo(t, imaging, "branches.jpg"), "jpeg", [2]int{600, 400}, [2]int{200, 133}},
-		{"花.png", photo(t, imaging, "flowers_small.png"), "png", [2]int{240, 160}, [2]int{200, 133}},
-		{"branches.png", photo(t, imaging, "branches.png"), "png", [2]int{600, 400}, [2]int{200, 133}},
-		{"video.gif", goPhoto(t, "video-001.gif"), "gif", [2]int{150, 103}, [2]int{150, 103}},
-		{"progressive.jpg", goPhoto(t, "video-001.progressive.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}},
-		{"cmyk.jpg", goPhoto(t, "video-001.cmyk.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}},
-		{"rose.webp", photo(t, xImage, "yellow_rose.lossy.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}},
-		{"rose-alpha.webp", photo(t, xImage, "yellow_rose.lossless.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}},
+		{"Zweige im Schnee.jpg", photo(t, imaging, "branches.jpg"), "jpeg", [2]int{600, 400}, [2]int{200, 133}, "Zweige im Schnee.jpg"},
+		{"花.png", photo(t, imaging, "flowers_small.png"), "png", [2]int{240, 160}, [2]int{200, 133}, "花.png"},
+		{"branches.png", photo(t, imaging, "branches.png"), "png", [2]int{600, 400}, [2]int{200, 133}, "branches.png"},
+		{"video.gif", goPhoto(t, "video-001.gif"), "gif", [2]int{150, 103}, [2]int{150, 103}, "video.gif"},
+		{"progressive.jpg", goPhoto(t, "video-001.progressive.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}, "progressive.jpg"},
+		{"cmyk.jpg", goPhoto(t, "video-001.cmyk.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}, "cmyk.jpg"},
+		{"rose.webp", photo(t, xImage, "yellow_rose.lossy.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}, "rose.webp"},
+		{"rose-alpha.webp", photo(t, xImage, "yellow_rose.lossless.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}, "rose-alpha.webp"},
+		{"phone.heic", heic(t, "grid_turned"), "jpeg", [2]int{110, 150}, [2]int{110, 150}, "phone.jpg"},
+		{"phone with alpha.heic", heic(t, "grid_alpha"), "png", [2]int{192, 144}, [2]int{192, 144}, "phone with alpha.png"},
 	} {
 		t.Run(test.filename, func(t *testing.T) {
 			id := s.upload(test.filename, test.content)
@@ -62,8 +66,12 @@ func TestEndToEnd(t *testing.T) {
 				t.Errorf("got status %+v, want %+v of the last minute", got, want)
 			}
 			original := s.get("/images/" + id)
-			if format := original.header.Get("Content-Type"); format != "image/"+test.format {
-				t.Errorf("got the original as %s, want image/%s", format, test.format)
+			wantType := "image/" + test.format
+			if strings.HasSuffix(test.filename, ".heic") {
+				wantType = "image/heic"
+			}
+			if got := original.header.Get("Content-Type"); got != wantType {
+				t.Errorf("got the original as %s, want %s", got, wantType)
 			}
 			if !bytes.Equal(original.body, test.content) {
 				t.Errorf("got %d bytes of the original, want the %d that were uploaded", len(original.body), len(test.content))
@@ -73,6 +81,10 @@ func TestEndToEnd(t *testing.T) {
 			wantSize := image.Pt(test.thumbnail[0], test.thumbnail[1])
 			if format := thumbnail.header.Get("Content-Type"); size != wantSize || format != "image/"+test.format {
 				t.Errorf("got thumbnail %s of %v, want image/%s of %v", format, size, test.format, wantSize)
+			}
+			_, name, err := mime.ParseMediaType(thumbnail.header.Get("Content-Disposition"))
+			if err != nil || name["filename"] != "thumbnail_"+test.download {
+				t.Errorf("got file name %q, error %v; want %q", name["filename"], err, "thumbnail_"+test.download)
 			}
 			uploaded := s.awaitEvents(1, events.TypeImageUploaded, id)
 			thumbnailed := s.awaitEvents(1, events.TypeImageThumbnailed, id)

@@ -96,6 +96,16 @@ func photo(tb testing.TB, module, name string) []byte {
 	return content
 }
 
+// heic returns a HEIC of raster's tests.
+func heic(tb testing.TB, name string) []byte {
+	tb.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", "functions", "internal", "raster", "heif", "testdata", name+".heic"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return content
+}
+
 // goPhoto reads a photograph from the test data of Go itself.
 func goPhoto(tb testing.TB, name string) []byte {
 	tb.Helper()

@@ -1,6 +1,7 @@
-// Package apierror is what a caller is told when something went wrong: an HTTP status, a code for machines and a
-// sentence for people. The status also decides the delivery of an event: Knative gives up at once on 400 and the like
-// (dead letter sink) and tries 404, 408, 409, 429 and 5xx again.
+// Package apierror has the errors that callers see: an HTTP status, a code for programs and a sentence for people,
+// written as problem details (RFC 9457). The status also decides the delivery of an event, see eventing.Retryable.
+//
+// An error that is not an Error never reaches the caller: From replaces it by a generic one. The package does not log.
 package apierror
 
 import (
@@ -14,25 +15,25 @@ import (
 	"gitlab.com/yourorg/image-service/functions/eventing"
 )
 
-// A Error is an error whose text its caller may read.
+// An Error is an error whose text the caller may read.
 type Error struct {
 	Status  int    `json:"-"`
 	Message string `json:"error"`
 	Code    string `json:"code"`
-	// Limit and Found are what was allowed and what came, where that helps.
+	// Limit and Found are what was allowed and what was found, where that helps.
 	Limit any `json:"limit,omitempty"`
 	Found any `json:"found,omitempty"`
-	// RetryAfter tells the caller when to come again; 0 tells nothing. In whole seconds.
+	// RetryAfter is sent as the header Retry-After, in whole seconds, unless it is 0.
 	RetryAfter time.Duration `json:"-"`
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// Permanent reports whether the same request can never succeed, by the rule that Knative delivers by.
+// Permanent reports whether the same request fails again, by the rule that Knative delivers by.
 func (e *Error) Permanent() bool { return !eventing.Retryable(e.Status) }
 
-// From decides what an error means to the caller: a Error in it speaks for itself; a bad event is the caller's fault
-// for good; everything else is a fault of ours that may pass. What the caller need not know stays out of the answer.
+// From returns what the caller learns about err: the Error that it wraps, 400 for an invalid event, and otherwise a 503
+// without the cause.
 func From(err error) *Error {
 	var known *Error
 	switch {
@@ -44,24 +45,25 @@ func From(err error) *Error {
 		return &Error{
 			Status:     http.StatusServiceUnavailable,
 			Code:       CodeUnavailable,
-			Message:    "The service can not do this at the moment; try again",
+			Message:    "The service is temporarily unavailable; try again",
 			RetryAfter: 5 * time.Second,
 		}
 	}
 }
 
-// Write answers with the problem as JSON.
-func (e *Error) Write(w http.ResponseWriter) {
+// Write answers r with e as JSON that is never cached. Its content type is application/json, as in the original
+// system, unless the Accept header of r asks for application/problem+json.
+func (e *Error) Write(w http.ResponseWriter, r *http.Request) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
 	}
-	text, err := json.Marshal(e)
+	text, err := json.Marshal(detailsOf(e))
 	if err != nil {
-		panic(err) // limits and findings are numbers, strings, and lists of them
+		panic(err) // Limit and Found are numbers, strings, and lists of them
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", contentTypeFor(r.Header))
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(e.Status)
-	_, _ = w.Write(append(text, '\n')) // a caller that has gone needs no answer
+	_, _ = w.Write(append(text, '\n')) // the client may have gone
 }

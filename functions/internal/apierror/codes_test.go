@@ -23,7 +23,7 @@ func TestCodes(t *testing.T) {
 	for _, code := range Codes() {
 		t.Run(code.Code, func(t *testing.T) {
 			if seen[code.Code] || !form.MatchString(code.Code) {
-				t.Error("it is declared twice, or is not lower case with underscores")
+				t.Error("declared twice, or not lower case with underscores")
 			}
 			seen[code.Code] = true
 			for _, status := range code.Statuses {

@@ -1,5 +1,6 @@
-// Package body reads what a caller sends: no more than allowed, no slower than allowed, and so that everything that can
-// go wrong on the way is told apart from faults of ours.
+// Package body reads the body of a request: no more bytes than allowed, and no slower than allowed. An error of a Body
+// is an apierror.Error of the client, so that it cannot be mistaken for a fault of the service. The package does not
+// buffer, and does not look at the contents.
 package body
 
 import (
@@ -12,84 +13,84 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
-// A caller may keep us waiting for grace. Every leastRate bytes (128 kbit/s: a poor mobile connection) give a second of it
-// back, but never more than grace is saved up, or a caller that was quick for a while could then stop for as long. Time
-// in which we did not read does not count. Without such a bound a few idle connections stop a server for good.
+// A client may have the server wait for grace in all. Every minRate bytes earn a second, up to grace, or a client that
+// was fast for a while could then stall for as long. Only time in Read counts. Without this bound a few idle
+// connections block a server forever.
 const (
-	grace     = 20 * time.Second
-	leastRate = 16 << 10
+	grace   = 20 * time.Second
+	minRate = 16 << 10 // bytes per second: 128 kbit/s, a poor mobile connection
 )
 
-// A Body is a request's body. Its Read fails with a Problem: 413 beyond the limit, 408 too slow, 400 cut off, or that of
-// the reader below. It is for one goroutine at a time.
+// A Body is a request's body. Read fails with an *apierror.Error: 413 beyond the limit, 408 if the client is too slow,
+// 400 if the body is truncated, or that of the reader below. It is for one goroutine at a time.
 //
-// The server closes the connection of a request whose body was not read to its end (see serve), because its rest is not
-// worth waiting for. That it was, a Body says by removing the header Connection.
+// httpserver closes the connection of a request whose body was not read to its end. A Body that was read to its end
+// prevents that by removing the header Connection.
 type Body struct {
-	w        http.ResponseWriter
-	from     io.Reader
-	limit    int64
-	size     int64 // -1 if unknown
-	read     int64
-	waited   time.Duration
-	patience time.Duration
-	problem  *apierror.Error
+	w      http.ResponseWriter
+	source io.Reader
+	limit  int64
+	size   int64 // -1 if unknown
+	read   int64
+	waited time.Duration
+	budget time.Duration // that the client may still have the server wait
+	err    *apierror.Error
 }
 
-// New takes the body of a request that may have limit bytes. If its length is known to be beyond the limit, the error
-// says so before a byte is read: a client that asked with Expect: 100-continue never sends it.
+// New returns the body of a request that may have limit bytes. If the request declares more, New fails with a 413 and
+// reads nothing: a client that sent Expect: 100-continue then never sends the body.
 func New(w http.ResponseWriter, r *http.Request, limit int64) (*Body, error) {
-	b := &Body{w: w, from: r.Body, limit: limit, size: r.ContentLength, patience: grace}
+	b := &Body{w: w, source: r.Body, limit: limit, size: r.ContentLength, budget: grace}
 	if b.size > limit {
 		return nil, b.tooLarge(b.size)
 	}
 	return b, nil
 }
 
-// Size is how long the body is, in bytes; -1 if the caller did not say.
+// Size returns the declared length of the body in bytes; -1 if it is unknown.
 func (b *Body) Size() int64 { return b.size }
 
 func (b *Body) Read(p []byte) (int, error) {
-	if b.problem != nil {
-		return 0, b.problem
+	if b.err != nil {
+		return 0, b.err
 	}
 	began := time.Now()
-	b.setDeadline(began.Add(b.patience))
-	n, err := b.from.Read(p)
+	b.setDeadline(began.Add(b.budget))
+	n, err := b.source.Read(p)
 	b.account(n, time.Since(began))
 	switch {
 	case b.read > b.limit:
-		b.problem = b.tooLarge(b.read)
+		b.err = b.tooLarge(b.read)
 	case err == io.EOF:
 		b.end()
 		return n, io.EOF
 	case err != nil:
-		b.problem = b.broken(err)
+		b.err = b.readError(err)
 	default:
 		if b.read == b.size {
 			b.end()
 		}
 		return n, nil
 	}
-	return n, b.problem
+	return n, b.err
 }
 
-// end says that the connection is good for another request.
+// end keeps the connection for another request.
 func (b *Body) end() {
-	b.setDeadline(time.Time{}) // or the server would take it for dead while we work
+	b.setDeadline(time.Time{}) // or the server would close it while the request is processed
 	b.w.Header().Del("Connection")
 }
 
-// account notes that n bytes came after we had waited.
+// account records that Read returned n bytes after waited.
 func (b *Body) account(n int, waited time.Duration) {
 	b.read += int64(n)
 	b.waited += waited
-	earned := time.Duration(n) * time.Second / leastRate
-	b.patience = max(0, min(b.patience-waited+earned, grace))
+	earned := time.Duration(n) * time.Second / minRate
+	b.budget = max(0, min(b.budget-waited+earned, grace))
 }
 
 func (b *Body) setDeadline(deadline time.Time) {
-	// The error says that w is no connection of a server's, which is so in tests; nothing can be slow there.
+	// It fails if w has no connection, which is so in tests.
 	_ = http.NewResponseController(b.w).SetReadDeadline(deadline)
 }
 
@@ -103,7 +104,7 @@ func (b *Body) tooLarge(found int64) *apierror.Error {
 	}
 }
 
-func (b *Body) broken(err error) *apierror.Error {
+func (b *Body) readError(err error) *apierror.Error {
 	var known *apierror.Error
 	if errors.As(err, &known) {
 		return known
@@ -112,15 +113,15 @@ func (b *Body) broken(err error) *apierror.Error {
 		return &apierror.Error{
 			Status:  http.StatusRequestTimeout,
 			Code:    apierror.CodeTooSlow,
-			Message: "The request came too slowly (limit and found are bytes a second)",
-			Limit:   leastRate,
+			Message: "The request is too slow (limit and found are bytes per second)",
+			Limit:   minRate,
 			Found:   int64(float64(b.read) / max(b.waited.Seconds(), 1)),
 		}
 	}
 	return &apierror.Error{
 		Status:  http.StatusBadRequest,
 		Code:    apierror.CodeIncompleteRequest,
-		Message: "The request ended before it was whole",
+		Message: "The request ended before it was complete",
 		Found:   b.read,
 	}
 }

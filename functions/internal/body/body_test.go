@@ -15,7 +15,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
-// connection is a caller's, as far as a body needs one.
+// A connection records the read deadline that a body sets.
 type connection struct {
 	http.ResponseWriter
 	deadline time.Time
@@ -26,7 +26,7 @@ func (c *connection) SetReadDeadline(deadline time.Time) error {
 	return nil
 }
 
-// slow sends a byte each time that pause has passed, and fails like a connection at its deadline.
+// A slow client sends after each pause, and fails like a connection at its deadline.
 type slow struct {
 	*connection
 	pause time.Duration
@@ -49,14 +49,14 @@ func (s *slow) Read(p []byte) (int, error) {
 
 func (s *slow) Close() error { return nil }
 
-func newBody(t *testing.T, from io.ReadCloser, size, limit int64) (*Body, *connection) {
+func newBody(t *testing.T, source io.ReadCloser, size, limit int64) (*Body, *connection) {
 	t.Helper()
 	c := &connection{ResponseWriter: httptest.NewRecorder()}
-	c.Header().Set("Connection", "close") // as the server has it
-	if s, ok := from.(*slow); ok {
+	c.Header().Set("Connection", "close") // as httpserver sets it
+	if s, ok := source.(*slow); ok {
 		s.connection = c
 	}
-	b, err := New(c, &http.Request{Body: from, ContentLength: size}, limit)
+	b, err := New(c, &http.Request{Body: source, ContentLength: size}, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,43 +64,47 @@ func newBody(t *testing.T, from io.ReadCloser, size, limit int64) (*Body, *conne
 }
 
 func statusOf(err error) int {
-	var p *apierror.Error
-	if !errors.As(err, &p) {
+	var e *apierror.Error
+	if !errors.As(err, &e) {
 		return 0
 	}
-	return p.Status
+	return e.Status
 }
 
 func TestWhole(t *testing.T) {
 	b, c := newBody(t, io.NopCloser(strings.NewReader("image")), 5, 5)
-	got, err := io.ReadAll(b)
-	if string(got) != "image" || err != nil || c.Header().Get("Connection") != "" || !c.deadline.IsZero() {
-		t.Errorf("read %q, %v, then %v, deadline %v", got, err, c.Header(), c.deadline)
+	if got, err := io.ReadAll(b); string(got) != "image" || err != nil {
+		t.Errorf("got %q, %v; want image", got, err)
+	}
+	if c.Header().Get("Connection") != "" || !c.deadline.IsZero() {
+		t.Errorf("got headers %v, deadline %v; want the connection kept, without a deadline", c.Header(), c.deadline)
 	}
 }
 
 func TestTooLarge(t *testing.T) {
 	_, err := New(httptest.NewRecorder(), &http.Request{Body: http.NoBody, ContentLength: 11}, 10)
-	if p, ok := err.(*apierror.Error); !ok || p.Status != http.StatusRequestEntityTooLarge || p.Limit != int64(10) || p.Found != int64(11) {
-		t.Errorf("length known: %+v", err)
+	var tooLarge *apierror.Error
+	if !errors.As(err, &tooLarge) || tooLarge.Status != http.StatusRequestEntityTooLarge ||
+		tooLarge.Limit != int64(10) || tooLarge.Found != int64(11) {
+		t.Errorf("length known: got %+v, want 413 with limit 10, found 11", err)
 	}
 	b, c := newBody(t, io.NopCloser(bytes.NewReader(make([]byte, 11))), -1, 10)
 	_, err = io.ReadAll(b)
 	if statusOf(err) != http.StatusRequestEntityTooLarge {
-		t.Errorf("length not known: %v", err)
+		t.Errorf("length not known: got %v, want 413", err)
 	}
 	if _, err := b.Read(make([]byte, 1)); statusOf(err) != http.StatusRequestEntityTooLarge {
-		t.Errorf("read on: %v", err)
+		t.Errorf("next Read: got %v, want the same 413", err)
 	}
 	if c.Header().Get("Connection") != "close" {
-		t.Error("the connection stays open")
+		t.Error("the connection is kept, want it closed")
 	}
 }
 
-func TestCutOff(t *testing.T) {
+func TestTruncated(t *testing.T) {
 	b, _ := newBody(t, io.NopCloser(io.MultiReader(strings.NewReader("im"), errReader{io.ErrUnexpectedEOF})), 5, 10)
 	if _, err := io.ReadAll(b); statusOf(err) != http.StatusBadRequest {
-		t.Errorf("%v, want 400", err)
+		t.Errorf("got %v, want 400", err)
 	}
 }
 
@@ -118,17 +122,17 @@ func TestTooSlow(t *testing.T) {
 			_, err = b.Read(one)
 		}
 		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > grace+time.Second {
-			t.Errorf("%v after %v; want 408 after %v", err, time.Since(began), grace)
+			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), grace)
 		}
 	})
 }
 
-// Who was quick first, and saved time, can not stall for longer than anybody else.
+// A client that was fast at first may not stall for longer than others.
 func TestStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 8 << 20
-		from := &slow{left: size}
-		b, _ := newBody(t, from, size, size)
+		client := &slow{left: size}
+		b, _ := newBody(t, client, size, size)
 		for read := 0; read < size/2; {
 			n, err := b.Read(make([]byte, 64<<10))
 			if err != nil {
@@ -136,29 +140,29 @@ func TestStall(t *testing.T) {
 			}
 			read += n
 		}
-		from.pause = 19 * time.Second
+		client.pause = 19 * time.Second
 		began := time.Now()
 		var err error
 		for one := make([]byte, 1); err == nil; {
 			_, err = b.Read(one)
 		}
 		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > grace+time.Second {
-			t.Errorf("%v after %v; want 408 after %v", err, time.Since(began), grace)
+			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), grace)
 		}
 	})
 }
 
-// A poor connection is not cut, and neither is a good one for what takes us long.
+// A poor connection is not closed, and neither is a good one when the service itself takes long.
 func TestNotTooSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 8 << 20
 		b, _ := newBody(t, &slow{pause: time.Second, left: size}, size, size)
-		piece := make([]byte, leastRate+1)
+		piece := make([]byte, minRate+1)
 		for read := 0; ; {
 			n, err := b.Read(piece)
-			if read += n; err == io.EOF {
+			if read += n; errors.Is(err, io.EOF) {
 				if read != size {
-					t.Errorf("read %d bytes, want %d", read, size)
+					t.Errorf("got %d bytes, want %d", read, size)
 				}
 				return
 			}

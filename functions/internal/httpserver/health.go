@@ -11,95 +11,95 @@ import (
 	"time"
 )
 
-// A Check asks a backend, by its name, whether it is there.
+// A Check asks a backend whether it can be used. Ask returns nil if it can, and may not return after its context ends.
 type Check struct {
-	Backend string
+	Backend string // its name in the response and the log
 	Ask     func(context.Context) error
 }
 
 const (
-	// A probe must answer before its prober gives up.
+	// A prober must get the response before it gives up.
 	readyTimeout = 2 * time.Second
-	// Whoever asks sooner gets the last answer, so that nobody has us ask the backends without end.
-	readyEvery = time.Second
+	// Requests within this time get the last result, so that no client can make the function load the backends.
+	readyInterval = time.Second
 )
 
-// health answers whether the process lives.
+// health responds as long as the process runs.
 func health(w http.ResponseWriter, _ *http.Request) {
 	WriteJSON(w, http.StatusOK, map[string]string{"status": "healthy"})
 }
 
-// readiness answers whether the backends are there. Knative is not told to probe it: a function that scales from zero
-// would wait for every backend before its first event. It is for people, load balancers and alerts. The answer names
-// the backends that are away; why and where is in the log.
+// readiness reports whether the backends can be used. It is for people, load balancers and alerts, and not for Knative:
+// a function that scales from zero would wait for every backend before its first event. The response names the backends
+// that cannot be used; the log says why.
 type readiness struct {
 	log    *slog.Logger
 	checks []Check
 
-	lock  sync.Mutex
-	asked time.Time
-	away  []string // when they were asked
+	lock    sync.Mutex
+	checked time.Time
+	down    []string // at that time
 }
 
 func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	if away := r.whoIsAway(request.Context()); len(away) > 0 {
-		message := strings.Join(away, " and ") + " can not be used"
+	if down := r.unavailable(request.Context()); len(down) > 0 {
+		message := strings.Join(down, " and ") + " cannot be used"
 		WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
 		return
 	}
 	WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-func (r *readiness) whoIsAway(ctx context.Context) []string {
+func (r *readiness) unavailable(ctx context.Context) []string {
 	r.lock.Lock()
-	defer r.lock.Unlock() // who comes meanwhile waits for the same answer
-	if r.asked.IsZero() || time.Since(r.asked) > readyEvery {
+	defer r.lock.Unlock() // concurrent requests wait for the same result
+	if r.checked.IsZero() || time.Since(r.checked) > readyInterval {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 		defer cancel()
-		r.away, r.asked = r.ask(ctx), time.Now()
+		r.down, r.checked = r.check(ctx), time.Now()
 	}
-	return r.away
+	return r.down
 }
 
-// ask asks all backends at once and returns the names of those that did not answer, or not well.
-func (r *readiness) ask(ctx context.Context) (away []string) {
-	answers := make([]chan error, len(r.checks))
+// check runs all checks at once and returns the names of the backends whose check failed or did not end in time.
+func (r *readiness) check(ctx context.Context) (down []string) {
+	results := make([]chan error, len(r.checks))
 	for i, check := range r.checks {
-		answers[i] = make(chan error, 1)
-		go func() { answers[i] <- check.Ask(ctx) }()
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- check.Ask(ctx) }()
 	}
 	for i, check := range r.checks {
-		if err := answerOf(ctx, answers[i]); err != nil {
+		if err := receive(ctx, results[i]); err != nil {
 			r.log.WarnContext(ctx, "readiness_check_failed", "backend", check.Backend, "error.message", err.Error())
-			away = append(away, check.Backend)
+			down = append(down, check.Backend)
 		}
 	}
-	return away
+	return down
 }
 
-func answerOf(ctx context.Context, answer <-chan error) error {
+func receive(ctx context.Context, result <-chan error) error {
 	select {
-	case err := <-answer:
+	case err := <-result:
 		return err
 	case <-ctx.Done():
 	}
-	select { // it may have come while another one was waited for
-	case err := <-answer:
+	select { // it may have come while the checks before it were waited for
+	case err := <-result:
 		return err
 	default:
 		return ctx.Err()
 	}
 }
 
-// WriteJSON answers with a value as JSON, which nobody caches.
+// WriteJSON responds with body as JSON that is never cached. It panics if body cannot be encoded.
 func WriteJSON(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		panic(err) // they are types of this program's own
+		panic(err) // callers pass types of this program
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // a caller that has gone needs no answer
+	_, _ = w.Write(append(text, '\n')) // the client may have gone
 }

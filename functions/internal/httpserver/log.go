@@ -10,13 +10,14 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
-// The version of the Elastic Common Schema that the logs keep to: https://www.elastic.co/docs/reference/ecs
+// ecsVersion is the version of the Elastic Common Schema that the logs follow:
+// https://www.elastic.co/docs/reference/ecs
 const ecsVersion = "8.17.0"
 
-// NewLogger writes one JSON object a line, with the names of the Elastic Common Schema.
+// NewLogger returns a logger that writes one JSON object a line, with field names of the Elastic Common Schema.
 func NewLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ecsName})
-	return slog.New(traced{handler}).With(
+	return slog.New(contextHandler{handler}).With(
 		"ecs.version", ecsVersion,
 		"service.name", "image-service-"+function,
 		"service.version", Version,
@@ -40,15 +41,15 @@ func ecsName(groups []string, attr slog.Attr) slog.Attr {
 
 type clientKey struct{}
 
-// NameClient has every line of the log that is written in a context name the client for whom.
+// WithClient returns a context in which every log line names the client of the request.
 func WithClient(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, clientKey{}, name)
 }
 
-// traced adds the trace that a line was written in, and for whom.
-type traced struct{ slog.Handler }
+// A contextHandler adds the trace and the client of the context to each line.
+type contextHandler struct{ slog.Handler }
 
-func (h traced) Handle(ctx context.Context, record slog.Record) error {
+func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
 	if traceID, spanID := trace.IDs(ctx); traceID != "" {
 		record.AddAttrs(slog.String("trace.id", traceID), slog.String("span.id", spanID))
 	}
@@ -58,10 +59,14 @@ func (h traced) Handle(ctx context.Context, record slog.Record) error {
 	return h.Handler.Handle(ctx, record)
 }
 
-func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{h.Handler.WithAttrs(attrs)} }
-func (h traced) WithGroup(name string) slog.Handler       { return traced{h.Handler.WithGroup(name)} }
+func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextHandler{h.Handler.WithAttrs(attrs)}
+}
+func (h contextHandler) WithGroup(name string) slog.Handler {
+	return contextHandler{h.Handler.WithGroup(name)}
+}
 
-// The names of the original system (Python's) and of slog.
+// levels has the names of the original system, which are Python's, and those of slog.
 var levels = map[string]slog.Level{
 	"DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARN": slog.LevelWarn, "WARNING": slog.LevelWarn,
 	"ERROR": slog.LevelError, "CRITICAL": slog.LevelError,

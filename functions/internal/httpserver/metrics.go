@@ -8,19 +8,20 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// newRegistry has what every Go process tells of itself.
+// newRegistry returns a registry with the metrics of the Go runtime, of the process, and of the build.
 func newRegistry(function string) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
+	registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	promauto.With(registry).NewGauge(prometheus.GaugeOpts{
 		Name:        "image_service_build_info",
 		Help:        "Always 1; the labels say what runs.",
 		ConstLabels: prometheus.Labels{"function": function, "version": Version},
-	})
-	info.Set(1)
-	registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}).Set(1)
 	return registry
 }
 
@@ -28,27 +29,27 @@ func metricsHandler(registry *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
-// httpMetrics registers the two metrics of the original system for HTTP. Dashboards of the original go on working: the
-// counter has its labels, and sums over the histogram's labels are its histogram.
+// httpMetrics registers the original system's two HTTP metrics, which its dashboards read: the counter has the same
+// labels; the histogram summed over its labels is the original one.
 func httpMetrics(registry *prometheus.Registry) (*prometheus.CounterVec, *prometheus.HistogramVec) {
-	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+	factory := promauto.With(registry)
+	requests := factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "http_requests_total",
 		Help: "Total HTTP requests, without probes and metrics.",
 	}, []string{"method", "endpoint", "status"})
-	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	duration := factory.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "http_request_duration_seconds",
 		Help:    "HTTP request duration, from the headers in to the last byte out.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	}, []string{"method", "endpoint"})
-	registry.MustRegister(requests, duration)
 	return requests, duration
 }
 
-// measure counts a request that was answered. The labels come from routes and not from callers, so that nobody can
-// make new time series by asking for new paths.
-func (p *Process) measure(r *http.Request, status int, took time.Duration) {
+// observe counts a request and its duration. The labels come from the route and not from the request, so that a client
+// cannot create time series by requesting new paths.
+func (p *Process) observe(r *http.Request, status int, duration time.Duration) {
 	if status == 0 {
-		status = http.StatusOK // what net/http sends for a handler that writes nothing
+		status = http.StatusOK // which net/http sends for a handler that writes nothing
 	}
 	method, path, routed := strings.Cut(r.Pattern, " ")
 	if !routed {
@@ -63,10 +64,11 @@ func (p *Process) measure(r *http.Request, status int, took time.Duration) {
 		return
 	}
 	p.requests.WithLabelValues(method, endpoint, strconv.Itoa(status)).Inc()
-	p.duration.WithLabelValues(method, endpoint).Observe(took.Seconds())
+	p.duration.WithLabelValues(method, endpoint).Observe(duration.Seconds())
 }
 
-// endpointOf is a route's path as the original named it: "/status" for /status/{id}. What no route took is "other".
+// endpointOf returns the original system's name for the path of a route: "/status" for /status/{id}. It is "other"
+// without a route.
 func endpointOf(path string) string {
 	switch path {
 	case "", "/":
@@ -80,7 +82,8 @@ func endpointOf(path string) string {
 
 func knownMethod(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions:
 		return method
 	}
 	return "other"

@@ -14,37 +14,40 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// middleware gives every request its trace, its place in the metrics, and an answer even if its handler panics.
+// middleware traces and measures every request, bounds its headers, and responds if its handler panics.
 func (p *Process) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		r = r.WithContext(trace.Continue(r.Context(), traceHeaders{propagation.HeaderCarrier(r.Header)}))
-		answer := &answer{ResponseWriter: w}
+		response := &statusRecorder{ResponseWriter: w}
 		defer func() {
-			p.survive(answer, r, recover())
-			p.measure(r, answer.status, time.Since(began))
+			p.recoverPanic(response, r, recover())
+			p.observe(r, response.status, time.Since(began))
 		}()
-		maps.Copy(w.Header(), browserHeaders)
+		maps.Copy(w.Header(), securityHeaders)
 		if countLines(r.Header) > maxHeaderLines {
-			problemHeaderLines.Write(answer)
+			errTooManyHeaders.Write(response, r)
 			return
 		}
-		next.ServeHTTP(answer, r)
+		next.ServeHTTP(response, r)
 	})
 }
 
-// browserHeaders are for browsers, and what an answer is if it does not say otherwise: nothing that is shown, framed, run
-// or embedded elsewhere, or that may use the machine it is on.
-var browserHeaders = http.Header{
-	"X-Content-Type-Options":       {"nosniff"},
-	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
-	"Referrer-Policy":              {"no-referrer"},
-	"Permissions-Policy":           {"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"},
+// securityHeaders restrict what browsers do with a response whose handler does not set its own: it is not rendered,
+// framed, run or embedded elsewhere, and uses no device.
+var securityHeaders = http.Header{
+	"X-Content-Type-Options":  {"nosniff"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+	"Permissions-Policy": {
+		"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+	},
 	"Cross-Origin-Opener-Policy":   {"same-origin"},
 	"Cross-Origin-Resource-Policy": {"same-origin"},
 }
 
-// An event in binary mode has a header for each of its attributes; everybody else has some dozens, with those of proxies.
+// maxHeaderLines leaves enough for an event in binary mode, which has a header for each of its attributes. Other
+// requests have some dozens, with those of proxies.
 const maxHeaderLines = 256
 
 func countLines(header http.Header) (lines int) {
@@ -54,84 +57,89 @@ func countLines(header http.Header) (lines int) {
 	return lines
 }
 
-var problemHeaderLines = &apierror.Error{
+var errTooManyHeaders = &apierror.Error{
 	Status:  http.StatusRequestHeaderFieldsTooLarge,
 	Code:    apierror.CodeTooManyHeaders,
 	Message: "The request has too many headers",
 	Limit:   maxHeaderLines,
 }
 
-// survive turns a panic into a 500, which Knative tries again, and a log line with the stack.
-func (p *Process) survive(w *answer, r *http.Request, cause any) {
+// recoverPanic turns a panic into a 500, which Knative retries, and a log line with the stack.
+func (p *Process) recoverPanic(w *statusRecorder, r *http.Request, cause any) {
 	if cause == nil {
 		return
 	}
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(cause) // net/http's own way to cut a connection
+		panic(cause) // net/http closes the connection
 	}
-	p.Log.ErrorContext(r.Context(), "request_panicked", "error.message", fmt.Sprint(cause), "error.stack_trace", string(debug.Stack()))
+	p.Log.ErrorContext(r.Context(), "request_panicked",
+		"error.message", fmt.Sprint(cause), "error.stack_trace", string(debug.Stack()))
 	if w.status == 0 {
-		fault := apierror.Error{Status: http.StatusInternalServerError, Code: apierror.CodeInternal, Message: "Something is broken here; it has been noted"}
-		fault.Write(w)
+		internal := apierror.Error{
+			Status:  http.StatusInternalServerError,
+			Code:    apierror.CodeInternal,
+			Message: "Internal error; it has been logged",
+		}
+		internal.Write(w, r)
 		return
 	}
-	panic(http.ErrAbortHandler) // half an answer must not pass for a whole one
+	panic(http.ErrAbortHandler) // so that a partial response does not look complete
 }
 
-// Handle makes a handler of a function that returns what went wrong, which is told to the caller and, with its cause,
-// to the log.
+// Handle makes a handler of a function that returns an error. The error is logged, and what the client may know of it
+// is the response.
 func (p *Process) Handle(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := handle(w, r); err != nil {
-			p.ReportError(r, err).Write(w)
+			p.ReportError(r, err).Write(w, r)
 		}
 	}
 }
 
-// Refused notes in the log why a request, or a part of it, was not done, and returns what its caller may know of it.
+// ReportError logs the error of a request, or of a part of it, and returns what the client may know of it.
 func (p *Process) ReportError(r *http.Request, err error) *apierror.Error {
-	told := apierror.From(err)
+	public := apierror.From(err)
 	level := slog.LevelInfo
-	if told.Status >= 500 && r.Context().Err() == nil { // a caller that has gone is no fault of ours
+	if public.Status >= 500 && r.Context().Err() == nil { // otherwise the client has gone
 		level = slog.LevelError
 	}
 	p.Log.LogAttrs(r.Context(), level, "request_refused",
 		slog.String("http.request.method", r.Method),
 		slog.String("url.path", r.URL.Path),
-		slog.Int("http.response.status_code", told.Status),
-		slog.String("error.code", told.Code),
+		slog.Int("http.response.status_code", public.Status),
+		slog.String("error.code", public.Code),
 		slog.String("error.message", err.Error()))
-	return told
+	return public
 }
 
-// answer remembers the status that was sent.
-type answer struct {
+// A statusRecorder remembers the status that was sent, 0 before that.
+type statusRecorder struct {
 	http.ResponseWriter
 	status int
 }
 
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && status >= 200 {
-		a.status = status
+func (s *statusRecorder) WriteHeader(status int) {
+	if s.status == 0 && status >= 200 {
+		s.status = status
 	}
 	if status >= 400 {
-		a.Header().Set("Cache-Control", "no-store")
+		s.Header().Set("Cache-Control", "no-store")
 	}
-	a.ResponseWriter.WriteHeader(status)
+	s.ResponseWriter.WriteHeader(status)
 }
 
-func (a *answer) Write(p []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
+func (s *statusRecorder) Write(p []byte) (int, error) {
+	if s.status == 0 {
+		s.status = http.StatusOK
 	}
-	return a.ResponseWriter.Write(p)
+	return s.ResponseWriter.Write(p)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+// Unwrap is for http.ResponseController.
+func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-// traceHeaders reads the trace of a request. That of an event in binary mode comes first: a Broker between producer and
-// consumer may put a trace of its own into the HTTP header.
+// traceHeaders reads the trace of a request. That of an event in binary mode has precedence: a Broker between producer
+// and consumer may put a trace of its own into the HTTP header.
 type traceHeaders struct{ propagation.HeaderCarrier }
 
 func (h traceHeaders) Get(key string) string {

@@ -1,5 +1,8 @@
-// Package httpserver is one process of the service: its listener, signals, drain, health, metrics and logs. It knows HTTP
-// and nothing about images.
+// Package httpserver runs a function as an HTTP server: listener, signals, drain, health, metrics and logs. It
+// guarantees a JSON response to every request that is valid HTTP, also if a handler panics, and that requests in flight
+// are answered before the process ends.
+//
+// It does not authenticate, and knows nothing about images.
 package httpserver
 
 import (
@@ -23,18 +26,18 @@ import (
 var Version = "dev"
 
 const (
-	// A request line and headers beyond this are answered with 431. Knative and Traefik add some 2 KB of their own.
+	// A request line and headers beyond this get 431. Knative and Traefik add about 2 KB.
 	maxHeaderBytes = 64 << 10
-	// A client that is slower than this with its headers is cut off.
+	// A client that takes longer to send its headers is disconnected.
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 
-	// By the time a function gets SIGTERM, queue-proxy has let 30 s pass in which no new requests were routed here, so
-	// the drain only waits for stragglers; then what is in flight may finish. Kubernetes kills a revision that takes
-	// longer than its timeoutSeconds.
-	quietPeriod  = time.Second
-	drainTimeout = 5 * time.Second
-	finishLimit  = 4 * time.Minute
+	// Before a function gets SIGTERM, queue-proxy waits 30 s in which no new requests are routed to it, so the drain
+	// only waits for stragglers; then requests in flight may finish. Kubernetes kills a revision that takes longer
+	// than its timeoutSeconds.
+	quietPeriod   = time.Second
+	drainTimeout  = 5 * time.Second
+	finishTimeout = 4 * time.Minute
 )
 
 // Settings of every process.
@@ -53,17 +56,17 @@ func ReadSettings(r *config.Reader) Settings {
 	return Settings{LogLevel: readLevel(r)}
 }
 
-// A Process has what its function logs and measures with.
+// A Process has the logger and the metrics of its function.
 type Process struct {
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
 
-	ending   atomic.Bool
+	draining atomic.Bool
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
 
-// New prepares the process of the function called name.
+// New returns a process for the function called name. It opens no listener.
 func New(name string, settings Settings) *Process {
 	p := &Process{
 		Log:     NewLogger(os.Stderr, name, settings.LogLevel),
@@ -73,8 +76,8 @@ func New(name string, settings Settings) *Process {
 	return p
 }
 
-// Main is what a function's main does: it runs the function on $PORT until SIGTERM or SIGINT. A second signal ends the
-// process at once.
+// Main runs a function on $PORT until SIGTERM or SIGINT, and exits with 1 if it fails. A second signal ends the process
+// at once.
 func Main(name string, run func(ctx context.Context, listener net.Listener, getenv func(string) string) error) {
 	if err := realMain(signals.NewContext(), run); err != nil {
 		NewLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", err.Error())
@@ -90,19 +93,18 @@ func realMain(ctx context.Context, run func(context.Context, net.Listener, func(
 	return run(ctx, listener, os.Getenv)
 }
 
-// Serve answers requests on listener until ctx ends, then drains: probes fail, stragglers and what is in flight are
-// answered, and only then it returns. Beside the function's own routes there are /health, /metrics and /ready, which
-// asks checks.
+// Serve serves routes, /health, /metrics, and /ready with checks on listener until ctx ends, then drains: probes fail,
+// stragglers and requests in flight are answered, and only then it returns.
 func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http.ServeMux, checks ...Check) error {
 	Route(routes, "/health", map[string]http.Handler{http.MethodGet: http.HandlerFunc(health)})
 	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: &readiness{log: p.Log, checks: checks}})
 	Route(routes, "/metrics", map[string]http.Handler{http.MethodGet: metricsHandler(p.Metrics)})
 
 	inner := p.middleware(routes)
-	// The drainer answers the probes of Kubernetes, whatever they ask for: until it drains, as anybody else's.
+	// The drainer responds to the probes of Kubernetes at any path: until it drains, as to other requests.
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
 	server := &http.Server{
-		Handler:           p.linger(drainer),
+		Handler:           p.lingeringClose(drainer),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -117,12 +119,12 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	p.ending.Store(true)
+	p.draining.Store(true)
 	waitAtMost(drainTimeout, drainer.Drain)
-	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
+	finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if err := server.Shutdown(finishing); err != nil {
-		return fmt.Errorf("finish what is in flight: %w", errors.Join(err, server.Close()))
+		return fmt.Errorf("finish requests in flight: %w", errors.Join(err, server.Close()))
 	}
 	p.Log.Info("function_stopped")
 	return nil

@@ -22,7 +22,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-// lines is a log that tests read.
+// lines is a log that a test reads.
 type lines struct {
 	sync.Mutex
 	bytes.Buffer
@@ -34,7 +34,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// with returns the lines whose message is as given.
+// with returns the lines with a message.
 func (l *lines) with(t *testing.T, message string) (found []map[string]any) {
 	t.Helper()
 	l.Lock()
@@ -42,7 +42,7 @@ func (l *lines) with(t *testing.T, message string) (found []map[string]any) {
 	for line := range strings.Lines(l.String()) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
-			t.Errorf("the log has a line that is no JSON object: %s", line)
+			t.Errorf("got the log line %s, want a JSON object", line)
 		}
 		if fields["message"] == message {
 			found = append(found, fields)
@@ -51,8 +51,10 @@ func (l *lines) with(t *testing.T, message string) (found []map[string]any) {
 	return found
 }
 
-// run serves routes until the test ends, or stop is called, which returns what Serve returned.
-func run(t *testing.T, routes map[string]http.HandlerFunc, checks ...Check) (url string, log *lines, stop func() error) {
+// run serves routes until the test ends or stop is called, which returns the result of Serve.
+func run(t *testing.T, routes map[string]http.HandlerFunc, checks ...Check) (
+	url string, log *lines, stop func() error,
+) {
 	t.Helper()
 	log = &lines{}
 	p := New("test", Settings{})
@@ -79,7 +81,16 @@ func run(t *testing.T, routes map[string]http.HandlerFunc, checks ...Check) (url
 
 func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
-	response, err := http.Get(url)
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return do(t, request)
+}
+
+func do(t *testing.T, request *http.Request) (*http.Response, string) {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +102,7 @@ func get(t *testing.T, url string) (*http.Response, string) {
 	return response, string(body)
 }
 
-func TestAnswers(t *testing.T) {
+func TestResponses(t *testing.T) {
 	url, log, _ := run(t, map[string]http.HandlerFunc{
 		"/panics":      func(http.ResponseWriter, *http.Request) { panic("secret") },
 		"/things/{id}": func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.PathValue("id")) },
@@ -99,47 +110,58 @@ func TestAnswers(t *testing.T) {
 	for _, test := range []struct {
 		method, path string
 		status       int
-		body         string
+		body         string // its beginning
 	}{
 		{"GET", "/health", 200, `{"status":"healthy"}`},
 		{"GET", "/ready", 200, `{"status":"ready"}`},
 		{"GET", "/things/7", 200, `7`},
-		{"GET", "/nowhere", 404, `{"error":"There is nothing at this path","code":"not_found"}`},
-		{"DELETE", "/things/7", 405, `{"error":"Method not allowed; this path takes GET, HEAD","code":"method_not_allowed","limit":["GET","HEAD"],"found":"DELETE"}`},
-		{"BREW", "/health", 405, `{"error":"Method not allowed; this path takes GET, HEAD","code":"method_not_allowed","limit":["GET","HEAD"],"found":"other"}`},
-		{"GET", "/panics", 500, `{"error":"Something is broken here; it has been noted","code":"internal"}`},
-		{"GET", "/fails", 503, `{"error":"The service can not do this at the moment; try again","code":"unavailable"}`},
+		{"GET", "/nowhere", 404, `{"error":"There is nothing at this path","code":"not_found",`},
+		{"DELETE", "/things/7", 405, `{"error":"Method not allowed; this path allows GET, HEAD",` +
+			`"code":"method_not_allowed","limit":["GET","HEAD"],"found":"DELETE",`},
+		{"BREW", "/health", 405, `{"error":"Method not allowed; this path allows GET, HEAD",` +
+			`"code":"method_not_allowed","limit":["GET","HEAD"],"found":"other",`},
+		{"GET", "/panics", 500, `{"error":"Internal error; it has been logged","code":"internal",`},
+		{"GET", "/fails", 503, `{"error":"The service is temporarily unavailable; try again","code":"unavailable",`},
 	} {
-		request, err := http.NewRequest(test.method, url+test.path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(response.Body)
-		response.Body.Close()
-		if response.StatusCode != test.status || strings.TrimSpace(string(body)) != test.body {
-			t.Errorf("%s %s: %s %s\nwant %d %s", test.method, test.path, response.Status, body, test.status, test.body)
-		}
+		t.Run(test.method+" "+test.path, func(t *testing.T) {
+			request, err := http.NewRequest(test.method, url+test.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, body := do(t, request)
+			if response.StatusCode != test.status || !strings.HasPrefix(body, test.body) {
+				t.Errorf("got %s %s, want %d %s", response.Status, body, test.status, test.body)
+			}
+		})
 	}
+	checkLog(t, log)
+	_, metrics := get(t, url+"/metrics")
+	checkMetrics(t, metrics)
+}
+
+func checkLog(t *testing.T, log *lines) {
+	t.Helper()
 	if panics := log.with(t, "request_panicked"); len(panics) != 1 || panics[0]["log.level"] != "error" ||
-		panics[0]["error.message"] != "secret" || !strings.Contains(fmt.Sprint(panics[0]["error.stack_trace"]), "process_test.go") || panics[0]["trace.id"] == nil {
-		t.Errorf("log of the panic: %v", panics)
+		panics[0]["error.message"] != "secret" || panics[0]["trace.id"] == nil ||
+		!strings.Contains(fmt.Sprint(panics[0]["error.stack_trace"]), "process_test.go") {
+		t.Errorf("got the panics %v, want one with its cause, stack and trace", panics)
 	}
-	if failures := log.with(t, "request_refused"); len(failures) != 1 || failures[0]["error.message"] != "dial tcp 10.0.0.1:6379: refused" ||
+	if failures := log.with(t, "request_refused"); len(failures) != 1 ||
+		failures[0]["error.message"] != "dial tcp 10.0.0.1:6379: refused" ||
 		failures[0]["url.path"] != "/fails" || failures[0]["http.response.status_code"] != 503.0 {
-		t.Errorf("log of the failure: %v", failures)
+		t.Errorf("got the refusals %v, want that of /fails with its cause", failures)
 	}
 	for _, line := range log.with(t, "function_started") {
 		for _, field := range []string{"@timestamp", "log.level", "ecs.version", "service.name", "service.version"} {
 			if line[field] == nil {
-				t.Errorf("a line of the log has no %s: %v", field, line)
+				t.Errorf("got the log line %v, want a field %s", line, field)
 			}
 		}
 	}
-	_, metrics := get(t, url+"/metrics")
+}
+
+func checkMetrics(t *testing.T, metrics string) {
+	t.Helper()
 	for _, want := range []string{
 		`http_requests_total{endpoint="/things",method="GET",status="200"} 1`,
 		`http_requests_total{endpoint="/things",method="DELETE",status="405"} 1`,
@@ -150,16 +172,16 @@ func TestAnswers(t *testing.T) {
 		`go_goroutines `, `process_resident_memory_bytes `,
 	} {
 		if !strings.Contains(metrics, want) {
-			t.Errorf("metrics have no %s", want)
+			t.Errorf("the metrics lack %s", want)
 		}
 	}
 	if strings.Contains(metrics, "/health") {
-		t.Error("probes are counted among the requests")
+		t.Error("the metrics count probes as requests")
 	}
 }
 
-// Half an answer is cut off, so that it does not pass for a whole one.
-func TestPanicInTheMiddle(t *testing.T) {
+// The connection is closed, so that a partial response does not look complete.
+func TestPanicInResponse(t *testing.T) {
 	url, _, _ := run(t, map[string]http.HandlerFunc{"/half": func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, strings.Repeat("half", 10000))
 		panic("then this")
@@ -170,7 +192,7 @@ func TestPanicInTheMiddle(t *testing.T) {
 		response.Body.Close()
 	}
 	if err == nil {
-		t.Error("the answer came to a good end")
+		t.Error("the response is complete, want an error")
 	}
 	get(t, url+"/health")
 }
@@ -182,26 +204,26 @@ func TestReady(t *testing.T) {
 		Check{"minio", hangs},
 		Check{"kafka", func(context.Context) error { return nil }})
 	response, body := get(t, url+"/ready")
-	if response.StatusCode != 503 || body != `{"error":"redis and minio can not be used","status":"not ready"}`+"\n" {
-		t.Errorf("%s %s", response.Status, body)
+	if response.StatusCode != 503 || body != `{"error":"redis and minio cannot be used","status":"not ready"}`+"\n" {
+		t.Errorf("got %s %s, want 503 that names both", response.Status, body)
 	}
-	if away := log.with(t, "readiness_check_failed"); len(away) != 2 {
-		t.Errorf("log: %v", away)
+	if failed := log.with(t, "readiness_check_failed"); len(failed) != 2 {
+		t.Errorf("got the failed checks %v, want two", failed)
 	}
 }
 
-// However many ask, the backends are asked once a second.
+// However many requests come, the backends are checked once a second.
 func TestReadyForMany(t *testing.T) {
-	var asked atomic.Int64
-	url, _, _ := run(t, nil, Check{"redis", func(context.Context) error { asked.Add(1); return nil }})
+	var checks atomic.Int64
+	url, _, _ := run(t, nil, Check{"redis", func(context.Context) error { checks.Add(1); return nil }})
 	began := time.Now()
 	for range 50 {
 		if response, body := get(t, url+"/ready"); response.StatusCode != 200 {
-			t.Errorf("%s %s", response.Status, body)
+			t.Errorf("got %s %s, want 200", response.Status, body)
 		}
 	}
-	if got, most := asked.Load(), 1+int64(time.Since(began)/readyEvery); got > most {
-		t.Errorf("asked %d times, want %d at the most", got, most)
+	if got, most := checks.Load(), 1+int64(time.Since(began)/readyInterval); got > most {
+		t.Errorf("got %d checks, want at most %d", got, most)
 	}
 }
 
@@ -213,71 +235,71 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 	request.Header.Set("X-Large", strings.Repeat("x", 1<<20))
 	response, err := http.DefaultClient.Do(request)
-	if err == nil { // or the connection was cut before all was sent, which is as good
+	if err == nil { // otherwise the connection was closed while the client sent, which is as good
 		response.Body.Close()
 		if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("answered %s", response.Status)
+			t.Errorf("got %s, want 431", response.Status)
 		}
 	}
 	if response, _ := get(t, url+"/health"); response.StatusCode != 200 {
-		t.Errorf("afterwards: %s", response.Status)
+		t.Errorf("next request: got %s, want 200", response.Status)
 	}
 }
 
-// The kubelet's probes are answered like anybody else's.
+// The kubelet's probes get the same responses as other requests.
 func TestProbe(t *testing.T) {
-	url, _, _ := run(t, nil, Check{"redis", func(context.Context) error { return errors.New("away") }})
+	url, _, _ := run(t, nil, Check{"redis", func(context.Context) error { return errors.New("down") }})
 	request, err := http.NewRequest(http.MethodGet, url+"/ready", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("User-Agent", "kube-probe/1.34")
-	response, err := http.DefaultClient.Do(request)
+	if response, _ := do(t, request); response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("got %s, want 503", response.Status)
+	}
+}
+
+// A body that the handler does not read is not waited for: the response comes at once, and the connection is closed.
+func TestUnreadBody(t *testing.T) {
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/image": NotFound})
+	t.Run("requests", func(t *testing.T) { // which ends before the server does
+		for name, head := range map[string]string{
+			"GET":       "GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+			"probe":     "GET /health HTTP/1.1\r\nHost: x\r\nUser-Agent: kube-probe/1.34\r\nContent-Length: 10\r\n\r\n",
+			"chunked":   "POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"truncated": "POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx",
+			"expect":    "POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				checkClosed(t, strings.TrimPrefix(url, "http://"), head)
+			})
+		}
+	})
+}
+
+// checkClosed sends the head of a request and wants a response of known length and the end of the connection.
+func checkClosed(t *testing.T, address, head string) {
+	t.Helper()
+	connection, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("answered %s, want 503", response.Status)
+	defer connection.Close()
+	connection.SetDeadline(time.Now().Add(time.Minute))
+	io.WriteString(connection, head)
+	reader := bufio.NewReader(connection)
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatalf("got %v, want a response", err)
+	}
+	io.Copy(io.Discard, response.Body)
+	if _, err := reader.ReadByte(); !errors.Is(err, io.EOF) || !response.Close || response.ContentLength < 0 {
+		t.Errorf("got %v, %v; want a response of known length and the end of the connection", response.Header, err)
 	}
 }
 
-// A body that nobody reads is not waited for: the answer comes at once, and the connection goes.
-func TestBodyThatIsNotRead(t *testing.T) {
-	url, _, _ := run(t, map[string]http.HandlerFunc{"/image": NotFound})
-	var answers sync.WaitGroup
-	for _, head := range []string{
-		"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
-		"GET /health HTTP/1.1\r\nHost: x\r\nUser-Agent: kube-probe/1.34\r\nContent-Length: 10\r\n\r\n",
-		"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx",
-		"POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
-	} {
-		answers.Go(func() {
-			connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer connection.Close()
-			connection.SetDeadline(time.Now().Add(time.Minute))
-			io.WriteString(connection, head)
-			from := bufio.NewReader(connection)
-			response, err := http.ReadResponse(from, nil)
-			if err != nil {
-				t.Errorf("%q: %v, want an answer", head, err)
-				return
-			}
-			io.Copy(io.Discard, response.Body)
-			if _, err := from.ReadByte(); err != io.EOF || !response.Close || response.ContentLength < 0 {
-				t.Errorf("%q: %v, %v; want an answer of known length, and the end of the connection", head, response.Header, err)
-			}
-		})
-	}
-	answers.Wait()
-}
-
-// What is in flight when the end comes is answered, and probes fail at once, so that nobody sends more.
+// Requests in flight are answered, and probes fail at once, so that no more are sent.
 func TestDrain(t *testing.T) {
 	arrived, finish := make(chan struct{}), make(chan struct{})
 	url, _, stop := run(t, map[string]http.HandlerFunc{"/slow": func(w http.ResponseWriter, _ *http.Request) {
@@ -285,16 +307,16 @@ func TestDrain(t *testing.T) {
 		<-finish
 		fmt.Fprint(w, "done")
 	}})
-	answer := make(chan string, 1)
+	result := make(chan string, 1)
 	go func() {
 		response, err := http.Get(url + "/slow")
 		if err != nil {
-			answer <- err.Error()
+			result <- err.Error()
 			return
 		}
 		defer response.Body.Close()
 		body, _ := io.ReadAll(response.Body)
-		answer <- string(body)
+		result <- string(body)
 	}()
 	<-arrived
 	stopped := make(chan error, 1)
@@ -303,19 +325,19 @@ func TestDrain(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	close(finish)
-	if got := <-answer; got != "done" {
-		t.Errorf("what was in flight got %q", got)
+	if got := <-result; got != "done" {
+		t.Errorf("the request in flight got %q, want done", got)
 	}
 	if err := <-stopped; err != nil {
-		t.Errorf("Serve() = %v", err)
+		t.Errorf("Serve() = %v, want nil", err)
 	}
 	if connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")); err == nil {
 		connection.Close()
-		t.Error("it still listens")
+		t.Error("the process still listens")
 	}
 }
 
-// probe is what the kubelet asks, over a connection of its own.
+// probe returns the status of a kubelet's probe over a connection of its own.
 func probe(t *testing.T, url string) int {
 	t.Helper()
 	connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -332,23 +354,23 @@ func probe(t *testing.T, url string) int {
 	return response.StatusCode
 }
 
-// Clients that keep their connections, and are sent elsewhere with new ones, notice an end by being told so in an answer, and
-// never by a connection that closes under a request. That answer is otherwise as all before it, also without a body.
+// Clients that keep their connections, and reach another process with new ones, learn of the drain from a response, and
+// never from a connection that is closed under a request. That response is otherwise like those before it.
 func TestDrainCutsNobodyOff(t *testing.T) {
 	t.Parallel()
-	take := func(w http.ResponseWriter, r *http.Request) {
-		from, err := body.New(w, r, 1)
+	read := func(w http.ResponseWriter, r *http.Request) {
+		b, err := body.New(w, r, 1)
 		if err == nil {
-			_, err = io.Copy(io.Discard, from)
+			_, err = io.Copy(io.Discard, b)
 		}
 		if err != nil {
 			t.Error(err)
 		}
 	}
 	url, _, stop := run(t, map[string]http.HandlerFunc{
-		"/silent": take,
-		"/empty":  func(w http.ResponseWriter, r *http.Request) { take(w, r); w.WriteHeader(http.StatusOK) },
-		"/text":   func(w http.ResponseWriter, r *http.Request) { take(w, r); fmt.Fprint(w, "good") },
+		"/silent": read,
+		"/empty":  func(w http.ResponseWriter, r *http.Request) { read(w, r); w.WriteHeader(http.StatusOK) },
+		"/text":   func(w http.ResponseWriter, r *http.Request) { read(w, r); fmt.Fprint(w, "good") },
 	})
 	var clients, served sync.WaitGroup
 	for path, length := range map[string]int64{"/silent": 0, "/empty": 0, "/text": 4} {
@@ -356,19 +378,19 @@ func TestDrainCutsNobodyOff(t *testing.T) {
 			served.Add(1)
 			clients.Go(func() {
 				client := &http.Client{Transport: &http.Transport{}}
-				answers := 0
-				for told := false; !told; answers++ {
+				responses := 0
+				for last := false; !last; responses++ {
 					var err error
-					if told, err = sendOnce(t, client, url+path, length); err != nil {
-						t.Errorf("%s, after %d answers: %v", path, answers, err)
-						told = true
+					if last, err = sendOnce(t, client, url+path, length); err != nil {
+						t.Errorf("%s, after %d responses: %v", path, responses, err)
+						last = true
 					}
-					if answers == 0 {
+					if responses == 0 {
 						served.Done()
 					}
 				}
-				if answers == 1 {
-					t.Errorf("%s: the connection was good for one request", path)
+				if responses == 1 {
+					t.Errorf("%s: got one response on the connection, want several", path)
 				}
 			})
 		}
@@ -380,8 +402,9 @@ func TestDrainCutsNobodyOff(t *testing.T) {
 	clients.Wait()
 }
 
-// sendOnce sends a request that net/http does not send again by itself, and tells whether the connection is at its end.
+// sendOnce sends a request that net/http does not repeat, and reports whether the server closes the connection.
 func sendOnce(t *testing.T, client *http.Client, url string, length int64) (last bool, err error) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, io.NopCloser(strings.NewReader("x")))
 	if err != nil {
 		return false, err
@@ -393,91 +416,103 @@ func sendOnce(t *testing.T, client *http.Client, url string, length int64) (last
 	}
 	defer response.Body.Close()
 	if response.ContentLength != length {
-		t.Errorf("%s: an answer of length %d, want %d", url, response.ContentLength, length)
+		t.Errorf("%s: got length %d, want %d", url, response.ContentLength, length)
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	return response.Close, err
 }
 
 func TestLogLevel(t *testing.T) {
-	for text, want := range map[string]slog.Level{"": slog.LevelInfo, "INFO": slog.LevelInfo, "debug": slog.LevelDebug, "WARNING": slog.LevelWarn, "CRITICAL": slog.LevelError} {
-		r := config.NewReader(func(string) string { return text })
-		if got := ReadSettings(r); got.LogLevel != want || r.Err() != nil {
-			t.Errorf("%q: %v, %v", text, got, r.Err())
+	for text, want := range map[string]slog.Level{
+		"": slog.LevelInfo, "INFO": slog.LevelInfo, "debug": slog.LevelDebug,
+		"WARNING": slog.LevelWarn, "CRITICAL": slog.LevelError,
+	} {
+		t.Run("level "+text, func(t *testing.T) {
+			r := config.NewReader(func(string) string { return text })
+			if got := ReadSettings(r); got.LogLevel != want || r.Err() != nil {
+				t.Errorf("got %v, %v; want %v", got, r.Err(), want)
+			}
+		})
+	}
+	t.Run("unknown", func(t *testing.T) {
+		r := config.NewReader(func(string) string { return "LOUD" })
+		if ReadSettings(r); r.Err() == nil {
+			t.Error("got no error for LOUD")
 		}
-	}
-	r := config.NewReader(func(string) string { return "LOUD" })
-	if ReadSettings(r); r.Err() == nil {
-		t.Error("LOUD is no level")
-	}
+	})
 }
 
-func TestProblemIsWritten(t *testing.T) {
-	url, _, _ := run(t, map[string]http.HandlerFunc{"/busy": func(w http.ResponseWriter, _ *http.Request) {
-		(&apierror.Error{Status: 429, Code: "busy", Message: "Busy", RetryAfter: 2 * time.Second}).Write(w)
+func TestErrorHeaders(t *testing.T) {
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/busy": func(w http.ResponseWriter, r *http.Request) {
+		(&apierror.Error{Status: 429, Code: "busy", Message: "Busy", RetryAfter: 2 * time.Second}).Write(w, r)
 	}})
-	if response, _ := get(t, url+"/busy"); response.Header.Get("Retry-After") != "2" || response.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%v", response.Header)
+	response, _ := get(t, url+"/busy")
+	retry, cache := response.Header.Get("Retry-After"), response.Header.Get("Cache-Control")
+	if retry != "2" || cache != "no-store" {
+		t.Errorf("got Retry-After %q, Cache-Control %q; want 2, no-store", retry, cache)
 	}
 }
 
-// What browsers are told with every answer, whatever it is.
+// Every response has the headers that restrict browsers, unless its handler sets its own.
 func TestBrowserHeaders(t *testing.T) {
 	url, _, _ := run(t, map[string]http.HandlerFunc{
 		"/panics": func(http.ResponseWriter, *http.Request) { panic("secret") },
 		"/page":   func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Security-Policy", "its own") },
 	})
 	for _, path := range []string{"/health", "/ready", "/metrics", "/nowhere", "/fails", "/panics", "/page"} {
-		response, _ := get(t, url+path)
-		for name, want := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-			"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
-			"Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-		} {
-			if path == "/page" && name == "Content-Security-Policy" {
-				want = "its own"
+		t.Run(path, func(t *testing.T) {
+			response, _ := get(t, url+path)
+			for name, want := range map[string]string{
+				"X-Content-Type-Options":       "nosniff",
+				"Referrer-Policy":              "no-referrer",
+				"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+				"Cross-Origin-Resource-Policy": "same-origin",
+				"Cross-Origin-Opener-Policy":   "same-origin",
+				"Permissions-Policy":           "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+			} {
+				if path == "/page" && name == "Content-Security-Policy" {
+					want = "its own"
+				}
+				if got := response.Header.Values(name); len(got) != 1 || got[0] != want {
+					t.Errorf("got %s %q, want %q", name, got, want)
+				}
 			}
-			if got := response.Header.Values(name); len(got) != 1 || got[0] != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
-			}
-		}
+		})
 	}
 }
 
-// Headers may be so many, and so long together.
 func TestHeaderLimits(t *testing.T) {
 	url, _, _ := run(t, nil)
-	for lines, status := range map[int]int{maxHeaderLines - 2: 200, maxHeaderLines: 431, 5000: 431} { // two are the client's own
-		request, err := http.NewRequest(http.MethodGet, url+"/health", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+	many := func(lines int) http.Header {
+		header := http.Header{}
 		for i := range lines {
-			request.Header.Add(fmt.Sprintf("X-%d", i/2), "x")
+			header.Add(fmt.Sprintf("X-%d", i/2), "x")
 		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if response.Body.Close(); response.StatusCode != status {
-			t.Errorf("%d lines: %s, want %d", lines, response.Status, status)
-		}
+		return header
 	}
-	request, err := http.NewRequest(http.MethodGet, url+"/health", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("X-Long", strings.Repeat("x", 2*maxHeaderBytes))
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if response.Body.Close(); response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("a long line: %s", response.Status)
+	for name, test := range map[string]struct {
+		header http.Header
+		want   int
+	}{
+		"as many as allowed": {many(maxHeaderLines - 2), 200}, // two are those of net/http
+		"one too many":       {many(maxHeaderLines - 1), 431},
+		"thousands":          {many(5000), 431},
+		"too long":           {http.Header{"X-Long": {strings.Repeat("x", 2*maxHeaderBytes)}}, 431},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request, err := http.NewRequest(http.MethodGet, url+"/health", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header = test.header
+			if response, _ := do(t, request); response.StatusCode != test.want {
+				t.Errorf("got %s, want %d", response.Status, test.want)
+			}
+		})
 	}
 }
 
-// A line of the log names the client for whom it was written, in one line whatever it is called.
+// A log line names the client of its request, and stays one line for any name.
 func TestClientInLog(t *testing.T) {
 	log := &lines{}
 	logger := NewLogger(log, "test", slog.LevelInfo)
@@ -485,6 +520,6 @@ func TestClientInLog(t *testing.T) {
 	logger.InfoContext(t.Context(), "hello")
 	found := log.with(t, "hello")
 	if len(found) != 2 || found[0]["user.name"] != "https://a.example|ada\n{}" || found[1]["user.name"] != nil {
-		t.Errorf("logged %v", found)
+		t.Errorf("got %v, want the client in the first line only", found)
 	}
 }

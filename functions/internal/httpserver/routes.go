@@ -8,8 +8,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
-// Route adds a path with its methods to a mux. Any other method is answered with 405 and the list of those that are
-// there, as JSON like every answer.
+// Route adds a path with its methods to mux. Any other method gets 405 and the list of the methods that are allowed, as
+// JSON like every error.
 func Route(mux *http.ServeMux, path string, methods map[string]http.Handler) {
 	var allowed []string
 	for method, handler := range methods {
@@ -23,19 +23,23 @@ func Route(mux *http.ServeMux, path string, methods map[string]http.Handler) {
 	list := strings.Join(allowed, ", ")
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", list)
-		wrong := apierror.Error{
+		notAllowed := apierror.Error{
 			Status:  http.StatusMethodNotAllowed,
 			Code:    apierror.CodeMethodNotAllowed,
-			Message: "Method not allowed; this path takes " + list,
+			Message: "Method not allowed; this path allows " + list,
 			Limit:   allowed,
 			Found:   knownMethod(r.Method),
 		}
-		wrong.Write(w)
+		notAllowed.Write(w, r)
 	})
 }
 
-// NotFound answers for every path that has no route.
-func NotFound(w http.ResponseWriter, _ *http.Request) {
-	missing := apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeNotFound, Message: "There is nothing at this path"}
-	missing.Write(w)
+// NotFound responds to a path that has no route.
+func NotFound(w http.ResponseWriter, r *http.Request) {
+	missing := apierror.Error{
+		Status:  http.StatusNotFound,
+		Code:    apierror.CodeNotFound,
+		Message: "There is nothing at this path",
+	}
+	missing.Write(w, r)
 }

@@ -1,6 +1,6 @@
 // Package outbox keeps, in Redis, the IDs of images that are stored and whose announcement is not known to be
-// acknowledged. An image enters the outbox in the step that makes its status queued, and leaves it once it is announced;
-// the relay announces again what stays for too long.
+// acknowledged. An image enters the outbox in the step that makes its status queued, and leaves it once it is
+// announced; the relay announces again what stays for too long.
 //
 // The outbox is a hint. What Redis forgets, a scan of the bucket finds and puts back (see Requeue), so that no image is
 // lost with Redis. Images may be announced more than once. Services that share a Redis have an outbox for each bucket.
@@ -103,8 +103,8 @@ for _, id in ipairs(due) do redis.call('ZADD', KEYS[1], time, id) end
 return due
 `)
 
-// ClaimOverdue returns the IDs of up to limit images that have been in the outbox for longer than age, the oldest first.
-// They count as new from then on: no other sweep gets them until age has passed again.
+// ClaimOverdue returns the IDs of up to limit images that have been in the outbox for longer than age, the oldest
+// first. They count as new from then on: no other sweep gets them until age has passed again.
 func (o *Outbox) ClaimOverdue(ctx context.Context, age time.Duration, limit int) ([]string, error) {
 	ids, err := claimOverdue.Run(ctx, o.client, []string{o.key()}, seconds(age), limit).StringSlice()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -135,9 +135,9 @@ type Entry struct {
 	Since   time.Time // when it was stored
 }
 
-// Requeue puts those of the images into the outbox whose status Redis does not know, or knows for longer than age without
-// another announcement. It returns how many were not in the outbox already. An image that it requeues again and again it
-// requeues ever less often. age must be less than status.Expiry. One round trip.
+// Requeue puts those of the images into the outbox whose status Redis does not know, or knows for longer than age
+// without another announcement. It returns how many were not in the outbox already. An image that it requeues again and
+// again it requeues ever less often. age must be less than status.Expiry. One round trip.
 func (o *Outbox) Requeue(ctx context.Context, images []Entry, age time.Duration) (int, error) {
 	keys := []string{o.key()}
 	arguments := []any{seconds(status.Expiry), seconds(age)}

@@ -19,56 +19,56 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-func open(t testing.TB) *Outbox {
-	t.Helper()
-	getenv := testservers.Start(t)
+func open(tb testing.TB) *Outbox {
+	tb.Helper()
+	getenv := testservers.Start(tb)
 	r := config.NewReader(getenv)
 	client := connect.OpenRedis(connect.ReadRedis(r))
 	if err := r.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	o := New(client, getenv("MINIO_BUCKET"), func(err error) { t.Errorf("acknowledge: %v", err) })
-	t.Cleanup(func() {
+	o := New(client, getenv("MINIO_BUCKET"), func(err error) { tb.Errorf("acknowledge: %v", err) })
+	tb.Cleanup(func() {
 		o.Close()
 		client.Close()
 	})
 	return o
 }
 
-func (o *Outbox) queue(t testing.TB, imageID string) Token {
-	t.Helper()
-	token, err := o.Queue(t.Context(), imageID)
+func (o *Outbox) queue(tb testing.TB, imageID string) Token {
+	tb.Helper()
+	token, err := o.Queue(tb.Context(), imageID)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return token
 }
 
 // members returns the IDs in the outbox, the oldest first.
-func (o *Outbox) members(t testing.TB) []string {
-	t.Helper()
-	ids, err := o.client.ZRange(t.Context(), o.key(), 0, -1).Result()
+func (o *Outbox) members(tb testing.TB) []string {
+	tb.Helper()
+	ids, err := o.client.ZRange(tb.Context(), o.key(), 0, -1).Result()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return ids
 }
 
 // age makes an image in the outbox older.
-func (o *Outbox) age(t testing.TB, imageID string, by time.Duration) {
-	t.Helper()
+func (o *Outbox) age(tb testing.TB, imageID string, by time.Duration) {
+	tb.Helper()
 	older := redis.ZAddArgs{Members: []redis.Z{{Score: -by.Seconds(), Member: imageID}}}
-	if err := o.client.ZAddArgsIncr(t.Context(), o.key(), older).Err(); err != nil {
-		t.Fatal(err)
+	if err := o.client.ZAddArgsIncr(tb.Context(), o.key(), older).Err(); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // claim claims what has been in the outbox for more than a minute.
-func (o *Outbox) claim(t testing.TB, limit int) []string {
-	t.Helper()
-	ids, err := o.ClaimOverdue(t.Context(), time.Minute, limit)
+func (o *Outbox) claim(tb testing.TB, limit int) []string {
+	tb.Helper()
+	ids, err := o.ClaimOverdue(tb.Context(), time.Minute, limit)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return ids
 }
@@ -80,27 +80,27 @@ func (o *Outbox) acknowledge(imageID string) {
 }
 
 // statusOf returns the status that Redis has; the zero Status if it has none.
-func (o *Outbox) statusOf(t testing.TB, imageID string) status.Status {
-	t.Helper()
+func (o *Outbox) statusOf(tb testing.TB, imageID string) status.Status {
+	tb.Helper()
 	statuses := status.New(o.client, nil)
-	got, err := statuses.Advance(t.Context(), status.Status{ImageID: imageID, State: status.Queued})
+	got, err := statuses.Advance(tb.Context(), status.Status{ImageID: imageID, State: status.Queued})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if got == nil {
-		if err := statuses.Forget(t.Context(), imageID); err != nil {
-			t.Fatal(err)
+		if err := statuses.Forget(tb.Context(), imageID); err != nil {
+			tb.Fatal(err)
 		}
 		return status.Status{}
 	}
 	return *got
 }
 
-func (o *Outbox) backlog(t testing.TB) (int64, time.Duration) {
-	t.Helper()
-	size, age, err := o.Backlog(t.Context())
+func (o *Outbox) backlog(tb testing.TB) (int64, time.Duration) {
+	tb.Helper()
+	size, age, err := o.Backlog(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return size, age
 }
@@ -296,8 +296,8 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
-// Images that were announced lately are not lost. Those that Redis does not know, or has not seen announced for long, may
-// be.
+// Images that were announced lately are not lost. Those that Redis does not know, or has not seen announced for long,
+// may be.
 func TestRequeue(t *testing.T) {
 	o := open(t)
 	unknown, recent, old, listed := uuid.NewString(), uuid.NewString(), uuid.NewString(), uuid.NewString()
@@ -410,7 +410,10 @@ func TestRedisDown(t *testing.T) {
 		"Queue":        func(ctx context.Context) error { _, err := o.Queue(ctx, id); return err },
 		"Withdraw":     func(ctx context.Context) error { _, err := o.Withdraw(ctx, id, ""); return err },
 		"ClaimOverdue": func(ctx context.Context) error { _, err := o.ClaimOverdue(ctx, time.Minute, 1); return err },
-		"Requeue":      func(ctx context.Context) error { _, err := o.Requeue(ctx, []Entry{{id, time.Now()}}, 1); return err },
+		"Requeue": func(ctx context.Context) error {
+			_, err := o.Requeue(ctx, []Entry{{id, time.Now()}}, 1)
+			return err
+		},
 		"Backlog":      func(ctx context.Context) error { _, _, err := o.Backlog(ctx); return err },
 		"BeginSweep":   func(ctx context.Context) error { _, err := o.BeginSweep(ctx, time.Minute); return err },
 		"Cursor":       func(ctx context.Context) error { _, err := o.Cursor(ctx); return err },

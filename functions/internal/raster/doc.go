@@ -1,6 +1,7 @@
-// Package raster makes thumbnails: it reads JPEG, PNG, GIF and WebP, recognised by their content, and writes smaller
-// copies of them, in the format of the original unless the caller names another. It does no I/O except on the reader
-// that it is given, and knows nothing of requests, events or storage.
+// Package raster makes thumbnails: it reads JPEG, PNG, GIF, WebP and HEIC, recognised by their content, and writes
+// smaller copies of them, in the format of the original unless the caller names another; a copy of a HEIC is JPEG, or
+// PNG if it has alpha. It does no I/O except on the reader that it is given, and knows nothing of requests, events or
+// storage.
 //
 //	header, err := raster.Probe(upload)                      // reads the first bytes only
 //	picture, err := raster.Open(object, raster.Limits{})     // the same, to continue with
@@ -11,8 +12,8 @@
 // short is an error, not half a rendition; and that every error either is an *Error, for an image that can never be
 // rendered, or wraps that of the reader or the context, after which another attempt may succeed.
 //
-// Renditions are sRGB. A colour profile of curves and a matrix, which nearly all are, is applied and removed; so is a
-// cICP chunk of a PNG for Display P3 or BT.2020 with the sRGB curve. An RGB profile of lookup tables is carried along,
+// Renditions are sRGB. A colour profile of curves and a matrix, which nearly all are, is applied and removed; so are
+// the numbers of a PNG (cICP) or HEIC (nclx) for Display P3 or BT.2020 with the sRGB curve. An RGB profile of lookup tables is carried along,
 // up to 1 MiB, except into a GIF, which cannot hold one: its colours are then taken for sRGB. CMYK is converted without
 // its profile, and gAMA and cHRM chunks are ignored, as in Pillow. A profile that is broken, or for another colour
 // space than its pixels, is ignored.
@@ -36,6 +37,7 @@
 //	PNG 0.1, 60 to 160; interlaced 2
 //	GIF 0.1, 60 or more; interlaced 1
 //	WebP lossy 0.1, 50 to 80; lossless 0.2 to 1.5, 30; lossy with alpha 0.2 and its alpha chunk, 50
+//	HEIC 0.4, 25; with alpha 1.4
 //
 // A lossless WebP of a few megapixels can take up to 40 MiB more for its prefix codes, if it is crafted for that.
 //

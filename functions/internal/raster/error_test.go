@@ -68,6 +68,8 @@ func small(tb testing.TB) map[string][]byte {
 		"WebP with alpha":   riff(vp8x(vp8xAlpha, 24, 17), withAlpha),
 		"animated WebP": riff(vp8x(vp8xAnimation, 30, 20), anim(), anmf(2, 2, 24, 17, withAlpha),
 			anmf(0, 0, 24, 17, lossless)),
+		"HEIC":            heic(tb, "cut_turned"),
+		"HEIC with alpha": heic(tb, "grid_alpha"),
 	}
 }
 

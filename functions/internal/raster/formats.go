@@ -3,11 +3,13 @@ package raster
 import (
 	"bytes"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/gif"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/heif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/jpeg"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/png"
@@ -24,6 +26,9 @@ const (
 	GIF  Format = "gif"
 	WebP Format = "webp"
 )
+
+// HEIC is a format that is only read.
+const HEIC Format = "heic"
 
 // The formats of a rendition whose target names none, if the format of the original is only read.
 const (
@@ -69,6 +74,14 @@ var formats = formatTable{
 		encode:       webp.Encode,
 		newAnimation: func(quality int) animation { return &webp.Animation{Quality: quality} },
 	},
+	{
+		FormatInfo: FormatInfo{
+			Format: HEIC, Name: heif.Name, MIMETypes: []string{"image/heic", "image/heif"},
+			Extensions: []string{".heic", ".heif", ".hif"},
+		},
+		matches: func(start []byte) bool { return isoMediaFormat(start) == heif.Name },
+		open:    opener(heif.Open),
+	},
 }
 
 // unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some
@@ -99,10 +112,12 @@ var unreadFormats = []struct{ name, signature string }{
 	{"XCF", "gimp xcf"},
 }
 
-// unreadBrands are the brands of ISO base media files by which formats are named (ISO/IEC 23008-12, section 10).
-var unreadBrands = map[string]string{
+// isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12, section
+// 10). Those that do not name a codec, such as "mif1", are taken for HEIC, whose package reads what the codec is.
+var isoMediaBrands = map[string]string{
 	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
-	"heic": "HEIC", "heix": "HEIC", "heim": "HEIC", "heis": "HEIC", "hevc": "HEIC", "hevx": "HEIC",
+	"heic": heif.Name, "heix": heif.Name, "heim": heif.Name, "heis": heif.Name,
+	"hevc": heif.Name, "hevx": heif.Name, "hevm": heif.Name, "hevs": heif.Name,
 }
 
 // A FormatInfo describes a format for people and for other programs.
@@ -155,6 +170,23 @@ func (f Format) Extension() string {
 		return e.Extensions[0]
 	}
 	return ""
+}
+
+// FileName returns a file name that ends as those of a MIME type do: name itself if it does, or if the type is not that
+// of one of Formats. The extension of another format is replaced; anything else after a dot belongs to the name.
+func FileName(name, mimeType string) string {
+	i := slices.IndexFunc(formats, func(e formatEntry) bool { return slices.Contains(e.MIMETypes, mimeType) })
+	extension := path.Ext(name)
+	if i < 0 || slices.ContainsFunc(formats[i].Extensions, func(e string) bool { return strings.EqualFold(e, extension) }) {
+		return name
+	}
+	for _, e := range formats {
+		if slices.ContainsFunc(e.Extensions, func(e string) bool { return strings.EqualFold(e, extension) }) {
+			name = strings.TrimSuffix(name, extension)
+			break
+		}
+	}
+	return name + formats[i].Extensions[0]
 }
 
 // A formatEntry is everything that package raster knows of a format. Written and Animated follow from the functions.

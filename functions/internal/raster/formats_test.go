@@ -19,6 +19,7 @@ func TestFormats(t *testing.T) {
 		{PNG, "PNG", []string{"image/png"}, []string{".png"}, true, false},
 		{GIF, "GIF", []string{"image/gif"}, []string{".gif"}, true, true},
 		{WebP, "WebP", []string{"image/webp"}, []string{".webp"}, true, true},
+		{HEIC, "HEIC", []string{"image/heic", "image/heif"}, []string{".heic", ".heif", ".hif"}, false, false},
 	}
 	if got := Formats()[:len(want)]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -53,6 +54,7 @@ func TestFormatContentTypeAndExtension(t *testing.T) {
 		{PNG, "image/png", ".png"},
 		{GIF, "image/gif", ".gif"},
 		{WebP, "image/webp", ".webp"},
+		{HEIC, "image/heic", ".heic"},
 		{"bmp", "application/octet-stream", ""},
 	}
 	for _, test := range tests {
@@ -62,6 +64,28 @@ func TestFormatContentTypeAndExtension(t *testing.T) {
 			}
 			if got := test.format.Extension(); got != test.extension {
 				t.Errorf("extension: got %q, want %q", got, test.extension)
+			}
+		})
+	}
+}
+
+func TestFileName(t *testing.T) {
+	tests := []struct{ name, mimeType, want string }{
+		{"a.jpg", "image/jpeg", "a.jpg"},
+		{"a.JPEG", "image/jpeg", "a.JPEG"},
+		{"IMG_1.HEIC", "image/jpeg", "IMG_1.jpg"},
+		{"a.heic", "image/png", "a.png"},
+		{"a.b.png", "image/jpeg", "a.b.jpg"},
+		{"a.heif", "image/heif", "a.heif"},
+		{"v1.2", "image/webp", "v1.2.webp"},
+		{"image", "image/gif", "image.gif"},
+		{".png", "image/jpeg", ".jpg"},
+		{"a.heic", "application/json", "a.heic"},
+	}
+	for _, test := range tests {
+		t.Run(test.name+" as "+test.mimeType, func(t *testing.T) {
+			if got := FileName(test.name, test.mimeType); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}

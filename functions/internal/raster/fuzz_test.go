@@ -45,6 +45,9 @@ func FuzzProbe(f *testing.F) {
 		if header.Width < 1 || header.Height < 1 || header.Frames < 0 || header.Orientation < 1 || header.Orientation > 8 {
 			t.Errorf("header is %+v", header)
 		}
+		if header.Format == HEIC { // which no other decoder here knows
+			return
+		}
 		config, err := configs[header.Format](bytes.NewReader(file))
 		if header.Format == GIF { // whose first frame may be larger than its screen
 			config.Width, config.Height = max(config.Width, header.Width), max(config.Height, header.Height)
@@ -75,7 +78,8 @@ func FuzzRender(f *testing.F) {
 		rendition := renditions[0]
 		decode(t, rendition)
 		width, height := box.Fit(rendition.OriginalWidth, rendition.OriginalHeight)
-		if rendition.Format != picture.Header().Format || rendition.Width != width || rendition.Height != height {
+		isOfFormat := rendition.Format == picture.Header().Format || picture.Header().Format == HEIC
+		if !isOfFormat || rendition.Width != width || rendition.Height != height {
 			t.Errorf("the rendition of %+v is a %s of %dx%d", picture.Header(), rendition.Format, rendition.Width,
 				rendition.Height)
 		}

@@ -17,6 +17,9 @@ type Header struct {
 	// Orientation is the EXIF orientation, 1 to 8; 1 if the header has none. In WebP, and sometimes in PNG, it follows
 	// the pixels, so that only Render finds it.
 	Orientation int
+	// DecodedPixels is more than Width x Height if a part of the image is decoded only to be cropped, which HEIC allows;
+	// otherwise it may be 0.
+	DecodedPixels int64
 }
 
 // Displayed is the size in pixels as a viewer shows the image: with its orientation applied.
@@ -25,7 +28,7 @@ func (h Header) Displayed() (width, height int) {
 }
 
 // Pixels is the number of pixels to decode, which memory and time depend on: see the package comment.
-func (h Header) Pixels() int64 { return int64(h.Width) * int64(h.Height) }
+func (h Header) Pixels() int64 { return max(int64(h.Width)*int64(h.Height), h.DecodedPixels) }
 
 // orientedSize exchanges width and height if the orientation includes a quarter turn.
 func orientedSize(width, height, orientation int) (int, int) {
@@ -54,12 +57,15 @@ func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }
 func (l Limits) Check(h Header) error {
 	limit := l.pixels()
 	if h.Pixels() > limit {
+		size := fmt.Sprintf("%dx%d = %d pixels", h.Width, h.Height, h.Pixels())
+		if h.Pixels() > int64(h.Width)*int64(h.Height) {
+			size = fmt.Sprintf("%d pixels before it is cropped to %dx%d", h.Pixels(), h.Width, h.Height)
+		}
 		return &Error{
-			Reason: ReasonTooManyPixels,
-			Message: fmt.Sprintf("The image has %dx%d = %d pixels, more than the limit of %d",
-				h.Width, h.Height, h.Pixels(), limit),
-			Limit: limit,
-			Found: h.Pixels(),
+			Reason:  ReasonTooManyPixels,
+			Message: fmt.Sprintf("The image has %s, more than the limit of %d", size, limit),
+			Limit:   limit,
+			Found:   h.Pixels(),
 		}
 	}
 	if side := max(h.Width, h.Height); side > maxSide {

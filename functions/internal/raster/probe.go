@@ -29,5 +29,5 @@ func (t formatTable) open(r io.Reader) (Header, *formatEntry, codec.File, error)
 		return Header{}, nil, nil, err
 	}
 	h := file.Header()
-	return Header{entry.Format, h.Width, h.Height, h.Frames, h.Orientation}, entry, file, nil
+	return Header{entry.Format, h.Width, h.Height, h.Frames, h.Orientation, h.DecodedPixels}, entry, file, nil
 }

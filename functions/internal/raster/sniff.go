@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/heif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
 
@@ -36,6 +37,9 @@ func (t formatTable) sniff(r io.Reader) (*formatEntry, []byte, error) {
 	expected := t.names("or")
 	if name := unreadFormat(start); name != "" {
 		return nil, nil, imgerr.Unsupported(name, expected)
+	}
+	if endsInFileType(start) {
+		return nil, nil, io.ErrUnexpectedEOF
 	}
 	found := describe(start)
 	return nil, nil, &Error{
@@ -88,21 +92,32 @@ func isSVG(start []byte) bool {
 	return bytes.HasPrefix(text, []byte("<")) && bytes.Contains(text, []byte("<svg"))
 }
 
-// isoMediaFormat names the image format of an ISO base media file by its brands, or returns "".
+// isoMediaFormat names the image format of an ISO base media file by its brands, the major one first, or returns "". Brands
+// that do not name a codec count if all of them are known.
 func isoMediaFormat(start []byte) string {
-	if len(start) < 16 || string(start[4:8]) != "ftyp" {
+	if !isISOMedia(start) {
 		return ""
 	}
 	length := min(binary.BigEndian.Uint32(start), uint32(len(start)))
 	for brand := range slices.Chunk(start[8:max(8, length)], 4) {
-		if name := unreadBrands[string(brand)]; name != "" {
+		if name := isoMediaBrands[string(brand)]; name != "" {
 			return name
 		}
 	}
-	if major := string(start[8:12]); major == "mif1" || major == "msf1" {
-		return "HEIF"
+	switch string(start[8:12]) {
+	case "mif1", "mif2", "msf1", "miaf":
+		if !endsInFileType(start) {
+			return heif.Name
+		}
 	}
 	return ""
+}
+
+func isISOMedia(start []byte) bool { return len(start) >= 12 && string(start[4:8]) == "ftyp" }
+
+// endsInFileType reports whether an ISO base media file ends within the box of its brands, as far as that is looked at.
+func endsInFileType(start []byte) bool {
+	return isISOMedia(start) && uint32(len(start)) < min(binary.BigEndian.Uint32(start), describeLength)
 }
 
 // describe names the kind of content that is not an image.

@@ -52,9 +52,6 @@ func TestProbeUnsupported(t *testing.T) {
 	tests := []struct{ found, content, expected string }{
 		{"AVIF", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1", anyFormat},
 		{"AVIF", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif", anyFormat},
-		{"HEIC", "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", anyFormat},
-		{"HEIC", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1heic", anyFormat},
-		{"HEIF", "\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00mif1", anyFormat},
 		{"Canon CR3", "\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom", anyFormat},
 		{"SVG", `<svg xmlns="http://www.w3.org/2000/svg"/>`, anyFormat},
 		{"SVG", "\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a comment -->\n<svg width=\"1\"/>", anyFormat},

@@ -21,8 +21,14 @@ func generateErrors() (string, error) {
 	}
 	slices.SortStableFunc(answers, func(a, b answer) int { return cmp.Compare(a.status, b.status) })
 	rows := table{{"status", "code", "meaning", "what to do", "if it was an event"}}
+	linked := map[string]bool{}
 	for _, a := range answers {
-		rows = append(rows, []string{strconv.Itoa(a.status), code(a.Code.Code), a.Meaning, a.Action, deliveryAfter(a.status)})
+		name := code(a.Code.Code)
+		if !linked[a.Code.Code] {
+			linked[a.Code.Code] = true
+			name = `<a id="` + a.Code.Code + `"></a>` + name // where apierror.TypeURI leads
+		}
+		rows = append(rows, []string{strconv.Itoa(a.status), name, a.Meaning, a.Action, deliveryAfter(a.status)})
 	}
 	return rows.String(), nil
 }

@@ -87,7 +87,14 @@ func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagesto
 		return nil, err
 	}
 	if info.ContentType == NoteType {
-		return s.readNote(ctx, info)
+		final := &Status{}
+		if err := s.images.ReadJSON(ctx, info, maxNote, final); err != nil {
+			return nil, err
+		}
+		if final.State != Failed || final.Result == nil {
+			return nil, fmt.Errorf("read object %q: it has the state %q; expected a failure note", info.Key, final.State)
+		}
+		return final, nil
 	}
 	final := completed(imageID, info)
 	if final.Result.OriginalSize == nil || final.Result.ThumbnailSize == nil { // made by the original system
@@ -98,17 +105,6 @@ func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagesto
 		final.Result.OriginalSize, final.Result.ThumbnailSize = sizes[0], sizes[1]
 	}
 	return final, nil
-}
-
-func (s *Store) readNote(ctx context.Context, note *imagestore.Info) (*Status, error) {
-	var final Status
-	if err := s.images.ReadJSON(ctx, note, maxNote, &final); err != nil {
-		return nil, err
-	}
-	if final.State != Failed || final.Result == nil {
-		return nil, fmt.Errorf("read object %q: state %q and result %v are not those of a failure note", note.Key, final.State, final.Result)
-	}
-	return &final, nil
 }
 
 // completed is the status of an image from the metadata of its thumbnail; without sizes if it has none.

@@ -34,9 +34,9 @@ func New(client *redis.Client, images *imagestore.Store) *Store {
 // Key is the Redis key of an image's status.
 func Key(imageID string) string { return "image:status:" + imageID }
 
-// Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state, text,
-// expiry) sets a status unless the one that is there is as far or further, and returns the state and the status that
-// were there. Redis runs a script atomically: whatever the order of the writers, a status never goes back, and the
+// Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state,
+// text, expiry) sets a status unless the one that is there is as far or further, and returns the state and the status
+// that were there. Redis runs a script atomically: whatever the order of the writers, a status never goes back, and the
 // first final status stays.
 const Forward = `
 local function forward(key, state, text, expiry)

@@ -25,26 +25,26 @@ type store struct {
 	images *imagestore.Store
 }
 
-func open(t testing.TB) store {
-	t.Helper()
-	r := config.NewReader(testservers.Start(t))
+func open(tb testing.TB) store {
+	tb.Helper()
+	r := config.NewReader(testservers.Start(tb))
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client := connect.OpenRedis(connect.ReadRedis(r))
 	if err := r.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
+	tb.Cleanup(func() { client.Close() })
 	return store{New(client, images), client, images}
 }
 
 // withoutRedis is the same image store behind a Redis that is down.
-func (s store) withoutRedis(t testing.TB) *Store {
-	t.Helper()
+func (s store) withoutRedis(tb testing.TB) *Store {
+	tb.Helper()
 	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
-	t.Cleanup(func() { client.Close() })
+	tb.Cleanup(func() { client.Close() })
 	return New(client, s.images)
 }
 
@@ -83,22 +83,31 @@ func in(state State, imageID string) Status {
 }
 
 // read reads a status that must not be stale.
-func (s store) read(t testing.TB, imageID string) *Status {
-	t.Helper()
-	got, stale, err := s.Read(t.Context(), imageID)
+func (s store) read(tb testing.TB, imageID string) *Status {
+	tb.Helper()
+	got, stale, err := s.Read(tb.Context(), imageID)
 	if err != nil || stale {
-		t.Fatalf("Read() = %+v, %v, %v; want a status that is not stale", got, stale, err)
+		tb.Fatalf("Read() = %+v, %v, %v; want a status that is not stale", got, stale, err)
 	}
 	return got
 }
 
-func (s store) advance(t testing.TB, next Status) (before *Status) {
-	t.Helper()
-	before, err := s.Advance(t.Context(), next)
+func (s store) advance(tb testing.TB, next Status) (before *Status) {
+	tb.Helper()
+	before, err := s.Advance(tb.Context(), next)
 	if err != nil {
-		t.Fatalf("Advance(%s) = %v", next.State, err)
+		tb.Fatalf("Advance(%s) = %v", next.State, err)
 	}
 	return before
+}
+
+// record stores a result without telling Redis.
+func (s store) record(tb testing.TB, final Status) {
+	tb.Helper()
+	original := imagestore.OriginalKey(final.ImageID, "ä.jpg")
+	if _, err := s.Record(tb.Context(), original, final, nil, "image/jpeg"); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // The original system's clients and dashboards read this JSON, from GET /status and from Redis.
@@ -254,7 +263,8 @@ func TestReadRebuilds(t *testing.T) {
 		t.Run(string(state), func(t *testing.T) {
 			id := uuid.NewString()
 			original := imagestore.OriginalKey(id, "ä.jpg")
-			if err := s.images.Put(t.Context(), original, []byte("x"), imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
+			attributes := imagestore.Attributes{ContentType: "image/jpeg"}
+			if err := s.images.Put(t.Context(), original, []byte("x"), attributes); err != nil {
 				t.Fatal(err)
 			}
 			checkRebuilt := func(want Status) {
@@ -296,9 +306,7 @@ func TestRedisDown(t *testing.T) {
 	if _, err := down.Advance(t.Context(), in(Queued, id)); err == nil {
 		t.Error("Advance() = nil, want an error")
 	}
-	if _, err := s.Record(t.Context(), imagestore.OriginalKey(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
-		t.Fatal(err)
-	}
+	s.record(t, completedStatus(id))
 	got, stale, err := down.Read(t.Context(), id)
 	if err != nil || stale || !reflect.DeepEqual(*got, completedStatus(id)) {
 		t.Errorf("Read() = %+v, %v, %v; want it from the image store, and Redis not to be told", got, stale, err)
@@ -316,9 +324,7 @@ func TestRedisWasDownAtTheEnd(t *testing.T) {
 			if got := s.read(t, id); got == nil || got.State != last {
 				t.Errorf("before the end: %+v, want %s", got, last)
 			}
-			if _, err := s.Record(t.Context(), imagestore.OriginalKey(id, "ä.jpg"), completedStatus(id), nil, "image/jpeg"); err != nil {
-				t.Fatal(err)
-			}
+			s.record(t, completedStatus(id))
 			got, stale, err := s.Read(t.Context(), id)
 			for tries := 0; err == nil && !stale && tries < 100; tries++ { // the image store may take longer than Read waits
 				got, stale, err = s.Read(t.Context(), id)

@@ -25,6 +25,8 @@ const rollbackTimeout = 5 * time.Second
 
 // A Candidate is an image to be accepted.
 type Candidate struct {
+	// Owner is the client that sends the image; "" for nobody. ImageID follows from it.
+	Owner   string
 	ImageID string
 	// New is whether ImageID was made for this request, so that no other request can have stored an image under it.
 	New bool
@@ -101,13 +103,14 @@ func (a *Acceptor) storeAndAnnounce(
 ) (image events.ImageUploaded, token outbox.Token, err error) {
 	incoming := a.images.NewUpload(body, c.Size)
 	defer incoming.Close()
-	about := imagestore.Attributes{Metadata: map[string]string{"Filename": imagestore.EncodeFilename(c.Filename)}}
 	image, err = a.describe(ctx, c, incoming)
 	if err != nil {
 		return image, "", err
 	}
-	about.ContentType = image.ContentType
-	image.Size, err = incoming.Put(ctx, image.ObjectName, about)
+	image.Size, err = incoming.Put(ctx, image.ObjectName, imagestore.Attributes{
+		ContentType: image.ContentType,
+		Metadata:    map[string]string{"Filename": imagestore.EncodeFilename(c.Filename)},
+	})
 	if c.New && errors.Is(err, imagestore.ErrExists) {
 		err = nil // MinIO's first answer was lost, and its client tried again
 	}
@@ -123,15 +126,18 @@ func (a *Acceptor) storeAndAnnounce(
 	return image, token, err
 }
 
-// describe is what is known of an image before it is stored: all but its size in bytes. It reads no further than the
-// header.
+// describe reads the header of an image, and refuses one that cannot be processed. It returns what is known of the
+// image before it is stored: all but its size in bytes.
 func (a *Acceptor) describe(
 	ctx context.Context, c Candidate, incoming *imagestore.Upload,
 ) (image events.ImageUploaded, err error) {
-	filename := imagestore.SafeName(c.Filename, "")
-	header, err := a.inspect(ctx, incoming)
+	start, filename := incoming.Peek(ctx), imagestore.SafeName(c.Filename, "")
+	header, err := raster.Probe(start)
+	if err == nil {
+		err = a.limits.Check(header)
+	}
 	if err != nil {
-		return image, err
+		return image, refusal(err)
 	}
 	if filename == "" {
 		filename = "image" + header.Format.Extension()
@@ -147,19 +153,6 @@ func (a *Acceptor) describe(
 		Width:       width,
 		Height:      height,
 	}, nil
-}
-
-// inspect decides by its header whether the image can be processed.
-func (a *Acceptor) inspect(ctx context.Context, incoming *imagestore.Upload) (raster.Header, error) {
-	ahead := incoming.Peek(ctx)
-	header, err := raster.Probe(ahead)
-	if err == nil {
-		err = a.limits.Check(header)
-	}
-	if errors.Is(err, imagestore.ErrPeekLimit) {
-		return header, errNoSize
-	}
-	return header, refusal(err)
 }
 
 // rollback removes an image that was not accepted. If that fails, or a sweep has begun to announce the image, the image
@@ -185,10 +178,4 @@ func (a *Acceptor) withdraw(ctx context.Context, imageID string, token outbox.To
 		err = errors.New("a sweep has begun to announce it")
 	}
 	return err
-}
-
-// Named describes an image that was not read: its ID and its key.
-func Named(imageID, filename string) events.ImageUploaded {
-	key := imagestore.OriginalKey(imageID, imagestore.SafeName(filename, "image"))
-	return events.ImageUploaded{ImageID: imageID, ObjectName: key}
 }

@@ -8,8 +8,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
-// A Body bounds the bytes of an image, and keeps the error of the reader below: not everything that reads a Body, such as
-// MinIO's client, passes its errors on unchanged.
+// A Body bounds the bytes of an image, and keeps the error of the reader below: not everything that reads a Body, such
+// as MinIO's client, passes its errors on unchanged.
 type Body struct {
 	from  io.Reader
 	limit int64
@@ -22,12 +22,13 @@ func NewBody(from io.Reader, limit int64) *Body { return &Body{from: from, limit
 
 func (b *Body) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
-	b.read += int64(n)
-	if b.read > b.limit {
-		err = tooManyBytes(b.limit, b.read)
-	}
 	if err != nil && err != io.EOF {
 		b.err = err
+	}
+	b.read += int64(n)
+	if b.read > b.limit {
+		b.err = tooManyBytes(b.limit, b.read)
+		return n, b.err
 	}
 	return n, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
@@ -52,8 +53,11 @@ func tooManyBytes(limit, found int64) *apierror.Error {
 	}
 }
 
-// refusal turns raster's error for an image that can never be processed into an answer. Other errors stay as they are.
+// refusal turns the error for an image that can never be processed into an answer. Other errors stay as they are.
 func refusal(err error) error {
+	if errors.Is(err, imagestore.ErrPeekLimit) {
+		return errNoSize
+	}
 	var refused *raster.Error
 	if !errors.As(err, &refused) {
 		return err

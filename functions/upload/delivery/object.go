@@ -14,6 +14,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -60,8 +61,8 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info)
 }
 
-// findThumbnail returns imagestore.ErrNotFound if there is no thumbnail that the request may see. The result of an image
-// that failed is a note, and not a thumbnail.
+// findThumbnail returns imagestore.ErrNotFound if there is no thumbnail that the request may see. The result of an
+// image that failed is a note, and not a thumbnail.
 func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
@@ -92,7 +93,11 @@ func (d *Delivery) serveObject(w http.ResponseWriter, r *http.Request, info *ima
 	}
 	header := w.Header()
 	header.Set("Content-Type", info.ContentType)
-	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": path.Base(info.Key)}))
+	name := path.Base(info.Key)
+	if imagestore.OriginalOf(info.Key) != info.Key { // a thumbnail, which is named after its original
+		name = raster.FileName(name, info.ContentType)
+	}
+	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": name}))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever the object is, it runs nothing
 	if d.policy.Enforced {
 		header.Set("Cache-Control", "private, max-age=31536000, immutable")
@@ -186,7 +191,7 @@ func (o *objectReader) Read(p []byte) (int, error) {
 	_ = o.connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // to write what is read; a test's recorder has none
 	n, err := o.body.Read(p)
 	o.offset += int64(n)
-	if err == io.EOF && o.offset == o.end && o.end < o.info.Size {
+	if errors.Is(err, io.EOF) && o.offset == o.end && o.end < o.info.Size {
 		err = nil // the range ends, but not the object
 	}
 	return n, err

@@ -42,4 +42,8 @@ func (d *Delivery) restore(ctx context.Context, known status.Status) (err error)
 	return err
 }
 
-var errNoStatus = &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeStatusNotFound, Message: "Status not found"}
+var errNoStatus = &apierror.Error{
+	Status:  http.StatusNotFound,
+	Code:    apierror.CodeStatusNotFound,
+	Message: "Status not found",
+}

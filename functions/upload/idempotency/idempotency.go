@@ -55,50 +55,53 @@ func (a *Acceptor) AcceptUpload(
 	ctx context.Context, key string, index int, c accept.Candidate,
 ) (events.ImageUploaded, error) {
 	if key == "" {
-		c.ImageID, c.New = ownership.NewID(ownership.Of(ctx)), true
+		c.ImageID, c.New = ownership.NewID(c.Owner), true
 		return a.acceptor.Accept(ctx, c)
 	}
-	c.ImageID = KeyImageID(ownership.Of(ctx), key, index)
+	c.ImageID = KeyImageID(c.Owner, key, index)
 	sum := sha256.New()
 	c.Body = io.TeeReader(c.Body, sum)
-	objects, err := a.statuses.Reconcile(ctx, c.ImageID)
-	if err != nil {
-		return events.ImageUploaded{}, err
+	image, known, err := a.repeat(ctx, c, sum)
+	if known || err != nil {
+		return image, err
 	}
-	if objects.Original == nil {
-		image, err := a.acceptor.Accept(ctx, c)
-		if !errors.Is(err, imagestore.ErrExists) {
-			return image, err
-		}
-		objects, err = a.images.Find(ctx, c.ImageID) // another request with the key was first
-		if err != nil || objects.Original == nil {
-			return image, errors.Join(err, gone(c.ImageID))
+	image, err = a.acceptor.Accept(ctx, c)
+	if errors.Is(err, imagestore.ErrExists) { // another request with the key was first
+		image, known, err = a.repeat(ctx, c, sum)
+		if err == nil && !known {
+			err = gone(c.ImageID)
 		}
 	}
-	return a.repeat(ctx, c, objects.Original, sum)
+	return image, err
 }
 
-// repeat answers a repetition with the stored image if the two are the same. sum sees what is read of the candidate.
+// repeat answers a repetition with the stored image, if the two are the same; known reports whether there is one. sum
+// sees what is read of the candidate.
 func (a *Acceptor) repeat(
-	ctx context.Context, c accept.Candidate, stored *imagestore.Info, sum hash.Hash,
-) (events.ImageUploaded, error) {
+	ctx context.Context, c accept.Candidate, sum hash.Hash,
+) (image events.ImageUploaded, known bool, err error) {
+	objects, err := a.statuses.Reconcile(ctx, c.ImageID)
+	stored := objects.Original
+	if err != nil || stored == nil {
+		return image, false, err
+	}
 	filename := path.Base(stored.Key)
 	if c.Size >= 0 && c.Size != stored.Size || imagestore.SafeName(c.Filename, filename) != filename {
-		return events.ImageUploaded{}, errKeyReused
+		return image, true, errKeyReused
 	}
 	body := accept.NewBody(c.Body, a.maxBytes)
 	if _, err := io.Copy(io.Discard, body); err != nil {
-		return events.ImageUploaded{}, body.Cause(err)
+		return image, true, body.Cause(err)
 	}
 	storedSum, err := a.images.Sum(ctx, stored)
 	if err != nil {
-		return events.ImageUploaded{}, err
+		return image, true, err
 	}
 	if !bytes.Equal(storedSum, sum.Sum(nil)) {
-		return events.ImageUploaded{}, errKeyReused
+		return image, true, errKeyReused
 	}
 	_, err = a.resumeStored(ctx, c.ImageID)
-	return accept.Named(c.ImageID, filename), err
+	return events.ImageUploaded{ImageID: c.ImageID, ObjectName: stored.Key}, true, err
 }
 
 var errKeyReused = &apierror.Error{
@@ -108,10 +111,10 @@ var errKeyReused = &apierror.Error{
 }
 
 // AcceptEvent accepts the image of an event, once, and gives the candidate its ID. What is stored by earlier deliveries
-// counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key even
-// if there is an error.
+// counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key
+// even if there is an error.
 func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Candidate) (events.ImageUploaded, error) {
-	c.ImageID = EventImageID(ownership.Of(ctx), e)
+	c.ImageID = EventImageID(c.Owner, e)
 	image, known, err := a.resume(ctx, c.ImageID)
 	if !known && err == nil {
 		image, err = a.acceptor.Accept(ctx, c)
@@ -120,7 +123,8 @@ func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Cand
 		}
 	}
 	if image.ObjectName == "" {
-		image = accept.Named(c.ImageID, c.Filename)
+		image.ImageID = c.ImageID
+		image.ObjectName = imagestore.OriginalKey(c.ImageID, imagestore.SafeName(c.Filename, "image"))
 	}
 	return image, err
 }

@@ -20,18 +20,15 @@ type uploadedSeveral struct {
 	Images []outcome `json:"images"`
 }
 
-// An outcome is what became of one image in a form: it has an ID or an error.
+// An outcome is what became of one image of a request: it has an ID or an error.
 type outcome struct {
 	Filename string `json:"filename"`
 	ImageID  string `json:"image_id,omitempty"`
 	*apierror.Error
 }
 
-func answerUploaded(w http.ResponseWriter, duration, imageID string) {
-	httpserver.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", imageID, duration})
-}
-
-func answerForm(w http.ResponseWriter, duration string, images []outcome) {
+// answerUploaded answers with what became of the images, at least one. The last one may be refused.
+func answerUploaded(w http.ResponseWriter, duration string, images []outcome) {
 	first, last := images[0], images[len(images)-1]
 	switch {
 	case last.Error != nil:
@@ -41,6 +38,6 @@ func answerForm(w http.ResponseWriter, duration string, images []outcome) {
 		all := uploaded{"Images uploaded successfully", first.ImageID, duration}
 		httpserver.WriteJSON(w, http.StatusOK, uploadedSeveral{all, images})
 	default:
-		answerUploaded(w, duration, first.ImageID)
+		httpserver.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", first.ImageID, duration})
 	}
 }

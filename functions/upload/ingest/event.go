@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
@@ -18,26 +17,23 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
-// uploadEvent accepts the image of an event that a client sends to /upload. The event's ID serves as its key.
-func (in *Ingest) uploadEvent(w http.ResponseWriter, r *http.Request, began time.Time) error {
-	image, err := in.receive(w, r)
+// acceptEvent accepts the image of an event that a client sends to /upload.
+func (in *Ingest) acceptEvent(w http.ResponseWriter, r *http.Request, owner string) ([]outcome, error) {
+	image, err := in.receive(w, r, owner)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	duration, err := in.Durations.First(r.Context(), began, "", image.ImageID)
-	if err != nil {
-		return err
-	}
-	answerUploaded(w, duration, image.ImageID)
-	return nil
+	return []outcome{{ImageID: image.ImageID}}, nil
 }
 
 // deliver answers Knative: 200 if the image is accepted, 200 with an image.failed if it never can be, and otherwise a
 // status code by which Knative delivers the event again or gives up.
 func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
-	image, err := in.receive(w, r)
+	owner := ownership.Of(r.Context())
+	image, err := in.receive(w, r, owner)
 	var refused *apierror.Error
 	switch {
 	case err == nil:
@@ -62,8 +58,8 @@ func answerAccepted(w http.ResponseWriter, imageID string) error {
 	return nil
 }
 
-// replyFailed records that an image can never be accepted, and replies with image.failed. However often the event comes,
-// and whatever it brings then, the answer stays the same.
+// replyFailed records that an image can never be accepted, and replies with image.failed. However often the event
+// comes, and whatever it brings then, the answer stays the same.
 func (in *Ingest) replyFailed(
 	w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *apierror.Error,
 ) error {
@@ -82,14 +78,18 @@ func (in *Ingest) replyFailed(
 	return cloudevent.Reply(w, r, reply)
 }
 
-// sweep sweeps for the cluster, which does not authenticate, and for administrators. A sweep that fails is not a refused
-// upload, so its error is answered here.
+// sweep sweeps for the cluster, which does not authenticate, and for administrators. A sweep that fails is not a
+// refused upload, so its error is answered here.
 func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 	if !in.settings.Policy.MaySeeAll(r.Context()) {
-		return &apierror.Error{Status: http.StatusForbidden, Code: apierror.CodeForbidden, Message: "Only administrators may ask for a sweep"}
+		return &apierror.Error{
+			Status:  http.StatusForbidden,
+			Code:    apierror.CodeForbidden,
+			Message: "Only administrators may ask for a sweep",
+		}
 	}
 	if err := in.Sweeper.Sweep(r.Context()); err != nil {
-		in.Process.ReportError(r, err).Write(w)
+		in.Process.ReportError(r, err).Write(w, r)
 		return nil
 	}
 	w.WriteHeader(http.StatusOK)
@@ -97,16 +97,28 @@ func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 }
 
 // receive accepts the image of an image.received event. An image that was refused is returned with its ID and its key.
-func (in *Ingest) receive(w http.ResponseWriter, r *http.Request) (image events.ImageUploaded, err error) {
-	release := in.meter(r)
+func (in *Ingest) receive(
+	w http.ResponseWriter, r *http.Request, owner string,
+) (image events.ImageUploaded, err error) {
+	inBody, release := isStream(r) && r.ContentLength != 0, in.meter(r)
 	defer release()
 	e, err := readEvent(w, r)
 	if err != nil {
 		return image, err
 	}
 	ctx := cloudevent.Continue(r.Context(), e)
-	candidate, err := in.candidateOf(ctx, w, r, e)
-	if err != nil {
+	candidate := accept.Candidate{Owner: owner, Filename: path.Base(e.Subject())}
+	switch {
+	case inBody && r.ContentLength > in.settings.MaxBytes: // is refused by its size, before a byte is read
+		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
+	case inBody:
+		from, err := body.New(w, r, in.settings.MaxBytes)
+		if err != nil {
+			return image, err
+		}
+		candidate.Body, candidate.Size = from, from.Size()
+	}
+	if err := in.complete(ctx, &candidate, e); err != nil {
 		return image, err
 	}
 	return in.Acceptor.AcceptEvent(ctx, e, candidate)
@@ -135,45 +147,28 @@ func isStream(r *http.Request) bool {
 	return !cloudevent.IsStructured(r) && (contentType == "" || !events.IsJSON(contentType))
 }
 
-// candidateOf is the image of an event: the body of the request, the data of the event, or an object that it names.
-func (in *Ingest) candidateOf(
-	ctx context.Context, w http.ResponseWriter, r *http.Request, e event.Event,
-) (accept.Candidate, error) {
-	if err := checkType(e); err != nil {
-		return accept.Candidate{}, err
+// complete checks the event of a candidate. If the image is not in the body of the request, it is the data of the
+// event, or an object that the event names.
+func (in *Ingest) complete(ctx context.Context, candidate *accept.Candidate, e event.Event) error {
+	if err := checkType(e); err != nil || candidate.Body != nil {
+		return err
 	}
-	candidate := accept.Candidate{Filename: path.Base(e.Subject())}
-	inBody, data := isStream(r) && r.ContentLength != 0, e.Data()
-	switch {
-	case !inBody && (len(data) == 0 || events.IsJSON(e.DataContentType())):
-		return in.objectOf(ctx, e)
-	case !inBody:
+	if data := e.Data(); len(data) > 0 && !events.IsJSON(e.DataContentType()) {
 		candidate.Body, candidate.Size = bytes.NewReader(data), int64(len(data))
-	case r.ContentLength > in.settings.MaxBytes: // is refused by its size, before a byte is read
-		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
-	default:
-		from, err := body.New(w, r, in.settings.MaxBytes)
-		if err != nil {
-			return accept.Candidate{}, err
-		}
-		candidate.Body, candidate.Size = from, from.Size()
+		return nil
 	}
-	return candidate, nil
-}
-
-// objectOf is the image of an event that names an object.
-func (in *Ingest) objectOf(ctx context.Context, e event.Event) (accept.Candidate, error) {
 	reference, err := referenceOf(e)
 	if err != nil {
-		return accept.Candidate{}, err
+		return err
 	}
-	object := accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
-	return accept.Candidate{Object: &object, Filename: reference.Filename}, in.checkObject(ctx, object)
+	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
+	candidate.Filename = reference.Filename
+	return in.checkObject(ctx, *candidate.Object)
 }
 
 // checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,
-// so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for events
-// that come through the Broker, and for administrators.
+// so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for
+// events that come through the Broker, and for administrators.
 func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	policy, own := in.settings.Policy, object.Bucket == in.settings.Bucket
 	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
@@ -186,7 +181,8 @@ func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	}
 	imageID, _, _ := strings.Cut(object.Key, "/")
 	isImage := own && events.IsImageID(imageID)
-	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage { // that an image exists is not told there
+	// The function for events serves no image, and must not confirm that one exists either.
+	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage {
 		return accept.ObjectNotFound(object)
 	}
 	return nil

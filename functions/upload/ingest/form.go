@@ -9,10 +9,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
-	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 )
 
@@ -38,38 +36,25 @@ var errNotNamed = &apierror.Error{
 	Message: "No file selected",
 }
 
-// uploadForm accepts the images of a form in their order, and stops at the first that is refused: those before it stay
-// accepted, and those after it are not read. The request as a whole fails if no image was accepted.
-func (in *Ingest) uploadForm(w http.ResponseWriter, r *http.Request, began time.Time, key, boundary string) error {
-	from, err := body.New(w, r, in.settings.MaxBytes+framingBytes)
-	if err != nil {
-		return err
-	}
-	images, err := in.acceptFiles(r, key, newForm(from, boundary))
-	if err != nil {
-		return err
-	}
-	duration, err := in.Durations.First(r.Context(), began, key, images[0].ImageID)
-	if err != nil {
-		return err
-	}
-	answerForm(w, duration, images)
-	return nil
-}
-
-// acceptFiles returns the outcomes of the images; the last one may be refused. If the first one is refused, or there is
-// none, it returns an error.
-func (in *Ingest) acceptFiles(r *http.Request, key string, form *form) (images []outcome, err error) {
+// acceptForm accepts the images of a form in their order, and stops at the first that is refused: those before it stay
+// accepted, and those after it are not read. It returns an error if no image was accepted.
+func (in *Ingest) acceptForm(r *http.Request, form *form, owner, key string) (images []outcome, err error) {
 	for {
-		image, err := in.acceptNext(r.Context(), key, form, len(images))
-		switch {
-		case err == io.EOF && len(images) > 0:
+		file, err := form.nextFile()
+		if errors.Is(err, io.EOF) && len(images) > 0 {
 			return images, nil
-		case err == io.EOF:
+		}
+		if errors.Is(err, io.EOF) {
 			return nil, errNoFile
-		case err != nil && len(images) == 0:
+		}
+		image := outcome{Filename: file.name}
+		if err == nil {
+			image.ImageID, err = in.acceptFile(r.Context(), file, owner, key, len(images))
+		}
+		if err != nil && len(images) == 0 {
 			return nil, err
-		case err != nil:
+		}
+		if err != nil {
 			image.Error = in.Process.ReportError(r, err)
 			in.refused.WithLabelValues(image.Error.Code).Inc()
 			return append(images, image), nil
@@ -78,26 +63,24 @@ func (in *Ingest) acceptFiles(r *http.Request, key string, form *form) (images [
 	}
 }
 
-// acceptNext accepts the next image of a form, which is number index; io.EOF after the last.
-func (in *Ingest) acceptNext(ctx context.Context, key string, form *form, index int) (outcome, error) {
-	file, err := form.nextFile()
-	if err != nil {
-		return outcome{}, err
-	}
+// acceptFile accepts the image at an index in a form.
+func (in *Ingest) acceptFile(
+	ctx context.Context, file formFile, owner, key string, index int,
+) (imageID string, err error) {
 	if index == maxImages {
-		return outcome{Filename: file.name}, &apierror.Error{
+		return "", &apierror.Error{
 			Status:  http.StatusRequestEntityTooLarge,
 			Code:    apierror.CodeTooManyImages,
 			Message: "There are too many images in one request",
 			Limit:   maxImages,
 		}
 	}
-	candidate := accept.Candidate{Body: file, Size: -1, Filename: file.name}
+	candidate := accept.Candidate{Owner: owner, Body: file, Size: -1, Filename: file.name}
 	image, err := in.Acceptor.AcceptUpload(ctx, key, index, candidate)
 	if err != nil {
-		return outcome{Filename: file.name}, err
+		return "", err
 	}
-	return outcome{Filename: file.name, ImageID: image.ImageID}, nil
+	return image.ImageID, nil
 }
 
 // A form reads multipart/form-data as it arrives.
@@ -123,7 +106,7 @@ func (f *form) nextFile() (formFile, error) {
 	for {
 		f.framing.begin()
 		part, err := f.reader.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) && errors.Unwrap(err) == nil { // a form that ends too early gives a wrapped io.EOF
 			return formFile{}, io.EOF
 		}
 		if err != nil {
@@ -169,7 +152,7 @@ func filenameOf(part *multipart.Part) (name string, isFile bool) {
 
 func (f formFile) Read(p []byte) (int, error) {
 	n, err := f.part.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = badForm(err)
 	}
 	return n, err

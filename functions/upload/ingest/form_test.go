@@ -10,7 +10,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
-// Any bytes under any boundary: files come out, or a Problem, and in the end nothing more.
+// Any bytes with any boundary give files or an error that is the caller's fault, and come to an end.
 func FuzzForm(f *testing.F) {
 	part := func(header, content string) string { return "--x\r\n" + header + "\r\n\r\n" + content + "\r\n" }
 	file := part(`Content-Disposition: form-data; name="file"; filename="a.jpg"`, "content")
@@ -20,7 +20,8 @@ func FuzzForm(f *testing.F) {
 		part(`Content-Disposition: form-data; name="file"; filename=""`, "") + "--x--",
 		part(`Content-Disposition: form-data; name="file"; filename*=utf-8''%E2%98%83.png`, "") + "--x--",
 		part(`content-disposition: form-data; name=file; filename=a; filename=b`, "") + "--x--",
-		part("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\nContent-Transfer-Encoding: quoted-printable", "=41=") + "--x--",
+		part("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n"+
+			"Content-Transfer-Encoding: quoted-printable", "=41=") + "--x--",
 		part("Content-Disposition: \x00", "") + "--x--",
 		part(`Content-Disposition: form-data; name="y"`, strings.Repeat("z", maxFraming)) + "--x--",
 	} {
@@ -31,14 +32,14 @@ func FuzzForm(f *testing.F) {
 		form := newForm(bytes.NewReader(body), boundary)
 		check := func(err error) {
 			t.Helper()
-			var told *apierror.Error
-			if !errors.As(err, &told) || !told.Permanent() {
-				t.Fatalf("%v is no Problem for good", err)
+			var refused *apierror.Error
+			if !errors.As(err, &refused) || !refused.Permanent() {
+				t.Fatalf("error is %v, want a permanent apierror.Error", err)
 			}
 		}
 		for range maxParts + 1 {
 			file, err := form.nextFile()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
@@ -46,14 +47,14 @@ func FuzzForm(f *testing.F) {
 				return
 			}
 			if file.name == "" {
-				t.Fatal("a file without a name")
+				t.Fatal("a file has no name")
 			}
 			if n, err := io.Copy(io.Discard, file); err != nil {
 				check(err)
 			} else if n > int64(len(body)) {
-				t.Fatalf("%d bytes of %d", n, len(body))
+				t.Fatalf("a file has %d bytes, of a body of %d", n, len(body))
 			}
 		}
-		t.Fatalf("more than %d parts", maxParts)
+		t.Fatalf("the form has more than %d files", maxParts)
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -67,25 +68,51 @@ func New(backends Backends, settings Settings) *Ingest {
 
 // Upload is POST /upload.
 func (in *Ingest) Upload(w http.ResponseWriter, r *http.Request) error {
-	err := in.upload(w, r, time.Now())
+	err := in.upload(w, r)
 	in.countRefused(err)
 	return err
 }
 
-func (in *Ingest) upload(w http.ResponseWriter, r *http.Request, began time.Time) error {
+func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
+	began := time.Now()
 	key, err := idempotency.Key(r)
 	if err != nil {
 		return err
 	}
-	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case cloudevent.IsEvent(r):
-		return in.uploadEvent(w, r, began)
-	case mediaType == "multipart/form-data":
-		return in.uploadForm(w, r, began, key, parameters["boundary"])
-	default:
-		return in.uploadRaw(w, r, began, key, mediaType)
+	owner := ownership.Of(r.Context())
+	var images []outcome
+	if cloudevent.IsEvent(r) {
+		key = "" // the event has an ID of its own
+		images, err = in.acceptEvent(w, r, owner)
+	} else {
+		images, err = in.acceptFiles(w, r, owner, key)
 	}
+	if err != nil {
+		return err
+	}
+	duration, err := in.Durations.First(r.Context(), began, key, images[0].ImageID)
+	if err != nil {
+		return err
+	}
+	answerUploaded(w, duration, images)
+	return nil
+}
+
+// acceptFiles accepts the images of a form, or the one that is the whole body.
+func (in *Ingest) acceptFiles(w http.ResponseWriter, r *http.Request, owner, key string) ([]outcome, error) {
+	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	limit, isForm := in.settings.MaxBytes, mediaType == "multipart/form-data"
+	if isForm {
+		limit += framingBytes
+	}
+	from, err := body.New(w, r, limit)
+	if err != nil {
+		return nil, err
+	}
+	if isForm {
+		return in.acceptForm(r, newForm(from, parameters["boundary"]), owner, key)
+	}
+	return in.acceptRaw(r, from, owner, key)
 }
 
 // Deliver is POST /, where Knative delivers image.received and image.sweep.

@@ -4,31 +4,20 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 )
 
-// uploadRaw accepts an image that is the whole body.
-func (in *Ingest) uploadRaw(w http.ResponseWriter, r *http.Request, began time.Time, key, mediaType string) error {
-	filename := rawFilename(r)
-	from, err := body.New(w, r, in.settings.MaxBytes)
-	if err != nil {
-		return err
-	}
-	candidate := accept.Candidate{Body: from, Size: from.Size(), Filename: filename}
+// acceptRaw accepts an image that is the whole body.
+func (in *Ingest) acceptRaw(r *http.Request, from *body.Body, owner, key string) ([]outcome, error) {
+	candidate := accept.Candidate{Owner: owner, Body: from, Size: from.Size(), Filename: rawFilename(r)}
 	image, err := in.Acceptor.AcceptUpload(r.Context(), key, 0, candidate)
 	if err != nil {
-		return noFile(err, mediaType)
+		return nil, noFile(err, r)
 	}
-	duration, err := in.Durations.First(r.Context(), began, key, image.ImageID)
-	if err != nil {
-		return err
-	}
-	answerUploaded(w, duration, image.ImageID)
-	return nil
+	return []outcome{{ImageID: image.ImageID}}, nil
 }
 
 // rawFilename is the filename in ?filename= or in Content-Disposition.
@@ -41,11 +30,11 @@ func rawFilename(r *http.Request) string {
 }
 
 // noFile is the answer to a body that was not meant as an image: it is empty, or it is a form without files.
-func noFile(err error, mediaType string) error {
+func noFile(err error, r *http.Request) error {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	isForm := mediaType == "application/x-www-form-urlencoded"
 	var refused *apierror.Error
-	if errors.Is(err, accept.ErrEmpty) ||
-		isForm && errors.As(err, &refused) && refused.Code == apierror.CodeNotAnImage {
+	if errors.Is(err, accept.ErrEmpty) || isForm && errors.As(err, &refused) && refused.Code == apierror.CodeNotAnImage {
 		return errNoFile
 	}
 	return err

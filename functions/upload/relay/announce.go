@@ -74,8 +74,8 @@ func (r *Relay) AnnounceUpload(ctx context.Context, image events.ImageUploaded) 
 	return token, nil
 }
 
-// announce makes the image's status queued, and then publishes its event. Between the two the image is in the outbox, so
-// that it is announced even if the process ends. announce goes on if the caller leaves: to finish is quicker than to
+// announce makes the image's status queued, and then publishes its event. Between the two the image is in the outbox,
+// so that it is announced even if the process ends. announce goes on if the caller leaves: to finish is quicker than to
 // roll back, and leaves less behind.
 func (r *Relay) announce(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
 	ctx = context.WithoutCancel(ctx)

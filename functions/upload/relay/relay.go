@@ -1,9 +1,9 @@
 // Package relay announces stored images to the thumbnail function, and makes sure that each is announced.
 //
 // An image is in the outbox from before its announcement until the announcement is acknowledged. Sweep announces again
-// what stays in the outbox for too long, and finds, by a scan of the bucket, what Redis has forgotten. Verify checks the
-// whole bucket. An image may be announced more than once, always as the same event. Nothing is ever deleted: a complete
-// object counts as accepted, because its client may have been told so.
+// what stays in the outbox for too long, and finds, by a scan of the bucket, what Redis has forgotten. Verify checks
+// the whole bucket. An image may be announced more than once, always as the same event. Nothing is ever deleted: a
+// complete object counts as accepted, because its client may have got a 200.
 package relay
 
 import (
@@ -65,7 +65,8 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		}),
 		swept: register.NewCounterVec(prometheus.CounterOpts{
 			Name: "images_swept_total",
-			Help: "Images that a sweep put into the outbox (found), announced again, found settled, or could not announce (error).",
+			Help: "Images that a sweep put into the outbox (found), announced again, found settled, " +
+				"or could not announce (error).",
 		}, []string{"outcome"}),
 		aborted: register.NewCounter(prometheus.CounterOpts{
 			Name: "incomplete_uploads_aborted_total",

@@ -73,19 +73,19 @@ func (p *published) count() int {
 	return len(p.events)
 }
 
-func open(t testing.TB) *testRelay {
-	t.Helper()
-	r := config.NewReader(testservers.Start(t))
+func open(tb testing.TB) *testRelay {
+	tb.Helper()
+	r := config.NewReader(testservers.Start(tb))
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client := connect.OpenRedis(connect.ReadRedis(r))
 	if err := r.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	box := outbox.New(client, images.Bucket(), func(err error) { t.Errorf("acknowledge: %v", err) })
-	t.Cleanup(func() {
+	box := outbox.New(client, images.Bucket(), func(err error) { tb.Errorf("acknowledge: %v", err) })
+	tb.Cleanup(func() {
 		box.Close()
 		client.Close()
 	})
@@ -100,67 +100,67 @@ func open(t testing.TB) *testRelay {
 }
 
 // store stores an original, as if the function had ended right after.
-func (r *testRelay) store(t testing.TB, imageID string) {
-	t.Helper()
+func (r *testRelay) store(tb testing.TB, imageID string) {
+	tb.Helper()
 	key := imagestore.OriginalKey(imageID, "a.png")
-	if err := r.Images.Put(t.Context(), key, pngOf(t), imagestore.Attributes{ContentType: "image/png"}); err != nil {
-		t.Fatal(err)
+	if err := r.Images.Put(tb.Context(), key, pngOf(tb), imagestore.Attributes{ContentType: "image/png"}); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func (r *testRelay) queue(t testing.TB, imageID string) {
-	t.Helper()
-	if _, err := r.Outbox.Queue(t.Context(), imageID); err != nil {
-		t.Fatal(err)
+func (r *testRelay) queue(tb testing.TB, imageID string) {
+	tb.Helper()
+	if _, err := r.Outbox.Queue(tb.Context(), imageID); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // queued returns the IDs in the outbox.
-func (r *testRelay) queued(t testing.TB) []string {
-	t.Helper()
-	ids, err := r.redis.ZRange(t.Context(), "image:outbox:"+r.Images.Bucket(), 0, -1).Result()
+func (r *testRelay) queued(tb testing.TB) []string {
+	tb.Helper()
+	ids, err := r.redis.ZRange(tb.Context(), "image:outbox:"+r.Images.Bucket(), 0, -1).Result()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return ids
 }
 
 // age makes everything in the outbox, and the last sweep, an hour older.
-func (r *testRelay) age(t testing.TB) {
-	t.Helper()
-	for _, id := range r.queued(t) {
+func (r *testRelay) age(tb testing.TB) {
+	tb.Helper()
+	for _, id := range r.queued(tb) {
 		older := redis.ZAddArgs{XX: true, Members: []redis.Z{{Score: -3600, Member: id}}} // it may have left meanwhile
-		err := r.redis.ZAddArgsIncr(t.Context(), "image:outbox:"+r.Images.Bucket(), older).Err()
+		err := r.redis.ZAddArgsIncr(tb.Context(), "image:outbox:"+r.Images.Bucket(), older).Err()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
-	if err := r.redis.Del(t.Context(), "image:sweep:"+r.Images.Bucket()).Err(); err != nil {
-		t.Fatal(err)
+	if err := r.redis.Del(tb.Context(), "image:sweep:"+r.Images.Bucket()).Err(); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-// awaitEmptyOutbox waits until Redis was told of all announcements.
-func (r *testRelay) awaitEmptyOutbox(t testing.TB) {
-	t.Helper()
-	await(t, "the outbox is empty", func() bool { return len(r.queued(t)) == 0 })
+// awaitEmptyOutbox waits until all announcements are acknowledged in Redis.
+func (r *testRelay) awaitEmptyOutbox(tb testing.TB) {
+	tb.Helper()
+	await(tb, "the outbox is empty", func() bool { return len(r.queued(tb)) == 0 })
 }
 
 // await waits up to a minute for a condition.
-func await(t testing.TB, what string, holds func() bool) {
-	t.Helper()
+func await(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
 	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after a minute it does not hold that %s", what)
+			tb.Fatalf("after a minute it does not hold that %s", what)
 		}
 	}
 }
 
-func pngOf(t testing.TB) []byte {
-	t.Helper()
+func pngOf(tb testing.TB) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }

@@ -22,9 +22,9 @@ const (
 	incompleteAge = 24 * time.Hour
 )
 
-// Sweep announces what was stored and may not have been announced: images that have been in the outbox for too long, and
-// images that are in the bucket and that Redis has forgotten. If another sweep has begun less than half a minute ago,
-// it does nothing. Sweeps that run at the same time share the work; what one leaves undone, the next one does.
+// Sweep announces what was stored and may not have been announced: images that have been in the outbox for too long,
+// and images that are in the bucket and that Redis has forgotten. If another sweep has begun less than half a minute
+// ago, it does nothing. Sweeps that run at the same time share the work; what one leaves undone, the next one does.
 func (r *Relay) Sweep(ctx context.Context) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
@@ -63,8 +63,8 @@ func (r *Relay) announceOverdue(ctx context.Context) error {
 // errNoTime means that an image was left to the next sweep.
 var errNoTime = errors.New("there was no time left")
 
-// announceAll announces images, goes on after an error, and returns the first one. What is not announced becomes overdue
-// again, behind others.
+// announceAll announces images, goes on after an error, and returns the first one. What is not announced becomes
+// overdue again, behind others.
 func (r *Relay) announceAll(ctx context.Context, imageIDs []string) error {
 	var group errgroup.Group
 	group.SetLimit(sweepParallel)
@@ -109,8 +109,8 @@ func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome stri
 // giveUp makes an image failed that no event can describe: the original system accepted any filename.
 func (r *Relay) giveUp(ctx context.Context, image events.ImageUploaded, invalid error) (outcome string, err error) {
 	r.log.WarnContext(ctx, "image_given_up", "image_id", image.ImageID, "error.message", invalid.Error())
-	const message = "The filename has characters that an event cannot contain"
-	if _, err := r.Statuses.Fail(ctx, image.ImageID, image.ObjectName, string(events.ReasonUnsupported), message); err != nil {
+	const reason, message = string(events.ReasonUnsupported), "The filename has characters that an event cannot contain"
+	if _, err := r.Statuses.Fail(ctx, image.ImageID, image.ObjectName, reason, message); err != nil {
 		return failed, err
 	}
 	r.Outbox.Acknowledge(image.ImageID)

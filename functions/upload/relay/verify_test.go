@@ -14,23 +14,23 @@ import (
 )
 
 // verify returns the lines that a verification writes.
-func (r *testRelay) verify(t testing.TB, repair bool) (good bool, lines []string) {
-	t.Helper()
+func (r *testRelay) verify(tb testing.TB, repair bool) (good bool, lines []string) {
+	tb.Helper()
 	var out bytes.Buffer
-	good, err := r.Verify(t.Context(), repair, &out, io.Discard)
+	good, err := r.Verify(tb.Context(), repair, &out, io.Discard)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return good, strings.Split(strings.TrimSpace(out.String()), "\n")
 }
 
 // record stores a final status as the thumbnail function does.
-func (r *testRelay) record(t testing.TB, imageID string, final status.Status, thumbnail []byte) {
-	t.Helper()
+func (r *testRelay) record(tb testing.TB, imageID string, final status.Status, thumbnail []byte) {
+	tb.Helper()
 	final.ImageID, final.ProcessedAt = imageID, 1
 	key := imagestore.OriginalKey(imageID, "a.png")
-	if _, err := r.Statuses.Record(t.Context(), key, final, thumbnail, "image/png"); err != nil {
-		t.Fatal(err)
+	if _, err := r.Statuses.Record(tb.Context(), key, final, thumbnail, "image/png"); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -94,7 +94,8 @@ func TestVerify(t *testing.T) {
 	if err := r.Images.Remove(t.Context(), orphan+"/thumbnail_a.png"); err != nil {
 		t.Fatal(err)
 	}
-	if good, lines := r.verify(t, true); !good || len(lines) != 1 || !strings.HasPrefix(lines[0], "4 images: 4 have a result") {
+	good, lines = r.verify(t, true)
+	if !good || len(lines) != 1 || !strings.HasPrefix(lines[0], "4 images: 4 have a result") {
 		t.Errorf("in the end: good is %v, lines %q; want true, and the summary of 4 images", good, lines)
 	}
 }

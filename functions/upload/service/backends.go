@@ -67,7 +67,9 @@ func (b *backends) ignoreError(ctx context.Context, operation string, err error)
 func (b *backends) pingRedis(ctx context.Context) error { return connect.PingRedis(ctx, b.redis) }
 
 // newRelay returns a relay; announcements may be nil if it is never to announce.
-func (b *backends) newRelay(announcements publisher.Publisher, ages relay.Ages, registerer prometheus.Registerer) *relay.Relay {
+func (b *backends) newRelay(
+	announcements publisher.Publisher, ages relay.Ages, registerer prometheus.Registerer,
+) *relay.Relay {
 	return relay.New(relay.Backends{
 		Images:    b.images,
 		Statuses:  b.statuses,
@@ -76,8 +78,8 @@ func (b *backends) newRelay(announcements publisher.Publisher, ages relay.Ages, 
 	}, ages, b.log, registerer)
 }
 
-// close closes the clients, after Redis was told of what is announced. A connection that does not close cleanly is no
-// reason to fail.
+// close closes the clients, after all announcements are acknowledged in Redis. An error is only logged: the process
+// ends anyway.
 func (b *backends) close() {
 	b.outbox.Close()
 	if err := b.redis.Close(); err != nil {

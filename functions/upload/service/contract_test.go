@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -9,58 +10,59 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
-	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
-	"gitlab.com/yourorg/image-service/functions/internal/config"
-	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
-	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// The tests of this file are named after the original system's routes and hold them to the letter: its clients,
-// dashboards and runbooks go on working.
+// The tests in this file are named after the original system's routes, and hold them to the letter, so that its
+// clients, dashboards and runbooks go on working.
 
 const uuidForm = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
+
+var uploadedForm = regexp.MustCompile(
+	`^\{"message":"Image uploaded successfully","image_id":"(` + uuidForm + `)","duration":"\d+\.\d\ds"\}\n$`)
 
 func TestPostUpload(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	content := jpegOf(t, 320, 200)
-	answer := s.uploadForm(file{"file", "test-image.jpg", content})
-	want := regexp.MustCompile(`^\{"message":"Image uploaded successfully","image_id":"(` + uuidForm + `)","duration":"\d+\.\d\ds"\}\n$`)
-	found := want.FindStringSubmatch(answer.body)
+	answer := s.uploadForm(field{"file", "test-image.jpg", content})
+	found := uploadedForm.FindStringSubmatch(answer.body)
 	if answer.status != http.StatusOK || found == nil || answer.header.Get("Content-Type") != "application/json" {
-		t.Fatalf("answered %d %s", answer.status, answer.body)
+		t.Fatalf("answer is %d %v %s", answer.status, answer.header, answer.body)
 	}
-	id := found[1]
+	id, bucket := found[1], s.getenv("MINIO_BUCKET")
+	key := id + "/test-image.jpg"
 
-	object, err := testservers.MinIO(t, s.getenv).GetObject(t.Context(), s.getenv("MINIO_BUCKET"), id+"/test-image.jpg", minio.GetObjectOptions{})
+	object, err := testservers.MinIO(t, s.getenv).GetObject(t.Context(), bucket, key, minio.GetObjectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stored bytes.Buffer
 	if _, err := stored.ReadFrom(object); err != nil || !bytes.Equal(stored.Bytes(), content) {
-		t.Errorf("stored other bytes than were sent: %v", err)
+		t.Errorf("stored %d bytes, %v; want the %d that were sent", stored.Len(), err, len(content))
 	}
-	if info, err := object.Stat(); err != nil || info.ContentType != "image/jpeg" || info.UserMetadata["Filename"] != "test-image.jpg" {
-		t.Errorf("stored about it: %+v, %v", info, err)
+	info, err := object.Stat()
+	if err != nil || info.ContentType != "image/jpeg" || info.UserMetadata["Filename"] != "test-image.jpg" {
+		t.Errorf("stored with %q, %v, %v; want image/jpeg and the filename", info.ContentType, info.UserMetadata, err)
 	}
-	announced := s.broker.announced()
-	if len(announced) != 1 {
-		t.Fatalf("announced %d events, want 1", len(announced))
+
+	published := s.broker.published()
+	if len(published) != 1 {
+		t.Fatalf("published %d events, want 1", len(published))
 	}
-	image, err := events.Decode[events.ImageUploaded](announced[0])
-	if err != nil || image.ImageID != id || image.ObjectName != id+"/test-image.jpg" || image.Filename != "test-image.jpg" ||
-		image.Size != int64(len(content)) || image.Width != 320 || image.Height != 200 || image.ContentType != "image/jpeg" {
-		t.Errorf("announced %+v, %v", image, err)
+	got, err := events.Decode[events.ImageUploaded](published[0])
+	want := events.ImageUploaded{
+		ImageID: id, Bucket: bucket, ObjectName: key, Filename: "test-image.jpg", Timestamp: got.Timestamp,
+		Size: int64(len(content)), ContentType: "image/jpeg", Width: 320, Height: 200,
 	}
-	for name, want := range map[string]string{
-		events.DataRef:      "s3://" + s.getenv("MINIO_BUCKET") + "/" + id + "/test-image.jpg",
-		events.PartitionKey: id,
-	} {
-		if got := announced[0].Extensions()[name]; got != want {
+	if err != nil || got != want || got.Timestamp == 0 {
+		t.Errorf("published %+v, %v; want %+v", got, err, want)
+	}
+	for name, want := range map[string]string{events.DataRef: "s3://" + bucket + "/" + key, events.PartitionKey: id} {
+		if got := published[0].Extensions()[name]; got != want {
 			t.Errorf("%s is %v, want %s", name, got, want)
 		}
 	}
@@ -69,93 +71,94 @@ func TestPostUpload(t *testing.T) {
 func TestPostUploadWithoutFile(t *testing.T) {
 	t.Parallel()
 	s := start(t)
+	noFile := problem("No file provided", "no_file", "No file", http.StatusBadRequest)
+	form := func(fields ...field) func() response { return func() response { return s.uploadForm(fields...) } }
+	raw := func(contentType, body string) func() response {
+		return func() response { return s.post("/upload", contentType, strings.NewReader(body)) }
+	}
 	for name, test := range map[string]struct {
-		answer answered
-		want   string
+		send func() response
+		want string
 	}{
-		"no field":        {s.uploadForm(file{"picture", "a.jpg", jpegOf(t, 9, 9)}), `{"error":"No file provided","code":"no_file"}`},
-		"field is text":   {s.uploadForm(file{"file", "-", []byte("a.jpg")}), `{"error":"No file provided","code":"no_file"}`},
-		"empty form":      {s.uploadForm(), `{"error":"No file provided","code":"no_file"}`},
-		"nothing":         {s.do(http.MethodPost, "/upload", "", nil), `{"error":"No file provided","code":"no_file"}`},
-		"urlencoded form": {s.do(http.MethodPost, "/upload", "application/x-www-form-urlencoded", strings.NewReader("file=a.jpg")), `{"error":"No file provided","code":"no_file"}`},
-		"empty name":      {s.uploadForm(file{"file", "", nil}), `{"error":"No file selected","code":"no_file_selected"}`},
+		"another field":   {form(field{"picture", "a.jpg", jpegOf(t, 9, 9)}), noFile},
+		"text":            {form(field{"file", "-", []byte("a.jpg")}), noFile},
+		"empty form":      {form(), noFile},
+		"empty body":      {raw("", ""), noFile},
+		"urlencoded form": {raw("application/x-www-form-urlencoded", "file=a.jpg"), noFile},
+		"empty filename":  {form(field{"file", "", nil}), problem("No file selected", "no_file_selected", "No file selected", http.StatusBadRequest)},
 	} {
-		if test.answer.status != http.StatusBadRequest || strings.TrimSpace(test.answer.body) != test.want {
-			t.Errorf("%s: %d %s\nwant 400 %s", name, test.answer.status, test.answer.body, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := test.send(); got.status != http.StatusBadRequest || got.body != test.want {
+				t.Errorf("answer is %d %s\nwant 400 %s", got.status, got.body, test.want)
+			}
+		})
 	}
-	if stored := s.stored(); len(stored) != 0 {
-		t.Errorf("stored %q", stored)
+	if got := s.keys(); len(got) != 0 {
+		t.Errorf("bucket has %q, want nothing", got)
 	}
+}
+
+// problem is the whole body of an error without limit and found: the members of the original system, code, and those of
+// RFC 9457.
+func problem(message, code, title string, status int) string {
+	return fmt.Sprintf(`{"error":%q,"code":%q,"type":%q,"title":%q,"status":%d,"detail":%q}`+"\n",
+		message, code, apierror.TypeURI(code), title, status, message)
 }
 
 func TestGetStatus(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id := s.upload("photo.jpg", jpegOf(t, 30, 20))
-	if got := s.get("/status/" + id); got.status != 200 || got.body != `{"image_id":"`+id+`","status":"queued"}`+"\n" {
-		t.Errorf("right after the upload: %d %s", got.status, got.body)
+	want := `{"image_id":"` + id + `","status":"queued"}` + "\n"
+	if got := s.get("/status/" + id); got.status != http.StatusOK || got.body != want {
+		t.Errorf("after the upload: %d %s, want 200 %s", got.status, got.body, want)
 	}
-	board := boardOf(t, s)
 	final := status.Status{ImageID: id, State: status.Completed, ProcessedAt: 1699999999.123, Result: &status.Result{
-		Success: true, Thumbnail: id + "/thumbnail_photo.jpg", OriginalSize: &status.Size{1920, 1080}, ThumbnailSize: &status.Size{200, 112},
+		Success:       true,
+		Thumbnail:     id + "/thumbnail_photo.jpg",
+		OriginalSize:  &status.Size{1920, 1080},
+		ThumbnailSize: &status.Size{200, 112},
 	}}
-	if _, err := board.Advance(t.Context(), final); err != nil {
+	if _, err := s.statuses().Advance(t.Context(), final); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"image_id":"` + id + `","status":"completed","result":{"success":true,"thumbnail":"` + id + `/thumbnail_photo.jpg",` +
-		`"original_size":[1920,1080],"thumbnail_size":[200,112]},"processed_at":1699999999.123}` + "\n"
-	if got := s.get("/status/" + id); got.status != 200 || got.body != want {
-		t.Errorf("completed: %d %s\nwant %s", got.status, got.body, want)
+	want = `{"image_id":"` + id + `","status":"completed","result":{"success":true,"thumbnail":"` + id +
+		`/thumbnail_photo.jpg","original_size":[1920,1080],"thumbnail_size":[200,112]},"processed_at":1699999999.123}` + "\n"
+	if got := s.get("/status/" + id); got.status != http.StatusOK || got.body != want {
+		t.Errorf("completed: %d %s, want 200 %s", got.status, got.body, want)
 	}
 	for _, unknown := range []string{uuid.NewString(), "x", strings.ToUpper(id), id + "0", "..%2f" + id} {
-		if got := s.get("/status/" + unknown); got.status != 404 || got.body != `{"error":"Status not found","code":"status_not_found"}`+"\n" {
-			t.Errorf("unknown %q: %d %s", unknown, got.status, got.body)
-		}
+		t.Run("unknown "+unknown, func(t *testing.T) {
+			want := problem("Status not found", "status_not_found", "Status not found", http.StatusNotFound)
+			if got := s.get("/status/" + unknown); got.status != http.StatusNotFound || got.body != want {
+				t.Errorf("answer is %d %s, want 404 %s", got.status, got.body, want)
+			}
+		})
 	}
-}
-
-func redisOf(t *testing.T, s *testServer) *redis.Client {
-	t.Helper()
-	client := connect.OpenRedis(connect.ReadRedis(config.NewReader(s.getenv)))
-	t.Cleanup(func() { client.Close() })
-	return client
-}
-
-func boardOf(t *testing.T, s *testServer) *status.Store {
-	t.Helper()
-	store, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(s.getenv)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status.New(redisOf(t, s), store)
-}
-
-func outboxOf(t *testing.T, s *testServer) *outbox.Outbox {
-	t.Helper()
-	return outbox.New(redisOf(t, s), s.getenv("MINIO_BUCKET"), func(err error) { t.Error(err) })
 }
 
 func TestGetHealth(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	if got := s.get("/health"); got.status != 200 || got.body != `{"status":"healthy"}`+"\n" {
-		t.Errorf("%d %s", got.status, got.body)
+	if got := s.get("/health"); got.status != http.StatusOK || got.body != `{"status":"healthy"}`+"\n" {
+		t.Errorf("answer is %d %s", got.status, got.body)
 	}
 }
 
 func TestGetReady(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	if got := s.get("/ready"); got.status != 200 || got.body != `{"status":"ready"}`+"\n" {
-		t.Errorf("%d %s", got.status, got.body)
+	if got := s.get("/ready"); got.status != http.StatusOK || got.body != `{"status":"ready"}`+"\n" {
+		t.Errorf("answer is %d %s", got.status, got.body)
 	}
-	if there, err := testservers.MinIO(t, s.getenv).BucketExists(t.Context(), s.getenv("MINIO_BUCKET")); err != nil || !there {
-		t.Errorf("the bucket is made when it is missing: %v, %v", there, err)
+	exists, err := testservers.MinIO(t, s.getenv).BucketExists(t.Context(), s.getenv("MINIO_BUCKET"))
+	if err != nil || !exists {
+		t.Errorf("BucketExists() = %v, %v; want the bucket to be made", exists, err)
 	}
-	away := start(t, "REDIS_HOST=127.0.0.1", "REDIS_PORT=1")
-	if got := away.get("/ready"); got.status != 503 || got.body != `{"error":"redis can not be used","status":"not ready"}`+"\n" {
-		t.Errorf("without redis: %d %s", got.status, got.body)
+	down := start(t, "REDIS_HOST=127.0.0.1", "REDIS_PORT=1")
+	got, want := down.get("/ready"), `{"error":"redis cannot be used","status":"not ready"}`+"\n"
+	if got.status != http.StatusServiceUnavailable || got.body != want {
+		t.Errorf("without Redis: %d %s, want 503 %s", got.status, got.body, want)
 	}
 }
 
@@ -174,9 +177,14 @@ func TestGetMetrics(t *testing.T) {
 		`http_requests_total{endpoint="/status",method="GET",status="404"} 1`,
 		`http_request_duration_seconds_count{endpoint="/upload",method="POST"} 2`,
 		`image_uploads_total 1`,
+		`image_uploads_refused_total{code="no_file"} 1`,
+		`redis_errors_ignored_total{operation="acknowledge"} 0`,
+		`redis_errors_ignored_total{operation="restore_status"} 0`,
 	} {
-		if !strings.Contains(metrics, want+"\n") {
-			t.Errorf("metrics have no %s", want)
-		}
+		t.Run(want, func(t *testing.T) {
+			if !strings.Contains(metrics, want+"\n") {
+				t.Error("the metrics do not have it")
+			}
+		})
 	}
 }

@@ -2,9 +2,10 @@
 // their routes.
 //
 // A 200 for an upload means that the image is stored in MinIO, that its status is queued, and that Kafka has
-// acknowledged the event that leads to its thumbnail. If that fails, the answer says so, and nothing is left of the image,
-// unless its event may still arrive. What a crash of the function or of a backend leaves undone, a sweep finishes.
-// Bodies are streamed: how much memory they take together is a setting, and does not grow with their number or size.
+// acknowledged the event that leads to its thumbnail. If that fails, the answer says so, and nothing is left of the
+// image, unless its event may still arrive. What a crash of the function or of a backend leaves undone, a sweep
+// finishes. Bodies are streamed: how much memory they take together is a setting, and does not grow with their number
+// or size.
 package service
 
 import (

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,130 +12,152 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
+// lastPublished returns the image of the last event.
+func (s *testServer) lastPublished() events.ImageUploaded {
+	s.t.Helper()
+	published := s.broker.published()
+	if len(published) == 0 {
+		s.t.Fatal("published nothing")
+	}
+	image, err := events.Decode[events.ImageUploaded](published[len(published)-1])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return image
+}
+
+// uploadedSeveral is the answer for a form with several images.
+type uploadedSeveral struct {
+	Message string
+	ImageID string `json:"image_id"`
+	Images  []struct {
+		Filename, Error, Code string
+		ImageID               string `json:"image_id"`
+	}
+}
+
+func (r response) several(tb testing.TB) (answer uploadedSeveral) {
+	tb.Helper()
+	if err := json.Unmarshal([]byte(r.body), &answer); err != nil {
+		tb.Fatalf("answer is %d %s: %v", r.status, r.body, err)
+	}
+	return answer
+}
+
 func TestUploadRaw(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	content := pngOf(t, 40, 30)
+	whole := func() io.Reader { return bytes.NewReader(content) }
+	chunked := func() io.Reader { return ofUnknownLength(bytes.NewReader(content)) }
+	queried := "/upload?filename=" + url.QueryEscape("../Über uns.png")
 	for name, test := range map[string]struct {
 		path, contentType, disposition string
-		body                           io.Reader
+		body                           func() io.Reader
 		filename                       string
 	}{
-		"typed":                     {"/upload", "image/png", "", bytes.NewReader(content), "image.png"},
-		"typed wrongly":             {"/upload", "image/jpeg", "", bytes.NewReader(content), "image.png"},
-		"typed as curl does":        {"/upload", "application/x-www-form-urlencoded", "", bytes.NewReader(content), "image.png"},
-		"not typed":                 {"/upload", "", "", bytes.NewReader(content), "image.png"},
-		"of unknown length":         {"/upload", "image/png", "", io.MultiReader(bytes.NewReader(content)), "image.png"},
-		"named in the query":        {"/upload?filename=" + url.QueryEscape("../Über uns.png"), "image/png", "", bytes.NewReader(content), "Über uns.png"},
-		"named by its disposition":  {"/upload", "image/png", `attachment; filename="a b.png"`, bytes.NewReader(content), "a b.png"},
-		"named by utf-8 in its own": {"/upload", "image/png", `attachment; filename*=UTF-8''%E2%98%83.png`, bytes.NewReader(content), "☃.png"},
+		"with its type":               {"/upload", "image/png", "", whole, "image.png"},
+		"with a wrong type":           {"/upload", "image/jpeg", "", whole, "image.png"},
+		"with curl's type":            {"/upload", "application/x-www-form-urlencoded", "", whole, "image.png"},
+		"without a type":              {"/upload", "", "", whole, "image.png"},
+		"of unknown length":           {"/upload", "image/png", "", chunked, "image.png"},
+		"filename in the query":       {queried, "image/png", "", whole, "Über uns.png"},
+		"filename in the disposition": {"/upload", "image/png", `attachment; filename="a b.png"`, whole, "a b.png"},
+		"filename in UTF-8":           {"/upload", "image/png", `attachment; filename*=UTF-8''%E2%98%83.png`, whole, "☃.png"},
 	} {
-		answer := s.do(http.MethodPost, test.path, test.contentType, test.body, "Content-Disposition: "+test.disposition)
-		if answer.status != http.StatusOK {
-			t.Errorf("%s: %d %s", name, answer.status, answer.body)
-			continue
-		}
-		announced := s.broker.announced()
-		image, err := events.Decode[events.ImageUploaded](announced[len(announced)-1])
-		if err != nil || image.Filename != test.filename || image.ContentType != "image/png" || image.Size != int64(len(content)) {
-			t.Errorf("%s: announced %+v, %v", name, image, err)
-		}
-		if got := s.get("/images/" + image.ImageID); got.body != string(content) {
-			t.Errorf("%s: other bytes came back", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			got := s.post(test.path, test.contentType, test.body(), "Content-Disposition: "+test.disposition)
+			if got.status != http.StatusOK {
+				t.Fatalf("answer is %d %s, want 200", got.status, got.body)
+			}
+			image := s.lastPublished()
+			if image.Filename != test.filename || image.ContentType != "image/png" || image.Size != int64(len(content)) {
+				t.Errorf("published %+v, want %q of image/png with %d bytes", image, test.filename, len(content))
+			}
+			if got := s.get("/images/" + image.ImageID); got.body != string(content) {
+				t.Errorf("GET /images answers %d with %d bytes, want the image", got.status, len(got.body))
+			}
+		})
 	}
 }
 
 func TestUploadSeveral(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	answer := s.uploadForm(
-		file{"comment", "-", []byte("holiday")},
-		file{"file", "a.jpg", jpegOf(t, 10, 10)},
-		file{"other", "x.bin", []byte("ignored")},
-		file{"file", "b.png", pngOf(t, 10, 10)},
-		file{"file", "c.gif", gifOf(t, 10, 10)})
-	var got struct {
-		Message string
-		ImageID string `json:"image_id"`
-		Images  []struct {
-			Filename string
-			ImageID  string `json:"image_id"`
-		}
-	}
-	if err := json.Unmarshal([]byte(answer.body), &got); err != nil {
-		t.Fatal(err)
-	}
-	if answer.status != 200 || got.Message != "Images uploaded successfully" || len(got.Images) != 3 || got.ImageID != got.Images[0].ImageID {
-		t.Fatalf("%d %s", answer.status, answer.body)
+	got := s.uploadForm(
+		field{"comment", "-", []byte("holiday")},
+		field{"file", "a.jpg", jpegOf(t, 10, 10)},
+		field{"other", "x.bin", []byte("ignored")},
+		field{"file", "b.png", pngOf(t, 10, 10)},
+		field{"file", "c.gif", gifOf(t, 10, 10)})
+	answer := got.several(t)
+	if got.status != http.StatusOK || answer.Message != "Images uploaded successfully" || len(answer.Images) != 3 ||
+		answer.ImageID != answer.Images[0].ImageID {
+		t.Fatalf("answer is %d %s, want 200 and three images", got.status, got.body)
 	}
 	for i, want := range []string{"a.jpg", "b.png", "c.gif"} {
-		if got.Images[i].Filename != want {
-			t.Errorf("image %d is %q, want %q", i, got.Images[i].Filename, want)
-		}
-		if found := s.get("/status/" + got.Images[i].ImageID); found.status != 200 {
-			t.Errorf("status of %s: %d", want, found.status)
-		}
+		t.Run(want, func(t *testing.T) {
+			if got := answer.Images[i].Filename; got != want {
+				t.Errorf("image %d is %q, want %q", i, got, want)
+			}
+			if got := s.status(answer.Images[i].ImageID); got != "queued" {
+				t.Errorf("status is %q, want queued", got)
+			}
+		})
 	}
-	if len(s.broker.announced()) != 3 {
-		t.Errorf("announced %d, want 3", len(s.broker.announced()))
+	if got := len(s.broker.published()); got != 3 {
+		t.Errorf("published %d events, want 3", got)
 	}
 }
 
-// What was taken before an image that can not be taken stays, and the answer says which is which.
-// A file in another field is none of ours, however large.
+// A file in a field of another name is ignored, however large it is.
 func TestUploadWithOtherFiles(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	for _, field := range []string{"attachment", "file"} {
-		part, err := form.CreateFormFile(field, field+".png")
-		if err != nil {
-			t.Fatal(err)
-		}
-		part.Write(pngOf(t, 40, 30))
-		if field != "file" {
-			part.Write(make([]byte, 4<<20))
-		}
+	large := append(pngOf(t, 40, 30), make([]byte, 4<<20)...)
+	other := field{"attachment", "attachment.png", large}
+	if got := s.uploadForm(other, field{"file", "a.png", pngOf(t, 40, 30)}); got.status != http.StatusOK {
+		t.Errorf("answer is %d %s, want 200", got.status, got.body)
 	}
-	form.Close()
-	if answer := s.do(http.MethodPost, "/upload", form.FormDataContentType(), bytes.NewReader(body.Bytes())); answer.status != http.StatusOK {
-		t.Errorf("%d %s", answer.status, answer.body)
-	}
-	whole := strings.ReplaceAll(body.String(), `name="file"`, `name="image"`)
-	answer := s.do(http.MethodPost, "/upload", form.FormDataContentType(), strings.NewReader(whole))
-	if answer.status != http.StatusBadRequest || answer.json(t)["error"] != "No file provided" {
-		t.Errorf("without a file: %d %s", answer.status, answer.body)
+	got := s.uploadForm(other, field{"image", "a.png", pngOf(t, 40, 30)})
+	if got.status != http.StatusBadRequest || got.code(t) != "no_file" {
+		t.Errorf("with other files only: %d %s, want 400 no_file", got.status, got.body)
 	}
 }
 
-func TestUploadSeveralSomeBad(t *testing.T) {
+// Images before one that is refused stay accepted, and the answer says which is which.
+func TestUploadSeveralSomeRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	answer := s.uploadForm(
-		file{"file", "a.jpg", jpegOf(t, 10, 10)},
-		file{"file", "b.txt", []byte("hello, this is text")},
-		file{"file", "c.gif", gifOf(t, 10, 10)})
-	var got struct {
-		ImageID string `json:"image_id"`
-		Images  []struct {
-			Filename, Error, Code string
-			ImageID               string `json:"image_id"`
-		}
+	got := s.uploadForm(
+		field{"file", "a.jpg", jpegOf(t, 10, 10)},
+		field{"file", "b.txt", []byte("hello, this is text")},
+		field{"file", "c.gif", gifOf(t, 10, 10)})
+	answer := got.several(t)
+	if got.status != http.StatusMultiStatus || len(answer.Images) != 2 {
+		t.Fatalf("answer is %d %s, want 207 and two images", got.status, got.body)
 	}
-	if err := json.Unmarshal([]byte(answer.body), &got); err != nil {
-		t.Fatal(err)
+	accepted, refused := answer.Images[0], answer.Images[1]
+	if accepted.ImageID == "" || accepted.ImageID != answer.ImageID {
+		t.Errorf("the first image is %+v, want the ID %q", accepted, answer.ImageID)
 	}
-	if answer.status != http.StatusMultiStatus || len(got.Images) != 2 || got.Images[0].ImageID == "" || got.ImageID != got.Images[0].ImageID ||
-		got.Images[1].Filename != "b.txt" || got.Images[1].Code != "not_an_image" || got.Images[1].Error == "" {
-		t.Errorf("%d %s", answer.status, answer.body)
+	if refused.Filename != "b.txt" || refused.Code != "not_an_image" || refused.Error == "" || refused.ImageID != "" {
+		t.Errorf("the second image is %+v, want b.txt and not_an_image", refused)
 	}
-	if len(s.stored()) != 1 || len(s.broker.announced()) != 1 {
-		t.Errorf("stored %q, announced %d; want the first only", s.stored(), len(s.broker.announced()))
+	if keys, published := s.keys(), s.broker.published(); len(keys) != 1 || len(published) != 1 {
+		t.Errorf("bucket has %q, published %v; want the first image only", keys, published)
 	}
-	if answer := s.uploadForm(file{"file", "b.txt", []byte("hello")}, file{"file", "a.jpg", jpegOf(t, 10, 10)}); answer.status != http.StatusUnsupportedMediaType {
-		t.Errorf("the first is bad: %d %s", answer.status, answer.body)
+}
+
+func TestUploadSeveralFirstRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	got := s.uploadForm(field{"file", "b.txt", []byte("hello")}, field{"file", "a.jpg", jpegOf(t, 10, 10)})
+	if got.status != http.StatusUnsupportedMediaType || got.code(t) != "not_an_image" {
+		t.Errorf("answer is %d %s, want 415 not_an_image", got.status, got.body)
+	}
+	if keys := s.keys(); len(keys) != 0 {
+		t.Errorf("bucket has %q, want nothing", keys)
 	}
 }
 
@@ -156,48 +177,48 @@ func TestFilenames(t *testing.T) {
 		strings.Repeat("ü", 1000):   strings.Repeat("ü", 100),
 		"100% sure + & ? # = ;.gif": "100% sure + & ? # = ;.gif",
 	} {
-		id := s.upload(given, content)
-		announced := s.broker.announced()
-		image, err := events.Decode[events.ImageUploaded](announced[len(announced)-1])
-		if err != nil || image.ObjectName != id+"/"+want {
-			t.Errorf("%.40q became %q, %v; want %q", given, image.ObjectName, err, want)
-		}
-		if got := s.get("/images/" + id); got.status != 200 || got.body != string(content) {
-			t.Errorf("%.40q: GET answered %d", given, got.status)
-		}
+		t.Run(given[:min(len(given), 40)], func(t *testing.T) {
+			id := s.upload(given, content)
+			if got := s.lastPublished().ObjectName; got != id+"/"+want {
+				t.Errorf("key is %q, want %q", got, id+"/"+want)
+			}
+			if got := s.get("/images/" + id); got.status != http.StatusOK || got.body != string(content) {
+				t.Errorf("GET /images answers %d with %d bytes, want 200 and the image", got.status, len(got.body))
+			}
+		})
 	}
 }
 
 // Nothing is left of an upload that was not accepted.
-func TestUploadNotAnnounced(t *testing.T) {
+func TestUploadNotPublished(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.broker.refuses = true
-	answer := s.uploadForm(file{"file", "a.jpg", jpegOf(t, 10, 10)})
-	if answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") == "" || answer.json(t)["code"] != "unavailable" {
-		t.Errorf("%d %v %s", answer.status, answer.header, answer.body)
+	s.broker.setDown(true)
+	got := s.uploadForm(field{"file", "a.jpg", jpegOf(t, 10, 10)})
+	if got.status != http.StatusServiceUnavailable || got.code(t) != "unavailable" || got.header.Get("Retry-After") == "" {
+		t.Errorf("answer is %d %v %s, want 503 unavailable, and Retry-After", got.status, got.header, got.body)
 	}
-	if stored := s.stored(); len(stored) != 0 {
-		t.Errorf("left behind: %q", stored)
+	if keys := s.keys(); len(keys) != 0 {
+		t.Errorf("bucket has %q, want nothing", keys)
 	}
 }
 
-func TestBackendsAway(t *testing.T) {
+func TestBackendsDown(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string][]string{
-		"redis": {"REDIS_HOST=127.0.0.1", "REDIS_PORT=1"},
-		"minio": {"MINIO_ENDPOINT=https://127.0.0.1:1"},
-		"kafka": {"K_SINK=", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"},
+		"Redis": {"REDIS_HOST=127.0.0.1", "REDIS_PORT=1"},
+		"MinIO": {"MINIO_ENDPOINT=https://127.0.0.1:1"},
+		"Kafka": {"K_SINK=", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"},
 		"topic": {"K_SINK=", "KAFKA_TOPIC=no-such-topic"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, settings...)
-			answer := s.uploadForm(file{"file", "a.jpg", jpegOf(t, 10, 10)})
-			if answer.status != http.StatusServiceUnavailable || strings.Contains(answer.body, "127.0.0.1") {
-				t.Errorf("%d %s", answer.status, answer.body)
+			got := s.uploadForm(field{"file", "a.jpg", jpegOf(t, 10, 10)})
+			if got.status != http.StatusServiceUnavailable || strings.Contains(got.body, "127.0.0.1") {
+				t.Errorf("answer is %d %s, want 503 without an address", got.status, got.body)
 			}
-			if stored := s.stored(); len(stored) != 0 {
-				t.Errorf("left behind: %q", stored)
+			if keys := s.keys(); len(keys) != 0 {
+				t.Errorf("bucket has %q, want nothing", keys)
 			}
 		})
 	}

@@ -11,8 +11,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 )
 
-// Verify checks the bucket of the service, and repairs it if asked to; see relay.Verify. It reads the settings of Run. It
-// serves nothing, and connects to Redis and Kafka only to repair.
+// Verify checks the bucket of the service, and repairs it if asked to; see relay.Verify. It reads the settings of Run.
+// It serves nothing, and connects to Redis and Kafka only to repair.
 func Verify(
 	ctx context.Context, getenv func(string) string, repair bool, out, progress io.Writer,
 ) (good bool, err error) {

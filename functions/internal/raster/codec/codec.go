@@ -15,6 +15,9 @@ type Header struct {
 	Frames int
 	// Orientation is the EXIF orientation, 1 to 8; 1 if the header has none.
 	Orientation int
+	// DecodedPixels is the number of pixels to decode if it is more than Width x Height, as of an image that is cropped;
+	// otherwise it may be 0.
+	DecodedPixels int64
 }
 
 // Options are what raster wants of a decoder.

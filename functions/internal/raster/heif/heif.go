@@ -1,0 +1,245 @@
+// Package heif decodes HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: the primary item of a file, if it is an
+// HEVC picture, a grid or an overlay of HEVC pictures, with its alpha, colour information and transformations.
+//
+// The type of the primary item decides what is decoded, not the brands of the file. The orientation is that of the irot
+// and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are refused; gain
+// maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised and refused.
+//
+// If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture.
+//
+// # Memory
+//
+// The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the bytes
+// from the first that is still needed to the last read. For items that are stored in the order in which they are decoded
+// that is one item; for items in another order, and for a meta box after the pixels, up to the whole file. Pixels are
+// reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels, an overlay 4 bytes
+// for each pixel of its canvas. Limits on items, properties, extents and pixels are checked in the meta box before
+// anything is allocated by them.
+package heif
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+)
+
+// Name is the name of the format in messages.
+const Name = "HEIC"
+
+// maxAhead is the largest number of bytes before the meta box. They are all held, because items may be among them.
+const maxAhead = 64 << 20
+
+// maxBoxes is the largest number of boxes before the meta box, which usually is the second.
+const maxBoxes = 256
+
+// A File is a HEIF file whose meta box has been read.
+type File struct {
+	// Width and Height are in pixels, as stored: after cropping (clap), before Orientation is applied.
+	Width, Height int
+	// Orientation is that of the irot and imir properties, numbered as in EXIF: 1 to 8.
+	Orientation int
+	// DecodedPixels is the number of pixels before cropping.
+	DecodedPixels int64
+	// HasAlpha reports whether there is an alpha item. Its pixels may all be opaque.
+	HasAlpha bool
+	// IgnoreThumbnails makes Decode decode the picture even if a thumbnail item is large enough.
+	IgnoreThumbnails bool
+
+	check      func() error
+	window     *window
+	meta       *meta
+	primary    *picture
+	thumbs     []*picture
+	itemCodecs map[string]itemCodec // by item type
+	streams    map[*byte]bitstream  // by the first byte of their configuration
+}
+
+// Open reads the file up to the end of its meta box, which may be the end of the file. The error is an *imgerr.Error, that
+// of r, or io.EOF or io.ErrUnexpectedEOF for a file that is cut short.
+func Open(r io.Reader) (*File, error) { return open(r, itemCodecs) }
+
+func open(r io.Reader, itemCodecs map[string]itemCodec) (*File, error) {
+	f := &File{check: func() error { return nil }, window: &window{r: r}, itemCodecs: itemCodecs, streams: map[*byte]bitstream{}}
+	if err := f.readMeta(); err != nil {
+		return nil, err
+	}
+	if of := f.meta.targets("thmb", f.meta.primary); len(of) > 0 { // libheif shows the picture, too
+		f.meta.primary = of[0]
+	}
+	p, err := f.picture(f.meta.primary, 0)
+	if err != nil {
+		return nil, err
+	}
+	f.primary = p
+	f.Width, f.Height, f.Orientation = p.crop.Dx(), p.crop.Dy(), p.orientation
+	f.DecodedPixels = int64(p.width) * int64(p.height)
+	if p.alpha, err = f.findAlpha(f.meta.primary, p); err != nil {
+		return nil, err
+	}
+	f.HasAlpha = p.alpha != nil
+	f.findThumbnails()
+	f.window.discard(f.start())
+	return f, nil
+}
+
+// Header implements codec.File.
+func (f *File) Header() codec.Header {
+	return codec.Header{
+		Width: f.Width, Height: f.Height, Frames: 1, Orientation: f.Orientation, DecodedPixels: f.DecodedPixels,
+	}
+}
+
+// readMeta reads the boxes of the file up to the meta box and parses it.
+func (f *File) readMeta() error {
+	isSequence, at := false, int64(0)
+	for range maxBoxes {
+		kind, start, end, err := f.readHeader(at)
+		switch {
+		case err == io.EOF && isSequence:
+			return unsupported("HEIC image sequence")
+		case err == io.EOF && at > 0:
+			return damaged("it has no meta box")
+		case err != nil:
+			return err
+		case at == 0 && kind != "ftyp":
+			return damaged("it does not start with an ftyp box")
+		case kind == "meta":
+			return f.readItems(start, end)
+		case kind == "moov":
+			isSequence = true
+		}
+		if err := f.pass(end); err != nil {
+			return err
+		}
+		at = end
+	}
+	return tooMany("boxes in front of its meta box", maxBoxes)
+}
+
+// short makes io.ErrUnexpectedEOF of io.EOF.
+func short(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// readHeader reads the header of the box at a position of the file: its type, and where its payload starts and ends. The
+// end is math.MaxInt64 for a box that extends to the end of the file. The error is io.EOF if the file ends at the
+// position.
+func (f *File) readHeader(at int64) (kind string, start, end int64, err error) {
+	header := f.section(at, toEnd)
+	var b [16]byte
+	if _, err := io.ReadFull(header, b[:8]); err != nil {
+		return "", 0, 0, err
+	}
+	c := &cursor{b: b[:]}
+	size := uint64(c.uint32())
+	kind, start = c.fourcc(), at+8
+	switch size {
+	case 0:
+		return kind, start, math.MaxInt64, nil
+	case 1:
+		if _, err := io.ReadFull(header, b[8:]); err != nil {
+			return "", 0, 0, short(err)
+		}
+		size, start = c.number(8), at+16
+	}
+	if size < uint64(start-at) || size > 1<<60 {
+		return "", 0, 0, damaged("its %q box is said to have %d bytes", kind, size)
+	}
+	return kind, start, at + int64(size), nil
+}
+
+// pass reads and holds a box before the meta box, up to its end.
+func (f *File) pass(end int64) error {
+	err := f.window.readTo(min(end, maxAhead+1))
+	switch {
+	case err == io.EOF && end == math.MaxInt64:
+		return nil // and readHeader returns io.EOF
+	case err == nil && end > maxAhead:
+		return unsupported(fmt.Sprintf("HEIC whose meta box comes after more than %d bytes", maxAhead))
+	}
+	return short(err)
+}
+
+// readItems reads and parses the payload of the meta box.
+func (f *File) readItems(start, end int64) error {
+	if end-start > maxMeta {
+		return tooMany("bytes in its meta box", maxMeta)
+	}
+	payload, err := io.ReadAll(f.section(start, end-start))
+	if err != nil {
+		return err
+	}
+	f.meta, err = parseMeta(payload)
+	return err
+}
+
+// section returns a reader of a part of the file.
+func (f *File) section(at, length int64) *extents {
+	return &extents{from: f.window, left: []extent{{at, length}}, endErr: io.ErrUnexpectedEOF}
+}
+
+// data returns a reader of the data of an item.
+func (f *File) data(i *item) (*extents, error) {
+	l := i.location
+	switch {
+	case l == nil || len(l.extents) == 0:
+		return nil, damaged("its iloc box does not say where item %d is", i.id)
+	case l.reference != 0:
+		return nil, unsupported("HEIC whose pictures are in another file")
+	case l.construction != inFile && l.construction != inBox:
+		return nil, unsupported("HEIC whose pictures are within other items")
+	}
+	data := &extents{from: f.window, left: slices.Clone(l.extents), endErr: io.ErrUnexpectedEOF}
+	if l.construction == inBox {
+		data.from, data.endErr = idat(f.meta.idat), damaged("item %d is beyond the end of its idat box", i.id)
+	}
+	return data, nil
+}
+
+// start is the lowest position of data that may be decoded.
+func (f *File) start() int64 {
+	low := f.primary.start()
+	for _, t := range f.thumbs {
+		low = min(low, t.start())
+	}
+	return low
+}
+
+// start is the lowest position of the data of the picture and its alpha, or math.MaxInt64 if all of it is in the meta box.
+func (p *picture) start() int64 {
+	low := int64(math.MaxInt64)
+	for _, t := range p.allTiles() {
+		low = min(low, t.start())
+	}
+	return low
+}
+
+// start is the lowest position of the data of the tile, or math.MaxInt64 if it is in the meta box.
+func (t tile) start() int64 {
+	low := int64(math.MaxInt64)
+	if l := t.item.location; l != nil && l.construction == inFile {
+		for _, e := range l.extents {
+			low = min(low, e.at)
+		}
+	}
+	return low
+}
+
+// end is the highest position after data of the tile, without that of extents whose length is not stated.
+func (t tile) end() int64 {
+	high := int64(0)
+	if l := t.item.location; l != nil && l.construction == inFile {
+		for _, e := range l.extents {
+			if e.length != toEnd {
+				high = max(high, e.at+e.length)
+			}
+		}
+	}
+	return high
+}

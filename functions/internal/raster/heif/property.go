@@ -1,0 +1,94 @@
+package heif
+
+import (
+	"fmt"
+	"slices"
+)
+
+// knownProperties may be essential to an item: those that are applied, and those that do not change the pixels.
+var knownProperties = []string{"ispe", "hvcC", "av1C", "colr", "pixi", "pasp", "irot", "imir", "clap", "auxC", "clli", "mdcv", "rloc", "udes", "altt", "amve"}
+
+// propertiesOf returns the properties of an item in the order of its associations. An essential property that is unknown
+// here is an error.
+func (m *meta) propertiesOf(i *item) ([]property, error) {
+	var all []property
+	for _, a := range i.properties {
+		if a.index == 0 {
+			continue
+		}
+		if a.index > len(m.properties) {
+			return nil, damaged("item %d has property %d of %d in its ipco box", i.id, a.index, len(m.properties))
+		}
+		p := m.properties[a.index-1]
+		if a.essential && !slices.Contains(knownProperties, p.kind) {
+			return nil, unsupported(fmt.Sprintf("HEIC with the essential property %q", p.kind))
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// firstOf returns the first property of a kind.
+func firstOf(all []property, kind string) (property, bool) {
+	i := slices.IndexFunc(all, func(p property) bool { return p.kind == kind })
+	if i < 0 {
+		return property{}, false
+	}
+	return all[i], true
+}
+
+// sizeOf returns the size in an ispe property, or 0, 0 if there is none.
+func sizeOf(all []property) (width, height int, err error) {
+	p, ok := firstOf(all, "ispe")
+	if !ok {
+		return 0, 0, nil
+	}
+	c := &cursor{box: p.kind, b: p.body}
+	c.full()
+	width, height = int(c.uint32()), int(c.uint32())
+	return width, height, c.err
+}
+
+// isAlpha reports whether an auxiliary picture is alpha.
+func isAlpha(all []property) bool {
+	p, ok := firstOf(all, "auxC")
+	if !ok {
+		return false
+	}
+	c := &cursor{box: p.kind, b: p.body}
+	c.full()
+	switch c.text() {
+	case "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", "urn:mpeg:hevc:2015:auxid:1":
+		return true
+	}
+	return false
+}
+
+// cicp is the interpretation of samples by the code points of ITU-T H.273.
+type cicp struct {
+	primaries, transfer, matrix int
+	full                        bool // range
+}
+
+// colorInfo returns the content of colr properties: code points and an ICC profile, either of which may be nil.
+func colorInfo(all []property) (s *cicp, profile []byte, err error) {
+	for _, p := range all {
+		if p.kind != "colr" {
+			continue
+		}
+		c := &cursor{box: p.kind, b: p.body}
+		switch kind := c.fourcc(); {
+		case kind == "nclx" && s == nil:
+			s = &cicp{c.uint16(), c.uint16(), c.uint16(), c.uint8()&0x80 != 0}
+		case kind == "nclc" && s == nil: // of QuickTime, which has no range
+			s = &cicp{primaries: c.uint16(), transfer: c.uint16(), matrix: c.uint16()}
+			s.full = s.matrix == identity
+		case (kind == "prof" || kind == "rICC") && profile == nil:
+			profile = c.b
+		}
+		if c.err != nil {
+			return nil, nil, c.err
+		}
+	}
+	return s, profile, nil
+}

@@ -230,7 +230,7 @@ func TestKustomizations(t *testing.T) {
 		}
 		if isComponent := filepath.Dir(directory) == "components"; isComponent != (k.Kind == "Component") {
 			t.Errorf("%s is a %s", directory, k.Kind)
-		} else if isComponent && string(text[:9]) != "# Take it" {
+		} else if isComponent && !strings.HasPrefix(string(text), "# Use this component ") {
 			t.Errorf("%s does not begin with when to take it", directory)
 		}
 	}

@@ -19,28 +19,29 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
-// A backend is a real server that can be ended, and started again with its data or without. Clients reach it through its
-// link, we do not.
+// A backend is a real server that can be killed, and restarted with or without its data. The functions connect to it
+// through its link; the suite connects directly.
 type backend struct {
 	name      string
 	address   string
 	link      *link
 	directory string
-	data      string // what is in it is forgotten when the server is emptied
+	data      string // the directory that empty clears
 	env       []string
 	command   func() ([]string, error)
-	answers   func(context.Context) error
+	probe     func(context.Context) error
 
 	running *process
 }
 
-// How long a server may take to answer after its start. Kafka takes 20 s after it was killed, on a machine that has
-// nothing else to do.
+// startLimit bounds the time until a started server responds. Kafka takes 20 s after it was killed, on an otherwise
+// idle machine.
 const startLimit = 90 * time.Second
 
-// start returns when the server answers.
+// start starts the server and waits until it responds.
 func (b *backend) start() error {
 	command, err := b.command()
 	if err != nil {
@@ -49,22 +50,22 @@ func (b *backend) start() error {
 	if b.running, err = launch(b.directory, filepath.Join(b.directory, "log"), b.env, command...); err != nil {
 		return err
 	}
-	return b.await()
+	return b.awaitReady()
 }
 
-func (b *backend) await() error {
+func (b *backend) awaitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	for {
-		err := b.answers(ctx)
+		err := b.probe(ctx)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-b.running.ended:
-			return fmt.Errorf("%s has ended: see %s", b.name, filepath.Join(b.directory, "log"))
+			return fmt.Errorf("%s exited; its log is %s", b.name, filepath.Join(b.directory, "log"))
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w", b.name, err)
+			return fmt.Errorf("%s does not respond after %v: %w", b.name, startLimit, err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -72,7 +73,7 @@ func (b *backend) await() error {
 
 func (b *backend) kill() { b.running.kill() }
 
-// pause stops the process and leaves its connections open: nobody hears that it is away.
+// pause stops the process without closing its connections, so that clients are not notified.
 func (b *backend) pause()  { b.running.signal(syscall.SIGSTOP) }
 func (b *backend) resume() { b.running.signal(syscall.SIGCONT) }
 
@@ -85,10 +86,10 @@ func (b *backend) empty() error {
 	return err
 }
 
-// filler is the file that takes what is left of a disk.
+// filler is the name of the file that occupies the free space of a disk.
 const filler = "filler"
 
-// fill takes all that is left of the disk.
+// fill writes to the disk of the server until it is full.
 func (b *backend) fill() error {
 	file, err := os.Create(filepath.Join(filepath.Dir(b.data), filler))
 	if err != nil {
@@ -110,10 +111,10 @@ func (b *backend) fill() error {
 
 func (b *backend) unfill() error { return os.Remove(filepath.Join(filepath.Dir(b.data), filler)) }
 
-// Backends are one of each, which the functions of one site use.
+// backends is one server of each kind, used by the functions of one system.
 type backends struct {
 	directory           string
-	disks               *process // has the mounts, which end with it
+	disks               *process // owns the mounts, which end with it
 	redis, minio, kafka *backend
 	password, secret    string // of Redis and MinIO
 
@@ -121,7 +122,7 @@ type backends struct {
 	minioClient *minio.Client
 }
 
-// Disks of their own, in memory: small enough to be filled, large enough for all that the tests store.
+// diskSize is the size of a disk in memory: small enough to fill, large enough for everything that a test stores.
 const diskSize = "3g"
 
 func startBackends(directory string) (b *backends, err error) {
@@ -137,12 +138,12 @@ func startBackends(directory string) (b *backends, err error) {
 			return nil, err
 		}
 	}
-	faults := make(chan error)
-	for _, server := range b.all() {
-		go func() { faults <- server.start() }()
+	errs := make(chan error)
+	for _, server := range b.servers() {
+		go func() { errs <- server.start() }()
 	}
-	for range b.all() {
-		err = errors.Join(err, <-faults)
+	for range b.servers() {
+		err = errors.Join(err, <-errs)
 	}
 	if err != nil {
 		b.stop()
@@ -150,10 +151,10 @@ func startBackends(directory string) (b *backends, err error) {
 	return b, err
 }
 
-func (b *backends) all() []*backend { return []*backend{b.redis, b.minio, b.kafka} }
+func (b *backends) servers() []*backend { return []*backend{b.redis, b.minio, b.kafka} }
 
 func (b *backends) stop() {
-	for _, server := range b.all() {
+	for _, server := range b.servers() {
 		if server.running != nil {
 			server.kill()
 		}
@@ -162,21 +163,23 @@ func (b *backends) stop() {
 	b.disks.kill()
 }
 
-// show logs what the servers wrote last.
+// show logs the last lines of each server's log.
 func (b *backends) show(t *testing.T) {
-	for _, server := range b.all() {
+	t.Helper()
+	for _, server := range b.servers() {
 		text, _ := os.ReadFile(filepath.Join(server.directory, "log"))
-		t.Logf("the end of the log of %s:\n%s", server.name, text[max(0, len(text)-1500):])
+		t.Logf("end of the log of %s:\n%s", server.name, text[max(0, len(text)-1500):])
 	}
 }
 
-// mount makes disks in a mount name space of a process that does nothing else: nobody else sees them, and they are gone
-// when it is.
+// mount creates the disks in the mount namespace of a process that only sleeps: no other process sees them, and they
+// are unmounted when it ends.
 func (b *backends) mount() (err error) {
 	script := "mkdir minio kafka; for disk in minio kafka; do mount -t tmpfs -o size=" + diskSize +
 		" tmpfs $disk && mkdir $disk/data || exit 1; done; echo mounted; exec sleep infinity"
 	log := filepath.Join(b.directory, "disks.log")
-	if b.disks, err = launch(b.directory, log, nil, "unshare", "--mount", "--propagation", "private", "sh", "-c", script); err != nil {
+	command := []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", script}
+	if b.disks, err = launch(b.directory, log, nil, command...); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -188,24 +191,26 @@ func (b *backends) mount() (err error) {
 	return fmt.Errorf("mount disks: %s", text)
 }
 
-// onDisk runs a command where the disks are mounted.
-func (b *backends) onDisk(command ...string) []string {
-	return append([]string{"nsenter", "--mount=/proc/" + strconv.Itoa(b.disks.Process.Pid) + "/ns/mnt", "--wdns=" + b.directory}, command...)
+// inMountNamespace returns the command that runs another one in the mount namespace of the disks.
+func (b *backends) inMountNamespace(command ...string) []string {
+	namespace := "/proc/" + strconv.Itoa(b.disks.Process.Pid) + "/ns/mnt"
+	return append([]string{"nsenter", "--mount=" + namespace, "--wdns=" + b.directory}, command...)
 }
 
-// disk is how we see a disk.
-func (b *backends) disk(name string) string {
+// diskPath returns the path of a disk as seen from outside its mount namespace.
+func (b *backends) diskPath(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(b.disks.Process.Pid), "root", b.directory, name)
 }
 
 func (b *backends) prepare(name string) (*backend, error) {
-	server := &backend{name: name, address: freeAddress(), directory: b.directory, data: filepath.Join(b.disk(name), "data")}
+	data := filepath.Join(b.diskPath(name), "data")
+	server := &backend{name: name, address: freeAddress(), directory: b.directory, data: data}
 	var err error
 	server.link, err = newLink(server.address)
 	return server, err
 }
 
-// prepareRedis: it writes every command to its disk, so that it has all of them when it was killed.
+// prepareRedis configures Redis to append every command to its disk, so that it loses none when it is killed.
 func (b *backends) prepareRedis() (err error) {
 	if b.redis, err = b.prepare("redis"); err != nil {
 		return err
@@ -220,8 +225,10 @@ func (b *backends) prepareRedis() (err error) {
 		return []string{"redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", b.redis.data,
 			"--requirepass", b.password, "--save", "", "--appendonly", "yes"}, nil
 	}
-	b.redisClient = redis.NewClient(&redis.Options{Addr: b.redis.address, Password: b.password, MaxRetries: -1, DisableIdentity: true})
-	b.redis.answers = func(ctx context.Context) error { return b.redisClient.Ping(ctx).Err() }
+	b.redisClient = redis.NewClient(&redis.Options{
+		Addr: b.redis.address, Password: b.password, MaxRetries: -1, DisableIdentity: true,
+	})
+	b.redis.probe = func(ctx context.Context) error { return b.redisClient.Ping(ctx).Err() }
 	return nil
 }
 
@@ -235,15 +242,18 @@ func (b *backends) prepareMinIO() (err error) {
 	if err := os.MkdirAll(b.minio.directory, 0o700); err != nil {
 		return err
 	}
-	b.minio.env = []string{"MINIO_ROOT_USER=" + minioUser, "MINIO_ROOT_PASSWORD=" + b.secret, "MINIO_BROWSER=off", "MINIO_UPDATE=off"}
-	b.minio.command = func() ([]string, error) {
-		return b.onDisk("minio", "server", "--address", b.minio.address, "minio/data"), nil
+	b.minio.env = []string{
+		"MINIO_ROOT_USER=" + minioUser, "MINIO_ROOT_PASSWORD=" + b.secret, "MINIO_BROWSER=off", "MINIO_UPDATE=off",
 	}
-	b.minioClient, err = minio.New(b.minio.address, &minio.Options{Creds: credentials.NewStaticV4(minioUser, b.secret, "")})
-	b.minio.answers = func(ctx context.Context) error {
+	b.minio.command = func() ([]string, error) {
+		return b.inMountNamespace("minio", "server", "--address", b.minio.address, "minio/data"), nil
+	}
+	login := credentials.NewStaticV4(minioUser, b.secret, "")
+	b.minioClient, err = minio.New(b.minio.address, &minio.Options{Creds: login})
+	b.minio.probe = func(ctx context.Context) error {
 		_, err := b.minioClient.ListBuckets(ctx)
 		if code := minio.ToErrorResponse(err).Code; code == "SignatureDoesNotMatch" || code == "InvalidAccessKeyId" {
-			return nil // it does, with other credentials
+			return nil // it responds, but has other credentials
 		}
 		return err
 	}
@@ -267,13 +277,15 @@ func (b *backends) prepareKafka() (err error) {
 		return err
 	}
 	java := func(arguments ...string) []string {
-		return b.onDisk(append([]string{"java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-			"-Dlog4j2.configurationFile=" + root + "/.ci/kafka/log4j2.properties", "-cp", cache() + "/kafka/*"}, arguments...)...)
+		return b.inMountNamespace(append([]string{"java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+			"-Dlog4j2.configurationFile=" + root + "/.ci/kafka/log4j2.properties",
+			"-cp", cache() + "/kafka/*"}, arguments...)...)
 	}
 	b.kafka.command = func() ([]string, error) {
 		if _, err := os.Stat(filepath.Join(b.kafka.data, "meta.properties")); errors.Is(err, fs.ErrNotExist) {
 			format, err := launch(b.directory, filepath.Join(b.kafka.directory, "log"), nil,
-				java("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "image-service-ci", "--config", properties)...)
+				java("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "image-service-ci",
+					"--config", properties)...)
 			if err != nil {
 				return nil, err
 			}
@@ -281,7 +293,7 @@ func (b *backends) prepareKafka() (err error) {
 		}
 		return java("kafka.Kafka", properties), nil
 	}
-	b.kafka.answers = func(ctx context.Context) error {
+	b.kafka.probe = func(ctx context.Context) error {
 		admin, err := b.kafkaAdmin()
 		if err != nil {
 			return err
@@ -293,7 +305,7 @@ func (b *backends) prepareKafka() (err error) {
 	return nil
 }
 
-// writeKafkaProperties sends clients, which Kafka tells its address, through the link.
+// writeKafkaProperties writes Kafka's configuration. Kafka advertises the address of its link, so that clients use it.
 func (b *backends) writeKafkaProperties(name string) error {
 	common, err := os.ReadFile("../../.ci/kafka/server.properties")
 	if err != nil {
@@ -309,16 +321,12 @@ log.dirs=%[4]s
 }
 
 func (b *backends) kafkaAdmin() (sarama.ClusterAdmin, error) {
-	config := sarama.NewConfig()
-	config.Version = sarama.V2_8_0_0
-	config.Net.DialTimeout, config.Net.ReadTimeout, config.Net.WriteTimeout = 3*time.Second, 3*time.Second, 3*time.Second
-	config.Metadata.Retry.Max = 0
-	return sarama.NewClusterAdmin([]string{b.kafka.address}, config)
+	return sarama.NewClusterAdmin([]string{b.kafka.address}, connect.Kafka{}.Config("image-service-faults"))
 }
 
-// makeTopics makes topics as the platform does, once Kafka lets it.
+// makeTopics creates topics, as the platform does in production. It retries while Kafka starts.
 func (b *backends) makeTopics(names ...string) error {
-	return persist(30*time.Second, func() error {
+	return retry(30*time.Second, func() error {
 		admin, err := b.kafkaAdmin()
 		if err != nil {
 			return err
@@ -335,7 +343,7 @@ func (b *backends) makeTopics(names ...string) error {
 }
 
 func (b *backends) deleteTopic(name string) error {
-	return persist(30*time.Second, func() error {
+	return retry(30*time.Second, func() error {
 		admin, err := b.kafkaAdmin()
 		if err != nil {
 			return err
@@ -345,8 +353,8 @@ func (b *backends) deleteTopic(name string) error {
 	})
 }
 
-// persist tries until something succeeds or the time is over.
-func persist(limit time.Duration, try func() error) error {
+// retry calls try until it succeeds or the limit has passed, and returns its last error.
+func retry(limit time.Duration, try func() error) error {
 	deadline := time.Now().Add(limit)
 	for {
 		err := try()

@@ -1,16 +1,18 @@
-// Package faults does to the service what happens to services, and looks whether it keeps its promises
-// (docs/reliability.md). It has real Redis, MinIO and Kafka of its own, two pods of each function as processes of their
-// own, and knative/local as the KafkaSource, Broker and Triggers between them. While clients upload, it kills, stops,
-// empties, fills, slows down and cuts off each of these; then it compares what clients were told with what has become of
-// their images.
+// Package faults injects faults into the service under load and checks that it keeps its promises
+// (docs/reliability.md). It runs real Redis, MinIO and Kafka servers, two pods of each function as separate
+// processes, and knative/local as the KafkaSource, Broker and Triggers between them. While clients upload images, it
+// kills, pauses, empties, fills, slows down or disconnects one of these; then it compares the answers that clients
+// got with the objects, statuses and events of their images.
 //
 //	go test -tags faults -count=1 -timeout 30m ./knative/faults
 //
-// Every fault is a subtest, -run 'Faults/redis' takes some of them. Four at a time run beside each other, each with servers
-// of its own; -parallel says how many. FAULTS_SEED repeats the random choices of a run that printed it, FAULTS_STORM=3m is
-// how long overload lasts, FAULTS_TABLE names a file that the table is written to.
+// Every fault is a subtest: -run 'Faults/redis' selects some of them. Four run in parallel, each with its own servers;
+// -parallel changes that. FAULTS_SEED repeats the random choices of a run that printed it, FAULTS_STORM=3m sets the
+// duration of the overload, and FAULTS_TABLE names a file that the table of results is written to.
 //
-// It needs Linux and root, because disks are filled and memory is limited, and what .ci/install brings: Go with a C
-// compiler, redis-server, java, MinIO and Kafka. Nothing of it is left behind, however it ends: processes end with it,
-// disks are in name spaces of those processes, and what else there is a janitor removes.
+// It requires Linux and root, because it fills disks and limits memory, and the tools that .ci/install provides: Go
+// with a C compiler, redis-server, Java, MinIO and Kafka. It leaves nothing behind, even if it is killed: its
+// processes end with it, its disks are in their mount namespaces, and a janitor process removes the rest.
+//
+// It does not test Knative itself (knative/e2e does), nor faults that coincide.
 package faults

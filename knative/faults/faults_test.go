@@ -16,80 +16,126 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A fault is something that happens to a site under load.
+// A fault is injected into a system under load.
 type fault struct {
 	name string
-	// strike does it and returns when it is over.
-	strike func(*load) error
-	// programs are the functions, if not the usual ones.
-	programs func() (string, error)
-	// large says that some images are so large that they stream.
+	// inject injects the fault and returns when it is over.
+	inject func(*loadGenerator) error
+	// build builds the functions; nil means withRace.
+	build func() (string, error)
+	// large adds images that are so large that their uploads are streamed.
 	large bool
-	// cuts says that callers may be left without an answer, because the process that was to give it is killed.
-	cuts bool
-	// forgets says that Redis, which alone knows what is being worked on, may say queued of it again.
-	forgets bool
-	// unnoticed says that no caller may notice anything.
-	unnoticed bool
+	// mayCutOff allows requests without an answer, because the process that would give it is killed.
+	mayCutOff bool
+	// mayRegress allows a status to go back from processing to queued, because only Redis stores processing.
+	mayRegress bool
+	// mayNotRefuse forbids refused requests.
+	mayNotRefuse bool
 }
 
-// How long it may take until an upload is taken again.
+// recoverLimit bounds the time from the end of a fault to the next accepted upload.
 const recoverLimit = 15 * time.Second
 
-// How long most faults last.
+// span is the duration of most faults.
 const span = 10 * time.Second
 
-// long is longer than anybody may wait for an answer.
-const long = 32 * time.Second
+// longSpan is the duration of a fault that outlasts every request: the time limit of clients is shorter.
+const longSpan = 32 * time.Second
 
 var faults = []fault{
-	{name: "upload killed, again and again", cuts: true, strike: func(l *load) error { return l.killing(l.upload.pods...) }},
-	{name: "thumbnail killed, again and again", strike: func(l *load) error { return l.killing(l.thumbnail.pods...) }},
-	{name: "dispatcher killed, again and again", strike: func(l *load) error { return l.killing(l.dispatcher) }},
-	{name: "everything of ours killed, again and again", cuts: true, strike: func(l *load) error {
-		return l.killing(append(append([]*pod{l.dispatcher}, l.upload.pods...), l.thumbnail.pods...)...)
+	{name: "upload killed repeatedly", mayCutOff: true, inject: func(l *loadGenerator) error {
+		return l.killRepeatedly(l.upload.pods...)
 	}},
-	{name: "rolling restart (SIGTERM)", unnoticed: true, strike: (*load).rolling},
-
-	{name: "clocks step ten minutes ahead, and behind", programs: stepped, strike: func(l *load) error { return l.step(10*time.Minute, -10*time.Minute) }},
-	{name: "the clock of every second pod steps an hour ahead", programs: stepped, strike: func(l *load) error { return l.step(time.Hour, 0) }},
-	{name: "the clock of every second pod an hour behind, from its start", programs: stepped, cuts: true, strike: func(l *load) error {
-		return l.step(-time.Hour, 0, l.upload.pods[0], l.thumbnail.pods[0])
+	{name: "thumbnail killed repeatedly", inject: func(l *loadGenerator) error {
+		return l.killRepeatedly(l.thumbnail.pods...)
 	}},
-	{name: "the outbox as if from clocks an hour ahead, and behind", strike: (*load).stepOutbox},
+	{name: "dispatcher killed repeatedly", inject: func(l *loadGenerator) error { return l.killRepeatedly(l.dispatcher) }},
+	{name: "all of the service's processes killed repeatedly", mayCutOff: true, inject: func(l *loadGenerator) error {
+		return l.killRepeatedly(append(append([]*pod{l.dispatcher}, l.upload.pods...), l.thumbnail.pods...)...)
+	}},
+	{name: "rolling restart (SIGTERM)", mayNotRefuse: true, inject: (*loadGenerator).rollingRestart},
 
-	{name: "redis killed, back with its data", forgets: true, strike: func(l *load) error { return l.restart(l.redis, false) }},
-	{name: "redis killed, back empty", forgets: true, strike: func(l *load) error { return l.restart(l.redis, true) }},
-	{name: "redis killed, back with what it had 10 s before", forgets: true, strike: (*load).setRedisBack},
-	{name: "redis paused", forgets: true, strike: func(l *load) error { return l.pause(l.redis, span) }},
-	{name: "redis slow, 1 s an answer", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{delay: time.Second}, span) }},
-	{name: "redis at 200 bytes a second", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{rate: 200}, span) }},
-	{name: "redis cut off after 1000 bytes", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{cut: 1000}, span) }},
-	{name: "redis half open", forgets: true, strike: func(l *load) error { return l.flawed(l.redis, flaw{silent: true}, span) }},
-	{name: "redis with another password", forgets: true, strike: (*load).changeRedisPassword},
+	{name: "clocks step ten minutes ahead and back", build: withClockStep, inject: func(l *loadGenerator) error {
+		return l.step(10*time.Minute, -10*time.Minute)
+	}},
+	{name: "the clock of every second pod steps an hour ahead", build: withClockStep,
+		inject: func(l *loadGenerator) error {
+			return l.step(time.Hour, 0)
+		}},
+	{name: "the clock of every second pod starts an hour behind", build: withClockStep, mayCutOff: true,
+		inject: func(l *loadGenerator) error {
+			return l.step(-time.Hour, 0, l.upload.pods[0], l.thumbnail.pods[0])
+		}},
+	{name: "outbox entries from clocks an hour ahead and behind", inject: (*loadGenerator).stepOutbox},
 
-	{name: "minio killed, back with its data", strike: func(l *load) error { return l.restart(l.minio, false) }},
-	{name: "minio paused, for 32 s, large images as well", large: true, strike: func(l *load) error { return l.pause(l.minio, long) }},
-	{name: "minio slow, 1 s an answer", strike: func(l *load) error { return l.flawed(l.minio, flaw{delay: time.Second}, span) }},
-	{name: "minio at 2 KB a second", strike: func(l *load) error { return l.flawed(l.minio, flaw{rate: 2000}, span) }},
-	{name: "minio cut off after 3000 bytes", strike: func(l *load) error { return l.flawed(l.minio, flaw{cut: 3000}, span) }},
-	{name: "minio half open, for 32 s, large images as well", large: true, strike: func(l *load) error { return l.flawed(l.minio, flaw{silent: true}, long) }},
-	{name: "minio with another password", strike: (*load).changeMinIOPassword},
-	{name: "bucket deleted, when all was done", strike: (*load).deleteTheBucket},
-	{name: "minio's disk full", strike: func(l *load) error { return l.fill(l.minio) }},
+	{name: "redis killed, restarted with its data", mayRegress: true, inject: func(l *loadGenerator) error {
+		return l.restart(l.redis, false)
+	}},
+	{name: "redis killed, restarted empty", mayRegress: true, inject: func(l *loadGenerator) error {
+		return l.restart(l.redis, true)
+	}},
+	{name: "redis killed, restarted with its state of 10 s before", mayRegress: true,
+		inject: (*loadGenerator).rollBackRedis},
+	{name: "redis paused", mayRegress: true, inject: func(l *loadGenerator) error { return l.pause(l.redis, span) }},
+	{name: "redis slow, 1 s per answer", mayRegress: true, inject: func(l *loadGenerator) error {
+		return l.impair(l.redis, impairment{delay: time.Second}, span)
+	}},
+	{name: "redis at 200 bytes per second", mayRegress: true, inject: func(l *loadGenerator) error {
+		return l.impair(l.redis, impairment{rate: 200}, span)
+	}},
+	{name: "redis cut off after 1000 bytes", mayRegress: true, inject: func(l *loadGenerator) error {
+		return l.impair(l.redis, impairment{resetAfter: 1000}, span)
+	}},
+	{name: "redis half open", mayRegress: true, inject: func(l *loadGenerator) error {
+		return l.impair(l.redis, impairment{blackhole: true}, span)
+	}},
+	{name: "redis with a changed password", mayRegress: true, inject: (*loadGenerator).changeRedisPassword},
 
-	{name: "kafka killed, back with its data", strike: func(l *load) error { return l.restart(l.kafka, false) }},
-	{name: "kafka killed, back empty", strike: func(l *load) error { return l.restart(l.kafka, true) }},
-	{name: "kafka paused", strike: func(l *load) error { return l.pause(l.kafka, span) }},
-	{name: "kafka slow, 1 s an answer", strike: func(l *load) error { return l.flawed(l.kafka, flaw{delay: time.Second}, span) }},
-	{name: "kafka at 2 KB a second", strike: func(l *load) error { return l.flawed(l.kafka, flaw{rate: 2000}, span) }},
-	{name: "kafka cut off after 3000 bytes", strike: func(l *load) error { return l.flawed(l.kafka, flaw{cut: 3000}, span) }},
-	{name: "kafka half open", strike: func(l *load) error { return l.flawed(l.kafka, flaw{silent: true}, span) }},
-	{name: "kafka's disk full", strike: func(l *load) error { return l.fill(l.kafka) }},
-	{name: "topic deleted, and made again", strike: (*load).deleteTheTopic},
+	{name: "minio killed, restarted with its data", inject: func(l *loadGenerator) error {
+		return l.restart(l.minio, false)
+	}},
+	{name: "minio paused, for 32 s, large images as well", large: true, inject: func(l *loadGenerator) error {
+		return l.pause(l.minio, longSpan)
+	}},
+	{name: "minio slow, 1 s per answer", inject: func(l *loadGenerator) error {
+		return l.impair(l.minio, impairment{delay: time.Second}, span)
+	}},
+	{name: "minio at 2 KB per second", inject: func(l *loadGenerator) error {
+		return l.impair(l.minio, impairment{rate: 2000}, span)
+	}},
+	{name: "minio cut off after 3000 bytes", inject: func(l *loadGenerator) error {
+		return l.impair(l.minio, impairment{resetAfter: 3000}, span)
+	}},
+	{name: "minio half open, for 32 s, large images as well", large: true, inject: func(l *loadGenerator) error {
+		return l.impair(l.minio, impairment{blackhole: true}, longSpan)
+	}},
+	{name: "minio with a changed password", inject: (*loadGenerator).changeMinIOPassword},
+	{name: "bucket deleted after all work was done", inject: (*loadGenerator).deleteBucket},
+	{name: "minio's disk full", inject: func(l *loadGenerator) error { return l.fill(l.minio) }},
+
+	{name: "kafka killed, restarted with its data", inject: func(l *loadGenerator) error {
+		return l.restart(l.kafka, false)
+	}},
+	{name: "kafka killed, restarted empty", inject: func(l *loadGenerator) error { return l.restart(l.kafka, true) }},
+	{name: "kafka paused", inject: func(l *loadGenerator) error { return l.pause(l.kafka, span) }},
+	{name: "kafka slow, 1 s per answer", inject: func(l *loadGenerator) error {
+		return l.impair(l.kafka, impairment{delay: time.Second}, span)
+	}},
+	{name: "kafka at 2 KB per second", inject: func(l *loadGenerator) error {
+		return l.impair(l.kafka, impairment{rate: 2000}, span)
+	}},
+	{name: "kafka cut off after 3000 bytes", inject: func(l *loadGenerator) error {
+		return l.impair(l.kafka, impairment{resetAfter: 3000}, span)
+	}},
+	{name: "kafka half open", inject: func(l *loadGenerator) error {
+		return l.impair(l.kafka, impairment{blackhole: true}, span)
+	}},
+	{name: "kafka's disk full", inject: func(l *loadGenerator) error { return l.fill(l.kafka) }},
+	{name: "topic deleted and created again", inject: (*loadGenerator).recreateTopic},
 }
 
-// Every fault, under load. What clients were told in it is held against what has become of their images.
+// TestFaults injects every fault under load, and compares the answers that clients got with the outcome of their
+// images.
 func TestFaults(t *testing.T) {
 	for _, f := range faults {
 		t.Run(strings.ReplaceAll(f.name, " ", "_"), func(t *testing.T) {
@@ -100,42 +146,46 @@ func TestFaults(t *testing.T) {
 }
 
 func (f fault) run(t *testing.T) {
-	if f.programs == nil {
-		f.programs = programs
+	t.Helper()
+	if f.build == nil {
+		f.build = withRace
 	}
 	files := samples(t)
 	if f.large {
-		files = append(files, sample{"large.jpg", slices.Concat(files[0].content, make([]byte, 12<<20)), "completed"})
+		padded := slices.Concat(files[0].content, make([]byte, 12<<20))
+		files = append(files, sample{"large.jpg", padded, "completed"})
 	}
-	l := newSite(t, f.programs).begin(files)
-	if err := l.await(20); err != nil {
+	l := newSystem(t, f.build).startLoad(files)
+	if err := l.awaitAccepted(20); err != nil {
 		t.Fatalf("before the fault: %v", err)
 	}
-	if err := f.strike(l); err != nil {
+	if err := f.inject(l); err != nil {
 		t.Fatal(err)
 	}
-	l.mend()
+	l.faultOver()
 	before := time.Now()
-	if err := l.await(20); err != nil {
+	if err := l.awaitAccepted(20); err != nil {
 		t.Errorf("after the fault: %v", err)
 	}
-	l.end()
-	waiting := l.settle(settleLimit)
-	settled := time.Since(before)
-	for _, image := range waiting {
-		t.Errorf("not done after %v: %s", settleLimit, image)
+	l.stopLoad()
+	pending := l.drain(drainLimit)
+	drained := time.Since(before)
+	for _, image := range pending {
+		t.Errorf("not processed after %v: %s", drainLimit, image)
 	}
-	l.conclude(f, settled)
+	l.checkInvariants(f, drained)
 }
 
-// conclude checks everything and adds to the table.
-func (l *load) conclude(f fault, settled time.Duration) {
+// checkInvariants checks all invariants of a finished run and adds its row to the table.
+func (l *loadGenerator) checkInvariants(f fault, drained time.Duration) {
 	l.t.Helper()
-	if err := persist(time.Minute, l.tidy); err != nil {
+	if err := retry(time.Minute, l.checkQuiescent); err != nil {
 		l.t.Error(err)
 	}
-	made := row{fault: f.name, lost: l.check(), different: l.heard.different, accepted: len(l.accepted), refused: l.refused, cut: l.cut,
-		slowest: l.slowestNo, recovered: l.recovered, settled: settled}
+	made := row{
+		fault: f.name, lost: l.checkImages(), conflicts: l.watcher.conflicts, accepted: len(l.accepted), refused: l.refused,
+		unanswered: l.unanswered, slowest: l.slowestRefusal, recovered: l.recovered, drained: drained,
+	}
 	for _, u := range l.accepted {
 		switch u.status {
 		case "completed":
@@ -145,47 +195,50 @@ func (l *load) conclude(f fault, settled time.Duration) {
 		}
 	}
 	table.add(made)
-	if l.cut > 0 && !f.cuts {
-		l.t.Errorf("%d requests were cut off without an answer", l.cut)
+	if l.unanswered > 0 && !f.mayCutOff {
+		l.t.Errorf("%d requests got no answer, want 0", l.unanswered)
 	}
-	if l.forgotten > 0 && !f.forgets {
-		l.t.Errorf("%d times processing was followed by queued", l.forgotten)
+	if l.regressed > 0 && !f.mayRegress {
+		l.t.Errorf("%d statuses went back from processing to queued, want 0", l.regressed)
 	}
 	if l.recovered > recoverLimit {
-		l.t.Errorf("%v passed until an upload was taken again", l.recovered)
+		l.t.Errorf("the next upload was accepted %v after the fault, want at most %v", l.recovered, recoverLimit)
 	}
-	if f.unnoticed && l.refused > 0 {
-		l.t.Errorf("%d requests were refused", l.refused)
+	if f.mayNotRefuse && l.refused > 0 {
+		l.t.Errorf("%d requests were refused, want 0", l.refused)
 	}
-	for i, wrong := range l.wrong {
-		if l.t.Error(wrong); i == 20 {
-			break // they repeat themselves
+	for i, violation := range l.violations {
+		if l.t.Error(violation); i == 20 {
+			break // more of them would not help
 		}
 	}
-	l.t.Logf("%+v; slowest answer of all %v", made, l.slowest)
+	l.t.Logf("%+v; slowest of all answers: %v", made, l.slowest)
 }
 
-// tidy tells what is still to be done when no image waits any more: an image without a result that was not accepted, a
-// result that nobody was told of, an entry in the outbox.
-func (l *load) tidy() error {
+// checkQuiescent returns an error while work is left although every accepted image is final: a stored image without a
+// result, which was not accepted, an entry in the outbox, or a result that was not announced.
+func (l *loadGenerator) checkQuiescent() error {
 	inventory, err := l.inventory()
 	if err != nil {
 		return err
 	}
-	if key := unsettled(inventory); key != "" {
-		return fmt.Errorf("%s is stored, and has no result", key)
+	if key := originalWithoutResult(inventory); key != "" {
+		return fmt.Errorf("%s is stored but has no result", key)
 	}
-	if left, err := l.outbox(); err != nil || left > 0 {
-		return fmt.Errorf("%d images are still in the outbox, %v", left, err)
+	switch left, err := l.outbox(); {
+	case err != nil:
+		return fmt.Errorf("read the outbox: %w", err)
+	case left > 0:
+		return fmt.Errorf("%d images are still in the outbox", left)
 	}
-	if count := l.unheard(); count > 0 {
+	if count := l.unannounced(); count > 0 {
 		return fmt.Errorf("the results of %d images were not announced", count)
 	}
 	return nil
 }
 
-// killing kills one of the pods after the other, at any instant.
-func (l *load) killing(pods ...*pod) error {
+// killRepeatedly kills random pods at random times.
+func (l *loadGenerator) killRepeatedly(pods ...*pod) error {
 	for end := time.Now().Add(span); time.Now().Before(end); {
 		time.Sleep(time.Duration(l.random.IntN(800)) * time.Millisecond)
 		l.kill(pods[l.random.IntN(len(pods))])
@@ -193,8 +246,8 @@ func (l *load) killing(pods ...*pod) error {
 	return nil
 }
 
-// rolling replaces all pods twice, one at a time, as a new revision does: no new connections, then SIGTERM.
-func (l *load) rolling() error {
+// rollingRestart replaces all pods one at a time, as a new revision does: no new connections, then SIGTERM.
+func (l *loadGenerator) rollingRestart() error {
 	for _, service := range []*service{l.upload, l.thumbnail} {
 		for _, p := range service.pods {
 			service.without(p)
@@ -206,8 +259,8 @@ func (l *load) rolling() error {
 	return nil
 }
 
-// restart kills a server and starts it again after a while.
-func (l *load) restart(b *backend, empty bool) error {
+// restart kills a server and starts it again after a pause, with or without its data.
+func (l *loadGenerator) restart(b *backend, empty bool) error {
 	b.kill()
 	time.Sleep(span / 2)
 	if empty {
@@ -224,9 +277,9 @@ func (l *load) restart(b *backend, empty bool) error {
 	return nil
 }
 
-// setRedisBack kills Redis and starts it with what it had before, as a replica has that is behind and takes over. Images that
-// waited then are done by now.
-func (l *load) setRedisBack() error {
+// rollBackRedis kills Redis and restarts it with its state of some seconds before, like a failover to a lagging
+// replica. Images that were queued in that state have been processed since.
+func (l *loadGenerator) rollBackRedis() error {
 	before := l.t.TempDir()
 	l.signal(l.thumbnail, syscall.SIGSTOP)
 	time.Sleep(time.Second)
@@ -246,45 +299,47 @@ func (l *load) setRedisBack() error {
 	return l.redis.start()
 }
 
-func (l *load) signal(s *service, signal syscall.Signal) {
+func (l *loadGenerator) signal(s *service, signal syscall.Signal) {
 	for _, p := range s.pods {
 		p.signal(signal)
 	}
 }
 
-func (l *load) pause(b *backend, span time.Duration) error {
+func (l *loadGenerator) pause(b *backend, span time.Duration) error {
 	b.pause()
 	time.Sleep(span)
 	b.resume()
-	return b.await()
+	return b.awaitReady()
 }
 
-func (l *load) flawed(b *backend, f flaw, span time.Duration) error {
-	b.link.flaw.Store(&f)
+func (l *loadGenerator) impair(b *backend, f impairment, span time.Duration) error {
+	b.link.impairment.Store(&f)
 	time.Sleep(span)
-	b.link.flaw.Store(&flaw{})
+	b.link.impairment.Store(&impairment{})
 	return nil
 }
 
-// changeRedisPassword has Redis know nobody for a while, and end who is connected.
-func (l *load) changeRedisPassword() error {
+// changeRedisPassword changes the password for a while, and disconnects all clients.
+func (l *loadGenerator) changeRedisPassword() error {
 	for _, password := range []string{"another", l.password} {
 		if err := l.redisClient.ConfigSet(l.t.Context(), "requirepass", password).Err(); err != nil {
 			return err
 		}
 		if password != l.password {
-			_ = l.redisClient.ClientKillByFilter(l.t.Context(), "TYPE", "normal").Err() // not us, who have to put it back
+			// Not the connection of the suite, which restores the password.
+			_ = l.redisClient.ClientKillByFilter(l.t.Context(), "TYPE", "normal").Err()
 			time.Sleep(span)
 		}
 	}
 	return nil
 }
 
-// changeMinIOPassword starts MinIO with another password, and then with its own.
-func (l *load) changeMinIOPassword() error {
+// changeMinIOPassword restarts MinIO with another password, and later with the original one.
+func (l *loadGenerator) changeMinIOPassword() error {
 	own := l.minio.env
 	defer func() { l.minio.env = own }()
-	for _, env := range [][]string{append([]string{"MINIO_ROOT_USER=" + minioUser, "MINIO_ROOT_PASSWORD=another-secret"}, own[2:]...), own} {
+	changed := append([]string{"MINIO_ROOT_USER=" + minioUser, "MINIO_ROOT_PASSWORD=another-secret"}, own[2:]...)
+	for _, env := range [][]string{changed, own} {
 		l.minio.env = env
 		l.minio.kill()
 		if err := l.minio.start(); err != nil {
@@ -297,8 +352,8 @@ func (l *load) changeMinIOPassword() error {
 	return nil
 }
 
-// fill fills a server's disk. When there is room again it is restarted, if it gave up.
-func (l *load) fill(b *backend) error {
+// fill fills the disk of a server for a while. A server that exited because of it is restarted afterwards.
+func (l *loadGenerator) fill(b *backend) error {
 	if err := b.fill(); err != nil {
 		return err
 	}
@@ -310,11 +365,11 @@ func (l *load) fill(b *backend) error {
 	case <-b.running.ended:
 		return b.start()
 	default:
-		return b.await()
+		return b.awaitReady()
 	}
 }
 
-func (l *load) deleteTheTopic() error {
+func (l *loadGenerator) recreateTopic() error {
 	if err := l.deleteTopic(l.topic); err != nil {
 		return err
 	}
@@ -322,13 +377,13 @@ func (l *load) deleteTheTopic() error {
 	return l.makeTopics(l.topic)
 }
 
-// deleteTheBucket removes the bucket while the functions, which have made it, run, and Redis remembers what was in it. With
-// images in it that would be the loss of what nothing else has, so it waits until those that are there are done with, and
-// does not count them. Whoever sends one of them again, under its key, sends a new image.
-func (l *load) deleteTheBucket() error {
-	lost, err := l.loseTheBucket()
+// deleteBucket deletes the bucket while the functions, which created it, are running and Redis still has the statuses
+// of its images. The bucket is the source of truth, so the images in it are lost: it waits until they are processed,
+// and does not count them. A client that uploads one of them again under its idempotency key uploads a new image.
+func (l *loadGenerator) deleteBucket() error {
+	lost, err := l.removeDrainedBucket()
 	for _, u := range lost {
-		again := &sent{sample: u.sample, key: u.key, mode: u.mode}
+		again := &submission{sample: u.sample, key: u.key, mode: u.mode}
 		for again.key != "" && !l.try(again) {
 			time.Sleep(300 * time.Millisecond)
 		}
@@ -336,34 +391,35 @@ func (l *load) deleteTheBucket() error {
 	return err
 }
 
-func (l *load) loseTheBucket() (lost []*sent, err error) {
+func (l *loadGenerator) removeDrainedBucket() (lost []*submission, err error) {
 	l.gate.Lock()
 	defer l.gate.Unlock()
-	if waiting := l.settle(settleLimit); len(waiting) > 0 {
-		return nil, fmt.Errorf("not done: %v", waiting)
+	if pending := l.drain(drainLimit); len(pending) > 0 {
+		return nil, fmt.Errorf("not processed: %v", pending)
 	}
-	if err := persist(settleLimit, func() error {
-		if count := l.unheard(); count > 0 {
-			return fmt.Errorf("%d images are done and were not announced as such", count)
+	if err := retry(drainLimit, func() error {
+		if count := l.unannounced(); count > 0 {
+			return fmt.Errorf("the results of %d images were not announced", count)
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	lost = l.all()
+	lost = l.acceptedUploads()
 	l.lock.Lock()
 	l.accepted = nil
 	l.lock.Unlock()
-	l.heard.Lock()
-	clear(l.heard.events)
-	l.heard.Unlock()
-	return lost, l.minioClient.RemoveBucketWithOptions(l.t.Context(), l.bucket, minio.RemoveBucketOptions{ForceDelete: true})
+	l.watcher.Lock()
+	clear(l.watcher.events)
+	l.watcher.Unlock()
+	all := minio.RemoveBucketOptions{ForceDelete: true}
+	return lost, l.minioClient.RemoveBucketWithOptions(l.t.Context(), l.bucket, all)
 }
 
-// step moves the clocks of the first pod of each function, and of the second, and after a while back. Some pods are
-// killed then, so that their clocks are off from the start. MinIO does not talk to one that is more than a quarter of an
-// hour off.
-func (l *load) step(first, second time.Duration, killed ...*pod) error {
+// step sets the clock errors of the first and the second pod of each function, and resets them after a while. The
+// pods killed are restarted, so that their clocks are off from the start. MinIO refuses requests whose clock is off
+// by more than 15 minutes.
+func (l *loadGenerator) step(first, second time.Duration, killed ...*pod) error {
 	if err := l.setClocks(first, second, killed...); err != nil {
 		return err
 	}
@@ -371,7 +427,7 @@ func (l *load) step(first, second time.Duration, killed ...*pod) error {
 	return l.setClocks(0, 0)
 }
 
-func (l *load) setClocks(first, second time.Duration, killed ...*pod) error {
+func (l *loadGenerator) setClocks(first, second time.Duration, killed ...*pod) error {
 	for _, service := range []*service{l.upload, l.thumbnail} {
 		for i, p := range service.pods {
 			off := []time.Duration{first, second}[i]
@@ -381,7 +437,7 @@ func (l *load) setClocks(first, second time.Duration, killed ...*pod) error {
 			if slices.Contains(killed, p) {
 				l.kill(p)
 			}
-			if err := persist(span, func() error { return hasClock(p, off) }); err != nil {
+			if err := retry(span, func() error { return hasClock(p, off) }); err != nil {
 				return err
 			}
 		}
@@ -389,7 +445,7 @@ func (l *load) setClocks(first, second time.Duration, killed ...*pod) error {
 	return nil
 }
 
-// hasClock looks at the time that a pod's answers have in their head.
+// hasClock returns an error unless the Date header of a pod's answer is off by the given duration.
 func hasClock(p *pod, off time.Duration) error {
 	answer, err := http.Get("http://" + p.address + "/health")
 	if err != nil {
@@ -398,21 +454,21 @@ func hasClock(p *pod, off time.Duration) error {
 	defer answer.Body.Close()
 	date, err := http.ParseTime(answer.Header.Get("Date"))
 	if is := time.Until(date); err == nil && (is-off).Abs() > time.Minute {
-		err = fmt.Errorf("the clock is %s off; expected %s", is, off)
+		err = fmt.Errorf("the clock is off by %s, want %s", is, off)
 	}
 	return err
 }
 
-// stepOutbox writes into the outbox as if by a Redis whose clock was an hour off
-func (l *load) stepOutbox() error {
+// stepOutbox changes the scores in the outbox as if the clock of Redis had been off by an hour.
+func (l *loadGenerator) stepOutbox() error {
 	ctx, outbox := l.t.Context(), "image:outbox:"+l.bucket
-	l.kafka.link.flaw.Store(&flaw{silent: true}) // so that it has something in it
+	l.kafka.link.impairment.Store(&impairment{blackhole: true}) // keeps entries in the outbox
 	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		waiting, err := l.redisClient.ZRange(ctx, outbox, 0, -1).Result()
+		pending, err := l.redisClient.ZRange(ctx, outbox, 0, -1).Result()
 		if err != nil {
 			return err
 		}
-		for i, id := range waiting {
+		for i, id := range pending {
 			off := time.Hour * time.Duration(1-2*(i%2))
 			score := float64(time.Now().Add(off).UnixMilli()) / 1000
 			if err := l.redisClient.ZAddXX(ctx, outbox, redis.Z{Score: score, Member: id}).Err(); err != nil {
@@ -420,6 +476,6 @@ func (l *load) stepOutbox() error {
 			}
 		}
 	}
-	l.kafka.link.flaw.Store(&flaw{})
+	l.kafka.link.impairment.Store(&impairment{})
 	return nil
 }

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// A link passes TCP connections on, as a network does: to a server, or to one of the pods of a service. What is wrong
-// with it can be changed at any time.
+// A link is a TCP proxy that stands for the network in front of a server or of the pods of a service. Its impairment
+// can be changed at any time.
 type link struct {
 	net.Listener
-	flaw atomic.Pointer[flaw]
+	impairment atomic.Pointer[impairment]
 
 	lock    sync.Mutex
 	targets []string
 	next    int
 }
 
-// A flaw is what is wrong with a link; the zero value is nothing.
-type flaw struct {
-	delay  time.Duration // of each piece that comes back
-	rate   int           // bytes a second, each way; 0 for no bound
-	cut    int           // a connection is reset after so many bytes; 0 for never
-	silent bool          // what comes is taken and goes nowhere; connections on which that has happened stay dead
+// An impairment degrades a link; the zero value changes nothing.
+type impairment struct {
+	delay      time.Duration // added to each piece of an answer
+	rate       int           // bytes per second in each direction; 0 for no limit
+	resetAfter int           // number of bytes after which a connection is reset; 0 for never
+	blackhole  bool          // data is read and dropped; a connection that lost data stays dead
 }
 
 func newLink(targets ...string) (*link, error) {
@@ -36,7 +36,7 @@ func newLink(targets ...string) (*link, error) {
 		return nil, err
 	}
 	l := &link{Listener: listener, targets: targets}
-	l.flaw.Store(&flaw{})
+	l.impairment.Store(&impairment{})
 	go func() {
 		for {
 			client, err := listener.Accept()
@@ -51,14 +51,14 @@ func newLink(targets ...string) (*link, error) {
 
 func (l *link) address() string { return l.Addr().String() }
 
-// route sends connections to other targets from now on; those that are open stay.
+// route sets the targets of new connections; open ones stay.
 func (l *link) route(targets ...string) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	l.targets = targets
 }
 
-// dial connects to one target after the other, and to the next one if it does not answer.
+// dial connects to the targets in turn, skipping those that do not accept the connection.
 func (l *link) dial() (*net.TCPConn, error) {
 	l.lock.Lock()
 	targets, first := l.targets, l.next
@@ -70,7 +70,7 @@ func (l *link) dial() (*net.TCPConn, error) {
 			return server.(*net.TCPConn), nil
 		}
 	}
-	return nil, errors.New("nobody is there")
+	return nil, errors.New("no target accepts connections")
 }
 
 func (l *link) connect(client *net.TCPConn) {
@@ -87,28 +87,28 @@ func (l *link) connect(client *net.TCPConn) {
 	both.Wait()
 }
 
-// pass is one direction of a connection. A receiver that takes no more does not end its sender: it may still have an answer
-// for it.
+// pass copies one direction of a connection. When the receiver stops reading, the sender is drained instead of closed,
+// because the receiver's answer may still be on its way.
 func (l *link) pass(to, from *net.TCPConn, passed *atomic.Int64, back bool) {
 	defer to.CloseWrite()
 	defer func() { _, _ = io.Copy(io.Discard, from) }()
 	buffer := make([]byte, 32<<10)
 	for {
-		flaw := l.flaw.Load()
+		impairment := l.impairment.Load()
 		piece := buffer
-		if flaw.rate > 0 {
-			piece = buffer[:max(flaw.rate/20, 1)]
+		if impairment.rate > 0 {
+			piece = buffer[:max(impairment.rate/20, 1)]
 			time.Sleep(time.Second / 20)
 		}
 		n, err := from.Read(piece)
-		if flaw = l.flaw.Load(); flaw.silent {
+		if impairment = l.impairment.Load(); impairment.blackhole {
 			return
 		}
 		if back && n > 0 {
-			time.Sleep(flaw.delay)
+			time.Sleep(impairment.delay)
 		}
-		if flaw.cut > 0 && passed.Add(int64(n)) > int64(flaw.cut) {
-			_, _ = to.SetLinger(0), from.SetLinger(0) // a reset and no goodbye
+		if impairment.resetAfter > 0 && passed.Add(int64(n)) > int64(impairment.resetAfter) {
+			_, _ = to.SetLinger(0), from.SetLinger(0) // RST instead of FIN
 			_, _ = to.Close(), from.Close()
 			return
 		}

@@ -22,19 +22,21 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// A sample is a file with what becomes of it.
+// A sample is a file to upload and its expected outcome.
 type sample struct {
 	name    string
 	content []byte
-	want    string // "completed", "failed", or "" for one that is refused at once
+	want    string // final status; "" if the upload is refused
 }
 
-// samples are of each format, and some that are damaged behind their header, or no images.
+// samples returns images of every format, a damaged one with a valid header, and a file that is not an image.
 func samples(t *testing.T) (all []sample) {
 	t.Helper()
 	golden := "../../functions/internal/raster/testdata/golden/"
-	for _, name := range []string{"baseline-420.jpg", "progressive-444-odd.jpg", "cmyk.jpg", "rgba.png", "palette-4.png", "gray-16.png",
-		"moving.gif", "interlaced.gif", "lossy.webp", "lossless-alpha.webp", "moving.webp"} {
+	for _, name := range []string{
+		"baseline-420.jpg", "progressive-444-odd.jpg", "cmyk.jpg", "rgba.png", "palette-4.png", "gray-16.png",
+		"moving.gif", "interlaced.gif", "lossy.webp", "lossless-alpha.webp", "moving.webp",
+	} {
 		content, err := os.ReadFile(filepath.Join(golden, name))
 		if err != nil {
 			t.Fatal(err)
@@ -43,53 +45,54 @@ func samples(t *testing.T) (all []sample) {
 	}
 	return append(all,
 		sample{"damaged.png", slices.Concat(all[3].content[:100], make([]byte, 200)), "failed"},
-		sample{"notes.txt", []byte("This is no image, and never was one."), ""})
+		sample{"notes.txt", []byte("This is not an image."), ""})
 }
 
-// A sent is an upload and what its client was told.
-type sent struct {
+// A submission is an upload and the last answers that its client got.
+type submission struct {
 	sample
-	key  string // "" for none
-	mode string
+	key  string // idempotency key or event ID; "" for none
+	mode string // "raw", "form" or "event"
 
 	imageID string    // "" until it is accepted
-	when    time.Time // it was accepted
-	status  string    // last told
-	result  string    // told with it, once it is final
+	when    time.Time // time of the last answer
+	status  string    // last status
+	result  string    // result and time of that status
 }
 
-// load is clients that upload, and ask for what has become of it.
-type load struct {
-	*site
+// A loadGenerator is a set of clients that upload images and poll their statuses.
+type loadGenerator struct {
+	*system
 	samples []sample
 	client  *http.Client
 	wait    sync.WaitGroup
-	stop    context.CancelFunc
+	cancel  context.CancelFunc
 
-	gate sync.RWMutex // whoever locks it has nobody upload, or ask for a status
+	gate sync.RWMutex // locked to suspend all clients
 
-	lock      sync.Mutex
-	accepted  []*sent
-	refused   int           // by 429 and 503
-	cut       int           // no answer: the connection ended
-	slowest   time.Duration // answer of any kind
-	slowestNo time.Duration // 429 or 503
-	mended    time.Time     // end of the fault; zero before it
-	recovered time.Duration
-	forgotten int // times that a status was "processing" and then "queued"
-	wrong     []string
+	lock           sync.Mutex
+	accepted       []*submission
+	refused        int           // answers 429 and 503
+	unanswered     int           // requests without an answer: the connection was closed
+	slowest        time.Duration // slowest answer of any kind
+	slowestRefusal time.Duration // slowest 429 or 503
+	overAt         time.Time     // end of the fault; zero until then
+	recovered      time.Duration // from the end of the fault to the next accepted upload
+	regressed      int           // statuses that went back from processing to queued
+	violations     []string      // violated invariants
 }
 
-// What a caller waits for an answer before it counts as a hang.
-const hang = 30 * time.Second
+// requestLimit is the time limit of a request. A request that reaches it violates an invariant.
+const requestLimit = 30 * time.Second
 
+// clients is the number of concurrent uploads.
 const clients = 6
 
-// begin starts to upload files, which ends with the test or by stop.
-func (s *site) begin(files []sample) *load {
+// startLoad starts the clients, which upload the files until end is called or the test ends.
+func (s *system) startLoad(files []sample) *loadGenerator {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &load{site: s, samples: files, stop: stop}
-	l.client = &http.Client{Timeout: hang, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * clients}}
+	l := &loadGenerator{system: s, samples: files, cancel: stop}
+	l.client = &http.Client{Timeout: requestLimit, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * clients}}
 	random := rand.New(rand.NewPCG(s.random.Uint64(), 0))
 	for range clients {
 		random := rand.New(rand.NewPCG(s.random.Uint64(), 0))
@@ -102,29 +105,30 @@ func (s *site) begin(files []sample) *load {
 	}
 	l.wait.Go(func() {
 		for ctx.Err() == nil {
-			l.poll(random.Float64)
+			l.pollStatuses(random.Float64)
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
-	s.t.Cleanup(l.end)
+	s.t.Cleanup(l.stopLoad)
 	return l
 }
 
-func (l *load) end() {
-	l.stop()
+func (l *loadGenerator) stopLoad() {
+	l.cancel()
 	l.wait.Wait()
 	l.client.CloseIdleConnections()
 }
 
-func (l *load) complain(format string, args ...any) {
+func (l *loadGenerator) violation(format string, args ...any) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+	l.violations = append(l.violations, fmt.Sprintf(format, args...))
 }
 
-// send uploads one image. Who has a key, or sends an event, tries until it is taken: that is what those are for.
-func (l *load) send(ctx context.Context, random *rand.Rand) {
-	u := &sent{sample: l.samples[random.IntN(len(l.samples))], mode: []string{"raw", "form", "event"}[random.IntN(3)]}
+// send uploads one image. Uploads with an idempotency key, and events, are retried until they are accepted.
+func (l *loadGenerator) send(ctx context.Context, random *rand.Rand) {
+	mode := []string{"raw", "form", "event"}[random.IntN(3)]
+	u := &submission{sample: l.samples[random.IntN(len(l.samples))], mode: mode}
 	if u.mode == "event" || random.IntN(2) == 0 {
 		u.key = uuid.NewString()
 	}
@@ -133,22 +137,22 @@ func (l *load) send(ctx context.Context, random *rand.Rand) {
 			break
 		}
 		if ctx.Err() != nil && time.Now().After(deadline) {
-			l.complain("%s under a key was not taken in two minutes", u.name)
+			l.violation("%s with an idempotency key was not accepted within two minutes", u.name)
 			return
 		}
 	}
 	if u.imageID != "" && u.key != "" && random.IntN(4) == 0 {
-		l.try(u) // the first answer may have been lost on its way
+		l.try(u) // as a client does that lost the answer
 	}
 }
 
-// try sends an upload and takes down what it is told; true if it is not to be sent again.
-func (l *load) try(u *sent) bool { return l.tryAt(l.address()+"/upload", u) }
+// try sends an upload once and records the answer. It returns true if the upload must not be retried.
+func (l *loadGenerator) try(u *submission) bool { return l.tryAt(l.address()+"/upload", u) }
 
-func (l *load) tryAt(url string, u *sent) bool {
+func (l *loadGenerator) tryAt(url string, u *submission) bool {
 	request, err := u.request(url)
 	if err != nil {
-		l.complain("%v", err)
+		l.violation("%v", err)
 		return true
 	}
 	l.gate.RLock()
@@ -156,22 +160,22 @@ func (l *load) tryAt(url string, u *sent) bool {
 	began := time.Now()
 	response, err := l.client.Do(request)
 	if err != nil {
-		l.unanswered(err, time.Since(began))
+		l.countUnanswered(err, time.Since(began))
 		return false
 	}
 	body, err := io.ReadAll(response.Body)
 	response.Body.Close()
 	if err != nil {
-		l.unanswered(err, time.Since(began))
+		l.countUnanswered(err, time.Since(began))
 		return false
 	}
-	return l.answered(u, response, body, began)
+	return l.checkAnswer(u, response, body, began)
 }
 
-// address is that of the upload function.
-func (l *load) address() string { return "http://" + l.upload.link.address() }
+// address returns the base URL of the upload function.
+func (l *loadGenerator) address() string { return "http://" + l.upload.link.address() }
 
-func (u *sent) request(url string) (request *http.Request, err error) {
+func (u *submission) request(url string) (request *http.Request, err error) {
 	switch u.mode {
 	case "raw":
 		request, err = http.NewRequest(http.MethodPost, url+"?filename="+u.name, bytes.NewReader(u.content))
@@ -186,7 +190,9 @@ func (u *sent) request(url string) (request *http.Request, err error) {
 		}
 	case "event":
 		if request, err = http.NewRequest(http.MethodPost, url, bytes.NewReader(u.content)); err == nil {
-			for name, value := range map[string]string{"specversion": "1.0", "type": events.TypeImageReceived, "source": "/faults", "id": u.key, "subject": u.name} {
+			for name, value := range map[string]string{
+				"specversion": "1.0", "type": events.TypeImageReceived, "source": "/faults", "id": u.key, "subject": u.name,
+			} {
 				request.Header.Set("Ce-"+name, value)
 			}
 			request.Header.Set("Content-Type", "application/octet-stream")
@@ -198,30 +204,30 @@ func (u *sent) request(url string) (request *http.Request, err error) {
 	return request, err
 }
 
-// hung complains of a request that had no answer in time.
-func (l *load) hung(err error, took time.Duration) {
-	if took >= hang {
-		l.complain("no answer within %v: %v", hang, err)
+// checkHang reports a request that got no answer within the time limit.
+func (l *loadGenerator) checkHang(err error, took time.Duration) {
+	if took >= requestLimit {
+		l.violation("no answer within %v: %v", requestLimit, err)
 	}
 }
 
-// unanswered counts an upload of which nobody knows what has become.
-func (l *load) unanswered(err error, took time.Duration) {
-	l.hung(err, took)
+// countUnanswered counts an upload without an answer, whose outcome its client does not know.
+func (l *loadGenerator) countUnanswered(err error, took time.Duration) {
+	l.checkHang(err, took)
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	l.cut++
+	l.unanswered++
 }
 
-// answered compares an answer with the contract.
-func (l *load) answered(u *sent, response *http.Response, body []byte, began time.Time) (done bool) {
+// checkAnswer checks an answer against the HTTP contract. It returns true if the upload must not be retried.
+func (l *loadGenerator) checkAnswer(u *submission, response *http.Response, body []byte, began time.Time) (done bool) {
 	took := time.Since(began)
-	var told struct {
+	var answer struct {
 		ImageID     string `json:"image_id"`
 		Error, Code string
 	}
-	if err := json.Unmarshal(body, &told); err != nil {
-		l.complain("%s answered with no JSON: %.200q", response.Status, body)
+	if err := json.Unmarshal(body, &answer); err != nil {
+		l.violation("%s with a body that is not JSON: %.200q", response.Status, body)
 		return true
 	}
 	l.lock.Lock()
@@ -229,13 +235,13 @@ func (l *load) answered(u *sent, response *http.Response, body []byte, began tim
 	l.slowest = max(l.slowest, took)
 	switch response.StatusCode {
 	case http.StatusOK:
-		l.accept(u, told.ImageID, began)
+		l.recordAccepted(u, answer.ImageID, began)
 		return true
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		l.refused++
-		l.slowestNo = max(l.slowestNo, took)
-		if response.Header.Get("Retry-After") == "" || told.Code == "" || told.Error == "" {
-			l.wrong = append(l.wrong, fmt.Sprintf("%s without Retry-After or a reason: %s", response.Status, body))
+		l.slowestRefusal = max(l.slowestRefusal, took)
+		if response.Header.Get("Retry-After") == "" || answer.Code == "" || answer.Error == "" {
+			l.violations = append(l.violations, fmt.Sprintf("%s without Retry-After, code or error: %s", response.Status, body))
 		}
 		return false
 	case http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
@@ -243,20 +249,23 @@ func (l *load) answered(u *sent, response *http.Response, body []byte, began tim
 			return true
 		}
 	}
-	l.wrong = append(l.wrong, fmt.Sprintf("%s of %s (%s, key %q): %s", response.Status, u.name, u.mode, u.key, body))
+	l.violations = append(l.violations, fmt.Sprintf("unexpected %s for %s (%s, key %q): %s",
+		response.Status, u.name, u.mode, u.key, body))
 	return true
 }
 
-func (l *load) accept(u *sent, imageID string, began time.Time) {
+// recordAccepted records an answer of 200. The caller holds the lock.
+func (l *loadGenerator) recordAccepted(u *submission, imageID string, began time.Time) {
 	if u.want == "" {
-		l.wrong = append(l.wrong, fmt.Sprintf("%s was accepted", u.name))
+		l.violations = append(l.violations, fmt.Sprintf("%s was accepted, want it refused", u.name))
 	}
-	if !l.mended.IsZero() && l.recovered == 0 && began.After(l.mended) {
-		l.recovered = time.Since(l.mended)
+	if !l.overAt.IsZero() && l.recovered == 0 && began.After(l.overAt) {
+		l.recovered = time.Since(l.overAt)
 	}
 	if u.imageID != "" {
 		if u.imageID != imageID {
-			l.wrong = append(l.wrong, fmt.Sprintf("one key, two images: %s and %s", u.imageID, imageID))
+			l.violations = append(l.violations,
+				fmt.Sprintf("one idempotency key made two images: %s and %s", u.imageID, imageID))
 		}
 		return
 	}
@@ -264,25 +273,25 @@ func (l *load) accept(u *sent, imageID string, began time.Time) {
 	l.accepted = append(l.accepted, u)
 }
 
-// mend notes that the fault is over.
-func (l *load) mend() {
+// faultOver records the end of the fault.
+func (l *loadGenerator) faultOver() {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	l.mended = time.Now()
+	l.overAt = time.Now()
 }
 
-func (l *load) all() []*sent {
+func (l *loadGenerator) acceptedUploads() []*submission {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	return slices.Clone(l.accepted)
 }
 
-// await waits until clients were told 200 so many times more.
-func (l *load) await(more int) error {
-	want := len(l.all()) + more
-	return persist(time.Minute, func() error {
-		if got := len(l.all()); got < want {
-			return fmt.Errorf("%d uploads were taken, want %d", got, want)
+// awaitAccepted waits until the given number of further uploads has been accepted.
+func (l *loadGenerator) awaitAccepted(more int) error {
+	want := len(l.acceptedUploads()) + more
+	return retry(time.Minute, func() error {
+		if got := len(l.acceptedUploads()); got < want {
+			return fmt.Errorf("%d uploads were accepted, want %d", got, want)
 		}
 		return nil
 	})

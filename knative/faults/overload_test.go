@@ -28,51 +28,53 @@ import (
 )
 
 const (
-	// So many uploads two pods take at a time behind Knative (containerConcurrency), and thirty times as many come. There is
-	// no Knative here to keep them out.
-	takenAtOnce = 128
-	crowd       = 30 * takenAtOnce
-	// How long large uploads go on beside small ones.
-	together = 8 * time.Second
+	// The number of concurrent uploads that Knative would pass to two pods (containerConcurrency), and the number of
+	// concurrent clients in the overload. No Knative limits admission here.
+	admitted        = 128
+	overloadClients = 30 * admitted
+	// The duration of each fairness measurement.
+	fairnessDuration = 8 * time.Second
 )
 
-// storm is how long they come. It is minutes if FAULTS_STORM says so, and less by default, so that all tests end within the ten
-// minutes that go test gives them.
-var storm = 45 * time.Second
+// overloadDuration is the duration of the overload. FAULTS_STORM sets it; the default lets all tests end within go
+// test's default timeout of ten minutes.
+var overloadDuration = 45 * time.Second
 
-// Many times more than can be done: memory keeps within what the manifests allow, who is taken is answered in time, all
-// others are told to come again, and afterwards everything is as before.
+// TestOverload sends many times more uploads than two pods can take. Memory stays within the limits of the manifests,
+// accepted uploads are answered in time, all others are refused with Retry-After, and afterwards no resource has
+// leaked.
 func TestOverload(t *testing.T) {
-	s := newSite(t, lean)
+	s := newSystem(t, withoutRace)
 	s.limitMemory()
-	l := s.begin(samples(t))
-	if err := l.await(200); err != nil {
+	l := s.startLoad(samples(t))
+	if err := l.awaitAccepted(200); err != nil {
 		t.Fatal(err)
 	}
-	l.end()
-	if waiting := l.settle(settleLimit); len(waiting) > 0 {
-		t.Fatalf("before the storm: not done: %v", waiting)
+	l.stopLoad()
+	if pending := l.drain(drainLimit); len(pending) > 0 {
+		t.Fatalf("before the overload: not processed: %v", pending)
 	}
-	s.fairness(l.samples[0])
+	s.measureFairness(l.samples[0])
 	before := s.gauges()
 
-	flood := s.flood()
-	flood.mend()
+	flood := s.overload()
+	flood.faultOver()
 	began := time.Now()
-	for _, image := range flood.settle(2 * settleLimit) {
-		t.Errorf("not done: %s", image)
+	for _, image := range flood.drain(2 * drainLimit) {
+		t.Errorf("not processed: %s", image)
 	}
-	flood.conclude(fault{name: fmt.Sprintf("overload: %d uploads at a time for %v", crowd, storm)}, time.Since(began))
+	name := fmt.Sprintf("overload: %d uploads at a time for %v", overloadClients, overloadDuration)
+	flood.checkInvariants(fault{name: name}, time.Since(began))
 	if flood.slowest > 20*time.Second {
-		t.Errorf("an answer took %v", flood.slowest)
+		t.Errorf("the slowest answer took %v, want at most 20s", flood.slowest)
 	}
 	s.checkMemory()
-	if err := persist(2*time.Minute, func() error { return risen(before, s.gauges()) }); err != nil {
+	if err := retry(2*time.Minute, func() error { return leaked(before, s.gauges()) }); err != nil {
 		t.Error(err)
 	}
 }
 
-// limits are what the manifest of a function allows and tells it.
+// limits returns the memory limit in bytes and the environment of the container in the manifest of a function.
 func limits(t *testing.T, name string) (memory int64, settings []string) {
 	t.Helper()
 	text, err := fs.ReadFile(knative.Manifests, "300-"+name+".yaml")
@@ -105,12 +107,12 @@ func limits(t *testing.T, name string) (memory int64, settings []string) {
 	return mebibytes << 20, settings
 }
 
-// limitMemory starts the pods of the functions anew, each with what its manifest allows: with more, the kernel kills it.
-func (s *site) limitMemory() {
+// limitMemory restarts the pods of the functions, each in a cgroup with the memory limit of its manifest.
+func (s *system) limitMemory() {
 	for name, service := range map[string]*service{"upload": s.upload, "thumbnail": s.thumbnail} {
 		memory, settings := limits(s.t, name)
 		for i, p := range service.pods {
-			group, err := newCgroup(fmt.Sprintf("%s-%s-%d", cgroups, name, i), memory)
+			group, err := newCgroup(fmt.Sprintf("%s-%s-%d", cgroupPrefix, name, i), memory)
 			if err != nil {
 				s.t.Fatal(err)
 			}
@@ -123,7 +125,7 @@ func (s *site) limitMemory() {
 	}
 }
 
-// newCgroup limits the memory of the processes that are put into it, by version 1 or 2 of cgroups. The janitor removes it.
+// newCgroup creates a cgroup (version 1 or 2) with a memory limit in bytes. The janitor removes it.
 func newCgroup(name string, memory int64) (string, error) {
 	directory, file := filepath.Join("/sys/fs/cgroup/memory", name), "memory.limit_in_bytes"
 	if _, err := os.Stat("/sys/fs/cgroup/memory"); err != nil {
@@ -135,21 +137,22 @@ func newCgroup(name string, memory int64) (string, error) {
 	return directory, os.WriteFile(filepath.Join(directory, file), []byte(strconv.FormatInt(memory, 10)), 0o644)
 }
 
-// checkMemory holds that no pod had to be started again, and says how much memory each had at its peak.
-func (s *site) checkMemory() {
+// checkMemory checks that no pod was restarted, and logs the peak of its resident memory.
+func (s *system) checkMemory() {
 	for name, service := range map[string]*service{"upload": s.upload, "thumbnail": s.thumbnail} {
 		allowed, _ := limits(s.t, name)
 		for i, p := range service.pods {
 			peak := p.peak()
-			s.t.Logf("%s-%d: %d MiB at its peak, of %d", name, i, peak>>20, allowed>>20)
+			s.t.Logf("%s-%d: peak of %d MiB, limit %d MiB", name, i, peak>>20, allowed>>20)
 			if p.starts != 2 || peak > allowed { // once without a limit, once with it
-				s.t.Errorf("%s-%d was started %d times, and had %d bytes", name, i, p.starts, peak)
+				s.t.Errorf("%s-%d was started %d times with a peak of %d bytes, want 2 starts and at most %d bytes",
+					name, i, p.starts, peak, allowed)
 			}
 		}
 	}
 }
 
-// peak is the largest resident set that the process has had, in bytes.
+// peak returns the peak resident set size of the process in bytes.
 func (p *pod) peak() int64 {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -167,77 +170,80 @@ func (p *pod) peak() int64 {
 	return 0
 }
 
-// photograph is a JPEG of noise, which no two calls make alike.
-func photograph(random *rand.Rand, width, height int) []byte {
+// noiseJPEG returns a JPEG of random noise.
+func noiseJPEG(random *rand.Rand, width, height int) []byte {
 	m := image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
 	for i := range m.Y {
 		m.Y[i] = byte(random.IntN(256))
 	}
 	var file bytes.Buffer
 	if err := jpeg.Encode(&file, m, nil); err != nil {
-		panic(err) // there is nothing to go wrong in memory
+		panic(err) // a bytes.Buffer does not fail
 	}
 	return file.Bytes()
 }
 
-// flood has many times as many clients as are served at once upload photographs of some 100 KB, each the next one as soon as
-// it has its answer. Half of them are polite and wait a second when they are refused.
-func (s *site) flood() *load {
-	l := &load{site: s, stop: func() {}, client: &http.Client{Timeout: hang, Transport: &http.Transport{MaxIdleConnsPerHost: crowd}}}
+// overload runs clients that upload photographs of about 100 KB, each without a pause after an answer. Half of them
+// wait a second after a refusal.
+func (s *system) overload() *loadGenerator {
+	transport := &http.Transport{MaxIdleConnsPerHost: overloadClients}
+	l := &loadGenerator{system: s, cancel: func() {}, client: &http.Client{Timeout: requestLimit, Transport: transport}}
 	defer l.client.CloseIdleConnections()
-	what := sample{"photograph.jpg", photograph(s.random, 400, 300), "completed"}
-	ctx, stop := context.WithTimeout(s.t.Context(), storm)
+	what := sample{"photograph.jpg", noiseJPEG(s.random, 400, 300), "completed"}
+	ctx, stop := context.WithTimeout(s.t.Context(), overloadDuration)
 	defer stop()
-	for i := range crowd {
+	for i := range overloadClients {
 		l.wait.Go(func() {
 			for ctx.Err() == nil {
-				if !l.try(&sent{sample: what, mode: "raw"}) && i%2 == 0 {
+				if !l.try(&submission{sample: what, mode: "raw"}) && i%2 == 0 {
 					time.Sleep(time.Second)
 				}
 			}
 		})
 	}
 	l.wait.Wait()
-	s.t.Logf("flood: %d taken, %d refused, slowest answer %v", len(l.accepted), l.refused, l.slowest)
+	s.t.Logf("overload: %d accepted, %d refused, slowest answer %v", len(l.accepted), l.refused, l.slowest)
 	return l
 }
 
-// fairness measures how long small uploads take alone, and beside large ones of 25 MB.
-func (s *site) fairness(small sample) {
-	alone := s.typical(small)
-	large := sample{"large.jpg", slices.Concat(photograph(s.random, 400, 300), make([]byte, 25<<20)), "completed"}
-	l := &load{site: s, client: &http.Client{Timeout: hang}}
+// measureFairness measures small uploads alone and beside uploads of 25 MB, which must not delay them much.
+func (s *system) measureFairness(small sample) {
+	alone := s.p95(small)
+	padded := slices.Concat(noiseJPEG(s.random, 400, 300), make([]byte, 25<<20))
+	large := sample{"large.jpg", padded, "completed"}
+	l := &loadGenerator{system: s, client: &http.Client{Timeout: requestLimit}}
 	ctx, stop := context.WithCancel(s.t.Context())
 	for range 6 {
 		l.wait.Go(func() {
 			for ctx.Err() == nil {
-				l.try(&sent{sample: large, mode: "raw"})
+				l.try(&submission{sample: large, mode: "raw"})
 			}
 		})
 	}
-	beside := s.typical(small)
+	beside := s.p95(small)
 	stop()
 	l.wait.Wait()
 	l.client.CloseIdleConnections()
-	s.t.Logf("small uploads: 19 of 20 within %v; beside %d of 25 MB, 6 at a time, within %v", alone, len(l.accepted), beside)
+	s.t.Logf("95th percentile of small uploads: %v alone, %v beside 6 concurrent uploads of 25 MB (%d in total)",
+		alone, beside, len(l.accepted))
 	if beside > 5*time.Second {
-		s.t.Errorf("small uploads wait %v for large ones", beside)
+		s.t.Errorf("small uploads take %v beside large ones, want at most 5s", beside)
 	}
-	for _, wrong := range l.wrong {
-		s.t.Error(wrong)
+	for _, violation := range l.violations {
+		s.t.Error(violation)
 	}
 }
 
-// typical is how long 19 of 20 small uploads take at the most.
-func (s *site) typical(small sample) time.Duration {
+// p95 returns the 95th percentile of the duration of small uploads.
+func (s *system) p95(small sample) time.Duration {
 	var took []time.Duration
 	var lock sync.Mutex
-	l := &load{site: s, client: &http.Client{Timeout: hang}}
+	l := &loadGenerator{system: s, client: &http.Client{Timeout: requestLimit}}
 	for range 4 {
 		l.wait.Go(func() {
-			for end := time.Now().Add(together); time.Now().Before(end); {
+			for end := time.Now().Add(fairnessDuration); time.Now().Before(end); {
 				began := time.Now()
-				if l.try(&sent{sample: small, mode: "raw"}) {
+				if l.try(&submission{sample: small, mode: "raw"}) {
 					lock.Lock()
 					took = append(took, time.Since(began))
 					lock.Unlock()
@@ -251,8 +257,8 @@ func (s *site) typical(small sample) time.Duration {
 	return took[len(took)*19/20]
 }
 
-// gauges are what each pod holds open.
-func (s *site) gauges() map[string]float64 {
+// gauges returns the numbers of goroutines and open files of each pod.
+func (s *system) gauges() map[string]float64 {
 	found := map[string]float64{}
 	for name, service := range map[string]*service{"upload": s.upload, "thumbnail": s.thumbnail} {
 		for i, p := range service.pods {
@@ -264,6 +270,7 @@ func (s *site) gauges() map[string]float64 {
 	return found
 }
 
+// metrics returns the values of the named metrics of a pod; those that it does not have are missing.
 func (p *pod) metrics(names ...string) map[string]float64 {
 	found := map[string]float64{}
 	response, err := http.Get("http://" + p.address + "/metrics")
@@ -281,14 +288,14 @@ func (p *pod) metrics(names ...string) map[string]float64 {
 	return found
 }
 
-// What may be more than before, of goroutines and open files: connections that are kept for the next one to use.
-const kept = 25
+// idleAllowance is the allowed growth of goroutines and open files: idle connections are kept for reuse.
+const idleAllowance = 25
 
-// risen tells what is more than it was.
-func risen(before, after map[string]float64) error {
+// leaked returns an error that names a gauge that has grown by more than kept.
+func leaked(before, after map[string]float64) error {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if now, known := after[name]; !known || now > before[name]+kept {
-			return fmt.Errorf("%s was %v, and is %v", name, before[name], now)
+		if now, known := after[name]; !known || now > before[name]+idleAllowance {
+			return fmt.Errorf("%s grew from %v to %v", name, before[name], now)
 		}
 	}
 	return nil

@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// A process is a program that runs in a directory of its own, and ends when we do, however we end.
+// A process is a program that is killed when the test process ends, even if that is killed itself.
 type process struct {
 	*exec.Cmd
 	ended chan struct{}
 }
 
-// starts are done by one thread, which lives as long as we: the kernel kills children (Pdeathsig) with the thread that
-// started them, and Go's threads come and go.
+// starts runs process starts on one thread that lives as long as the test process: the kernel sends Pdeathsig when the
+// thread that started the child exits, and Go ends threads at any time.
 var starts = make(chan func())
 
 func init() {
@@ -35,8 +35,7 @@ func init() {
 	}()
 }
 
-// launch starts a program with nothing of our environment but what it needs to find others. What it writes is appended
-// to the log.
+// launch starts a program. It inherits only PATH from the environment of the tests, and appends its output to the log.
 func launch(directory, log string, env []string, command ...string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -46,20 +45,21 @@ func launch(directory, log string, env []string, command ...string) (*process, e
 	p := &process{exec.Command(command[0], command[1:]...), make(chan struct{})}
 	p.Dir, p.Stdout, p.Stderr = directory, out, out
 	p.Env = append(slices.Clone(env), "PATH="+os.Getenv("PATH"), "HOME="+directory)
-	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // a group of its own: Ctrl-C is for us
+	// Its own process group, so that Ctrl-C does not reach it.
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	starts <- func() { started <- p.Start() }
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", command[0], err)
 	}
 	go func() {
-		_ = p.Wait() // how it ends is in its log
+		_ = p.Wait() // its log shows how it ended
 		close(p.ended)
 	}()
 	return p, nil
 }
 
-// signal sends a signal; one that has ended needs none.
+// signal sends a signal. It ignores the error of a process that has ended.
 func (p *process) signal(signal syscall.Signal) { _ = p.Process.Signal(signal) }
 
 func (p *process) kill() {
@@ -67,33 +67,33 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// A pod is a process that is started again whenever it ends, as a kubelet does.
+// A pod is a process that is restarted whenever it ends, as the kubelet does.
 type pod struct {
 	address        string
 	directory, log string
-	clock          string // a file that says how far its clock is off, of stepped programs
+	clock          string // file with the clock error of a stepped program
 	command        []string
 
-	lock    sync.Mutex
-	env     []string
-	running *process
-	starts  int
-	stopped bool
-	idle    sync.WaitGroup
+	lock       sync.Mutex
+	env        []string
+	running    *process
+	starts     int
+	stopped    bool
+	supervisor sync.WaitGroup
 }
 
-// start returns when the pod has been started once.
+// start starts the process, and restarts it until the pod is stopped.
 func (p *pod) start() error {
 	running, err := p.launch()
 	if err != nil {
 		return err
 	}
-	p.idle.Go(func() {
+	p.supervisor.Go(func() {
 		for running != nil && err == nil {
 			began := time.Now()
 			<-running.ended
 			if time.Since(began) < time.Second {
-				time.Sleep(500 * time.Millisecond) // it fails as soon as it starts
+				time.Sleep(500 * time.Millisecond) // back-off of a process that fails at startup
 			}
 			running, err = p.launch()
 		}
@@ -101,7 +101,7 @@ func (p *pod) start() error {
 	return nil
 }
 
-// launch returns nil when the pod was stopped.
+// launch starts the process once; it returns nil if the pod is stopped.
 func (p *pod) launch() (*process, error) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -114,11 +114,11 @@ func (p *pod) launch() (*process, error) {
 	return p.running, err
 }
 
-// set adds a setting, for when the pod starts again.
+// set adds a setting to the environment of the next start.
 func (p *pod) set(setting string) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	p.env = append(slices.Clone(p.env), setting) // of two that have the same name, the last one counts
+	p.env = append(slices.Clone(p.env), setting) // the last of two values for a name wins
 }
 
 func (p *pod) signal(signal syscall.Signal) {
@@ -127,18 +127,18 @@ func (p *pod) signal(signal syscall.Signal) {
 	p.running.signal(signal)
 }
 
-// roll asks the pod to end and waits until the next one runs.
+// roll terminates the process and waits until its successor accepts connections.
 func (p *pod) roll() {
 	p.lock.Lock()
 	before := p.running
 	p.lock.Unlock()
 	before.signal(syscall.SIGTERM)
 	<-before.ended
-	p.await(30 * time.Second)
+	_ = p.awaitReady(30 * time.Second) // the requests that follow show whether it runs
 }
 
-// await waits until the pod takes connections.
-func (p *pod) await(limit time.Duration) error {
+// awaitReady waits until the pod accepts connections.
+func (p *pod) awaitReady(limit time.Duration) error {
 	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		connection, err := net.DialTimeout("tcp", p.address, time.Second)
 		if err == nil {
@@ -150,7 +150,7 @@ func (p *pod) await(limit time.Duration) error {
 	}
 }
 
-// stop ends the pod for good: by a signal, and if it does not end by that in time, by SIGKILL.
+// stop ends the pod without a restart: by the signal, and by SIGKILL if it has not ended within the limit.
 func (p *pod) stop(signal syscall.Signal, limit time.Duration) {
 	p.lock.Lock()
 	p.stopped = true
@@ -165,11 +165,11 @@ func (p *pod) stop(signal syscall.Signal, limit time.Duration) {
 	case <-time.After(limit):
 		running.kill()
 	}
-	p.idle.Wait()
+	p.supervisor.Wait()
 }
 
-// freeAddress is one that nobody listens on, below 32768, where the ports begin that the system gives to outgoing
-// connections: a server that was killed finds its own again.
+// freeAddress returns an unused loopback address. Its port is below 32768, the start of the ephemeral range, so that no
+// outgoing connection takes it while a server restarts.
 func freeAddress() string {
 	for {
 		address := "127.0.0.1:" + strconv.Itoa(20000+rand.IntN(12000))

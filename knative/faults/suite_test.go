@@ -19,13 +19,13 @@ import (
 	"time"
 )
 
-// work is the directory that everything is in, and cgroups the name that limits of memory begin with.
-var work, cgroups string
+// workDir is the directory of all files of this run, and cgroups the prefix of the names of its cgroups.
+var workDir, cgroupPrefix string
 
 var seed = uint64(time.Now().UnixNano())
 
-// So many faults are looked at beside each other: mostly they wait.
-const atOnce = 4
+// parallelFaults is the default number of faults that run in parallel. They mostly wait.
+const parallelFaults = 4
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (code int, err error) {
 	if os.Geteuid() != 0 {
-		return 1, fmt.Errorf("this needs root: it fills disks and limits memory (mount, cgroups)")
+		return 1, fmt.Errorf("not running as root: expected root, which mounting disks and limiting memory (cgroups) require")
 	}
 	if given := os.Getenv("FAULTS_SEED"); given != "" {
 		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
@@ -46,20 +46,20 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}
 	if given := os.Getenv("FAULTS_STORM"); given != "" {
-		if storm, err = time.ParseDuration(given); err != nil {
+		if overloadDuration, err = time.ParseDuration(given); err != nil {
 			return 1, fmt.Errorf("FAULTS_STORM: %w", err)
 		}
 	}
 	fmt.Printf("FAULTS_SEED=%d repeats the random choices of this run\n", seed)
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		_ = parallel.Value.Set(strconv.Itoa(atOnce))
+		_ = parallel.Value.Set(strconv.Itoa(parallelFaults))
 	}
-	if work, err = os.MkdirTemp("", "faults-"); err != nil {
+	if workDir, err = os.MkdirTemp("", "faults-"); err != nil {
 		return 1, err
 	}
-	cgroups = filepath.Base(work)
-	clean, err := hireJanitor()
+	cgroupPrefix = filepath.Base(workDir)
+	clean, err := startJanitor()
 	if err != nil {
 		return 1, err
 	}
@@ -68,17 +68,18 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	code = m.Run()
-	stopIdle()
+	stopPool()
 	return code, table.write()
 }
 
-// hireJanitor starts a process that removes what we leave when we are gone, however we went: then its input ends.
-// clean does so and waits for it.
-func hireJanitor() (clean func(), err error) {
+// startJanitor starts a process that removes the files and cgroups of this run when its standard input is closed, which
+// also happens when the test process is killed. clean closes it and waits for the janitor to finish.
+func startJanitor() (clean func(), err error) {
 	janitor := exec.Command("sh", "-c", `cat; for i in $(seq 100); do
 		find /sys/fs/cgroup -depth -type d -name "$2*" -exec rmdir {} + 2>/dev/null
-		rm -rf "$1" 2>/dev/null && ! find /sys/fs/cgroup -type d -name "$2*" | grep -q . && exit; sleep 0.1; done`, "janitor", work, cgroups)
-	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives Ctrl-C
+		rm -rf "$1" 2>/dev/null && ! find /sys/fs/cgroup -type d -name "$2*" | grep -q . && exit; sleep 0.1; done`,
+		"janitor", workDir, cgroupPrefix)
+	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // not in the process group that Ctrl-C interrupts
 	until, err := janitor.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -92,19 +93,19 @@ func hireJanitor() (clean func(), err error) {
 	}, nil
 }
 
-// cache is where .ci/install puts programs.
+// cache returns the directory that .ci/install installs programs in.
 func cache() string {
 	directory, _ := os.UserCacheDir()
 	return filepath.Join(directory, "image-service-ci")
 }
 
-// install has CI's own script install what is missing.
+// install runs .ci/install for the programs that the suite needs.
 func install() error {
 	_ = os.Setenv("PATH", filepath.Join(cache(), "bin")+":"+os.Getenv("PATH"))
 	return inRoot(".ci/install", "gcc", "java", "mvn", "redis-server", "kafka", "minio")
 }
 
-// inRoot runs a command in the project's root.
+// inRoot runs a command in the root of the repository.
 func inRoot(command ...string) error {
 	run := exec.Command(command[0], command[1:]...)
 	run.Dir = "../.."
@@ -114,19 +115,20 @@ func inRoot(command ...string) error {
 	return nil
 }
 
-// Programs are built once. The race detector looks on in the functions, unless memory is what is measured.
+// Each set of programs is built once. The functions run with the race detector, except where memory is measured.
 var (
-	programs   = sync.OnceValues(func() (string, error) { return build("race", functions, "-race") })
-	lean       = sync.OnceValues(func() (string, error) { return build("lean", functions) })
-	dispatcher = sync.OnceValues(func() (string, error) { return build("dispatcher", []string{"./knative/local"}) })
+	withRace    = sync.OnceValues(func() (string, error) { return build("race", functions, "-race") })
+	withoutRace = sync.OnceValues(func() (string, error) { return build("lean", functions) })
+	dispatcher  = sync.OnceValues(func() (string, error) { return build("dispatcher", []string{"./knative/local"}) })
 )
 
 var functions = []string{"./functions/upload", "./functions/thumbnail"}
 
-// stepped are functions whose clock steps as the file says that CLOCK_STEP names: from their start on, and while they
-// run. A process can not be given a clock of its own (name spaces have only monotonic ones, and programs that are linked
-// statically take no library in between), so they are built with another package time, where Now differs by one line.
-var stepped = sync.OnceValues(func() (string, error) {
+// withClockStep builds functions whose clock is off by the duration in the file that CLOCK_STEP names, from their
+// start and as the file changes. Linux has no wall clock per process (time namespaces cover only monotonic clocks,
+// and LD_PRELOAD has no effect on static binaries), so the build overlays package time with a version of Now that
+// differs by one line.
+var withClockStep = sync.OnceValues(func() (string, error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", err
@@ -139,10 +141,11 @@ var stepped = sync.OnceValues(func() (string, error) {
 	const line = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	before, after, found := strings.Cut(string(text), line)
 	if !found {
-		return "", errors.New("this Go has another time.Now")
+		return "", errors.New("time.Now of this Go release differs from the expected one; adapt the overlay")
 	}
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
-		original: filepath.Join(work, "time.go"), filepath.Join(filepath.Dir(original), "step.go"): filepath.Join(work, "step.go"),
+		original: filepath.Join(workDir, "time.go"),
+		filepath.Join(filepath.Dir(original), "step.go"): filepath.Join(workDir, "step.go"),
 	}})
 	for name, content := range map[string]string{
 		"overlay.json": string(overlay),
@@ -170,7 +173,7 @@ func init() {
 	}
 }
 
-// readStep leaves the clock as it is where there is no file, and while it is being written.
+// readStep keeps the current step if the file does not exist or is being written.
 func readStep(name string) {
 	file, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
@@ -185,32 +188,33 @@ func readStep(name string) {
 }
 `,
 	} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(work, name), []byte(content), 0o600))
+		err = errors.Join(err, os.WriteFile(filepath.Join(workDir, name), []byte(content), 0o600))
 	}
 	if err != nil {
 		return "", err
 	}
-	return build("stepped", functions, "-overlay", filepath.Join(work, "overlay.json"))
+	return build("stepped", functions, "-overlay", filepath.Join(workDir, "overlay.json"))
 })
 
 // build compiles packages into a directory and returns it.
 func build(name string, packages []string, flags ...string) (string, error) {
-	directory := filepath.Join(work, name)
+	directory := filepath.Join(workDir, name)
 	command := append([]string{"go", "build", "-o", directory + "/"}, flags...)
 	return directory, inRoot(append(command, packages...)...)
 }
 
-// idle are the backends that nobody uses. They are lent from test to test, as their start takes longer than most tests.
-var idle struct {
+// pool is the pool of unused backends. Tests reuse them because starting them takes longer than most tests.
+var pool struct {
 	sync.Mutex
 	backends []*backends
 	made     int
 }
 
-// borrow has backends for a test alone. What a failed test leaves is not used again.
-func borrow(t *testing.T) *backends {
+// acquireBackends returns backends for the exclusive use of a test. Those of a failed test are stopped instead of
+// reused.
+func acquireBackends(t *testing.T) *backends {
 	t.Helper()
-	b, err := takeIdle()
+	b, err := unusedBackends()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,35 +224,36 @@ func borrow(t *testing.T) *backends {
 			b.show(t)
 			return
 		}
-		idle.Lock()
-		defer idle.Unlock()
-		idle.backends = append(idle.backends, b)
+		pool.Lock()
+		defer pool.Unlock()
+		pool.backends = append(pool.backends, b)
 	})
 	return b
 }
 
-func takeIdle() (*backends, error) {
-	idle.Lock()
-	if last := len(idle.backends) - 1; last >= 0 {
-		defer idle.Unlock()
-		b := idle.backends[last]
-		idle.backends = idle.backends[:last]
+func unusedBackends() (*backends, error) {
+	pool.Lock()
+	if last := len(pool.backends) - 1; last >= 0 {
+		defer pool.Unlock()
+		b := pool.backends[last]
+		pool.backends = pool.backends[:last]
 		return b, nil
 	}
-	idle.made++
-	directory := filepath.Join(work, "backends-"+strconv.Itoa(idle.made))
-	idle.Unlock()
+	pool.made++
+	directory := filepath.Join(workDir, "backends-"+strconv.Itoa(pool.made))
+	pool.Unlock()
 	return startBackends(directory)
 }
 
-func stopIdle() {
-	for _, b := range idle.backends {
+func stopPool() {
+	for _, b := range pool.backends {
 		b.stop()
 	}
 }
 
-// newRand makes the choices of one test, whatever other tests choose.
+// newRand returns the random source of one test. It depends only on the seed and the name of the test.
 func newRand(t *testing.T) *rand.Rand {
+	t.Helper()
 	name := uint64(0)
 	for _, c := range t.Name() {
 		name = name*31 + uint64(c)

@@ -12,19 +12,20 @@ import (
 	"time"
 )
 
-// results is the table of what has become of the service under each fault.
+// results is the table of results of all faults.
 type results struct {
 	lock sync.Mutex
 	rows []row
 }
 
+// row is the result of one fault; the columns are explained in docs/reliability.md.
 type row struct {
 	fault                       string
 	accepted, completed, failed int
-	lost, different             int
-	refused, cut                int
+	lost, conflicts             int
+	refused, unanswered         int
 	slowest                     time.Duration
-	recovered, settled          time.Duration
+	recovered, drained          time.Duration
 }
 
 var table results
@@ -33,11 +34,11 @@ func (r *results) add(made row) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	r.rows = append(r.rows, made)
-	slices.SortStableFunc(r.rows, func(a, b row) int { return cmp.Compare(place(a), place(b)) })
+	slices.SortStableFunc(r.rows, func(a, b row) int { return cmp.Compare(position(a), position(b)) })
 }
 
-// place is that of a row's fault among all; what is no fault comes last.
-func place(r row) int {
+// position returns the position of a row's fault in faults; rows of other tests come last.
+func position(r row) int {
 	if i := slices.IndexFunc(faults, func(f fault) bool { return f.name == r.fault }); i >= 0 {
 		return i
 	}
@@ -46,7 +47,8 @@ func place(r row) int {
 
 func (r *results) String() string {
 	var text strings.Builder
-	text.WriteString("| fault | accepted | completed | failed | lost | two results | refused (slowest) | cut | first 200 after | all done after |\n")
+	text.WriteString("| fault | accepted | completed | failed | lost | two results " +
+		"| refused (slowest) | unanswered | first 200 after | all done after |\n")
 	text.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range r.rows {
 		refused, recovered := "0", ""
@@ -56,13 +58,14 @@ func (r *results) String() string {
 		if row.recovered > 0 {
 			recovered = fmt.Sprintf("%.1f s", row.recovered.Seconds())
 		}
-		fmt.Fprintf(&text, "| %s | %d | %d | %d | %d | %d | %s | %d | %s | %.1f s |\n", row.fault, row.accepted, row.completed, row.failed,
-			row.lost, row.different, refused, row.cut, recovered, row.settled.Seconds())
+		fmt.Fprintf(&text, "| %s | %d | %d | %d | %d | %d | %s | %d | %s | %.1f s |\n",
+			row.fault, row.accepted, row.completed, row.failed, row.lost, row.conflicts,
+			refused, row.unanswered, recovered, row.drained.Seconds())
 	}
 	return text.String()
 }
 
-// write prints the table, and puts it into a file if one is named.
+// write prints the table, and writes it to the file that FAULTS_TABLE names, if any.
 func (r *results) write() error {
 	if len(r.rows) == 0 {
 		return nil

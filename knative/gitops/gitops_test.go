@@ -181,8 +181,8 @@ func TestHealth(t *testing.T) {
 		name, object  string
 		status, about string
 	}{
-		{"new", `{metadata: {generation: 1}}`, "Progressing", "no condition"},
-		{"without conditions", `{metadata: {generation: 1}, status: {observedGeneration: 1}}`, "Progressing", "no condition"},
+		{"new", `{metadata: {generation: 1}}`, "Progressing", "not set yet"},
+		{"without conditions", `{metadata: {generation: 1}, status: {observedGeneration: 1}}`, "Progressing", "not set yet"},
 		{"ready", `{metadata: {generation: 2}, status: {observedGeneration: 2, conditions: [
 			{type: Addressable, status: "True"}, {type: Ready, status: "True"}]}}`, "Healthy", ""},
 		{"ready, and optional parts of it not", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [

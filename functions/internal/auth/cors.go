@@ -6,22 +6,25 @@ import (
 	"strings"
 )
 
-// What scripts of other sites may send and read. They never send cookies: there are none, and a key that a browser sends
-// along by itself would be anybody's.
+// What scripts of other sites may send and read. Credentials mode is not allowed: the service has no cookies, and a key
+// that browsers send by themselves could be used by any site.
 var (
 	corsMethods = "GET, HEAD, POST"
-	corsHeaders = "Authorization, X-Api-Key, Content-Type, Content-Disposition, Idempotency-Key, If-None-Match, If-Modified-Since, If-Range, Range, Traceparent, Tracestate"
+	corsHeaders = strings.Join([]string{
+		"Authorization", "X-Api-Key", "Content-Type", "Content-Disposition", "Idempotency-Key",
+		"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Traceparent", "Tracestate",
+	}, ", ")
 	corsExposed = strings.Join([]string{
 		"Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Location",
 		"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate",
 	}, ", ")
 )
 
-// For how long, in seconds, a browser need not ask again whether it may.
+// corsMaxAge is the time in seconds for which a browser may cache a preflight response.
 const corsMaxAge = "600"
 
-// Open tells browsers what next is for: scripts of which sites may read its answers, and that it is to be asked by HTTPS
-// from now on if that is how it was asked.
+// CORS answers preflight requests, allows scripts of the configured origins to read the responses of next, and sends
+// Strict-Transport-Security if a trusted proxy received the request over HTTPS.
 func (g *Guard) CORS(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.settings.proxies > 0 && r.Header.Get("X-Forwarded-Proto") == "https" {
@@ -38,26 +41,26 @@ func (g *Guard) CORS(next http.Handler) http.Handler {
 	})
 }
 
-// allowOrigin tells whether scripts of the site that asks may read the answer.
-func (g *Guard) allowOrigin(answer http.Header, r *http.Request) bool {
+// allowOrigin sets the headers for the origin of r, and reports whether its scripts may read the response.
+func (g *Guard) allowOrigin(response http.Header, r *http.Request) bool {
 	if len(g.settings.origins) == 0 {
 		return false
 	}
-	anybody := slices.Contains(g.settings.origins, "*")
-	if !anybody {
-		answer.Add("Vary", "Origin") // also where there is none, or a cache would give that answer to a site
+	all := slices.Contains(g.settings.origins, "*")
+	if !all {
+		response.Add("Vary", "Origin") // without an Origin, too, or a cache would serve that response to a site
 	}
 	origin := r.Header.Get("Origin")
 	switch {
 	case origin == "":
 		return false
-	case anybody:
+	case all:
 		origin = "*"
 	case !slices.Contains(g.settings.origins, origin):
 		return false
 	}
-	answer.Set("Access-Control-Allow-Origin", origin)
-	answer.Set("Access-Control-Expose-Headers", corsExposed)
+	response.Set("Access-Control-Allow-Origin", origin)
+	response.Set("Access-Control-Expose-Headers", corsExposed)
 	return true
 }
 

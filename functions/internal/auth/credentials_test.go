@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzCredentials wants what is taken for a credential to be all of what was sent, and nothing that could mean two.
+// A credential is all that was sent, and cannot be read as two.
 func FuzzCredentials(f *testing.F) {
 	f.Add("Bearer abc", "")
 	f.Add("bearer  a.b.c==", "")
@@ -23,18 +23,18 @@ func FuzzCredentials(f *testing.F) {
 		if key != "" {
 			header.Add("X-Api-Key", key)
 		}
-		credential, refused := credentialOf(header)
+		credential, refused := credentialFrom(header)
 		if refused != nil {
 			if credential != "" {
-				t.Errorf("refused, with %q", credential)
+				t.Errorf("got %q with a refusal, want nothing", credential)
 			}
 			return
 		}
 		if credential == "" || len(credential) > maxCredential || strings.ContainsAny(credential, " ,;\"\r\n\t\x00") {
-			t.Errorf("took %q", credential)
+			t.Errorf("got %q, want a credential", credential)
 		}
 		if authorization != "" && key != "" || !strings.HasSuffix(strings.TrimRight(authorization, " ")+key, credential) {
-			t.Errorf("of %q and %q took %q", authorization, key, credential)
+			t.Errorf("%q and %q: got %q, want all of one of them", authorization, key, credential)
 		}
 	})
 }
@@ -46,55 +46,57 @@ func TestAddress(t *testing.T) {
 		forwarded []string
 		want      string
 	}{
-		"no proxy":                  {0, "192.0.2.1:1234", []string{"203.0.113.9"}, "192.0.2.1"},
-		"one":                       {1, "10.0.0.1:1", []string{"192.0.2.1"}, "192.0.2.1"},
-		"one, and a lie":            {1, "10.0.0.1:1", []string{"203.0.113.9, 192.0.2.1"}, "192.0.2.1"},
-		"one, and a lie of its own": {1, "10.0.0.1:1", []string{"203.0.113.9", "192.0.2.1"}, "192.0.2.1"},
-		"three, as on Knative":      {3, "127.0.0.1:1", []string{"203.0.113.9, 192.0.2.1, 10.0.0.2, 10.0.0.3"}, "192.0.2.1"},
-		"fewer than expected":       {3, "10.0.0.1:1", []string{"203.0.113.9, 192.0.2.1"}, "10.0.0.1"},
-		"none of them":              {1, "10.0.0.1:1", nil, "10.0.0.1"},
-		"junk":                      {1, "10.0.0.1:1", []string{"192.0.2.1, <script>"}, "10.0.0.1"},
-		"an empty one":              {1, "10.0.0.1:1", []string{"192.0.2.1, "}, "10.0.0.1"},
-		"with a port":               {1, "10.0.0.1:1", []string{"192.0.2.1:5678"}, "192.0.2.1"},
-		"IPv6":                      {1, "10.0.0.1:1", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64"},
-		"IPv6 with a port":          {1, "10.0.0.1:1", []string{"[2001:db8:1:2:3:4:5:6]:80"}, "2001:db8:1:2::/64"},
-		"IPv4 in IPv6":              {0, "[::ffff:192.0.2.1]:80", nil, "192.0.2.1"},
-		"with a zone":               {0, "[fe80::1%eth0]:80", nil, "fe80::/64"},
-		"no address at all":         {0, "@", nil, "unknown"},
+		"no proxy":                {0, "192.0.2.1:1234", []string{"203.0.113.9"}, "192.0.2.1"},
+		"one proxy":               {1, "10.0.0.1:1", []string{"192.0.2.1"}, "192.0.2.1"},
+		"forged entry":            {1, "10.0.0.1:1", []string{"203.0.113.9, 192.0.2.1"}, "192.0.2.1"},
+		"forged header":           {1, "10.0.0.1:1", []string{"203.0.113.9", "192.0.2.1"}, "192.0.2.1"},
+		"three, as on Knative":    {3, "127.0.0.1:1", []string{"203.0.113.9, 192.0.2.1, 10.0.0.2, 10.0.0.3"}, "192.0.2.1"},
+		"fewer than expected":     {3, "10.0.0.1:1", []string{"203.0.113.9, 192.0.2.1"}, "10.0.0.1"},
+		"no header":               {1, "10.0.0.1:1", nil, "10.0.0.1"},
+		"no address":              {1, "10.0.0.1:1", []string{"192.0.2.1, <script>"}, "10.0.0.1"},
+		"empty entry":             {1, "10.0.0.1:1", []string{"192.0.2.1, "}, "10.0.0.1"},
+		"with a port":             {1, "10.0.0.1:1", []string{"192.0.2.1:5678"}, "192.0.2.1"},
+		"IPv6":                    {1, "10.0.0.1:1", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64"},
+		"IPv6 with a port":        {1, "10.0.0.1:1", []string{"[2001:db8:1:2:3:4:5:6]:80"}, "2001:db8:1:2::/64"},
+		"IPv4 in IPv6":            {0, "[::ffff:192.0.2.1]:80", nil, "192.0.2.1"},
+		"with a zone":             {0, "[fe80::1%eth0]:80", nil, "fe80::/64"},
+		"peer without an address": {0, "@", nil, "unknown"},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = test.peer
-		if test.forwarded != nil {
-			r.Header["X-Forwarded-For"] = test.forwarded
-		}
-		if got := addressOf(r, test.proxies); got != test.want {
-			t.Errorf("%s: %s, want %s", name, got, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = test.peer
+			if test.forwarded != nil {
+				r.Header["X-Forwarded-For"] = test.forwarded
+			}
+			if got := clientAddress(r, test.proxies); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
 	}
 }
 
-// FuzzForwardedFor wants an address, whatever comes, and one that no entry in front of the trusted ones can change.
+// Any header gives an address, and entries before the trusted ones cannot change it.
 func FuzzForwardedFor(f *testing.F) {
 	f.Add("203.0.113.9, 192.0.2.1", 1, "198.51.100.7")
 	f.Add("[2001:db8::1]:80,fe80::1%x", 2, "::1")
 	f.Add(",,,", 16, "")
-	f.Fuzz(func(t *testing.T, forwarded string, proxies int, lie string) {
+	f.Fuzz(func(t *testing.T, forwarded string, proxies int, forged string) {
 		if proxies < 1 || proxies > 16 || strings.Count(forwarded, ",")+1 < proxies {
 			return
 		}
 		address := func(value string) string {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header["X-Forwarded-For"] = []string{value}
-			return addressOf(r, proxies)
+			return clientAddress(r, proxies)
 		}
 		got := address(forwarded)
 		if _, err := netip.ParseAddr(got); err != nil {
 			if _, err := netip.ParsePrefix(got); err != nil {
-				t.Errorf("%q is from %q", forwarded, got)
+				t.Errorf("%q: got %q, want an address or a network", forwarded, got)
 			}
 		}
-		if lied := address(lie + "," + forwarded); lied != got {
-			t.Errorf("%q is from %s, and with %q in front from %s", forwarded, got, lie, lied)
+		if other := address(forged + "," + forwarded); other != got {
+			t.Errorf("%q: got %s, and with %q before it %s; want the same", forwarded, got, forged, other)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,14 +24,14 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
 )
 
-// door is a guard with something behind it that says who came.
+// A door is a guard with a handler behind it that responds with the client.
 type door struct {
 	*Guard
 	t   testing.TB
 	log *lines
 }
 
-// lines is a log that tests read.
+// lines is a log that a test reads.
 type lines struct {
 	sync.Mutex
 	bytes.Buffer
@@ -48,26 +49,26 @@ func (l *lines) String() string {
 	return l.Buffer.String()
 }
 
-func read(t testing.TB, settings map[string]string) (Settings, error) {
-	t.Helper()
+func read(tb testing.TB, settings map[string]string) (Settings, error) {
+	tb.Helper()
 	r := config.NewReader(func(name string) string { return settings[name] })
 	s := ReadSettings(r)
 	return s, r.Err()
 }
 
-func open(t testing.TB, settings map[string]string) *door {
-	t.Helper()
-	s, err := read(t, settings)
+func open(tb testing.TB, settings map[string]string) *door {
+	tb.Helper()
+	s, err := read(tb, settings)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	process := httpserver.New("test", httpserver.Settings{})
 	log := &lines{}
 	process.Log = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	return &door{New(s, process, nil), t, log}
+	return &door{New(s, process, nil), tb, log}
 }
 
-// counting counts in Redis.
+// counting has the door count requests in Redis.
 func (d *door) counting() *door {
 	d.t.Helper()
 	getenv := testservers.Start(d.t)
@@ -75,7 +76,7 @@ func (d *door) counting() *door {
 	return d
 }
 
-// ask sends a request with headers to what is behind the guard; its answer's body says who it was.
+// ask sends a request with headers to the handler behind the guard.
 func (d *door) ask(method string, header ...string) *httptest.ResponseRecorder {
 	d.t.Helper()
 	request := httptest.NewRequest(method, "/upload?key=not-here", nil)
@@ -93,7 +94,7 @@ func (d *door) ask(method string, header ...string) *httptest.ResponseRecorder {
 	return answer
 }
 
-// counted is what auth_refused_total says of a reason.
+// counted returns auth_refused_total for a reason.
 func (d *door) counted(reason string) float64 {
 	d.t.Helper()
 	families, err := d.process.Metrics.Gather()
@@ -110,139 +111,150 @@ func (d *door) counted(reason string) float64 {
 	return 0
 }
 
-// keysFile is a file with a key for each name, and the keys.
-func keysFile(t testing.TB, names ...string) (file string, keys map[string]string) {
-	t.Helper()
-	file, keys = filepath.Join(t.TempDir(), "api-keys"), map[string]string{}
-	text := "# who may come\n\n"
+// keysFile returns the path of a file with a key for each name, and the keys.
+func keysFile(tb testing.TB, names ...string) (file string, keys map[string]string) {
+	tb.Helper()
+	file, keys = filepath.Join(tb.TempDir(), "api-keys"), map[string]string{}
+	text := "# clients\n\n"
 	for _, name := range names {
 		key, line, err := NewKey(name)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		keys[name] = key
 		text += line + "\n"
 	}
-	write(t, file, text)
+	write(tb, file, text)
 	return file, keys
 }
 
-func write(t testing.TB, file, text string) {
-	t.Helper()
+func write(tb testing.TB, file, text string) {
+	tb.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-// Without settings everybody does everything, and no answer says anything of it.
-func TestOpenToAll(t *testing.T) {
+// Without settings every request is allowed, and the response has no header about it.
+func TestWithoutSettings(t *testing.T) {
 	d := open(t, nil)
 	got := d.ask("POST", "Authorization: Bearer whatever", "Origin: https://a.example")
 	if got.Code != 200 || got.Body.String() != "{Name: Admin:false}" || len(got.Header()) > 1 {
-		t.Errorf("%d %s %v", got.Code, got.Body, got.Header())
+		t.Errorf("got %d %s %v, want 200, no client, no more headers", got.Code, got.Body, got.Header())
 	}
 }
 
-// Who has a key is known by its name, in either header; all others are told the same, whatever they have.
+// A key authenticates its client in either header; all other requests get the same response.
 func TestKeys(t *testing.T) {
 	file, keys := keysFile(t, "scanner", "admin@example")
 	d := open(t, map[string]string{"AUTH_API_KEYS_FILE": file, "AUTH_ADMINS": "admin@example"})
 	for name, header := range map[string]string{
-		"a key":               "Authorization: Bearer " + keys["scanner"],
-		"another case":        "Authorization: bEARER  " + keys["scanner"],
-		"a header of its own": "X-Api-Key: " + keys["scanner"],
+		"Authorization":    "Authorization: Bearer " + keys["scanner"],
+		"case of scheme":   "Authorization: bEARER  " + keys["scanner"],
+		"X-Api-Key header": "X-Api-Key: " + keys["scanner"],
 	} {
-		if got := d.ask("POST", header); got.Code != 200 || got.Body.String() != "{Name:scanner Admin:false}" {
-			t.Errorf("%s: %d %s", name, got.Code, got.Body)
+		t.Run(name, func(t *testing.T) {
+			if got := d.ask("POST", header); got.Code != 200 || got.Body.String() != "{Name:scanner Admin:false}" {
+				t.Errorf("got %d %s, want 200 as scanner", got.Code, got.Body)
+			}
+		})
+	}
+	t.Run("administrator", func(t *testing.T) {
+		got := d.ask("GET", "X-Api-Key: "+keys["admin@example"])
+		if got.Body.String() != "{Name:admin@example Admin:true}" {
+			t.Errorf("got %d %s, want an administrator", got.Code, got.Body)
 		}
-	}
-	if got := d.ask("GET", "X-Api-Key: "+keys["admin@example"]); got.Body.String() != "{Name:admin@example Admin:true}" {
-		t.Errorf("an administrator: %d %s", got.Code, got.Body)
-	}
-	answers := map[string]bool{}
+	})
+	bodies := map[string]bool{}
 	for name, header := range map[string][]string{
-		"nothing":              {},
-		"nobody's":             {"Authorization: Bearer isk_" + strings.Repeat("A", 43)},
-		"a name":               {"Authorization: Bearer scanner"},
-		"a wrong end":          {"Authorization: Bearer " + keys["scanner"][:46] + "."},
-		"a part":               {"Authorization: Bearer " + keys["scanner"][:20]},
-		"basic":                {"Authorization: Basic " + keys["scanner"]},
-		"no scheme":            {"Authorization: " + keys["scanner"]},
-		"empty":                {"Authorization: Bearer "},
-		"two, one good":        {"Authorization: Bearer x", "Authorization: Bearer " + keys["scanner"]},
-		"two, the first good":  {"Authorization: Bearer " + keys["scanner"], "Authorization: Bearer x"},
-		"two headers":          {"Authorization: Bearer " + keys["scanner"], "X-Api-Key: " + keys["scanner"]},
-		"two in one":           {"Authorization: Bearer " + keys["scanner"] + ", Bearer x"},
-		"what looks a token":   {"Authorization: Bearer a.b.c"},
-		"longer than any":      {"Authorization: Bearer " + strings.Repeat("A", maxCredential+1)},
-		"the hash in the file": {"Authorization: Bearer " + strings.Repeat("0", 64)},
+		"nothing":           {},
+		"unknown key":       {"Authorization: Bearer isk_" + strings.Repeat("A", 43)},
+		"name of a client":  {"Authorization: Bearer scanner"},
+		"wrong end":         {"Authorization: Bearer " + keys["scanner"][:46] + "."},
+		"part of a key":     {"Authorization: Bearer " + keys["scanner"][:20]},
+		"Basic":             {"Authorization: Basic " + keys["scanner"]},
+		"no scheme":         {"Authorization: " + keys["scanner"]},
+		"empty":             {"Authorization: Bearer "},
+		"two, one valid":    {"Authorization: Bearer x", "Authorization: Bearer " + keys["scanner"]},
+		"two, first valid":  {"Authorization: Bearer " + keys["scanner"], "Authorization: Bearer x"},
+		"two headers":       {"Authorization: Bearer " + keys["scanner"], "X-Api-Key: " + keys["scanner"]},
+		"two in one header": {"Authorization: Bearer " + keys["scanner"] + ", Bearer x"},
+		"form of a token":   {"Authorization: Bearer a.b.c"},
+		"too long":          {"Authorization: Bearer " + strings.Repeat("A", maxCredential+1)},
+		"hash in the file":  {"Authorization: Bearer " + strings.Repeat("0", 64)},
 	} {
-		got := d.ask("POST", header...)
-		want := `Bearer realm="image-service", error="invalid_token"`
-		if name == "nothing" {
-			want = `Bearer realm="image-service"`
-		}
-		if got.Code != 401 || got.Header().Get("WWW-Authenticate") != want || got.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %d %v %s", name, got.Code, got.Header(), got.Body)
-		}
-		answers[got.Body.String()] = true
+		t.Run(name, func(t *testing.T) {
+			got := d.ask("POST", header...)
+			want := `Bearer realm="image-service", error="invalid_token"`
+			if name == "nothing" {
+				want = `Bearer realm="image-service"`
+			}
+			challenge, cache := got.Header().Get("WWW-Authenticate"), got.Header().Get("Cache-Control")
+			if got.Code != 401 || challenge != want || cache != "no-store" {
+				t.Errorf("got %d %q %q, want 401 %q no-store", got.Code, challenge, cache, want)
+			}
+			bodies[got.Body.String()] = true
+		})
 	}
-	if len(answers) != 1 {
-		t.Errorf("answers tell the cases apart: %v", maps.Keys(answers))
+	if len(bodies) != 1 {
+		t.Errorf("got the bodies %q, want one for all cases", slices.Collect(maps.Keys(bodies)))
 	}
-	for body := range answers {
-		var told struct{ Error, Code string }
-		if json.Unmarshal([]byte(body), &told) != nil || told.Code != "unauthorized" || told.Error == "" {
-			t.Errorf("answered %s", body)
+	for body := range bodies {
+		var public struct{ Error, Code string }
+		if json.Unmarshal([]byte(body), &public) != nil || public.Code != "unauthorized" || public.Error == "" {
+			t.Errorf("got %s, want code unauthorized and a message", body)
 		}
 	}
-	for _, key := range keys {
+	for name, key := range keys {
 		if strings.Contains(d.log.String(), key[5:20]) {
-			t.Errorf("the log has a key:\n%s", d.log)
+			t.Errorf("the log has the key of %s:\n%s", name, d.log)
 		}
 	}
 	if strings.Contains(d.log.String(), "not-here") {
 		t.Errorf("the log has the query:\n%s", d.log)
 	}
 	if got := d.counted("missing"); got != 1 {
-		t.Errorf("auth_refused_total{reason=missing} is %v", got)
+		t.Errorf("got auth_refused_total{reason=missing} %v, want 1", got)
 	}
 }
 
-// toldLeft tells whether a caller was told that so many requests are left, and that all are there again within seconds.
-func toldLeft(header http.Header, left, seconds int) bool {
+// reportsRemaining reports whether a response says how many requests remain, and that all will again within seconds.
+func reportsRemaining(header http.Header, remaining, seconds int) bool {
 	var r, t int
 	_, err := fmt.Sscanf(header.Get("RateLimit"), `"requests";r=%d;t=%d`, &r, &t)
-	return err == nil && r == left && t >= 1 && t <= seconds
+	return err == nil && r == remaining && t >= 1 && t <= seconds
 }
 
-// So much may come at once, the next one later, each client for itself, and the answer says how much is left.
+// Each client may send a burst, then must wait, and the response says how many requests remain.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	file, keys := keysFile(t, "a", "b")
-	d := open(t, map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "2/m", "RATE_LIMIT_BURST": "3"}).counting()
-	for left := 2; left >= 0; left-- {
+	settings := map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "2/m", "RATE_LIMIT_BURST": "3"}
+	d := open(t, settings).counting()
+	for remaining := 2; remaining >= 0; remaining-- {
 		got := d.ask("POST", "X-Api-Key: "+keys["a"])
-		if got.Code != 200 || !toldLeft(got.Header(), left, 30*(3-left)) || got.Header().Get("RateLimit-Policy") != `"requests";q=3;w=90` {
-			t.Errorf("%d %v, want %d left", got.Code, got.Header(), left)
+		if got.Code != 200 || !reportsRemaining(got.Header(), remaining, 30*(3-remaining)) ||
+			got.Header().Get("RateLimit-Policy") != `"requests";q=3;w=90` {
+			t.Errorf("got %d %v, want 200 and %d remaining", got.Code, got.Header(), remaining)
 		}
 	}
 	got := d.ask("GET", "X-Api-Key: "+keys["a"])
-	if retry, err := strconv.Atoi(got.Header().Get("Retry-After")); got.Code != 429 || err != nil || retry < 1 || retry > 30 ||
-		!toldLeft(got.Header(), 0, 90) || got.Header().Get("WWW-Authenticate") != "" ||
+	retry, err := strconv.Atoi(got.Header().Get("Retry-After"))
+	if got.Code != 429 || err != nil || retry < 1 || retry > 30 || !reportsRemaining(got.Header(), 0, 90) ||
+		got.Header().Get("WWW-Authenticate") != "" ||
 		!strings.Contains(got.Body.String(), `"code":"rate_limited","limit":3`) {
-		t.Errorf("%d %v %s", got.Code, got.Header(), got.Body)
+		t.Errorf("beyond the burst: got %d %v %s, want 429 with a Retry-After of 1 to 30", got.Code, got.Header(), got.Body)
 	}
 	if got := d.ask("GET", "X-Api-Key: "+keys["b"]); got.Code != 200 {
-		t.Errorf("another client: %d %s", got.Code, got.Body)
+		t.Errorf("another client: got %d %s, want 200", got.Code, got.Body)
 	}
 	if got := d.counted("rate_limited"); got != 1 {
-		t.Errorf("auth_refused_total{reason=rate_limited} is %v", got)
+		t.Errorf("got auth_refused_total{reason=rate_limited} %v, want 1", got)
 	}
 }
 
-// Where nobody has to say who they are, it is addresses that are counted.
-func TestLimitOfAddresses(t *testing.T) {
+// Without authentication requests are counted by address.
+func TestLimitByAddress(t *testing.T) {
 	t.Parallel()
 	d := open(t, map[string]string{"RATE_LIMIT": "1/h", "TRUSTED_PROXIES": "1"}).counting()
 	for i, test := range []struct {
@@ -252,34 +264,36 @@ func TestLimitOfAddresses(t *testing.T) {
 		{"192.0.2.1", 200}, {"192.0.2.1", 429}, {"192.0.2.2", 200}, {"203.0.113.9, 192.0.2.2", 429},
 		{"2001:db8:1:2::3", 200}, {"2001:db8:1:2:ffff::4", 429}, {"2001:db8:1:3::3", 200},
 	} {
-		if got := d.ask("POST", "X-Forwarded-For: "+test.from); got.Code != test.status {
-			t.Errorf("%d: from %s: %d, want %d", i, test.from, got.Code, test.status)
-		}
+		t.Run(fmt.Sprint(i, " from ", test.from), func(t *testing.T) {
+			if got := d.ask("POST", "X-Forwarded-For: "+test.from); got.Code != test.status {
+				t.Errorf("got %d, want %d", got.Code, test.status)
+			}
+		})
 	}
 }
 
-// Who tries keys is told so ever more seldom, and nobody else at the same address is held up by that, known here or not.
+// Wrong keys are limited by address, and that limits no other request from the address.
 func TestTriedKeys(t *testing.T) {
 	t.Parallel()
 	file, keys := keysFile(t, "scanner")
 	d := open(t, map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "3/h"}).counting()
 	for i := range 6 {
 		if got, want := d.ask("POST", "X-Api-Key: wrong"), map[bool]int{true: 401, false: 429}[i < 3]; got.Code != want {
-			t.Errorf("wrong key %d: %d, want %d", i, got.Code, want)
+			t.Errorf("wrong key %d: got %d, want %d", i, got.Code, want)
 		}
 	}
 	if got := d.ask("POST", "X-Api-Key: "+keys["scanner"]); got.Code != 200 {
-		t.Errorf("a good one: %d %s", got.Code, got.Body)
+		t.Errorf("valid key: got %d %s, want 200", got.Code, got.Body)
 	}
 	if got := d.ask("POST", "X-Api-Key: wrong", "From: 192.0.2.77:1"); got.Code != 401 {
-		t.Errorf("from another place: %d %s", got.Code, got.Body)
+		t.Errorf("from another address: got %d %s, want 401", got.Code, got.Body)
 	}
 	if got := d.ask("POST"); got.Code != 401 {
-		t.Errorf("without a key: %d %s", got.Code, got.Body)
+		t.Errorf("without a key: got %d %s, want 401", got.Code, got.Body)
 	}
 }
 
-// Without Redis what only reads goes on, and what writes is told at once.
+// Without Redis requests that read are allowed, and those that write fail at once.
 func TestLimitWithoutRedis(t *testing.T) {
 	file, keys := keysFile(t, "a")
 	d := open(t, map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "3/h"})
@@ -287,12 +301,14 @@ func TestLimitWithoutRedis(t *testing.T) {
 	defer client.Close()
 	d.limiter = ratelimit.New(client, "")
 	for method, status := range map[string]int{"GET": 200, "HEAD": 200, "POST": 503} {
-		if got := d.ask(method, "X-Api-Key: "+keys["a"]); got.Code != status {
-			t.Errorf("%s: %d, want %d", method, got.Code, status)
-		}
-		if got := d.ask(method, "X-Api-Key: wrong"); got.Code != 401 {
-			t.Errorf("%s with a wrong key: %d, want 401", method, got.Code)
-		}
+		t.Run(method, func(t *testing.T) {
+			if got := d.ask(method, "X-Api-Key: "+keys["a"]); got.Code != status {
+				t.Errorf("got %d, want %d", got.Code, status)
+			}
+			if got := d.ask(method, "X-Api-Key: wrong"); got.Code != 401 {
+				t.Errorf("with a wrong key: got %d, want 401", got.Code)
+			}
+		})
 	}
 }
 
@@ -300,31 +316,41 @@ func TestSettings(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad")
 	write(t, bad, "scanner not-a-hash-but-the-key-itself\n")
 	empty := filepath.Join(t.TempDir(), "empty")
-	write(t, empty, "# nobody yet\n")
+	write(t, empty, "# no client\n")
 	for name, test := range map[string]struct {
 		settings map[string]string
 		want     string
 	}{
-		"no file":            {map[string]string{"AUTH_API_KEYS_FILE": bad + "x"}, "AUTH_API_KEYS_FILE cannot be read"},
-		"a key for the file": {map[string]string{"AUTH_API_KEYS_FILE": "the-key-itself"}, "AUTH_API_KEYS_FILE cannot be read"},
-		"nobody's keys":      {map[string]string{"AUTH_API_KEYS_FILE": empty}, "it has no key"},
-		"a bad file":         {map[string]string{"AUTH_API_KEYS_FILE": bad}, "line 1 has no SHA-256"},
-		"no audience":        {map[string]string{"AUTH_JWT_ISSUER": "https://a.example"}, "AUTH_JWT_AUDIENCE is not set"},
-		"no issuer":          {map[string]string{"AUTH_JWT_AUDIENCE": "images"}, "AUTH_JWT_ISSUER is not set"},
-		"an issuer by HTTP":  {map[string]string{"AUTH_JWT_ISSUER": "http://a.example", "AUTH_JWT_AUDIENCE": "x"}, "AUTH_JWT_ISSUER is"},
-		"keys by HTTP":       {map[string]string{"AUTH_JWT_ISSUER": "https://a", "AUTH_JWT_AUDIENCE": "x", "AUTH_JWT_JWKS_URL": "http://a"}, "AUTH_JWT_JWKS_URL is"},
-		"only admins":        {map[string]string{"AUTH_ADMINS": "a"}, "AUTH_ADMINS is set"},
-		"no rate":            {map[string]string{"RATE_LIMIT": "10"}, "RATE_LIMIT is"},
-		"no rate at all":     {map[string]string{"RATE_LIMIT": "0/s"}, "RATE_LIMIT is"},
-		"a rate of days":     {map[string]string{"RATE_LIMIT": "1/d"}, "RATE_LIMIT is"},
-		"a negative burst":   {map[string]string{"RATE_LIMIT_BURST": "-1"}, "RATE_LIMIT_BURST is"},
-		"many proxies":       {map[string]string{"TRUSTED_PROXIES": "99"}, "TRUSTED_PROXIES is"},
-		"an origin's page":   {map[string]string{"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS has"},
-		"a pattern":          {map[string]string{"CORS_ORIGINS": "https://*.example"}, "CORS_ORIGINS has"},
-		"the origin of none": {map[string]string{"CORS_ORIGINS": "null"}, "CORS_ORIGINS has"},
+		"missing file":      {map[string]string{"AUTH_API_KEYS_FILE": bad + "x"}, "AUTH_API_KEYS_FILE cannot be read"},
+		"key as the file":   {map[string]string{"AUTH_API_KEYS_FILE": "the-key-itself"}, "AUTH_API_KEYS_FILE cannot be read"},
+		"file without keys": {map[string]string{"AUTH_API_KEYS_FILE": empty}, "it has no key"},
+		"malformed file":    {map[string]string{"AUTH_API_KEYS_FILE": bad}, "line 1 has no SHA-256"},
+		"no audience":       {map[string]string{"AUTH_JWT_ISSUER": "https://a.example"}, "AUTH_JWT_AUDIENCE is not set"},
+		"no issuer":         {map[string]string{"AUTH_JWT_AUDIENCE": "images"}, "AUTH_JWT_ISSUER is not set"},
+		"issuer by HTTP": {map[string]string{
+			"AUTH_JWT_ISSUER": "http://a.example", "AUTH_JWT_AUDIENCE": "x",
+		}, "AUTH_JWT_ISSUER is"},
+		"keys by HTTP": {map[string]string{
+			"AUTH_JWT_ISSUER": "https://a", "AUTH_JWT_AUDIENCE": "x", "AUTH_JWT_JWKS_URL": "http://a",
+		}, "AUTH_JWT_JWKS_URL is"},
+		"admins only":        {map[string]string{"AUTH_ADMINS": "a"}, "AUTH_ADMINS is set"},
+		"rate without unit":  {map[string]string{"RATE_LIMIT": "10"}, "RATE_LIMIT is"},
+		"rate of zero":       {map[string]string{"RATE_LIMIT": "0/s"}, "RATE_LIMIT is"},
+		"rate per day":       {map[string]string{"RATE_LIMIT": "1/d"}, "RATE_LIMIT is"},
+		"negative burst":     {map[string]string{"RATE_LIMIT_BURST": "-1"}, "RATE_LIMIT_BURST is"},
+		"too many proxies":   {map[string]string{"TRUSTED_PROXIES": "99"}, "TRUSTED_PROXIES is"},
+		"page of an origin":  {map[string]string{"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS has"},
+		"pattern of origins": {map[string]string{"CORS_ORIGINS": "https://*.example"}, "CORS_ORIGINS has"},
+		"null origin":        {map[string]string{"CORS_ORIGINS": "null"}, "CORS_ORIGINS has"},
 	} {
-		if _, err := read(t, test.settings); err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "the-key-itself") {
-			t.Errorf("%s: %v, want %s", name, err, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, err := read(t, test.settings)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want %s", err, test.want)
+			}
+			if strings.Contains(err.Error(), "the-key-itself") {
+				t.Errorf("got %v, which has the key", err)
+			}
+		})
 	}
 }

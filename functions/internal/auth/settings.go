@@ -10,10 +10,10 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
 )
 
-// Settings say who may do what. The zero Settings let everybody do everything.
+// Settings of authentication, rate limits and CORS. The zero Settings allow every request.
 type Settings struct {
 	keysFile config.File
-	keys     []apiKey // as the file was at the start
+	keys     []apiKey // at the start
 
 	issuer, audience, jwksURL string
 
@@ -46,8 +46,8 @@ var (
 		Doc:  "Web sites whose scripts may use the service."}
 )
 
-// safeURL is the form of a URL whose contents nobody can change on the way: an attacker who can replace the issuer's keys
-// can be anybody.
+// safeURL is the form of a URL whose contents cannot be changed in transit: an attacker who replaces the issuer's keys
+// can impersonate any client.
 var safeURL = config.Form{Expected: "an https:// URL", Valid: isSafeURL}
 
 // ReadSettings reads AUTH_*, RATE_LIMIT*, TRUSTED_PROXIES and CORS_ORIGINS, and the file of API keys.
@@ -98,7 +98,8 @@ func isSafeURL(text string) bool {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return false
 	}
-	return u.Scheme == "https" || u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
+	local := slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && local
 }
 
 func (s *Settings) authenticates() bool { return s.keysFile.IsSet() || s.issuer != "" }

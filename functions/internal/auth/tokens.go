@@ -1,11 +1,9 @@
 package auth
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"sync"
@@ -16,75 +14,69 @@ import (
 )
 
 const (
-	// How far the clock of an issuer may be from ours.
+	// The clock of the issuer and ours may differ by this much.
 	leeway = 30 * time.Second
-	// How long an issuer may take to tell its keys. A caller with a token that needs them waits for it.
-	issuerTimeout = 3 * time.Second
-	// What an issuer has told, or that it told nothing, holds for so long: tokens with keys that nobody knows can be made
-	// up by anybody, and each would have us ask.
-	askEvery = 10 * time.Second
-	// After so long an issuer is asked for its keys again, though all that come are known: it may have withdrawn some.
-	renewEvery = 5 * time.Minute
-	// The keys of an issuer are some kilobytes.
-	maxIssuerAnswer = 1 << 20
+	// After this time the keys are fetched again even if no token has an unknown key: the issuer may have withdrawn
+	// some.
+	keysMaxAge = 5 * time.Minute
 )
 
-// Algorithms with a secret that is not the issuer's alone, and "none", are left out.
+// algorithms excludes "none" and the algorithms whose secret the issuer shares with others.
 var algorithms = []string{
-	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
+	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512,
+	oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }
 
 var subjectForm = regexp.MustCompile(`^[!-~]{1,255}$`)
 
-// tokens checks the tokens of one issuer.
-type tokens struct {
+// A tokenVerifier verifies the tokens of one issuer.
+type tokenVerifier struct {
 	issuer, audience, jwksURL string
-	client                    *http.Client
+	http                      *http.Client
 
-	opening    singleflight.Group
-	renewEvery time.Duration
+	discovery singleflight.Group
+	maxAge    time.Duration
 
-	lock   sync.Mutex
-	opened *oidc.IDTokenVerifier
-	since  time.Time // or since it was last tried to renew it
+	lock    sync.Mutex
+	current *oidc.IDTokenVerifier
+	since   time.Time // or since the last attempt to renew it
 }
 
-// newTokens makes no connection: a function starts, and keys work, without the issuer.
-func newTokens(s Settings) *tokens {
-	return &tokens{issuer: s.issuer, audience: s.audience, jwksURL: s.jwksURL, renewEvery: renewEvery, client: &http.Client{
-		Transport: &sparing{next: http.DefaultTransport, every: askEvery, told: map[string]told{}},
-		Timeout:   issuerTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("the issuer sends us somewhere else")
-		},
-	}}
+// newTokenVerifier makes no connection: a function starts, and API keys work, without the issuer.
+func newTokenVerifier(s Settings) *tokenVerifier {
+	return &tokenVerifier{
+		issuer: s.issuer, audience: s.audience, jwksURL: s.jwksURL,
+		http: newIssuerClient(), maxAge: keysMaxAge,
+	}
 }
 
-// clientOf is whose token this is: issuer and subject, as a subject alone means nothing.
-func (t *tokens) clientOf(ctx context.Context, raw string) (string, error) {
+// client returns the name of the client of a token: issuer and subject, because a subject is unique only within its
+// issuer. The error is a *refusal.
+func (v *tokenVerifier) client(ctx context.Context, raw string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, issuerTimeout+time.Second)
 	defer cancel()
-	verifier, err := t.verifier(ctx, raw)
+	verifier, err := v.verifier(ctx, raw)
 	if err != nil {
-		return "", unavailable(err)
+		return "", issuerUnavailable(err)
 	}
-	token, keys, err := verify(ctx, verifier, raw)
+	token, lookup, err := verify(ctx, verifier, raw)
 	switch {
-	case keys.away != nil:
-		return "", unavailable(keys.away)
+	case lookup.err != nil:
+		return "", issuerUnavailable(lookup.err)
 	case err != nil:
-		return "", refuse("invalid", "the token is not one of the issuer's for us")
+		return "", unauthorized("invalid", "the token is not valid for this issuer and audience")
 	}
 	if refused := checkTimes(token); refused != nil {
 		return "", refused
 	}
 	if !subjectForm.MatchString(token.Subject) {
-		return "", refuse("invalid", "the token has no subject that could be a name")
+		return "", unauthorized("invalid", "the subject of the token is not 1 to 255 printable ASCII characters")
 	}
-	return t.issuer + "|" + token.Subject, nil
+	return v.issuer + "|" + token.Subject, nil
 }
 
-// checkTimes is ours because go-oidc knows no leeway for the end of a token, and one of five minutes for its beginning.
+// checkTimes replaces the check of go-oidc, which has no leeway for the end of a token and five minutes for its
+// beginning.
 func checkTimes(token *oidc.IDToken) *refusal {
 	var claims struct {
 		NotBefore float64 `json:"nbf"`
@@ -92,159 +84,115 @@ func checkTimes(token *oidc.IDToken) *refusal {
 	now := time.Now()
 	switch err := token.Claims(&claims); {
 	case err != nil:
-		return refuse("invalid", "the token has claims of a wrong type")
+		return unauthorized("invalid", "the token has claims of a wrong type")
 	case now.After(token.Expiry.Add(leeway)):
-		return refuse("expired", "the token has expired")
+		return unauthorized("expired", "the token has expired")
 	case claims.NotBefore > float64(now.Add(leeway).Unix()):
-		return refuse("expired", "the token is not valid yet")
+		return unauthorized("expired", "the token is not valid yet")
 	}
 	return nil
 }
 
-// verifier asks the issuer where its keys are, once it is needed, and for all who wait for it together. Then it is renewed
-// from time to time, and nobody waits for that.
-func (t *tokens) verifier(ctx context.Context, raw string) (*oidc.IDTokenVerifier, error) {
-	opened, old := t.current()
-	if opened != nil {
-		if old {
-			go t.renew(context.WithoutCancel(ctx), raw)
+// verifier returns the current verifier. The first call discovers the issuer, once for all callers that wait. Later
+// the verifier is renewed in the background.
+func (v *tokenVerifier) verifier(ctx context.Context, raw string) (*oidc.IDTokenVerifier, error) {
+	current, stale := v.get()
+	if current != nil {
+		if stale {
+			go v.renew(context.WithoutCancel(ctx), raw)
 		}
-		return opened, nil
+		return current, nil
 	}
-	opening := t.opening.DoChan("", func() (any, error) {
-		verifier, err := t.open(ctx)
+	discovered := v.discovery.DoChan("", func() (any, error) {
+		verifier, err := v.discover(ctx)
 		if err == nil {
-			t.use(verifier)
+			v.set(verifier)
 		}
 		return verifier, err
 	})
 	select {
-	case answer := <-opening:
-		verifier, _ := answer.Val.(*oidc.IDTokenVerifier)
-		return verifier, answer.Err
+	case result := <-discovered:
+		verifier, _ := result.Val.(*oidc.IDTokenVerifier)
+		return verifier, result.Err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// current is what tokens are verified with, and whether the one who asks is to renew it.
-func (t *tokens) current() (opened *oidc.IDTokenVerifier, old bool) {
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	if old = time.Since(t.since) > t.renewEvery; old {
-		t.since = time.Now()
+// get returns the current verifier, and whether the caller is the one to renew it.
+func (v *tokenVerifier) get() (current *oidc.IDTokenVerifier, stale bool) {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	if stale = time.Since(v.since) > v.maxAge; stale {
+		v.since = time.Now()
 	}
-	return t.opened, old
+	return v.current, stale
 }
 
-func (t *tokens) use(verifier *oidc.IDTokenVerifier) {
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	t.opened, t.since = verifier, time.Now()
+func (v *tokenVerifier) set(verifier *oidc.IDTokenVerifier) {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	v.current, v.since = verifier, time.Now()
 }
 
-// renew takes a new verifier once it has the issuer's keys, which a token makes it ask for. Until then, and if the issuer
-// is away, the old one does.
-func (t *tokens) renew(ctx context.Context, raw string) {
-	verifier, err := t.open(ctx)
+// renew replaces the verifier once the new one has fetched the keys, which it does to verify a token. Until then, and
+// while the issuer is down, the old one stays.
+func (v *tokenVerifier) renew(ctx context.Context, raw string) {
+	verifier, err := v.discover(ctx)
 	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, issuerTimeout)
 	defer cancel()
-	if _, keys, _ := verify(ctx, verifier, raw); keys.asked && keys.away == nil {
-		t.use(verifier)
+	if _, lookup, _ := verify(ctx, verifier, raw); lookup.attempted && lookup.err == nil {
+		v.set(verifier)
 	}
 }
 
-func (t *tokens) open(ctx context.Context) (*oidc.IDTokenVerifier, error) {
-	ctx = oidc.ClientContext(context.WithoutCancel(ctx), t.client) // it is kept for keys that are asked for later
-	jwksURL := t.jwksURL
+func (v *tokenVerifier) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
+	ctx = oidc.ClientContext(context.WithoutCancel(ctx), v.http) // the verifier keeps it to fetch keys later
+	jwksURL := v.jwksURL
 	if jwksURL == "" {
-		provider, err := oidc.NewProvider(ctx, t.issuer)
+		provider, err := oidc.NewProvider(ctx, v.issuer)
 		if err != nil {
-			return nil, fmt.Errorf("ask issuer: %w", err)
+			return nil, fmt.Errorf("discover issuer: %w", err)
 		}
-		var found struct {
+		var document struct {
 			JWKSURL string `json:"jwks_uri"`
 		}
-		if err := provider.Claims(&found); err != nil || !isSafeURL(found.JWKSURL) {
-			return nil, fmt.Errorf("ask issuer: its jwks_uri is %.90q", found.JWKSURL)
+		if err := provider.Claims(&document); err != nil || !isSafeURL(document.JWKSURL) {
+			return nil, fmt.Errorf("discover issuer: its jwks_uri is %.90q, expected an https:// URL", document.JWKSURL)
 		}
-		jwksURL = found.JWKSURL
+		jwksURL = document.JWKSURL
 	}
-	return oidc.NewVerifier(t.issuer, keySet{oidc.NewRemoteKeySet(ctx, jwksURL)}, &oidc.Config{
-		ClientID:             t.audience,
+	return oidc.NewVerifier(v.issuer, keySet{oidc.NewRemoteKeySet(ctx, jwksURL)}, &oidc.Config{
+		ClientID:             v.audience,
 		SupportedSigningAlgs: algorithms,
 		SkipExpiryCheck:      true, // see checkTimes
 	}), nil
 }
 
-// verify verifies a token, and says what became of the keys for that.
-func verify(ctx context.Context, verifier *oidc.IDTokenVerifier, raw string) (*oidc.IDToken, keysAsked, error) {
-	var keys keysAsked
-	token, err := verifier.Verify(context.WithValue(ctx, keysKey{}, &keys), raw)
-	return token, keys, err
+// verify verifies a token, and reports the outcome of the key lookup apart from that of the signature.
+func verify(ctx context.Context, verifier *oidc.IDTokenVerifier, raw string) (*oidc.IDToken, keyLookup, error) {
+	var lookup keyLookup
+	token, err := verifier.Verify(context.WithValue(ctx, keyLookupKey{}, &lookup), raw)
+	return token, lookup, err
 }
 
-// keysAsked is whether a token was good enough to ask for keys, and why they could not be had.
-type keysAsked struct {
-	asked bool
-	away  error
+// A keyLookup is the outcome of the lookup of a token's key. It is not attempted for a token with wrong claims.
+type keyLookup struct {
+	attempted bool
+	err       error // why the keys could not be fetched
 }
 
-type keysKey struct{}
+type keyLookupKey struct{}
 
-// keySet tells that keys could not be had from a signature that none of them has made, which go-oidc makes one error of.
+// A keySet distinguishes keys that cannot be fetched from a signature by none of them, which is one error in go-oidc.
 type keySet struct{ oidc.KeySet }
 
 func (k keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	payload, err := k.KeySet.VerifySignature(ctx, jwt)
-	// The error about a signature wraps none.
-	*ctx.Value(keysKey{}).(*keysAsked) = keysAsked{asked: true, away: errors.Unwrap(err)}
+	// The error about a signature wraps no other.
+	*ctx.Value(keyLookupKey{}).(*keyLookup) = keyLookup{attempted: true, err: errors.Unwrap(err)}
 	return payload, err
-}
-
-// sparing asks for a URL every so often at the most, and in between tells again what it was told.
-type sparing struct {
-	next  http.RoundTripper
-	every time.Duration
-
-	lock sync.Mutex
-	told map[string]told // of the two URLs that an issuer has
-}
-
-type told struct {
-	at   time.Time
-	code int
-	body []byte
-	err  error
-}
-
-func (s *sparing) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.lock.Lock()
-	defer s.lock.Unlock() // while it is asked, too: whoever else comes wants the same
-	last, known := s.told[r.URL.String()]
-	if !known || time.Since(last.at) >= s.every {
-		last = s.ask(r)
-		s.told[r.URL.String()] = last
-	}
-	if last.err != nil {
-		return nil, last.err
-	}
-	return &http.Response{
-		Status: http.StatusText(last.code), StatusCode: last.code, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
-		Body: io.NopCloser(bytes.NewReader(last.body)), ContentLength: int64(len(last.body)),
-	}, nil
-}
-
-func (s *sparing) ask(r *http.Request) told {
-	response, err := s.next.RoundTrip(r)
-	if err != nil {
-		return told{at: time.Now(), err: err}
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxIssuerAnswer))
-	return told{time.Now(), response.StatusCode, body, err}
 }

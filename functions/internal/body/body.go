@@ -14,8 +14,8 @@ import (
 )
 
 // A client may have the server wait for grace in all. Every minRate bytes earn a second, up to grace, or a client that
-// was fast for a while could then stall for as long. Only time in Read counts. Without this bound a few idle connections
-// block a server forever.
+// was fast for a while could then stall for as long. Only time in Read counts. Without this bound a few idle
+// connections block a server forever.
 const (
 	grace   = 20 * time.Second
 	minRate = 16 << 10 // bytes per second: 128 kbit/s, a poor mobile connection

@@ -447,7 +447,8 @@ func TestErrorHeaders(t *testing.T) {
 		(&apierror.Error{Status: 429, Code: "busy", Message: "Busy", RetryAfter: 2 * time.Second}).Write(w, r)
 	}})
 	response, _ := get(t, url+"/busy")
-	if retry, cache := response.Header.Get("Retry-After"), response.Header.Get("Cache-Control"); retry != "2" || cache != "no-store" {
+	retry, cache := response.Header.Get("Retry-After"), response.Header.Get("Cache-Control")
+	if retry != "2" || cache != "no-store" {
 		t.Errorf("got Retry-After %q, Cache-Control %q; want 2, no-store", retry, cache)
 	}
 }

@@ -9,67 +9,67 @@ import (
 	"time"
 )
 
-var errSilent = errors.New("the store has not answered for a while; it is being asked again")
+var errOpen = errors.New("the store does not respond; the circuit breaker is open")
 
 const (
-	// A request that was given up sooner says nothing about MinIO.
-	silentAfter = time.Second
-	// While MinIO is silent, a request goes to it so often.
-	askSilentEvery = time.Second
+	// A request that was abandoned sooner says nothing about MinIO.
+	minTimeout = time.Second
+	// While the breaker is open, one request in each interval is a probe.
+	probeInterval = time.Second
 )
 
-// silence spares callers the wait for a MinIO that stands still. When a request was given up, and no other was answered
-// since it began, those who come next are told so at once, but for one a second, which finds out when MinIO is back.
-type silence struct {
+// A breaker is a circuit breaker, so that requests do not wait for a MinIO that stops responding. It opens when a
+// request timed out and none was answered since it began. While it is open, requests fail at once, but for one probe a
+// second; the first answer closes it. That a connection is refused does not open it, because that takes no time.
+type breaker struct {
 	next http.RoundTripper
 
 	lock     sync.Mutex
 	answered time.Time
-	silent   bool
-	asked    time.Time // when silent
+	open     bool
+	probed   time.Time // while it is open
 }
 
-// RoundTrip is that of next, or errSilent.
-func (s *silence) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip returns the result of next, or errOpen.
+func (b *breaker) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
-	if !s.mayAsk(began, r.Method) {
+	if !b.allow(began, r.Method) {
 		if r.Body != nil {
 			r.Body.Close()
 		}
-		return nil, errSilent
+		return nil, errOpen
 	}
-	response, err := s.next.RoundTrip(r)
-	s.note(began, err == nil, err != nil && wasGivenUp(r.Context(), err))
+	response, err := b.next.RoundTrip(r)
+	b.record(began, err == nil, err != nil && timedOut(r.Context(), err))
 	return response, err
 }
 
-// mayAsk never sends what only takes something back: who does that has waited for MinIO already.
-func (s *silence) mayAsk(now time.Time, method string) bool {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	if s.silent && (method == http.MethodDelete || now.Sub(s.asked) < askSilentEvery) {
+// allow never has a DELETE for a probe: its caller cleans up after another request, for which it has waited already.
+func (b *breaker) allow(now time.Time, method string) bool {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if b.open && (method == http.MethodDelete || now.Sub(b.probed) < probeInterval) {
 		return false
 	}
-	s.asked = now
+	b.probed = now
 	return true
 }
 
-// note takes any answer for a sign of life, be it a refusal.
-func (s *silence) note(began time.Time, answered, givenUp bool) {
+// record closes the breaker on any answer, be it an error of S3.
+func (b *breaker) record(began time.Time, answered, timedOut bool) {
 	now := time.Now()
-	s.lock.Lock()
-	defer s.lock.Unlock()
+	b.lock.Lock()
+	defer b.lock.Unlock()
 	switch {
 	case answered:
-		s.silent, s.answered = false, now
-	case givenUp && now.Sub(began) >= silentAfter && s.answered.Before(began):
-		s.silent = true
+		b.open, b.answered = false, now
+	case timedOut && now.Sub(began) >= minTimeout && b.answered.Before(began):
+		b.open = true
 	}
 }
 
-// wasGivenUp tells whether we have waited in vain. That a caller has left, or that there is nobody who listens, is
-// something else, and takes no time.
-func wasGivenUp(ctx context.Context, err error) bool {
+// timedOut reports whether err is a timeout of this package or of a deadline, and not a client that left.
+func timedOut(ctx context.Context, err error) bool {
 	var fault net.Error
 	return errors.As(err, &fault) && fault.Timeout() || errors.Is(context.Cause(ctx), errStalled)
 }

@@ -12,15 +12,16 @@ import (
 	"time"
 )
 
-// server answers while it is up, and otherwise only what is asked for quickly: within a second.
+// A server responds once it is up. Before that it responds, if quick is set, only to requests that time out after a
+// second.
 type server struct {
-	up    chan struct{} // closed when it is
-	quick bool
-	asked atomic.Int64
+	up       chan struct{} // closed when it is
+	quick    bool
+	requests atomic.Int64
 }
 
 func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.asked.Add(1)
+	s.requests.Add(1)
 	if deadline, _ := r.Context().Deadline(); s.quick && time.Until(deadline) == time.Second {
 		return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody}, nil
 	}
@@ -32,15 +33,15 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// ask sends a request that is given up after a time.
-func ask(t *testing.T, through http.RoundTripper, patience time.Duration) error {
+// put sends a PUT that times out.
+func put(t *testing.T, through http.RoundTripper, timeout time.Duration) error {
 	t.Helper()
-	return send(t, through, http.MethodPut, patience)
+	return send(t, through, http.MethodPut, timeout)
 }
 
-func send(t *testing.T, through http.RoundTripper, method string, patience time.Duration) error {
+func send(t *testing.T, through http.RoundTripper, method string, timeout time.Duration) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, "http://minio/images", io.NopCloser(strings.NewReader("x")))
 	if err != nil {
@@ -53,105 +54,106 @@ func send(t *testing.T, through http.RoundTripper, method string, patience time.
 	return err
 }
 
-func TestSilence(t *testing.T) {
+func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		minio := &server{up: make(chan struct{})}
-		s := &silence{next: minio}
-		if err := ask(t, s, 10*time.Second); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("the first waits: %v", err)
+		b := &breaker{next: minio}
+		if err := put(t, b, 10*time.Second); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("first request: got %v, want a timeout", err)
 		}
-		time.Sleep(askSilentEvery)
-		if err := send(t, s, http.MethodDelete, 10*time.Second); !errors.Is(err, errSilent) {
-			t.Errorf("what takes back waits again: %v", err)
+		time.Sleep(probeInterval)
+		if err := send(t, b, http.MethodDelete, 10*time.Second); !errors.Is(err, errOpen) {
+			t.Errorf("DELETE: got %v, want errOpen", err)
 		}
-		go func() { _ = ask(t, s, 5*time.Second) }() // the one that finds out
+		go func() { _ = put(t, b, 5*time.Second) }() // the probe
 		synctest.Wait()
-		before := minio.asked.Load()
+		before := minio.requests.Load()
 		for range 100 {
-			if err := ask(t, s, 10*time.Second); !errors.Is(err, errSilent) {
-				t.Fatalf("those that follow are told: %v", err)
+			if err := put(t, b, 10*time.Second); !errors.Is(err, errOpen) {
+				t.Fatalf("while open: got %v, want errOpen", err)
 			}
 		}
-		if got := minio.asked.Load(); got != before {
-			t.Errorf("MinIO was asked %d times more", got-before)
+		if got := minio.requests.Load(); got != before {
+			t.Errorf("got %d more requests to MinIO, want none", got-before)
 		}
 		close(minio.up)
-		synctest.Wait() // and the one has its answer
-		if err := ask(t, s, time.Second); err != nil {
-			t.Errorf("MinIO is back: %v", err)
+		synctest.Wait() // for the response to the probe
+		if err := put(t, b, time.Second); err != nil {
+			t.Errorf("when MinIO is up: got %v, want nil", err)
 		}
 	})
 }
 
-// A caller that has little time, one that leaves, and one slow request among others say nothing about MinIO.
-func TestNoSilence(t *testing.T) {
+// A short timeout, a client that leaves, and one slow request among others do not open the breaker.
+func TestBreakerStaysClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &silence{next: &server{up: make(chan struct{}), quick: true}}
-		_ = ask(t, s, silentAfter/2)
+		b := &breaker{next: &server{up: make(chan struct{}), quick: true}}
+		_ = put(t, b, minTimeout/2)
 		ctx, leave := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, leave)
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://minio/images", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.RoundTrip(request); !errors.Is(err, context.Canceled) {
+		if _, err := b.RoundTrip(request); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		slow := make(chan error)
-		go func() { slow <- ask(t, s, 10*time.Second) }()
+		go func() { slow <- put(t, b, 10*time.Second) }()
 		time.Sleep(5 * time.Second)
-		if err := ask(t, s, time.Second); err != nil {
+		if err := put(t, b, time.Second); err != nil {
 			t.Fatal(err)
 		}
 		<-slow
 		for range 3 {
-			if err := ask(t, s, time.Second); err != nil {
-				t.Errorf("MinIO counts as silent: %v", err)
+			if err := put(t, b, time.Second); err != nil {
+				t.Errorf("got %v, want the breaker closed", err)
 			}
 		}
 	})
 }
 
-// A MinIO that has stopped to take a body is as silent as one that does not answer.
-func TestSilenceInABody(t *testing.T) {
+// A MinIO that stops reading a body opens the breaker like one that does not respond.
+func TestBreakerOnStalledBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &silence{next: &server{up: make(chan struct{})}}
+		b := &breaker{next: &server{up: make(chan struct{})}}
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(answerTimeout, func() { cancel(errStalled) })
+		time.AfterFunc(responseTimeout, func() { cancel(errStalled) })
 		request, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://minio/images", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.RoundTrip(request); err == nil {
-			t.Fatal("answered")
+		if _, err := b.RoundTrip(request); err == nil {
+			t.Fatal("got a response, want an error")
 		}
-		if err := ask(t, s, time.Minute); !errors.Is(err, errSilent) && !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
+		if err := put(t, b, time.Minute); !errors.Is(err, errOpen) && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want errOpen or a timeout", err)
 		}
-		if !s.silent {
-			t.Error("MinIO does not count as silent")
+		if !b.open {
+			t.Error("the breaker is closed, want it open")
 		}
 	})
 }
 
-// An object that does not come to its end is given up, however slowly it came before.
-func TestSilenceInAnObject(t *testing.T) {
+// An object that stalls fails with a timeout for the next bytes, and none for the whole.
+func TestStalledObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		object := newAnswer(ctx, cancel, &slow{ctx: ctx, left: 10})
+		object := newObjectBody(ctx, cancel, &slow{ctx: ctx, left: 10})
 		defer object.Close()
 		began := time.Now()
 		got, err := io.ReadAll(object)
 		if len(got) != 10 || !errors.Is(err, errStalled) {
-			t.Errorf("read %d bytes, %v", len(got), err)
+			t.Errorf("got %d bytes, %v; want 10, errStalled", len(got), err)
 		}
-		if took := time.Since(began); took != 10*(answerTimeout-time.Second)+answerTimeout {
-			t.Errorf("it took %v", took)
+		want := 10*(responseTimeout-time.Second) + responseTimeout
+		if got := time.Since(began); got != want {
+			t.Errorf("it took %v, want %v", got, want)
 		}
 	})
 }
 
-// slow gives a byte now and then, and in the end nothing.
+// A slow object returns bytes one by one, then stalls.
 type slow struct {
 	ctx  context.Context
 	left int
@@ -162,7 +164,7 @@ func (s *slow) Read(p []byte) (int, error) {
 		<-s.ctx.Done()
 		return 0, s.ctx.Err()
 	}
-	time.Sleep(answerTimeout - time.Second)
+	time.Sleep(responseTimeout - time.Second)
 	s.left--
 	return 1, nil
 }

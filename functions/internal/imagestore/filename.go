@@ -9,12 +9,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// MaxFilename bounds a file name in bytes. A segment of a key has 255 on MinIO's disks, and prefixes come before it.
+// MaxFilename bounds a file name in bytes. MinIO's disks allow 255 for a segment of a key, including a prefix.
 const MaxFilename = 200
 
-// SafeName makes of what a caller calls a file a name that may stand in a key: the last segment of a path of any
-// system, in NFC, without what is invisible or reserved, MaxFilename bytes at the most with the extension kept. Letters
-// of all languages stay. fallback is for names of which nothing is left.
+// SafeName returns a name for a key from a client's file name: the last segment of a path of any system, in NFC,
+// without invisible characters and reserved prefixes, of at most MaxFilename bytes including the extension. Letters of
+// all languages are kept. If nothing is left, it returns fallback.
 func SafeName(name, fallback string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = norm.NFC.String(strings.Map(visible, strings.ToValidUTF8(name, "_")))
@@ -28,8 +28,8 @@ func SafeName(name, fallback string) string {
 	return shorten(name)
 }
 
-// visible drops control characters, what is no character at all, and format characters such as those that turn the reading direction, with which
-// "gpj.exe" can be made to look like "exe.jpg".
+// visible drops control characters, noncharacters, and format characters such as those that reverse the direction of
+// text, which can make "gpj.exe" look like "exe.jpg".
 func visible(r rune) rune {
 	switch {
 	case unicode.IsSpace(r):
@@ -45,11 +45,11 @@ func shorten(name string) string {
 		return name
 	}
 	extension := path.Ext(name)
-	if len(extension) > 16 { // not an extension, but a dot in a sentence
+	if len(extension) > 16 { // a dot in a sentence
 		extension = ""
 	}
 	stem := name[:MaxFilename-len(extension)]
-	for !utf8.ValidString(stem) { // cut within a character
+	for !utf8.ValidString(stem) { // cut inside a character
 		stem = stem[:len(stem)-1]
 	}
 	return strings.TrimSpace(stem) + extension

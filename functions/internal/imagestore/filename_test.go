@@ -35,29 +35,34 @@ func TestSafeName(t *testing.T) {
 		long:                        strings.Repeat("ä", 100),
 		"a." + long:                 "a." + strings.Repeat("ä", 99),
 	} {
-		if got := SafeName(name, "image.png"); got != want {
-			t.Errorf("SafeName(%q) = %q, want %q", name, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := SafeName(name, "image.png"); got != want {
+				t.Errorf("SafeName(%q) = %q, want %q", name, got, want)
+			}
+		})
 	}
 }
 
 func FuzzSafeName(f *testing.F) {
-	for _, name := range []string{"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff", strings.Repeat("é.", 200)} {
+	for _, name := range []string{
+		"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff",
+		strings.Repeat("é.", 200),
+	} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		got := SafeName(name, "image.png")
 		switch {
 		case got == "" || len(got) > MaxFilename:
-			t.Errorf("%q is %d bytes long", got, len(got))
+			t.Errorf("got %q of %d bytes, want 1 to %d", got, len(got), MaxFilename)
 		case !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl):
-			t.Errorf("%q has what no name may have", got)
+			t.Errorf("got %q, want UTF-8 without control characters", got)
 		case path.Base(path.Clean("/"+got)) != got:
-			t.Errorf("%q is no single segment of a path", got)
+			t.Errorf("got %q, want one segment of a path", got)
 		case strings.HasPrefix(got, thumbnailPrefix):
-			t.Errorf("%q passes for another object than an original", got)
+			t.Errorf("got %q, which is the name of a result", got)
 		case SafeName(got, "image.png") != got:
-			t.Errorf("SafeName(%q) = %q: safe names are not left as they are", got, SafeName(got, "image.png"))
+			t.Errorf("SafeName(%q) = %q, want a safe name unchanged", got, SafeName(got, "image.png"))
 		}
 	})
 }

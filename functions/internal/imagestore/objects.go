@@ -13,33 +13,33 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// What comes of an original lies beside it, in <image id>/, under the name of its thumbnail. SafeName gives no original a
-// name that begins so, and a listing of the names tells how far an image has come. Originals of the original system may
-// have any name.
+// thumbnailPrefix distinguishes the result of an original, which is beside it in <image ID>/, so that a listing of the
+// names shows the state of an image. SafeName gives no original such a name; originals of the original system may have
+// any.
 const thumbnailPrefix = "thumbnail_"
 
-// Key is where the original of an image lies: <image id>/<filename>.
+// OriginalKey returns the key of an original: <image ID>/<filename>.
 func OriginalKey(imageID, filename string) string { return imageID + "/" + filename }
 
-// ThumbnailKey is where the thumbnail of an original lies, or the note of why there can be none:
-// <image id>/thumbnail_<filename>. It is one key for both, so that the store itself decides on one result.
+// ThumbnailKey returns the key of the result of an original, which is a thumbnail or a failure note:
+// <image ID>/thumbnail_<filename>. Both have one key, so that the store itself keeps one result.
 func ThumbnailKey(original string) string {
 	imageID, filename, _ := strings.Cut(original, "/")
 	return imageID + "/" + thumbnailPrefix + filename
 }
 
-// OriginalKey is where the original of a thumbnail lies.
+// OriginalOf returns the key of the original of a thumbnail.
 func OriginalOf(thumbnail string) string {
 	return strings.Replace(thumbnail, "/"+thumbnailPrefix, "/", 1)
 }
 
-// A Set is all that is stored of an image; what is not there is nil. An original alone waits for its result: a thumbnail,
-// or a note of why there can be none, which is no image. A note alone is of an image that was refused.
+// Objects are those of one image; nil for one that does not exist. An original alone waits for its result, which is a
+// thumbnail or a failure note. A failure note alone belongs to an image that was refused.
 type Objects struct {
 	Original, Result *Info
 }
 
-// Info is what the store knows of an object.
+// Info describes an object.
 type Info struct {
 	Key         string
 	Size        int64
@@ -49,83 +49,83 @@ type Info struct {
 	Metadata    map[string]string // only from Stat and Get; names as in http.Header
 }
 
-// Find lists what is stored of an image, in one request. Without a bucket that is nothing.
+// Find returns the objects of an image, in one request. There are none without a bucket.
 func (s *Store) Find(ctx context.Context, imageID string) (Objects, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	found := map[string]*Info{}
 	for object := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: imageID + "/"}) {
-		if err := s.explain(object.Err, "list", s.bucket, imageID+"/"); err != nil {
+		if err := s.wrap(object.Err, "list", s.bucket, imageID+"/"); err != nil {
 			if errors.Is(err, ErrNotFound) {
 				return Objects{}, nil
 			}
 			return Objects{}, err
 		}
 		name := strings.TrimPrefix(object.Key, imageID+"/")
-		if !strings.Contains(name, "/") { // a folder in the image's folder is not ours
+		if !strings.Contains(name, "/") { // a folder below does not belong to the image
 			found[name] = infoOf(object)
 		}
 	}
-	// The listing does not always tell that it was cancelled.
-	return sort(found), s.explain(ctx.Err(), "list", s.bucket, imageID+"/")
+	// The listing does not always return the error of ctx.
+	return classify(found), s.wrap(ctx.Err(), "list", s.bucket, imageID+"/")
 }
 
-// sort tells the objects of an image by their names. What has a result of its own is an original, whatever its name. Of
-// several originals, which there are for a moment when an event comes twice at the same time, the one counts whose result
-// was stored first, or, without results, which was itself.
-func sort(found map[string]*Info) Objects {
-	var set Objects
+// classify returns the original and the result among the objects of an image by their names. An object with a result is
+// an original, whatever its name. There are several originals for a moment when an event is delivered twice at the same
+// time: the one whose result was stored first counts, or, without results, the one that was stored first.
+func classify(found map[string]*Info) Objects {
+	var objects Objects
 	var lone *Info // a result without an original of its name
 	for name, info := range found {
 		result := found[thumbnailPrefix+name]
 		of, isResult := strings.CutPrefix(name, thumbnailPrefix)
 		switch {
 		case !isResult || result != nil:
-			if one := (Objects{info, result}); set.Original == nil || one.before(set) {
-				set = one
+			if one := (Objects{info, result}); objects.Original == nil || one.before(objects) {
+				objects = one
 			}
 		case found[of] == nil && (lone == nil || info.before(lone)):
 			lone = info
 		}
 	}
-	if lone != nil && (set.Result == nil || lone.before(set.Result)) {
-		set.Result = lone
+	if lone != nil && (objects.Result == nil || lone.before(objects.Result)) {
+		objects.Result = lone
 	}
-	return set
+	return objects
 }
 
-// before tells which of two originals, with their results, counts.
-func (s Objects) before(other Objects) bool {
-	if s.Result != nil && other.Result != nil {
-		return s.Result.before(other.Result)
+// before reports whether o, an original with its result, counts and not other.
+func (o Objects) before(other Objects) bool {
+	if o.Result != nil && other.Result != nil {
+		return o.Result.before(other.Result)
 	}
-	return s.Result != nil || other.Result == nil && s.Original.before(other.Original)
+	return o.Result != nil || other.Result == nil && o.Original.before(other.Original)
 }
 
-// before tells which of two objects was stored first.
+// before reports whether i was stored before other; their keys decide a tie.
 func (i *Info) before(other *Info) bool {
 	return cmp.Or(i.Modified.Compare(other.Modified), strings.Compare(i.Key, other.Key)) < 0
 }
 
-// Stat is what is known of an object of the service's bucket; ErrNotFound if there is none.
+// Stat describes an object of the service's bucket. It fails with ErrNotFound if there is no such object.
 func (s *Store) Stat(ctx context.Context, key string) (*Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	object, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
 	if err != nil {
-		return nil, s.explain(err, "stat", s.bucket, key)
+		return nil, s.wrap(err, "stat", s.bucket, key)
 	}
 	return infoOf(object), nil
 }
 
-// Get reads an object of any bucket that the service's credentials can read; ErrNotFound if there is none. The caller
-// closes the body.
+// Get reads an object of any bucket that the service's credentials can read. It fails with ErrNotFound if there is no
+// such object. The caller closes the body.
 func (s *Store) Get(ctx context.Context, bucket, key string) (io.ReadCloser, *Info, error) {
 	return s.get(ctx, bucket, key, minio.GetObjectOptions{})
 }
 
-// GetRange reads an object that was found as info says, from one offset up to another; ErrNotFound if it is another
-// object by now.
+// GetRange reads the bytes [from, to) of the object that info describes. It fails with ErrNotFound if the object was
+// removed, and with another error if there is a different one under its key. The caller closes the body.
 func (s *Store) GetRange(ctx context.Context, info *Info, from, to int64) (io.ReadCloser, error) {
 	var options minio.GetObjectOptions
 	if err := options.SetMatchETag(info.ETag); err != nil {
@@ -140,10 +140,12 @@ func (s *Store) GetRange(ctx context.Context, info *Info, from, to int64) (io.Re
 	return body, err
 }
 
-// get waits only so long for the beginning of the answer, and for each piece of the rest.
-func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetObjectOptions) (io.ReadCloser, *Info, error) {
+// get bounds the time until the response begins, and until each piece of the body.
+func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetObjectOptions) (
+	io.ReadCloser, *Info, error,
+) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	timeout := time.AfterFunc(askTimeout, func() { cancel(context.DeadlineExceeded) })
+	timeout := time.AfterFunc(requestTimeout, func() { cancel(context.DeadlineExceeded) })
 	body, object, _, err := s.client.GetObject(ctx, bucket, key, options)
 	if !timeout.Stop() && err == nil {
 		body.Close()
@@ -151,38 +153,38 @@ func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetOb
 	}
 	if err != nil {
 		cancel(nil)
-		return nil, nil, s.explain(err, "get", bucket, key)
+		return nil, nil, s.wrap(err, "get", bucket, key)
 	}
-	return newAnswer(ctx, cancel, body), infoOf(object), nil
+	return newObjectBody(ctx, cancel, body), infoOf(object), nil
 }
 
-// An answer is a body that does not wait for a store that stands still, and ends its request when it is closed.
-type answer struct {
+// An objectBody fails with errStalled if the store stops sending, and ends its request when it is closed.
+type objectBody struct {
 	ctx     context.Context // of the request
 	cancel  context.CancelCauseFunc
 	body    io.ReadCloser
 	stalled *time.Timer
 }
 
-func newAnswer(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser) *answer {
-	stalled := time.AfterFunc(answerTimeout, func() { cancel(errStalled) })
+func newObjectBody(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser) *objectBody {
+	stalled := time.AfterFunc(responseTimeout, func() { cancel(errStalled) })
 	stalled.Stop()
-	return &answer{ctx, cancel, body, stalled}
+	return &objectBody{ctx, cancel, body, stalled}
 }
 
-func (a *answer) Read(p []byte) (int, error) {
-	a.stalled.Reset(answerTimeout)
-	defer a.stalled.Stop()
-	n, err := a.body.Read(p)
-	if err != nil && err != io.EOF && context.Cause(a.ctx) == errStalled {
+func (b *objectBody) Read(p []byte) (int, error) {
+	b.stalled.Reset(responseTimeout)
+	defer b.stalled.Stop()
+	n, err := b.body.Read(p)
+	if err != nil && err != io.EOF && errors.Is(context.Cause(b.ctx), errStalled) {
 		err = errStalled
 	}
 	return n, err
 }
 
-func (a *answer) Close() error {
-	err := a.body.Close()
-	a.cancel(nil)
+func (b *objectBody) Close() error {
+	err := b.body.Close()
+	b.cancel(nil)
 	return err
 }
 
@@ -197,5 +199,5 @@ func infoOf(object minio.ObjectInfo) *Info {
 	}
 }
 
-// EncodeMetadata makes any text fit for a value of metadata, which S3 wants in ASCII: percent-encoded, as in a URL.
+// EncodeMetadata percent-encodes text for a value of metadata, which must be ASCII in S3.
 func EncodeMetadata(text string) string { return url.PathEscape(text) }

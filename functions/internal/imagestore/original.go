@@ -21,7 +21,7 @@ func (s *Store) KeepFirst(ctx context.Context, imageID, key string) error {
 	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
 }
 
-// Sum returns the SHA-256 of an object that was found as info says.
+// Sum returns the SHA-256 of the object that info describes.
 func (s *Store) Sum(ctx context.Context, info *Info) ([]byte, error) {
 	body, err := s.GetRange(ctx, info, 0, info.Size)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Store) ReadJSON(ctx context.Context, info *Info, limit int64, value any
 // maxEncodedFilename leaves half of the 2 KB that S3 has for all metadata of an object.
 const maxEncodedFilename = 1024
 
-// EncodeFilename is EncodeMetadata for a caller's name of a file, cut to what fits.
+// EncodeFilename is EncodeMetadata for a client's file name, shortened to what fits.
 func EncodeFilename(filename string) string {
 	encoded := EncodeMetadata(filename)
 	for len(encoded) > maxEncodedFilename {

@@ -11,36 +11,36 @@ import (
 	"time"
 )
 
-// ErrBusy says that the memory for bodies is taken, and that it was waited for in vain. It may pass.
-var ErrBusy = errors.New("the memory for uploads is taken")
+// ErrBusy means that no memory for uploads became free in time. It is temporary.
+var ErrBusy = errors.New("the memory for uploads is in use")
 
 const (
-	// S3 takes no smaller part than this, unless it is the last:
+	// S3 accepts no smaller part, except for the last one:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	partSize = 5 << 20
-	// Memory is lent in pieces of this size, so that a part costs what has arrived of it.
+	// Memory is allocated in pieces of this size, so that a part takes as much as it has received.
 	chunkSize     = 64 << 10
 	chunksPerPart = partSize / chunkSize
-	// This many parts can always be filled to the end, however many have been begun.
+	// This many parts can always be completed, however many have been started.
 	reserves = 4
-	// Whoever finds no memory is sent away after this time, and not left to wait for clients that stall.
+	// An upload that gets no memory in this time fails, and does not wait for clients that stall.
 	memoryTimeout = 5 * time.Second
 )
 
-// A pool is the memory in which the bodies of all uploads together wait until a part is full. A slow client holds only
-// as much of it as it has sent.
+// A pool is the memory in which all uploads together collect their parts. A slow client holds as much of it as it has
+// sent.
 //
-// Parts that wait for each other's memory would wait for ever once all of it lies in unfinished parts. Therefore some
-// is set aside: whoever finds the pool empty takes a whole reserve when one is free, and can then finish its part and
-// give everything back.
+// Once all memory is in unfinished parts, they would wait for each other forever. Therefore some is reserved: a part
+// that finds the pool empty gets a whole reserve when one is free, can be completed with it, and then returns
+// everything.
 type pool struct {
-	chunks   chan []byte // nil stands for memory that nobody has needed yet
+	chunks   chan []byte // nil is a chunk that is not allocated yet
 	reserves chan *reserve
 }
 
 type reserve struct{ chunks [][]byte }
 
-// newPool makes a pool of size bytes, the reserves included.
+// newPool returns a pool of size bytes, including the reserves.
 func newPool(size int64) *pool {
 	shared := max(int(size/chunkSize)-reserves*chunksPerPart, 1)
 	p := &pool{chunks: make(chan []byte, shared), reserves: make(chan *reserve, reserves)}
@@ -53,27 +53,28 @@ func newPool(size int64) *pool {
 	return p
 }
 
-// A part is up to partSize bytes of a body, in memory of the pool.
+// A part has up to partSize bytes of a body, in memory of the pool.
 type part struct {
 	pool    *pool
 	chunks  [][]byte
 	length  int
-	hash    hash.Hash // SHA-256 of what it holds, which S3 wants before the bytes
+	hash    hash.Hash // SHA-256 of its bytes, which S3 needs before them
 	reserve *reserve  // nil unless the pool was empty
-	drawn   int       // chunks of the reserve that are in use
+	drawn   int       // number of chunks of the reserve that are in use
 }
 
 func newPart(pool *pool) part { return part{pool: pool, hash: sha256.New()} }
 
-// add says that the first n bytes of what room returned belong to the part now. They are hashed while the processor
-// still has them at hand.
-func (p *part) add(room []byte, n int) {
+// extend adds to the part the first n bytes of the buffer that next returned. They are hashed while they are in the
+// processor's cache.
+func (p *part) extend(buffer []byte, n int) {
 	p.length += n
-	p.hash.Write(room[:n])
+	p.hash.Write(buffer[:n])
 }
 
-// room is where the next bytes of the part go; it waits for memory.
-func (p *part) room(ctx context.Context) ([]byte, error) {
+// next returns the buffer for the next bytes of the part; it waits for memory. It fails with ErrBusy or the error of
+// ctx.
+func (p *part) next(ctx context.Context) ([]byte, error) {
 	if p.length == len(p.chunks)*chunkSize {
 		chunk, err := p.chunk(ctx)
 		if err != nil {
@@ -88,16 +89,16 @@ func (p *part) chunk(ctx context.Context) ([]byte, error) {
 	if p.reserve != nil {
 		return p.draw(), nil
 	}
-	select { // the reserves are for when there is nothing else
+	select { // reserves are for an empty pool
 	case chunk := <-p.pool.chunks:
-		return made(chunk), nil
+		return allocated(chunk), nil
 	default:
 	}
 	timeout := time.NewTimer(memoryTimeout)
 	defer timeout.Stop()
 	select {
 	case chunk := <-p.pool.chunks:
-		return made(chunk), nil
+		return allocated(chunk), nil
 	case p.reserve = <-p.pool.reserves:
 		return p.draw(), nil
 	case <-timeout.C:
@@ -107,25 +108,25 @@ func (p *part) chunk(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// draw takes the next chunk of the reserve, which has one for every chunk that the part can need.
+// draw returns the next chunk of the reserve, which has enough of them for a whole part.
 func (p *part) draw() []byte {
 	if p.drawn == len(p.reserve.chunks) {
-		p.reserve.chunks = append(p.reserve.chunks, made(nil))
+		p.reserve.chunks = append(p.reserve.chunks, allocated(nil))
 	}
 	p.drawn++
 	return p.reserve.chunks[p.drawn-1]
 }
 
-func made(chunk []byte) []byte {
+func allocated(chunk []byte) []byte {
 	if chunk == nil {
 		return make([]byte, chunkSize)
 	}
 	return chunk
 }
 
-// clear empties the part and gives its memory back.
+// clear empties the part and returns its memory to the pool.
 func (p *part) clear() {
-	for _, chunk := range p.chunks[:len(p.chunks)-p.drawn] { // the reserve's come last
+	for _, chunk := range p.chunks[:len(p.chunks)-p.drawn] { // those of the reserve are last
 		p.pool.chunks <- chunk
 	}
 	if p.reserve != nil {
@@ -135,19 +136,19 @@ func (p *part) clear() {
 	*p = part{pool: p.pool, chunks: p.chunks[:0], hash: p.hash}
 }
 
-// content is what the part holds, for as long as the lease lasts.
+// content returns the bytes of the part, which can be read until the lease ends.
 func (p *part) content(l *lease) content {
-	return content{io.NewSectionReader(leased{l, p}, 0, int64(p.length)), hex.EncodeToString(p.hash.Sum(nil))}
+	return content{io.NewSectionReader(leasedPart{l, p}, 0, int64(p.length)), hex.EncodeToString(p.hash.Sum(nil))}
 }
 
-// A lease is how long a request to MinIO may read what it sends. When MinIO answers early, net/http goes on reading
-// after the request has returned: without an end to that it would read memory that is another upload's by then.
+// A lease limits the time in which a request to MinIO may read its body. If MinIO responds early, net/http goes on
+// reading after the request has returned, and would read memory that another upload uses by then.
 type lease struct {
 	mutex sync.Mutex
 	ended bool
 }
 
-// read calls a reader unless the lease has ended.
+// read calls read unless the lease has ended.
 func (l *lease) read(read func() (int, error)) (int, error) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -157,24 +158,24 @@ func (l *lease) read(read func() (int, error)) (int, error) {
 	return read()
 }
 
-// end waits for a read that is going on, and has all later ones fail.
+// end waits for a read in progress, and makes later ones fail.
 func (l *lease) end() {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	l.ended = true
 }
 
-// leased is a part that can be read while its lease lasts.
-type leased struct {
+// A leasedPart is a part that can be read until its lease ends.
+type leasedPart struct {
 	*lease
 	part *part
 }
 
-func (l leased) ReadAt(b []byte, offset int64) (int, error) {
+func (l leasedPart) ReadAt(b []byte, offset int64) (int, error) {
 	return l.read(func() (int, error) { return l.part.ReadAt(b, offset) })
 }
 
-// ReadAt reads from the part, as io.ReaderAt says.
+// ReadAt implements io.ReaderAt.
 func (p *part) ReadAt(b []byte, offset int64) (int, error) {
 	n := 0
 	for n < len(b) {

@@ -11,105 +11,110 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// An Image is what is stored of one image.
+// An Image has the objects of one image.
 type Image struct {
 	ID string
 	Objects
-	// After is where a walk goes on behind it.
+	// Cursor continues a Scan after the image.
 	Cursor string
 }
 
-// Walk goes through all images that come after a place, in the order of their ids; "" begins. What belongs to no image is
-// an Image without an ID, one for all of a folder, so that a walk that has little time comes past it. A fault of the store
-// ends the walk with an error; that the bucket is not there is ErrNotFound.
-func (s *Store) Scan(ctx context.Context, after string) iter.Seq2[Image, error] {
-	return s.walk(ctx, after, 1000)
+// Scan returns all images after a cursor in the order of their IDs; "" starts at the beginning. A folder that does not
+// belong to an image is one Image without an ID, so that a scan with little time gets past it. An error of the store
+// ends the scan; it is ErrNotFound if the bucket does not exist.
+func (s *Store) Scan(ctx context.Context, cursor string) iter.Seq2[Image, error] {
+	return s.scan(ctx, cursor, 1000)
 }
 
-// walk asks for so many objects at a time, which is 1000 at the most. Behind a folder that is no image's, and has more than
-// that, it begins another listing.
-func (s *Store) walk(ctx context.Context, after string, page int) iter.Seq2[Image, error] {
+// scan lists objects in pages of the given size, at most 1000. After a folder that does not belong to an image and has
+// more objects than a page, it starts another listing.
+func (s *Store) scan(ctx context.Context, cursor string, page int) iter.Seq2[Image, error] {
 	return func(yield func(Image, error) bool) {
 		for more := true; more; {
-			after, more = s.list(ctx, after, page, yield)
+			cursor, more = s.list(ctx, cursor, page, yield)
 		}
 	}
 }
 
-func (s *Store) list(ctx context.Context, after string, page int, yield func(Image, error) bool) (behind string, more bool) {
-	at, found, passed := Image{Cursor: after}, map[string]*Info{}, 0 // where we are, and what we saw there
+// list yields the images of one listing. If more is true, the scan continues at next.
+func (s *Store) list(ctx context.Context, cursor string, page int, yield func(Image, error) bool) (
+	next string, more bool,
+) {
+	current, found, passed := Image{Cursor: cursor}, map[string]*Info{}, 0
 	finish := func() bool {
 		if len(found) == 0 {
 			return true
 		}
-		at.Objects = sort(found)
+		current.Objects = classify(found)
 		found = map[string]*Info{}
-		return yield(at, nil)
+		return yield(current, nil)
 	}
-	for object := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Recursive: true, MaxKeys: page, StartAfter: after}) {
-		if err := s.explain(object.Err, "list", s.bucket, ""); err != nil {
+	options := minio.ListObjectsOptions{Recursive: true, MaxKeys: page, StartAfter: cursor}
+	for object := range s.client.ListObjectsIter(ctx, s.bucket, options) {
+		if err := s.wrap(object.Err, "list", s.bucket, ""); err != nil {
 			yield(Image{}, err)
 			return "", false
 		}
-		image, name, behind := placeOf(object.Key)
-		if behind != at.Cursor {
+		image, name, behind := splitKey(object.Key)
+		if behind != current.Cursor {
 			if !finish() {
 				return "", false
 			}
-			at, passed = Image{ID: image, Cursor: behind}, 0
-			if image == "" && !yield(at, nil) {
+			current, passed = Image{ID: image, Cursor: behind}, 0
+			if image == "" && !yield(current, nil) {
 				return "", false
 			}
 		}
 		switch passed++; {
 		case image == "" && passed > page:
 			return behind, true
-		case image != "" && name != "" && !strings.Contains(name, "/"): // a folder in the image's folder is not ours
+		case image != "" && name != "" && !strings.Contains(name, "/"): // a folder below does not belong to the image
 			found[name] = infoOf(object)
 		}
 	}
-	if err := ctx.Err(); err != nil { // which the listing does not always tell
-		yield(Image{}, s.explain(err, "list", s.bucket, ""))
+	if err := ctx.Err(); err != nil { // the listing does not always return it
+		yield(Image{}, s.wrap(err, "list", s.bucket, ""))
 		return "", false
 	}
 	finish()
 	return "", false
 }
 
-// placeOf tells whose an object is, "" for no image, its name there, and what comes behind all that is in its folder.
-func placeOf(key string) (image, name, behind string) {
+// splitKey returns the image ID in a key, "" if it has none, the name of the object, and the cursor after all objects
+// of its folder.
+func splitKey(key string) (image, name, cursor string) {
 	folder, name, inFolder := strings.Cut(key, "/")
 	switch {
 	case !inFolder:
 		return "", "", key
 	case !events.IsImageID(folder):
-		return "", "", folder + "0" // behind every <folder>/..., as 0 comes after the slash
+		return "", "", folder + "0" // after every <folder>/..., because 0 follows the slash in ASCII
 	default:
 		return folder, name, folder + "0"
 	}
 }
 
-// AbortIncomplete ends uploads in parts that began longer ago than age and never became an object, and returns how many.
-// MinIO lists none without the key that they are for, and ends them by itself after a day; other stores keep them until
-// somebody does.
+// AbortIncomplete aborts multipart uploads that are older than age, and returns their number. MinIO lists such uploads
+// only by their key, and aborts them itself after a day; other stores keep them.
 func (s *Store) AbortIncomplete(ctx context.Context, age time.Duration) (aborted int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	before := time.Now().Add(-age)
 	uploads := s.client.ListIncompleteUploads(ctx, s.bucket, "", true)
 	defer func() {
 		cancel()
-		for range uploads { // or who lists would wait for ever to say that it was cancelled
+		for range uploads { // or the listing would block forever to send its last error
 		}
 	}()
 	for upload := range uploads {
 		if upload.Err != nil {
-			return aborted, s.explain(upload.Err, "list incomplete uploads of", s.bucket, "")
+			return aborted, s.wrap(upload.Err, "list incomplete uploads of", s.bucket, "")
 		}
 		if !upload.Initiated.Before(before) {
 			continue
 		}
-		err := s.explain(s.client.AbortMultipartUpload(ctx, s.bucket, upload.Key, upload.UploadID), "abort upload of", s.bucket, upload.Key)
-		if err != nil && !errors.Is(err, ErrNotFound) { // it was completed, or somebody else was quicker
+		err := s.client.AbortMultipartUpload(ctx, s.bucket, upload.Key, upload.UploadID)
+		err = s.wrap(err, "abort upload of", s.bucket, upload.Key)
+		if err != nil && !errors.Is(err, ErrNotFound) { // not found: it was completed or aborted meanwhile
 			return aborted, err
 		}
 		aborted++

@@ -11,11 +11,11 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-func TestWalk(t *testing.T) {
+func TestScan(t *testing.T) {
 	store, _ := open(t)
 	for _, err := range store.Scan(t.Context(), "") {
 		if !errors.Is(err, ErrNotFound) {
-			t.Errorf("without a bucket: %v, want ErrNotFound", err)
+			t.Errorf("without a bucket: got %v, want ErrNotFound", err)
 		}
 	}
 	var want []string
@@ -35,62 +35,65 @@ func TestWalk(t *testing.T) {
 		want = append(want, id+" "+state)
 	}
 	const foreign = 4 // two folders, two files
-	for _, key := range []string{"0/only/folders", "0/only/more", "2older/1", "2older/2", "2older/3/4", imageID[:8], "readme.txt"} {
+	for _, key := range []string{
+		"0/only/folders", "0/only/more", "2older/1", "2older/2", "2older/3/4", imageID[:8], "readme.txt",
+	} {
 		if err := store.Put(t.Context(), key, []byte("x"), Attributes{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	places := map[string]string{} // behind each image
-	walk := func(after string, page int) (found []string) {
+	cursors := map[string]string{} // after each image
+	scan := func(cursor string, page int) (found []string) {
 		t.Helper()
 		passed := 0
-		for image, err := range store.walk(t.Context(), after, page) {
+		for image, err := range store.scan(t.Context(), cursor, page) {
 			if err != nil {
 				t.Fatal(err)
 			}
 			if image.ID == "" {
 				if passed++; image.Objects != (Objects{}) {
-					t.Errorf("of what is no image: %+v", image)
+					t.Errorf("got %+v, want no objects of no image", image)
 				}
 				continue
 			}
-			places[image.ID] = image.Cursor
+			cursors[image.ID] = image.Cursor
 			state := "waits"
 			if image.Result != nil {
 				state = "done"
 			}
 			if image.Original == nil || !strings.HasPrefix(image.Original.Key, image.ID+"/") {
-				t.Errorf("original of %s is %+v", image.ID, image.Original)
+				t.Errorf("%s: got original %+v, want one of the image", image.ID, image.Original)
 			}
 			found = append(found, image.ID+" "+state)
 		}
-		if after == "" && passed != foreign {
-			t.Errorf("in pages of %d it took %d steps past what is no image, want %d", page, passed, foreign)
+		if cursor == "" && passed != foreign {
+			t.Errorf("got %d items without an ID, want %d", passed, foreign)
 		}
 		return found
 	}
 	for page := range 4 {
-		if got := walk("", page); !slices.Equal(got, want) {
-			t.Errorf("in pages of %d: %q\nwant %q", page, got, want)
-		}
-		for i := range want {
-			id, _, _ := strings.Cut(want[i], " ")
-			after := places[id]
-			if got := walk(after, page); !slices.Equal(got, want[i+1:]) {
-				t.Errorf("after %s in pages of %d: %q\nwant %q", after, page, got, want[i+1:])
+		t.Run(fmt.Sprint("pages of ", page), func(t *testing.T) {
+			if got := scan("", page); !slices.Equal(got, want) {
+				t.Errorf("got  %q\nwant %q", got, want)
 			}
-		}
+			for i := range want {
+				id, _, _ := strings.Cut(want[i], " ")
+				if got := scan(cursors[id], page); !slices.Equal(got, want[i+1:]) {
+					t.Errorf("after %s: got  %q\nwant %q", cursors[id], got, want[i+1:])
+				}
+			}
+		})
 	}
-	for range store.Scan(t.Context(), "") { // and no more
+	for range store.Scan(t.Context(), "") { // a caller may stop
 		break
 	}
 }
 
-// What never became an object is ended when it is old; what is young may still become one.
+// Old multipart uploads are aborted; new ones may still be completed.
 func TestAbortIncomplete(t *testing.T) {
 	store, _ := open(t)
 	if _, err := store.AbortIncomplete(t.Context(), time.Hour); !errors.Is(err, ErrNotFound) {
-		t.Errorf("without a bucket: %v, want ErrNotFound", err)
+		t.Errorf("without a bucket: got %v, want ErrNotFound", err)
 	}
 	if err := store.Check(t.Context()); err != nil {
 		t.Fatal(err)
@@ -108,11 +111,13 @@ func TestAbortIncomplete(t *testing.T) {
 		}
 		return count
 	}
-	want := listed("") // none in MinIO, which ends them by itself
-	if aborted, err := store.AbortIncomplete(t.Context(), time.Hour); aborted != 0 || err != nil || listed(key) != 1 {
-		t.Errorf("young: AbortIncomplete() = %d, %v", aborted, err)
+	want := listed("") // none in MinIO, which lists them only by key
+	aborted, err := store.AbortIncomplete(t.Context(), time.Hour)
+	if aborted != 0 || err != nil || listed(key) != 1 {
+		t.Errorf("new upload: AbortIncomplete() = %d, %v; want 0", aborted, err)
 	}
-	if aborted, err := store.AbortIncomplete(t.Context(), -time.Hour); aborted != want || err != nil || listed(key) != 1-want {
-		t.Errorf("old: AbortIncomplete() = %d, %v; want %d", aborted, err, want)
+	aborted, err = store.AbortIncomplete(t.Context(), -time.Hour)
+	if aborted != want || err != nil || listed(key) != 1-want {
+		t.Errorf("old upload: AbortIncomplete() = %d, %v; want %d", aborted, err, want)
 	}
 }

@@ -1,8 +1,9 @@
-// Package imagestore keeps images in MinIO, or any other S3. MinIO is the truth of the service: what is stored under
-// <image id>/ says by itself what became of an image (see Set), and all else can be rebuilt from it.
+// Package imagestore stores images in MinIO, or another S3. The objects under <image ID>/ determine the state of an
+// image (see Objects), and everything else can be rebuilt from them.
 //
-// Nothing is held in memory whole: bodies of known size go straight through, others in parts of 5 MiB whose memory all
-// uploads share (see Incoming).
+// It guarantees that no object is ever replaced, that memory is bounded (bodies of known size are streamed, others are
+// collected in parts of 5 MiB in memory that all uploads share), and that no call waits long for a MinIO that stops
+// responding. It does not look into images, and does not decide what their states mean.
 package imagestore
 
 import (
@@ -27,33 +28,33 @@ import (
 )
 
 var (
-	// ErrNotFound is wrapped where an object or its bucket is not there.
+	// ErrNotFound means that an object or its bucket does not exist.
 	ErrNotFound = errors.New("object not found")
-	// ErrExists is wrapped where an object is there already that was to be new.
+	// ErrExists means that the key of a new object is taken.
 	ErrExists = errors.New("object exists already")
 )
 
 const (
 	dialTimeout = 2 * time.Second
-	// How long MinIO may take to answer what needs no body, with all attempts, before it counts as away.
-	askTimeout = 5 * time.Second
-	// The same for a body of 5 MiB at most.
+	// For requests without a body, with all attempts.
+	requestTimeout = 5 * time.Second
+	// For requests with a body of at most 5 MiB.
 	putTimeout = 10 * time.Second
-	// And for any body, from its last byte on: MinIO answers once all of it is on its disks.
-	answerTimeout = 10 * time.Second
-	// Requests with a body that can be read again are tried this often in all, some 100 ms apart.
+	// For the response after the last byte of any body: MinIO responds once all of it is on its disks.
+	responseTimeout = 10 * time.Second
+	// Requests whose body can be read again are attempted this often, about 100 ms apart.
 	attempts = 3
-	// Connections that stay open between requests; a function serves some dozens of requests at a time.
+	// Connections kept open between requests; a function serves dozens of requests at a time.
 	idleConnections = 128
 )
 
-// Settings say where the objects are.
+// Settings of the store.
 type Settings struct {
 	Endpoint             string          // host:port
 	TLS                  *connect.Dialer // nil for plain TCP
 	AccessKey, SecretKey string
 	Bucket               string
-	Memory               int64 // that bodies which wait to be whole may take in all, in bytes
+	Memory               int64 // bytes for the parts of all uploads together
 }
 
 // BucketForm is the form of the name of a bucket, by the rules of S3:
@@ -88,27 +89,27 @@ func ReadSettings(r *config.Reader) Settings {
 	}
 }
 
-// A Store is the bucket of the service, and what else its credentials can read. Its methods are safe for use by
-// several goroutines. Their errors wrap ErrNotFound or ErrExists, or are faults that may pass.
+// A Store is the bucket of the service, and read access to the other buckets of its credentials. It is safe for
+// concurrent use. Errors wrap ErrNotFound or ErrExists where a method says so; all others are temporary.
 type Store struct {
 	client *minio.Core
 	bucket string
 	memory *pool
 
-	made  atomic.Bool // whether the bucket has been seen
+	ready atomic.Bool // whether the bucket exists
 	check singleflight.Group
 }
 
-// Open makes no connection: a function starts, and stays up, without MinIO.
+// Open returns a Store. It makes no connection: a function starts, and stays up, without MinIO.
 func Open(settings Settings) (*Store, error) {
 	transport := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		ResponseHeaderTimeout: answerTimeout,
+		ResponseHeaderTimeout: responseTimeout,
 		MaxIdleConnsPerHost:   idleConnections,
 		IdleConnTimeout:       time.Minute,
 		WriteBufferSize:       64 << 10, // an image in few system calls
 		ReadBufferSize:        64 << 10,
-		DisableCompression:    true, // images are compressed, and the bytes are to come out as they went in
+		DisableCompression:    true, // images are compressed, and their bytes must not change
 	}
 	if settings.TLS != nil {
 		transport.DialTLSContext = settings.TLS.DialContext
@@ -117,7 +118,7 @@ func Open(settings Settings) (*Store, error) {
 		Creds:      credentials.NewStaticV4(settings.AccessKey, settings.SecretKey, ""),
 		Secure:     settings.TLS != nil,
 		MaxRetries: attempts,
-		Transport:  &silence{next: transport},
+		Transport:  &breaker{next: transport},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store at %q: %w", settings.Endpoint, err)
@@ -125,23 +126,23 @@ func Open(settings Settings) (*Store, error) {
 	return &Store{client: client, bucket: settings.Bucket, memory: newPool(settings.Memory)}, nil
 }
 
-// Bucket is the name of the service's own bucket.
+// Bucket returns the name of the service's own bucket.
 func (s *Store) Bucket() string { return s.bucket }
 
-// Check asks whether the bucket is there and makes it if it is missing.
+// Check creates the bucket if it does not exist.
 func (s *Store) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	there, err := s.client.BucketExists(ctx, s.bucket)
+	exists, err := s.client.BucketExists(ctx, s.bucket)
 	if err != nil {
 		return fmt.Errorf("look for bucket %q: %w", s.bucket, err)
 	}
-	if there {
+	if exists {
 		return nil
 	}
 	err = s.client.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{})
 	switch minio.ToErrorResponse(err).Code {
-	case "BucketAlreadyOwnedByYou", "BucketAlreadyExists": // another process was quicker
+	case "BucketAlreadyOwnedByYou", "BucketAlreadyExists": // by another process
 		return nil
 	}
 	if err != nil {
@@ -150,15 +151,15 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// ensureBucket is Check until it once succeeded, one for all who wait for it. It is asked before the first object is put
-// and not at the start, so that neither a cold start nor a MinIO that is away delays a function.
+// ensureBucket calls Check until it has succeeded once; concurrent callers share a call. It is called before the first
+// object is stored and not at the start, so that neither a cold start nor a MinIO that is down delays a function.
 func (s *Store) ensureBucket(ctx context.Context) error {
-	if s.made.Load() {
+	if s.ready.Load() {
 		return nil
 	}
 	checked := s.check.DoChan("", func() (any, error) {
-		err := s.Check(context.WithoutCancel(ctx)) // the others wait for it, too
-		s.made.Store(err == nil)
+		err := s.Check(context.WithoutCancel(ctx)) // others wait for it
+		s.ready.Store(err == nil)
 		return nil, err
 	})
 	select {
@@ -169,10 +170,10 @@ func (s *Store) ensureBucket(ctx context.Context) error {
 	}
 }
 
-// About is what is stored beside the bytes of an object.
+// Attributes are stored with the bytes of an object.
 type Attributes struct {
 	ContentType string
-	// Metadata are names and values of printable ASCII.
+	// Metadata has names and values of printable ASCII.
 	Metadata map[string]string
 }
 
@@ -180,20 +181,20 @@ func (a Attributes) putOptions() minio.PutObjectOptions {
 	options := minio.PutObjectOptions{
 		ContentType:      a.ContentType,
 		UserMetadata:     a.Metadata,
-		DisableMultipart: true, // Incoming decides on parts, in memory that it can bound
+		DisableMultipart: true, // Upload does it, in bounded memory
 	}
 	options.SetMatchETagExcept("*") // never replace: see Put
 	return options
 }
 
-// Put stores bytes under a key that is free; ErrExists if it is not. Nothing that was stored is ever replaced, so that
-// two deliveries of an event, however they interleave, leave one result.
-func (s *Store) Put(ctx context.Context, key string, b []byte, about Attributes) error {
-	return s.putWhole(ctx, key, contentOf(b), about)
+// Put stores an object. It fails with ErrExists if the key is taken: an object is never replaced, so that two
+// deliveries of an event, however they interleave, leave one result.
+func (s *Store) Put(ctx context.Context, key string, b []byte, attributes Attributes) error {
+	return s.putWhole(ctx, key, contentOf(b), attributes)
 }
 
-// content is in memory, so that its hash is known before it is sent, which costs less than the chunked signatures of a
-// stream, and so that the client can send it again.
+// content is a body in memory. Its hash is known before it is sent, which costs less than the chunked signatures of a
+// stream, and it can be sent again.
 type content struct {
 	*io.SectionReader
 	sha256 string // in hexadecimal
@@ -204,37 +205,38 @@ func contentOf(b []byte) content {
 	return content{io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), hex.EncodeToString(sum[:])}
 }
 
-func (s *Store) putWhole(ctx context.Context, key string, content content, about Attributes) error {
+func (s *Store) putWhole(ctx context.Context, key string, content content, attributes Attributes) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
-	options := about.putOptions()
+	options := attributes.putOptions()
 	options.DisableContentSha256 = true // of chunks
 	_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
-	return s.explainPut(err, key)
+	return s.wrapPut(err, key)
 }
 
-// putStream stores a body of known size that passes by.
-func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size int64, about Attributes) error {
+// putStream stores a body of known size without collecting it in memory.
+func (s *Store) putStream(ctx context.Context, key string, body io.Reader, size int64, attributes Attributes) error {
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
-	_, err := s.client.Client.PutObject(ctx, s.bucket, key, body, size, about.putOptions())
-	return s.explainPut(err, key)
+	_, err := s.client.Client.PutObject(ctx, s.bucket, key, body, size, attributes.putOptions())
+	return s.wrapPut(err, key)
 }
 
-// Remove deletes an object of the service's bucket. That it was not there is no error.
+// Remove deletes an object of the service's bucket. It succeeds if there is no such object.
 func (s *Store) Remove(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return s.explain(s.client.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{}), "remove", s.bucket, key)
+	err := s.client.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{})
+	return s.wrap(err, "remove", s.bucket, key)
 }
 
-// explain says what was attempted and makes the errors that callers decide on their own. A 404 without the id that S3 gives
-// every request is not from S3, but from a proxy that has lost it.
-func (s *Store) explain(err error, verb, bucket, key string) error {
+// wrap adds what was attempted to an error, and replaces a 404 by ErrNotFound. A 404 without the request ID of S3 is
+// not from S3, but from a proxy that cannot reach it.
+func (s *Store) wrap(err error, verb, bucket, key string) error {
 	if err == nil {
 		return nil
 	}
@@ -244,15 +246,15 @@ func (s *Store) explain(err error, verb, bucket, key string) error {
 	return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, err)
 }
 
-// explainPut is explain for a put. That the bucket is gone is a fault that passes there: the next put makes it again.
-func (s *Store) explainPut(err error, key string) error {
+// wrapPut is wrap for a put. A missing bucket is a temporary error there: the next put creates it.
+func (s *Store) wrapPut(err error, key string) error {
 	switch response := minio.ToErrorResponse(err); {
 	case err == nil:
 		return nil
 	case response.StatusCode == http.StatusPreconditionFailed:
 		return fmt.Errorf("put object %q in %q: %w", key, s.bucket, ErrExists)
 	case response.Code == minio.NoSuchBucket:
-		s.made.Store(false) // it was deleted while we ran
+		s.ready.Store(false) // it was deleted meanwhile
 	}
 	return fmt.Errorf("put object %q in %q: %w", key, s.bucket, err)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -38,6 +39,16 @@ func open(t *testing.T) (*Store, func(string) string) {
 	return store, getenv
 }
 
+// openAt returns a store at another address than that of the test servers.
+func openAt(t *testing.T, address string) *Store {
+	t.Helper()
+	store, err := Open(Settings{Endpoint: address, AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
 func noise(size int) []byte {
 	content := make([]byte, size)
 	source := rand.NewChaCha8([32]byte{byte(size)})
@@ -59,44 +70,52 @@ func read(t *testing.T, store *Store, key string) ([]byte, *Info) {
 	return content, info
 }
 
-// The sizes around which a body becomes one part, several, or needs one more.
-var sizes = []int{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, partSize - 1, partSize, partSize + 1, 2 * partSize, 2*partSize + 12345}
+// The sizes around which a body needs another chunk or part.
+var sizes = []int{
+	0, 1, chunkSize - 1, chunkSize, chunkSize + 1,
+	partSize - 1, partSize, partSize + 1, 2 * partSize, 2*partSize + 12345,
+}
 
-func TestStoredAsItCame(t *testing.T) {
+func TestUpload(t *testing.T) {
 	store, _ := open(t)
 	for _, size := range sizes {
-		for _, known := range []bool{true, false} {
-			t.Run(strconv.Itoa(size)+" known "+strconv.FormatBool(known), func(t *testing.T) {
-				want := noise(size)
-				claimed := int64(-1)
-				if known {
-					claimed = int64(size)
-				}
-				incoming := store.NewUpload(bytes.NewReader(want), claimed)
-				defer incoming.Close()
-				head := make([]byte, 10)
-				n, _ := io.ReadFull(incoming.Peek(t.Context()), head)
-				if !bytes.Equal(head[:n], want[:min(10, size)]) {
-					t.Errorf("read ahead %x, want %x", head[:n], want[:min(10, size)])
-				}
-				key := imageID + "/" + strconv.Itoa(size) + strconv.FormatBool(known)
-				stored, err := incoming.Put(t.Context(), key, Attributes{ContentType: "image/png", Metadata: map[string]string{"Filename": EncodeMetadata("höhe ☃.png")}})
-				if err != nil || stored != int64(size) {
-					t.Fatalf("Put() = %d, %v; want %d", stored, err, size)
-				}
-				got, info := read(t, store, key)
-				if !bytes.Equal(got, want) {
-					t.Errorf("%d bytes came back otherwise than the %d that were stored", len(got), len(want))
-				}
-				if info.ContentType != "image/png" || info.Metadata["Filename"] != EncodeMetadata("höhe ☃.png") || info.Size != int64(size) {
-					t.Errorf("stored about it: %+v", info)
-				}
-			})
-		}
+		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
+			checkUpload(t, store, size, int64(size))
+		})
+		t.Run(fmt.Sprint(size, " bytes, size unknown"), func(t *testing.T) {
+			checkUpload(t, store, size, -1)
+		})
 	}
 }
 
-func TestNothingIsReplaced(t *testing.T) {
+// checkUpload uploads size bytes, of which declared are declared, and reads them back.
+func checkUpload(t *testing.T, store *Store, size int, declared int64) {
+	t.Helper()
+	want := noise(size)
+	upload := store.NewUpload(bytes.NewReader(want), declared)
+	defer upload.Close()
+	head := make([]byte, 10)
+	n, _ := io.ReadFull(upload.Peek(t.Context()), head)
+	if !bytes.Equal(head[:n], want[:min(10, size)]) {
+		t.Errorf("Peek() = %x, want %x", head[:n], want[:min(10, size)])
+	}
+	key := imageID + "/" + fmt.Sprint(size, declared)
+	filename := EncodeMetadata("höhe ☃.png")
+	attributes := Attributes{ContentType: "image/png", Metadata: map[string]string{"Filename": filename}}
+	stored, err := upload.Put(t.Context(), key, attributes)
+	if err != nil || stored != int64(size) {
+		t.Fatalf("Put() = %d, %v; want %d", stored, err, size)
+	}
+	got, info := read(t, store, key)
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes, want the %d that were stored", len(got), len(want))
+	}
+	if info.ContentType != "image/png" || info.Metadata["Filename"] != filename || info.Size != int64(size) {
+		t.Errorf("got %+v, want the attributes that were stored", info)
+	}
+}
+
+func TestNeverReplaced(t *testing.T) {
 	store, _ := open(t)
 	key := imageID + "/a.png"
 	if err := store.Put(t.Context(), key, []byte("first"), Attributes{}); err != nil {
@@ -106,50 +125,53 @@ func TestNothingIsReplaced(t *testing.T) {
 		t.Errorf("second Put() = %v, want ErrExists", err)
 	}
 	for _, size := range []int64{-1, 5} {
-		incoming := store.NewUpload(strings.NewReader("third"), size)
-		if _, err := incoming.Put(t.Context(), key, Attributes{}); !errors.Is(err, ErrExists) {
-			t.Errorf("Put() of an incoming of size %d = %v, want ErrExists", size, err)
+		upload := store.NewUpload(strings.NewReader("third"), size)
+		if _, err := upload.Put(t.Context(), key, Attributes{}); !errors.Is(err, ErrExists) {
+			t.Errorf("upload of size %d: Put() = %v, want ErrExists", size, err)
 		}
-		incoming.Close()
+		upload.Close()
 	}
 	if got, _ := read(t, store, key); string(got) != "first" {
-		t.Errorf("stored is %q, want the first", got)
+		t.Errorf("got %q, want first", got)
 	}
 }
 
-func TestPutFailsWithItsBody(t *testing.T) {
+func TestPutBrokenBody(t *testing.T) {
 	store, _ := open(t)
 	cut := errors.New("cut")
 	for _, size := range []int64{-1, 3 * partSize} {
 		for _, after := range []int{0, 100, partSize + 100} {
-			body := io.MultiReader(bytes.NewReader(noise(after)), readerFunc(func([]byte) (int, error) { return 0, cut }))
-			incoming := store.NewUpload(body, size)
-			_, err := incoming.Put(t.Context(), imageID+"/cut", Attributes{})
-			incoming.Close()
-			if err == nil || size < 0 && !errors.Is(err, cut) {
-				t.Errorf("Put() of a body of size %d that breaks after %d bytes: %v", size, after, err)
-			}
+			t.Run(fmt.Sprint(after, " bytes of ", size), func(t *testing.T) {
+				broken := readerFunc(func([]byte) (int, error) { return 0, cut })
+				upload := store.NewUpload(io.MultiReader(bytes.NewReader(noise(after)), broken), size)
+				defer upload.Close()
+				_, err := upload.Put(t.Context(), imageID+"/cut", Attributes{})
+				if err == nil || size < 0 && !errors.Is(err, cut) {
+					t.Errorf("Put() = %v, want an error, that of the body if its size is unknown", err)
+				}
+			})
 		}
 	}
-	if set, err := store.Find(t.Context(), imageID); err != nil || set.Original != nil {
-		t.Errorf("left behind: %+v, %v", set, err)
+	if objects, err := store.Find(t.Context(), imageID); err != nil || objects.Original != nil {
+		t.Errorf("Find() = %+v, %v; want no object", objects, err)
 	}
-	if free := len(store.memory.chunks) + len(store.memory.reserves); free != cap(store.memory.chunks)+cap(store.memory.reserves) {
-		t.Errorf("%d pieces of memory came back, want all %d", free, cap(store.memory.chunks)+cap(store.memory.reserves))
+	chunks, reserves := store.memory.chunks, store.memory.reserves
+	if got, want := len(chunks)+len(reserves), cap(chunks)+cap(reserves); got != want {
+		t.Errorf("got %d free chunks and reserves, want all %d", got, want)
 	}
 }
 
-func TestAheadEnds(t *testing.T) {
+func TestPeekLimit(t *testing.T) {
 	store, _ := open(t)
-	incoming := store.NewUpload(bytes.NewReader(noise(partSize+1)), -1)
-	defer incoming.Close()
-	n, err := io.Copy(io.Discard, incoming.Peek(t.Context()))
+	upload := store.NewUpload(bytes.NewReader(noise(partSize+1)), -1)
+	defer upload.Close()
+	n, err := io.Copy(io.Discard, upload.Peek(t.Context()))
 	if n != partSize || !errors.Is(err, ErrPeekLimit) {
-		t.Errorf("read %d bytes ahead, %v; want %d, ErrTooFarAhead", n, err, partSize)
+		t.Errorf("Peek() returned %d bytes, %v; want %d, ErrPeekLimit", n, err, partSize)
 	}
 }
 
-// More uploads at once than there is memory for, each of which needs a whole part before it gives anything back.
+// Memory is enough for fewer uploads than there are, each of which needs a whole part before it releases any.
 func TestUploadsShareTheMemory(t *testing.T) {
 	store, _ := open(t)
 	store.memory = newPool((reserves*chunksPerPart + 8) * chunkSize)
@@ -158,9 +180,9 @@ func TestUploadsShareTheMemory(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range uploads {
 		wait.Go(func() {
-			incoming := store.NewUpload(bytes.NewReader(content), -1)
-			defer incoming.Close()
-			if _, err := incoming.Put(t.Context(), imageID+"/"+strconv.Itoa(i), Attributes{}); err != nil {
+			upload := store.NewUpload(bytes.NewReader(content), -1)
+			defer upload.Close()
+			if _, err := upload.Put(t.Context(), imageID+"/"+strconv.Itoa(i), Attributes{}); err != nil {
 				t.Errorf("upload %d: %v", i, err)
 			}
 		})
@@ -168,15 +190,15 @@ func TestUploadsShareTheMemory(t *testing.T) {
 	wait.Wait()
 	for i := range uploads {
 		if got, _ := read(t, store, imageID+"/"+strconv.Itoa(i)); !bytes.Equal(got, content) {
-			t.Errorf("upload %d came back otherwise", i)
+			t.Errorf("upload %d: got other bytes than were stored", i)
 		}
 	}
 }
 
 func TestFind(t *testing.T) {
 	store, getenv := open(t)
-	if set, err := store.Find(t.Context(), imageID); set != (Objects{}) || err != nil {
-		t.Errorf("Find() without a bucket = %v, %v; want nothing", set, err)
+	if objects, err := store.Find(t.Context(), imageID); objects != (Objects{}) || err != nil {
+		t.Errorf("without a bucket: Find() = %v, %v; want nothing", objects, err)
 	}
 	original := OriginalKey(imageID, "Ärger (1)+%41 ☃.jpg")
 	put := func(key string) {
@@ -193,7 +215,7 @@ func TestFind(t *testing.T) {
 		}
 		for _, pair := range [][2]*Info{{got.Original, want.Original}, {got.Result, want.Result}} {
 			if (pair[0] == nil) != (pair[1] == nil) || pair[0] != nil && pair[0].Key != pair[1].Key {
-				t.Errorf("%s: found %+v, want %+v", what, pair[0], pair[1])
+				t.Errorf("%s: got %+v, want %+v", what, pair[0], pair[1])
 			}
 		}
 	}
@@ -211,28 +233,28 @@ func TestFind(t *testing.T) {
 		t.Error(err)
 	}
 	if err := store.Remove(t.Context(), original); err != nil {
-		t.Errorf("Remove() of what is gone = %v", err)
+		t.Errorf("Remove() of a removed object = %v, want nil", err)
 	}
 	if _, err := store.Stat(t.Context(), original); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Stat() of what is gone = %v, want ErrNotFound", err)
+		t.Errorf("Stat() of a removed object = %v, want ErrNotFound", err)
 	}
 	if _, _, err := store.Get(t.Context(), getenv("MINIO_BUCKET"), original); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Get() of what is gone = %v, want ErrNotFound", err)
+		t.Errorf("Get() of a removed object = %v, want ErrNotFound", err)
 	}
 	if _, _, err := store.Get(t.Context(), "images-no-such-bucket", original); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Get() from no bucket = %v, want ErrNotFound", err)
+		t.Errorf("Get() from a missing bucket = %v, want ErrNotFound", err)
 	}
 }
 
-// Of two originals the first counts, and if there are results the first of them, with its original.
-func TestSort(t *testing.T) {
+// Of several originals the first counts; with results, the first result and its original.
+func TestClassify(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{
 		"":              " ",
 		"b a":           "b ",
 		"ta":            " ta",
 		"a ta":          "a ta",
-		"a tb":          "a tb", // the note of a delivery under another name
+		"a tb":          "a tb", // the failure note of a delivery under another name
 		"a b tb ta":     "b tb",
 		"a b ta tb":     "a ta",
 		"b a ta":        "a ta",
@@ -245,39 +267,41 @@ func TestSort(t *testing.T) {
 		"b a tb tc ttc": "b tb",
 		"a tb ta":       "a tb",
 	} {
-		found := map[string]*Info{}
-		for i, name := range strings.Fields(stored) {
-			name = strings.ReplaceAll(name, "t", thumbnailPrefix)
-			found[name] = &Info{Key: name, Modified: time.Unix(int64(i), 0)}
-		}
-		for range 20 { // in any order
-			set, got := sort(found), [2]string{}
-			for i, info := range []*Info{set.Original, set.Result} {
-				if info != nil {
-					got[i] = strings.ReplaceAll(info.Key, thumbnailPrefix, "t")
+		t.Run("stored "+stored, func(t *testing.T) {
+			found := map[string]*Info{}
+			for i, name := range strings.Fields(stored) {
+				name = strings.ReplaceAll(name, "t", thumbnailPrefix)
+				found[name] = &Info{Key: name, Modified: time.Unix(int64(i), 0)}
+			}
+			for range 20 { // in any order of the map
+				objects := classify(found)
+				if got := shortName(objects.Original) + " " + shortName(objects.Result); got != want {
+					t.Errorf("got %q, want %q", got, want)
 				}
 			}
-			if got := got[0] + " " + got[1]; got != want {
-				t.Errorf("%q: %q, want %q", stored, got, want)
-			}
-		}
+		})
 	}
 }
 
-// What a proxy in front of MinIO does not find is no word of MinIO's.
-func TestNotFoundByAProxy(t *testing.T) {
+// shortName has t for the prefix of a result.
+func shortName(info *Info) string {
+	if info == nil {
+		return ""
+	}
+	return strings.ReplaceAll(info.Key, thumbnailPrefix, "t")
+}
+
+// A 404 of a proxy in front of MinIO says nothing about the object.
+func TestNotFoundByProxy(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	store, err := Open(Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if set, err := store.Find(t.Context(), imageID); err == nil {
-		t.Errorf("Find() = %+v, want an error", set)
+	store := openAt(t, server.Listener.Addr().String())
+	if objects, err := store.Find(t.Context(), imageID); err == nil {
+		t.Errorf("Find() = %+v, want an error", objects)
 	}
 	if _, err := store.Stat(t.Context(), imageID+"/a.png"); err == nil || errors.Is(err, ErrNotFound) {
-		t.Errorf("Stat() = %v, want a fault that may pass", err)
+		t.Errorf("Stat() = %v, want a temporary error", err)
 	}
 }
 
@@ -291,20 +315,23 @@ func TestGetRange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for limits, want := range map[[2]int64]string{{0, 10}: "0123456789", {3, 10}: "3456789", {9, 10}: "9", {0, 1}: "0", {2, 4}: "23"} {
-		body, err := store.GetRange(t.Context(), info, limits[0], limits[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(body)
-		body.Close()
-		if err != nil || string(got) != want {
-			t.Errorf("%v: %q, %v; want %q", limits, got, err, want)
-		}
+	for limits, want := range map[[2]int64]string{
+		{0, 10}: "0123456789", {3, 10}: "3456789", {9, 10}: "9", {0, 1}: "0", {2, 4}: "23",
+	} {
+		t.Run(fmt.Sprint(limits), func(t *testing.T) {
+			body, err := store.GetRange(t.Context(), info, limits[0], limits[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer body.Close()
+			if got, err := io.ReadAll(body); err != nil || string(got) != want {
+				t.Errorf("got %q, %v; want %q", got, err, want)
+			}
+		})
 	}
 }
 
-func TestBucketComesBack(t *testing.T) {
+func TestBucketRemoved(t *testing.T) {
 	store, getenv := open(t)
 	put := func() error { return store.Put(t.Context(), imageID+"/a.png", []byte("a"), Attributes{}) }
 	if err := put(); err != nil {
@@ -318,87 +345,81 @@ func TestBucketComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := put(); err == nil {
-		t.Error("Put() into a bucket that is gone succeeded")
+		t.Error("Put() into a removed bucket = nil, want an error")
 	} else if errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) {
-		t.Errorf("Put() into a bucket that is gone = %v, want a fault that may pass", err)
+		t.Errorf("Put() into a removed bucket = %v, want a temporary error", err)
 	}
 	if err := put(); err != nil {
-		t.Errorf("next Put() = %v, want the bucket made again", err)
+		t.Errorf("next Put() = %v, want the bucket created again", err)
 	}
 }
 
-func TestMinIOAway(t *testing.T) {
-	store, err := Open(Settings{Endpoint: "127.0.0.1:1", AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = store.Put(t.Context(), imageID+"/a.png", []byte("a"), Attributes{})
-	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || strings.Contains(err.Error(), "secret-key") {
-		t.Errorf("Put() = %v, want a fault that may pass", err)
+func TestMinIODown(t *testing.T) {
+	store := openAt(t, "127.0.0.1:1")
+	err := store.Put(t.Context(), imageID+"/a.png", []byte("a"), Attributes{})
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) ||
+		strings.Contains(err.Error(), "secret-key") {
+		t.Errorf("Put() = %v, want a temporary error", err)
 	}
 	if err := store.Check(t.Context()); err == nil {
-		t.Error("Check() = nil")
+		t.Error("Check() = nil, want an error")
 	}
 }
 
-// A MinIO that stands still costs everybody the same few seconds, and not one after the other.
+// While MinIO is paused, concurrent requests wait at the same time, and not one after the other.
 func TestMinIOPaused(t *testing.T) {
 	t.Parallel()
-	paused, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	paused, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts connections, and no process responds
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer paused.Close()
-	store, err := Open(Settings{Endpoint: paused.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*askTimeout)
+	store := openAt(t, paused.Addr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), 3*requestTimeout)
 	defer cancel()
-	var asked sync.WaitGroup
+	var requests sync.WaitGroup
 	for range 4 {
-		asked.Go(func() {
+		requests.Go(func() {
 			if err := store.Put(ctx, imageID+"/a.png", []byte("a"), Attributes{}); err == nil {
-				t.Error("Put() = nil")
+				t.Error("Put() = nil, want an error")
 			}
 			if _, err := store.Find(ctx, imageID); err == nil {
-				t.Error("Find() = nil")
+				t.Error("Find() = nil, want an error")
 			}
 		})
 	}
-	asked.Wait()
+	requests.Wait()
 	if err := ctx.Err(); err != nil {
-		t.Errorf("they did not give up by themselves: %v", err)
+		t.Errorf("got %v, want the store to time out before its caller", err)
 	}
 }
 
-// A MinIO that stops to take a large body, and one that does not begin, end the upload, and not the caller's patience.
+// A MinIO that stops reading a large body, or does not begin to, fails the upload before the caller times out.
 func TestMinIOStalls(t *testing.T) {
 	t.Parallel()
-	over := make(chan struct{})
+	finished := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("location") {
-			_, _ = io.WriteString(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
+			const location = `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`
+			_, _ = io.WriteString(w, location)
 			return
 		}
-		<-over
+		<-finished
 	}))
 	defer server.Close()
-	defer close(over)
-	store, err := Open(Settings{Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "secret-key", Bucket: "images"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store.made.Store(true)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*answerTimeout)
+	defer close(finished)
+	store := openAt(t, server.Listener.Addr().String())
+	store.ready.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*responseTimeout)
 	defer cancel()
 	var both sync.WaitGroup
 	for size, want := range map[int64]error{-1: context.DeadlineExceeded, 4 * partSize: errStalled} {
 		both.Go(func() {
-			incoming := store.NewUpload(bytes.NewReader(noise(4*partSize)), size)
-			defer incoming.Close()
-			if _, err := incoming.Put(ctx, imageID+"/large", Attributes{}); !errors.Is(err, want) || ctx.Err() != nil {
-				t.Errorf("Put() of a body of size %d = %v, want %v", size, err, want)
+			upload := store.NewUpload(bytes.NewReader(noise(4*partSize)), size)
+			defer upload.Close()
+			_, err := upload.Put(ctx, imageID+"/large", Attributes{})
+			if !errors.Is(err, want) || ctx.Err() != nil {
+				t.Errorf("size %d: Put() = %v, want %v", size, err, want)
 			}
 		})
 	}

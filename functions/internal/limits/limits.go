@@ -1,5 +1,5 @@
-// Package limits declares the limits on an image that upload and thumbnail share: the first refuses an image beyond
-// them before it is stored, and the second refuses one that other systems have stored. It does not enforce them.
+// Package limits declares the limits on an image that upload and thumbnail share: upload refuses an image beyond them
+// before it is stored, and thumbnail refuses one that other systems have stored. The package does not enforce them.
 package limits
 
 import (

@@ -1,4 +1,6 @@
-// Package ratelimit says how often somebody may ask. The count lies in Redis, so that it is one for all pods.
+// Package ratelimit limits requests by the generic cell rate algorithm, with one count in Redis for all pods.
+// Concurrent requests are counted exactly. It does not decide what a request without a result means: see the callers of
+// Take.
 package ratelimit
 
 import (
@@ -12,7 +14,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-// A Limit is one request Every so often, of which a Burst may come at once. The zero Limit is none.
+// A Limit allows one request in each interval of length Every, and Burst requests at once. The zero Limit allows every
+// request.
 type Limit struct {
 	Every time.Duration
 	Burst int64
@@ -48,32 +51,30 @@ func ReadLimit(r *config.Reader) Limit {
 	return Limit{Every: unit / time.Duration(count), Burst: burst}
 }
 
-// Window is how long a whole burst takes to be there again.
+// Window returns the time after which a full burst is available again.
 func (l Limit) Window() time.Duration { return l.Every * time.Duration(l.Burst) }
 
-// An Answer says whether one request may go on.
+// A Result is the outcome for one request.
 type Result struct {
-	Allowed bool
-	// Left is how many more may come at once, Full when a whole burst may again.
-	Remaining  int64
-	ResetAfter time.Duration
-	// Retry is when one may come again that may not now.
-	RetryAfter time.Duration
+	Allowed    bool
+	Remaining  int64         // requests that may still be sent at once
+	ResetAfter time.Duration // until a full burst is available again
+	RetryAfter time.Duration // until the next request is allowed; 0 if this one is
 }
 
-// A Limiter counts in Redis, under keys that begin with a prefix.
+// A Limiter counts in Redis, under keys that begin with a prefix. It is safe for concurrent use.
 type Limiter struct {
 	redis  redis.Scripter
 	prefix string
 }
 
-// New makes no connection.
+// New returns a Limiter. It makes no connection.
 func New(client redis.Scripter, prefix string) *Limiter { return &Limiter{client, prefix} }
 
-// The generic cell rate algorithm: for each caller one time, that at which all of its requests would have been paid for at
-// one in every so often. It may lie a burst ahead, and no farther, or a clock that was put back would lock callers out.
-// Times are Redis's own, in microseconds, and Redis runs a script as one step, so no two requests are paid for as one.
-var spend = redis.NewScript(`
+// take implements the generic cell rate algorithm. For each subject it stores one time in microseconds: when all of its
+// requests so far would have arrived at the allowed rate. That time is at most a burst ahead, or a clock that is put
+// back would lock subjects out. Redis supplies the time and runs a script atomically.
+var take = redis.NewScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local every, window = tonumber(ARGV[1]), ARGV[1] * ARGV[2]
@@ -84,9 +85,10 @@ redis.call('SET', KEYS[1], string.format('%.0f', now + debt), 'PX', math.ceil(de
 return {1, math.floor((window - debt) / every), debt, 0}
 `)
 
-// Spend takes one request from what who may still ask for. One round trip. The error is a fault of Redis that may pass.
-func (l *Limiter) Take(ctx context.Context, limit Limit, who string) (Result, error) {
-	got, err := spend.Run(ctx, l.redis, []string{l.prefix + who}, limit.Every.Microseconds(), limit.Burst).Int64Slice()
+// Take counts one request of subject, in one round trip. Its errors are those of Redis, and temporary.
+func (l *Limiter) Take(ctx context.Context, limit Limit, subject string) (Result, error) {
+	keys := []string{l.prefix + subject}
+	got, err := take.Run(ctx, l.redis, keys, limit.Every.Microseconds(), limit.Burst).Int64Slice()
 	if err != nil || len(got) != 4 {
 		return Result{}, fmt.Errorf("count a request: %w", err)
 	}

@@ -19,43 +19,44 @@ func open(t *testing.T) (*Limiter, *redis.Client) {
 	return New(client, "test:"+uuid.NewString()+":"), client
 }
 
-func take(t *testing.T, l *Limiter, limit Limit, who string) Result {
+func mustTake(t *testing.T, l *Limiter, limit Limit, subject string) Result {
 	t.Helper()
-	answer, err := l.Take(t.Context(), limit, who)
+	result, err := l.Take(t.Context(), limit, subject)
 	if err != nil {
 		t.Error(err)
 	}
-	return answer
+	return result
 }
 
 func near(got, want time.Duration) bool { return got <= want && got > want-10*time.Second }
 
-// A burst at once, then one every so often; and what is taken is taken from one only.
-func TestSpend(t *testing.T) {
+// A burst is allowed at once, then one request in each interval. Subjects are counted apart.
+func TestTake(t *testing.T) {
 	t.Parallel()
 	l, client := open(t)
 	limit := Limit{Every: time.Minute, Burst: 3}
 	for n := range int64(3) {
-		got := take(t, l, limit, "a")
+		got := mustTake(t, l, limit, "a")
 		if want := time.Duration(n+1) * time.Minute; !got.Allowed || got.Remaining != 2-n || !near(got.ResetAfter, want) {
-			t.Errorf("request %d: %+v", n, got)
+			t.Errorf("request %d: got %+v, want it allowed, %d remaining, reset after %v", n, got, 2-n, want)
 		}
 	}
 	for range 3 {
-		if got := take(t, l, limit, "a"); got.Allowed || got.Remaining != 0 || !near(got.RetryAfter, time.Minute) || !near(got.ResetAfter, 3*time.Minute) {
-			t.Errorf("beyond the burst: %+v", got)
+		got := mustTake(t, l, limit, "a")
+		if got.Allowed || got.Remaining != 0 || !near(got.RetryAfter, time.Minute) || !near(got.ResetAfter, 3*time.Minute) {
+			t.Errorf("beyond the burst: got %+v, want it refused for a minute", got)
 		}
 	}
-	if got := take(t, l, limit, "b"); !got.Allowed || got.Remaining != 2 {
-		t.Errorf("another one: %+v", got)
+	if got := mustTake(t, l, limit, "b"); !got.Allowed || got.Remaining != 2 {
+		t.Errorf("another subject: got %+v, want 2 remaining", got)
 	}
-	if left := client.PTTL(t.Context(), l.prefix+"a").Val(); !near(left, 3*time.Minute) {
-		t.Errorf("it is remembered for %v", left)
+	if got := client.PTTL(t.Context(), l.prefix+"a").Val(); !near(got, 3*time.Minute) {
+		t.Errorf("got a key that expires after %v, want 3m", got)
 	}
 }
 
-// What has passed is had again: a time in the past owes nothing, and one far ahead, of a clock that was put back, no more than a burst.
-func TestSpendAtOtherTimes(t *testing.T) {
+// A stored time in the past allows a burst, and one far ahead, after a clock was put back, waits for at most a burst.
+func TestTakeAtOtherTimes(t *testing.T) {
 	t.Parallel()
 	l, client := open(t)
 	limit := Limit{Every: time.Minute, Burst: 3}
@@ -65,59 +66,76 @@ func TestSpendAtOtherTimes(t *testing.T) {
 		2*time.Minute + 30*time.Second: {Allowed: false, RetryAfter: 30 * time.Second},
 		1000 * time.Hour:               {Allowed: false, RetryAfter: time.Minute},
 	} {
-		if err := client.Set(t.Context(), l.prefix+"a", time.Now().Add(at).UnixMicro(), 0).Err(); err != nil {
+		t.Run(at.String()+" ahead", func(t *testing.T) {
+			if err := client.Set(t.Context(), l.prefix+"a", time.Now().Add(at).UnixMicro(), 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+			got := mustTake(t, l, limit, "a")
+			if got.Allowed != want.Allowed || got.Remaining != want.Remaining || !near(got.RetryAfter, want.RetryAfter) {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+	t.Run("junk", func(t *testing.T) {
+		if err := client.Set(t.Context(), l.prefix+"a", "junk", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if got := take(t, l, limit, "a"); got.Allowed != want.Allowed || got.Remaining != want.Remaining || !near(got.RetryAfter, want.RetryAfter) {
-			t.Errorf("%v ahead: %+v, want %+v", at, got, want)
+		if got := mustTake(t, l, limit, "a"); !got.Allowed {
+			t.Errorf("got %+v, want it allowed", got)
 		}
-	}
-	if err := client.Set(t.Context(), l.prefix+"a", "junk", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if got := take(t, l, limit, "a"); !got.Allowed {
-		t.Errorf("what is no time counts: %+v", got)
-	}
+	})
 }
 
-// However many ask at once, at however many pods, no more than a burst get through.
-func TestSpendAtOnce(t *testing.T) {
+// Of any number of concurrent requests a burst is allowed.
+func TestTakeConcurrently(t *testing.T) {
 	t.Parallel()
 	l, _ := open(t)
-	var through atomic.Int64
+	var allowed atomic.Int64
 	var wait sync.WaitGroup
 	for range 60 {
 		wait.Go(func() {
-			if take(t, l, Limit{Every: time.Hour, Burst: 7}, "a").Allowed {
-				through.Add(1)
+			if mustTake(t, l, Limit{Every: time.Hour, Burst: 7}, "a").Allowed {
+				allowed.Add(1)
 			}
 		})
 	}
 	wait.Wait()
-	if got := through.Load(); got != 7 {
-		t.Errorf("%d got through, want 7", got)
+	if got := allowed.Load(); got != 7 {
+		t.Errorf("got %d allowed, want 7", got)
 	}
 }
 
 func TestReadLimit(t *testing.T) {
 	for text, want := range map[string]Limit{
-		"": {}, "10/s": {100 * time.Millisecond, 10}, "600/m": {100 * time.Millisecond, 600}, "1/h": {time.Hour, 1}, "999999/s": {time.Second / 999999, 999999},
+		"":         {},
+		"10/s":     {100 * time.Millisecond, 10},
+		"600/m":    {100 * time.Millisecond, 600},
+		"1/h":      {time.Hour, 1},
+		"999999/s": {time.Second / 999999, 999999},
 	} {
-		r := config.NewReader(func(name string) string { return map[string]string{"RATE_LIMIT": text}[name] })
-		if got := ReadLimit(r); got != want || r.Err() != nil {
-			t.Errorf("%q: %+v, %v; want %+v", text, got, r.Err(), want)
-		}
+		t.Run("limit "+text, func(t *testing.T) {
+			r := readerOf(map[string]string{"RATE_LIMIT": text})
+			if got := ReadLimit(r); got != want || r.Err() != nil {
+				t.Errorf("got %+v, %v; want %+v", got, r.Err(), want)
+			}
+		})
 	}
-	r := config.NewReader(func(name string) string {
-		return map[string]string{"RATE_LIMIT": "10/s", "RATE_LIMIT_BURST": "50"}[name]
+	t.Run("burst", func(t *testing.T) {
+		got := ReadLimit(readerOf(map[string]string{"RATE_LIMIT": "10/s", "RATE_LIMIT_BURST": "50"}))
+		if got.Burst != 50 || got.Window() != 5*time.Second {
+			t.Errorf("got %+v, want a burst of 50 in 5 s", got)
+		}
 	})
-	if got := ReadLimit(r); got.Burst != 50 || got.Window() != 5*time.Second {
-		t.Errorf("%+v", got)
-	}
 	for _, text := range []string{"10", "10/d", "-1/s", "0/s", "01/s", "1000000/s", "10 /s", "1.5/s", "/s"} {
-		r := config.NewReader(func(name string) string { return map[string]string{"RATE_LIMIT": text}[name] })
-		if ReadLimit(r); r.Err() == nil {
-			t.Errorf("%q is taken", text)
-		}
+		t.Run("malformed "+text, func(t *testing.T) {
+			r := readerOf(map[string]string{"RATE_LIMIT": text})
+			if got := ReadLimit(r); r.Err() == nil {
+				t.Errorf("got %+v, want an error", got)
+			}
+		})
 	}
+}
+
+func readerOf(settings map[string]string) *config.Reader {
+	return config.NewReader(func(name string) string { return settings[name] })
 }

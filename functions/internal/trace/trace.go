@@ -1,5 +1,6 @@
-// Package trace carries the W3C trace context (https://www.w3.org/TR/trace-context/) from the request or event that
-// comes in to the events that go out, so that one trace id leads from an upload to its thumbnail through Kafka.
+// Package trace propagates the W3C trace context (https://www.w3.org/TR/trace-context/) from a request or event to the
+// events that it causes, so that one trace ID leads from an upload to its thumbnail through Kafka. It does not record
+// or export spans.
 package trace
 
 import (
@@ -10,12 +11,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-var format propagation.TraceContext
+var propagator propagation.TraceContext
 
-// Continue returns a context with a span of its own in the trace that carrier names: HTTP headers, or the extensions
-// of an event. Without a valid one in the carrier, it stays in the context's trace, or begins a new one.
+// Continue returns a context with a new span in the trace of carrier, which has HTTP headers or the extensions of an
+// event. If carrier has no valid trace, the span is in the trace of ctx, or else in a new one.
 func Continue(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
-	ctx = format.Extract(ctx, carrier)
+	ctx = propagator.Extract(ctx, carrier)
 	span := trace.SpanContextFromContext(ctx)
 	config := trace.SpanContextConfig{
 		TraceID:    span.TraceID(),
@@ -23,21 +24,20 @@ func Continue(ctx context.Context, carrier propagation.TextMapCarrier) context.C
 		TraceState: span.TraceState(),
 	}
 	if !config.TraceID.IsValid() {
-		_, _ = rand.Read(config.TraceID[:]) // never fails, by its documentation
+		_, _ = rand.Read(config.TraceID[:]) // it never fails, by its documentation
 	}
 	_, _ = rand.Read(config.SpanID[:])
 	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(config))
 }
 
-// Parent is what the next one in the trace is told: the traceparent and tracestate of the context's span, empty
-// outside of a trace.
+// Parent returns the traceparent and tracestate that propagate the span of ctx; both are empty without a span.
 func Parent(ctx context.Context) (traceparent, tracestate string) {
 	carrier := propagation.MapCarrier{}
-	format.Inject(ctx, carrier)
+	propagator.Inject(ctx, carrier)
 	return carrier["traceparent"], carrier["tracestate"]
 }
 
-// IDs are the context's trace and span id in hexadecimal, empty outside of a trace.
+// IDs returns the trace ID and span ID of ctx in hexadecimal; both are empty without a span.
 func IDs(ctx context.Context) (traceID, spanID string) {
 	span := trace.SpanContextFromContext(ctx)
 	if !span.IsValid() {

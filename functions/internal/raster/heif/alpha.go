@@ -34,7 +34,7 @@ func (f *File) findAlpha(of uint32, p *picture) (*alpha, error) {
 			return nil, unsupported("HEIC with alpha of an overlay")
 		}
 		isPremultiplied := slices.Contains(f.meta.targets("prem", of), id)
-		return &alpha{a, isPremultiplied}, p.checkWork(a.pixels(), "alpha")
+		return &alpha{a, isPremultiplied}, p.checkWork(a.pixels(), maxExcess, "alpha")
 	}
 	return nil, nil
 }

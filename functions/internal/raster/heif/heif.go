@@ -2,8 +2,8 @@
 // HEVC picture, a grid or an overlay of HEVC pictures, with its alpha, colour information and transformations.
 //
 // The type of the primary item decides what is decoded, not the brands of the file. The orientation is that of the irot
-// and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are refused; gain maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised
-// and refused.
+// and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are refused; gain
+// maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised and refused.
 //
 // If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture.
 //
@@ -12,8 +12,9 @@
 // The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the bytes
 // from the first that is still needed to the last read. For items that are stored in the order in which they are decoded
 // that is one item; for items in another order, and for a meta box after the pixels, up to the whole file. Pixels are
-// reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels. Limits on items,
-// properties, extents and pixels are checked in the meta box before anything is allocated by them.
+// reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels, an overlay 4 bytes
+// for each pixel of its canvas. Limits on items, properties, extents and pixels are checked in the meta box before
+// anything is allocated by them.
 package heif
 
 import (

@@ -85,7 +85,7 @@ func (f *File) addLayer(p *picture, id uint32, depth, left, top int) error {
 		return err
 	}
 	p.overlay.layers = append(p.overlay.layers, layer{part, left, top})
-	return p.checkWork(p.pixels(), "layers")
+	return p.checkWork(p.pixels(), maxLayerExcess, "layers")
 }
 
 // decodeOverlay draws the layers on a canvas of premultiplied RGBA, which it then reduces.

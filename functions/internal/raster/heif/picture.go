@@ -27,11 +27,12 @@ type tile struct {
 	bitstream
 }
 
-// The tiles of a picture, and those of its alpha, may have at most maxExcess times the pixels of its output, and freeExcess
-// more: a small picture may need large tiles.
+// The tiles of a picture, and those of its alpha, may have at most maxExcess times the pixels of its output, the layers of
+// an overlay maxLayerExcess times, and all of them freeExcess more: a small picture may need large tiles.
 const (
-	maxExcess  = 2
-	freeExcess = 1 << 20
+	maxExcess      = 2
+	maxLayerExcess = 4
+	freeExcess     = 1 << 20
 )
 
 // maxDepth is the longest chain of derived items.
@@ -150,7 +151,7 @@ func (f *File) gridPicture(i *item) (*picture, error) {
 			p.tileWidth, p.tileHeight))
 	}
 	p.transform = newTransform(p.width, p.height)
-	return p, p.checkWork(p.pixels(), "tiles")
+	return p, p.checkWork(p.pixels(), maxExcess, "tiles")
 }
 
 func (f *File) readGrid(p *picture, i *item) error {
@@ -239,8 +240,8 @@ func (p *picture) allTiles() []tile {
 }
 
 // checkWork returns an error if far more pixels are decoded than the output has.
-func (p *picture) checkWork(pixels int64, of string) error {
-	if limit := maxExcess*int64(p.width)*int64(p.height) + freeExcess; pixels > limit {
+func (p *picture) checkWork(pixels, excess int64, of string) error {
+	if limit := excess*int64(p.width)*int64(p.height) + freeExcess; pixels > limit {
 		return damaged("its %s have %d pixels, more than %d for a picture of %dx%d", of, pixels, limit, p.width, p.height)
 	}
 	return nil

@@ -30,17 +30,20 @@ func (r *bitReader) flag() bool { return r.u(1) == 1 }
 
 func (r *bitReader) skip(n int) { r.pos += n }
 
-// ue reads an unsigned Exp-Golomb code (section 9.2). What is larger than 32 bits, which is never allowed, is returned as a
-// number that is larger than any limit.
+// tooLarge is more than any number of a header may be, yet sums of some of them fit into 32 bits.
+const tooLarge = 1 << 28
+
+// ue reads an unsigned Exp-Golomb code (section 9.2), tooLarge at most.
 func (r *bitReader) ue() int {
 	zeros := 0
 	for !r.flag() {
 		if zeros++; zeros > 32 || r.over() {
-			return 1<<32 - 1
+			return tooLarge
 		}
 	}
-	if zeros == 32 {
-		return 1<<32 - 1 + r.u(32)
+	if zeros >= 28 {
+		r.skip(zeros)
+		return tooLarge
 	}
 	return 1<<zeros - 1 + r.u(zeros)
 }

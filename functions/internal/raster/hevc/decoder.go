@@ -25,6 +25,7 @@ type decoder struct {
 	block     codingBlock
 	tree      treeState
 	residue   residue
+	coding    blockCoding
 	reference reference
 	fault     error // what was found to be broken within a coding tree block
 }

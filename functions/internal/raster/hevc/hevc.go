@@ -5,12 +5,14 @@
 // rows from the top down.
 //
 // Supported are I slices of the Main, Main Still Picture, Main 10 and format range extensions profiles: 4:0:0, 4:2:0,
-// 4:2:2 and 4:4:4 with 8 to 12 bits, tiles, wavefronts, slices and dependent slices. Slices of type P and B, the screen
-// content, multilayer and 3D extensions, separate colour planes and extended precision are refused by name.
+// 4:2:2 and 4:4:4 with 8 to 12 bits, tiles, wavefronts, slices and dependent slices. Of several
+// layers, the base layer is decoded. Slices of type P and B, the screen content coding extension, separate colour planes
+// and extended precision are refused by name.
 //
-// Memory is bounded by what Info says: a row of coding tree blocks (a row of tiles, if there are several columns of
-// them), a few rows more for the in-loop filters, 2 bytes a sample; and 4 bytes for each block of 8x8 pixels. A NAL unit
-// is held in memory as a whole.
+// Memory is bounded by what Info says. Samples take 2 bytes, and 1 or 2 more as they are handed over, of a row of coding
+// tree blocks (16 to 64 luma rows; a row of tiles, if there are several columns of them) and of 8 luma rows more. Of the
+// whole picture, there are 2 bytes for each 8x8 luma samples and 40 bytes for each coding tree block. A NAL unit is held
+// in memory as a whole.
 //
 // Data that is cut short is an error, never half a picture that looks complete: rows that were handed over before the
 // error are of no use.
@@ -78,8 +80,9 @@ func (c *Config) Info() (Info, error) {
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // Decode decodes the first picture of r, NAL units that follow their lengths, and hands over its rows from the top down,
-// cropped by the conformance window. Luma rows that emit gets begin at an even row, but for a window that begins at an odd
-// one; chroma rows are those that belong to them. The planes are good until emit returns. Reading ends with the picture.
+// cropped by the conformance window. Of 4:2:0, a band begins at an even luma row and has an even number of them, and half
+// as many chroma rows; of other formats, all planes have the same number of rows. The planes are good until emit returns.
+// Reading ends with the picture.
 //
 // The error is a *refuse.Refusal, that of r, of Options.Check, or of emit. Data that ends early is refused as damaged.
 func (c *Config) Decode(r io.Reader, o Options, emit func(rows *Rows) error) error {

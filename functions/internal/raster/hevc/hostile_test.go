@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -174,25 +173,29 @@ func TestDecodeAgain(t *testing.T) {
 
 // Memory is a row of coding tree blocks, not the picture.
 func TestDecodeMemory(t *testing.T) {
-	const name = "x_large"
-	hvcC, data := find(t, name)
+	hvcC, data := find(t, "x_large")
 	c, err := ParseConfig(hvcC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
 	d := new(decoder)
 	if err := d.decode(c, bytes.NewReader(data), Options{}, func(*Rows) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	runtime.ReadMemStats(&after)
-	const tables = 128 << 10 // and what does not depend on the picture
-	const width, height = 512, 384
-	// 64 and 8 rows of 3 bytes a pixel, as many of 1.5 that are handed over, what is above, and what is known of blocks.
-	limit := uint64(72*width*3+72*width*3/2+width*6+width*height/64*4+tables) + uint64(2*len(data))
-	if got := after.TotalAlloc - before.TotalAlloc; got > limit {
-		t.Errorf("decoding %s allocates %d bytes, want at most %d", name, got, limit)
+	const width, height, rows = 512, 384, 64 + margin
+	samples := 0
+	for c, p := range d.planes {
+		samples += 2*cap(p.pix) + 2*cap(p.above) + cap(d.out8[c]) + 2*cap(d.out16[c])
+	}
+	if limit := width*rows*3 + width*rows*3/2 + width*4; samples > limit {
+		t.Errorf("samples take %d bytes, want at most %d", samples, limit)
+	}
+	blocks := cap(d.qp) + cap(d.edges) + 40*cap(d.ctbs)
+	if limit := width*height/64*2 + width*height/64/64*40; blocks > limit {
+		t.Errorf("blocks take %d bytes, want at most %d", blocks, limit)
+	}
+	if limit := max(128<<10, 2*len(data)); cap(d.unit) > limit {
+		t.Errorf("a NAL unit takes %d bytes, want at most %d", cap(d.unit), limit)
 	}
 }
 
@@ -202,7 +205,7 @@ func TestDecodeMutated(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {
 			hvcC, data := pack(t, s.stream)
-			for range 100 {
+			for range 20 {
 				h, d := bytes.Clone(hvcC), bytes.Clone(data)
 				for range 1 + random.IntN(4) {
 					if random.IntN(4) == 0 {

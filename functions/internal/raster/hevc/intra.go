@@ -58,94 +58,99 @@ func (d *decoder) predict(c int, x, y int, log uint, mode uint8) {
 	}
 }
 
-// gather collects the reference (section 8.4.4.2.2): what is not available takes the value of what is beside it.
-func (d *decoder) gather(c int, x, y int, log uint) {
-	t, r, p := &d.tree, &d.reference, &d.planes[c]
-	n := 1 << log
-	lumaX, lumaY := x<<p.subX, y<<p.subY
-	width, height := n<<p.subX, n<<p.subY
-	insideX, insideY := lumaX&t.mask != 0, lumaY&t.mask != 0
-	hasLeft, hasTop := insideX || t.left, insideY || t.up
-	var hasCorner bool
+// A neighbourhood says which samples around a block are available (section 6.4.1).
+type neighbourhood struct {
+	left, top, corner bool
+	below, right      int // samples on the left below the block, and above it on the right
+}
+
+// around finds what is available around a block at a place in luma samples, whose size is given in luma samples, too.
+func (d *decoder) around(p *plane, x, y, width, height int) (n neighbourhood) {
+	t := &d.tree
+	insideX, insideY := x&t.mask != 0, y&t.mask != 0
+	n.left, n.top = insideX || t.left, insideY || t.up
 	switch {
 	case insideX && insideY:
-		hasCorner = true
+		n.corner = true
 	case insideX:
-		hasCorner = t.up
+		n.corner = t.up
 	case insideY:
-		hasCorner = t.left
+		n.corner = t.left
 	default:
-		hasCorner = t.upLeft
+		n.corner = t.upLeft
 	}
-	order := t.order(lumaX, lumaY)
-	below := 0
-	if next := lumaY + height; hasLeft && next&t.mask != 0 && next < d.sps.height && (!insideX || t.order(lumaX-1, next) < order) {
-		below = min(height, d.sps.height-next) >> p.subY
+	order := t.order(x, y)
+	if next := y + height; n.left && next&t.mask != 0 && next < d.sps.height && (!insideX || t.order(x-1, next) < order) {
+		n.below = min(height, d.sps.height-next) >> p.subY
 	}
-	right := 0
-	if next := lumaX + width; next < d.sps.width {
-		var has bool
-		switch {
-		case insideY:
-			has = next&t.mask != 0 && t.order(next, lumaY-1) < order
-		case next&t.mask == 0:
-			has = t.upRight
-		default:
-			has = t.up
+	if next := x + width; next < d.sps.width {
+		isEnd := next&t.mask == 0 // of the coding tree block
+		has := !insideY && (!isEnd && t.up || isEnd && t.upRight)
+		if insideY {
+			has = !isEnd && t.order(next, y-1) < order
 		}
 		if has {
-			right = min(width, d.sps.width-next) >> p.subX
+			n.right = min(width, d.sps.width-next) >> p.subX
 		}
 	}
+	return n
+}
 
+// gather collects the reference of a block at a place in samples of its plane.
+func (d *decoder) gather(c int, x, y int, log uint) {
+	r, p := &d.reference, &d.planes[c]
+	n := 1 << log
+	has := d.around(p, x<<p.subX, y<<p.subY, n<<p.subX, n<<p.subY)
 	at := p.base + y*p.stride + x
-	above := p.pix
-	aboveAt := at - p.stride
-	if lumaY == d.top {
+	above, aboveAt := p.pix, at-p.stride
+	if y<<p.subY == d.top {
 		above, aboveAt = p.above, x
 	}
 	left, top := r.left[:2*n+1], r.top[:2*n+1]
-	if !hasLeft && !hasCorner && !hasTop && right == 0 {
-		middle := uint16(1) << (d.sps.depth[c] - 1)
-		for i := range left {
-			left[i], top[i] = middle, middle
-		}
-		return
-	}
-	if hasTop {
+	if has.top {
 		copy(top[1:n+1], above[aboveAt:aboveAt+n])
 	}
-	if right > 0 {
-		copy(top[n+1:], above[aboveAt+n:aboveAt+n+right])
+	if has.right > 0 {
+		copy(top[n+1:], above[aboveAt+n:aboveAt+n+has.right])
 	}
-	if hasLeft {
-		count := n + below
+	if has.left {
 		from := at - 1
-		for i := 1; i <= count; i++ {
+		for i := 1; i <= n+has.below; i++ {
 			left[i] = p.pix[from]
 			from += p.stride
 		}
-		fill(left[count+1:], left[count])
 	}
-	var corner uint16
+	if has.corner {
+		top[0] = above[aboveAt-1]
+	}
+	has.substitute(left, top, n, uint16(1)<<(d.sps.depth[c]-1))
+}
+
+// substitute gives samples that are not available the value of those beside them, from the lower left to the upper right
+// (section 8.4.4.2.2). The corner is in top.
+func (has *neighbourhood) substitute(left, top []uint16, n int, middle uint16) {
 	switch {
-	case hasCorner:
-		corner = above[aboveAt-1]
-	case hasLeft:
-		corner = left[1]
-	case hasTop:
-		corner = top[1]
+	case has.corner:
+	case has.left:
+		top[0] = left[1]
+	case has.top:
+		top[0] = top[1]
+	case has.right > 0:
+		top[0] = top[n+1]
 	default:
-		corner = top[n+1]
+		top[0] = middle
 	}
-	left[0], top[0] = corner, corner
-	if !hasLeft {
+	corner := top[0]
+	left[0] = corner
+	if has.left {
+		fill(left[n+has.below+1:], left[n+has.below])
+	} else {
 		fill(left, corner)
 	}
-	if !hasTop {
+	if !has.top {
 		fill(top[:n+1], corner)
 	}
-	fill(top[n+1+right:], top[n+right])
+	fill(top[n+1+has.right:], top[n+has.right])
 }
 
 func fill(to []uint16, v uint16) {

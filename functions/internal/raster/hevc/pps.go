@@ -38,8 +38,16 @@ type pps struct {
 func parsePPS(b []byte) (*pps, error) {
 	r := &bitReader{data: b}
 	p := new(pps)
+	err := p.read(r)
+	if r.over() {
+		return nil, damaged("a picture parameter set is cut short")
+	}
+	return p, err
+}
+
+func (p *pps) read(r *bitReader) error {
 	if p.id, p.spsID = r.ue(), r.ue(); p.id > 63 || p.spsID > 15 {
-		return nil, damaged("a picture parameter set has the number %d and refers to %d, expected at most 63 and 15", p.id, p.spsID)
+		return damaged("a picture parameter set has the number %d and refers to %d, expected at most 63 and 15", p.id, p.spsID)
 	}
 	p.dependentSlices, p.outputFlag, p.extraBits, p.signHiding = r.flag(), r.flag(), r.u(3), r.flag()
 	r.skip(1) // cabac_init_present_flag is for P and B slices
@@ -53,38 +61,37 @@ func parsePPS(b []byte) (*pps, error) {
 	}
 	p.chromaQP = [3]int{0, r.se(), r.se()}
 	if p.chromaQP[1] < -12 || p.chromaQP[1] > 12 || p.chromaQP[2] < -12 || p.chromaQP[2] > 12 {
-		return nil, damaged("its chroma QP offsets are %d and %d, expected -12 to 12", p.chromaQP[1], p.chromaQP[2])
+		return damaged("its chroma QP offsets are %d and %d, expected -12 to 12", p.chromaQP[1], p.chromaQP[2])
 	}
 	p.sliceChromaQP = r.flag()
 	r.skip(2) // weighted prediction
 	p.bypassEnabled, p.tiles, p.wavefront = r.flag(), r.flag(), r.flag()
 	if err := p.readTiles(r); err != nil {
-		return nil, err
+		return err
 	}
+	return p.readFilters(r)
+}
+
+// readFilters reads the end of the set, from the in-loop filters on.
+func (p *pps) readFilters(r *bitReader) error {
 	p.acrossSlices = r.flag()
 	if err := p.readDeblocking(r); err != nil {
-		return nil, err
+		return err
 	}
-	if r.flag() {
-		list, err := readScalingList(r)
-		if err != nil {
-			return nil, err
+	if r.flag() { // pps_scaling_list_data_present_flag
+		var err error
+		if p.scaling, err = readScalingList(r); err != nil {
+			return err
 		}
-		p.scaling = list
 	}
 	r.skip(1) // lists_modification_present_flag
 	r.ue()
 	p.headerExtension = r.flag()
 	p.maxSkip = 2
-	if r.flag() {
-		if err := p.readExtensions(r); err != nil {
-			return nil, err
-		}
+	if r.flag() { // pps_extension_present_flag
+		return p.readExtensions(r)
 	}
-	if r.over() {
-		return nil, damaged("a picture parameter set is cut short")
-	}
-	return p, nil
+	return nil
 }
 
 // readTiles reads how the picture is divided. Whether it is large enough is known later: see layTiles.
@@ -134,16 +141,13 @@ func readOffsets(r *bitReader) (beta, tc int, err error) {
 
 // readExtensions reads the range extension (section 7.3.2.3.2), and refuses those that change how a picture is decoded.
 func (p *pps) readExtensions(r *bitReader) error {
-	isRange, isMultilayer, is3D, isSCC := r.flag(), r.flag(), r.flag(), r.flag()
-	r.skip(4)
-	switch {
-	case isSCC:
+	isRange := r.flag()
+	r.skip(2) // those for several layers and for 3D say nothing of the base layer, and are last
+	if isSCC := r.flag(); isSCC {
 		return unsupported("the screen content coding extension")
-	case isMultilayer:
-		return unsupported("the multilayer extension")
-	case is3D:
-		return unsupported("the 3D extension")
-	case !isRange:
+	}
+	r.skip(4)
+	if !isRange {
 		return nil
 	}
 	if p.skipEnabled {

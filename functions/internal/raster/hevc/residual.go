@@ -139,9 +139,15 @@ func sigContext(c, size, order int, isFirst bool, coded, x, y int) int {
 }
 
 // flatContexts are those of blocks without transform, if transform_skip_context_enabled_flag.
-var flatContexts = func() (t [2][16]uint8) {
-	for n := range 16 {
-		t[0][n], t[1][n] = ctxSig+42, ctxSig+43
+var flatContexts = func() (t [2][2][4][16]uint8) {
+	for c := range t {
+		for first := range t[c] {
+			for coded := range t[c][first] {
+				for n := range 16 {
+					t[c][first][coded][n] = uint8(ctxSig + 42 + c)
+				}
+			}
+		}
 	}
 	return t
 }()
@@ -189,189 +195,234 @@ func (d *decoder) readLast(c int, log uint) (x, y int) {
 // afterGreater1 is greater1Ctx after a flag, by the one before.
 var afterGreater1 = [2][4]uint8{{0, 2, 3, 3}, {0, 0, 0, 0}}
 
+// A blockCoding is the state of reading the coefficients of a transform block, in blocks of 4x4.
+type blockCoding struct {
+	plane, chroma int // chroma is 0 for luma and 1 for the others
+	log           uint
+	bypass        bool // cu_transquant_bypass_flag
+	isSkipped     bool // transform_skip_flag
+	isFlat        bool // either
+	isRDPCM       bool
+	canHide       bool // signs
+	blocks        *scan
+	within        *scan
+	last          int // block, and in start the last place in it
+	start         int
+	contexts      *[2][4][16]uint8 // of sig_coeff_flag
+	scaling       factor
+	list          []uint8 // of the scaling list, or nil
+	rice          int     // index of the statistics
+
+	coded      [9]uint16 // coded_sub_block_flag of each row of blocks
+	greater1   uint8     // greater1Ctx, 0 after a level above 1
+	places     [32]uint8 // of the coefficients of a 4x4 block that are not 0, in the order they are coded
+	levels     [32]int32 // of those places
+	count      int
+	maxX, maxY int // of blocks with coefficients
+	total      int // coefficients
+}
+
 // residual decodes the coefficients of a transform block (section 7.3.8.11) and adds its residual to the prediction.
 // The place is in samples of the plane.
 func (d *decoder) residual(c int, x0, y0 int, log uint, mode uint8) {
-	sps, r := d.sps, &d.residue
-	chroma := min(c, 1)
-	bypass := d.block.bypass
-	isSkipped := d.pps.skipEnabled && !bypass && log <= d.pps.maxSkip && d.bin(ctxSkip+uint8(chroma)) == 1
-	isFlat := isSkipped || bypass
-	order := d.orderOf(c, log, mode)
-	lastX, lastY := d.readLast(c, log)
-	if order == scanVertical {
-		lastX, lastY = lastY, lastX
-	}
-	isRDPCM := sps.implicitRDPCM && isFlat && (mode == modeHorizontal || mode == modeVertical)
-	canHide := d.pps.signHiding && !bypass && !isRDPCM
-
-	blocks, within := &scans[order][(log-2)&3], &scans[order][2]
-	last := int(blocks.index[(lastY>>2&7)<<3|lastX>>2&7])
-	start := int(within.index[(lastY&3)<<3|lastX&3])
-	sig := &sigContexts[chroma][min(log-2, 2)][order]
-	f := r.factors[c][(log-2)&3]
-	var list []uint8
-	scale := f.scale * 16
-	if r.list != nil && !(isSkipped && log > 2) {
-		list = r.list.factors[(log-2)&3][c]
-	}
-	riceIndex := 0
-	if c == 0 {
-		riceIndex = 2
-	}
-	if isFlat {
-		riceIndex++
-	}
-
-	var coded [9]uint16 // coded_sub_block_flag of each row of 4x4 blocks
-	greater1 := uint8(1)
-	maxX, maxY, total := 0, 0, 0
-	for i := last; i >= 0; i-- {
-		bx, by := int(blocks.x[i&63])&7, int(blocks.y[i&63])&7
-		around := coded[by]>>(bx+1)&1 | coded[by+1]>>bx&1<<1
-		isCoded := true
-		infer := false
-		if i < last && i > 0 {
-			isCoded = d.bin(ctxCodedBlock+uint8(2*chroma)+uint8(around&1|around>>1)) == 1
-			infer = true
-		}
-		if !isCoded {
-			continue
-		}
-		coded[by] |= 1 << bx
-		first := 0
-		if i == 0 {
-			first = 1
-		}
-		contexts := &sig[first][around&3]
-		if sps.skipContext && isFlat {
-			contexts = &flatContexts[chroma]
-		}
-
-		// The places of the coefficients that are not 0, in the order they are coded.
-		var places [32]uint8
-		count := 0
-		from := 15
-		if i == last {
-			places[0], count, from = uint8(start), 1, start-1
-		}
-		value, span, n := d.value, d.span, d.n
-		for at := from; at > 0; at-- {
-			if n < 8 {
-				value, n, d.pos = d.fill(value, n)
-			}
-			ctx := contexts[at&15]
-			s := d.states[ctx]
-			low := uint64(lowSpan[s&127][span>>6&3])
-			high := span - low
-			scaled := high << (n & 63)
-			less := uint64(int64(value-scaled)>>63) ^ ^uint64(0) // all ones if it is the less probable symbol
-			value -= scaled & less
-			span = high ^ (high^low)&less
-			shift := uint(bits.LeadingZeros64(span)) - 55
-			span <<= shift & 63
-			n -= shift
-			d.states[ctx] = afterBin[uint(s)|uint(less&256)]
-			places[count&31] = uint8(at)
-			count += int((uint64(s) ^ less) & 1)
-		}
-		d.value, d.span, d.n = value, span, n
-		if from >= 0 {
-			if infer && count == 0 {
-				places[0], count = 0, 1
-			} else if d.bin(contexts[0]) == 1 {
-				places[count&31] = 0
-				count++
-			}
-		}
-		if count == 0 {
-			continue
-		}
-		total += count
-		maxX, maxY = max(maxX, bx), max(maxY, by)
-
-		// Levels: those above 1, and above 2 of the first such one.
-		set := uint8(0)
-		if i > 0 && c == 0 {
-			set = 2
-		}
-		if i < last && greater1 == 0 {
-			set++
-		}
-		greater1 = 1
-		base := uint8(ctxGreater1 + 16*chroma + 4*int(set))
-		flags, flagged := uint32(0), min(count, 8)
-		for k := range flagged {
-			bin := d.bin(base + greater1)
-			flags |= uint32(bin) << k
-			greater1 = afterGreater1[bin&1][greater1&3]
-		}
-		firstGreater := 8
-		isGreater2 := uint32(0)
-		if flags != 0 {
-			firstGreater = bits.TrailingZeros32(flags)
-			isGreater2 = uint32(d.bin(uint8(ctxGreater2+4*chroma) + set))
-		}
-		// remaining are the places of levels that go on: bit k is set for place k.
-		remaining := flags&^(1<<firstGreater) | isGreater2<<firstGreater | 0xffffff00
-		remaining &= 1<<count - 1
-		if remaining != 0 && sps.bypassAlign {
-			d.span = 256
-		}
-		isHidden := canHide && int(places[0])-int(places[(count-1)&31]) > 3
-		signCount := uint(count)
-		if isHidden {
-			signCount--
-		}
-		signs := d.bypasses(signCount) << (32 - signCount)
-
-		var levels [32]int32
-		for k := range count {
-			levels[k&31] = 1 + int32(flags>>k&1)
-		}
-		if isGreater2 == 1 {
-			levels[firstGreater&31] = 3
-		}
-		if remaining != 0 {
-			d.readRemaining(&levels, remaining, riceIndex)
-		}
-		sum := int32(0)
-		blockAt := by<<2<<log + bx<<2
-		for k := range count {
-			v := levels[k&31]
-			sum += v
-			at := places[k&31] & 15
-			if k == count-1 && isHidden {
-				v = v ^ -(sum & 1) + sum&1
-			} else {
-				sign := int32(signs) >> 31
-				v = v ^ sign - sign
-			}
-			signs <<= 1
-			place := blockAt + int(within.y[at])<<log + int(within.x[at])
-			if bypass {
-				r.coefs[place&1023] = v
+	b := &d.coding
+	d.startCoding(b, c, log, mode)
+	for i := b.last; i >= 0; i-- {
+		bx, by := int(b.blocks.x[i&63])&7, int(b.blocks.y[i&63])&7
+		around := b.coded[by]>>(bx+1)&1 | b.coded[by+1]>>bx&1<<1
+		infer := false // that the first coefficient is not 0, if no other one is
+		if i < b.last && i > 0 {
+			if d.bin(ctxCodedBlock+uint8(2*b.chroma)+uint8(around&1|around>>1)) == 0 {
 				continue
 			}
-			if list != nil {
-				scale = f.scale * int64(list[place])
-			}
-			w := (int64(v)*scale + f.add) >> f.shift
-			if int64(int16(w)) != w {
-				w = max(-32768, min(w, 32767))
-			}
-			r.coefs[place&1023] = int32(w)
+			infer = true
 		}
+		b.coded[by] |= 1 << bx
+		d.readPlaces(b, i, int(around), infer)
+		if b.count == 0 {
+			continue
+		}
+		b.total += b.count
+		b.maxX, b.maxY = max(b.maxX, bx), max(b.maxY, by)
+		d.readLevels(b, i, by<<2<<log+bx<<2)
 	}
-	d.reconstruct(c, x0, y0, log, mode, blockShape{maxX, maxY, total, isSkipped, isRDPCM})
+	d.reconstruct(c, x0, y0, log, mode)
 }
 
-// A blockShape is where coefficients are that are not 0, and how they become samples.
-type blockShape struct {
-	maxX, maxY int // of 4x4 blocks
-	total      int
-	isSkipped  bool // transform_skip_flag
-	isRDPCM    bool
+// startCoding reads what is in front of the coefficients.
+func (d *decoder) startCoding(b *blockCoding, c int, log uint, mode uint8) {
+	sps, r := d.sps, &d.residue
+	b.plane, b.chroma, b.log = c, min(c, 1), log
+	b.bypass = d.block.bypass
+	b.isSkipped = d.pps.skipEnabled && !b.bypass && log <= d.pps.maxSkip && d.bin(ctxSkip+uint8(b.chroma)) == 1
+	b.isFlat = b.isSkipped || b.bypass
+	order := d.orderOf(c, log, mode)
+	x, y := d.readLast(c, log)
+	if order == scanVertical {
+		x, y = y, x
+	}
+	b.isRDPCM = sps.implicitRDPCM && b.isFlat && (mode == modeHorizontal || mode == modeVertical)
+	b.canHide = d.pps.signHiding && !b.bypass && !b.isRDPCM
+
+	b.blocks, b.within = &scans[order][(log-2)&3], &scans[order][2]
+	b.last = int(b.blocks.index[(y>>2&7)<<3|x>>2&7])
+	b.start = int(b.within.index[(y&3)<<3|x&3])
+	b.contexts = &sigContexts[b.chroma][min(log-2, 2)][order]
+	if sps.skipContext && b.isFlat {
+		b.contexts = &flatContexts[b.chroma]
+	}
+	b.scaling = r.factors[c][(log-2)&3]
+	b.list = nil
+	if r.list != nil && !(b.isSkipped && log > 2) {
+		b.list = r.list.factors[(log-2)&3][c]
+	}
+	b.rice = 2 * (1 - b.chroma)
+	if b.isFlat {
+		b.rice++
+	}
+	b.coded, b.greater1 = [9]uint16{}, 1
+	b.maxX, b.maxY, b.total = 0, 0, 0
+}
+
+// readPlaces reads sig_coeff_flag of a 4x4 block. The arithmetic decoder is that of coder.bin, without a branch that no
+// processor can predict, and with its state in registers.
+func (d *decoder) readPlaces(b *blockCoding, i, around int, infer bool) {
+	first := 0
+	if i == 0 {
+		first = 1
+	}
+	contexts := &b.contexts[first][around&3]
+	count, from := 0, 15
+	if i == b.last {
+		b.places[0], count, from = uint8(b.start), 1, b.start-1
+	}
+	places, states := &b.places, &d.states
+	value, span, n := d.value, d.span, d.n
+	for at := from; at > 0; at-- {
+		if n < 8 {
+			value, n, d.pos = d.fill(value, n)
+		}
+		ctx := contexts[at&15]
+		s := states[ctx]
+		low := uint64(lowSpan[s&127][span>>6&3])
+		high := span - low
+		scaled := high << (n & 63)
+		less := ^uint64(int64(value-scaled) >> 63) // all ones if it is the less probable symbol
+		value -= scaled & less
+		span = high ^ (high^low)&less
+		shift := uint(bits.LeadingZeros64(span)) - 55
+		span <<= shift & 63
+		n -= shift
+		states[ctx] = afterBin[uint(s)|uint(less&256)]
+		places[count&31] = uint8(at)
+		count += int((uint64(s) ^ less) & 1)
+	}
+	d.value, d.span, d.n = value, span, n
+	if from >= 0 {
+		if infer && count == 0 {
+			places[0], count = 0, 1
+		} else if d.bin(contexts[0]) == 1 {
+			places[count&31] = 0
+			count++
+		}
+	}
+	b.count = count
+}
+
+// readLevels reads the levels of a 4x4 block, whose first coefficient is at a place of the transform block.
+func (d *decoder) readLevels(b *blockCoding, i, at int) {
+	remaining := d.readFlags(b, i)
+	if remaining != 0 && d.sps.bypassAlign {
+		d.span = 256
+	}
+	count := b.count
+	isHidden := b.canHide && int(b.places[0])-int(b.places[(count-1)&31]) > 3
+	signCount := uint(count)
+	if isHidden {
+		signCount--
+	}
+	signs := d.bypasses(signCount) << (32 - signCount)
+	if remaining != 0 {
+		d.readRemaining(&b.levels, remaining, b.rice)
+	}
+	if isHidden {
+		sum := int32(0)
+		for k := range count {
+			sum += b.levels[k&31]
+		}
+		signs |= uint32(sum) & 1 << (32 - count)
+	}
+	if b.bypass {
+		d.storeFlat(b, signs, at)
+	} else {
+		d.store(b, signs, at)
+	}
+}
+
+// readFlags reads which levels are above 1, and which is above 2 of the first such one. The result has bits set for the
+// levels that go on.
+func (d *decoder) readFlags(b *blockCoding, i int) uint32 {
+	set := uint8(0)
+	if i > 0 && b.plane == 0 {
+		set = 2
+	}
+	if i < b.last && b.greater1 == 0 {
+		set++
+	}
+	greater1, base := uint8(1), uint8(ctxGreater1+16*b.chroma+4*int(set))
+	count := b.count
+	flags := uint32(0)
+	for k := range min(count, 8) {
+		bin := d.bin(base + greater1)
+		flags |= uint32(bin) << k
+		greater1 = afterGreater1[bin&1][greater1&3]
+	}
+	b.greater1 = greater1
+	for k := range count {
+		b.levels[k&31] = 1 + int32(flags>>k&1)
+	}
+	remaining := flags
+	if flags != 0 {
+		first := bits.TrailingZeros32(flags)
+		if d.bin(uint8(ctxGreater2+4*b.chroma)+set) == 1 {
+			b.levels[first&31] = 3
+		} else {
+			remaining &^= 1 << first
+		}
+	}
+	return (remaining | 0xffffff00) & (1<<count - 1)
+}
+
+// store scales the levels (section 8.6.4.2). The first sign is the highest bit.
+func (d *decoder) store(b *blockCoding, signs uint32, at int) {
+	r, within := &d.residue, b.within
+	scale := b.scaling.scale * 16
+	for k := range b.count {
+		sign := int32(signs) >> 31
+		signs <<= 1
+		v := b.levels[k&31] ^ sign - sign
+		n := b.places[k&31] & 15
+		place := at + int(within.y[n])<<b.log + int(within.x[n])
+		if b.list != nil {
+			scale = b.scaling.scale * int64(b.list[place])
+		}
+		w := (int64(v)*scale + b.scaling.add) >> b.scaling.shift
+		if int64(int16(w)) != w {
+			w = max(-32768, min(w, 32767))
+		}
+		r.coefs[place&1023] = int32(w)
+	}
+}
+
+// storeFlat stores the levels of a block without quantization.
+func (d *decoder) storeFlat(b *blockCoding, signs uint32, at int) {
+	for k := range b.count {
+		sign := int32(signs) >> 31
+		signs <<= 1
+		n := b.places[k&31] & 15
+		place := at + int(b.within.y[n])<<b.log + int(b.within.x[n])
+		d.residue.coefs[place&1023] = b.levels[k&31] ^ sign - sign
+	}
 }
 
 // readRemaining reads coeff_abs_level_remaining (section 9.3.3.11) of the levels whose bits are set.

@@ -42,18 +42,26 @@ type sps struct {
 func parseSPS(b []byte) (*sps, error) {
 	r := &bitReader{data: b}
 	s := new(sps)
+	err := s.read(r)
+	if r.over() {
+		return nil, damaged("a sequence parameter set is cut short")
+	}
+	return s, err
+}
+
+func (s *sps) read(r *bitReader) error {
 	r.skip(4)
 	subLayers := r.u(3)
 	r.skip(1)
 	skipProfile(r, subLayers)
 	if s.id = r.ue(); s.id > 15 {
-		return nil, damaged("a sequence parameter set has the number %d, expected at most 15", s.id)
+		return damaged("a sequence parameter set has the number %d, expected at most 15", s.id)
 	}
 	if err := s.readFormat(r); err != nil {
-		return nil, err
+		return err
 	}
 	if s.pocBits = r.ue() + 4; s.pocBits > 16 {
-		return nil, damaged("its picture order count has %d bits, expected at most 16", s.pocBits)
+		return damaged("its picture order count has %d bits, expected at most 16", s.pocBits)
 	}
 	layers := 1
 	if r.flag() { // sps_sub_layer_ordering_info_present_flag
@@ -63,39 +71,41 @@ func parseSPS(b []byte) (*sps, error) {
 		r.ue()
 	}
 	if err := s.readBlockSizes(r); err != nil {
-		return nil, err
+		return err
 	}
-	if s.scalingEnabled = r.flag(); s.scalingEnabled && r.flag() {
-		list, err := readScalingList(r)
-		if err != nil {
-			return nil, err
+	if err := s.readTools(r); err != nil {
+		return err
+	}
+	s.info.Matrix, s.info.Primaries, s.info.Transfer = 2, 2, 2
+	if r.flag() { // vui_parameters_present_flag
+		if err := s.readVUI(r, subLayers); err != nil {
+			return err
 		}
-		s.scaling = list
+	}
+	if r.flag() { // sps_extension_present_flag
+		return s.readExtensions(r)
+	}
+	return nil
+}
+
+// readTools reads which tools are used, from scaling lists on.
+func (s *sps) readTools(r *bitReader) error {
+	var err error
+	if s.scalingEnabled = r.flag(); s.scalingEnabled && r.flag() {
+		if s.scaling, err = readScalingList(r); err != nil {
+			return err
+		}
 	}
 	r.skip(1) // amp_enabled_flag
 	s.sao = r.flag()
 	if err := s.readPCM(r); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.readReferences(r); err != nil {
-		return nil, err
+		return err
 	}
 	s.temporalMVP, s.strongSmooth = r.flag(), r.flag()
-	s.info.Matrix, s.info.Primaries, s.info.Transfer = 2, 2, 2
-	if r.flag() {
-		if err := s.readVUI(r, subLayers); err != nil {
-			return nil, err
-		}
-	}
-	if r.flag() { // sps_extension_present_flag
-		if err := s.readExtensions(r); err != nil {
-			return nil, err
-		}
-	}
-	if r.over() {
-		return nil, damaged("a sequence parameter set is cut short")
-	}
-	return s, nil
+	return nil
 }
 
 // skipProfile skips profile_tier_level (section 7.3.3).
@@ -365,14 +375,12 @@ func skipHRD(r *bitReader, subLayers int) error {
 
 // readExtensions reads the range extension, and refuses those that change how a picture is decoded.
 func (s *sps) readExtensions(r *bitReader) error {
-	isRange, isMultilayer, is3D, isSCC := r.flag(), r.flag(), r.flag(), r.flag()
-	r.skip(4)
-	switch {
-	case isSCC:
+	isRange := r.flag()
+	r.skip(2) // those for several layers and for 3D say nothing of the base layer, and are last
+	if isSCC := r.flag(); isSCC {
 		return unsupported("the screen content coding extension")
-	case is3D:
-		return unsupported("the 3D extension")
 	}
+	r.skip(4)
 	if isRange {
 		s.skipRotation, s.skipContext, s.implicitRDPCM = r.flag(), r.flag(), r.flag()
 		r.skip(1) // explicit_rdpcm_enabled_flag is for predictions from other pictures
@@ -382,9 +390,6 @@ func (s *sps) readExtensions(r *bitReader) error {
 		s.smoothingDisabled = r.flag()
 		r.skip(1) // high_precision_offsets_enabled_flag is for predictions from other pictures
 		s.persistentRice, s.bypassAlign = r.flag(), r.flag()
-	}
-	if isMultilayer {
-		r.skip(1)
 	}
 	return nil
 }

@@ -187,19 +187,19 @@ func clip16(v int32) int32 {
 }
 
 // reconstruct turns the coefficients of a block into residual samples and adds them to the prediction.
-func (d *decoder) reconstruct(c, x0, y0 int, log uint, mode uint8, s blockShape) {
-	r := &d.residue
-	columns, rows := 4*s.maxX+4, 4*s.maxY+4
+func (d *decoder) reconstruct(c, x0, y0 int, log uint, mode uint8) {
+	r, b := &d.residue, &d.coding
+	columns, rows := 4*b.maxX+4, 4*b.maxY+4
 	depth := d.sps.depth[c]
 	isSine := c == 0 && log == 2
 	isPlain := !d.pps.crossComponent
 	switch {
-	case s.isSkipped || d.block.bypass:
-		r.flat(log, s, depth, d.block.bypass, d.sps.skipRotation && log == 2)
-		if s.isRDPCM {
+	case b.isFlat:
+		r.flat(log, depth, b.bypass, d.sps.skipRotation && log == 2)
+		if b.isRDPCM {
 			r.accumulate(log, mode)
 		}
-	case s.total == 1 && r.coefs[0] != 0 && !isSine:
+	case b.total == 1 && r.coefs[0] != 0 && !isSine:
 		dc := clip16((64*r.coefs[0] + 64) >> 7)
 		shift := uint(20 - depth)
 		v := (64*dc + 1<<(shift-1)) >> shift
@@ -227,7 +227,7 @@ func (d *decoder) reconstruct(c, x0, y0 int, log uint, mode uint8, s blockShape)
 }
 
 // flat makes the residual samples of a block whose transform is skipped or bypassed (section 8.6.2 and 8.6.4.2).
-func (r *residue) flat(log uint, s blockShape, depth int, bypass, rotate bool) {
+func (r *residue) flat(log uint, depth int, bypass, rotate bool) {
 	size := 1 << (2 * log)
 	out := r.out[:size]
 	copy(out, r.coefs[:size])

@@ -96,6 +96,9 @@ def streams():
             cu_lossless="qp=10:cu-lossless=1:rd=5", rd="qp=30:rd=6:rdoq-level=2:psy-rd=2").items():
         pixels = ("yuv420p", "yuv444p", "yuv422p10le", "yuv420p10le")[len(name) % 4]
         yield f"x_{name}", ("x", pixels, "128x88", "noise" if len(params) % 2 else "fractal", params), "both"
+    vui = "qp=30:range=full:colorprim=smpte432:transfer=iec61966-2-1:colormatrix=smpte170m:sar=2:chromaloc=1"
+    yield "x_vui", ("x", "yuvj420p", "186x122", "test", vui), "both"
+    yield "x_vui_hypothetical", ("x", "yuvj420p", "186x122", "test", vui.replace("qp=30", "bitrate=500:vbv-bufsize=500:vbv-maxrate=500:hrd=1")), "both"
     yield "x_large", ("x", "yuv420p", "512x384", "noise", "qp=26"), "both"
     yield "x_strong", ("x", "yuv420p", "320x192", "smooth", "qp=36"), "both"
     tiles = dict(columns=3, rows=2, width=192, height=128, ctb=4, max_tb=4, across=1)

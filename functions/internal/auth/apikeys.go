@@ -17,21 +17,23 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
 
-// An API key is 32 random bytes, so its SHA-256 is as good as a slow hash: those are for passwords, which can be guessed.
-// A check costs a microsecond and not the tenth of a second that whoever sends wrong ones could ask for.
+// An API key is 32 random bytes, so a SHA-256 protects it as well as a slow hash, which is for passwords that can be
+// guessed. A check takes a microsecond, where a slow hash would let wrong keys cost a tenth of a second each.
 const (
 	keyBytes = 32
-	// By which those who look for leaked secrets know one.
+	// keyPrefix lets secret scanners recognize a key.
 	keyPrefix = "isk_"
-	// How often the file is looked at, at the most.
-	keysEvery = 5 * time.Second
+	// The file is read at most this often.
+	keysInterval = 5 * time.Second
 )
 
-// clientName leaves out what joins issuer and subject in the name of a client with a token, so that nobody is two.
+// clientName excludes the bar that joins issuer and subject in the name of a client with a token, so that no two
+// clients have one name.
 var clientName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 
 type apiKey struct {
@@ -39,20 +41,22 @@ type apiKey struct {
 	sum    [sha256.Size]byte
 }
 
-// NewKey makes a key for a client, and the line of the file that lets it in.
+// NewKey returns a random key for a client, and the line for it in the file of API keys. The client's name is 1 to 64
+// letters, digits and . _ @ -, beginning with a letter or digit.
 func NewKey(client string) (key, line string, err error) {
 	if !clientName.MatchString(client) {
-		return "", "", fmt.Errorf("%.80q is no name; expected 1 to 64 letters, digits and . _ @ -, beginning with a letter or digit", client)
+		return "", "", fmt.Errorf("%.80q is not the name of a client; "+
+			"expected 1 to 64 letters, digits and . _ @ -, beginning with a letter or digit", client)
 	}
 	random := make([]byte, keyBytes)
-	_, _ = rand.Read(random) // it never fails
+	_, _ = rand.Read(random) // it never fails, by its documentation
 	key = keyPrefix + base64.RawURLEncoding.EncodeToString(random)
 	sum := sha256.Sum256([]byte(key))
 	return key, client + " " + hex.EncodeToString(sum[:]), nil
 }
 
-// parseKeys reads lines of a client's name and the SHA-256 of a key in hexadecimal. Its errors name lines and repeat
-// nothing of them: who mixes up the columns may have written the key itself.
+// parseKeys parses lines of a client's name and the SHA-256 of its key in hexadecimal. Its errors name lines and do not
+// quote them, because a line may have the key itself by mistake.
 func parseKeys(text []byte) (keys []apiKey, err error) {
 	var faults []error
 	lineOf := map[[sha256.Size]byte]int{}
@@ -92,31 +96,31 @@ func parseKey(line string) (key apiKey, fault string) {
 	return apiKey{fields[0], [sha256.Size]byte(sum)}, ""
 }
 
-// A keyring has the keys of a file, and looks at it again while it is asked.
+// A keyring has the keys of a file, and reads the file again when it is used.
 type keyring struct {
-	file  config.File
-	every time.Duration
-	log   *slog.Logger
-	bad   prometheus.Gauge
-	keys  atomic.Pointer[[]apiKey]
+	file     config.File
+	interval time.Duration
+	log      *slog.Logger
+	bad      prometheus.Gauge
+	keys     atomic.Pointer[[]apiKey]
 
 	lock    sync.Mutex
 	checked time.Time
-	fault   string // of the file, as it was told last
+	fault   string // of the file, as it was logged last
 }
 
 func newKeyring(settings Settings, process *httpserver.Process) *keyring {
-	k := &keyring{file: settings.keysFile, every: keysEvery, log: process.Log, checked: time.Now()}
+	k := &keyring{file: settings.keysFile, interval: keysInterval, log: process.Log, checked: time.Now()}
 	k.keys.Store(&settings.keys)
-	k.bad = prometheus.NewGauge(prometheus.GaugeOpts{
+	k.bad = promauto.With(process.Metrics).NewGauge(prometheus.GaugeOpts{
 		Name: "api_keys_bad",
-		Help: "1 while the file of API keys is not as it should be, so that no change of it counts.",
+		Help: "1 while the file of API keys is malformed, so that its changes have no effect.",
 	})
-	process.Metrics.MustRegister(k.bad)
 	return k
 }
 
-// client is whose key this is; "" if nobody's. Every key is compared, and each in constant time.
+// client returns the name of the client whose key has the SHA-256 sum; "" if there is none. Every key is compared, each
+// in constant time.
 func (k *keyring) client(sum [sha256.Size]byte) (name string) {
 	k.refresh()
 	for _, key := range *k.keys.Load() {
@@ -127,15 +131,14 @@ func (k *keyring) client(sum [sha256.Size]byte) (name string) {
 	return name
 }
 
-// refresh takes the file's keys if it has changed, also if there are none any more. Of a file that is not as it should be
-// nothing counts: the keys that were good stay until it is mended. Its content is compared and not its time, which a Secret
-// that is mounted swaps.
+// refresh reads the file again, which may have no keys by now. While it is malformed, the last good keys stay. Contents
+// are compared, and not times, which change when Kubernetes swaps a mounted Secret.
 func (k *keyring) refresh() {
 	if !k.lock.TryLock() {
-		return // somebody is at it
+		return // another request does it
 	}
 	defer k.lock.Unlock()
-	if time.Since(k.checked) < k.every {
+	if time.Since(k.checked) < k.interval {
 		return
 	}
 	k.checked = time.Now()

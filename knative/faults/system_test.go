@@ -27,8 +27,9 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// A site is the service as it is deployed: pods, the ways to them, a bucket, a topic, and the backends.
-type site struct {
+// A system is the service under test: the pods of the functions, the links to them, a bucket, a topic, and the
+// backends.
+type system struct {
 	*backends
 	t         *testing.T
 	random    *rand.Rand
@@ -39,16 +40,16 @@ type site struct {
 	upload, thumbnail *service
 	dispatcher        *pod // KafkaSource, Broker, Triggers and dead letters
 	broker            string
-	heard             *watcher
+	watcher           *watcher
 }
 
-// A service is the pods of a function, and the one address that others know.
+// A service is the pods of a function behind one address.
 type service struct {
 	link *link
 	pods []*pod
 }
 
-// without keeps new connections from a pod, which is nil to keep them from none.
+// without removes a pod from the targets of new connections; nil restores all pods.
 func (s *service) without(absent *pod) {
 	var targets []string
 	for _, p := range s.pods {
@@ -59,8 +60,9 @@ func (s *service) without(absent *pod) {
 	s.link.route(targets...)
 }
 
-// newSite starts everything and returns when it takes requests. build makes the binaries, once.
-func newSite(t *testing.T, build func() (string, error), settings ...string) *site {
+// newSystem starts a system and returns when it accepts requests. build returns the directory of the functions'
+// binaries; settings are added to the environment of the functions.
+func newSystem(t *testing.T, build func() (string, error), settings ...string) *system {
 	t.Helper()
 	programs, err := build()
 	if err != nil {
@@ -70,8 +72,8 @@ func newSite(t *testing.T, build func() (string, error), settings ...string) *si
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{backends: borrow(t), t: t, random: newRand(t), heard: &watcher{events: map[string]string{}}}
-	s.directory = filepath.Join(work, strings.NewReplacer("/", "-").Replace(t.Name()))
+	s := &system{backends: acquireBackends(t), t: t, random: newRand(t), watcher: &watcher{events: map[string]string{}}}
+	s.directory = filepath.Join(workDir, strings.NewReplacer("/", "-").Replace(t.Name()))
 	s.bucket = "faults-" + uuid.NewString()
 	s.topic = s.bucket
 	for _, prepare := range []func() error{
@@ -85,32 +87,35 @@ func newSite(t *testing.T, build func() (string, error), settings ...string) *si
 			t.Fatal(err)
 		}
 	}
-	s.sweepOften()
+	s.sweepEverySecond()
 	return s
 }
 
-// makeBucket makes a bucket that keeps versions, so that what was ever replaced or removed is seen.
-func (s *site) makeBucket() error {
-	return persist(20*time.Second, func() error {
-		if err := s.minioClient.MakeBucket(s.t.Context(), s.bucket, minio.MakeBucketOptions{}); err != nil && minio.ToErrorResponse(err).Code != "BucketAlreadyOwnedByYou" {
+// makeBucket creates a bucket with versioning, so that objects that were replaced or removed are visible.
+func (s *system) makeBucket() error {
+	return retry(20*time.Second, func() error {
+		err := s.minioClient.MakeBucket(s.t.Context(), s.bucket, minio.MakeBucketOptions{})
+		if err != nil && minio.ToErrorResponse(err).Code != "BucketAlreadyOwnedByYou" {
 			return err
 		}
 		return s.minioClient.EnableVersioning(s.t.Context(), s.bucket)
 	})
 }
 
-// environment is what a pod is told; sweeps look for what is overdue after seconds and not after minutes.
-func (s *site) environment() []string {
+// environment returns the settings of a pod. Images are overdue for the sweep after seconds instead of minutes.
+func (s *system) environment() []string {
 	host, port, _ := net.SplitHostPort(s.redis.link.address())
 	return []string{
 		"REDIS_HOST=" + host, "REDIS_PORT=" + port, "REDIS_PASSWORD=" + s.password,
-		"MINIO_ENDPOINT=" + s.minio.link.address(), "MINIO_ACCESS_KEY=" + minioUser, "MINIO_SECRET_KEY=" + s.secret, "MINIO_BUCKET=" + s.bucket,
-		"KAFKA_BOOTSTRAP_SERVERS=" + s.kafka.link.address(), "KAFKA_TOPIC=" + s.topic, "KAFKA_DEAD_LETTER_TOPIC=" + s.topic + ".dead",
+		"MINIO_ENDPOINT=" + s.minio.link.address(), "MINIO_BUCKET=" + s.bucket,
+		"MINIO_ACCESS_KEY=" + minioUser, "MINIO_SECRET_KEY=" + s.secret,
+		"KAFKA_BOOTSTRAP_SERVERS=" + s.kafka.link.address(),
+		"KAFKA_TOPIC=" + s.topic, "KAFKA_DEAD_LETTER_TOPIC=" + s.topic + ".dead",
 		"SWEEP_QUEUED_SECONDS=3", "SWEEP_STORED_SECONDS=5",
 	}
 }
 
-func (s *site) startFunctions(programs string, settings []string) (err error) {
+func (s *system) startFunctions(programs string, settings []string) (err error) {
 	if s.upload, err = s.startService(programs, "upload", settings); err != nil {
 		return err
 	}
@@ -118,10 +123,11 @@ func (s *site) startFunctions(programs string, settings []string) (err error) {
 	return err
 }
 
-func (s *site) startService(programs, name string, settings []string) (*service, error) {
+func (s *system) startService(programs, name string, settings []string) (*service, error) {
 	made := &service{}
 	for i := range 2 {
-		p, err := s.startPod(fmt.Sprintf("%s-%d", name, i), append(s.environment(), settings...), filepath.Join(programs, name))
+		env := append(s.environment(), settings...)
+		p, err := s.startPod(fmt.Sprintf("%s-%d", name, i), env, filepath.Join(programs, name))
 		if err != nil {
 			return nil, err
 		}
@@ -136,8 +142,8 @@ func (s *site) startService(programs, name string, settings []string) (*service,
 	return made, nil
 }
 
-// startPod starts a program, which is told by PORT or by its arguments where to listen.
-func (s *site) startPod(name string, env []string, command ...string) (*pod, error) {
+// startPod starts a program that listens on the port in PORT, or on the address that replaces ADDRESS in its arguments.
+func (s *system) startPod(name string, env []string, command ...string) (*pod, error) {
 	path := filepath.Join(s.directory, name)
 	p := &pod{address: freeAddress(), directory: s.directory, log: path + ".log", clock: path + ".clock", command: command}
 	_, port, _ := net.SplitHostPort(p.address)
@@ -150,30 +156,30 @@ func (s *site) startPod(name string, env []string, command ...string) (*pod, err
 	}
 	s.t.Cleanup(func() {
 		p.stop(syscall.SIGKILL, time.Second)
-		s.read(name, p.log)
+		s.checkLog(name, p.log)
 	})
-	return p, p.await(30 * time.Second)
+	return p, p.awaitReady(30 * time.Second)
 }
 
-// broken is what no log may have in it, whatever happens around a process.
-var broken = regexp.MustCompile(`(?m)^.*(DATA RACE|request_panicked|^panic: |^fatal error: ).*$`)
+// crashes matches lines that must not be in any log, regardless of the fault.
+var crashes = regexp.MustCompile(`(?m)^.*(DATA RACE|request_panicked|^panic: |^fatal error: ).*$`)
 
-// read looks through a log of a pod, and shows its end if the test has failed.
-func (s *site) read(name, log string) {
+// checkLog checks the log of a pod, and shows its last errors if the test has failed.
+func (s *system) checkLog(name, log string) {
 	text, err := os.ReadFile(log)
 	if err != nil {
 		s.t.Error(err)
 	}
-	if at := broken.FindIndex(text); at != nil {
-		s.t.Errorf("%s is broken: %.6000s", name, text[at[0]:])
+	if at := crashes.FindIndex(text); at != nil {
+		s.t.Errorf("%s has crashed: %.6000s", name, text[at[0]:])
 	}
 	if s.t.Failed() {
-		s.t.Logf("the last complaints of %s:\n%s", name, complaints(text))
+		s.t.Logf("last errors in the log of %s:\n%s", name, lastErrors(text))
 	}
 }
 
-// complaints are the last lines of a log that say that something is wrong.
-func complaints(log []byte) string {
+// lastErrors returns the last lines of a log that are warnings or errors.
+func lastErrors(log []byte) string {
 	var lines []string
 	for line := range strings.Lines(string(log)) {
 		if !strings.Contains(line, `"log.level":"info"`) {
@@ -183,11 +189,12 @@ func complaints(log []byte) string {
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
-func (s *site) startDispatcher(directory string) (err error) {
-	server := httptest.NewServer(s.heard)
+func (s *system) startDispatcher(directory string) (err error) {
+	server := httptest.NewServer(s.watcher)
 	s.t.Cleanup(server.Close)
-	s.dispatcher, err = s.startPod("dispatcher", s.environment(), filepath.Join(directory, "local"), "--broker", "ADDRESS",
-		"--running", "upload="+s.upload.link.address(), "--running", "thumbnail="+s.thumbnail.link.address(), "--watcher", server.URL)
+	s.dispatcher, err = s.startPod("dispatcher", s.environment(), filepath.Join(directory, "local"),
+		"--broker", "ADDRESS", "--watcher", server.URL,
+		"--running", "upload="+s.upload.link.address(), "--running", "thumbnail="+s.thumbnail.link.address())
 	if err != nil {
 		return err
 	}
@@ -196,11 +203,12 @@ func (s *site) startDispatcher(directory string) (err error) {
 	return nil
 }
 
-// kill ends a process as the kernel does that has no memory left.
-func (s *site) kill(p *pod) { p.signal(syscall.SIGKILL) }
+// kill ends a pod with SIGKILL, as the out-of-memory killer does.
+func (s *system) kill(p *pod) { p.signal(syscall.SIGKILL) }
 
-// sweepOften asks for a sweep every second, and takes back that one was begun: all pods together begin one in 30 s.
-func (s *site) sweepOften() {
+// sweepEverySecond requests a sweep every second. It deletes the lease that limits all pods together to one sweep in
+// 30 s.
+func (s *system) sweepEverySecond() {
 	ctx, stop := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -211,8 +219,8 @@ func (s *site) sweepOften() {
 	s.t.Cleanup(func() { stop(); wait.Wait() })
 }
 
-// ping is a PingSource: what becomes of it, it does not know.
-func (s *site) ping(ctx context.Context) {
+// ping requests a sweep through the Broker, as a PingSource does. It ignores failures: the next one follows.
+func (s *system) ping(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	s.redisClient.Del(ctx, "image:sweep:"+s.bucket)
@@ -237,11 +245,12 @@ func post(ctx context.Context, client *http.Client, url string, e event.Event) (
 	return client.Do(request)
 }
 
-// watcher hears what is announced of images: one result each, however often.
+// watcher receives the result events from the Broker, and counts those that contradict an earlier one of the same
+// image.
 type watcher struct {
 	sync.Mutex
-	events    map[string]string // what was announced first, by image
-	different int
+	events    map[string]string // the last result event of each image
+	conflicts int
 	examples  []string
 }
 
@@ -254,12 +263,12 @@ func (w *watcher) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 		ImageID string `json:"image_id"`
 	}
 	_ = json.Unmarshal(e.Data(), &about)
-	told := e.Source() + " " + e.ID() + " " + string(e.Data())
+	result := e.Source() + " " + e.ID() + " " + string(e.Data())
 	w.Lock()
 	defer w.Unlock()
-	if before, known := w.events[about.ImageID]; known && before != told {
-		w.different++
-		w.examples = append(w.examples, before+"\n"+told)
+	if before, known := w.events[about.ImageID]; known && before != result {
+		w.conflicts++
+		w.examples = append(w.examples, before+"\n"+result)
 	}
-	w.events[about.ImageID] = told
+	w.events[about.ImageID] = result
 }

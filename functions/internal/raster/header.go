@@ -38,17 +38,20 @@ func orientedSize(width, height, orientation int) (int, int) {
 	return width, height
 }
 
-// DefaultPixels is the limit of pixels if none is set: 50 megapixels.
-const DefaultPixels = 50_000_000
+// DefaultPixels is the limit of pixels if none is set: 8192x6144, the largest image that phones call 50 megapixels.
+const DefaultPixels = 8192 * 6144
 
 // maxSide is the longest side in pixels. Only PNG allows more, and no camera produces it: an image of a few rows, each
 // of millions of pixels, would take resampling kernels far larger than itself.
 const maxSide = 65535
 
-// Limits bound what an image may cost.
+// Limits bound what an image may cost, and what may be wrong with it.
 type Limits struct {
 	// Pixels is the largest number of pixels, by the header. Zero means DefaultPixels.
 	Pixels int64
+	// Tolerant allows a JPEG to be broken in its last tenth, as by an invalid code or by its end. What follows is gray, or
+	// less sharp if it is progressive, as in browsers. Without it such an image is damaged.
+	Tolerant bool
 }
 
 func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }

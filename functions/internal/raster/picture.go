@@ -92,7 +92,7 @@ func (p *Picture) decode(r *renderer) (err error) {
 			err = imgerr.Damaged("image", "its decoder failed")
 		}
 	}()
-	o := codec.Options{Frames: 1, Show: r.addFrame, Check: r.checkCancelled}
+	o := codec.Options{Frames: 1, Tolerant: p.limits.Tolerant, Show: r.addFrame, Check: r.checkCancelled}
 	for _, out := range r.outputs {
 		width, height := out.decodeSize(p.header.Width, p.header.Height)
 		o.Width, o.Height, o.Frames = max(o.Width, width), max(o.Height, height), max(o.Frames, out.Frames)

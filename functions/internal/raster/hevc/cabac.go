@@ -21,11 +21,17 @@ type coder struct {
 // loaded is the least n after load: as many bits can be read at once that are not coded by context.
 const loaded = 24
 
-// begin starts at a byte of the data.
-func (c *coder) begin(pos int) {
+// begin initializes the engine at a byte of the data (section 9.3.2.5). An offset that is not below the range is an error:
+// bypass bins, which are quotients of the two, would have too many bits. The offset is then 0.
+func (c *coder) begin(pos int) error {
 	c.pos, c.value, c.span, c.n = pos, 0, 510, 0
 	c.value, c.n, c.pos = c.fill(0, 0)
 	c.n -= 9
+	if offset := c.value >> c.n; offset >= c.span {
+		c.value = 0
+		return damaged("the data of a slice or substream starts with an offset of %d, expected less than %d", offset, c.span)
+	}
+	return nil
 }
 
 // fill loads 32 bits more. Behind the end are zeros.

@@ -157,7 +157,9 @@ func (d *decoder) decodeSegment(g *segment) error {
 		d.tree.startSlice(d.cur)
 	}
 	d.ctbs[g.address].slice = len(d.slices)
-	d.begin(g.data)
+	if err := d.begin(g.data); err != nil {
+		return err
+	}
 	d.startContexts(g)
 	for {
 		at := d.rasterOf(d.done)
@@ -226,7 +228,9 @@ func (d *decoder) startSubstream(before int) error {
 	if !d.terminate() {
 		return damaged("a substream does not end behind its coding tree block %d", before)
 	}
-	d.begin(d.next())
+	if err := d.begin(d.next()); err != nil {
+		return err
+	}
 	// The next coding tree block belongs to this slice, which has to be known to compare it with others.
 	d.ctbs[at].slice = len(d.slices)
 	if isTile {

@@ -199,6 +199,45 @@ func TestDecodeMemory(t *testing.T) {
 	}
 }
 
+// withOffset returns data in which 9 bits, those of an offset of the arithmetic decoder, are ones: 511 is not below the
+// initial range of 510.
+func withOffset(data []byte, at int) []byte {
+	data = bytes.Clone(data)
+	data[at] = 0xff
+	data[at+1] |= 0x80
+	return data
+}
+
+// The arithmetic decoder starts at a slice, at a substream and after PCM samples. An offset that is not below its range
+// would make bypass bins, and so prediction modes, larger than they can be.
+func TestDecodeRefusesOffset(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		starts int
+	}{
+		{"i_plain_0", 1},
+		{"i_wavefront_0", 2},
+		{"i_pcm_1", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hvcC, data := find(t, test.name)
+			refused := 0
+			for at := 4; at+1 < len(data); at++ {
+				_, _, err := decodeAll(hvcC, withOffset(data, at), Options{})
+				if err != nil && reasonOf(err) == "" {
+					t.Fatalf("byte %d: got the error %v, want a refusal", at, err)
+				}
+				if err != nil && strings.Contains(err.Error(), "starts with an offset of 51") {
+					refused++
+				}
+			}
+			if refused < test.starts {
+				t.Errorf("an offset was refused at %d bytes, want at least %d", refused, test.starts)
+			}
+		})
+	}
+}
+
 // Streams in which something is wrong do not panic.
 func TestDecodeMutated(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
@@ -259,6 +298,10 @@ func FuzzDecode(f *testing.F) {
 		if len(data) < 8<<10 {
 			f.Add(hvcC, data)
 		}
+	}
+	hvcC, data := find(f, "i_plain_0")
+	for at := 8; at < 24; at++ { // the slice data starts among these
+		f.Add(hvcC, withOffset(data, at))
 	}
 	f.Fuzz(func(t *testing.T, hvcC, data []byte) {
 		if len(hvcC)+len(data) < 64<<10 {

@@ -520,5 +520,7 @@ func (d *decoder) readSamples(x, y int, log uint) {
 			at += p.stride
 		}
 	}
-	d.begin((r.pos + 7) / 8)
+	if err := d.begin((r.pos + 7) / 8); err != nil && d.fault == nil {
+		d.fault = err
+	}
 }

@@ -24,12 +24,12 @@ func Encode(w io.Writer, m *plane.Image) error {
 	if !m.Indexed {
 		return encoder.Encode(w, full)
 	}
-	encoder.CompressionLevel = png.BestCompression
 	var smallest bytes.Buffer
 	if err := encoder.Encode(&smallest, full); err != nil {
 		return err
 	}
 	if indexed := withPalette(pixels); indexed != nil {
+		encoder.CompressionLevel = png.BestCompression
 		var file bytes.Buffer
 		if err := encoder.Encode(&file, indexed); err != nil {
 			return err

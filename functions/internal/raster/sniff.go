@@ -205,8 +205,8 @@ func videoFormat(start []byte) string {
 	return ""
 }
 
-// isoMediaFormat names the image format of an ISO base media file by its brands, the major one first, or returns "". Brands
-// that do not name a codec count if all of them are known.
+// isoMediaFormat names the image format of an ISO base media file by its brands, the major one first, or returns "".
+// Brands that do not name a codec count if all of them are known.
 func isoMediaFormat(start []byte) string {
 	if !isISOMedia(start) {
 		return ""

@@ -46,8 +46,8 @@ var knownTransfers = map[byte]func(v float64) float64{
 
 func videoToLinear(v float64) float64 { return math.Pow(v, 2.4) }
 
-// FromCICP returns a profile of the colours that code points of ITU-T H.273 stand for: those of a cICP chunk of a PNG or
-// of nclx in HEIF. It is empty for sRGB. It returns false for unknown colours. The profile is for Conversion only.
+// FromCICP returns a profile of the colours that code points of ITU-T H.273 stand for: those of a cICP chunk of a PNG
+// or of nclx in HEIF. It is empty for sRGB. It returns false for unknown colours. The profile is for Conversion only.
 func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
 	if primaries == primariesBT709 && transfer == transferSRGB {
 		return nil, true
@@ -75,7 +75,8 @@ type cicp struct {
 }
 
 // codePoints returns the content of a profile's cicp tag if its colours are known by it better than by the rest of the
-// profile: for PQ and HLG, whose curves lead to light as it is displayed, far darker than sRGB, and if there is no rest.
+// profile: for PQ and HLG, whose curves lead to light as it is displayed, far darker than sRGB, and if there is no
+// rest.
 func (p *profile) codePoints() (c cicp, ok bool) {
 	b := p.tags[tagCICP]
 	if p.colorSpace != spaceRGB || len(b) < 12 || string(b[:4]) != tagCICP || b[10] != 0 {

@@ -42,17 +42,18 @@ func TestFromCICP(t *testing.T) {
 	if profile := codes(t, primariesBT709, transferSRGB); profile != nil {
 		t.Errorf("sRGB is a profile of %d bytes, want none", len(profile))
 	}
-	for _, code := range [][2]byte{{2, 2}, {77, transferSRGB}, {primariesBT709, 2}, {primariesBT2020, 0}, {0, transferPQ}} {
+	for _, code := range [][2]byte{{2, 2}, {77, transferSRGB}, {primariesBT709, 2}, {primariesP3, 0}, {0, transferPQ}} {
 		if _, ok := FromCICP(code[0], code[1]); ok {
 			t.Errorf("%v is known", code)
 		}
 	}
+	byProfile := converted(t, profiles(t)["p3"], plane.RGB, 10, 200, 100)
 	tests := []struct {
 		name                string
 		primaries, transfer byte
 		from, want          [3]uint8
 	}{
-		{"Display P3", primariesP3, transferSRGB, [3]uint8{10, 200, 100}, converted(t, profiles(t)["p3"], plane.RGB, 10, 200, 100)},
+		{"Display P3", primariesP3, transferSRGB, [3]uint8{10, 200, 100}, byProfile},
 		{"linear", primariesBT709, 8, [3]uint8{148, 5, 5}, [3]uint8{200, 39, 39}},
 		{"BT.709, as Chromium shows it", primariesBT709, 1, [3]uint8{200, 40, 40}, [3]uint8{197, 28, 28}},
 		{"BT.2020, as Chromium shows it", primariesBT2020, 14, [3]uint8{163, 69, 48}, [3]uint8{194, 19, 25}},
@@ -135,7 +136,8 @@ func TestToneMapping(t *testing.T) {
 		{"the peak of the master", 1000, 255},
 	}
 	for _, test := range tests {
-		for transfer, level := range map[byte]uint8{transferPQ: pqLevel(test.luminance), transferHLG: hlgLevel(test.luminance)} {
+		levels := map[byte]uint8{transferPQ: pqLevel(test.luminance), transferHLG: hlgLevel(test.luminance)}
+		for transfer, level := range levels {
 			t.Run(fmt.Sprintf("%s by transfer %d", test.name, transfer), func(t *testing.T) {
 				profile := codes(t, primariesBT2020, transfer)
 				want := [3]uint8{test.want, test.want, test.want}
@@ -145,7 +147,8 @@ func TestToneMapping(t *testing.T) {
 		}
 	}
 	t.Run("beyond the peak of the master", func(t *testing.T) {
-		checkColor(t, converted(t, codes(t, primariesBT2020, transferPQ), plane.RGB, 255, 255, 255), [3]uint8{255, 255, 255}, 0)
+		got := converted(t, codes(t, primariesBT2020, transferPQ), plane.RGB, 255, 255, 255)
+		checkColor(t, got, [3]uint8{255, 255, 255}, 0)
 	})
 }
 

@@ -517,7 +517,9 @@ func TestEncodeIndexed(t *testing.T) {
 		{"three colours", func(m *image.NRGBA) {
 			stripes(m, color.NRGBA{200, 0, 0, 255}, color.NRGBA{0, 90, 0, 255}, color.NRGBA{0, 0, 90, 255})
 		}, true},
-		{"partly transparent", func(m *image.NRGBA) { stripes(m, color.NRGBA{200, 0, 0, 255}, color.NRGBA{0, 90, 0, 99}) }, true},
+		{"partly transparent", func(m *image.NRGBA) {
+			stripes(m, color.NRGBA{200, 0, 0, 255}, color.NRGBA{0, 90, 0, 99})
+		}, true},
 		{"many colours", noise, true},
 		{"many colours that are partly transparent", func(m *image.NRGBA) { gradient(m, 128) }, false},
 	}

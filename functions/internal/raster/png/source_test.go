@@ -18,7 +18,7 @@ func indexedFile(t *testing.T, rows []byte, behind []byte, more ...[]byte) []byt
 		chunkOf("IDAT", slices.Concat(pack(t, rows), behind)), chunkOf("IEND", nil))
 }
 
-// What is kept of a file is its pixels only, whatever else it has.
+// Nothing but the pixels of a file is kept, whatever else it has.
 func TestSource(t *testing.T) {
 	rows := []byte{0, 0b0101_0000, 0, 0b1001_0000}
 	plain := indexedFile(t, rows, nil)

@@ -127,8 +127,8 @@ var unreadFormats = []struct{ name, signature string }{
 	{"ZIP", "PK\x05\x06"},
 }
 
-// isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12, section
-// 10). Those that do not name a codec, such as "mif1", are taken for HEIC, whose package reads what the codec is.
+// isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12,
+// section 10). Those that do not name a codec, such as "mif1", are taken for HEIC, whose package reads what the codec is.
 var isoMediaBrands = map[string]string{
 	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
 	"heic": heif.Name, "heix": heif.Name, "heim": heif.Name, "heis": heif.Name,

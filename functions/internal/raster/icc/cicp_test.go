@@ -1,6 +1,7 @@
 package icc
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"testing"
@@ -28,24 +29,27 @@ func checkColor(tb testing.TB, got, want [3]uint8, tolerance int) {
 	}
 }
 
-// codes is the profile of code points.
+// codes is the profile of the code points of a PNG.
 func codes(tb testing.TB, primaries, transfer byte) []byte {
 	tb.Helper()
-	profile, ok := FromCICP(primaries, transfer)
+	profile, ok := FromCICPChunk([4]byte{primaries, transfer, 0, 1})
 	if !ok {
 		tb.Fatalf("code points %d and %d are not known", primaries, transfer)
 	}
 	return profile
 }
 
-func TestFromCICP(t *testing.T) {
+func TestFromCICPChunk(t *testing.T) {
 	if profile := codes(t, primariesBT709, transferSRGB); profile != nil {
 		t.Errorf("sRGB is a profile of %d bytes, want none", len(profile))
 	}
 	for _, code := range [][2]byte{{2, 2}, {77, transferSRGB}, {primariesBT709, 2}, {primariesP3, 0}, {0, transferPQ}} {
-		if _, ok := FromCICP(code[0], code[1]); ok {
+		if _, ok := FromCICPChunk([4]byte{code[0], code[1], 0, 1}); ok {
 			t.Errorf("%v is known", code)
 		}
+	}
+	if _, ok := FromCICPChunk([4]byte{primariesP3, transferSRGB, 1, 1}); ok {
+		t.Error("a matrix is known")
 	}
 	byProfile := converted(t, profiles(t)["p3"], plane.RGB, 10, 200, 100)
 	tests := []struct {
@@ -69,8 +73,28 @@ func TestFromCICP(t *testing.T) {
 	}
 }
 
-func TestFromNarrowCICP(t *testing.T) {
-	profile, ok := FromNarrowCICP(primariesBT709, transferSRGB)
+// Cameras write the curves of video into HEIF with images that are sRGB.
+func TestFromCICP(t *testing.T) {
+	for _, transfer := range []byte{1, 6, 11, 14, 15, transferSRGB} {
+		if profile, ok := FromCICP(primariesBT709, transfer); !ok || profile != nil {
+			t.Errorf("transfer %d is a profile of %d bytes, known: %v; want sRGB", transfer, len(profile), ok)
+		}
+		got, _ := FromCICP(primariesBT2020, transfer)
+		if want := codes(t, primariesBT2020, transferSRGB); !bytes.Equal(got, want) {
+			t.Errorf("transfer %d with BT.2020 is not that of sRGB", transfer)
+		}
+	}
+	if _, ok := FromCICP(2, transferSRGB); ok {
+		t.Error("unspecified primaries are known")
+	}
+	pq, ok := FromCICP(primariesBT2020, transferPQ)
+	if want := codes(t, primariesBT2020, transferPQ); !ok || !bytes.Equal(pq, want) {
+		t.Error("PQ differs from that of a PNG")
+	}
+}
+
+func TestFromCICPChunkOfNarrowRange(t *testing.T) {
+	profile, ok := FromCICPChunk([4]byte{primariesBT709, transferSRGB, 0, 0})
 	if !ok {
 		t.Fatal("narrow sRGB is not known")
 	}

@@ -253,6 +253,9 @@ func TestLimitsFormats(t *testing.T) {
 		if got, want := limits.MIMETypes(), []string{"image/jpeg", "image/png"}; !slices.Equal(got, want) {
 			t.Errorf("MIME types: got %q, want %q", got, want)
 		}
+		if got, want := limits.Extensions(), []string{".jpg", ".jpeg", ".png"}; !slices.Equal(got, want) {
+			t.Errorf("extensions: got %q, want %q", got, want)
+		}
 	})
 }
 

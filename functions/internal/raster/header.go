@@ -77,6 +77,15 @@ func (l Limits) MIMETypes() []string {
 	return all
 }
 
+// Extensions returns the extensions of file names, such as ".jpg", of the formats that are accepted.
+func (l Limits) Extensions() []string {
+	var all []string
+	for _, e := range formats.acceptedBy(l) {
+		all = append(all, e.Extensions...)
+	}
+	return all
+}
+
 // Check returns an *Error if an image is larger than the limits allow.
 func (l Limits) Check(h Header) error {
 	limit := l.pixels()

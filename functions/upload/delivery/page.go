@@ -35,9 +35,11 @@ func hashOf(element string) string {
 
 // Page returns GET /: a page on which a browser uploads images. It names the formats that limits accept.
 func Page(limits raster.Limits) http.HandlerFunc {
+	// Not every system knows the MIME type of a HEIC, and then only its extension finds it in a file picker.
+	types := append(limits.MIMETypes(), limits.Extensions()...)
 	html := []byte(strings.NewReplacer(
 		"{{formats}}", limits.FormatNames("and"),
-		"{{types}}", strings.Join(limits.MIMETypes(), ","),
+		"{{types}}", strings.Join(types, ","),
 	).Replace(pageTemplate))
 	return func(w http.ResponseWriter, _ *http.Request) { writePage(w, html) }
 }

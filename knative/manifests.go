@@ -1,6 +1,6 @@
-// Package knative is where the service runs: the manifests in base/, for `ko apply -f knative/`, which finds them by the
-// links in this folder, what varies them in overlays/ and components/, for kustomize, and in local/ a Knative on one
-// machine that reads the same manifests.
+// Package knative has the manifests of the service. base/ is what `ko apply -f knative/` deploys, through the links in
+// this directory; overlays/ and components/ change it with kustomize; gitops/ deploys it with Argo CD. local/ runs the
+// same manifests on one machine without a cluster. The package itself only embeds base/.
 package knative
 
 import (
@@ -11,11 +11,11 @@ import (
 //go:embed base/*.yaml
 var files embed.FS
 
-// Manifests are the files that `ko apply -f knative/` deploys.
+// Manifests holds the files that `ko apply -f knative/` deploys.
 var Manifests = func() fs.FS {
 	base, err := fs.Sub(files, "base")
 	if err != nil {
-		panic(err) // it is embedded
+		panic(err) // cannot happen: the directory is embedded
 	}
 	return base
 }()

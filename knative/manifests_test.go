@@ -30,7 +30,7 @@ func functionOf(t *testing.T, image string) catalog.Function {
 	return functions[i]
 }
 
-// secretSettings have the names of the settings that belong in a Kubernetes Secret.
+// secretSettings returns the names of the settings that belong in a Kubernetes Secret.
 func secretSettings() (names []string) {
 	for _, setting := range catalog.Settings() {
 		if setting.Secret {
@@ -40,13 +40,13 @@ func secretSettings() (names []string) {
 	return names
 }
 
-// runtimeSettings are read by Go's runtime and not by a function.
+// runtimeSettings are read by Go's runtime instead of a function.
 var runtimeSettings = []string{"GOMEMLIMIT"}
 
-// object is anything in the manifests.
+// object is a document of a manifest.
 type object map[string]any
 
-// at follows a path of names and, in lists, the first item.
+// at returns the value at a path of field names, or nil. In a list it takes the first item.
 func (o object) at(names ...string) any {
 	var value any = map[string]any(o)
 	for _, name := range names {
@@ -62,7 +62,7 @@ func (o object) at(names ...string) any {
 	return value
 }
 
-// read is what `ko apply -f knative/` deploys.
+// read returns the objects that `ko apply -f knative/` deploys.
 func read(t *testing.T) (objects []object) {
 	t.Helper()
 	files, err := filepath.Glob("*.yaml")
@@ -84,7 +84,7 @@ func readFile(t *testing.T, name string) []object {
 	return parse(t, name, text)
 }
 
-// parse takes the documents of a file apart.
+// parse returns the documents of a file.
 func parse(t *testing.T, name string, text []byte) (objects []object) {
 	t.Helper()
 	for decoder := yaml.NewDecoder(bytes.NewReader(text)); ; {
@@ -107,23 +107,25 @@ func ofKind(objects []object, kind string) (found []object) {
 	return found
 }
 
-func TestEverythingIsInTheNamespace(t *testing.T) {
+// The namespace is applied first, and every other object is in it.
+func TestNamespace(t *testing.T) {
 	for i, o := range read(t) {
 		if o["kind"] == "Namespace" {
 			if i != 0 || o.at("metadata", "name") != "image-service" {
-				t.Errorf("the namespace is %v, at place %d; it has to be there before all else", o.at("metadata", "name"), i)
+				t.Errorf("object %d is namespace %v, want image-service as object 0", i, o.at("metadata", "name"))
 			}
 		} else if o.at("metadata", "namespace") != "image-service" {
-			t.Errorf("%s %s is in namespace %v", o["kind"], o.at("metadata", "name"), o.at("metadata", "namespace"))
+			t.Errorf("%s %s is in namespace %v, want image-service",
+				o["kind"], o.at("metadata", "name"), o.at("metadata", "namespace"))
 		}
 		if o.at("metadata", "labels", "app.kubernetes.io/part-of") != "image-service" {
-			t.Errorf("%s %s does not say what it is a part of", o["kind"], o.at("metadata", "name"))
+			t.Errorf("%s %s has no label app.kubernetes.io/part-of", o["kind"], o.at("metadata", "name"))
 		}
 	}
 }
 
-// A service finds in its environment what its function reads. The ConfigMap has every setting without which a
-// function does not start; TestNoSecrets is about those that are secret.
+// A Service sets only variables that its function reads, and the ConfigMap has every required setting that is not
+// secret; TestNoSecrets checks the secret ones.
 func TestSettings(t *testing.T) {
 	objects := read(t)
 	config := ofKind(objects, "ConfigMap")[0]["data"].(map[string]any)
@@ -132,19 +134,19 @@ func TestSettings(t *testing.T) {
 		for _, variable := range service.at("spec", "template", "spec", "containers", "env").([]any) {
 			name := variable.(map[string]any)["name"].(string)
 			if !functionOf(t, image).Reads(name) && !slices.Contains(runtimeSettings, name) {
-				t.Errorf("%s sets %s, which is not a setting of its function", image, name)
+				t.Errorf("%s sets %s, which its function does not read", image, name)
 			}
 		}
 	}
 	for _, setting := range catalog.Settings() {
 		_, configured := config[setting.Name]
 		if setting.Required && !setting.Secret && !configured {
-			t.Errorf("%s is required, but not in the ConfigMap", setting)
+			t.Errorf("the ConfigMap lacks the required setting %s", setting)
 		}
 	}
 }
 
-// Every environment variable in the manifests, wherever it is set, is a setting of a function.
+// Every environment variable that a manifest sets is a setting of a function.
 func TestEnvironment(t *testing.T) {
 	known := slices.Clone(runtimeSettings)
 	for _, setting := range catalog.Settings() {
@@ -160,12 +162,12 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	if found < 30 {
-		t.Errorf("found %d environment variables, want all of them", found)
+		t.Errorf("found %d environment variables, want at least 30", found)
 	}
 }
 
-// manifestFiles are the files of the base, the overlays and the components. Those of the servers set settings of the
-// servers.
+// manifestFiles returns the files of the base, the overlays and the components, without those of the servers, which
+// have their own settings.
 func manifestFiles(t *testing.T) (names []string) {
 	t.Helper()
 	for _, pattern := range []string{"base/*", "overlays/*/*", "components/*/*", "components/*/*/*"} {
@@ -184,8 +186,8 @@ func manifestFiles(t *testing.T) (names []string) {
 	return names
 }
 
-// environmentIn returns the names of the environment variables that a file sets: in a container, in a patch of one, or
-// in a ConfigMap for one.
+// environmentIn returns the names of the environment variables that a file sets in containers, in patches of
+// containers, and in ConfigMaps.
 func environmentIn(t *testing.T, name string) (variables []string) {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -200,7 +202,7 @@ func environmentIn(t *testing.T, name string) (variables []string) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		walk(document, func(fields map[string]any) {
-			var patch any // a Kustomization has some as text
+			var patch any // inline patches of a Kustomization are strings
 			if text, ok := fields["patch"].(string); ok {
 				if err := yaml.Unmarshal([]byte(text), &patch); err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -214,7 +216,7 @@ func environmentIn(t *testing.T, name string) (variables []string) {
 
 var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]+$`)
 
-// variableNames returns the names of the variables that one YAML mapping sets.
+// variableNames returns the names of the environment variables that a YAML mapping sets.
 func variableNames(fields map[string]any) (variables []string) {
 	_, hasValue := fields["value"]
 	_, hasSource := fields["valueFrom"]
@@ -246,7 +248,7 @@ func walk(value any, visit func(map[string]any)) {
 	}
 }
 
-// Every image is a command of this module that links none of what only tests and knative/local need.
+// Every image is a command of this module, without packages that only tests and knative/local need.
 func TestImages(t *testing.T) {
 	for _, service := range ofKind(read(t), "Service") {
 		image := service.at("spec", "template", "spec", "containers", "image").(string)
@@ -258,21 +260,21 @@ func TestImages(t *testing.T) {
 		for line := range strings.Lines(string(output)) {
 			dependency, name, _ := strings.Cut(strings.TrimSpace(line), " ")
 			if dependency == importPath && name != "main" {
-				t.Errorf("%s is package %s, and no command", image, name)
+				t.Errorf("%s is package %s, want main", image, name)
 			}
 			for _, unwanted := range []string{
 				"miniredis", "gofakes3", "kfake", "/knative/local", "/functions/cli", "kong", "testing",
 			} {
 				if strings.Contains(dependency, unwanted) {
-					t.Errorf("%s links %s", image, dependency)
+					t.Errorf("%s links %s, which only tests and knative/local may use", image, dependency)
 				}
 			}
 		}
 	}
 }
 
-// A function is delivered the types of events that it consumes and no others: without a filter on the type, a reply
-// would come back to it.
+// A function receives exactly the event types that it consumes. Without a filter by type, its replies would come back
+// to it.
 func TestTriggers(t *testing.T) {
 	objects := read(t)
 	broker := ofKind(objects, "Broker")[0].at("metadata", "name")
@@ -293,7 +295,8 @@ func TestTriggers(t *testing.T) {
 		eventType, _ := trigger.at("spec", "filter", "attributes", "type").(string)
 		got = append(got, fmt.Sprintf("%s to %v", eventType, trigger.at("spec", "subscriber", "ref", "name")))
 		if trigger.at("spec", "broker") != broker {
-			t.Errorf("Trigger %s is of Broker %v", trigger.at("metadata", "name"), trigger.at("spec", "broker"))
+			t.Errorf("Trigger %s subscribes to Broker %v, want %v",
+				trigger.at("metadata", "name"), trigger.at("spec", "broker"), broker)
 		}
 	}
 	slices.Sort(got)
@@ -303,7 +306,7 @@ func TestTriggers(t *testing.T) {
 	}
 }
 
-// The ping that the upload function gets is that of the PingSource, and no other in the namespace.
+// The upload function receives the pings of this PingSource only, and of no other in the namespace.
 func TestPingSource(t *testing.T) {
 	objects := read(t)
 	source := ofKind(objects, "PingSource")[0]
@@ -311,7 +314,7 @@ func TestPingSource(t *testing.T) {
 	for _, trigger := range ofKind(objects, "Trigger") {
 		source := trigger.at("spec", "filter", "attributes", "source")
 		if trigger.at("spec", "filter", "attributes", "type") == events.TypePing && source != name {
-			t.Errorf("Trigger %s takes pings of %v, want %s", trigger.at("metadata", "name"), source, name)
+			t.Errorf("Trigger %s filters pings by source %v, want %s", trigger.at("metadata", "name"), source, name)
 		}
 	}
 	for field, want := range map[string]any{"schedule": "*/15 * * * *", "contentType": "application/json", "data": "{}"} {
@@ -319,47 +322,57 @@ func TestPingSource(t *testing.T) {
 			t.Errorf("%s is %v, want %v", field, got, want)
 		}
 	}
-	if got := source.at("spec", "sink", "ref", "name"); got != ofKind(objects, "Broker")[0].at("metadata", "name") {
-		t.Errorf("it sends to %v", got)
+	want := ofKind(objects, "Broker")[0].at("metadata", "name")
+	if got := source.at("spec", "sink", "ref", "name"); got != want {
+		t.Errorf("sink is %v, want %v", got, want)
 	}
 }
 
-// The topic that upload writes to is the one that is read, from its beginning, into the Broker: the original system's.
+// The KafkaSource reads the topic that upload writes to, from its beginning, and sends its records to the Broker. Topic
+// and consumer group are those of the original system.
 func TestKafkaSource(t *testing.T) {
 	objects := read(t)
 	source := ofKind(objects, "KafkaSource")[0]
 	config := ofKind(objects, "ConfigMap")[0]
-	for _, test := range []struct{ got, want any }{
-		{source.at("spec", "topics").([]any)[0], config.at("data", "KAFKA_TOPIC")},
-		{source.at("spec", "topics").([]any)[0], "image-processing"},
-		{source.at("spec", "bootstrapServers").([]any)[0], config.at("data", "KAFKA_BOOTSTRAP_SERVERS")},
-		{source.at("spec", "consumerGroup"), "image-processor-group"},
-		{source.at("spec", "initialOffset"), "earliest"},
-		{source.at("spec", "sink", "ref", "kind"), "Broker"},
-		{source.at("spec", "sink", "ref", "name"), ofKind(objects, "Broker")[0].at("metadata", "name")},
+	broker := ofKind(objects, "Broker")[0].at("metadata", "name")
+	servers := source.at("spec", "bootstrapServers").([]any)[0]
+	for _, test := range []struct {
+		name      string
+		got, want any
+	}{
+		{"topic", source.at("spec", "topics").([]any)[0], "image-processing"},
+		{"KAFKA_TOPIC", config.at("data", "KAFKA_TOPIC"), "image-processing"},
+		{"bootstrap servers", servers, config.at("data", "KAFKA_BOOTSTRAP_SERVERS")},
+		{"consumer group", source.at("spec", "consumerGroup"), "image-processor-group"},
+		{"initial offset", source.at("spec", "initialOffset"), "earliest"},
+		{"kind of the sink", source.at("spec", "sink", "ref", "kind"), "Broker"},
+		{"name of the sink", source.at("spec", "sink", "ref", "name"), broker},
 	} {
-		if test.got != test.want {
-			t.Errorf("%v, want %v", test.got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if test.got != test.want {
+				t.Errorf("got %v, want %v", test.got, test.want)
+			}
+		})
 	}
 }
 
-// What is left out of a delivery has no default, and without a dead letter sink an event that is given up is lost.
+// Every delivery is complete: an omitted field has no default, and without a dead letter sink events that cannot be
+// delivered are lost.
 func TestDelivery(t *testing.T) {
 	objects := read(t)
 	for _, o := range append(ofKind(objects, "KafkaSource"), ofKind(objects, "Broker")...) {
 		for _, field := range []string{"retry", "backoffPolicy", "backoffDelay", "timeout"} {
 			if o.at("spec", "delivery", field) == nil {
-				t.Errorf("%s says nothing of delivery.%s", o["kind"], field)
+				t.Errorf("%s has no delivery.%s", o["kind"], field)
 			}
 		}
 		if got := o.at("spec", "delivery", "deadLetterSink", "ref", "name"); got != "dead-letters" {
-			t.Errorf("the dead letters of the %s go to %v", o["kind"], got)
+			t.Errorf("dead letter sink of the %s is %v, want dead-letters", o["kind"], got)
 		}
 	}
 	for _, trigger := range ofKind(objects, "Trigger") {
 		if trigger.at("spec", "delivery") != nil {
-			t.Errorf("Trigger %s has a delivery of its own", trigger.at("metadata", "name"))
+			t.Errorf("Trigger %s overrides the delivery of the Broker", trigger.at("metadata", "name"))
 		}
 	}
 }
@@ -368,7 +381,7 @@ func TestDelivery(t *testing.T) {
 func TestEventTypes(t *testing.T) {
 	eventTypes := ofKind(read(t), "EventType")
 	if got, want := len(eventTypes), len(events.Types()); got != want {
-		t.Fatalf("there are %d EventTypes, want %d", got, want)
+		t.Fatalf("found %d EventTypes, want %d", got, want)
 	}
 	for i, declared := range events.Types() {
 		t.Run(declared.Name, func(t *testing.T) {
@@ -393,7 +406,7 @@ func TestEventTypes(t *testing.T) {
 	}
 }
 
-// ko finds every manifest of base/ by its link, and nothing else.
+// The links in this directory, through which ko reads the manifests, point to all files of base/ and to nothing else.
 func TestLinks(t *testing.T) {
 	want, err := filepath.Glob("base/*.yaml")
 	if err != nil || len(want) == 0 {
@@ -412,11 +425,11 @@ func TestLinks(t *testing.T) {
 		got = append(got, target)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("there are links to %q, want %q", got, want)
+		t.Errorf("links point to %q, want %q", got, want)
 	}
 }
 
-// The pods run under the strictest of Kubernetes' pod security standards, which the namespace enforces.
+// The pods comply with the restricted pod security standard, which the namespace enforces.
 func TestSecurityContext(t *testing.T) {
 	for _, service := range ofKind(read(t), "Service") {
 		name := service.at("metadata", "name")
@@ -424,11 +437,11 @@ func TestSecurityContext(t *testing.T) {
 			"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true,
 		} {
 			if got := service.at("spec", "template", "spec", "containers", "securityContext", field); got != want {
-				t.Errorf("%s: %s is %v", name, field, got)
+				t.Errorf("%s: %s is %v, want %v", name, field, got, want)
 			}
 		}
 		if service.at("spec", "template", "spec", "automountServiceAccountToken") != false {
-			t.Errorf("%s has a token of the cluster", name)
+			t.Errorf("%s mounts a service account token", name)
 		}
 	}
 }

@@ -16,12 +16,12 @@ import (
 	"gitlab.com/yourorg/image-service/functions/catalog"
 )
 
-// These tests build overlays with kustomize, or with the one in kubectl: the library would bring 20 modules into every
-// build of this project, for tests alone. CI installs the program.
+// These tests build overlays with the kustomize command, or with kubectl: the library would add 20 modules to go.mod
+// for tests alone. CI installs the command.
 //
 //	go test -tags kustomize ./knative
 
-// builder is the command that builds a directory.
+// builder returns the command that builds a directory.
 func builder(t *testing.T) []string {
 	t.Helper()
 	for _, command := range [][]string{{"kustomize", "build"}, {"kubectl", "kustomize"}} {
@@ -29,24 +29,24 @@ func builder(t *testing.T) []string {
 			return command
 		}
 	}
-	t.Fatal("neither kustomize nor kubectl is installed")
+	t.Fatal("neither kustomize nor kubectl is in PATH")
 	return nil
 }
 
-// build is an overlay with components on top.
+// build returns the objects of an overlay with components on top.
 func build(t *testing.T, overlay string, components ...string) []object {
 	t.Helper()
 	directory := t.TempDir()
 	relative := func(name string) string {
-		here, err := filepath.Abs(name)
+		absolute, err := filepath.Abs(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		way, err := filepath.Rel(directory, here)
+		path, err := filepath.Rel(directory, absolute)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return way
+		return path
 	}
 	text := fmt.Sprintf("resources:\n  - %s\ncomponents:\n", relative("overlays/"+overlay))
 	for _, component := range components {
@@ -63,7 +63,8 @@ func build(t *testing.T, overlay string, components ...string) []object {
 	return parse(t, overlay, output)
 }
 
-// Every overlay, alone and with each component and each two of them, is one that the schemas allow and that fits together.
+// Every overlay, alone, with each component and with each pair of components, is valid by the schemas, and its
+// references are consistent.
 func TestOverlays(t *testing.T) {
 	known := schemas(t)
 	for _, overlay := range []string{"dev", "prod"} {
@@ -73,9 +74,11 @@ func TestOverlays(t *testing.T) {
 		for i, a := range components {
 			combinations = append(combinations, []string{a})
 			for _, b := range components[i+1:] {
-				if !slices.Contains([]string{a, b}, "keda") || !slices.Contains([]string{a, b}, "kafka-broker") { // it has no KafkaSource
-					combinations = append(combinations, []string{a, b})
+				pair := []string{a, b}
+				if slices.Contains(pair, "keda") && slices.Contains(pair, "kafka-broker") {
+					continue // kafka-broker removes the KafkaSource that keda scales
 				}
+				combinations = append(combinations, pair)
 			}
 		}
 		for _, combination := range combinations {
@@ -83,7 +86,8 @@ func TestOverlays(t *testing.T) {
 				t.Parallel()
 				objects := build(t, overlay, combination...)
 				for _, o := range objects {
-					if kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}; !slices.Contains(kubernetesKinds, kind[1]) || known[kind] != nil {
+					kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}
+					if !slices.Contains(kubernetesKinds, kind[1]) || known[kind] != nil {
 						checkSchema(t, known, overlay, o)
 					}
 				}
@@ -94,8 +98,8 @@ func TestOverlays(t *testing.T) {
 	}
 }
 
-// componentsFor are those that an overlay can be given: prod has network-policies already, and the in-memory Broker of dev
-// has no topic. storage-tls is for who has others with it, and so for all of them together.
+// componentsFor returns the components that can be added to an overlay: prod already includes network-policies, and the
+// in-memory Broker of dev has no topic. storage-tls requires others, so only the combination of all has it.
 func componentsFor(t *testing.T, overlay string) (names []string) {
 	t.Helper()
 	without := map[string]string{"prod": "network-policies", "dev": "kafka-broker"}
@@ -111,34 +115,39 @@ func componentsFor(t *testing.T, overlay string) (names []string) {
 	return names
 }
 
-// checkReferences follows every reference of Eventing's kinds to an object that is there, and finds every delivery whole.
+// checkReferences checks that every object that one of Eventing's kinds refers to exists, and that every delivery is
+// complete.
 func checkReferences(t *testing.T, objects []object) {
 	t.Helper()
-	there := func(kind string, name any) bool {
+	exists := func(kind string, name any) bool {
 		return slices.ContainsFunc(ofKind(objects, kind), func(o object) bool { return o.at("metadata", "name") == name })
 	}
 	for _, o := range objects {
 		for _, path := range [][]string{
-			{"spec", "subscriber", "ref"}, {"spec", "sink", "ref"}, {"spec", "delivery", "deadLetterSink", "ref"}, {"spec", "config"}, {"spec", "subject"},
+			{"spec", "subscriber", "ref"}, {"spec", "sink", "ref"}, {"spec", "delivery", "deadLetterSink", "ref"},
+			{"spec", "config"}, {"spec", "subject"},
 		} {
-			if ref, ok := o.at(path...).(map[string]any); ok && ref["kind"] != nil && !there(ref["kind"].(string), ref["name"]) {
-				t.Errorf("%s %v leads to %v %v, which is not there", o["kind"], o.at("metadata", "name"), ref["kind"], ref["name"])
+			ref, ok := o.at(path...).(map[string]any)
+			if ok && ref["kind"] != nil && !exists(ref["kind"].(string), ref["name"]) {
+				t.Errorf("%s %v refers to %v %v, which does not exist",
+					o["kind"], o.at("metadata", "name"), ref["kind"], ref["name"])
 			}
 		}
-		if broker := o.at("spec", "broker"); o["kind"] == "Trigger" && !there("Broker", broker) {
-			t.Errorf("Trigger %v is of Broker %v, which is not there", o.at("metadata", "name"), broker)
+		if broker := o.at("spec", "broker"); o["kind"] == "Trigger" && !exists("Broker", broker) {
+			t.Errorf("Trigger %v subscribes to Broker %v, which does not exist", o.at("metadata", "name"), broker)
 		}
 		if o["kind"] == "Broker" || o["kind"] == "KafkaSource" {
 			for _, name := range []string{"retry", "backoffPolicy", "backoffDelay", "timeout", "deadLetterSink"} {
 				if o.at("spec", "delivery", name) == nil {
-					t.Errorf("%s says nothing of delivery.%s", o["kind"], name)
+					t.Errorf("%s has no delivery.%s", o["kind"], name)
 				}
 			}
 		}
 	}
 }
 
-// checkServices finds all functions, each restricted, and each with the addresses that the KafkaSource has.
+// checkServices checks that there is a restricted Service for every function, and that functions and KafkaSource use
+// the same Kafka.
 func checkServices(t *testing.T, objects []object) {
 	t.Helper()
 	images := map[any]bool{}
@@ -149,11 +158,11 @@ func checkServices(t *testing.T, objects []object) {
 		images[o.at("spec", "template", "spec", "containers", "image")] = true
 		if o.at("spec", "template", "spec", "containers", "securityContext", "readOnlyRootFilesystem") != true ||
 			o.at("spec", "template", "spec", "automountServiceAccountToken") != false {
-			t.Errorf("%v is not restricted", o.at("metadata", "name"))
+			t.Errorf("%v has no read-only root file system, or mounts a service account token", o.at("metadata", "name"))
 		}
 	}
 	if want := len(catalog.Functions()); len(images) != want {
-		t.Errorf("%d functions, want %d", len(images), want)
+		t.Errorf("found %d functions, want %d", len(images), want)
 	}
 	for _, config := range ofKind(objects, "ConfigMap") {
 		servers := config.at("data", "KAFKA_BOOTSTRAP_SERVERS")
@@ -165,46 +174,51 @@ func checkServices(t *testing.T, objects []object) {
 	}
 }
 
-// What production is: a Broker on Kafka, three copies, pull secrets, pods that are never all away.
+// The production overlay has a Kafka Broker, three replicas of its topic, pull secrets and network policies.
 func TestProduction(t *testing.T) {
 	objects := build(t, "prod")
 	broker := ofKind(objects, "Broker")[0]
 	if got := broker.at("metadata", "annotations", "eventing.knative.dev/broker.class"); got != "Kafka" {
-		t.Errorf("the Broker is of class %v", got)
+		t.Errorf("the class of the Broker is %v, want Kafka", got)
 	}
 	for _, config := range ofKind(objects, "ConfigMap") {
 		if config.at("metadata", "name") != "image-service-broker" {
 			continue
 		}
-		if config.at("data", "default.topic.replication.factor") != "3" || config.at("data", "default.topic.config.min.insync.replicas") != "2" {
-			t.Errorf("the Broker's topic is %v", config["data"])
-		}
-		if got := config.at("data", "bootstrap.servers"); got != "my-cluster-kafka-bootstrap.kafka.svc.cluster.local:9092" {
-			t.Errorf("the Broker's Kafka is %v", got)
+		for name, want := range map[string]string{
+			"default.topic.replication.factor":         "3",
+			"default.topic.config.min.insync.replicas": "2",
+			"bootstrap.servers":                        "my-cluster-kafka-bootstrap.kafka.svc.cluster.local:9092",
+		} {
+			if got := config.at("data", name); got != want {
+				t.Errorf("%s of the Broker is %v, want %s", name, got, want)
+			}
 		}
 	}
 	for _, service := range ofKind(objects, "Service") {
 		if got := service.at("spec", "template", "spec", "imagePullSecrets", "name"); got != "harbor-secret" {
-			t.Errorf("%v is pulled with %v", service.at("metadata", "name"), got)
+			t.Errorf("the pull secret of %v is %v, want harbor-secret", service.at("metadata", "name"), got)
 		}
 	}
 	if len(ofKind(objects, "NetworkPolicy")) == 0 {
-		t.Error("the network lets everything through")
+		t.Error("there are no network policies")
 	}
 }
 
-// With the topic as the Broker's own, nothing else reads it.
+// With kafka-broker, the Broker reads the topic, and no KafkaSource does.
 func TestKafkaBroker(t *testing.T) {
 	objects := build(t, "prod", "kafka-broker")
-	if got := ofKind(objects, "Broker")[0].at("metadata", "annotations", "kafka.eventing.knative.dev/external.topic"); got != "image-processing" {
-		t.Errorf("the Broker's topic is %v", got)
+	annotations := ofKind(objects, "Broker")[0].at("metadata", "annotations").(map[string]any)
+	if got := annotations["kafka.eventing.knative.dev/external.topic"]; got != "image-processing" {
+		t.Errorf("the topic of the Broker is %v, want image-processing", got)
 	}
 	if sources := ofKind(objects, "KafkaSource"); len(sources) > 0 {
-		t.Errorf("the topic is read by %v as well", sources)
+		t.Errorf("got KafkaSources %v, want none", sources)
 	}
 }
 
-// With TLS, nothing goes another way, and the ends of each way fit together.
+// With servers-tls and storage-tls, every connection uses TLS and a login, and clients and servers are configured
+// alike.
 func TestServersTLS(t *testing.T) {
 	objects := build(t, "prod", "storage", "servers-tls", "storage-tls")
 	var config map[string]any
@@ -212,15 +226,18 @@ func TestServersTLS(t *testing.T) {
 		if o.at("metadata", "name") == "image-service-config" {
 			config = o["data"].(map[string]any)
 		}
-		if o.at("metadata", "name") == "image-service-broker" && o.at("data", "bootstrap.servers") != "my-cluster-kafka-bootstrap.kafka.svc.cluster.local:9093" {
-			t.Errorf("the Broker's Kafka is %v", o["data"])
+		if o.at("metadata", "name") == "image-service-broker" {
+			want := "my-cluster-kafka-bootstrap.kafka.svc.cluster.local:9093"
+			if got := o.at("data", "bootstrap.servers"); got != want {
+				t.Errorf("bootstrap servers of the Broker are %v, want %s", got, want)
+			}
 		}
 	}
 	users := map[any]bool{}
 	for _, user := range ofKind(objects, "KafkaUser") {
 		users[user.at("metadata", "name")] = true
 		if user.at("spec", "authorization", "type") != "simple" {
-			t.Errorf("%v may do everything, or nothing", user.at("metadata", "name"))
+			t.Errorf("KafkaUser %v has no ACLs", user.at("metadata", "name"))
 		}
 	}
 	for _, service := range ofKind(objects, "Service") {
@@ -229,72 +246,95 @@ func TestServersTLS(t *testing.T) {
 		}
 		spec := object(service.at("spec", "template", "spec").(map[string]any))
 		if got := spec.at("volumes", "secret", "secretName"); got != "image-service-authorities" {
-			t.Errorf("%v has the authorities of %v", service.at("metadata", "name"), got)
+			t.Errorf("%v mounts the Secret %v, want image-service-authorities", service.at("metadata", "name"), got)
 		}
 		for _, name := range []string{"MINIO_CA_FILE", "REDIS_CA_FILE", "KAFKA_CA_FILE"} {
 			if at := spec.at("containers", "volumeMounts", "mountPath"); filepath.Dir(config[name].(string)) != at {
-				t.Errorf("%v has the authorities in %v, and %s is %v", service.at("metadata", "name"), at, name, config[name])
+				t.Errorf("%v mounts the CA certificates at %v, but %s is %v",
+					service.at("metadata", "name"), at, name, config[name])
 			}
 		}
 		for _, variable := range spec.at("containers", "env").([]any) {
 			if v := object(variable.(map[string]any)); v["name"] == "KAFKA_SASL_USERNAME" && !users[v["value"]] {
-				t.Errorf("%v logs in as %v, who is nobody", service.at("metadata", "name"), v["value"])
+				t.Errorf("%v logs in as %v, which is not a KafkaUser", service.at("metadata", "name"), v["value"])
 			}
 		}
 	}
 	net := object(ofKind(objects, "KafkaSource")[0].at("spec", "net").(map[string]any))
-	if net.at("tls", "enable") != true || net.at("sasl", "enable") != true || !users[net.at("sasl", "type", "secretKeyRef", "name")] {
-		t.Errorf("the KafkaSource goes another way: %v", net)
+	login := net.at("sasl", "type", "secretKeyRef", "name")
+	if net.at("tls", "enable") != true || net.at("sasl", "enable") != true || !users[login] {
+		t.Errorf("net of the KafkaSource is %v, want TLS and the login of a KafkaUser", net)
 	}
 	kafka := ofKind(objects, "Kafka")[0]
 	listeners := kafka.at("spec", "kafka", "listeners").([]any)
-	if kafka.at("spec", "kafka", "authorization", "type") != "simple" || len(listeners) != 1 || listeners[0].(map[string]any)["tls"] != true {
-		t.Errorf("Kafka listens at %v", listeners)
+	if got := kafka.at("spec", "kafka", "authorization", "type"); got != "simple" {
+		t.Errorf("authorization of Kafka is %v, want simple", got)
+	}
+	if len(listeners) != 1 || listeners[0].(map[string]any)["tls"] != true {
+		t.Errorf("listeners of Kafka are %v, want one with TLS", listeners)
 	}
 }
 
-// With authentication the public function asks for keys, and everything that the cluster delivers goes to another one that
-// does not, is the same but for that, and is reached by nobody outside.
+// With authentication, the public function requires keys. Events are delivered to a second Service without
+// authentication, which is otherwise the same and is reachable from within the cluster only.
 func TestAuthentication(t *testing.T) {
-	for overlay, components := range map[string][][]string{"dev": {nil, {"network-policies"}}, "prod": {nil, {"autoscaling-hpa"}, {"tls"}}} {
-		for _, more := range components {
-			objects := build(t, overlay, append([]string{"authentication"}, more...)...)
-			services := map[any]object{}
-			for _, o := range ofKind(objects, "Service") {
-				services[o.at("metadata", "name")] = o
-			}
-			public, events := services["upload"], services["upload-events"]
-			if public == nil || events == nil {
-				t.Fatalf("%s %v: services %v", overlay, more, services)
-			}
-			if public.at("metadata", "labels", "networking.knative.dev/visibility") != nil ||
-				events.at("metadata", "labels", "networking.knative.dev/visibility") != "cluster-local" {
-				t.Errorf("%s %v: who reaches what is %v, %v", overlay, more, public["metadata"], events["metadata"])
-			}
-			checkDeliveries(t, objects)
-			checkSecret(t, objects, public)
-			variables := events.at("spec", "template", "spec", "containers", "env").([]any)
-			if last := object(variables[len(variables)-1].(map[string]any)); last["name"] != "EVENTS_ONLY" || last["value"] != "true" {
-				t.Errorf("%s %v: upload-events shows images: its environment is %v", overlay, more, variables)
-			}
-			for _, field := range []string{"image", "resources", "securityContext"} {
-				got, want := events.at("spec", "template", "spec", "containers", field), public.at("spec", "template", "spec", "containers", field)
-				if !reflect.DeepEqual(got, want) {
-					t.Errorf("%s %v: %s of upload-events is %v, want %v", overlay, more, field, got, want)
+	for overlay, combinations := range map[string][][]string{
+		"dev":  {nil, {"network-policies"}},
+		"prod": {nil, {"autoscaling-hpa"}, {"tls"}},
+	} {
+		for _, components := range combinations {
+			t.Run(fmt.Sprint(overlay, components), func(t *testing.T) {
+				objects := build(t, overlay, append([]string{"authentication"}, components...)...)
+				services := map[any]object{}
+				for _, o := range ofKind(objects, "Service") {
+					services[o.at("metadata", "name")] = o
 				}
-			}
-			if got, want := fmt.Sprint(events.at("spec", "template", "spec", "imagePullSecrets")), fmt.Sprint(public.at("spec", "template", "spec", "imagePullSecrets")); got != want {
-				t.Errorf("%s %v: upload-events is pulled with %s, want %s", overlay, more, got, want)
-			}
-			if text := fmt.Sprint(events["spec"]); strings.Contains(text, "image-service-access") || strings.Contains(text, "api-keys") {
-				t.Errorf("%s %v: upload-events has %s", overlay, more, text)
-			}
+				public, events := services["upload"], services["upload-events"]
+				if public == nil || events == nil {
+					t.Fatalf("got services %v, want upload and upload-events", services)
+				}
+				checkDeliveries(t, objects)
+				checkSecret(t, objects, public)
+				checkEventsService(t, public, events)
+			})
 		}
 	}
 }
 
-// Two components mount into upload, and none in place of the other, whichever comes first. Its way in for events logs in to
-// Kafka as it does.
+// checkEventsService compares upload-events with upload.
+func checkEventsService(t *testing.T, public, events object) {
+	t.Helper()
+	if got := public.at("metadata", "labels", "networking.knative.dev/visibility"); got != nil {
+		t.Errorf("visibility of upload is %v, want none", got)
+	}
+	if got := events.at("metadata", "labels", "networking.knative.dev/visibility"); got != "cluster-local" {
+		t.Errorf("visibility of upload-events is %v, want cluster-local", got)
+	}
+	variables := events.at("spec", "template", "spec", "containers", "env").([]any)
+	if last := variables[len(variables)-1].(map[string]any); last["name"] != "EVENTS_ONLY" || last["value"] != "true" {
+		t.Errorf("environment of upload-events is %v, want EVENTS_ONLY=true at its end", variables)
+	}
+	for _, field := range []string{"image", "resources", "securityContext"} {
+		got := events.at("spec", "template", "spec", "containers", field)
+		want := public.at("spec", "template", "spec", "containers", field)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s of upload-events is %v, want %v", field, got, want)
+		}
+	}
+	got := events.at("spec", "template", "spec", "imagePullSecrets")
+	want := public.at("spec", "template", "spec", "imagePullSecrets")
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("pull secrets of upload-events are %v, want %v", got, want)
+	}
+	for _, unwanted := range []string{"image-service-access", "api-keys"} {
+		if text := fmt.Sprint(events["spec"]); strings.Contains(text, unwanted) {
+			t.Errorf("upload-events has %s: %s", unwanted, text)
+		}
+	}
+}
+
+// Two components that mount Secrets into upload work together in either order. upload-events logs in to Kafka like
+// upload.
 func TestMounts(t *testing.T) {
 	for _, components := range [][]string{{"authentication", "servers-tls"}, {"servers-tls", "authentication"}} {
 		for _, service := range ofKind(build(t, "prod", components...), "Service") {
@@ -303,34 +343,38 @@ func TestMounts(t *testing.T) {
 				want["image-service-api-keys"] = "/etc/image-service/access"
 			}
 			if got := mounts(service); !maps.Equal(got, want) {
-				t.Errorf("%v: %v has %v, want %v", components, name, got, want)
+				t.Errorf("%v: mounts of %v are %v, want %v", components, name, got, want)
 			}
 			login := `name:KAFKA_SASL_USERNAME value:image-upload`
 			if strings.HasPrefix(name.(string), "upload") && !strings.Contains(fmt.Sprint(service["spec"]), login) {
-				t.Errorf("%v: %v has no login", components, name)
+				t.Errorf("%v: %v does not log in to Kafka", components, name)
 			}
 		}
 	}
 }
 
-// mounts is where a service finds the Secrets that are files for it.
+// mounts returns the mount path of each Secret of a Service.
 func mounts(service object) map[string]string {
 	found, secrets := map[string]string{}, map[any]string{}
 	for _, volume := range service.at("spec", "template", "spec", "volumes").([]any) {
-		secrets[object(volume.(map[string]any)).at("name")] = object(volume.(map[string]any)).at("secret", "secretName").(string)
+		fields := object(volume.(map[string]any))
+		secrets[fields["name"]] = fields.at("secret", "secretName").(string)
 	}
 	for _, mount := range service.at("spec", "template", "spec", "containers", "volumeMounts").([]any) {
-		found[secrets[object(mount.(map[string]any)).at("name")]] = object(mount.(map[string]any)).at("mountPath").(string)
+		fields := mount.(map[string]any)
+		found[secrets[fields["name"]]] = fields["mountPath"].(string)
 	}
 	return found
 }
 
-// checkDeliveries finds nothing that is delivered to upload, where it would need a key.
+// checkDeliveries checks that no event is delivered to upload, which would require a key.
 func checkDeliveries(t *testing.T, objects []object) {
 	t.Helper()
 	delivered := 0
 	for _, o := range objects {
-		for _, path := range [][]string{{"spec", "subscriber", "ref"}, {"spec", "sink", "ref"}, {"spec", "delivery", "deadLetterSink", "ref"}} {
+		for _, path := range [][]string{
+			{"spec", "subscriber", "ref"}, {"spec", "sink", "ref"}, {"spec", "delivery", "deadLetterSink", "ref"},
+		} {
 			switch ref, _ := o.at(path...).(map[string]any); ref["name"] {
 			case "upload":
 				t.Errorf("%s %v delivers to upload", o["kind"], o.at("metadata", "name"))
@@ -340,11 +384,11 @@ func checkDeliveries(t *testing.T, objects []object) {
 		}
 	}
 	if delivered != 3 {
-		t.Errorf("%d Triggers lead to upload-events, want 3", delivered)
+		t.Errorf("%d Triggers deliver to upload-events, want 3", delivered)
 	}
 }
 
-// checkSecret finds that upload reads the keys where they are mounted, and what the settings are that it is told.
+// checkSecret checks that upload reads the keys from where they are mounted, and has the settings of authentication.
 func checkSecret(t *testing.T, objects []object, public object) {
 	t.Helper()
 	var settings object
@@ -361,16 +405,22 @@ func checkSecret(t *testing.T, objects []object, public object) {
 	}
 	mounted := public.at("spec", "template", "spec", "containers", "volumeMounts", "mountPath")
 	if file := settings.at("data", "AUTH_API_KEYS_FILE"); file != fmt.Sprint(mounted)+"/api-keys" {
-		t.Errorf("the keys are read from %v and mounted at %v", file, mounted)
+		t.Errorf("AUTH_API_KEYS_FILE is %v, but the Secret is mounted at %v", file, mounted)
 	}
 	if got := public.at("spec", "template", "spec", "volumes", "secret", "secretName"); got != "image-service-api-keys" {
-		t.Errorf("the keys are in %v", got)
+		t.Errorf("the mounted Secret is %v, want image-service-api-keys", got)
 	}
-	if got := public.at("spec", "template", "metadata", "annotations", "autoscaling.knative.dev/target-burst-capacity"); got != "-1" || settings.at("data", "TRUSTED_PROXIES") != "3" {
-		t.Errorf("target-burst-capacity is %v and TRUSTED_PROXIES %v: how many proxies are on the way changes", got, settings.at("data", "TRUSTED_PROXIES"))
+	annotations := public.at("spec", "template", "metadata", "annotations").(map[string]any)
+	if got := annotations["autoscaling.knative.dev/target-burst-capacity"]; got != "-1" {
+		t.Errorf("target-burst-capacity is %v, want -1, which keeps the number of proxies constant", got)
+	}
+	if got := settings.at("data", "TRUSTED_PROXIES"); got != "3" {
+		t.Errorf("TRUSTED_PROXIES is %v, want 3", got)
 	}
 	sources, _ := public.at("spec", "template", "spec", "containers", "envFrom").([]any)
-	if !strings.Contains(fmt.Sprint(sources), "image-service-access") || !strings.Contains(fmt.Sprint(sources), "image-service-secret") {
-		t.Errorf("upload is told %v", sources)
+	for _, name := range []string{"image-service-access", "image-service-secret"} {
+		if !strings.Contains(fmt.Sprint(sources), name) {
+			t.Errorf("envFrom of upload is %v, want %s among them", sources, name)
+		}
 	}
 }

@@ -14,8 +14,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// schemas are those of the CRDs in testdata/schema, by apiVersion and kind. Each file names its source, a Go module or a
-// repository at a commit, and its licence; descriptions, defaults and status are left out, and what leftOut names.
+// schemas returns the schemas of the CRDs in testdata/schema by apiVersion and kind. Each file names its source (a Go
+// module, or a repository at a commit) and its licence. Descriptions, defaults and status are omitted, and so are the
+// parts that the field leftOut lists.
 func schemas(t *testing.T) map[[2]string]*jsonschema.Schema {
 	t.Helper()
 	files, err := filepath.Glob("testdata/schema/*.json")
@@ -46,8 +47,8 @@ func schemas(t *testing.T) map[[2]string]*jsonschema.Schema {
 	return found
 }
 
-// strict makes of OpenAPI's schema of an object what Kubernetes means by it: a field that it does not name is a mistake,
-// and what may be a number or a text has no type.
+// strict translates an OpenAPI schema of Kubernetes to JSON Schema: unknown fields are errors, and nullable values
+// may be null.
 func strict(schema any) any {
 	switch schema := schema.(type) {
 	case []any:
@@ -59,10 +60,10 @@ func strict(schema any) any {
 			schema[name] = strict(schema[name])
 		}
 		if properties, ok := schema["properties"].(map[string]any); ok && schema["type"] == "object" {
-			if _, said := schema["additionalProperties"]; !said && schema["x-kubernetes-preserve-unknown-fields"] != true {
+			if _, has := schema["additionalProperties"]; !has && schema["x-kubernetes-preserve-unknown-fields"] != true {
 				schema["additionalProperties"] = false
 			}
-			if spec, _ := properties["spec"].(map[string]any); spec["type"] != nil { // a whole object
+			if spec, _ := properties["spec"].(map[string]any); spec["type"] != nil { // the root of a resource
 				properties["apiVersion"], properties["kind"] = true, true
 				properties["metadata"] = map[string]any{"type": "object"}
 			}
@@ -74,13 +75,13 @@ func strict(schema any) any {
 	return schema
 }
 
-// What Kubernetes itself checks; of these the cluster is asked (e2e).
+// kubernetesKinds are built into Kubernetes and have no CRD; knative/e2e validates them with a cluster.
 var kubernetesKinds = []string{
 	"ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "Service", "StatefulSet", "StorageClass",
 }
 
-// Everything in base/, overlays/ and components/ that is an object of its own is one that its kind's schema allows. The
-// patches are checked in what they make of the others (overlays_test.go).
+// Every resource in base/, overlays/ and components/ is valid by the schema of its kind. TestOverlays validates the
+// patched ones.
 func TestSchemas(t *testing.T) {
 	known, used := schemas(t), map[[2]string]bool{}
 	for file, objects := range resources(t) {
@@ -94,38 +95,43 @@ func TestSchemas(t *testing.T) {
 	}
 	for kind := range known {
 		if !used[kind] {
-			t.Errorf("the schema of %s %s is used by nothing", kind[0], kind[1])
+			t.Errorf("no manifest uses the schema of %s %s", kind[0], kind[1])
 		}
 	}
 }
 
-// A schema finds a field that it does not know, and a value of the wrong type.
-func TestSchemasRefuse(t *testing.T) {
+// The schemas reject unknown fields and values of the wrong type.
+func TestSchemasReject(t *testing.T) {
 	known := schemas(t)
 	for name, text := range map[string]string{
-		"a misspelt field":    `{"apiVersion":"sources.knative.dev/v1","kind":"KafkaSource","spec":{"bootstrapServers":["a"],"topics":["a"],"topic":"a"}}`,
-		"a text for a number": `{"apiVersion":"sources.knative.dev/v1","kind":"KafkaSource","spec":{"bootstrapServers":["a"],"topics":["a"],"consumers":"2"}}`,
-		"a misspelt field deep inside": `{"apiVersion":"serving.knative.dev/v1","kind":"Service","spec":{"template":{"spec":{"containers":[
-			{"image":"a","securityContext":{"readOnlyRootFileSystem":true}}]}}}}`,
-		"an unknown value": `{"apiVersion":"cert-manager.io/v1","kind":"Certificate","spec":{"secretName":"a","issuerRef":{"name":"a"},
-			"privateKey":{"algorithm":"RSA4096"}}}`,
+		"unknown field": `{"apiVersion":"sources.knative.dev/v1","kind":"KafkaSource",
+			"spec":{"bootstrapServers":["a"],"topics":["a"],"topic":"a"}}`,
+		"string instead of a number": `{"apiVersion":"sources.knative.dev/v1","kind":"KafkaSource",
+			"spec":{"bootstrapServers":["a"],"topics":["a"],"consumers":"2"}}`,
+		"unknown nested field": `{"apiVersion":"serving.knative.dev/v1","kind":"Service",
+			"spec":{"template":{"spec":{"containers":[{"image":"a","securityContext":{"readOnlyRootFileSystem":true}}]}}}}`,
+		"unknown enum value": `{"apiVersion":"cert-manager.io/v1","kind":"Certificate",
+			"spec":{"secretName":"a","issuerRef":{"name":"a"},"privateKey":{"algorithm":"RSA4096"}}}`,
 	} {
-		var o object
-		if err := json.Unmarshal([]byte(text), &o); err != nil {
-			t.Fatal(err)
-		}
-		if err := known[[2]string{o["apiVersion"].(string), o["kind"].(string)}].Validate(asJSON(t, o)); err == nil {
-			t.Errorf("%s passes", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			var o object
+			if err := json.Unmarshal([]byte(text), &o); err != nil {
+				t.Fatal(err)
+			}
+			if err := known[[2]string{o["apiVersion"].(string), o["kind"].(string)}].Validate(asJSON(t, o)); err == nil {
+				t.Error("the schema accepts it, want an error")
+			}
+		})
 	}
 }
 
+// checkSchema validates an object of a file by the schema of its kind.
 func checkSchema(t *testing.T, known map[[2]string]*jsonschema.Schema, file string, o object) {
 	t.Helper()
 	kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}
 	schema := known[kind]
 	if schema == nil {
-		t.Errorf("%s: there is no schema of %s %s", file, kind[0], kind[1])
+		t.Errorf("%s: no schema for %s %s in testdata/schema", file, kind[0], kind[1])
 		return
 	}
 	if err := schema.Validate(asJSON(t, o)); err != nil {
@@ -133,7 +139,7 @@ func checkSchema(t *testing.T, known map[[2]string]*jsonschema.Schema, file stri
 	}
 }
 
-// asJSON has numbers and names as JSON has them.
+// asJSON converts an object to the types of encoding/json, which the validator requires.
 func asJSON(t *testing.T, o object) (value any) {
 	t.Helper()
 	text, err := json.Marshal(o)
@@ -146,7 +152,7 @@ func asJSON(t *testing.T, o object) (value any) {
 	return value
 }
 
-// kustomization is what one says.
+// kustomization has the fields of a Kustomization file that the tests read.
 type kustomization struct {
 	Kind       string
 	Resources  []string
@@ -159,7 +165,7 @@ type kustomization struct {
 	ConfigMapGenerator []struct{ Files []string } `yaml:"configMapGenerator"`
 }
 
-// kustomizations are all in this folder, by their directories.
+// kustomizations returns those of the base, the overlays and the components by directory.
 func kustomizations(t *testing.T) map[string]kustomization {
 	t.Helper()
 	found := map[string]kustomization{}
@@ -183,7 +189,7 @@ func kustomizations(t *testing.T) map[string]kustomization {
 	return found
 }
 
-// resources are the objects of all Kustomizations by the files that they are in.
+// resources returns the objects of all Kustomizations by file.
 func resources(t *testing.T) map[string][]object {
 	t.Helper()
 	found := map[string][]object{}
@@ -197,7 +203,8 @@ func resources(t *testing.T) map[string][]object {
 	return found
 }
 
-// What a Kustomization names is there, and what is there is named; a component says first when to take it.
+// Every file that a Kustomization names exists, and every file in its directory is named. A component begins with when
+// to use it.
 func TestKustomizations(t *testing.T) {
 	for directory, k := range kustomizations(t) {
 		named := map[string]bool{"Kustomization": true}
@@ -221,7 +228,7 @@ func TestKustomizations(t *testing.T) {
 		}
 		for _, entry := range entries {
 			if !named[entry.Name()] {
-				t.Errorf("%s/%s is named by no Kustomization", directory, entry.Name())
+				t.Errorf("%s/%s is not part of the Kustomization", directory, entry.Name())
 			}
 		}
 		text, err := os.ReadFile(filepath.Join(directory, "Kustomization"))
@@ -229,59 +236,62 @@ func TestKustomizations(t *testing.T) {
 			t.Fatal(err)
 		}
 		if isComponent := filepath.Dir(directory) == "components"; isComponent != (k.Kind == "Component") {
-			t.Errorf("%s is a %s", directory, k.Kind)
+			t.Errorf("%s has kind %s, want Component for components only", directory, k.Kind)
 		} else if isComponent && !strings.HasPrefix(string(text), "# Use this component ") {
-			t.Errorf("%s does not begin with when to take it", directory)
+			t.Errorf("%s/Kustomization does not begin with \"# Use this component\" and when to use it", directory)
 		}
 	}
 }
 
-// The table of components has every component.
+// docs/operations/install.md lists every component.
 func TestComponentsAreListed(t *testing.T) {
 	page, err := os.ReadFile("../docs/operations/install.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for directory := range kustomizations(t) {
-		if name := filepath.Base(directory); !strings.Contains(string(page), "| `"+name+"` |") && filepath.Dir(directory) == "components" {
+		name := filepath.Base(directory)
+		if filepath.Dir(directory) == "components" && !strings.Contains(string(page), "| `"+name+"` |") {
 			t.Errorf("docs/operations/install.md does not list the component %s", name)
 		}
 	}
 }
 
-// Everything is a part of the service, and the namespaces of others are touched by the components that make servers alone.
-func TestNamespaces(t *testing.T) {
+// Every resource has the label of the service, and only the components that deploy servers use other namespaces.
+func TestNamespaceOfComponents(t *testing.T) {
 	for file, objects := range resources(t) {
 		for _, o := range objects {
 			if o.at("metadata", "labels", "app.kubernetes.io/part-of") != "image-service" {
-				t.Errorf("%s: %s %v does not say what it is a part of", file, o["kind"], o.at("metadata", "name"))
+				t.Errorf("%s: %s %v has no label app.kubernetes.io/part-of", file, o["kind"], o.at("metadata", "name"))
 			}
 			in := o.at("metadata", "namespace")
 			cluster := slices.Contains([]any{"Namespace", "StorageClass", "ClusterIssuer"}, o["kind"])
-			if !cluster && in != "image-service" && filepath.Dir(file) != "components/storage" && filepath.Dir(file) != "components/storage-tls" {
-				t.Errorf("%s: %s %v is in namespace %v", file, o["kind"], o.at("metadata", "name"), in)
+			servers := strings.HasPrefix(file, "components/storage/") || strings.HasPrefix(file, "components/storage-tls/")
+			if !cluster && !servers && in != "image-service" {
+				t.Errorf("%s: %s %v is in namespace %v, want image-service", file, o["kind"], o.at("metadata", "name"), in)
 			}
 		}
 	}
 }
 
-// No password is in a manifest: a Secret is referred to and never made, and no value of a field looks like one.
+// No manifest contains a credential: Secrets are referenced but never created, and no variable with the name of a
+// credential has a value.
 func TestNoSecrets(t *testing.T) {
 	for file, objects := range resources(t) {
 		for _, o := range objects {
 			if o["kind"] == "Secret" {
-				t.Errorf("%s makes the Secret %v", file, o.at("metadata", "name"))
+				t.Errorf("%s creates the Secret %v", file, o.at("metadata", "name"))
 			}
 			if o["kind"] == "ConfigMap" {
 				for name := range o["data"].(map[string]any) {
 					if slices.Contains(secretSettings(), name) {
-						t.Errorf("%s has %s in a ConfigMap", file, name)
+						t.Errorf("%s has the secret setting %s in a ConfigMap", file, name)
 					}
 				}
 			}
 			for _, variable := range variablesOf(o) {
 				if _, hasValue := variable["value"]; hasValue && isSecretName(variable["name"].(string)) {
-					t.Errorf("%s: %v has a value", file, variable["name"])
+					t.Errorf("%s: %v has a value, want a reference to a Secret", file, variable["name"])
 				}
 			}
 		}
@@ -294,7 +304,7 @@ func isSecretName(name string) bool {
 	})
 }
 
-// variablesOf are the environment variables that an object's containers get.
+// variablesOf returns the environment variables of the containers of an object.
 func variablesOf(o object) (variables []map[string]any) {
 	containers, _ := o.at("spec", "template", "spec", "containers").([]any)
 	for _, container := range containers {
@@ -306,17 +316,18 @@ func variablesOf(o object) (variables []map[string]any) {
 	return variables
 }
 
-// othersMetrics are those of Strimzi's Kafka Exporter, kube-state-metrics, Argo CD, cert-manager, and every Go process.
-var othersMetrics = []string{
+// externalMetrics are those of Strimzi's Kafka Exporter, kube-state-metrics, Argo CD, cert-manager, and every Go
+// process.
+var externalMetrics = []string{
 	"kafka_consumergroup_lag",
 	"kube_pod_container_status_restarts_total", "kube_pod_container_status_last_terminated_reason",
 	"argocd_app_info", "certmanager_certificate_expiration_timestamp_seconds",
 	"process_resident_memory_bytes", "process_cpu_seconds_total",
 }
 
-// Alerts and the dashboard ask for nothing but what there is.
+// Alerts and the dashboard query only metrics that exist.
 func TestMetricsExist(t *testing.T) {
-	ours := slices.Concat(metricsOf(t), othersMetrics)
+	known := slices.Concat(metricsOf(t), externalMetrics)
 	for _, file := range []string{"components/monitoring/rules.yaml", "components/monitoring/image-service.json"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -326,14 +337,14 @@ func TestMetricsExist(t *testing.T) {
 		if err := yaml.Unmarshal(text, &content); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		asked := expressions(content)
-		if len(asked) == 0 {
-			t.Errorf("%s asks for nothing", file)
+		queries := expressions(content)
+		if len(queries) == 0 {
+			t.Errorf("%s has no queries", file)
 		}
-		for _, expression := range asked {
+		for _, expression := range queries {
 			for _, name := range metricName.FindAllString(labels.ReplaceAllString(expression, ""), -1) {
-				if base := bucket.ReplaceAllString(name, ""); !slices.Contains(ours, base) && name != "histogram_quantile" {
-					t.Errorf("%s asks for %s, which nobody has", file, name)
+				if base := bucket.ReplaceAllString(name, ""); !slices.Contains(known, base) && name != "histogram_quantile" {
+					t.Errorf("%s queries %s, which does not exist", file, name)
 				}
 			}
 		}
@@ -346,7 +357,7 @@ var (
 	labels     = regexp.MustCompile(`\{[^}]*\}`)
 )
 
-// expressions are the queries in a dashboard or a list of alerts, wherever in it.
+// expressions returns all queries in a dashboard or a list of alerts.
 func expressions(content any) (found []string) {
 	switch content := content.(type) {
 	case []any:
@@ -364,7 +375,7 @@ func expressions(content any) (found []string) {
 	return found
 }
 
-// metricsOf are the metrics that the functions register.
+// metricsOf returns the names of the metrics that the functions register.
 func metricsOf(t *testing.T) (names []string) {
 	t.Helper()
 	literal := regexp.MustCompile(`Name: +"([a-z_]+)"`)

@@ -1,5 +1,4 @@
-// Command thumbnail is the function that makes thumbnails. Knative runs it; see knative/ for how, and
-// functions/thumbnail/render for what it does.
+// Command thumbnail is the function that makes thumbnails, see package thumbnailer. Knative runs it, see knative/.
 package main
 
 import (

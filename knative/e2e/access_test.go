@@ -15,9 +15,10 @@ import (
 	"time"
 )
 
-// apiKeys: the component authentication. Clients see their own images only, and hold nobody up; events of other systems go on
-// coming in by the Broker; keys come and go without a new pod.
+// apiKeys tests the component authentication. A client sees only its own images and cannot slow down others, events of
+// other systems still arrive through the Broker, and keys are added and revoked without a new pod.
 func (s *installation) apiKeys(t *testing.T) {
+	t.Helper()
 	before := s.upload(t, photograph(t, 640, 480))
 	alice, aliceLine := s.newClient(t, "alice")
 	bob, bobLine := s.newClient(t, "bob")
@@ -29,53 +30,58 @@ func (s *installation) apiKeys(t *testing.T) {
 		return field(t, "ksvc/upload", "{.status.latestReadyRevisionName}") != revision
 	})
 	awaitReady(t)
-	await(t, patience, "nobody without a key is let in", func() bool {
+	await(t, patience, "requests without a key are rejected", func() bool {
 		status, _ := s.do(t, http.MethodGet, s.url+"/status/"+before, "", nil)
 		return status == http.StatusUnauthorized
 	})
 
 	id := alice.upload(t, photograph(t, 640, 480))
 	alice.completed(t, id)
-	for what, request := range map[string]struct {
-		who  *installation
-		path string
-		want int
+	for name, request := range map[string]struct {
+		client *installation
+		path   string
+		want   int
 	}{
-		"alice, her thumbnail":               {alice, "/thumbnails/" + id, http.StatusOK},
-		"bob, her thumbnail":                 {bob, "/thumbnails/" + id, http.StatusNotFound},
-		"bob, her status":                    {bob, "/status/" + id, http.StatusNotFound},
-		"alice, an image from before":        {alice, "/images/" + before, http.StatusNotFound},
-		"nobody, her image":                  {s, "/images/" + id, http.StatusUnauthorized},
-		"nobody, what load balancers ask":    {s, "/health", http.StatusOK},
-		"who is in the cluster, her status":  {s.eventsOnly(), "/status/" + id, http.StatusNotFound},
-		"who is in the cluster, a thumbnail": {s.eventsOnly(), "/thumbnails/" + id, http.StatusNotFound},
+		"owner reads thumbnail":                {alice, "/thumbnails/" + id, http.StatusOK},
+		"other client reads thumbnail":         {bob, "/thumbnails/" + id, http.StatusNotFound},
+		"other client reads status":            {bob, "/status/" + id, http.StatusNotFound},
+		"client reads image without owner":     {alice, "/images/" + before, http.StatusNotFound},
+		"request without key reads image":      {s, "/images/" + id, http.StatusUnauthorized},
+		"request without key checks health":    {s, "/health", http.StatusOK},
+		"upload-events is asked for status":    {s.eventsOnly(), "/status/" + id, http.StatusNotFound},
+		"upload-events is asked for thumbnail": {s.eventsOnly(), "/thumbnails/" + id, http.StatusNotFound},
 	} {
-		if got, answer := request.who.do(t, http.MethodGet, request.who.url+request.path, "", nil); got != request.want {
-			t.Errorf("%s: %d %.200s, want %d", what, got, answer, request.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			got, answer := request.client.do(t, http.MethodGet, request.client.url+request.path, "", nil)
+			if got != request.want {
+				t.Errorf("got %d %.200s, want %d", got, answer, request.want)
+			}
+		})
 	}
-	s.eventGoesAllTheWay(t)
-	carol := s.keysComeAndGo(t, alice, bob, aliceLine)
-	nobodyIsHeldUp(t, alice, carol)
+	s.eventToThumbnail(t)
+	carol := s.addAndRevokeKeys(t, alice, bob, aliceLine)
+	limitRate(t, alice, carol)
 }
 
-// newClient is a caller with a key of its own, and the line for the file of keys.
+// newClient returns a client with a new API key, and the line of that key for the key file.
 func (s *installation) newClient(t *testing.T, name string) (client *installation, line string) {
 	t.Helper()
-	var terminal strings.Builder
+	var stderr strings.Builder // has the key, standard output its line
 	command := exec.CommandContext(t.Context(), "go", "run", "./functions/upload/key", name)
-	command.Dir, command.Stderr = root(t), &terminal
+	command.Dir, command.Stderr = root(t), &stderr
 	output, err := command.Output()
 	if err != nil {
-		t.Fatal(err, terminal.String())
+		t.Fatal(err, stderr.String())
 	}
-	words := strings.Fields(terminal.String())
+	words := strings.Fields(stderr.String())
 	with := *s
-	with.http = &http.Client{Transport: bearer{words[len(words)-1], s.http.Transport}, Timeout: s.http.Timeout, CheckRedirect: s.http.CheckRedirect}
+	withKey := *s.http
+	withKey.Transport = bearer{words[len(words)-1], s.http.Transport}
+	with.http = &withKey
 	return &with, string(output)
 }
 
-// bearer sends a key with each request.
+// bearer adds an API key to every request.
 type bearer struct {
 	key  string
 	next http.RoundTripper
@@ -87,14 +93,14 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// eventsOnly is the way in that is for events, and for nothing else.
+// eventsOnly returns the client of upload-events, which accepts only events.
 func (s *installation) eventsOnly() *installation {
 	inside := *s
 	inside.url = "http://upload-events." + namespace + ".svc.cluster.local"
 	return &inside
 }
 
-// setAPIKeys makes or changes the secret with the file of keys.
+// setAPIKeys creates or changes the Secret with the key file.
 func setAPIKeys(t *testing.T, lines ...string) {
 	t.Helper()
 	secret, err := json.Marshal(map[string]any{
@@ -108,8 +114,9 @@ func setAPIKeys(t *testing.T, lines ...string) {
 	apply(t, string(secret))
 }
 
-// eventGoesAllTheWay: what another system brings by the Broker is no client's, so only the bucket tells.
-func (s *installation) eventGoesAllTheWay(t *testing.T) {
+// eventToThumbnail sends an image through the Broker. It has no owner, so its thumbnail is looked up in the bucket.
+func (s *installation) eventToThumbnail(t *testing.T) {
+	t.Helper()
 	before := s.bucket.images(t)
 	s.post(t, newScan(t))
 	await(t, patience, "the event's image has a thumbnail", func() bool {
@@ -118,31 +125,33 @@ func (s *installation) eventGoesAllTheWay(t *testing.T) {
 	})
 }
 
-// keysComeAndGo: carol's key is added and bob's is withdrawn, and the pods that are there go by it.
-func (s *installation) keysComeAndGo(t *testing.T, alice, bob *installation, aliceLine string) (carol *installation) {
+// addAndRevokeKeys adds carol's key and revokes bob's. Running pods apply both.
+func (s *installation) addAndRevokeKeys(t *testing.T, alice, bob *installation, aliceLine string) *installation {
+	t.Helper()
 	carol, carolLine := s.newClient(t, "carol")
-	answer := func(who *installation) int {
-		status, _ := who.do(t, http.MethodGet, who.url+"/status/none", "", nil)
+	answer := func(client *installation) int {
+		status, _ := client.do(t, http.MethodGet, client.url+"/status/none", "", nil)
 		return status
 	}
 	if got := [2]int{answer(bob), answer(carol)}; got != [2]int{http.StatusNotFound, http.StatusUnauthorized} {
-		t.Errorf("bob and carol are answered with %d, want 404 and 401", got)
+		t.Errorf("bob and carol got %d, want 404 and 401", got)
 	}
 	setAPIKeys(t, aliceLine, carolLine)
-	there := pods(t, "upload")
-	await(t, 4*time.Minute, "the new key is good, and the old one is not", func() bool {
-		time.Sleep(200 * time.Millisecond) // no oftener than a client may ask
+	before := pods(t, "upload")
+	await(t, 4*time.Minute, "the added key is valid and the revoked one is not", func() bool {
+		time.Sleep(200 * time.Millisecond) // within the rate limit of a client
 		return answer(carol) == http.StatusNotFound && answer(bob) == http.StatusUnauthorized
 	})
-	if !slices.ContainsFunc(pods(t, "upload"), func(pod string) bool { return slices.Contains(there, pod) }) {
-		t.Errorf("none of the pods %q is left", there)
+	if !slices.ContainsFunc(pods(t, "upload"), func(pod string) bool { return slices.Contains(before, pod) }) {
+		t.Errorf("all pods %q were replaced, want at least one of them", before)
 	}
 	alice.completed(t, alice.upload(t, photograph(t, 640, 480)))
 	return carol
 }
 
-// nobodyIsHeldUp: a client that asks too often is told to wait, and another one has its answers meanwhile.
-func nobodyIsHeldUp(t *testing.T, alice, carol *installation) {
+// limitRate checks that a client over its rate limit gets 429, while another client is served.
+func limitRate(t *testing.T, alice, carol *installation) {
+	t.Helper()
 	var limited atomic.Int64
 	var eager sync.WaitGroup
 	for range 16 {
@@ -153,13 +162,13 @@ func nobodyIsHeldUp(t *testing.T, alice, carol *installation) {
 				case status == http.StatusTooManyRequests && strings.Contains(string(answer), `"rate_limited"`):
 					limited.Add(1)
 				case status != http.StatusNotFound:
-					t.Errorf("%d %s, want 404 or 429", status, answer)
+					t.Errorf("got %d %s, want 404, or 429 with rate_limited", status, answer)
 					return
 				}
 			}
 		})
 	}
-	await(t, patience, "who asks too often is told to wait", func() bool { return limited.Load() > 0 })
+	await(t, patience, "the client over its limit gets 429", func() bool { return limited.Load() > 0 })
 	carol.completed(t, carol.upload(t, photograph(t, 640, 480)))
 	eager.Wait()
 }

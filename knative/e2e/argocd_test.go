@@ -27,16 +27,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// gitops is a namespace that Argo CD keeps like a manifests repository that this test writes with .ci/deploy, as the
-// pipeline does, and that Argo CD reads from this machine.
+// gitops is a namespace that Argo CD keeps in sync with a manifests repository on this machine. The test writes to the
+// repository with .ci/deploy, as the pipeline does.
 type gitops struct {
 	*testing.T
-	root       string // of this project
+	root       string // of this repository
 	work       string
-	repository string // as this machine names it
+	repository string // path of the manifests repository
 	namespace  string
 	topic      string
-	host       string // of upload, as the ingress knows it
+	host       string // public host name of upload
 }
 
 const (
@@ -44,8 +44,8 @@ const (
 	gitopsPatience  = 5 * time.Minute
 )
 
-// The runbook in docs/operations, from installing to uninstalling, and between them the tasks of Argo CD: a release is
-// deployed, kept as it is, and rolled back, by commits alone.
+// TestArgoCD follows the runbook in docs/operations from installation to removal. In between it checks that Argo CD
+// deploys a release, reverts manual changes, and rolls back, by commits alone.
 func TestArgoCD(t *testing.T) {
 	g := newGitops(t)
 	if g == nil {
@@ -57,26 +57,29 @@ func TestArgoCD(t *testing.T) {
 	g.follow("install")
 	g.Logf("kinds and their health: %s", g.application(`{range .status.resources[*]}{.kind}={.health.status} {end}`))
 
-	t.Run("heals", func(t *testing.T) { g.on(t).heals() })
-	t.Run("prunes", func(t *testing.T) { g.on(t).prunes(release) })
-	t.Run("goes back", func(t *testing.T) { g.on(t).goesBack(release) })
+	t.Run("self-heal", func(t *testing.T) { g.on(t).selfHeal() })
+	t.Run("prune", func(t *testing.T) { g.on(t).prune(release) })
+	t.Run("rollback", func(t *testing.T) { g.on(t).rollBack(release) })
 	for _, page := range []string{
 		"upgrade", "scale", "monitoring", "backup", "dead-letters", "secrets", "troubleshooting",
 	} {
 		t.Run(page, func(t *testing.T) { g.on(t).follow(page) })
 	}
-	t.Run("uninstall", func(t *testing.T) { g.on(t).uninstalls() })
+	t.Run("uninstall", func(t *testing.T) { g.on(t).uninstall() })
 }
 
+// on returns g for a subtest.
 func (g *gitops) on(t *testing.T) *gitops {
-	other := *g
-	other.T = t
-	return &other
+	t.Helper()
+	subtest := *g
+	subtest.T = t
+	return &subtest
 }
 
-// What is edited or deleted by hand comes back, but for where the traffic goes: Git has no word about that, so a person
-// can send it to a good revision at once.
-func (g *gitops) heals() {
+// selfHeal checks that Argo CD reverts manual changes, except for the traffic of a Service: Git does not specify it, so
+// that a person can direct it to a good revision at once.
+func (g *gitops) selfHeal() {
+	g.Helper()
 	serves := func() string {
 		return g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.spec.traffic[*].revisionName}")
 	}
@@ -90,55 +93,60 @@ func (g *gitops) heals() {
 	began := time.Now()
 	g.kubectl("patch", "ksvc", "upload", "--type=merge", "-p",
 		`{"spec":{"template":{"metadata":{"annotations":{"autoscaling.knative.dev/max-scale":"77"}}}}}`)
-	g.await("max-scale again", func() bool { return maxScale() == want })
-	g.Logf("an edit by hand was undone after %s", since(began))
+	g.await("max-scale is reverted", func() bool { return maxScale() == want })
+	g.Logf("a manual edit was reverted after %s", since(began))
 	if got := serves(); got != good {
-		g.Errorf("traffic goes to %q, want %q, where it was sent by hand", got, good)
+		g.Errorf("traffic goes to %q, want %q, as set by hand", got, good)
 	}
-	g.kubectl("patch", "ksvc", "upload", "--type=merge", "-p", `{"spec":{"traffic":[{"latestRevision":true,"percent":100}]}}`)
+	g.kubectl("patch", "ksvc", "upload", "--type=merge", "-p",
+		`{"spec":{"traffic":[{"latestRevision":true,"percent":100}]}}`)
 
 	began = time.Now()
 	g.kubectl("delete", "trigger", "thumbnail-image-uploaded")
-	g.await("the Trigger again", func() bool { return g.exists("trigger", "thumbnail-image-uploaded") })
-	g.await("healthy again", g.isHealthy)
-	g.Logf("a Trigger that was deleted by hand was back after %s", since(began))
+	g.await("the Trigger exists again", func() bool { return g.exists("trigger", "thumbnail-image-uploaded") })
+	g.await("the Application is healthy again", g.isHealthy)
+	g.Logf("a manually deleted Trigger was recreated after %s", since(began))
 }
 
-// What a commit no longer has goes.
-func (g *gitops) prunes(release string) {
-	extra := fmt.Sprintf("---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: extra, namespace: %s }\n", gitopsNamespace)
+// prune checks that Argo CD deletes what a commit removes.
+func (g *gitops) prune(release string) {
+	g.Helper()
+	extra := fmt.Sprintf("---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: extra, namespace: %s }\n",
+		gitopsNamespace)
 	g.deploy(release + extra)
-	g.await("what a commit adds", func() bool { return g.exists("configmap", "extra") })
+	g.await("the added ConfigMap exists", func() bool { return g.exists("configmap", "extra") })
 	began := time.Now()
 	g.deploy(release)
-	g.await("without what a commit removes", func() bool { return !g.exists("configmap", "extra") })
-	g.Logf("what a commit removes was gone after %s", since(began))
-	g.await("synced", g.isHealthy)
+	g.await("the removed ConfigMap is deleted", func() bool { return !g.exists("configmap", "extra") })
+	g.Logf("a removed ConfigMap was deleted after %s", since(began))
+	g.await("the Application is synced", g.isHealthy)
 }
 
-// A revision that can not start gets no request, Argo CD says so, and git revert is all it takes.
-func (g *gitops) goesBack(release string) {
+// rollBack checks that a revision that cannot start gets no request and is reported by Argo CD, and that git revert
+// alone rolls it back.
+func (g *gitops) rollBack(release string) {
+	g.Helper()
 	good := g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.status.latestReadyRevisionName}")
-	failed, asked := g.askAllTheTime()
+	failed, sent := g.startTraffic()
 
 	began := time.Now()
 	g.deploy(broken(g, release))
-	g.await("Degraded", func() bool { return g.application("{.status.health.status}") == "Degraded" })
-	g.Logf("a revision that can not start was shown as Degraded after %s", since(began))
+	g.await("the Application is Degraded", func() bool { return g.application("{.status.health.status}") == "Degraded" })
+	g.Logf("a revision that cannot start was reported as Degraded after %s", since(began))
 	if got := g.kubectl("get", "ksvc", "upload", "-o", "jsonpath={.status.traffic[*].revisionName}"); got != good {
-		g.Errorf("traffic goes to %s, want %s alone", got, good)
+		g.Errorf("traffic goes to %s, want only %s", got, good)
 	}
 
 	began = time.Now()
 	g.revert()
-	g.await("healthy after the revert", g.isHealthy)
+	g.await("the Application is healthy after the revert", g.isHealthy)
 	g.Logf("healthy again %s after git revert", since(began))
-	if failed.Load() != 0 || asked.Load() < 10 {
-		g.Errorf("%d of %d requests failed", failed.Load(), asked.Load())
+	if failed.Load() != 0 || sent.Load() < 10 {
+		g.Errorf("%d of %d requests failed, want none of at least 10", failed.Load(), sent.Load())
 	}
 }
 
-// broken is a release whose upload stops at once, because one of its settings is wrong.
+// broken returns a release in which upload cannot start because a setting is invalid.
 func broken(g *gitops, release string) string {
 	g.Helper()
 	var text bytes.Buffer
@@ -151,7 +159,7 @@ func broken(g *gitops, release string) string {
 		} else if err != nil {
 			g.Fatal(err)
 		}
-		if document == nil { // nothing between two lines of ---
+		if document == nil { // empty document
 			continue
 		}
 		if document["kind"] == "Service" && document["metadata"].(map[string]any)["name"] == "upload" {
@@ -165,20 +173,23 @@ func broken(g *gitops, release string) string {
 	}
 }
 
-// Deleting the Application deletes what it deployed, but for the namespace and the secrets in it.
-func (g *gitops) uninstalls() {
+// uninstall checks that deleting the Application deletes what it deployed, except the namespace and its Secrets.
+func (g *gitops) uninstall() {
+	g.Helper()
 	g.follow("uninstall")
-	for _, kind := range []string{"ksvc", "broker", "trigger", "kafkasource", "revision", "configmap/image-service-config"} {
+	for _, kind := range []string{
+		"ksvc", "broker", "trigger", "kafkasource", "revision", "configmap/image-service-config",
+	} {
 		if left := g.kubectl("get", kind, "--ignore-not-found", "-o", "name"); left != "" {
-			g.Errorf("left: %s", left)
+			g.Errorf("not deleted: %s", left)
 		}
 	}
 	if !g.exists("secret", "image-service-secret") {
-		g.Error("the secret is gone, too")
+		g.Error("the Secret was deleted, want it kept")
 	}
 }
 
-// follow runs the commands of a page of docs/operations, except for the blocks that are for a person, which begin with "# $".
+// follow runs the commands of a page of docs/operations, except for blocks that begin with "# $", which are for people.
 func (g *gitops) follow(page string) {
 	g.Helper()
 	text, err := os.ReadFile(filepath.Join(g.root, "docs/operations", page+".md"))
@@ -202,7 +213,7 @@ func (g *gitops) follow(page string) {
 	}
 }
 
-// here has the runbook's commands mean this test's namespace, files and ingress.
+// here replaces the namespace, files and host in the runbook's commands by those of this test.
 func (g *gitops) here(commands string) string {
 	return strings.NewReplacer(
 		"namespace image-service", "namespace "+gitopsNamespace,
@@ -218,7 +229,7 @@ func (g *gitops) here(commands string) string {
 	).Replace(commands)
 }
 
-// newGitops is nil where there is no Argo CD.
+// newGitops returns nil if Argo CD is not installed.
 func newGitops(t *testing.T) *gitops {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -227,7 +238,7 @@ func newGitops(t *testing.T) *gitops {
 	}
 	g := &gitops{T: t, root: root, work: t.TempDir(), namespace: gitopsNamespace, topic: gitopsNamespace}
 	if !g.exists("crd", "applications.argoproj.io") {
-		t.Log("Argo CD is not on this cluster: nothing was tried")
+		t.Log("not run: Argo CD is not installed")
 		return nil
 	}
 	t.Cleanup(g.cleanUp)
@@ -238,8 +249,9 @@ func newGitops(t *testing.T) *gitops {
 	return g
 }
 
-// The context of the test is over when this runs.
+// cleanUp runs when the context of the test is already canceled.
 func (g *gitops) cleanUp() {
+	g.Helper()
 	for _, args := range [][]string{
 		{"delete", "application", "-n", "argocd", gitopsNamespace, "--ignore-not-found", "--timeout=3m"},
 		{"delete", "appproject", "-n", "argocd", gitopsNamespace, "--ignore-not-found"},
@@ -253,8 +265,9 @@ func (g *gitops) cleanUp() {
 	g.removeBucket()
 }
 
-// removeHealth takes out of Argo CD's settings what was not in them before.
+// removeHealth removes the health checks from Argo CD's settings that were not in them before.
 func (g *gitops) removeHealth(before string) {
+	g.Helper()
 	text, err := os.ReadFile(filepath.Join(g.root, "knative/gitops/health.yaml"))
 	var health struct {
 		Data map[string]any `yaml:"data"`
@@ -274,14 +287,16 @@ func (g *gitops) removeHealth(before string) {
 		g.Error(err)
 		return
 	}
-	command := exec.Command("kubectl", "patch", "configmap", "-n", "argocd", "argocd-cm", "--type=merge", "-p", string(patch))
+	command := exec.Command("kubectl", "patch", "configmap", "-n", "argocd", "argocd-cm",
+		"--type=merge", "-p", string(patch))
 	if output, err := command.CombinedOutput(); err != nil {
 		g.Errorf("%v: %s", err, output)
 	}
 }
 
 func (g *gitops) removeTopics() {
-	admin, err := sarama.NewClusterAdmin(strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), sarama.NewConfig())
+	g.Helper()
+	admin, err := sarama.NewClusterAdmin(kafkaServers(), kafkaConfig())
 	if err != nil {
 		g.Errorf("connect to Kafka: %v", err)
 		return
@@ -295,11 +310,13 @@ func (g *gitops) removeTopics() {
 }
 
 func (g *gitops) removeBucket() {
+	g.Helper()
 	client, err := minio.New(os.Getenv("MINIO_ENDPOINT"), &minio.Options{
 		Creds: credentials.NewStaticV4(os.Getenv("MINIO_ACCESS_KEY"), os.Getenv("MINIO_SECRET_KEY"), ""),
 	})
 	if err == nil {
-		err = client.RemoveBucketWithOptions(context.Background(), gitopsNamespace, minio.RemoveBucketOptions{ForceDelete: true})
+		options := minio.RemoveBucketOptions{ForceDelete: true}
+		err = client.RemoveBucketWithOptions(context.Background(), gitopsNamespace, options)
 	}
 	if err != nil && minio.ToErrorResponse(err).Code != "NoSuchBucket" {
 		g.Errorf("remove bucket: %v", err)
@@ -310,19 +327,19 @@ func (g *gitops) topics() []string { return []string{g.topic, g.topic + "-dead-l
 
 func (g *gitops) makeTopics() {
 	g.Helper()
-	admin, err := sarama.NewClusterAdmin(strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), sarama.NewConfig())
+	admin, err := sarama.NewClusterAdmin(kafkaServers(), kafkaConfig())
 	if err != nil {
 		g.Fatalf("connect to Kafka: %v", err)
 	}
 	defer admin.Close()
 	for _, topic := range g.topics() {
 		if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
-			g.Fatalf("make topic %s: %v", topic, err)
+			g.Fatalf("create topic %s: %v", topic, err)
 		}
 	}
 }
 
-// makeRepository makes an empty manifests repository and serves it to Argo CD.
+// makeRepository creates an empty manifests repository and a clone of it.
 func (g *gitops) makeRepository() {
 	g.Helper()
 	g.repository = filepath.Join(g.work, "git", "manifests.git")
@@ -336,7 +353,7 @@ func (g *gitops) makeRepository() {
 	g.run(clone, "git", "push", "--quiet", "origin", "HEAD:main")
 }
 
-// serveRepository gives the address of the repository for pods. They reach this machine where they reach Redis.
+// serveRepository serves the repository to pods and returns its URL. Pods reach this machine at the address of Redis.
 func (g *gitops) serveRepository() string {
 	g.Helper()
 	host := os.Getenv("POD_REDIS_HOST")
@@ -355,7 +372,7 @@ func (g *gitops) serveRepository() string {
 	return "git://" + net.JoinHostPort(host, port) + "/manifests.git"
 }
 
-// resolve is the development overlay as Argo CD gets it, with the addresses of the servers that this test has.
+// resolve returns the overlay dev as Argo CD deploys it, with the addresses of the servers of this test.
 func (g *gitops) resolve() string {
 	g.Helper()
 	overlay := filepath.Join(g.work, "overlay")
@@ -397,7 +414,7 @@ patches:
 		"--filename", filepath.Join(g.work, "overlay.yaml"))
 }
 
-// deploy does what the pipeline's job does.
+// deploy commits a release as the deploy job of the pipeline does.
 func (g *gitops) deploy(release string) {
 	g.Helper()
 	g.write(filepath.Join(g.work, "dev.yaml"), release)
@@ -405,7 +422,7 @@ func (g *gitops) deploy(release string) {
 	g.refresh()
 }
 
-// revert takes back the last commit, as a person does.
+// revert reverts the last commit, as a person does.
 func (g *gitops) revert() {
 	g.Helper()
 	clone := filepath.Join(g.work, "clone")
@@ -415,16 +432,17 @@ func (g *gitops) revert() {
 	g.refresh()
 }
 
-// refresh asks Argo CD to look for commits now, which it does every few minutes or when a webhook tells it to.
+// refresh makes Argo CD look for commits at once. By itself it does so every few minutes, or on a webhook.
 func (g *gitops) refresh() {
 	g.Helper()
 	if g.exists("application", gitopsNamespace, "-n", "argocd") {
-		g.kubectl("annotate", "application", "-n", "argocd", gitopsNamespace, "argocd.argoproj.io/refresh=normal", "--overwrite")
+		g.kubectl("annotate", "application", "-n", "argocd", gitopsNamespace,
+			"argocd.argoproj.io/refresh=normal", "--overwrite")
 	}
 }
 
-// prepare writes the files that the runbook's commands name: the project and the Application for this namespace and
-// repository, a photo, and where curl finds the Service.
+// prepare writes the files that the runbook's commands use: the project and the Application for this namespace and
+// repository, a photo, and a configuration of curl that connects to the ingress.
 func (g *gitops) prepare() {
 	g.Helper()
 	replacer := strings.NewReplacer(
@@ -450,13 +468,14 @@ func (g *gitops) prepare() {
 		"-o", `go-template={{range $name, $_ := .data}}{{if ne $name "_example"}}{{$name}}{{end}}{{end}}`)
 	g.host = "upload." + gitopsNamespace + "." + domain
 	ingress := strings.TrimPrefix(os.Getenv("INGRESS"), "http://")
-	g.write(filepath.Join(g.work, ".curlrc"), fmt.Sprintf("connect-to = \"%s:80:%s:80\"\nsilent\nshow-error\n", g.host, ingress))
+	curl := fmt.Sprintf("connect-to = \"%s:80:%s:80\"\nsilent\nshow-error\n", g.host, ingress)
+	g.write(filepath.Join(g.work, ".curlrc"), curl)
 }
 
-// askAllTheTime has requests go to upload, through the ingress, until the test ends.
-func (g *gitops) askAllTheTime() (failed, asked *atomic.Int64) {
+// startTraffic sends requests to upload through the ingress until the test ends, and counts them.
+func (g *gitops) startTraffic() (failed, sent *atomic.Int64) {
 	g.Helper()
-	failed, asked = new(atomic.Int64), new(atomic.Int64)
+	failed, sent = new(atomic.Int64), new(atomic.Int64)
 	ask := func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Getenv("INGRESS")+"/health", nil)
 		if err != nil {
@@ -469,7 +488,7 @@ func (g *gitops) askAllTheTime() (failed, asked *atomic.Int64) {
 		}
 		defer response.Body.Close()
 		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s", response.Status)
+			return fmt.Errorf("got %s, want 200", response.Status)
 		}
 		return nil
 	}
@@ -482,7 +501,7 @@ func (g *gitops) askAllTheTime() (failed, asked *atomic.Int64) {
 				g.Logf("a request failed: %v", err)
 				failed.Add(1)
 			}
-			asked.Add(1)
+			sent.Add(1)
 			select {
 			case <-ctx.Done():
 				return
@@ -491,21 +510,23 @@ func (g *gitops) askAllTheTime() (failed, asked *atomic.Int64) {
 		}
 	}()
 	g.Cleanup(func() { stop(); <-done })
-	return failed, asked
+	return failed, sent
 }
 
-// isHealthy tells whether everything is as the last commit has it, and well.
+// isHealthy reports whether the Application is healthy and synced to the last commit.
 func (g *gitops) isHealthy() bool {
 	g.Helper()
 	head := strings.TrimSpace(g.run(g.work, "git", "--git-dir", g.repository, "rev-parse", "main"))
 	return g.application("{.status.sync.status} {.status.health.status} {.status.sync.revision}") == "Synced Healthy "+head
 }
 
+// application returns the value at a JSONPath of the Application.
 func (g *gitops) application(path string) string {
 	g.Helper()
 	return g.kubectl("get", "application", "-n", "argocd", gitopsNamespace, "-o", "jsonpath="+path)
 }
 
+// await waits until done returns true.
 func (g *gitops) await(what string, done func() bool) {
 	g.Helper()
 	began := time.Now()
@@ -513,35 +534,33 @@ func (g *gitops) await(what string, done func() bool) {
 		if time.Since(began) > gitopsPatience {
 			var text bytes.Buffer
 			_ = json.Indent(&text, []byte(g.application("{.status}")), "", "  ")
-			g.Fatalf("not %s after %s: %s", what, gitopsPatience, text.String())
+			g.Fatalf("condition not met after %s: %s; status of the Application: %s", gitopsPatience, what, text.String())
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 	g.Logf("%s after %s", what, since(began))
 }
 
-func since(began time.Time) time.Duration { return time.Since(began).Round(100 * time.Millisecond) }
-
 func (g *gitops) exists(args ...string) bool {
 	g.Helper()
 	return g.kubectl(append([]string{"get", "--ignore-not-found", "-o", "name"}, args...)...) != ""
 }
 
-// kubectl works in the namespace unless args name another one.
+// kubectl runs kubectl in the namespace, unless args name another one.
 func (g *gitops) kubectl(args ...string) string {
 	g.Helper()
 	return g.run(g.root, "kubectl", append([]string{"--namespace", g.namespace}, args...)...)
 }
 
-// run gives what a command writes to its standard output.
+// run runs a command and returns its standard output.
 func (g *gitops) run(directory, name string, args ...string) string {
 	g.Helper()
 	command := exec.CommandContext(g.Context(), name, args...)
-	var faults bytes.Buffer
-	command.Dir, command.Stderr = directory, &faults
+	var stderr bytes.Buffer
+	command.Dir, command.Stderr = directory, &stderr
 	output, err := command.Output()
 	if err != nil {
-		g.Fatalf("%s %q: %v\n%s%s", name, args, err, output, faults.String())
+		g.Fatalf("%s %q: %v\n%s%s", name, args, err, output, stderr.String())
 	}
 	return string(output)
 }

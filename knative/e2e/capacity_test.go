@@ -13,16 +13,17 @@ import (
 	"time"
 )
 
-var capacity = flag.Bool("capacity", false, "measure what one thumbnail pod does at which containerConcurrency; docs/performance.md has what came of it")
+var capacity = flag.Bool("capacity", false,
+	"measure the throughput of one thumbnail pod by containerConcurrency; docs/performance.md has the results")
 
-// TestCapacity lets images wait on the topic, and then one pod work on them all.
+// TestCapacity queues images on the topic, and then measures one pod that works on them.
 func TestCapacity(t *testing.T) {
 	if !*capacity {
-		t.Log("only with -capacity")
+		t.Log("not run: -capacity is not set")
 		return
 	}
 	s := install(t)
-	// A small cluster has no room for two pods of it beside each other; its limit is what counts.
+	// A small cluster cannot schedule two pods with the default request; the limit is what matters.
 	run(t, "", "kubectl", "--namespace", namespace, "patch", "ksvc/thumbnail", "--type=json", "--patch",
 		`[{"op": "replace", "path": "/spec/template/spec/containers/0/resources/requests/cpu", "value": "10m"}]`)
 	for _, work := range []struct {
@@ -42,7 +43,7 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
-// measure is how long one pod takes for images that wait, and the most memory that it is seen with, in bytes.
+// measure returns the time that one pod takes for the images on the topic, and the peak of its memory in bytes.
 func (s *installation) measure(t *testing.T, content []byte, images, concurrency int) (time.Duration, float64) {
 	t.Helper()
 	consumers := func(count int) {
@@ -56,8 +57,9 @@ func (s *installation) measure(t *testing.T, content []byte, images, concurrency
 		}},
 		"spec": map[string]any{"containerConcurrency": concurrency},
 	}}})
-	await(t, patience, "one pod is there", func() bool {
-		return field(t, "ksvc/thumbnail", "{.status.latestCreatedRevisionName}") == field(t, "ksvc/thumbnail", "{.status.latestReadyRevisionName}") &&
+	await(t, patience, "one pod is ready", func() bool {
+		created := field(t, "ksvc/thumbnail", "{.status.latestCreatedRevisionName}")
+		return created == field(t, "ksvc/thumbnail", "{.status.latestReadyRevisionName}") &&
 			field(t, "ksvc/thumbnail", `{.status.conditions[?(@.type=="Ready")].status}`) == "True"
 	})
 	revision := field(t, "ksvc/thumbnail", "{.status.latestReadyRevisionName}")
@@ -67,27 +69,30 @@ func (s *installation) measure(t *testing.T, content []byte, images, concurrency
 		uploads.Go(func() { ids[i] = s.upload(t, content) })
 	}
 	uploads.Wait()
-	address := kubectl(t, "get", "pods", "--selector=serving.knative.dev/revision="+revision, "--output=jsonpath={.items[0].status.podIP}")
+	address := kubectl(t, "get", "pods", "--selector=serving.knative.dev/revision="+revision,
+		"--output=jsonpath={.items[0].status.podIP}")
 
 	consumers(1)
-	await(t, patience, "the work has begun", func() bool { return s.status(t, ids[0]) != "queued" || s.status(t, ids[images-1]) != "queued" })
+	await(t, patience, "the first image is in progress", func() bool {
+		return s.status(t, ids[0]) != "queued" || s.status(t, ids[images-1]) != "queued"
+	})
 	began := time.Now()
-	most := 0.0
-	for _, id := range ids { // in any order: it is over when the last one asked for is
+	peak := 0.0
+	for _, id := range ids { // the order does not matter: all have to be completed
 		for s.status(t, id) != "completed" {
-			most = max(most, memoryOf(t, address))
+			peak = max(peak, memoryOf(t, address))
 			if time.Since(began) > 5*time.Minute {
-				t.Fatalf("%s is %s after %s\n%s", id, s.status(t, id), took(began), describe(t))
+				t.Fatalf("status of %s is %s after %s, want completed\n%s", id, s.status(t, id), since(began), describe(t))
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	return time.Since(began), most
+	return time.Since(began), peak
 }
 
 var resident = regexp.MustCompile(`(?m)^process_resident_memory_bytes (\S+)$`)
 
-// memoryOf asks a pod itself.
+// memoryOf returns the resident memory of a pod in bytes, from its metrics.
 func memoryOf(t *testing.T, address string) float64 {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+":8080/metrics", nil)
@@ -96,13 +101,13 @@ func memoryOf(t *testing.T, address string) float64 {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0 // it was killed; what is left of the work says so
+		return 0 // it was killed, so that the images take longer
 	}
 	defer response.Body.Close()
 	body := readAll(t, response)
 	match := resident.FindSubmatch(body)
 	if match == nil {
-		t.Fatalf("%s", body)
+		t.Fatalf("process_resident_memory_bytes is not among the metrics: %s", body)
 	}
 	value, err := strconv.ParseFloat(string(match[1]), 64)
 	if err != nil {

@@ -20,10 +20,10 @@ import (
 	"time"
 )
 
-// namespace is where the documented commands deploy to.
+// namespace is the namespace that the documented commands deploy to.
 const namespace = "image-service"
 
-// root is this project's directory.
+// root returns the root directory of the repository.
 func root(t *testing.T) string {
 	t.Helper()
 	directory, err := filepath.Abs("../..")
@@ -33,7 +33,7 @@ func root(t *testing.T) string {
 	return directory
 }
 
-// run runs a command in this project's directory and gives its standard output.
+// run runs a command in the root of the repository and returns its standard output.
 func run(t *testing.T, input string, name string, args ...string) string {
 	t.Helper()
 	output, err := try(t.Context(), root(t), input, name, args...)
@@ -43,43 +43,44 @@ func run(t *testing.T, input string, name string, args ...string) string {
 	return output
 }
 
+// try runs a command in a directory and returns its standard output; the error has its standard error.
 func try(ctx context.Context, directory, input, name string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, name, args...)
-	var faults bytes.Buffer
-	command.Dir, command.Stderr, command.Stdin = directory, &faults, strings.NewReader(input)
+	var stderr bytes.Buffer
+	command.Dir, command.Stderr, command.Stdin = directory, &stderr, strings.NewReader(input)
 	command.Env = append(os.Environ(), "KO_CONFIG_PATH=ko.yaml") // as docs/operations/install.md says
 	output, err := command.Output()
 	if err != nil {
-		err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, faults.String())
+		err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, stderr.String())
 	}
 	return string(output), err
 }
 
-// kubectl works in the namespace, unless args name another one.
+// kubectl runs kubectl in the namespace, unless args name another one.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
 	return run(t, "", "kubectl", append([]string{"--namespace", namespace}, args...)...)
 }
 
-// apply gives the cluster objects in YAML.
+// apply applies objects in YAML.
 func apply(t *testing.T, text string, args ...string) {
 	t.Helper()
 	run(t, text, "kubectl", append([]string{"apply", "--filename=-"}, args...)...)
 }
 
-// exists tells whether there is such an object, or any object of such a kind.
+// exists reports whether an object, or any object of a kind, exists.
 func exists(t *testing.T, args ...string) bool {
 	t.Helper()
 	return kubectl(t, append([]string{"get", "--ignore-not-found", "--output=name"}, args...)...) != ""
 }
 
-// field is what a JSON path gives of an object.
+// field returns the value at a JSONPath of an object, or "" if the object does not exist.
 func field(t *testing.T, object, path string) string {
 	t.Helper()
 	return kubectl(t, "get", object, "--ignore-not-found", "--output=jsonpath="+path)
 }
 
-// patch changes an object.
+// patch changes an object by a merge patch.
 func patch(t *testing.T, object string, change any) {
 	t.Helper()
 	text, err := json.Marshal(change)
@@ -89,33 +90,35 @@ func patch(t *testing.T, object string, change any) {
 	kubectl(t, "patch", object, "--type=merge", "--patch", string(text))
 }
 
-// await waits until done and says how long that took.
+// await waits until done returns true, and logs and returns the duration.
 func await(t *testing.T, limit time.Duration, what string, done func() bool) time.Duration {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		if done() {
-			t.Logf("%s after %s", what, took(began))
+			t.Logf("%s after %s", what, since(began))
 			return time.Since(began)
 		}
 		if time.Since(began) > limit {
-			t.Fatalf("not %s after %s\n%s", what, limit, describe(t))
+			t.Fatalf("condition not met after %[2]s: %[1]s\n%[3]s", what, limit, describe(t))
 		}
 	}
 }
 
-// describe is what there is to know when something went wrong.
+// describe returns the state and the logs of the deployment, for failures.
 func describe(t *testing.T) string {
 	t.Helper()
-	state, _ := try(t.Context(), ".", "", "kubectl", "--namespace", namespace, "get", "ksvc,revision,broker,trigger,kafkasource,pod")
-	logs, _ := try(t.Context(), ".", "", "kubectl", "--namespace", namespace, "logs", "--selector=app.kubernetes.io/part-of=image-service",
-		"--container=user-container", "--tail=15", "--prefix")
+	state, _ := try(t.Context(), ".", "", "kubectl", "--namespace", namespace,
+		"get", "ksvc,revision,broker,trigger,kafkasource,pod")
+	logs, _ := try(t.Context(), ".", "", "kubectl", "--namespace", namespace, "logs",
+		"--selector=app.kubernetes.io/part-of=image-service", "--container=user-container", "--tail=15", "--prefix")
 	return state + logs
 }
 
-func took(began time.Time) time.Duration { return time.Since(began).Round(10 * time.Millisecond) }
+// since returns the time that has passed, rounded for logs.
+func since(began time.Time) time.Duration { return time.Since(began).Round(10 * time.Millisecond) }
 
-// client reaches the services of the cluster by the names that they have in it, and what is public by the names that
-// the ingress knows. roots are the authorities that it trusts.
+// client returns an HTTP client that resolves host names as the cluster does: those of its services, and all others to
+// the ingress. It trusts the CAs in roots; nil means those of the system.
 func client(t *testing.T, roots *x509.CertPool) *http.Client {
 	t.Helper()
 	var addresses sync.Map
@@ -142,12 +145,13 @@ func client(t *testing.T, roots *x509.CertPool) *http.Client {
 	}
 }
 
-// addressOf asks the cluster for the IP address behind a host name. What is none of its services is public, and behind
-// the ingress that routes upload.
+// addressOf returns the IP address behind a host name. A name outside svc.cluster.local is public and resolves to the
+// ingress of upload.
 func addressOf(ctx context.Context, host string) (string, error) {
 	name, isService := strings.CutSuffix(host, ".svc.cluster.local")
 	if !isService {
-		ingress, err := try(ctx, ".", "", "kubectl", "--namespace", namespace, "get", "ingresses.networking.internal.knative.dev", "upload",
+		ingress, err := try(ctx, ".", "", "kubectl", "--namespace", namespace,
+			"get", "ingresses.networking.internal.knative.dev", "upload",
 			"--output=jsonpath={.status.publicLoadBalancer.ingress[0].domainInternal}")
 		if err != nil {
 			return "", err
@@ -158,7 +162,8 @@ func addressOf(ctx context.Context, host string) (string, error) {
 		return endpointOf(ctx, ingress)
 	}
 	service, in, _ := strings.Cut(name, ".")
-	output, err := try(ctx, ".", "", "kubectl", "--namespace", in, "get", "service", service, "--output=jsonpath={.spec.externalName} {.spec.clusterIP}")
+	output, err := try(ctx, ".", "", "kubectl", "--namespace", in, "get", "service", service,
+		"--output=jsonpath={.spec.externalName} {.spec.clusterIP}")
 	if err != nil {
 		return "", err
 	}
@@ -169,9 +174,9 @@ func addressOf(ctx context.Context, host string) (string, error) {
 	return ip, nil
 }
 
-// endpointOf is the address of a pod of a service: not all that an ingress listens on is a port of its service.
+// endpointOf returns the IP address of a pod of a service. A Service does not expose every port of the ingress.
 func endpointOf(ctx context.Context, host string) (string, error) {
 	service, in, _ := strings.Cut(strings.TrimSuffix(host, ".svc.cluster.local"), ".")
-	return try(ctx, ".", "", "kubectl", "--namespace", in, "get", "endpointslices", "--selector=kubernetes.io/service-name="+service,
-		"--output=jsonpath={.items[0].endpoints[0].addresses[0]}")
+	return try(ctx, ".", "", "kubectl", "--namespace", in, "get", "endpointslices",
+		"--selector=kubernetes.io/service-name="+service, "--output=jsonpath={.items[0].endpoints[0].addresses[0]}")
 }

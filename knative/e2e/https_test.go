@@ -14,15 +14,16 @@ import (
 
 const publicName = "api.yourdomain.com"
 
-// https: the component tls, with the cluster's own authority in place of Let's Encrypt.
+// https tests the component tls, with a CA of the cluster in place of Let's Encrypt.
 func (s *installation) https(t *testing.T) {
+	t.Helper()
 	if !exists(t, "crd", "certificates.cert-manager.io") {
-		t.Log("cert-manager is not on this cluster: nothing was tried")
+		t.Log("not run: cert-manager is not installed")
 		return
 	}
 	issuer := kubectl(t, "get", "clusterissuers", "--output=jsonpath={.items[?(@.spec.ca)].metadata.name}")
 	if issuer == "" {
-		t.Fatal("there is no ClusterIssuer with an authority of its own")
+		t.Fatal("no ClusterIssuer with a CA found")
 	}
 	routes := kustomize(t, fmt.Sprintf(`
 components: [%s]
@@ -39,7 +40,7 @@ patches:
       spec: { issuerRef: { name: %s } }
 `, relative(t, "knative/components/tls"), issuer))
 	apply(t, routes)
-	await(t, patience, "the certificate is there", func() bool {
+	await(t, patience, "the certificate is issued", func() bool {
 		return field(t, "certificate/image-api", `{.status.conditions[?(@.type=="Ready")].status}`) == "True"
 	})
 	authority, err := base64.StdEncoding.DecodeString(field(t, "secret/image-api-tls", `{.data.ca\.crt}`))
@@ -48,10 +49,10 @@ patches:
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authority) {
-		t.Fatal("the secret has no authority")
+		t.Fatal("the Secret has no CA certificate")
 	}
 	secure := &installation{http: client(t, roots), bucket: s.bucket, url: "https://" + publicName}
-	await(t, patience, "HTTPS answers with the certificate of the authority", func() bool {
+	await(t, patience, "HTTPS answers with the certificate of the CA", func() bool {
 		response, err := secure.http.Get(secure.url + "/health")
 		if err != nil {
 			return false
@@ -66,13 +67,14 @@ patches:
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if got, want := response.Header.Get("Location"), "https://"+publicName+"/status/1?a=b"; response.StatusCode/100 != 3 || got != want {
-		t.Errorf("HTTP answers %s to %q, want a redirect to %q", response.Status, got, want)
+	got, want := response.Header.Get("Location"), "https://"+publicName+"/status/1?a=b"
+	if response.StatusCode/100 != 3 || got != want {
+		t.Errorf("HTTP answered %s with Location %q, want a redirect to %q", response.Status, got, want)
 	}
 	run(t, routes, "kubectl", "delete", "--filename=-")
 }
 
-// kustomize builds a Kustomization of the test's own.
+// kustomize builds a Kustomization file with the given content.
 func kustomize(t *testing.T, text string) string {
 	t.Helper()
 	directory := t.TempDir()
@@ -82,12 +84,13 @@ func kustomize(t *testing.T, text string) string {
 	return run(t, "", "kubectl", "kustomize", directory)
 }
 
-// relative is the way to a path of this project from a directory that a test makes, which kustomize asks for.
+// relative returns the path of a file of the repository relative to a temporary directory. kustomize rejects absolute
+// paths.
 func relative(t *testing.T, path string) string {
 	t.Helper()
-	way, err := filepath.Rel(t.TempDir(), filepath.Join(root(t), path))
+	relative, err := filepath.Rel(t.TempDir(), filepath.Join(root(t), path))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return way
+	return relative
 }

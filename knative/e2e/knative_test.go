@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,17 +31,17 @@ import (
 )
 
 const (
-	// Pulling images, starting what was never started.
+	// The first start of all functions, including image pulls.
 	deployWithin = 5 * time.Minute
-	// The autoscaler's window, Kubernetes' patience, queue-proxy's 30 s.
+	// The stable window of the autoscaler, the termination grace period, and 30 s of queue-proxy.
 	zeroWithin = 5 * time.Minute
-	// From the request, or the event, that finds no pod to its answer.
+	// A request or an event for a function that is scaled to zero, until its answer.
 	backWithin = 3 * time.Second
-	// Whatever has to come to an end by itself.
+	// Everything else that must happen without further action.
 	patience = 2 * time.Minute
 )
 
-// installation is the service as the documented commands deploy it.
+// installation is the service, deployed by the documented commands.
 type installation struct {
 	http        *http.Client
 	bucket      bucket
@@ -49,11 +50,11 @@ type installation struct {
 	deadLetters string
 }
 
-// The life of a deployment, in one order.
+// TestOnKnative runs through the life of a deployment: each subtest depends on the previous ones.
 func TestOnKnative(t *testing.T) {
 	for _, name := range needed {
 		if os.Getenv(name) == "" {
-			t.Fatalf("%s is not set; the package's documentation says what is needed", name)
+			t.Fatalf("%s is not set; see the package comment for the environment", name)
 		}
 	}
 	s := install(t)
@@ -61,28 +62,29 @@ func TestOnKnative(t *testing.T) {
 		name string
 		try  func(*installation, *testing.T)
 	}{
-		{"an upload goes all the way", (*installation).wholeWay},
-		{"nothing runs when nothing is to do, and the next event is done", (*installation).fromZero},
-		{"another system sends an event", (*installation).foreignEvent},
-		{"a pod is killed at work", (*installation).killedAtWork},
-		{"an event that can not be delivered", (*installation).deadLetter},
-		{"a broken revision", (*installation).brokenRevision},
-		{"another password", (*installation).newPassword},
+		{"upload to thumbnail", (*installation).uploadToThumbnail},
+		{"HEIC", (*installation).heic},
+		{"scale to zero and back", (*installation).scaleToZero},
+		{"event of another system", (*installation).eventOfOtherSystem},
+		{"pod killed while it works", (*installation).killWhileProcessing},
+		{"dead letter and redrive", (*installation).deadLetter},
+		{"revision that cannot start", (*installation).brokenRevision},
+		{"password rotation", (*installation).rotatePassword},
 		{"HTTPS", (*installation).https},
 		{"API keys", (*installation).apiKeys},
 	} {
 		if !t.Run(chapter.name, func(t *testing.T) { chapter.try(s, t) }) {
-			t.FailNow() // what follows stands on it
+			t.FailNow() // the following subtests depend on it
 		}
 	}
-	t.Run("everything is deleted", s.deleted)
+	t.Run("uninstall", s.uninstalled)
 }
 
-// install does what docs/operations/install.md says, for servers that are where the manifests say.
+// install follows docs/operations/install.md. It makes the addresses in the manifests lead to the servers of the test.
 func install(t *testing.T) *installation {
 	t.Helper()
 	if exists(t, "namespace", namespace) {
-		t.Fatalf("the namespace %s is there: this cluster is in use", namespace)
+		t.Fatalf("namespace %s already exists: the cluster is in use", namespace)
 	}
 	config := configOf(t)
 	alias(t, config["MINIO_ENDPOINT"], podAddress("MINIO_ENDPOINT"))
@@ -91,12 +93,12 @@ func install(t *testing.T) *installation {
 	makeTopics(t, config["KAFKA_TOPIC"], config["KAFKA_DEAD_LETTER_TOPIC"])
 	s := &installation{http: client(t, nil), bucket: takeBucket(t, config["MINIO_BUCKET"])}
 
-	t.Cleanup(func() { uninstall(t) })
+	t.Cleanup(func() { cleanUp(t) })
 	kubectl(t, "create", "namespace", namespace)
 	setSecret(t, os.Getenv("REDIS_PASSWORD"))
 	began := time.Now()
 	run(t, "", "ko", "apply", "--filename", "knative/")
-	t.Logf("ko apply took %s", took(began))
+	t.Logf("ko apply took %s", since(began))
 	awaitReady(t)
 	s.url = field(t, "ksvc/upload", "{.status.url}")
 	s.broker = field(t, "broker/images", "{.status.address.url}")
@@ -104,7 +106,7 @@ func install(t *testing.T) *installation {
 	return s
 }
 
-// configOf is what the manifests tell the functions.
+// configOf returns the settings of image-service-config.
 func configOf(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../200-config.yaml")
@@ -118,14 +120,15 @@ func configOf(t *testing.T) map[string]string {
 	return config.Data
 }
 
-// setSecret makes or changes the secret. It goes by standard input, because a command line is seen by everybody.
+// setSecret creates or changes the Secret. Its content goes through standard input, which other users cannot see.
 func setSecret(t *testing.T, redisPassword string) {
 	t.Helper()
 	secret, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Secret",
 		"metadata": map[string]string{"name": "image-service-secret", "namespace": namespace},
 		"stringData": map[string]string{
-			"MINIO_ACCESS_KEY": os.Getenv("MINIO_ACCESS_KEY"), "MINIO_SECRET_KEY": os.Getenv("MINIO_SECRET_KEY"), "REDIS_PASSWORD": redisPassword,
+			"MINIO_ACCESS_KEY": os.Getenv("MINIO_ACCESS_KEY"), "MINIO_SECRET_KEY": os.Getenv("MINIO_SECRET_KEY"),
+			"REDIS_PASSWORD": redisPassword,
 		},
 	})
 	if err != nil {
@@ -137,78 +140,102 @@ func setSecret(t *testing.T, redisPassword string) {
 func awaitReady(t *testing.T) {
 	t.Helper()
 	await(t, deployWithin, "everything is ready", func() bool {
-		objects := kubectl(t, "get", "ksvc,broker,trigger,kafkasource,pingsource", "--output=jsonpath={range .items[*]}{.kind}/{.metadata.name}="+
-			`{.status.conditions[?(@.type=="Ready")].status} {end}`)
-		words := strings.Fields(objects)
-		return len(words) >= 8 && !slices.ContainsFunc(words, func(word string) bool { return !strings.HasSuffix(word, "=True") })
+		objects := strings.Fields(kubectl(t, "get", "ksvc,broker,trigger,kafkasource,pingsource",
+			"--output=jsonpath={range .items[*]}{.kind}/{.metadata.name}="+
+				`{.status.conditions[?(@.type=="Ready")].status} {end}`))
+		notReady := func(object string) bool { return !strings.HasSuffix(object, "=True") }
+		return len(objects) >= 8 && !slices.ContainsFunc(objects, notReady)
 	})
 }
 
-// uninstall is for a test that failed; one that did not has nothing left.
-func uninstall(t *testing.T) {
-	ctx := context.Background() // the test's is over
-	if _, err := try(ctx, root(t), "", "kubectl", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=5m"); err != nil {
+// cleanUp cleans up after a failed test; a successful one has already uninstalled the service.
+func cleanUp(t *testing.T) {
+	t.Helper()
+	ctx := context.Background() // the context of the test is already canceled
+	_, err := try(ctx, root(t), "", "kubectl", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=5m")
+	if err != nil {
 		t.Error(err)
 	}
 }
 
-// wholeWay: POST, Kafka, KafkaSource, Broker, Trigger, thumbnail, and the status says so.
-func (s *installation) wholeWay(t *testing.T) {
+// uploadToThumbnail checks the path of an image: upload, Kafka, KafkaSource, Broker, Trigger, thumbnail, status.
+func (s *installation) uploadToThumbnail(t *testing.T) {
+	t.Helper()
 	before := recordsOn(t, configOf(t)["KAFKA_TOPIC"])
 	began := time.Now()
 	id := s.upload(t, photograph(t, 1600, 1200))
-	uploaded := took(began)
+	uploaded := since(began)
 	s.completed(t, id)
-	t.Logf("uploaded in %s, completed in %s", uploaded, took(began))
+	t.Logf("uploaded in %s, completed in %s", uploaded, since(began))
 	if got := recordsOn(t, configOf(t)["KAFKA_TOPIC"]) - before; got != 1 {
-		t.Errorf("%d records came to the topic, want 1", got)
+		t.Errorf("%d records were written to the topic, want 1", got)
 	}
 	thumbnail, err := jpeg.Decode(bytes.NewReader(s.get(t, s.url+"/thumbnails/"+id)))
 	if err != nil || thumbnail.Bounds().Size() != image.Pt(200, 150) {
-		t.Errorf("the thumbnail is %v, %v", thumbnail, err)
+		t.Errorf("the thumbnail is %v, %v, want a JPEG of 200x150", thumbnail, err)
 	}
 }
 
-// fromZero: both functions have no pod; one upload brings back upload, and its event thumbnail. What else the machine does
-// only adds to how long that takes, so it has three tries. The PingSource, which wakes upload, rests meanwhile.
-func (s *installation) fromZero(t *testing.T) {
+// heic uploads a photo as phones take them: in tiles, and turned. Its thumbnail is an upright JPEG.
+func (s *installation) heic(t *testing.T) {
+	photo, err := os.ReadFile(filepath.Join(root(t), "functions/internal/raster/heif/testdata/grid_turned.heic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := s.upload(t, photo)
+	s.completed(t, id)
+	thumbnail, err := jpeg.Decode(bytes.NewReader(s.get(t, s.url+"/thumbnails/"+id)))
+	if err != nil || thumbnail.Bounds().Size() != image.Pt(110, 150) {
+		t.Errorf("the thumbnail is %v, %v; want a JPEG of 110x150", thumbnail, err)
+	}
+}
+
+// scaleToZero checks that an upload starts upload from zero pods, and its event starts thumbnail, in time. It has
+// three attempts, because other load on the machine can only add to the duration. The PingSource, which would start
+// upload, is suspended meanwhile.
+func (s *installation) scaleToZero(t *testing.T) {
+	t.Helper()
 	schedule := func(cron string) {
 		patch(t, "pingsource/image-sweep", map[string]any{"spec": map[string]any{"schedule": cron}})
 	}
 	schedule("0 0 1 1 *")
 	defer schedule("*/15 * * * *")
 	photo := photograph(t, 1600, 1200)
-	for try := 1; ; try++ {
+	for attempt := 1; ; attempt++ {
 		s.awaitZero(t)
 		began := time.Now()
 		id := s.upload(t, photo)
-		uploaded := took(began)
+		uploaded := since(began)
 		began = time.Now()
 		s.completed(t, id)
-		thumbnailed := took(began)
-		t.Logf("from no pod: uploaded in %s, completed %s later", uploaded, thumbnailed)
+		thumbnailed := since(began)
+		t.Logf("from zero pods: uploaded in %s, completed %s later", uploaded, thumbnailed)
 		if uploaded < backWithin && thumbnailed < backWithin {
 			return
 		}
-		if try == 3 {
-			t.Fatalf("each should take less than %s", backWithin)
+		if attempt == 3 {
+			t.Fatalf("uploaded in %s, completed in %s, want less than %s each", uploaded, thumbnailed, backWithin)
 		}
 	}
 }
 
 func (s *installation) awaitZero(t *testing.T) {
 	t.Helper()
-	await(t, zeroWithin, "no pod is left", func() bool { return len(pods(t, "upload"))+len(pods(t, "thumbnail")) == 0 })
+	await(t, zeroWithin, "no pod is left", func() bool {
+		return len(pods(t, "upload"))+len(pods(t, "thumbnail")) == 0
+	})
 }
 
-// pods are the names of a service's pods.
+// pods returns the names of the pods of a Service.
 func pods(t *testing.T, service string) []string {
 	t.Helper()
-	return strings.Fields(kubectl(t, "get", "pods", "--selector=serving.knative.dev/service="+service, "--output=jsonpath={.items[*].metadata.name}"))
+	return strings.Fields(kubectl(t, "get", "pods", "--selector=serving.knative.dev/service="+service,
+		"--output=jsonpath={.items[*].metadata.name}"))
 }
 
-// foreignEvent: an image in the event itself, by HTTP to the Broker, twice.
-func (s *installation) foreignEvent(t *testing.T) {
+// eventOfOtherSystem posts an event that contains an image to the Broker twice, and expects one image.
+func (s *installation) eventOfOtherSystem(t *testing.T) {
+	t.Helper()
 	before := s.bucket.images(t)
 	received := newScan(t)
 	s.post(t, received)
@@ -219,13 +246,15 @@ func (s *installation) foreignEvent(t *testing.T) {
 		return len(ids) > 0
 	})
 	if len(ids) != 1 {
-		t.Fatalf("one event, sent twice, made the images %q", ids)
+		t.Fatalf("one event, sent twice, made images %q, want 1", ids)
 	}
 	s.completed(t, ids[0])
 }
 
-// killedAtWork: many large images wait, and one is being worked on, when the pod is killed; all are completed.
-func (s *installation) killedAtWork(t *testing.T) {
+// killWhileProcessing kills the pods of thumbnail while large images are queued and one is in progress. All are
+// completed.
+func (s *installation) killWhileProcessing(t *testing.T) {
+	t.Helper()
 	const images = 20
 	content := drawing(t, 6000, 6000)
 	ids := make([]string, images)
@@ -234,21 +263,21 @@ func (s *installation) killedAtWork(t *testing.T) {
 		uploads.Go(func() { ids[i] = s.upload(t, content) })
 	}
 	uploads.Wait()
-	await(t, patience, "one is being worked on", func() bool { return s.count(t, ids, "processing") > 0 })
+	await(t, patience, "one image is in progress", func() bool { return s.count(t, ids, "processing") > 0 })
 	victims := pods(t, "thumbnail")
 	kubectl(t, append([]string{"delete", "pod", "--grace-period=0", "--force"}, victims...)...)
 	left := images - s.count(t, ids, "completed")
 	t.Logf("killed %d pods with %d of %d images not completed", len(victims), left, images)
 	if left == 0 {
-		t.Error("all were completed before")
+		t.Error("all images were completed before the pods were killed")
 	}
-	await(t, 8*time.Minute, "all are completed", func() bool { return s.count(t, ids, "completed") == images })
-	if waiting := s.letters(t); waiting.Waiting != 0 {
-		t.Errorf("dead letters %+v", waiting)
+	await(t, 8*time.Minute, "all images are completed", func() bool { return s.count(t, ids, "completed") == images })
+	if letters := s.letters(t); letters.Waiting != 0 {
+		t.Errorf("got dead letters %+v, want none", letters)
 	}
 }
 
-// count is how many of the images have a status.
+// count returns the number of images that have a status.
 func (s *installation) count(t *testing.T, ids []string, want string) (count int) {
 	t.Helper()
 	for _, id := range ids {
@@ -259,18 +288,20 @@ func (s *installation) count(t *testing.T, ids []string, want string) (count int
 	return count
 }
 
-// deadLetter: an event that names a bucket which upload may not read from is kept, with the reason; when the setting is
-// mended and the event put back, it is done. One that is no good at all comes back.
+// deadLetter sends an event that names a bucket that upload must not read, and an invalid one. Both become dead letters
+// with a reason. After the setting is fixed, a redrive processes the first; the second becomes a dead letter again.
 func (s *installation) deadLetter(t *testing.T) {
+	t.Helper()
 	source := fmt.Sprintf("incoming-%d", rand.Int())
 	incoming := takeBucket(t, source)
-	if err := incoming.fill(t, "scan.jpg", photograph(t, 640, 480)); err != nil {
+	if err := incoming.put(t, "scan.jpg", photograph(t, 640, 480)); err != nil {
 		t.Fatal(err)
 	}
 	before := s.bucket.images(t)
 	scan := newEvent("scan", events.TypeImageReceived)
 	scan.SetSource("/scanner/" + source)
-	if err := scan.SetData(event.ApplicationJSON, events.ImageReceived{Bucket: source, ObjectName: "scan.jpg"}); err != nil {
+	received := events.ImageReceived{Bucket: source, ObjectName: "scan.jpg"}
+	if err := scan.SetData(event.ApplicationJSON, received); err != nil {
 		t.Fatal(err)
 	}
 	poison := newEvent("poison", events.TypeImageUploaded)
@@ -281,41 +312,44 @@ func (s *installation) deadLetter(t *testing.T) {
 	s.post(t, poison)
 	await(t, patience, "both are dead letters", func() bool { return s.letters(t).Waiting == 2 })
 	for _, l := range s.letters(t).Letters {
-		t.Logf("%s %s: %s answered %s %s", l.Type, l.ID, l.Subscriber, l.Code, l.Answer)
+		t.Logf("%s %s: subscriber %s, code %s, answer %s", l.Type, l.ID, l.Subscriber, l.Code, l.Answer)
 		if l.Code != "400" || l.Subscriber == "" || l.Answer == "" {
-			t.Errorf("the letter does not say why it is one: %+v", l)
+			t.Errorf("got letter %+v, want code 400 with subscriber and answer", l)
 		}
 	}
 
 	patch(t, "configmap/image-service-config", map[string]any{"data": map[string]any{"SOURCE_BUCKETS": source}})
 	s.roll(t, "upload", "source-buckets")
 	var answer struct{ Redriven, Waiting int }
-	if err := json.Unmarshal(s.ask(t, http.MethodPost, s.deadLetters+"/redrive", "", nil), &answer); err != nil || answer.Redriven != 2 {
-		t.Fatalf("redriven %+v, %v", answer, err)
+	body := s.ask(t, http.MethodPost, s.deadLetters+"/redrive", "", nil)
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Redriven != 2 {
+		t.Fatalf("redrive answered %s, %v, want 2 redriven", body, err)
 	}
 	var ids []string
-	await(t, patience, "what was put back is stored", func() bool {
+	await(t, patience, "the redriven image is stored", func() bool {
 		ids = slices.DeleteFunc(s.bucket.images(t), func(id string) bool { return slices.Contains(before, id) })
 		return len(ids) == 1
 	})
 	s.completed(t, ids[0])
-	await(t, patience, "what is no good has come back", func() bool {
-		waiting := s.letters(t)
-		return waiting.Waiting == 1 && waiting.Letters[0].ID == "poison"
+	await(t, patience, "the invalid event is a dead letter again", func() bool {
+		letters := s.letters(t)
+		return letters.Waiting == 1 && letters.Letters[0].ID == "poison"
 	})
 	patch(t, "configmap/image-service-config", map[string]any{"data": map[string]any{"SOURCE_BUCKETS": nil}})
 }
 
-func (b bucket) fill(t *testing.T, key string, content []byte) error {
+// put creates the bucket and stores an object in it.
+func (b bucket) put(t *testing.T, key string, content []byte) error {
 	t.Helper()
 	if err := b.MakeBucket(t.Context(), b.name, minio.MakeBucketOptions{}); err != nil {
 		return err
 	}
-	_, err := b.PutObject(t.Context(), b.name, key, bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
+	body, size := bytes.NewReader(content), int64(len(content))
+	_, err := b.PutObject(t.Context(), b.name, key, body, size, minio.PutObjectOptions{})
 	return err
 }
 
-// letters is what dead-letters lists.
+// letters is the answer of GET / of dead-letters.
 type letters struct {
 	Waiting int
 	Letters []struct{ Type, ID, Subscriber, Code, Answer string }
@@ -329,7 +363,7 @@ func (s *installation) letters(t *testing.T) (listed letters) {
 	return listed
 }
 
-// roll makes a new revision of a service, which reads its settings anew, and waits until it has all of the traffic.
+// roll creates a new revision of a Service, which reads the current settings, and waits until it is ready.
 func (s *installation) roll(t *testing.T, service, reason string) {
 	t.Helper()
 	before := field(t, "ksvc/"+service, "{.status.latestReadyRevisionName}")
@@ -342,52 +376,58 @@ func (s *installation) roll(t *testing.T, service, reason string) {
 
 func annotate(t *testing.T, service string, annotations map[string]any) {
 	t.Helper()
-	patch(t, "ksvc/"+service, map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": annotations}}}})
+	template := map[string]any{"metadata": map[string]any{"annotations": annotations}}
+	patch(t, "ksvc/"+service, map[string]any{"spec": map[string]any{"template": template}})
 }
 
-// brokenRevision: one that can not start gets no request, and neither it nor the next good one costs any.
+// brokenRevision deploys a revision that cannot start, and then a good one. No request fails meanwhile.
 func (s *installation) brokenRevision(t *testing.T) {
+	t.Helper()
 	good := field(t, "ksvc/upload", "{.status.latestReadyRevisionName}")
-	traffic := s.askAllTheTime(t)
+	traffic := s.startTraffic(t)
 
 	run(t, "", "kubectl", "--namespace", namespace, "patch", "ksvc/upload", "--type=json", "--patch",
-		`[{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": {"name": "MAX_UPLOAD_BYTES", "value": "much"}}]`)
+		`[{"op": "add", "path": "/spec/template/spec/containers/0/env/-",
+			"value": {"name": "MAX_UPLOAD_BYTES", "value": "much"}}]`)
 	var bad string
-	await(t, patience, "the new revision could not start", func() bool {
+	await(t, patience, "the new revision has failed to start", func() bool {
 		bad = field(t, "ksvc/upload", "{.status.latestCreatedRevisionName}")
 		restarts := kubectl(t, "get", "pods", "--selector=serving.knative.dev/revision="+bad,
 			`--output=jsonpath={.items[*].status.containerStatuses[?(@.name=="user-container")].restartCount}`)
 		return bad != good && restarts >= "1"
 	})
-	t.Log(strings.TrimSpace(kubectl(t, "logs", "--selector=serving.knative.dev/revision="+bad, "--container=user-container", "--tail=1")))
+	t.Log(strings.TrimSpace(kubectl(t, "logs", "--selector=serving.knative.dev/revision="+bad,
+		"--container=user-container", "--tail=1")))
 	if got := field(t, "ksvc/upload", "{.status.traffic[*].revisionName}"); got != good {
-		t.Errorf("traffic goes to %s, want %s alone", got, good)
+		t.Errorf("traffic goes to %s, want only %s", got, good)
 	}
 	s.completed(t, s.upload(t, photograph(t, 640, 480)))
 
-	run(t, "", "ko", "apply", "--filename", "knative/300-upload.yaml") // back, as one would
+	run(t, "", "ko", "apply", "--filename", "knative/300-upload.yaml") // the documented way back
 	await(t, patience, "upload is ready", func() bool {
 		return field(t, "ksvc/upload", `{.status.conditions[?(@.type=="Ready")].status}`) == "True"
 	})
-	kubectl(t, "delete", "revision", bad) // its pod goes on crashing, and takes the room of others
+	kubectl(t, "delete", "revision", bad) // its crashing pod uses resources that the next revision needs
 	s.roll(t, "upload", "a good revision")
 	s.completed(t, s.upload(t, photograph(t, 640, 480)))
-	asked, faults := traffic.stop()
-	t.Logf("%d requests meanwhile, %d failed", asked, len(faults))
-	if len(faults) > 0 || asked < 100 {
-		t.Errorf("of %d requests failed: %q", asked, faults)
+	sent, failures := traffic.stop()
+	t.Logf("%d requests meanwhile, %d failed", sent, len(failures))
+	if len(failures) > 0 || sent < 100 {
+		t.Errorf("%d of %d requests failed, want none of at least 100: %q", len(failures), sent, failures)
 	}
 }
 
-// traffic is requests that come all the time.
+// traffic is a steady stream of requests.
 type traffic struct {
-	asked  atomic.Int64
-	faults []string
-	cancel context.CancelFunc
-	wait   sync.WaitGroup
+	sent     atomic.Int64
+	failures []string
+	cancel   context.CancelFunc
+	wait     sync.WaitGroup
 }
 
-func (s *installation) askAllTheTime(t *testing.T) *traffic {
+// startTraffic sends requests to upload until the traffic is stopped or the test ends.
+func (s *installation) startTraffic(t *testing.T) *traffic {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	tr := &traffic{cancel: cancel}
 	t.Cleanup(cancel)
@@ -395,17 +435,17 @@ func (s *installation) askAllTheTime(t *testing.T) *traffic {
 		for ctx.Err() == nil {
 			request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/health", nil)
 			if err != nil {
-				panic(err) // an address that has worked
+				panic(err) // cannot happen: the URL has been used before
 			}
 			response, err := s.http.Do(request)
 			if ctx.Err() != nil {
 				return
 			}
-			tr.asked.Add(1)
+			tr.sent.Add(1)
 			if err != nil {
-				tr.faults = append(tr.faults, err.Error())
+				tr.failures = append(tr.failures, err.Error())
 			} else if response.Body.Close(); response.StatusCode != http.StatusOK {
-				tr.faults = append(tr.faults, response.Status)
+				tr.failures = append(tr.failures, response.Status)
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -413,15 +453,17 @@ func (s *installation) askAllTheTime(t *testing.T) *traffic {
 	return tr
 }
 
-func (t *traffic) stop() (asked int64, faults []string) {
+// stop returns the number of requests, and the errors of those that failed.
+func (t *traffic) stop() (sent int64, failures []string) {
 	t.cancel()
 	t.wait.Wait()
-	return t.asked.Load(), t.faults
+	return t.sent.Load(), t.failures
 }
 
-// newPassword: Redis gets a second password, the secret is changed to it and the functions are rolled, without a break;
-// when the second password is gone, so are they, which shows that they used it.
-func (s *installation) newPassword(t *testing.T) {
+// rotatePassword adds a second password to Redis, changes the Secret to it and rolls the functions, without an
+// interruption. After the second password is removed they cannot use Redis, which shows that they used it.
+func (s *installation) rotatePassword(t *testing.T) {
+	t.Helper()
 	admin := redisClient(t, os.Getenv("REDIS_PASSWORD"))
 	second := fmt.Sprintf("second-%d", rand.Int())
 	acl := func(rule string) {
@@ -430,15 +472,18 @@ func (s *installation) newPassword(t *testing.T) {
 		}
 	}
 	acl(">" + second)
-	t.Cleanup(func() { admin.Do(context.Background(), "ACL", "SETUSER", "default", "<"+second) }) // an error: it is gone
+	t.Cleanup(func() {
+		// Fails if the password is already removed.
+		admin.Do(context.Background(), "ACL", "SETUSER", "default", "<"+second)
+	})
 	setSecret(t, second)
 	s.roll(t, "upload", "password")
 	s.roll(t, "thumbnail", "password")
 	s.completed(t, s.upload(t, photograph(t, 640, 480)))
 
 	acl("<" + second)
-	s.roll(t, "upload", "password is gone") // connections that are there would stay
-	await(t, patience, "upload says that it can not use Redis", func() bool {
+	s.roll(t, "upload", "password is gone") // existing connections would stay authenticated
+	await(t, patience, "upload reports that it cannot use Redis", func() bool {
 		status, _ := s.do(t, http.MethodGet, s.url+"/ready", "", nil)
 		return status == http.StatusServiceUnavailable
 	})
@@ -448,13 +493,15 @@ func (s *installation) newPassword(t *testing.T) {
 	s.completed(t, s.upload(t, photograph(t, 640, 480)))
 }
 
-// deleted: what ko applied, ko deletes, and nothing stays.
-func (s *installation) deleted(t *testing.T) {
+// uninstalled checks that ko delete removes everything that ko apply created.
+func (s *installation) uninstalled(t *testing.T) {
+	t.Helper()
 	run(t, "", "ko", "delete", "--filename", "knative/")
 	await(t, 5*time.Minute, "the namespace is gone", func() bool { return !exists(t, "namespace", namespace) })
 	for _, kind := range []string{"ksvc", "revision", "broker", "trigger", "kafkasource", "pingsource", "pod"} {
-		if left := run(t, "", "kubectl", "get", kind, "--namespace", namespace, "--ignore-not-found", "--output=name"); left != "" {
-			t.Errorf("left: %s", left)
+		left := run(t, "", "kubectl", "get", kind, "--namespace", namespace, "--ignore-not-found", "--output=name")
+		if left != "" {
+			t.Errorf("not deleted: %s", left)
 		}
 	}
 	keys := []string{}
@@ -466,8 +513,7 @@ func (s *installation) deleted(t *testing.T) {
 	}
 }
 
-// What a client does.
-
+// upload uploads an image and returns its ID.
 func (s *installation) upload(t *testing.T, photo []byte) (id string) {
 	t.Helper()
 	var answer struct {
@@ -475,7 +521,7 @@ func (s *installation) upload(t *testing.T, photo []byte) (id string) {
 	}
 	body := s.ask(t, http.MethodPost, s.url+"/upload?filename=photo", "application/octet-stream", photo)
 	if err := json.Unmarshal(body, &answer); err != nil || answer.ImageID == "" {
-		t.Fatalf("uploaded: %s, %v", body, err)
+		t.Fatalf("upload answered %s, %v, want an image_id", body, err)
 	}
 	return answer.ImageID
 }
@@ -489,14 +535,15 @@ func (s *installation) status(t *testing.T, id string) string {
 	return answer.Status
 }
 
+// completed waits until an image is completed.
 func (s *installation) completed(t *testing.T, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) { // no oftener than a client may
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) { // within the rate limit of a client
 		switch status := s.status(t, id); {
 		case status == "completed":
 			return
 		case status == "failed" || time.Now().After(deadline):
-			t.Fatalf("%s is %s\n%s", id, status, describe(t))
+			t.Fatalf("status of %s is %s, want completed\n%s", id, status, describe(t))
 		}
 	}
 }
@@ -509,7 +556,7 @@ func newEvent(id, eventType string) event.Event {
 	return e
 }
 
-// newScan is an image that another system brings in an event.
+// newScan returns an image.received that contains an image, as another system sends it.
 func newScan(t *testing.T) event.Event {
 	t.Helper()
 	e := newEvent(fmt.Sprintf("scan-%d", rand.Int()), events.TypeImageReceived)
@@ -520,7 +567,7 @@ func newScan(t *testing.T) event.Event {
 	return e
 }
 
-// post sends an event to the Broker, as another system does.
+// post sends an event to the Broker, as other systems do.
 func (s *installation) post(t *testing.T, e event.Event) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.broker, nil)
@@ -536,7 +583,7 @@ func (s *installation) post(t *testing.T, e event.Event) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode/100 != 2 {
-		t.Fatalf("the Broker answered %s to %s", response.Status, e.ID())
+		t.Fatalf("the Broker answered %s to event %s, want 2xx", response.Status, e.ID())
 	}
 }
 
@@ -545,16 +592,17 @@ func (s *installation) get(t *testing.T, url string) []byte {
 	return s.ask(t, http.MethodGet, url, "", nil)
 }
 
-// ask wants a 200.
+// ask sends a request and returns the body of the answer, which must be 200.
 func (s *installation) ask(t *testing.T, method, url, contentType string, body []byte) []byte {
 	t.Helper()
 	status, answer := s.do(t, method, url, contentType, body)
 	if status != http.StatusOK {
-		t.Fatalf("%s %s: %d %s\n%s", method, url, status, answer, describe(t))
+		t.Fatalf("%s %s: got %d %s, want 200\n%s", method, url, status, answer, describe(t))
 	}
 	return answer
 }
 
+// do sends a request and returns the status code and the body of the answer.
 func (s *installation) do(t *testing.T, method, url, contentType string, body []byte) (int, []byte) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
@@ -581,15 +629,15 @@ func readAll(t *testing.T, response *http.Response) []byte {
 	return body
 }
 
-// photographs are made once for each size.
+// photographs caches a photograph for each size.
 var photographs sync.Map
 
-// photograph is a JPEG with some noise, as a sensor's.
+// photograph returns a JPEG of a gradient with some noise.
 func photograph(t *testing.T, width, height int) []byte {
 	t.Helper()
 	size := image.Pt(width, height)
-	if made, there := photographs.Load(size); there {
-		return made.([]byte)
+	if cached, found := photographs.Load(size); found {
+		return cached.([]byte)
 	}
 	m := image.NewYCbCr(image.Rectangle{Max: size}, image.YCbCrSubsampleRatio420)
 	for i := range m.Y {
@@ -606,7 +654,7 @@ func photograph(t *testing.T, width, height int) []byte {
 	return content.Bytes()
 }
 
-// drawing is a PNG that is small as a file and takes long to read.
+// drawing returns a PNG that is a small file but takes long to decode.
 func drawing(t *testing.T, width, height int) []byte {
 	t.Helper()
 	var content bytes.Buffer

@@ -14,11 +14,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Whatever the cluster knows of each overlay, alone and with each component, it would take; unknown fields are refused.
+// TestOverlays checks that the cluster would accept every overlay, alone and with each component, without unknown
+// fields. Kinds that the cluster does not serve are left out.
 func TestOverlays(t *testing.T) {
 	for _, name := range []string{namespace, "minio", "redis", "kafka"} {
 		if exists(t, "namespace", name) {
-			t.Fatalf("the namespace %s is there: this cluster is in use", name)
+			t.Fatalf("namespace %s already exists: the cluster is in use", name)
 		}
 		kubectl(t, "create", "namespace", name)
 		t.Cleanup(func() {
@@ -39,7 +40,7 @@ func TestOverlays(t *testing.T) {
 	}
 	for _, component := range components {
 		overlay := "prod"
-		if component.Name() == "network-policies" { // which prod has already
+		if component.Name() == "network-policies" { // prod already includes it
 			overlay = "dev"
 		}
 		t.Run(overlay+" with "+component.Name(), func(t *testing.T) {
@@ -49,7 +50,7 @@ func TestOverlays(t *testing.T) {
 	}
 }
 
-// servedKinds tells of what the cluster knows: versions such as "apps/v1" and kinds such as "apps Deployment".
+// servedKinds returns what the cluster serves: versions such as "apps/v1" and kinds such as "apps Deployment".
 func servedKinds(t *testing.T) map[string]bool {
 	t.Helper()
 	served := map[string]bool{}
@@ -57,7 +58,7 @@ func servedKinds(t *testing.T) map[string]bool {
 		served[strings.TrimSpace(version)] = true
 	}
 	for line := range strings.Lines(run(t, "", "kubectl", "api-resources", "--no-headers")) {
-		if words := strings.Fields(line); len(words) >= 4 { // the version here is the one that it likes best
+		if words := strings.Fields(line); len(words) >= 4 { // it shows only the preferred version
 			served[groupOf(words[len(words)-3])+" "+words[len(words)-1]] = true
 		}
 	}
@@ -72,11 +73,11 @@ func groupOf(apiVersion string) string {
 	return group
 }
 
-// accepts has the cluster look at manifests as if it were to take them.
+// accepts validates manifests by a server-side dry run.
 func accepts(t *testing.T, served map[string]bool, text string) {
 	t.Helper()
-	resolved := strings.ReplaceAll(text, "ko://", "registry.example/") // nothing is pulled
-	var known bytes.Buffer
+	resolved := strings.ReplaceAll(text, "ko://", "registry.example/") // a dry run pulls no image
+	var documents bytes.Buffer
 	var unknown []string
 	for document := range strings.SplitSeq(resolved, "\n---\n") {
 		var head struct {
@@ -89,13 +90,13 @@ func accepts(t *testing.T, served map[string]bool, text string) {
 		switch {
 		case head.Kind == "":
 		case served[head.APIVersion] && served[groupOf(head.APIVersion)+" "+head.Kind]:
-			known.WriteString("---\n" + document + "\n")
+			documents.WriteString("---\n" + document + "\n")
 		case !slices.Contains(unknown, head.Kind):
 			unknown = append(unknown, head.Kind)
 		}
 	}
-	run(t, known.String(), "kubectl", "apply", "--dry-run=server", "--validate=strict", "--filename=-")
+	run(t, documents.String(), "kubectl", "apply", "--dry-run=server", "--validate=strict", "--filename=-")
 	if len(unknown) > 0 {
-		t.Logf("not known here: %s", strings.Join(unknown, ", "))
+		t.Logf("kinds that the cluster does not serve: %s", strings.Join(unknown, ", "))
 	}
 }

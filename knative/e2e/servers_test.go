@@ -17,16 +17,17 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
-// needed is what has to be in the environment.
+// needed lists the required environment variables.
 var needed = []string{
 	"KUBECONFIG", "KO_DOCKER_REPO", "KO_DEFAULTBASEIMAGE",
 	"MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY",
 	"REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "KAFKA_BOOTSTRAP_SERVERS",
 }
 
-// podAddress is what pods use for a server: POD_NAME, or what this machine uses.
+// podAddress returns the address of a server as seen by pods: POD_NAME, or by default that of this machine.
 func podAddress(name string) string {
 	if address := os.Getenv("POD_" + name); address != "" {
 		return address
@@ -34,8 +35,8 @@ func podAddress(name string) string {
 	return os.Getenv(name)
 }
 
-// alias makes an address of knative/base/200-config.yaml, such as minio.minio.svc.cluster.local:9000, lead to a server
-// that is not in the cluster, so that the manifests are deployed as they are.
+// alias creates a Service by which an address of knative/base/200-config.yaml, such as
+// minio.minio.svc.cluster.local:9000, leads to a server outside the cluster, so that the manifests need no change.
 func alias(t *testing.T, address, target string) {
 	t.Helper()
 	host, portText, err := net.SplitHostPort(address)
@@ -55,7 +56,7 @@ func alias(t *testing.T, address, target string) {
 		targetHost = addresses[0]
 	}
 	if exists(t, "namespace", in) {
-		t.Fatalf("the namespace %s is there: this cluster is in use", in)
+		t.Fatalf("namespace %s already exists: the cluster is in use", in)
 	}
 	t.Cleanup(func() {
 		if _, err := try(context.Background(), ".", "", "kubectl", "delete", "namespace", in, "--timeout=3m"); err != nil {
@@ -84,14 +85,14 @@ ports: [{ port: %[5]s }]
 `, in, service, portText, targetHost, targetPort))
 }
 
-// makeTopics makes topics, and removes them after the test.
+// makeTopics creates topics, and deletes them after the test.
 func makeTopics(t *testing.T, names ...string) {
 	t.Helper()
 	admin := kafka(t)
 	for _, name := range names {
 		err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: 3, ReplicationFactor: 1}, false)
 		if errors.Is(err, sarama.ErrTopicAlreadyExists) {
-			t.Fatalf("the topic %s is there: this Kafka is in use", name)
+			t.Fatalf("topic %s already exists: the Kafka is in use", name)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -104,11 +105,15 @@ func makeTopics(t *testing.T, names ...string) {
 	}
 }
 
+// kafkaServers returns the addresses of Kafka as seen by this machine.
+func kafkaServers() []string { return strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ",") }
+
+// kafkaConfig returns the configuration of the Kafka clients of these tests.
+func kafkaConfig() *sarama.Config { return connect.Kafka{}.Config("image-service-e2e") }
+
 func kafka(t *testing.T) sarama.ClusterAdmin {
 	t.Helper()
-	config := sarama.NewConfig()
-	config.Version = sarama.V2_8_0_0
-	admin, err := sarama.NewClusterAdmin(strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config)
+	admin, err := sarama.NewClusterAdmin(kafkaServers(), kafkaConfig())
 	if err != nil {
 		t.Fatalf("connect to Kafka: %v", err)
 	}
@@ -116,10 +121,10 @@ func kafka(t *testing.T) sarama.ClusterAdmin {
 	return admin
 }
 
-// recordsOn counts what was ever written to a topic.
+// recordsOn returns the number of records that were ever written to a topic.
 func recordsOn(t *testing.T, topic string) (count int64) {
 	t.Helper()
-	client, err := sarama.NewClient(strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), sarama.NewConfig())
+	client, err := sarama.NewClient(kafkaServers(), kafkaConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,13 +143,14 @@ func recordsOn(t *testing.T, topic string) (count int64) {
 	return count
 }
 
-// bucket is the one that the functions work in.
+// bucket is a bucket in MinIO.
 type bucket struct {
 	*minio.Client
 	name string
 }
 
-// takeBucket removes the bucket after the test, with what is in it; there must be none before.
+// takeBucket reserves the name of a bucket, which must not exist, and removes the bucket with its objects after the
+// test.
 func takeBucket(t *testing.T, name string) bucket {
 	t.Helper()
 	client, err := minio.New(os.Getenv("MINIO_ENDPOINT"), &minio.Options{
@@ -153,8 +159,11 @@ func takeBucket(t *testing.T, name string) bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if there, err := client.BucketExists(t.Context(), name); err != nil || there {
-		t.Fatalf("the bucket %s is there (%t, %v): this MinIO is in use", name, there, err)
+	switch exists, err := client.BucketExists(t.Context(), name); {
+	case err != nil:
+		t.Fatalf("look up bucket %s: %v", name, err)
+	case exists:
+		t.Fatalf("bucket %s already exists: the MinIO is in use", name)
 	}
 	b := bucket{client, name}
 	t.Cleanup(func() { b.remove(t) })
@@ -162,8 +171,13 @@ func takeBucket(t *testing.T, name string) bucket {
 }
 
 func (b bucket) remove(t *testing.T) {
-	ctx := context.Background() // the test's is over
-	if there, err := b.BucketExists(ctx, b.name); err != nil || !there {
+	t.Helper()
+	ctx := context.Background() // the context of the test is already canceled
+	switch exists, err := b.BucketExists(ctx, b.name); {
+	case err != nil:
+		t.Errorf("look up bucket %s: %v", b.name, err)
+		return
+	case !exists:
 		return // nothing was stored
 	}
 	for object := range b.ListObjects(ctx, b.name, minio.ListObjectsOptions{Recursive: true}) {
@@ -176,7 +190,7 @@ func (b bucket) remove(t *testing.T) {
 	}
 }
 
-// images are the ids of all that is stored.
+// images returns the IDs of all images in the bucket.
 func (b bucket) images(t *testing.T) (ids []string) {
 	t.Helper()
 	for object := range b.ListObjects(t.Context(), b.name, minio.ListObjectsOptions{Recursive: true}) {
@@ -190,7 +204,7 @@ func (b bucket) images(t *testing.T) (ids []string) {
 	return ids
 }
 
-// has tells whether there is an object.
+// has reports whether an object exists.
 func (b bucket) has(t *testing.T, key string) bool {
 	t.Helper()
 	_, err := b.StatObject(t.Context(), b.name, key, minio.StatObjectOptions{})
@@ -200,7 +214,7 @@ func (b bucket) has(t *testing.T, key string) bool {
 	return err == nil
 }
 
-// redisClient talks to the Redis of the functions.
+// redisClient returns a client of the Redis that the functions use.
 func redisClient(t *testing.T, password string) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{

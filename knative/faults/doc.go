@@ -14,5 +14,5 @@
 // with a C compiler, redis-server, Java, MinIO and Kafka. It leaves nothing behind, even if it is killed: its
 // processes end with it, its disks are in their mount namespaces, and a janitor process removes the rest.
 //
-// It does not test Knative itself (knative/e2e does), nor faults that coincide.
+// It does not test Knative itself (knative/e2e does), nor combinations of faults.
 package faults

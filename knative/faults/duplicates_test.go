@@ -44,12 +44,12 @@ func TestDuplicateEvents(t *testing.T) {
 }
 
 // sendReceivedRepeatedly sends the same image.received repeatedly, as another system does that retries.
-func (l *loadGenerator) sendReceivedRepeatedly(what sample) {
+func (l *loadGenerator) sendReceivedRepeatedly(file sample) {
 	key, before := uuid.NewString(), len(l.acceptedUploads())
 	var first *submission
 	var lock sync.Mutex
 	l.repeat(func(i int) {
-		u := &submission{sample: what, key: key, mode: "event"}
+		u := &submission{sample: file, key: key, mode: "event"}
 		if i%4 == 0 {
 			l.sendReceivedViaBroker(u)
 			return
@@ -92,7 +92,7 @@ func (l *loadGenerator) sendReceivedViaBroker(u *submission) {
 	}
 }
 
-// repeat calls a function concurrently, as many times as the constant times says.
+// repeat calls a function concurrently, repetitions times.
 func (l *loadGenerator) repeat(what func(int)) {
 	var wait sync.WaitGroup
 	for i := range repetitions {

@@ -182,19 +182,19 @@ func (l *loadGenerator) checkInvariants(f fault, drained time.Duration) {
 	if err := retry(time.Minute, l.checkQuiescent); err != nil {
 		l.t.Error(err)
 	}
-	made := row{
+	result := row{
 		fault: f.name, lost: l.checkImages(), conflicts: l.watcher.conflicts, accepted: len(l.accepted), refused: l.refused,
 		unanswered: l.unanswered, slowest: l.slowestRefusal, recovered: l.recovered, drained: drained,
 	}
 	for _, u := range l.accepted {
 		switch u.status {
 		case "completed":
-			made.completed++
+			result.completed++
 		case "failed":
-			made.failed++
+			result.failed++
 		}
 	}
-	table.add(made)
+	table.add(result)
 	if l.unanswered > 0 && !f.mayCutOff {
 		l.t.Errorf("%d requests got no answer, want 0", l.unanswered)
 	}
@@ -212,7 +212,7 @@ func (l *loadGenerator) checkInvariants(f fault, drained time.Duration) {
 			break // more of them would not help
 		}
 	}
-	l.t.Logf("%+v; slowest of all answers: %v", made, l.slowest)
+	l.t.Logf("%+v; slowest of all answers: %v", result, l.slowest)
 }
 
 // checkQuiescent returns an error while work is left although every accepted image is final: a stored image without a

@@ -57,16 +57,16 @@ func TestOverload(t *testing.T) {
 	s.measureFairness(l.samples[0])
 	before := s.gauges()
 
-	flood := s.overload()
-	flood.faultOver()
+	overload := s.overload()
+	overload.faultOver()
 	began := time.Now()
-	for _, image := range flood.drain(2 * drainLimit) {
+	for _, image := range overload.drain(2 * drainLimit) {
 		t.Errorf("not processed: %s", image)
 	}
 	name := fmt.Sprintf("overload: %d uploads at a time for %v", overloadClients, overloadDuration)
-	flood.checkInvariants(fault{name: name}, time.Since(began))
-	if flood.slowest > 20*time.Second {
-		t.Errorf("the slowest answer took %v, want at most 20s", flood.slowest)
+	overload.checkInvariants(fault{name: name}, time.Since(began))
+	if overload.slowest > 20*time.Second {
+		t.Errorf("the slowest answer took %v, want at most 20s", overload.slowest)
 	}
 	s.checkMemory()
 	if err := retry(2*time.Minute, func() error { return leaked(before, s.gauges()) }); err != nil {

@@ -1,4 +1,5 @@
-// Package gitops_test holds what the pipeline, Argo CD and Knative have to agree on, without any of them.
+// Package gitops_test checks that the pipeline, the Argo CD resources and the manifests agree, without running any of
+// them. It does not test Argo CD itself; knative/e2e does.
 package gitops_test
 
 import (
@@ -13,10 +14,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// object is anything in a YAML file.
+// object is a document of a YAML file.
 type object map[string]any
 
-// at follows a path of names.
+// at returns the value at a path of field names, or nil.
 func (o object) at(names ...string) any {
 	var value any = map[string]any(o)
 	for _, name := range names {
@@ -42,7 +43,7 @@ func read(t *testing.T, file string) object {
 	return fields
 }
 
-// commands are the lines of a job of the pipeline, of those that it extends and of the default.
+// commands returns the script lines of a job of the pipeline, including those that it inherits.
 func commands(pipeline object, job string) (lines []string) {
 	for _, part := range []string{"before_script", "script", "after_script"} {
 		owner := job
@@ -60,7 +61,7 @@ func commands(pipeline object, job string) (lines []string) {
 	return lines
 }
 
-// jobs are those that run, in the order of their stages.
+// jobs returns the names of the jobs, without templates, in the order of their stages.
 func jobs(pipeline object) (names []string) {
 	stages := pipeline["stages"].([]any)
 	stageOf := func(job string) any {
@@ -83,12 +84,12 @@ func jobs(pipeline object) (names []string) {
 	return names
 }
 
-// Each job runs one program, which is there, or tests.
+// Every job runs exactly one program of .ci, which exists, or go test.
 func TestPipeline(t *testing.T) {
 	pipeline := read(t, "../../.gitlab-ci.yml")
 	want := []string{"faults", "test", "build", "scan", "sign", "deploy-dev", "deploy-prod"}
 	if got := jobs(pipeline); !slices.Equal(got, want) {
-		t.Fatalf("the jobs are %q, want %q", got, want)
+		t.Fatalf("jobs are %q, want %q", got, want)
 	}
 	program := regexp.MustCompile(`(?:^|[ ;&|])(\.ci/[a-z-]+|go test)`)
 	for _, job := range want {
@@ -100,17 +101,17 @@ func TestPipeline(t *testing.T) {
 				}
 				info, err := os.Stat(filepath.Join("../..", match[1]))
 				if err != nil || info.Mode()&0o111 == 0 {
-					t.Errorf("%s runs %s, which is no program: %v", job, match[1], err)
+					t.Errorf("%s runs %s, which is not an executable file: %v", job, match[1], err)
 				}
 			}
 		}
 		if found != 1 {
-			t.Errorf("%s runs %d programs, want 1: what is longer belongs into one", job, found)
+			t.Errorf("%s runs %d programs, want 1: move longer scripts to .ci", job, found)
 		}
 	}
 }
 
-// What a job deploys is what the build has resolved, and Argo CD reads it where it was written.
+// The deploy jobs deploy what the build job resolves, and the Application reads the path that they write.
 func TestDeployments(t *testing.T) {
 	pipeline := read(t, "../../.gitlab-ci.yml")
 	application, project := read(t, "application.yaml"), read(t, "project.yaml")
@@ -119,10 +120,10 @@ func TestDeployments(t *testing.T) {
 		t.Errorf("the Application reads %v, the pipeline writes to %v", got, repository)
 	}
 	if got := project.at("spec", "sourceRepos").([]any); !slices.Equal(got, []any{repository}) {
-		t.Errorf("the project allows %v", got)
+		t.Errorf("sourceRepos of the project are %v, want %v", got, repository)
 	}
 	if got, want := application.at("spec", "project"), project.at("metadata", "name"); got != want {
-		t.Errorf("the Application is of project %v, want %v", got, want)
+		t.Errorf("project of the Application is %v, want %v", got, want)
 	}
 	built := strings.Fields(commands(pipeline, "build")[1])[1:]
 	var deployed []string
@@ -131,28 +132,28 @@ func TestDeployments(t *testing.T) {
 		deployed = append(deployed, overlay)
 		kustomization := read(t, overlay+"/Kustomization")
 		if got, want := kustomization["resources"], []any{"../../overlays/" + overlay}; !slices.Equal(got.([]any), want) {
-			t.Errorf("%s is made of %v, want %v", overlay, got, want)
+			t.Errorf("resources of %s are %v, want %v", overlay, got, want)
 		}
 		if got, want := kustomization["components"], []any{"../waves"}; !slices.Equal(got.([]any), want) {
-			t.Errorf("%s has the components %v, want %v", overlay, got, want)
+			t.Errorf("components of %s are %v, want %v", overlay, got, want)
 		}
 	}
 	if !slices.Equal(built, deployed) {
-		t.Errorf("the pipeline builds %q and deploys %q", built, deployed)
+		t.Errorf("the pipeline builds %q but deploys %q", built, deployed)
 	}
 	if got, want := application.at("spec", "source", "path"), "image-service/prod"; got != want {
-		t.Errorf("the Application reads %v, want %v", got, want)
+		t.Errorf("path of the Application is %v, want %v", got, want)
 	}
 	script, err := os.ReadFile("../../.ci/deploy")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(script), `"image-service/$1/manifests.yaml"`) {
-		t.Error(".ci/deploy writes somewhere else")
+		t.Error(".ci/deploy does not write image-service/$1/manifests.yaml")
 	}
 }
 
-// Every kind of Knative that the manifests have, or a component may bring, has a health check.
+// Every Knative kind in the manifests has a health check.
 func TestHealthKinds(t *testing.T) {
 	checks := read(t, "health.yaml").at("data").(map[string]any)
 	group := regexp.MustCompile(`(?m)^apiVersion: ([a-z.]+\.knative\.dev)/\S+\nkind: (\S+)$`)
@@ -165,17 +166,20 @@ func TestHealthKinds(t *testing.T) {
 		text, err := os.ReadFile(path)
 		for _, match := range group.FindAllStringSubmatch(string(text), -1) {
 			if checks["resource.customizations.health."+match[1]+"_"+match[2]] == nil {
-				t.Errorf("%s has a %s, of which health.yaml says nothing", path, match[2])
+				t.Errorf("%s has a %s, for which health.yaml has no check", path, match[2])
 			}
 		}
 		return err
 	})
-	if err != nil || files < 7 {
-		t.Errorf("read %d manifests: %v", files, err)
+	if err != nil {
+		t.Errorf("read the manifests: %v", err)
+	}
+	if files < 7 {
+		t.Errorf("read %d manifests, want at least 7", files)
 	}
 }
 
-// The check is Lua as Argo CD runs it: with nothing but its base and table libraries.
+// The health checks run in Lua with only the base and table libraries, as in Argo CD.
 func TestHealth(t *testing.T) {
 	for _, test := range []struct {
 		name, object  string
@@ -185,13 +189,13 @@ func TestHealth(t *testing.T) {
 		{"without conditions", `{metadata: {generation: 1}, status: {observedGeneration: 1}}`, "Progressing", "not set yet"},
 		{"ready", `{metadata: {generation: 2}, status: {observedGeneration: 2, conditions: [
 			{type: Addressable, status: "True"}, {type: Ready, status: "True"}]}}`, "Healthy", ""},
-		{"ready, and optional parts of it not", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
+		{"ready, without an optional part", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
 			{type: Optional, status: "False"}, {type: Ready, status: "True"}]}}`, "Healthy", ""},
 		{"ready before the last change", `{metadata: {generation: 3}, status: {observedGeneration: 2, conditions: [
 			{type: Ready, status: "True"}]}}`, "Progressing", "last change"},
-		{"ready, of a kind that does not count generations", `{metadata: {generation: 3}, status: {conditions: [
+		{"ready, without observedGeneration", `{metadata: {generation: 3}, status: {conditions: [
 			{type: Ready, status: "True"}]}}`, "Healthy", ""},
-		{"at work", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
+		{"reconciling", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
 			{type: Ready, status: Unknown, reason: Deploying}]}}`, "Progressing", "Deploying"},
 		{"failed", `{metadata: {generation: 1}, status: {observedGeneration: 1, conditions: [
 			{type: Ready, status: "False", reason: RevisionFailed, message: "LOG_LEVEL is LOUD"}]}}`, "Degraded", "LOG_LEVEL"},
@@ -204,13 +208,14 @@ func TestHealth(t *testing.T) {
 			for key, script := range read(t, "health.yaml").at("data").(map[string]any) {
 				status, message := health(t, script.(string), fields)
 				if status != test.status || !strings.Contains(message, test.about) {
-					t.Errorf("%s: %s %q, want %s and something of %q", key, status, message, test.status, test.about)
+					t.Errorf("%s: got %s %q, want %s and a message with %q", key, status, message, test.status, test.about)
 				}
 			}
 		})
 	}
 }
 
+// health runs a check on an object.
 func health(t *testing.T, script string, fields map[string]any) (status, message string) {
 	t.Helper()
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
@@ -226,7 +231,7 @@ func health(t *testing.T, script string, fields map[string]any) (status, message
 	}
 	answer, isTable := state.Get(-1).(*lua.LTable)
 	if !isTable {
-		t.Fatalf("the check returns %s", state.Get(-1))
+		t.Fatalf("the check returned %s, want a table", state.Get(-1))
 	}
 	return answer.RawGetString("status").String(), answer.RawGetString("message").String()
 }

@@ -35,8 +35,8 @@ func (s *Store) Sum(ctx context.Context, info *Info) ([]byte, error) {
 	return sum.Sum(nil), nil
 }
 
-// ReadJSON decodes the object that info describes, of at most limit bytes. The error does not wrap ErrNotFound if
-// the object is there and is not JSON for value.
+// ReadJSON decodes an object that was found as info says into value. It reads no more than limit bytes, so that a
+// longer object is an error.
 func (s *Store) ReadJSON(ctx context.Context, info *Info, limit int64, value any) error {
 	body, err := s.GetRange(ctx, info, 0, info.Size)
 	if err != nil {

@@ -63,8 +63,8 @@ func (u *Upload) more(ctx context.Context) error {
 	return err
 }
 
-// Put stores the body and returns its size in bytes. It fails with ErrExists if the key is taken, with ErrBusy if there
-// is no memory, and with the body's error if the body cannot be read to its end.
+// Put stores the body and returns its size in bytes. It fails with ErrExists if the key is taken, with ErrBusy if no
+// memory becomes free, and with the body's error if the body cannot be read to its end.
 func (u *Upload) Put(ctx context.Context, key string, attributes Attributes) (int64, error) {
 	if u.size > partSize {
 		return u.size, u.putStream(ctx, key, attributes)

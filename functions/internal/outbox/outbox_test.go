@@ -414,10 +414,10 @@ func TestRedisDown(t *testing.T) {
 			_, err := o.Requeue(ctx, []Entry{{id, time.Now()}}, 1)
 			return err
 		},
-		"Backlog":      func(ctx context.Context) error { _, _, err := o.Backlog(ctx); return err },
-		"BeginSweep":   func(ctx context.Context) error { _, err := o.BeginSweep(ctx, time.Minute); return err },
-		"Cursor":       func(ctx context.Context) error { _, err := o.Cursor(ctx); return err },
-		"SetCursor":    func(ctx context.Context) error { return o.SetCursor(ctx, id) },
+		"Backlog":    func(ctx context.Context) error { _, _, err := o.Backlog(ctx); return err },
+		"BeginSweep": func(ctx context.Context) error { _, err := o.BeginSweep(ctx, time.Minute); return err },
+		"Cursor":     func(ctx context.Context) error { _, err := o.Cursor(ctx); return err },
+		"SetCursor":  func(ctx context.Context) error { return o.SetCursor(ctx, id) },
 		"Acknowledge": func(context.Context) error {
 			o.acknowledge(id)
 			return errors.Join(reported...)

@@ -39,14 +39,14 @@ func orientedSize(width, height, orientation int) (int, int) {
 	return width, height
 }
 
-// DefaultPixels is the limit of pixels if none is set: 50 megapixels.
-const DefaultPixels = 50_000_000
+// DefaultPixels is the limit of pixels if none is set: 8192x6144, the largest image that phones call 50 megapixels.
+const DefaultPixels = 8192 * 6144
 
 // maxSide is the longest side in pixels. Only PNG allows more, and no camera produces it: an image of a few rows, each
 // of millions of pixels, would take resampling kernels far larger than itself.
 const maxSide = 65535
 
-// Limits state which images are read, and bound what they may cost.
+// Limits state which images are read, what they may cost, and what may be wrong with them.
 type Limits struct {
 	// Pixels is the largest number of pixels, by the header. Zero means DefaultPixels.
 	Pixels int64
@@ -55,6 +55,9 @@ type Limits struct {
 	Formats []Format
 	// IgnoreThumbnails has Render decode the picture of a HEIC even if the file has a thumbnail that is large enough.
 	IgnoreThumbnails bool
+	// Tolerant allows a JPEG to be broken in its last tenth, as by an invalid code or by its end. What follows is gray, or
+	// less sharp if it is progressive, as in browsers. Without it such an image is damaged.
+	Tolerant bool
 }
 
 func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }

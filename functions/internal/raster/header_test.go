@@ -170,15 +170,15 @@ func TestLimitsCheck(t *testing.T) {
 		message      string
 		limit, found any
 	}{
-		{"within the default", Limits{}, Header{Format: JPEG, Width: 8000, Height: 6250}, "", nil, nil},
-		{"beyond the default", Limits{}, Header{Format: JPEG, Width: 8000, Height: 6251},
-			"The image has 8000x6251 = 50008000 pixels, more than the limit of 50000000", int64(50_000_000), int64(50_008_000)},
+		{"within the default", Limits{}, Header{Format: JPEG, Width: 8192, Height: 6144}, "", nil, nil},
+		{"beyond the default", Limits{}, Header{Format: JPEG, Width: 8192, Height: 6145},
+			"The image has 8192x6145 = 50339840 pixels, more than the limit of 50331648", int64(50_331_648), int64(50_339_840)},
 		{"a lower limit", Limits{Pixels: 99}, Header{Format: PNG, Width: 10, Height: 10},
 			"The image has 10x10 = 100 pixels, more than the limit of 99", int64(99), int64(100)},
 		{"a higher limit", Limits{Pixels: 400_000_000}, Header{Format: PNG, Width: 20000, Height: 20000}, "", nil, nil},
 		{"the largest header of PNG", Limits{}, Header{Format: PNG, Width: most, Height: most},
-			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50000000",
-			int64(50_000_000), int64(most * most)},
+			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50331648",
+			int64(50_331_648), int64(most * most)},
 		{"too long", Limits{}, Header{Format: PNG, Width: 1_000_000, Height: 1},
 			"The image is 1000000x1 pixels, more than the limit of 65535 on one side", 65535, 1_000_000},
 	}

@@ -92,8 +92,10 @@ func (p *Picture) decode(r *renderer) (err error) {
 			err = imgerr.Damaged("image", "its decoder failed")
 		}
 	}()
-	o := codec.Options{Frames: 1, Show: r.addFrame, Check: r.checkCancelled,
-		IgnoreThumbnails: p.limits.IgnoreThumbnails}
+	o := codec.Options{
+		Frames: 1, Tolerant: p.limits.Tolerant, IgnoreThumbnails: p.limits.IgnoreThumbnails,
+		Show: r.addFrame, Check: r.checkCancelled,
+	}
 	for _, out := range r.outputs {
 		width, height := out.decodeSize(p.header.Width, p.header.Height)
 		o.Width, o.Height, o.Frames = max(o.Width, width), max(o.Height, height), max(o.Frames, out.Frames)

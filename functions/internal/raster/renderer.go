@@ -118,21 +118,16 @@ func (r *renderer) rendition(o output) (Rendition, error) {
 	return rendition, err
 }
 
-// resample makes the copy that is encoded. It is sRGB, or has a profile that says what it is: a profile of curves is
-// applied here, where pixels are few, and others are carried along.
+// resample makes the copy that is encoded. It is sRGB: colours are converted here, where pixels are few.
 func (o *output) resample(m *plane.Image, v plane.View) *plane.Image {
-	convert, carried := icc.Conversion(m)
-	var small *plane.Image
-	switch {
+	switch convert := icc.Conversion(m); {
 	case o.entry.subsampling && convert == nil:
-		small = m.Resample420(v)
+		return m.Resample420(v)
 	case o.entry.subsampling:
-		small = m.Resample(v).ConvertColors(convert).To420()
+		return m.Resample(v).ConvertColors(convert).To420()
 	case convert == nil:
-		small = m.Resample(v)
+		return m.Resample(v)
 	default:
-		small = m.Resample(v).ConvertColors(convert)
+		return m.Resample(v).ConvertColors(convert)
 	}
-	small.Profile = carried
-	return small
 }

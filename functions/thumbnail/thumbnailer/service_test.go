@@ -26,7 +26,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// service is the thumbnail function, running, with all around it.
+// A service is a running thumbnail function with its servers.
 type service struct {
 	t        testing.TB
 	url      string
@@ -35,22 +35,22 @@ type service struct {
 	statuses *status.Store
 }
 
-func start(t testing.TB, settings ...string) *service {
-	t.Helper()
-	s := &service{t: t, getenv: testservers.Start(t, settings...)}
+func start(tb testing.TB, settings ...string) *service {
+	tb.Helper()
+	s := &service{t: tb, getenv: testservers.Start(tb, settings...)}
 	r := config.NewReader(s.getenv)
 	var err error
 	if s.store, err = imagestore.Open(imagestore.ReadSettings(r)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client := connect.OpenRedis(connect.ReadRedis(r))
-	t.Cleanup(func() { client.Close() })
+	tb.Cleanup(func() { client.Close() })
 	s.statuses = status.New(client, s.store)
 	s.url = s.run(s.getenv)
 	return s
 }
 
-// run runs the function, one more if one runs already, and returns its address.
+// run runs the function, or another process of it, and returns its URL.
 func (s *service) run(getenv func(string) string) (url string) {
 	s.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,13 +64,13 @@ func (s *service) run(getenv func(string) string) (url string) {
 		cancel()
 		http.DefaultClient.CloseIdleConnections()
 		if err := <-ended; err != nil {
-			s.t.Errorf("Run() = %v", err)
+			s.t.Errorf("Run() = %v, want nil", err)
 		}
 	})
 	return "http://" + listener.Addr().String()
 }
 
-// uploaded stores an image as the upload function would, and returns the event that it would announce.
+// uploaded stores an image as the upload function does, and returns its event.
 func (s *service) uploaded(filename string, content []byte) event.Event {
 	s.t.Helper()
 	id := uuid.NewString()
@@ -81,33 +81,35 @@ func (s *service) uploaded(filename string, content []byte) event.Event {
 	if _, err := s.statuses.Advance(s.t.Context(), status.Status{ImageID: id, State: status.Queued}); err != nil {
 		s.t.Fatal(err)
 	}
-	return s.announces(events.ImageUploaded{
+	return s.eventOf(events.ImageUploaded{
 		ImageID: id, ObjectName: key, Filename: filename, Timestamp: status.Seconds(time.Now()), Bucket: s.store.Bucket(),
 	})
 }
 
-func (s *service) announces(image events.ImageUploaded) event.Event {
+func (s *service) eventOf(image events.ImageUploaded) event.Event {
 	s.t.Helper()
-	e, err := events.Encode(image, events.Envelope{Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	e, err := events.Encode(image, events.Envelope{
+		Source: events.SourceUpload, TraceParent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return e
 }
 
-// answered is an answer to a delivery.
-type answered struct {
+// A response is that to a delivery.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func (s *service) deliver(e event.Event) answered {
+func (s *service) deliver(e event.Event) response {
 	s.t.Helper()
 	return s.deliverTo(s.url, e)
 }
 
-func (s *service) deliverTo(url string, e event.Event) answered {
+func (s *service) deliverTo(url string, e event.Event) response {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, url, nil)
 	if err != nil {
@@ -119,38 +121,39 @@ func (s *service) deliverTo(url string, e event.Event) answered {
 	return s.send(request)
 }
 
-func (s *service) send(request *http.Request) answered {
+func (s *service) send(request *http.Request) response {
 	s.t.Helper()
-	response, err := http.DefaultClient.Do(request)
+	got, err := http.DefaultClient.Do(request)
 	if err != nil {
 		s.t.Error(err)
-		return answered{}
+		return response{}
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	defer got.Body.Close()
+	body, err := io.ReadAll(got.Body)
 	if err != nil {
 		s.t.Error(err)
 	}
-	return answered{response.StatusCode, response.Header, string(body)}
+	return response{got.StatusCode, got.Header, string(body)}
 }
 
-// reply is the event in an answer.
-func (a answered) reply(t testing.TB) event.Event {
-	t.Helper()
-	if a.status != http.StatusOK {
-		t.Fatalf("answered %d %s", a.status, a.body)
+// reply returns the event in a response.
+func (r response) reply(tb testing.TB) event.Event {
+	tb.Helper()
+	if r.status != http.StatusOK {
+		tb.Fatalf("got %d %s, want 200", r.status, r.body)
 	}
-	e, err := cloudevent.Parse(a.header, []byte(a.body))
+	e, err := cloudevent.Parse(r.header, []byte(r.body))
 	if err != nil {
-		t.Fatalf("replied %s: %v", a.body, err)
+		tb.Fatalf("got %s, want an event: %v", r.body, err)
 	}
 	return e
 }
 
-// object is what is stored under a key.
+// object returns the object under a key.
 func (s *service) object(key string) ([]byte, minio.ObjectInfo) {
 	s.t.Helper()
-	object, err := testservers.MinIO(s.t, s.getenv).GetObject(s.t.Context(), s.store.Bucket(), key, minio.GetObjectOptions{})
+	client := testservers.MinIO(s.t, s.getenv)
+	object, err := client.GetObject(s.t.Context(), s.store.Bucket(), key, minio.GetObjectOptions{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -166,8 +169,8 @@ func (s *service) object(key string) ([]byte, minio.ObjectInfo) {
 	return content, info
 }
 
-func jpegOf(t testing.TB, width, height int) []byte {
-	t.Helper()
+func jpegOf(tb testing.TB, width, height int) []byte {
+	tb.Helper()
 	m := image.NewRGBA(image.Rect(0, 0, width, height))
 	for y := range height {
 		for x := range width {
@@ -176,7 +179,7 @@ func jpegOf(t testing.TB, width, height int) []byte {
 	}
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, m, nil); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }

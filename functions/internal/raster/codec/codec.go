@@ -29,6 +29,8 @@ type Options struct {
 	Frames int
 	// IgnoreThumbnails is set if a thumbnail in the file must not be decoded instead of the image.
 	IgnoreThumbnails bool
+	// Tolerant asks for an image whose last tenth is broken, with gray in its place, instead of an error.
+	Tolerant bool
 	// Show receives each frame in turn and owns its planes from then on. Its error ends the decoding.
 	Show func(plane.Frame) error
 	// Check, unless it is nil, is called at every frame and every few rows, because a few bytes can be work for millions

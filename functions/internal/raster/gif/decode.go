@@ -2,6 +2,7 @@ package gif
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"image"
 	"io"
@@ -65,11 +66,18 @@ func (d *decoder) decodeStill() (*plane.Image, error) {
 	if bounds == image.Rect(0, 0, d.Width, d.Height) && t.isGray() {
 		channels = 1
 	}
+	if bounds.Empty() {
+		return d.transparent(t), d.blocks.skipSubBlocks()
+	}
 	r := newIndexReducer(t, channels, d.Width, d.Height, d.factorX, d.factorY)
 	for range bounds.Min.Y {
 		r.add(0, nil)
 	}
-	if err := d.decodeRows(d.first, func(_ int, indexes []byte) { r.add(bounds.Min.X, indexes) }); err != nil {
+	err := d.decodeRows(d.first, func(_ int, indexes []byte) { r.add(bounds.Min.X, indexes) })
+	switch {
+	case errors.Is(err, errNoPixels):
+		return d.transparent(t), nil
+	case err != nil:
 		return nil, err
 	}
 	for range d.Height - bounds.Max.Y {
@@ -78,7 +86,17 @@ func (d *decoder) decodeStill() (*plane.Image, error) {
 	return r.image(d.Width, d.Height), nil
 }
 
-// decodeRows decompresses a frame and passes its rows to add, from the top down.
+// transparent is an image without pixels.
+func (d *decoder) transparent(t *colorTable) *plane.Image {
+	r := newIndexReducer(t, 4, d.Width, d.Height, d.factorX, d.factorY)
+	for range d.Height {
+		r.add(0, nil)
+	}
+	return r.image(d.Width, d.Height)
+}
+
+// decodeRows decompresses a frame and passes its rows to add, from the top down. The error is errNoPixels if it has
+// none.
 func (d *decoder) decodeRows(f *frame, add func(y int, indexes []byte)) error {
 	if err := d.lzw.reset(&d.blocks, f.codeSize); err != nil {
 		return err
@@ -89,10 +107,18 @@ func (d *decoder) decodeRows(f *frame, add func(y int, indexes []byte)) error {
 	} else {
 		err = d.sequentialRows(f.bounds.Dx(), f.bounds.Dy(), add)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoPixels) {
 		return err
 	}
-	return d.lzw.skipRest()
+	return cmp.Or(d.lzw.skipRest(), err)
+}
+
+// noPixels turns the error of a frame that has count pixels into errNoPixels if the codes end and there are none.
+func noPixels(err error, count int) error {
+	if count == 0 && errors.Is(err, errFewerPixels) {
+		return errNoPixels
+	}
+	return err
 }
 
 // indexChunk is how many indexes are decompressed at a time, or a row if that is more.
@@ -108,7 +134,7 @@ func (d *decoder) sequentialRows(width, height int, add func(y int, indexes []by
 			have, err = d.lzw.decode(d.indexes, have, min(chunk, width*(height-y)))
 		}
 		if err != nil {
-			return err
+			return noPixels(err, y*width+have)
 		}
 		at := 0
 		for ; have-at >= width && y < height; at, y = at+width, y+1 {
@@ -122,8 +148,8 @@ func (d *decoder) sequentialRows(width, height int, add func(y int, indexes []by
 // interlacedRows holds all indexes, because the rows come in four passes.
 func (d *decoder) interlacedRows(width, height int, add func(y int, indexes []byte)) error {
 	indexes := make([]byte, width*height+overshoot)
-	if _, err := d.lzw.decode(indexes, 0, width*height); err != nil {
-		return err
+	if count, err := d.lzw.decode(indexes, 0, width*height); err != nil {
+		return noPixels(err, count)
 	}
 	for y := range height {
 		if err := d.check(); err != nil {

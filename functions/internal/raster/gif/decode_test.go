@@ -263,6 +263,28 @@ func TestGraphicControlWithoutFrame(t *testing.T) {
 	}
 }
 
+// Browsers show nothing of a frame without pixels.
+func TestFrameWithoutPixels(t *testing.T) {
+	whole := flat(image.Pt(40, 30), image.Rect(0, 0, 40, 30), 0)
+	at := bytes.IndexByte(whole, 0x2c)
+	for name, file := range map[string][]byte{
+		"no width":    slices.Concat(whole[:at+5], []byte{0, 0}, whole[at+7:]),
+		"no height":   slices.Concat(whole[:at+7], []byte{0, 0}, whole[at+9:]),
+		"no data":     slices.Concat(whole[:at+10], []byte{2, 0, 0x3b}),
+		"an end code": slices.Concat(whole[:at+10], []byte{2, 1, 0b101_100, 0, 0x3b}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, frames := range []int{1, 2} {
+				_, shown := mustDecode(t, file, frames)
+				m := shown[0]
+				if m.Width != 40 || m.Height != 30 || !m.HasAlpha() || slices.Max(m.Planes[len(m.Planes)-1].Pix) > 0 {
+					t.Errorf("of %d frames, the first is %dx%d and not transparent, want 40x30 and transparent", frames, m.Width, m.Height)
+				}
+			}
+		})
+	}
+}
+
 func TestDamagedFiles(t *testing.T) {
 	whole := flat(image.Pt(40, 40), image.Rect(0, 0, 40, 40), 0)
 	descriptor := bytes.IndexByte(whole, 0x2c)
@@ -276,11 +298,9 @@ func TestDamagedFiles(t *testing.T) {
 		return append(append(file, codes...), 0, 0x3b)
 	}
 	for name, file := range map[string][]byte{
-		"a frame of no width":         changed(descriptor+5, 0, 0),
-		"a frame of no height":        changed(descriptor+7, 0, 0),
+		"nothing on no screen":        slices.Concat(whole[:6], []byte{0, 0, 0, 0}, changed(descriptor+5, 0, 0)[10:]),
 		"too few pixels":              changed(descriptor+7, 41),
 		"codes of 13 bits":            changed(descriptor+10, 12),
-		"no pixels":                   packed(),
 		"nothing but clear codes":     packed(0b00_100_100, 0b1_100_100_1),
 		"an end code too early":       packed(0b01_000_100, 0b1),
 		"a code that is not there":    packed(0b11_000_100, 0b1),

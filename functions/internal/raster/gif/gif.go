@@ -4,7 +4,7 @@
 //
 // Where the specification is silent, or files do not follow it, it does what Pillow and browsers do: the screen is as
 // large as the first frame needs; pixels that no frame covers are transparent, whatever the background colour is;
-// without a colour table, indexes are levels of gray; bytes between blocks and after the last pixel are skipped.
+// without a colour table, indexes are levels of gray; a frame without any pixels is transparent; bytes between blocks and after the last pixel are skipped.
 package gif
 
 import (
@@ -54,10 +54,12 @@ func Open(r io.Reader) (*File, error) {
 	if f.first == nil {
 		return nil, imgerr.Damaged(Name, "it has no frames")
 	}
-	if b := f.first.bounds; b.Empty() {
-		return nil, imgerr.Damaged(Name, "the size of its first frame is %dx%d pixels", b.Dx(), b.Dy())
+	if b := f.first.bounds; !b.Empty() {
+		f.Width, f.Height = max(f.Width, b.Max.X), max(f.Height, b.Max.Y)
 	}
-	f.Width, f.Height = max(f.Width, f.first.bounds.Max.X), max(f.Height, f.first.bounds.Max.Y)
+	if f.Width == 0 || f.Height == 0 {
+		return nil, imgerr.Damaged(Name, "the size of its screen is %dx%d pixels, and its first frame has none", f.Width, f.Height)
+	}
 	return f, nil
 }
 

@@ -80,6 +80,13 @@ func (x *lzwDecoder) clearTable() {
 	x.nextCode, x.codeWidth, x.previous = int(x.clearCode)+1, x.codeSize+1, 0
 }
 
+// errFewerPixels is the error of a frame whose codes end too early, and errNoPixels that of one that has no codes of
+// indexes: some tools write it to make an animation wait, or as the smallest image there is.
+var (
+	errFewerPixels = imgerr.Damaged(Name, "a frame has fewer pixels than its header says")
+	errNoPixels    = imgerr.Damaged(Name, "a frame has no pixels")
+)
+
 // decode writes indexes to to[at:] until there are at least until of them, or the codes end. It returns their number,
 // which may be up to overshoot more; to must have that many bytes to spare.
 func (x *lzwDecoder) decode(to []byte, at, until int) (int, error) {
@@ -146,7 +153,7 @@ func (x *lzwDecoder) decode(to []byte, at, until int) (int, error) {
 	}
 	x.acc, x.n, x.nextCode, x.codeWidth, x.previous = acc, n, next, width, previous
 	if at < until || 8*x.pos > 8*x.end+int(n) {
-		return at, imgerr.Damaged(Name, "a frame has fewer pixels than its header says")
+		return at, errFewerPixels
 	}
 	return at, nil
 }

@@ -51,11 +51,15 @@ func (d *decoder) draw(s *screen, f *frame) error {
 	}
 	s.save(f)
 	p, shown := newColorTable(f, d.globalColors), f.bounds.Intersect(s.bounds)
-	return d.decodeRows(f, func(y int, indexes []byte) {
+	err := d.decodeRows(f, func(y int, indexes []byte) {
 		if y += f.bounds.Min.Y; y < shown.Max.Y && shown.Dx() > 0 {
 			s.draw(shown.Min.X, y, p, f.transparent, indexes[:shown.Dx()])
 		}
 	})
+	if errors.Is(err, errNoPixels) {
+		err = nil // it leaves the screen as it is
+	}
+	return err
 }
 
 // A screen is the logical screen that frames are drawn on: premultiplied RGBA.

@@ -34,6 +34,7 @@ type matrixConverter struct {
 
 func newMatrixConverter(p *profile) (*matrixConverter, bool) {
 	m := new(matrixConverter)
+	var colorants [9]float64
 	for i, name := range channelTags {
 		curve, isCurve := readTRC(p.tags[name.curve])
 		colorant, isColorant := readXYZ(p.tags[name.colorant])
@@ -43,13 +44,18 @@ func newMatrixConverter(p *profile) (*matrixConverter, bool) {
 		for level, light := range curve {
 			m.linear[i][level] = float32(light)
 		}
-		m.gray[i] = colorant[1]
-		for row := range 3 {
-			to := xyzToSRGB[3*row:]
-			m.mix[3*row+i] = float32(to[0]*colorant[0] + to[1]*colorant[1] + to[2]*colorant[2])
-		}
+		colorants[i], colorants[3+i], colorants[6+i] = colorant[0], colorant[1], colorant[2]
 	}
+	m.setColorants(colorants)
 	return m, true
+}
+
+// setColorants takes the columns of the matrix from linear light to XYZ.
+func (m *matrixConverter) setColorants(colorants [9]float64) {
+	for i, v := range multiply(xyzToSRGB, colorants) {
+		m.mix[i] = float32(v)
+	}
+	m.gray = [3]float64(colorants[3:6])
 }
 
 func (m *matrixConverter) convert(row []uint8) {
@@ -78,13 +84,9 @@ func luminance(c *toneCurve, connection string) *toneCurve {
 	if connection == spaceXYZ {
 		return c
 	}
-	const knee = 6.0 / 29 // CIE 15, section 8.2.1
 	linear := new(toneCurve)
 	for v, lightness := range c {
-		f := (100*lightness + 16) / 116
-		if linear[v] = f * f * f; f < knee {
-			linear[v] = 3 * knee * knee * (f - 4.0/29)
-		}
+		linear[v] = labToLinear((100*lightness + 16) / 116)
 	}
 	return linear
 }

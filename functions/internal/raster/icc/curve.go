@@ -8,26 +8,52 @@ import (
 // A toneCurve is a tone reproduction curve: the linear value, 0 to 1, of each level of a channel.
 type toneCurve [256]float64
 
-// readTRC reads a tag of type curveType or parametricCurveType (ICC.1:2022, sections 10.6 and 10.18).
+// readTRC reads the tag of a tone curve.
 func readTRC(tag []byte) (*toneCurve, bool) {
-	if len(tag) < 12 {
+	curve, _ := readCurve(tag)
+	if curve == nil {
 		return nil, false
 	}
-	var light func(x float64) float64
-	switch string(tag[:4]) {
-	case "curv":
-		light = sampledCurve(binary.BigEndian.Uint32(tag[8:]), tag[12:])
-	case "para":
-		light = parametricCurve(binary.BigEndian.Uint16(tag[8:]), tag[12:])
-	}
-	if light == nil {
-		return nil, false
-	}
+	return newToneCurve(curve), true
+}
+
+// newToneCurve clamps the values of a function to 0 to 1.
+func newToneCurve(curve func(x float64) float64) *toneCurve {
 	c := new(toneCurve)
 	for i := range c {
-		c[i] = clampUnit(light(float64(i) / 255))
+		c[i] = clampUnit(curve(float64(i) / 255))
 	}
-	return c, true
+	return c
+}
+
+// readCurve reads a curveType or parametricCurveType (ICC.1:2022, sections 10.6 and 10.18), which other data may
+// follow, and its length in bytes. It returns nil if it is broken. Samples are for 0 to 1, to which the argument is
+// clamped; a function is defined everywhere.
+func readCurve(b []byte) (curve func(x float64) float64, length int) {
+	const header = 12
+	if len(b) < header {
+		return nil, 0
+	}
+	switch string(b[:4]) {
+	case "curv":
+		count := binary.BigEndian.Uint32(b[8:])
+		if curve = sampledCurve(count, b[header:]); count > 1 && curve != nil {
+			curve = clampInput(curve)
+		}
+		return curve, header + 2*int(count)
+	case "para":
+		kind := binary.BigEndian.Uint16(b[8:])
+		curve = parametricCurve(kind, b[header:])
+		if curve == nil {
+			return nil, 0
+		}
+		return curve, header + 4*parameterCounts[kind]
+	}
+	return nil, 0
+}
+
+func clampInput(curve func(x float64) float64) func(x float64) float64 {
+	return func(x float64) float64 { return curve(clampUnit(x)) }
 }
 
 // clampUnit clamps v to 0 to 1; NaN becomes 0.
@@ -58,14 +84,16 @@ func sampledCurve(count uint32, samples []byte) func(x float64) float64 {
 	}
 }
 
+// parameterCounts are the numbers of parameters of the kinds of a parametricCurveType.
+var parameterCounts = [...]int{1, 3, 4, 5, 7}
+
 // parametricCurve is a power function, with a straight line below d; in the simpler kinds the line is constant.
 func parametricCurve(kind uint16, parameters []byte) func(x float64) float64 {
-	counts := [...]int{1, 3, 4, 5, 7}
-	if int(kind) >= len(counts) || len(parameters) < 4*counts[kind] {
+	if int(kind) >= len(parameterCounts) || len(parameters) < 4*parameterCounts[kind] {
 		return nil
 	}
 	var p [7]float64
-	for i := range counts[kind] {
+	for i := range parameterCounts[kind] {
 		p[i] = s15Fixed16(parameters[4*i:])
 	}
 	gamma, a, b, c, d, e, f := p[0], p[1], p[2], p[3], p[4], p[5], p[6]

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -34,10 +35,14 @@ func profiles(tb testing.TB) map[string][]byte {
 
 // modelOf is the model of pixels that a profile is for.
 func modelOf(profile []byte) plane.Model {
-	if string(profile[atColorSpace:][:4]) == spaceGray {
+	switch string(profile[atColorSpace:][:4]) {
+	case spaceGray:
 		return plane.Gray
+	case spaceCMYK:
+		return plane.CMYK
+	default:
+		return plane.RGB
 	}
-	return plane.RGB
 }
 
 // littlecms rounds intermediate results, so that a level may differ by one.
@@ -56,8 +61,8 @@ func TestConvertLikeLittleCMS(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen[name] = true
-		convert, carried := Conversion(&plane.Image{Model: modelOf(all[name]), Profile: all[name]})
-		if convert == nil || carried != nil {
+		convert := Conversion(&plane.Image{Model: modelOf(all[name]), Profile: all[name]})
+		if convert == nil {
 			t.Fatalf("%s is not converted", name)
 		}
 		got := []uint8{from[0], from[1], from[2], 77}
@@ -99,64 +104,75 @@ func srgb() []byte {
 }
 
 func TestConversion(t *testing.T) {
-	all := profiles(t)
-	tables := buildProfile(spaceRGB, spaceLab, []tag{{"A2B0", make([]byte, 100)}})
-	both := buildProfile(spaceRGB, spaceXYZ, []tag{
-		{"A2B0", nil}, {"rTRC", nil}, {"gTRC", nil}, {"bTRC", nil}, {"rXYZ", nil}, {"gXYZ", nil}, {"bXYZ", nil},
-	})
+	all, tables := profiles(t), tableProfiles(t)
+	empty := func(space string) []byte { return buildProfile(space, spaceLab, []tag{{"A2B0", make([]byte, 100)}}) }
+	curvesToLab := bytes.Replace(all["p3"], []byte(spaceXYZ), []byte(spaceLab), 1)
 	broken := bytes.Clone(all["adobe"])
 	copy(broken[bytes.Index(broken, []byte("curv")):], "what")
-	const nothing, convert, carry = "nothing", "convert", "carry"
+	link := bytes.Clone(tables["rgb8"])
+	copy(link[atClass:], "link")
 	tests := []struct {
-		name    string
-		profile []byte
-		model   plane.Model
-		want    string
+		name      string
+		profile   []byte
+		model     plane.Model
+		converted bool
 	}{
-		{"none", nil, plane.RGB, nothing},
-		{"sRGB", srgb(), plane.RGB, nothing},
-		{"sRGB", srgb(), plane.YCbCr, nothing},
-		{"sRGB", srgb(), plane.Gray, nothing},
-		{"Display P3", all["p3"], plane.RGB, convert},
-		{"Display P3", all["p3"], plane.YCbCr, convert},
-		{"Display P3, whose grays are those of sRGB", all["p3"], plane.Gray, nothing},
-		{"Adobe RGB", all["adobe"], plane.Gray, convert},
-		{"RGB", all["adobe"], plane.CMYK, nothing},
-		{"RGB", all["adobe"], plane.YCCK, nothing},
-		{"gray", all["gray"], plane.Gray, convert},
-		{"gray", all["gray"], plane.YCbCr, nothing},
-		{"gray", all["gray"], plane.RGB, nothing},
-		{"CMYK", buildProfile("CMYK", spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.CMYK, nothing},
-		{"CMYK", buildProfile("CMYK", spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.YCbCr, nothing},
-		{"tables", tables, plane.RGB, carry},
-		{"tables", tables, plane.YCbCr, carry},
-		{"tables", tables, plane.Gray, carry},
-		{"tables and curves", both, plane.RGB, carry},
-		{"tables of gray", buildProfile(spaceGray, spaceLab, []tag{{"A2B0", make([]byte, 100)}}), plane.Gray, nothing},
-		{"curves that lead to L*a*b*", bytes.Replace(all["p3"], []byte(spaceXYZ), []byte(spaceLab), 1), plane.RGB, carry},
-		{"a curve of no known type", broken, plane.RGB, nothing},
-		{"too short", all["p3"][:len(all["p3"])-1], plane.RGB, nothing},
-		{"too long", append(bytes.Clone(tables), make([]byte, MaxSize)...), plane.RGB, nothing},
-		{"not a profile", make([]byte, 1000), plane.RGB, nothing},
+		{"none", nil, plane.RGB, false},
+		{"sRGB", srgb(), plane.RGB, false},
+		{"sRGB", srgb(), plane.YCbCr, false},
+		{"sRGB", srgb(), plane.Gray, false},
+		{"Display P3", all["p3"], plane.RGB, true},
+		{"Display P3", all["p3"], plane.YCbCr, true},
+		{"Display P3, whose grays are those of sRGB", all["p3"], plane.Gray, false},
+		{"Adobe RGB", all["adobe"], plane.Gray, true},
+		{"RGB", all["adobe"], plane.CMYK, false},
+		{"RGB", all["adobe"], plane.YCCK, false},
+		{"gray", all["gray"], plane.Gray, true},
+		{"gray", all["gray"], plane.YCbCr, false},
+		{"gray", all["gray"], plane.RGB, false},
+		{"CMYK", tables["cmyk8"], plane.CMYK, true},
+		{"CMYK", tables["cmyk8"], plane.YCCK, true},
+		{"CMYK", tables["cmyk8"], plane.YCbCr, false},
+		{"CMYK", tables["cmyk8"], plane.Gray, false},
+		{"broken CMYK", empty("CMYK"), plane.CMYK, false},
+		{"tables", tables["rgb8"], plane.RGB, true},
+		{"tables", tables["rgb8"], plane.YCbCr, true},
+		{"tables", tables["rgb8"], plane.Gray, true},
+		{"tables", tables["rgb8"], plane.CMYK, false},
+		{"tables of gray", tables["gray8"], plane.Gray, true},
+		{"tables of gray", tables["gray8"], plane.RGB, false},
+		{"broken tables", empty(spaceRGB), plane.RGB, false},
+		{"broken tables of gray", empty(spaceGray), plane.Gray, false},
+		{"tables from one device to another", link, plane.RGB, false},
+		{"broken tables, and curves", withTag(t, all["adobe"], "A2B0", make([]byte, 100)), plane.RGB, true},
+		{"curves that lead to L*a*b*", curvesToLab, plane.RGB, false},
+		{"a curve of no known type", broken, plane.RGB, false},
+		{"too short", all["p3"][:len(all["p3"])-1], plane.RGB, false},
+		{"too long", append(bytes.Clone(tables["rgb8"]), make([]byte, MaxSize)...), plane.RGB, false},
+		{"not a profile", make([]byte, 1000), plane.RGB, false},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%s with model %d", test.name, test.model), func(t *testing.T) {
-			got := nothing
-			converter, carried := Conversion(&plane.Image{Model: test.model, Profile: test.profile})
-			switch {
-			case converter != nil:
-				got = convert
-			case carried != nil:
-				got = carry
-			}
-			if got != test.want || converter != nil && carried != nil {
-				t.Errorf("got %s, want %s", got, test.want)
-			}
-			if carried != nil && !bytes.Equal(carried, test.profile) {
-				t.Error("the profile that is carried differs from the original")
+			convert := Conversion(&plane.Image{Model: test.model, Profile: test.profile})
+			if got := convert != nil; got != test.converted {
+				t.Errorf("converted: %v, want %v", got, test.converted)
 			}
 		})
 	}
+}
+
+// withTag adds a tag to a profile.
+func withTag(tb testing.TB, b []byte, name string, content []byte) []byte {
+	tb.Helper()
+	p, ok := parseProfile(b)
+	if !ok {
+		tb.Fatal("the profile is broken")
+	}
+	tags := []tag{{name, content}}
+	for name, content := range p.tags {
+		tags = append(tags, tag{name, content})
+	}
+	return buildProfile(p.colorSpace, p.pcs, tags)
 }
 
 // A linear value halfway between two levels is where one becomes the other, for every level.
@@ -176,29 +192,6 @@ func TestLinearToSRGBRounding(t *testing.T) {
 	}
 }
 
-func TestFromCICP(t *testing.T) {
-	profile, ok := FromCICP(primariesP3, transferSRGB)
-	if !ok {
-		t.Fatal("Display P3 is not known")
-	}
-	byCode, _ := Conversion(&plane.Image{Model: plane.RGB, Profile: profile})
-	byProfile, _ := Conversion(&plane.Image{Model: plane.RGB, Profile: profiles(t)["p3"]})
-	got, want := []uint8{10, 200, 100, 255}, []uint8{10, 200, 100, 255}
-	byCode(got)
-	byProfile(want)
-	if !bytes.Equal(got, want) {
-		t.Errorf("Display P3 by its code becomes %v, by its profile %v", got, want)
-	}
-	if profile, ok := FromCICP(primariesBT709, transferSRGB); !ok || profile != nil {
-		t.Errorf("sRGB is a profile of %d bytes, known: %v", len(profile), ok)
-	}
-	for _, code := range [][2]byte{{9, 16}, {9, 18}, {12, 16}, {2, 2}, {77, transferSRGB}} {
-		if _, ok := FromCICP(code[0], code[1]); ok {
-			t.Errorf("%v is known", code)
-		}
-	}
-}
-
 func TestConverterCacheIsBounded(t *testing.T) {
 	for i := range 3 * maxConverters {
 		profile := append(srgb(), byte(i))
@@ -211,9 +204,32 @@ func TestConverterCacheIsBounded(t *testing.T) {
 	}
 }
 
+func TestConverterCacheIsBoundedInBytes(t *testing.T) {
+	large := buildProfile("CMYK", spaceLab, []tag{{"A2B0", tables8(MaxSize-2000, 4, 22)}})
+	for i := range 20 {
+		if Conversion(&plane.Image{Model: plane.CMYK, Profile: append(large, byte(i))}) == nil {
+			t.Fatal("it is not converted")
+		}
+	}
+	converters.Lock()
+	defer converters.Unlock()
+	if n := converters.size; n == 0 || n > maxConverterBytes {
+		t.Errorf("%d bytes are kept, want %d at most", n, maxConverterBytes)
+	}
+}
+
+// tables8 is a lut8Type of a length in bytes.
+func tables8(length, inputs, points int) []byte {
+	b := make([]byte, length)
+	copy(b, "mft1")
+	b[8], b[9], b[10] = byte(inputs), outputs, byte(points)
+	return b
+}
+
 func TestConversionOfMutatedProfiles(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := profiles(t)
+	maps.Copy(all, tableProfiles(t))
 	for name, profile := range all {
 		for range 100 {
 			mutant := bytes.Clone(profile)
@@ -223,8 +239,7 @@ func TestConversionOfMutatedProfiles(t *testing.T) {
 			try(mutant[:random.IntN(len(mutant)+1)])
 			try(mutant)
 		}
-		if converter, carried := Conversion(&plane.Image{Model: modelOf(profile), Profile: profile}); converter == nil ||
-			carried != nil {
+		if Conversion(&plane.Image{Model: modelOf(profile), Profile: profile}) == nil {
 			t.Errorf("%s: got no conversion, want the one of before", name)
 		}
 	}
@@ -233,7 +248,7 @@ func TestConversionOfMutatedProfiles(t *testing.T) {
 // try uses a profile in every way.
 func try(profile []byte) {
 	for _, model := range []plane.Model{plane.Gray, plane.RGB, plane.YCbCr, plane.CMYK, plane.YCCK} {
-		if convert, _ := Conversion(&plane.Image{Model: model, Profile: profile}); convert != nil {
+		if convert := Conversion(&plane.Image{Model: model, Profile: profile}); convert != nil {
 			convert([]uint8{0, 100, 255, 255, 1, 2, 3, 4})
 		}
 	}
@@ -242,6 +257,13 @@ func try(profile []byte) {
 // No bytes make Conversion fail.
 func FuzzConversion(f *testing.F) {
 	for _, profile := range profiles(f) {
+		f.Add(profile)
+	}
+	for _, profile := range tableProfiles(f) {
+		f.Add(profile)
+	}
+	for _, transfer := range []byte{transferSRGB, transferPQ, transferHLG} {
+		profile, _ := FromNarrowCICP(primariesBT2020, transfer)
 		f.Add(profile)
 	}
 	f.Fuzz(func(t *testing.T, profile []byte) { try(profile) })
@@ -257,7 +279,7 @@ func BenchmarkConvert(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		copy(row, pixels)
-		convert, _ := Conversion(m)
+		convert := Conversion(m)
 		convert(row)
 	}
 }

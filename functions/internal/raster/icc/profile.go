@@ -22,10 +22,12 @@ const (
 
 	spaceRGB  = "RGB "
 	spaceGray = "GRAY"
+	spaceCMYK = "CMYK"
 	spaceXYZ  = "XYZ "
 	spaceLab  = "Lab "
 
 	tagGrayTRC = "kTRC"
+	tagCICP    = "cicp"
 )
 
 // maxTags bounds the number of tags to that of littlecms: twice as many as the largest profiles have.
@@ -56,23 +58,6 @@ func parseProfile(b []byte) (*profile, bool) {
 		p.tags[string(entries[:4])] = b[offset:][:length:length]
 	}
 	return p, true
-}
-
-// isCurveBased reports whether the transform to the connection space is one of tone curves and, for RGB, a matrix.
-// Lookup tables take precedence (ICC.1:2022, section 8.10).
-func (p *profile) isCurveBased() bool {
-	if p.has("A2B0") || p.has("D2B0") {
-		return false
-	}
-	if p.colorSpace == spaceGray {
-		return p.has(tagGrayTRC) && (p.pcs == spaceXYZ || p.pcs == spaceLab)
-	}
-	for _, name := range channelTags {
-		if !p.has(name.curve) || !p.has(name.colorant) {
-			return false
-		}
-	}
-	return p.pcs == spaceXYZ
 }
 
 func (p *profile) has(tag string) bool {

@@ -31,12 +31,13 @@ type decoder struct {
 	block block // the block that is being decoded
 }
 
-// Decode implements codec.File. A sequential file that lacks its EOI marker is complete if all of its pixels are there,
-// because some cameras leave the marker out.
+// Decode implements codec.File. It ends with the last pixel of a sequential file, whatever follows it, because some
+// cameras leave the EOI marker out, and with the EOI marker of a progressive one.
 func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	if o.Check != nil {
 		f.check = o.Check
 	}
+	f.tolerant = o.Tolerant
 	m, err := f.decodeImage(o.Width, o.Height)
 	if err == nil {
 		err = codec.ShowStill(o, m)
@@ -71,7 +72,7 @@ func (d *decoder) decode() error {
 	marker, err := d.in.nextMarker()
 	for {
 		switch {
-		case errors.Is(err, io.EOF) && !d.progressive && d.checkComponents() == nil:
+		case errors.Is(err, io.EOF) && d.isComplete():
 			return nil
 		case err != nil:
 			return err
@@ -80,7 +81,9 @@ func (d *decoder) decode() error {
 		case isSOF(marker):
 			return imgerr.Damaged(Name, "it has a second frame header")
 		case marker == sos:
-			marker, err = d.decodeScan()
+			if marker, err = d.decodeScan(); err == nil && d.isComplete() {
+				return nil
+			}
 			continue
 		case !isStandalone(marker):
 			err = d.readSegment(marker)
@@ -100,8 +103,8 @@ func (d *decoder) readSegment(marker byte) error {
 	case isTableSegment(marker):
 		return d.tables.read(marker, payload)
 	case marker == app1 && bytes.HasPrefix(payload, []byte(exifSignature)):
-		if d.scanCount == 0 && d.Orientation == exif.Upright {
-			d.Orientation = exif.Orientation(payload)
+		if d.scanCount == 0 && !d.hasExif {
+			d.hasExif, d.Orientation = true, exif.Orientation(payload)
 		}
 	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)):
 		d.profile.add(payload[len(profileSignature):])
@@ -134,6 +137,10 @@ func (d *decoder) finish() error {
 	}
 	return err
 }
+
+// isComplete reports whether nothing that follows belongs to the image: all components of a sequential file have been
+// decoded. Cameras append other images, videos and data of their own, with or without an EOI marker before them.
+func (d *decoder) isComplete() bool { return !d.progressive && d.checkComponents() == nil }
 
 // checkComponents returns an error if a component was in no scan.
 func (d *decoder) checkComponents() error {

@@ -12,7 +12,7 @@ import (
 // Quality is the default quality, of 100: what most encoders use for thumbnails, with 4:2:0 subsampling.
 const Quality = 82
 
-// Encode writes m as a baseline JPEG, without metadata except a colour profile. The model of m is Gray, or YCbCr with
+// Encode writes m as a baseline JPEG, without metadata. The model of m is Gray, or YCbCr with
 // chroma planes of half the size. A quality of 0 means Quality. The error is that of w.
 func Encode(w io.Writer, m *plane.Image, quality int) error {
 	quality = cmp.Or(quality, Quality)
@@ -77,7 +77,6 @@ func newQuantTable(table [64]uint8, quality int) (q quantTable) {
 func (e *encoder) writeHeader(m *plane.Image) {
 	e.file = append(e.file, 0xff, soi)
 	e.writeSegment(app0, []byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"))
-	e.writeProfile(m.Profile)
 	e.writeSegment(dqt, append([]byte{0}, e.luma.steps[:]...))
 	frame := []byte{8}
 	frame = binary.BigEndian.AppendUint16(frame, uint16(m.Planes[0].Height))

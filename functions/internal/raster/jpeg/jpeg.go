@@ -51,7 +51,9 @@ type File struct {
 	Width, Height int
 	// Orientation is that of an EXIF segment before the frame header; Decode finds one between that and the pixels.
 	Orientation int
+	hasExif     bool // only the first EXIF segment counts, whatever it says
 	check       func() error
+	tolerant    bool // whether a scan may be broken at its end
 	frame       frame
 	tables      tables
 	profile     profileChunks
@@ -154,9 +156,10 @@ func (f *File) readExif(length int) error {
 	if err != nil {
 		return err
 	}
-	if !signed || f.Orientation != exif.Upright {
+	if !signed || f.hasExif {
 		return skipPayload(f.rest, length)
 	}
+	f.hasExif = true
 	f.Orientation, err = exif.Read(f.rest, int64(length))
 	return err
 }

@@ -9,9 +9,6 @@ import (
 // profileSignature begins an APP2 payload that has a chunk of a colour profile.
 const profileSignature = "ICC_PROFILE\x00"
 
-// maxProfileChunk is the part of a profile that fits into a segment, after the signature and two numbers.
-const maxProfileChunk = 1<<16 - 1 - 2 - len(profileSignature) - 2
-
 // profileChunks are the chunks of an ICC profile (ICC.1:2022, annex B.4), which may come in any order.
 type profileChunks struct {
 	chunks [][]byte
@@ -45,13 +42,4 @@ func (p *profileChunks) assemble() []byte {
 		}
 	}
 	return bytes.Join(p.chunks, nil)
-}
-
-// writeProfile writes an ICC profile in as many segments as it takes.
-func (e *encoder) writeProfile(profile []byte) {
-	count := ceilDiv(len(profile), maxProfileChunk)
-	for i := range count {
-		part := profile[i*maxProfileChunk : min((i+1)*maxProfileChunk, len(profile))]
-		e.writeSegment(app2, append(append([]byte(profileSignature), byte(i+1), byte(count)), part...))
-	}
 }

@@ -18,16 +18,26 @@ func noise(length int) []byte {
 	return b
 }
 
-func TestProfileRoundTrip(t *testing.T) {
+// profiled is a small file with the segments of a profile, each as long as a segment can be.
+func profiled(t *testing.T, model plane.Model, profile []byte) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	if err := Encode(&file, photo(40, 30, 0, model), 0); err != nil {
+		t.Fatal(err)
+	}
+	parts := slices.Collect(slices.Chunk(profile, 1<<16-1-2-len(profileSignature)-2))
+	e := new(encoder)
+	for i, part := range parts {
+		e.writeSegment(app2, slices.Concat([]byte(profileSignature), []byte{byte(i + 1), byte(len(parts))}, part))
+	}
+	return slices.Insert(file.Bytes(), 2, e.file...)
+}
+
+func TestProfileLengths(t *testing.T) {
 	for _, model := range []plane.Model{plane.Gray, plane.YCbCr} {
-		for _, length := range []int{1, 3000, maxProfileChunk, maxProfileChunk + 1, 3*maxProfileChunk - 7} {
-			m := photo(40, 30, 0, model)
-			m.Profile = noise(length)
-			var file bytes.Buffer
-			if err := Encode(&file, m, 0); err != nil {
-				t.Fatal(err)
-			}
-			if got := decode(t, file.Bytes(), 20, 15).Profile; !bytes.Equal(got, m.Profile) {
+		for _, length := range []int{1, 3000, 65519, 65520, 3*65519 - 7} {
+			want := noise(length)
+			if got := decode(t, profiled(t, model, want), 20, 15).Profile; !bytes.Equal(got, want) {
 				t.Errorf("of a profile of %d bytes, %d are read, or others", length, len(got))
 			}
 		}
@@ -80,13 +90,20 @@ func TestProfileChunks(t *testing.T) {
 }
 
 func TestOversizedProfiles(t *testing.T) {
+	if got := decode(t, profiled(t, plane.YCbCr, noise(icc.MaxSize+1)), whole, whole).Profile; len(got) > 0 {
+		t.Errorf("%d bytes of a profile are held", len(got))
+	}
+}
+
+// A thumbnail has no profile, even if an image is encoded that has one.
+func TestEncodeWithoutProfile(t *testing.T) {
 	m := photo(16, 16, 0, plane.YCbCr)
-	m.Profile = noise(icc.MaxSize + 1)
+	m.Profile = noise(100)
 	var file bytes.Buffer
 	if err := Encode(&file, m, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := decode(t, file.Bytes(), whole, whole).Profile; len(got) > 0 {
-		t.Errorf("%d bytes of a profile are held", len(got))
+		t.Errorf("%d bytes of a profile are written", len(got))
 	}
 }

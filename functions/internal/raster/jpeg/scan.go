@@ -18,8 +18,9 @@ type scan struct {
 	// Successive approximation: the bit position of the previous scan of these coefficients, and that of this one.
 	approxHigh, approxLow int
 
-	nextRST byte // expected restart marker
-	eobRun  int  // number of blocks left without coefficients in the band
+	unitsX, unitsY int  // MCUs of an interleaved scan, or blocks
+	nextRST        byte // expected restart marker
+	eobRun         int  // number of blocks left without coefficients in the band
 }
 
 // readScan reads a scan header (T.81, section B.2.3).
@@ -111,40 +112,100 @@ func (s *scan) decode() (byte, error) {
 		c.decodeBlocks = s.blockDecoder(c)
 	}
 	s.bits.reset()
-	unitsX, unitsY, interleaved := s.components[0].blocksX, s.components[0].blocksY, len(s.components) > 1
-	if interleaved {
-		unitsX, unitsY = s.mcus()
+	s.unitsX, s.unitsY = s.components[0].blocksX, s.components[0].blocksY
+	if len(s.components) > 1 {
+		s.unitsX, s.unitsY = s.mcus()
 	}
-	left := s.tables.restartInterval
-	for y := range unitsY {
-		for x := 0; x < unitsX; {
+	x, y, err := s.decodeUnits()
+	if err == nil {
+		var marker byte
+		if marker, err = s.bits.finish(); err == nil || !isBroken(err) {
+			return marker, err
+		}
+		x, y = 0, s.unitsY // all units were decoded, and the last bits of them are missing
+	}
+	if !s.tolerant || !isBroken(err) || 10*(y*s.unitsX+x) < 9*s.unitsX*s.unitsY {
+		return 0, err
+	}
+	if !s.progressive {
+		s.fillGray(x, y)
+	}
+	return s.skipRest()
+}
+
+// isBroken reports whether an error is due to the data, and not to the reader.
+func isBroken(err error) bool {
+	var broken *imgerr.Error
+	return errors.As(err, &broken) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// skipRest returns the marker that follows the scan.
+func (s *scan) skipRest() (byte, error) {
+	marker := s.bits.marker
+	if s.bits.complete && marker == 0 {
+		return 0, io.EOF
+	}
+	var err error
+	for !s.bits.complete || err == nil && rst0 <= marker && marker <= rst7 {
+		marker, err = s.in.nextMarker()
+		s.bits.complete = true
+	}
+	return marker, err
+}
+
+// fillGray fills what follows unit x, y with the gray of missing coefficients.
+func (s *scan) fillGray(x, y int) {
+	const gray = 0x80
+	for _, c := range s.components {
+		h, v := 1, 1
+		if len(s.components) > 1 {
+			h, v = c.h, c.v
+		}
+		p := c.plane
+		for row := y * v * c.scale; row < len(p.Pix)/p.Stride; row++ {
+			from := 0
+			if row < (y+1)*v*c.scale {
+				from = min(x*h*c.scale, p.Stride)
+			}
+			for i := row*p.Stride + from; i < (row+1)*p.Stride; i++ {
+				p.Pix[i] = gray
+			}
+		}
+	}
+}
+
+// decodeUnits decodes all MCUs, or blocks if there is one component. If it fails, it returns the unit that is broken.
+func (s *scan) decodeUnits() (x, y int, err error) {
+	left, interleaved := s.tables.restartInterval, len(s.components) > 1
+	for y := range s.unitsY {
+		for x := 0; x < s.unitsX; {
 			if s.tables.restartInterval > 0 && left == 0 {
 				if err := s.nextRestartInterval(); err != nil {
-					return 0, err
+					return x, y, err
 				}
 				left = s.tables.restartInterval
 			}
 			if err := s.bits.ensureMCU(); err != nil {
-				return 0, err
+				return x, y, err
 			}
 			units := 1
 			var err error
 			if interleaved {
 				err = s.decodeMCU(x, y)
 			} else {
-				if units = min(maxMCUBlocks, unitsX-x); s.tables.restartInterval > 0 {
+				if units = min(maxMCUBlocks, s.unitsX-x); s.tables.restartInterval > 0 {
 					units = min(units, left)
 				}
 				err = s.components[0].decodeBlocks(s.components[0], x, y, units)
 			}
 			if err != nil {
-				return 0, err
+				return x, y, err
 			}
 			x += units
 			left -= units
 		}
 	}
-	return s.bits.finish()
+	return 0, 0, nil
 }
 
 // decodeMCU decodes an MCU of an interleaved scan (T.81, section A.2.3).

@@ -33,7 +33,8 @@ func (m *Image) To420() *Image {
 }
 
 // ConvertColors returns a copy of an image whose planes are all of one size in other colours, without a profile.
-// Convert changes rows of interleaved RGBA, not premultiplied. The copy is RGB, or Gray if m is.
+// Convert changes rows of interleaved RGBA, not premultiplied; of an image in CMYK or YCCK it is given rows of ink
+// instead, 255 for all of it. The copy is RGB, or Gray if m is.
 func (m *Image) ConvertColors(convert func(row []uint8)) *Image {
 	recolored := &Image{Width: m.Width, Height: m.Height, Model: RGB}
 	from := []int{0, 1, 2} // the channel of a pixel for each plane
@@ -48,7 +49,11 @@ func (m *Image) ConvertColors(convert func(row []uint8)) *Image {
 	}
 	row := make([]uint8, 4*m.Width)
 	for y := range m.Height {
-		m.rgbaRow(row, y)
+		if m.Model == CMYK || m.Model == YCCK {
+			m.inkRow(row, y)
+		} else {
+			m.rgbaRow(row, y)
+		}
 		convert(row)
 		Premultiply(row)
 		for i, p := range recolored.Planes {
@@ -130,6 +135,18 @@ func (m *Image) rgbaRow(to []uint8, y int) {
 		}
 		if m.HasAlpha() {
 			unmultiply(pixel, rows[len(m.Planes)-1][x])
+		}
+	}
+}
+
+// inkRow converts row y of CMYK or YCCK to interleaved ink, 255 for all of it.
+func (m *Image) inkRow(to []uint8, y int) {
+	cyan, magenta, yellow, black := m.Planes[0].Row(y), m.Planes[1].Row(y), m.Planes[2].Row(y), m.Planes[3].Row(y)
+	for x := range m.Width {
+		pixel := to[4*x : 4*x+4 : 4*x+4]
+		pixel[0], pixel[1], pixel[2], pixel[3] = 0xff-cyan[x], 0xff-magenta[x], 0xff-yellow[x], 0xff-black[x]
+		if m.Model == YCCK {
+			pixel[0], pixel[1], pixel[2] = toRGB(cyan[x], magenta[x], yellow[x])
 		}
 	}
 }

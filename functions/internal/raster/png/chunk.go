@@ -2,6 +2,7 @@ package png
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 
@@ -27,11 +28,6 @@ func readChunk(r io.Reader) (*chunk, error) {
 	if _, err := io.ReadFull(r, c.header[:]); err != nil {
 		return nil, err
 	}
-	for _, letter := range c.header[4:] {
-		if letter|0x20 < 'a' || letter|0x20 > 'z' {
-			return nil, imgerr.Damaged(Name, "a chunk has type %q, expected four letters", c.chunkType())
-		}
-	}
 	if c.length() > maxLength {
 		return nil, imgerr.Damaged(Name, "a chunk of %d bytes is longer than the format allows", c.length())
 	}
@@ -42,6 +38,16 @@ func readChunk(r io.Reader) (*chunk, error) {
 func (c *chunk) length() uint32 { return binary.BigEndian.Uint32(c.header[:]) }
 
 func (c *chunk) chunkType() string { return string(c.header[4:]) }
+
+// isNamed reports whether the type consists of letters, as the standard demands.
+func (c *chunk) isNamed() bool {
+	for _, letter := range c.header[4:] {
+		if letter|0x20 < 'a' || letter|0x20 > 'z' {
+			return false
+		}
+	}
+	return true
+}
 
 // Read implements io.Reader. The error is io.ErrUnexpectedEOF if the file ends within the payload.
 func (c *chunk) Read(p []byte) (int, error) {
@@ -69,14 +75,28 @@ func (c *chunk) checkCRC() (isRight bool, err error) {
 	return binary.BigEndian.Uint32(stored[:]) == c.crc, err
 }
 
-// skip skips a chunk that is not used. The CRC of an ancillary chunk does not matter, as in libpng.
+// skip skips a chunk that is not used. The CRC of an ancillary chunk does not matter, as in libpng. But without a right
+// CRC, a type that is not of letters is not that of a chunk.
 func (c *chunk) skip() error {
 	const ancillary = 0x20 // in the first letter
 	isRight, err := c.checkCRC()
-	if err == nil && !isRight && c.header[4]&ancillary == 0 {
-		err = c.crcError()
+	isEnd := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	switch {
+	case !c.isNamed() && (isEnd || err == nil && !isRight):
+		return imgerr.Damaged(Name, "a chunk has type %q, expected four letters", c.chunkType())
+	case err == nil && !isRight && c.header[4]&ancillary == 0:
+		return c.crcError()
+	default:
+		return err
 	}
-	return err
+}
+
+// readRight fills b with the start of the payload, and reports whether the CRC is right.
+func (c *chunk) readRight(b []byte) (isRight bool, err error) {
+	if _, err := io.ReadFull(c, b); err != nil {
+		return false, err
+	}
+	return c.checkCRC()
 }
 
 // readAll reads the payload, whose CRC has to be right.

@@ -62,7 +62,8 @@ func (p *idatReader) findIDAT() error {
 			}
 			return io.EOF
 		case "eXIf":
-			if err = p.file.readMetadata(c); errors.Is(noEOF(err), io.ErrUnexpectedEOF) {
+			isNeeded := !p.file.hasExif
+			if err = p.file.readMetadata(c); isNeeded && errors.Is(noEOF(err), io.ErrUnexpectedEOF) {
 				return errOrientation
 			}
 		default:

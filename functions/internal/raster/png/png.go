@@ -32,6 +32,7 @@ type File struct {
 	Orientation int
 
 	r            io.Reader
+	hasExif      bool // only the first eXIf chunk with a right CRC counts
 	layout       layout
 	interlaced   bool
 	profile      []byte // an ICC profile, decompressed
@@ -162,10 +163,7 @@ func (f *File) readACTL(c *chunk) error {
 		return c.skip()
 	}
 	var b [8]byte
-	if _, err := io.ReadFull(c, b[:]); err != nil {
-		return err
-	}
-	isRight, err := c.checkCRC()
+	isRight, err := c.readRight(b[:])
 	if frames := binary.BigEndian.Uint32(b[:]); isRight && frames > 0 && frames <= maxLength {
 		f.Frames = int(frames)
 	}
@@ -174,7 +172,7 @@ func (f *File) readACTL(c *chunk) error {
 
 // readMetadata reads a chunk that the pixels do not need.
 func (f *File) readMetadata(c *chunk) error {
-	if c.chunkType() != "eXIf" || f.Orientation != exif.Upright {
+	if c.chunkType() != "eXIf" || f.hasExif {
 		return c.skip()
 	}
 	orientation, err := exif.Read(c, int64(c.length()))
@@ -183,7 +181,7 @@ func (f *File) readMetadata(c *chunk) error {
 	}
 	isRight, err := c.checkCRC()
 	if isRight {
-		f.Orientation = orientation
+		f.hasExif, f.Orientation = true, orientation
 	}
 	return err
 }

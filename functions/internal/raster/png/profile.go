@@ -1,10 +1,6 @@
 package png
 
 import (
-	"bytes"
-	"compress/zlib"
-	"encoding/binary"
-	"hash/crc32"
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
@@ -17,11 +13,16 @@ func (f *File) readCICP(c *chunk) error {
 	if c.length() != 4 {
 		return c.skip()
 	}
-	b, err := c.readAll()
-	if err != nil {
+	var b [4]byte
+	isRight, err := c.readRight(b[:])
+	if err != nil || !isRight || b[2] != 0 { // a matrix other than that of RGB is invalid
 		return err
 	}
-	if profile, ok := icc.FromCICP(b[0], b[1]); ok {
+	from := icc.FromCICP
+	if b[3] == 0 {
+		from = icc.FromNarrowCICP
+	}
+	if profile, ok := from(b[0], b[1]); ok {
 		f.profile, f.hasCICP = profile, true
 	}
 	return nil
@@ -36,11 +37,12 @@ func (f *File) readICCP(c *chunk) error {
 	b := decodeBuffers.Get().(*decodeBuffer)
 	defer b.release()
 	b.inflate.Reset(c)
-	profile, err := io.ReadAll(io.LimitReader(&b.inflate, icc.MaxSize+1))
-	if err == nil && len(profile) <= icc.MaxSize {
+	profile, inflateErr := io.ReadAll(io.LimitReader(&b.inflate, icc.MaxSize+1))
+	isRight, err := c.checkCRC() // which also detects that the file ends
+	if err == nil && isRight && inflateErr == nil && len(profile) <= icc.MaxSize {
 		f.profile = profile
 	}
-	return c.skip() // which also detects that the file ends
+	return err
 }
 
 // skipProfileName reads what precedes the stream, and reports whether it is valid.
@@ -57,16 +59,4 @@ func skipProfileName(c *chunk) bool {
 		}
 	}
 	return false
-}
-
-// appendProfile appends an iCCP chunk.
-func appendProfile(file, profile []byte) []byte {
-	var packed bytes.Buffer
-	w := zlib.NewWriter(&packed)
-	_, _ = w.Write(profile) // a bytes.Buffer does not fail
-	w.Close()
-	start := len(file)
-	file = binary.BigEndian.AppendUint32(file, uint32(len("ICC")+2+packed.Len()))
-	file = append(append(file, "iCCPICC\x00\x00"...), packed.Bytes()...)
-	return binary.BigEndian.AppendUint32(file, crc32.ChecksumIEEE(file[start+4:]))
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 // profiled is a file with chunks after its header.
@@ -19,6 +18,14 @@ func profiled(t *testing.T, chunks ...[]byte) []byte {
 
 func TestProfiles(t *testing.T) {
 	p3, _ := icc.FromCICP(12, 13)
+	pq, _ := icc.FromCICP(9, 16)
+	narrow, _ := icc.FromNarrowCICP(1, 13)
+	badCRC := func(chunk []byte) []byte {
+		b := bytes.Clone(chunk)
+		b[len(b)-1] ^= 1
+		return b
+	}
+	code := chunkOf("cICP", []byte{12, 13, 0, 1})
 	content := []byte("what the profile says does not matter here")
 	stream := pack(t, content)
 	chunk := func(payload ...[]byte) []byte { return chunkOf("iCCP", slices.Concat(payload...)) }
@@ -43,40 +50,24 @@ func TestProfiles(t *testing.T) {
 		"a megabyte": {profiled(t, chunk([]byte("a\x00\x00"), pack(t, make([]byte, 1<<20)))),
 			make([]byte, 1<<20)},
 		"a bomb":                      {profiled(t, chunk([]byte("a\x00\x00"), pack(t, make([]byte, 1<<21)))), nil},
-		"Display P3 by its code":      {profiled(t, chunkOf("cICP", []byte{12, 13, 0, 1})), p3},
-		"a code and another profile":  {profiled(t, good, chunkOf("cICP", []byte{12, 13, 0, 1})), p3},
-		"a code before a profile":     {profiled(t, chunkOf("cICP", []byte{12, 13, 0, 1}), good), p3},
+		"Display P3 by its code":      {profiled(t, code), p3},
+		"a code and another profile":  {profiled(t, good, code), p3},
+		"a code before a profile":     {profiled(t, code, good), p3},
 		"the code of sRGB":            {profiled(t, chunkOf("cICP", []byte{1, 13, 0, 1}), good), nil},
-		"the code of PQ":              {profiled(t, chunkOf("cICP", []byte{9, 16, 0, 1})), nil},
-		"the code of PQ, and another": {profiled(t, chunkOf("cICP", []byte{9, 16, 0, 1}), good), content},
+		"the code of PQ":              {profiled(t, chunkOf("cICP", []byte{9, 16, 0, 1})), pq},
+		"the code of PQ, and another": {profiled(t, chunkOf("cICP", []byte{9, 16, 0, 1}), good), pq},
+		"an unknown code":             {profiled(t, chunkOf("cICP", []byte{2, 2, 0, 1}), good), content},
+		"a code of YCbCr":             {profiled(t, chunkOf("cICP", []byte{9, 16, 9, 1}), good), content},
+		"a code of narrow range":      {profiled(t, chunkOf("cICP", []byte{1, 13, 0, 0}), good), narrow},
+		"a code with a wrong CRC":     {profiled(t, badCRC(code), good), content},
+		"a wrong CRC":                 {profiled(t, badCRC(good)), nil},
+		"a wrong CRC, and a code":     {profiled(t, badCRC(good), code), p3},
 		"a code that is too short":    {profiled(t, chunkOf("cICP", []byte{12, 13})), nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if got := decode(t, test.file, 7, 5).Profile; !bytes.Equal(got, test.want) {
 				t.Errorf("the profile has %d bytes, %.20q, want %d", len(got), got, len(test.want))
-			}
-		})
-	}
-}
-
-func TestProfileRoundTrip(t *testing.T) {
-	for name, model := range map[string]plane.Model{"gray": plane.Gray, "RGB": plane.RGB} {
-		t.Run(name, func(t *testing.T) {
-			m := &plane.Image{Width: 9, Height: 4, Model: model, Profile: []byte("a profile")}
-			for range model.Channels() {
-				m.Planes = append(m.Planes, plane.New(9, 4, 1, 1))
-			}
-			var file bytes.Buffer
-			if err := Encode(&file, m); err != nil {
-				t.Fatal(err)
-			}
-			got := decode(t, file.Bytes(), 9, 4)
-			if !bytes.Equal(got.Profile, m.Profile) {
-				t.Errorf("the profile is %q, want %q", got.Profile, m.Profile)
-			}
-			if got.Model != plane.RGB {
-				t.Errorf("%s: pixels with a profile of RGB are gray, which the standard forbids", name)
 			}
 		})
 	}

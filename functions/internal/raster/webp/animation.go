@@ -15,7 +15,7 @@ type Animation struct {
 	// Quality is 1 to 100; 0 means the default.
 	Quality int
 
-	first  *plane.Image // the size and profile of the first frame
+	first  *plane.Image // the size of the first frame
 	chunks []byte
 	frames int
 }
@@ -32,7 +32,7 @@ func (a *Animation) Add(frame plane.Frame) error {
 		return err
 	}
 	if a.first == nil {
-		a.first = &plane.Image{Width: frame.Width, Height: frame.Height, Profile: frame.Profile}
+		a.first = &plane.Image{Width: frame.Width, Height: frame.Height}
 	}
 	header := appendSize(make([]byte, 6), frame.Image)
 	header = append(header, uint24Of(int(frame.Delay/time.Millisecond))...)
@@ -47,7 +47,8 @@ func (a *Animation) Frames() int { return a.frames }
 // Encode writes a WebP of the frames added, which must be one or more. Loops is how often it is played; 0 means without
 // end.
 func (a *Animation) Encode(w io.Writer, loops int) error {
-	file := appendHeader(nil, a.first, true, flagAnimation)
+	file := []byte("RIFF\x00\x00\x00\x00WEBP")
+	file = appendChunk(file, "VP8X", appendSize([]byte{flagAnimation | flagAlpha, 0, 0, 0}, a.first))
 	file = appendChunk(file, "ANIM", binary.LittleEndian.AppendUint16(make([]byte, 4), uint16(min(loops, 0xffff))))
 	file = append(file, a.chunks...)
 	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
@@ -62,7 +61,7 @@ func (f *File) decodeFrames(o codec.Options) error {
 func (d *decoder) readChunk(c chunk) (err error) {
 	animated := d.flags&flagAnimation != 0
 	switch {
-	case c.name == "EXIF" && d.Orientation == exif.Upright:
+	case c.name == "EXIF":
 		d.Orientation, err = d.readOrientation(c)
 	case c.name == "ICCP" && d.flags&flagProfile != 0 && c.length <= icc.MaxSize:
 		d.profile, err = c.read()

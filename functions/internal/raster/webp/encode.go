@@ -18,13 +18,10 @@ import (
 // Quality is the default quality, of 100: lossy, with a lossless alpha plane.
 const Quality = 80
 
-// Encode writes m, with all planes at full size, as a lossy WebP, without metadata except a colour profile. A
-// quality of 0 means Quality.
+// Encode writes m, with all planes at full size, as a lossy WebP, without metadata. A quality
+// of 0 means Quality.
 func Encode(w io.Writer, m *plane.Image, quality int) error {
 	file, err := encodeLossy(m, quality)
-	if err == nil && len(m.Profile) > 0 {
-		file, err = withProfile(file, m)
-	}
 	if err != nil {
 		return err
 	}
@@ -53,35 +50,6 @@ func encodeLossy(m *plane.Image, quality int) ([]byte, error) {
 		return nil, fmt.Errorf("repair alpha plane: %w", err)
 	}
 	return repaired, nil
-}
-
-// withProfile adds the profile of m to a still image, in a file with a VP8X chunk.
-func withProfile(file []byte, m *plane.Image) ([]byte, error) {
-	pixels, err := imageChunks(file)
-	if err != nil {
-		return nil, fmt.Errorf("add profile: %w", err)
-	}
-	profiled := append(appendHeader(nil, m, m.HasAlpha(), 0), pixels...)
-	binary.LittleEndian.PutUint32(profiled[4:], uint32(len(profiled)-8))
-	return profiled, nil
-}
-
-// appendHeader appends what precedes the pixels in a file with a VP8X chunk: also the profile of m, if it has one. The
-// length of the file has to be filled in later.
-func appendHeader(file []byte, m *plane.Image, hasAlpha bool, flags byte) []byte {
-	const alpha, profile = 0x10, 0x20
-	if hasAlpha {
-		flags |= alpha
-	}
-	if len(m.Profile) > 0 {
-		flags |= profile
-	}
-	file = append(file, "RIFF\x00\x00\x00\x00WEBP"...)
-	file = appendChunk(file, "VP8X", appendSize([]byte{flags, 0, 0, 0}, m))
-	if len(m.Profile) > 0 {
-		file = appendChunk(file, "ICCP", m.Profile)
-	}
-	return file
 }
 
 // repairAlpha removes the header of a compressed alpha plane, which RFC 9649, section 2.7.1.2, excludes. Versions up to

@@ -37,10 +37,11 @@ type File struct {
 	// sets both.
 	Orientation, Loops int
 
-	check func() error
-	riff  *chunkReader
-	first chunk // the bitstream of a file without a VP8X chunk
-	flags byte
+	hasExif bool // only the first EXIF chunk counts
+	check   func() error
+	riff    *chunkReader
+	first   chunk // the bitstream of a file without a VP8X chunk
+	flags   byte
 }
 
 // Header implements codec.File. An EXIF chunk follows the pixels, so no header has an orientation.
@@ -96,9 +97,10 @@ func (f *File) readVP8X(c chunk) error {
 
 // readOrientation reads an EXIF chunk. As in libwebp it counts only if the header announces it.
 func (f *File) readOrientation(c chunk) (int, error) {
-	if f.flags&flagExif == 0 {
-		return exif.Upright, nil
+	if f.flags&flagExif == 0 || f.hasExif {
+		return f.Orientation, nil
 	}
+	f.hasExif = true
 	return exif.Read(c.body, c.length)
 }
 

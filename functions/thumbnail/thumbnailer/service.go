@@ -1,18 +1,20 @@
-// Package thumbnailer is the thumbnail function: image.uploaded in, thumbnail stored, status set, image.thumbnailed or
-// image.failed out, as the reply to the delivery.
+// Package thumbnailer is the thumbnail function. It receives image.uploaded, stores the thumbnail, sets the status, and
+// replies image.thumbnailed or image.failed.
 //
-// Events come at least once, in any order, and at several pods at a time. What is done for one is done once: the objects
-// have fixed names and are never replaced, a status only goes forward, and the same event is given the same answer
-// however often it comes. Whatever may still succeed is answered so that Knative delivers the event again.
+// Events are delivered at least once, in any order, and to several pods at a time. The effects of an event happen once:
+// object keys are fixed, objects are never replaced, a status only moves forward, and the same event always gets the
+// same reply. An error that may pass is answered such that Knative delivers the event again.
+//
+// The package does not decode images, see package raster, and publishes no events but its replies.
 package thumbnailer
 
 import (
 	"context"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
@@ -48,7 +50,7 @@ var ignoreHEICThumbnails = config.Bool{
 		"Takes longer, and helps against files whose thumbnail shows something else.",
 }
 
-// Settings returns the settings of the function, in words.
+// Settings describes the settings of the function.
 func Settings() []config.Description {
 	return config.Describe(func(r *config.Reader) { readSettings(r) })
 }
@@ -70,17 +72,15 @@ func readSettings(r *config.Reader) settings {
 	return s
 }
 
-// renderer turns events into thumbnails.
-type renderer struct {
+// A thumbnailer makes the thumbnails of the images that events name.
+type thumbnailer struct {
 	*httpserver.Process
 	settings settings
 	store    *imagestore.Store
 	statuses *status.Store
 
-	// What images being worked on take of memory, in pixels.
-	pixels *semaphore.Weighted
-	// Deliveries of one image at the same time share the work.
-	flights singleflight.Group
+	pixels     *semaphore.Weighted // of the images in progress, which bound the memory of the process
+	deliveries singleflight.Group  // so that concurrent deliveries of an image are processed once
 
 	processed *prometheus.CounterVec
 	last      prometheus.Gauge
@@ -89,8 +89,8 @@ type renderer struct {
 	inFlight  prometheus.Gauge
 }
 
-// Run serves the thumbnail function on listener until ctx ends and what is in flight is answered. getenv gives the
-// settings; what is wrong with them is in the error, all of it.
+// Run serves the function on listener until ctx ends and requests in flight are answered. The settings are read with
+// getenv; the error has every fault in them.
 func Run(ctx context.Context, listener net.Listener, getenv func(string) string) error {
 	r := config.NewReader(getenv)
 	settings := readSettings(r)
@@ -102,7 +102,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		return err
 	}
 	client := connect.OpenRedis(settings.redis)
-	t := &renderer{
+	t := &thumbnailer{
 		Process:  httpserver.New("thumbnail", settings.process),
 		settings: settings,
 		store:    store,
@@ -114,54 +114,44 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 			t.Log.Warn("redis_close_failed", "error.message", err.Error())
 		}
 	}()
-	t.measure()
+	t.registerMetrics()
 	return t.Serve(ctx, listener, t.routes(),
 		httpserver.Check{Backend: "redis", Ask: func(ctx context.Context) error { return connect.PingRedis(ctx, client) }},
 		httpserver.Check{Backend: "minio", Ask: store.Check})
 }
 
-func (t *renderer) routes() *http.ServeMux {
+func (t *thumbnailer) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: t.Handle(t.deliver)})
 	mux.HandleFunc("/", httpserver.NotFound)
 	return mux
 }
 
-// measure registers the original worker's metrics, its gauge of the last duration beside a histogram that says more.
-func (t *renderer) measure() {
-	t.processed = prometheus.NewCounterVec(prometheus.CounterOpts{
+// registerMetrics registers the original worker's metrics, and a histogram beside its gauge of the last duration.
+func (t *thumbnailer) registerMetrics() {
+	factory := promauto.With(t.Metrics)
+	t.processed = factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "tasks_processed_total",
 		Help: "Total tasks processed: success, failed (the image can never work) or error (will be delivered again).",
 	}, []string{"status"})
 	for _, outcome := range []string{"success", "failed", "error"} {
-		t.processed.WithLabelValues(outcome) // so that rate() sees the first one
+		t.processed.WithLabelValues(outcome) // so that rate() counts the first one
 	}
-	t.last = prometheus.NewGauge(prometheus.GaugeOpts{
+	t.last = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "task_processing_duration_seconds",
 		Help: "How long the last task took.",
 	})
-	t.duration = prometheus.NewHistogram(prometheus.HistogramOpts{
+	t.duration = factory.NewHistogram(prometheus.HistogramOpts{
 		Name:    "thumbnail_duration_seconds",
 		Help:    "How long a task takes, from the event to its answer.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	})
-	t.active = prometheus.NewGauge(prometheus.GaugeOpts{
+	t.active = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "active_tasks",
-		Help: "Tasks that are being worked on.",
+		Help: "Tasks in progress.",
 	})
-	t.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
+	t.inFlight = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "pixels_in_flight",
-		Help: "Pixels of the images that are being worked on; bounded by MAX_PIXELS_IN_FLIGHT.",
+		Help: "Pixels of the images in progress; bounded by MAX_PIXELS_IN_FLIGHT.",
 	})
-	t.Metrics.MustRegister(t.processed, t.last, t.duration, t.active, t.inFlight)
 }
-
-// Bounds on one task.
-const (
-	// A decoder that is still at it has been given something made to keep it busy.
-	taskTimeout = time.Minute
-	// How long a task waits for its pixels before it is sent back to come again.
-	pixelsTimeout = 5 * time.Second
-	// What has been worked out is written down even if whoever asked has gone.
-	recordTimeout = 10 * time.Second
-)

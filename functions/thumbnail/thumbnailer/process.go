@@ -15,11 +15,21 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// What a thumbnail is, in pixels; the original system's.
+// Timeouts of one task.
+const (
+	// No valid image takes this long: a decoder that still runs is at one that was made to keep it busy.
+	taskTimeout = time.Minute
+	// After this time without enough free pixels the event is delivered again.
+	pixelsTimeout = 5 * time.Second
+	// A result is recorded even if the client has gone, within this time.
+	recordTimeout = 10 * time.Second
+)
+
+// target is the rendition of the original system, in pixels.
 var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-// deliver is POST /, where Knative delivers events.
-func (t *renderer) deliver(w http.ResponseWriter, r *http.Request) error {
+// deliver handles POST /, where Knative delivers events.
+func (t *thumbnailer) deliver(w http.ResponseWriter, r *http.Request) error {
 	e, err := cloudevent.Receive(w, r, cloudevent.MaxEvent)
 	if err != nil {
 		return err
@@ -30,22 +40,22 @@ func (t *renderer) deliver(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx := cloudevent.Continue(r.Context(), e)
 	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "event.id", e.ID())
-	final, err := t.perform(ctx, task)
+	final, err := t.processOnce(ctx, task)
 	if err != nil {
 		return err
 	}
 	reply, err := final.Event(ctx, events.SourceThumbnail, task.Bucket, task.ObjectName)
 	if err != nil {
-		// The original system's worker left it so, and no delivery will change it.
-		t.Log.WarnContext(ctx, "status_not_told", "image_id", task.ImageID, "error.message", err.Error())
+		// A status of the original system's worker may lack fields of the event, which no delivery adds.
+		t.Log.WarnContext(ctx, "status_without_event", "image_id", task.ImageID, "error.message", err.Error())
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
 	return cloudevent.Reply(w, r, reply)
 }
 
-// taskOf is what an event asks for. Errors wrap events.ErrInvalid or are Problems: the event will never be a good one.
-func (t *renderer) taskOf(e event.Event) (task events.ImageUploaded, err error) {
+// taskOf decodes the task in an event. Errors are permanent: they wrap events.ErrInvalid or are 400s.
+func (t *thumbnailer) taskOf(e event.Event) (task events.ImageUploaded, err error) {
 	if e.Type() == events.TypeKafkaRecord { // a task of the original system
 		err = events.DecodeData(e, &task)
 	} else {
@@ -61,7 +71,7 @@ func (t *renderer) taskOf(e event.Event) (task events.ImageUploaded, err error) 
 		return task, &apierror.Error{
 			Status:  http.StatusBadRequest,
 			Code:    apierror.CodeUnknownBucket,
-			Message: "The event names an object in a bucket that this service does not work in",
+			Message: "The event names an object in a bucket that this function does not read",
 			Limit:   t.store.Bucket(),
 			Found:   task.Bucket,
 		}
@@ -69,10 +79,10 @@ func (t *renderer) taskOf(e event.Event) (task events.ImageUploaded, err error) 
 	return task, nil
 }
 
-// perform does what a task asks for, once, however many deliveries ask for it at the same time. The work goes on if the
-// one that began it goes away, because the others wait for it.
-func (t *renderer) perform(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
-	final, err, _ := t.flights.Do(task.ObjectName, func() (any, error) {
+// processOnce processes concurrent deliveries of a task once. It continues if the client of the first one leaves,
+// because the others wait for the result.
+func (t *thumbnailer) processOnce(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
+	final, err, _ := t.deliveries.Do(task.ObjectName, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), taskTimeout)
 		defer cancel()
 		return t.process(ctx, task)
@@ -83,8 +93,8 @@ func (t *renderer) perform(ctx context.Context, task events.ImageUploaded) (*sta
 	return final.(*status.Status), nil
 }
 
-// process is a task from its first status to its last, with its metrics and the line in the log that says how it ended.
-func (t *renderer) process(ctx context.Context, task events.ImageUploaded) (final *status.Status, err error) {
+// process brings an image to its final status, and measures and logs the outcome.
+func (t *thumbnailer) process(ctx context.Context, task events.ImageUploaded) (final *status.Status, err error) {
 	began := time.Now()
 	t.active.Inc()
 	defer func() {
@@ -92,35 +102,37 @@ func (t *renderer) process(ctx context.Context, task events.ImageUploaded) (fina
 		t.last.Set(time.Since(began).Seconds())
 		t.duration.Observe(time.Since(began).Seconds())
 	}()
-	final, err = t.settle(ctx, task)
+	final, err = t.finalStatus(ctx, task)
 	switch {
 	case err != nil:
 		t.processed.WithLabelValues("error").Inc()
 		return nil, err
 	case final.State == status.Failed:
 		t.processed.WithLabelValues("failed").Inc()
-		t.Log.WarnContext(ctx, "task_failed", "image_id", task.ImageID, "error.code", final.Reason, "error.message", final.Result.Error)
+		t.Log.WarnContext(ctx, "task_failed", "image_id", task.ImageID,
+			"error.code", final.Reason, "error.message", final.Result.Error)
 	default:
 		t.processed.WithLabelValues("success").Inc()
-		t.Log.InfoContext(ctx, "task_completed", "image_id", task.ImageID, "duration", time.Since(began).Seconds(), "result", final.Result)
+		t.Log.InfoContext(ctx, "task_completed", "image_id", task.ImageID,
+			"duration", time.Since(began).Seconds(), "result", final.Result)
 	}
 	return final, nil
 }
 
-// settle brings the image to its final status: the one that it has already, or the one that its thumbnail gives it.
-func (t *renderer) settle(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
-	settled, err := t.statuses.FinalFromStore(ctx, task.ImageID)
+// finalStatus returns the final status that the stored objects give the image, or else makes its thumbnail.
+func (t *thumbnailer) finalStatus(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
+	stored, err := t.statuses.FinalFromStore(ctx, task.ImageID)
 	if err != nil {
 		return nil, err
 	}
-	if settled != nil {
-		return t.statuses.Conclude(ctx, *settled)
+	if stored != nil {
+		return t.statuses.Conclude(ctx, *stored)
 	}
-	return t.make(ctx, task)
+	return t.makeThumbnail(ctx, task)
 }
 
-// make makes the thumbnail, or finds out that there can be none, and writes that down.
-func (t *renderer) make(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
+// makeThumbnail makes the thumbnail, and records it or the reason why the image can have none.
+func (t *thumbnailer) makeThumbnail(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
 	rendition, err := t.render(ctx, task)
 	final := status.Status{ImageID: task.ImageID, ProcessedAt: status.Seconds(time.Now())}
 	var refused *raster.Error
@@ -149,15 +161,15 @@ func (t *renderer) make(ctx context.Context, task events.ImageUploaded) (*status
 	return t.statuses.Conclude(ctx, *recorded)
 }
 
-// render reads the original and makes its thumbnail, within the bounds on pixels. The error is a Refusal if the image
-// can never work.
-func (t *renderer) render(ctx context.Context, task events.ImageUploaded) (raster.Rendition, error) {
+// render reads the original and returns its thumbnail, within the limits on bytes and pixels. The error is a
+// *raster.Error if the image can never have one.
+func (t *thumbnailer) render(ctx context.Context, task events.ImageUploaded) (raster.Rendition, error) {
 	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return raster.Rendition{}, &apierror.Error{
-			Status:  http.StatusNotFound, // so it is delivered again: the event may be ahead of its object
+			Status:  http.StatusNotFound, // delivered again, because the event may come before its object
 			Code:    apierror.CodeObjectNotFound,
-			Message: "The object that the event names is not there",
+			Message: "The object that the event names does not exist",
 			Found:   task.ObjectName,
 		}
 	}
@@ -192,15 +204,16 @@ func (t *renderer) render(ctx context.Context, task events.ImageUploaded) (raste
 	return renditions[0], nil
 }
 
-// acquire waits a little for the pixels, then sends the event back: elsewhere, or later, there may be room.
-func (t *renderer) acquire(ctx context.Context, pixels int64) error {
+// acquire waits for pixels of the process. After pixelsTimeout the error has the event delivered again, maybe
+// elsewhere.
+func (t *thumbnailer) acquire(ctx context.Context, pixels int64) error {
 	ctx, cancel := context.WithTimeout(ctx, pixelsTimeout)
 	defer cancel()
 	if err := t.pixels.Acquire(ctx, pixels); err != nil {
 		return &apierror.Error{
 			Status:     http.StatusTooManyRequests,
 			Code:       apierror.CodeBusy,
-			Message:    "Too many pixels are being worked on; try again",
+			Message:    "Too many pixels are being processed; try again",
 			Limit:      t.settings.pixelsInFlight,
 			Found:      pixels,
 			RetryAfter: pixelsTimeout,
@@ -210,7 +223,7 @@ func (t *renderer) acquire(ctx context.Context, pixels int64) error {
 	return nil
 }
 
-func (t *renderer) release(pixels int64) {
+func (t *thumbnailer) release(pixels int64) {
 	t.inFlight.Sub(float64(pixels))
 	t.pixels.Release(pixels)
 }

@@ -3,11 +3,14 @@
 package limits
 
 import (
+	"slices"
+	"strings"
+
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
-// The settings.
+// The settings: in bytes, in pixels, and by raster's names of formats.
 var (
 	UploadBytes = config.Int{Name: "MAX_UPLOAD_BYTES", Default: 50 << 20, Min: 1, Max: 5 << 30, Unit: "bytes",
 		Doc: "Maximum size of an image, and of all images in one request together. Memory use does not depend on it."}
@@ -17,9 +20,36 @@ var (
 	Tolerant = config.Bool{Name: "TOLERANT",
 		Doc: "Render a JPEG that is broken in its last tenth, with gray in its place, as browsers show it. " +
 			"By default such an image is `damaged`."}
+	Formats = config.List{Name: "FORMATS", Default: formatNames(),
+		Form: config.Form{
+			Expected: expectedFormats(),
+			Valid:    func(name string) bool { return slices.Contains(formatNames(), name) },
+		},
+		Doc: "Formats of images that are accepted. Images of the others are rejected as `unsupported`. " +
+			"Thumbnails do not depend on it: those of a HEIC are JPEG or PNG."}
 )
 
-// Read returns the limits on the pixels of an image.
-func Read(r *config.Reader) raster.Limits {
-	return raster.Limits{Pixels: ImagePixels.Read(r), Tolerant: Tolerant.Read(r)}
+// ReadImage returns the limits on an image.
+func ReadImage(r *config.Reader) raster.Limits {
+	l := raster.Limits{Pixels: ImagePixels.Read(r), Tolerant: Tolerant.Read(r)}
+	for _, name := range Formats.Read(r) {
+		l.Formats = append(l.Formats, raster.Format(name))
+	}
+	return l
+}
+
+// expectedFormats returns the names of all formats as in "a, b or c".
+func expectedFormats() string {
+	names := formatNames()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// formatNames returns the names of all formats that raster reads.
+func formatNames() []string {
+	var names []string
+	for _, format := range raster.Formats() {
+		names = append(names, string(format.Format))
+	}
+	return names
 }

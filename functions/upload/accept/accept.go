@@ -126,16 +126,13 @@ func (a *Acceptor) storeAndAnnounce(
 	return image, token, err
 }
 
-// describe reads the header of an image, and refuses one that cannot be processed. It returns what is known of the
-// image before it is stored: all but its size in bytes.
+// describe reads the header of an image, and refuses one that cannot be processed. It returns the
+// description of the image before it is stored: all but its size in bytes.
 func (a *Acceptor) describe(
 	ctx context.Context, c Candidate, incoming *imagestore.Upload,
 ) (image events.ImageUploaded, err error) {
 	start, filename := incoming.Peek(ctx), imagestore.SafeName(c.Filename, "")
-	header, err := raster.Probe(start)
-	if err == nil {
-		err = a.limits.Check(header)
-	}
+	header, err := a.limits.Probe(start)
 	if err != nil {
 		return image, refusal(err)
 	}

@@ -149,3 +149,23 @@ func TestBrokenEndOfReader(t *testing.T) {
 type failingReader struct{ err error }
 
 func (r *failingReader) Read([]byte) (int, error) { return 0, r.err }
+
+// No bytes make a tolerant decoder fail otherwise than with an error.
+func TestTolerantMutatedFiles(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 9))
+	for seed := range uint64(12) {
+		d := draw(rand.New(rand.NewPCG(seed, 3)), 1+2*int(seed%2))
+		for _, file := range [][]byte{d.sequential(), d.progressive()} {
+			for range 40 {
+				mutant := bytes.Clone(file)
+				for range 1 + random.IntN(3) {
+					mutant[len(mutant)/4+random.IntN(len(mutant)-len(mutant)/4)] = byte(random.Uint32())
+				}
+				_, strict := decodeTolerant(mutant, false)
+				if _, err := decodeTolerant(mutant, true); err != nil && strict == nil {
+					t.Fatalf("seed %d: it is shown only without tolerance: %v", seed, err)
+				}
+			}
+		}
+	}
+}

@@ -51,8 +51,8 @@ func isVideo(transfer byte) bool {
 	return transfer == 1 || transfer == 6 || transfer == 11 || transfer == 14 || transfer == 15
 }
 
-// FromCICP returns a profile of the colours that code points of ITU-T H.273 stand for, as nclx of a HEIF has them. It is
-// empty for sRGB. It returns false for unknown colours. The profile is for Conversion only. The curves of video are
+// FromCICP returns a profile of the colours that code points of ITU-T H.273 stand for, as nclx of a HEIF has them. It
+// is empty for sRGB. It returns false for unknown colours. The profile is for Conversion only. The curves of video are
 // taken for that of sRGB, because cameras write them with images that look right only as sRGB; libheif, Pillow and
 // libvips do not apply them either.
 func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
@@ -62,9 +62,9 @@ func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
 	return fromCICP([4]byte{primaries, transfer, 0, 1})
 }
 
-// FromCICPChunk is FromCICP for the payload of a cICP chunk of a PNG (section 11.3.2.6 of the standard), which means what
-// it says: video has the gamma of a display, as in Chromium, and in narrow range black is 16 and white 235. It returns
-// false for a matrix, which the standard forbids.
+// FromCICPChunk is FromCICP for the payload of a cICP chunk of a PNG (section 11.3.2.6 of the standard), which is taken
+// literally: video has the gamma of a display, as in Chromium, and in narrow range black is 16 and white 235. It
+// returns false for a matrix, which the standard forbids.
 func FromCICPChunk(b [4]byte) (profile []byte, ok bool) { return fromCICP(b) }
 
 func fromCICP(b [4]byte) (profile []byte, ok bool) {

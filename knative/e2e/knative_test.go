@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -62,6 +63,7 @@ func TestOnKnative(t *testing.T) {
 		try  func(*installation, *testing.T)
 	}{
 		{"upload to thumbnail", (*installation).uploadToThumbnail},
+		{"HEIC", (*installation).heic},
 		{"scale to zero and back", (*installation).scaleToZero},
 		{"event of another system", (*installation).eventOfOtherSystem},
 		{"pod killed while it works", (*installation).killWhileProcessing},
@@ -171,6 +173,20 @@ func (s *installation) uploadToThumbnail(t *testing.T) {
 	thumbnail, err := jpeg.Decode(bytes.NewReader(s.get(t, s.url+"/thumbnails/"+id)))
 	if err != nil || thumbnail.Bounds().Size() != image.Pt(200, 150) {
 		t.Errorf("the thumbnail is %v, %v, want a JPEG of 200x150", thumbnail, err)
+	}
+}
+
+// heic uploads a photo as phones take them: in tiles, and turned. Its thumbnail is an upright JPEG.
+func (s *installation) heic(t *testing.T) {
+	photo, err := os.ReadFile(filepath.Join(root(t), "functions/internal/raster/heif/testdata/grid_turned.heic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := s.upload(t, photo)
+	s.completed(t, id)
+	thumbnail, err := jpeg.Decode(bytes.NewReader(s.get(t, s.url+"/thumbnails/"+id)))
+	if err != nil || thumbnail.Bounds().Size() != image.Pt(110, 150) {
+		t.Errorf("the thumbnail is %v, %v; want a JPEG of 110x150", thumbnail, err)
 	}
 }
 

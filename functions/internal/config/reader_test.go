@@ -50,6 +50,8 @@ func TestValues(t *testing.T) {
 		"a list":              {List{Name: "LIST"}, []string{"a", "b", "c"}},
 		"a list not set":      {List{Name: "NONE"}, nil},
 		"a list of nothing":   {List{Name: "COMMAS"}, nil},
+		"the default":         {List{Name: "NONE", Default: []string{"a", "b"}}, []string{"a", "b"}},
+		"not the default":     {List{Name: "LIST", Default: []string{"x"}}, []string{"a", "b", "c"}},
 		"another's value":     {List{Name: "NONE", DefaultFrom: &bucket}, []string{"scans"}},
 		"set, with a default": {List{Name: "LIST", DefaultFrom: &bucket}, []string{"a", "b", "c"}},
 	} {
@@ -117,6 +119,7 @@ func TestDescribe(t *testing.T) {
 		Int{Name: "SIZE", Default: 5, Min: 1, Max: 9, Unit: "bytes", Doc: "Size."}.Read(r)
 		Bool{Name: "ON", Doc: "Switch."}.Read(r.Unchecked())
 		List{Name: "BUCKETS", DefaultFrom: &bucket, Required: true, Unless: "ON is true", Doc: "Buckets."}.Read(r)
+		List{Name: "SIDES", Default: []string{"left", "right"}, Doc: "Sides."}.Read(r)
 		FilePath{Name: "KEY_FILE", Contents: "a PEM file", Doc: "File."}.Read(r)
 		secret.Read(r)
 		bucket.Read(r)
@@ -128,6 +131,7 @@ func TestDescribe(t *testing.T) {
 		{Name: "SIZE", Type: "integer", Default: "5", Values: "1 to 9", Unit: "bytes", Doc: "Size."},
 		{Name: "ON", Type: "boolean", Default: "false", Values: "true or false", Doc: "Switch."},
 		{Name: "BUCKETS", Type: "list", DefaultFrom: "BUCKET", Required: true, Unless: "ON is true", Doc: "Buckets."},
+		{Name: "SIDES", Type: "list", Default: "left,right", Doc: "Sides."},
 		{Name: "KEY_FILE", Type: "file", Values: "the path of a PEM file", Doc: "File."},
 		{Name: "BUCKET", Type: "text", Default: "images", Values: "a short name", Doc: "Bucket."},
 		{Name: "ELSEWHERE", Type: "boolean", Default: "false", Values: "true or false"},

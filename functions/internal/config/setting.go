@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -171,7 +172,9 @@ func (b Bool) Describe() Description {
 // A List is a setting with several values, separated by commas. Empty values do not count.
 type List struct {
 	Name string
-	// DefaultFrom is the setting whose value is the default; nil means that the list is empty by default.
+	// Default is the list by default.
+	Default []string
+	// DefaultFrom is, unless it is nil, the setting whose value is the default.
 	DefaultFrom *Text
 	// Form restricts each value.
 	Form Form
@@ -201,6 +204,8 @@ func (l List) Read(r *Reader) []string {
 		r.Fault("%s is not set; expected %s%s", l, l.Form.Expected, l.exception())
 	case !set && l.DefaultFrom != nil:
 		return []string{l.DefaultFrom.Lookup(r)}
+	case !set:
+		return slices.Clone(l.Default)
 	}
 	return items
 }
@@ -218,7 +223,7 @@ func (l List) String() string { return l.Name }
 // Describe returns the declaration in words.
 func (l List) Describe() Description {
 	d := Description{
-		Name: l.Name, Type: "list", Values: l.Form.Expected, Required: l.Required, Unless: l.Unless, Doc: l.Doc,
+		Name: l.Name, Type: "list", Default: strings.Join(l.Default, ","), Values: l.Form.Expected, Required: l.Required, Unless: l.Unless, Doc: l.Doc,
 	}
 	if l.DefaultFrom != nil {
 		d.DefaultFrom = l.DefaultFrom.Name

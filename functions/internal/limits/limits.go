@@ -3,15 +3,50 @@
 package limits
 
 import (
+	"slices"
+	"strings"
+
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
-// The settings, in bytes and in pixels.
+// The settings: in bytes, in pixels, and by raster's names of formats.
 var (
 	UploadBytes = config.Int{Name: "MAX_UPLOAD_BYTES", Default: 50 << 20, Min: 1, Max: 5 << 30, Unit: "bytes",
 		Doc: "Maximum size of an image, and of all images in one request together. Memory use does not depend on it."}
 	ImagePixels = config.Int{Name: "MAX_IMAGE_PIXELS", Default: raster.DefaultPixels, Min: 1, Max: 1 << 32, Unit: "pixels",
 		Doc: "Maximum width times height of an image. " +
 			"`MAX_PIXELS_IN_FLIGHT` and the memory of `thumbnail` must grow with it."}
+	Formats = config.List{Name: "FORMATS", Default: formatNames(),
+		Form: config.Form{
+			Expected: expectedFormats(),
+			Valid:    func(name string) bool { return slices.Contains(formatNames(), name) },
+		},
+		Doc: "Formats of images that are accepted. Images of the others are rejected as `unsupported`. " +
+			"Thumbnails do not depend on it: those of a HEIC are JPEG or PNG."}
 )
+
+// ReadImage returns the limits on an image.
+func ReadImage(r *config.Reader) raster.Limits {
+	l := raster.Limits{Pixels: ImagePixels.Read(r)}
+	for _, name := range Formats.Read(r) {
+		l.Formats = append(l.Formats, raster.Format(name))
+	}
+	return l
+}
+
+// expectedFormats returns the names of all formats as in "a, b or c".
+func expectedFormats() string {
+	names := formatNames()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// formatNames returns the names of all formats that raster reads.
+func formatNames() []string {
+	var names []string
+	for _, format := range raster.Formats() {
+		names = append(names, string(format.Format))
+	}
+	return names
+}

@@ -142,19 +142,6 @@ func Formats() []FormatInfo {
 	return all
 }
 
-// FormatNames lists the names of all formats that are read, with a conjunction before the last: "JPEG, PNG, GIF or
-// WebP".
-func FormatNames(conjunction string) string { return formats.names(conjunction) }
-
-// MIMETypes returns the MIME types of all formats that are read.
-func MIMETypes() []string {
-	var all []string
-	for i := range formats {
-		all = append(all, formats[i].MIMETypes...)
-	}
-	return all
-}
-
 // ContentType is the usual MIME type, such as "image/jpeg". It is "application/octet-stream" for a format that is not
 // one of Formats.
 func (f Format) ContentType() string {
@@ -240,6 +227,11 @@ func (t formatTable) match(start []byte) *formatEntry {
 		}
 	}
 	return nil
+}
+
+// acceptedBy returns the entries of the formats that limits accept.
+func (t formatTable) acceptedBy(l Limits) formatTable {
+	return slices.DeleteFunc(slices.Clone(t), func(e formatEntry) bool { return !l.accepts(e.Format) })
 }
 
 func (t formatTable) names(conjunction string) string {

@@ -3,7 +3,9 @@ package raster
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -32,7 +34,7 @@ func TestFormats(t *testing.T) {
 
 func TestMIMETypes(t *testing.T) {
 	want := []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
-	if got := MIMETypes()[:len(want)]; !slices.Equal(got, want) {
+	if got := (Limits{}).MIMETypes()[:len(want)]; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -92,7 +94,7 @@ func TestFileName(t *testing.T) {
 }
 
 // readOnly is a format without an encoder. Its files are 16x16 pixels of one level of gray, and of one level of alpha
-// unless that is 0xff.
+// unless that is 0xff. Without its thumbnail, it is black.
 type readOnly struct{ gray, alpha uint8 }
 
 const readOnlySignature = "readonly"
@@ -110,6 +112,9 @@ func (f readOnly) Header() codec.Header {
 }
 
 func (f readOnly) Decode(o codec.Options) (codec.Result, error) {
+	if o.IgnoreThumbnails {
+		f.gray = 0
+	}
 	m := &plane.Image{Width: 16, Height: 16, Model: plane.Gray}
 	for _, level := range []uint8{f.gray, f.alpha} {
 		p := plane.New(16, 16, 1, 1)
@@ -183,7 +188,7 @@ func TestRenderCannotWriteReadOnlyFormat(t *testing.T) {
 }
 
 func TestReadOnlyFormatIsNamed(t *testing.T) {
-	_, _, _, err := withReadOnly.open(strings.NewReader("text"))
+	_, _, _, err := withReadOnly.open(strings.NewReader("text"), Limits{})
 	var broken *Error
 	if want := " or ReadOnly, found text"; !errors.As(err, &broken) ||
 		!strings.Contains(broken.Message, want) {
@@ -192,5 +197,92 @@ func TestReadOnlyFormatIsNamed(t *testing.T) {
 	info := withReadOnly[len(formats)].info()
 	if info.Written || info.Animated {
 		t.Errorf("got %+v, want a format that is neither written nor animated", info)
+	}
+}
+
+// Formats that are switched off are refused by name, whatever follows their first bytes.
+func TestLimitsFormats(t *testing.T) {
+	photo, err := os.ReadFile("testdata/golden/baseline-410.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := Limits{Formats: []Format{JPEG, PNG}}
+	tests := []struct {
+		name   string
+		file   []byte
+		reason Reason
+		says   string
+	}{
+		{"GIF", []byte("GIF89a"), ReasonUnsupported, "GIF is switched off in this service, expected JPEG or PNG"},
+		{"HEIC", heic(t, "grid"), ReasonUnsupported, "HEIC is switched off in this service, expected JPEG or PNG"},
+		{"BMP", []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x28\x00\x00\x00"), ReasonUnsupported, "expected JPEG or PNG"},
+		{"text", []byte("text"), ReasonNotAnImage, "expected JPEG or PNG, found text"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, opened := Open(bytes.NewReader(test.file), limits)
+			_, probed := limits.Probe(bytes.NewReader(test.file))
+			for name, err := range map[string]error{"Open": opened, "Probe": probed} {
+				var broken *Error
+				if !errors.As(err, &broken) || broken.Reason != test.reason || !strings.Contains(broken.Message, test.says) {
+					t.Errorf("%s: got %v, want an error for the reason %s: %s", name, err, test.reason, test.says)
+				}
+			}
+		})
+	}
+	t.Run("accepted", func(t *testing.T) {
+		header, err := limits.Probe(bytes.NewReader(photo))
+		if err != nil || header.Format != JPEG {
+			t.Errorf("got %+v, %v, want a JPEG", header, err)
+		}
+	})
+	t.Run("rendition in a format that is switched off", func(t *testing.T) {
+		picture, err := Open(bytes.NewReader(photo), limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renditions, err := picture.Render(t.Context(), Target{Box: Box{8, 8}, Format: WebP})
+		if err != nil || renditions[0].Format != WebP {
+			t.Errorf("got %v, want a WebP", err)
+		}
+	})
+	t.Run("names", func(t *testing.T) {
+		if got, want := limits.FormatNames("and"), "JPEG and PNG"; got != want {
+			t.Errorf("names: got %q, want %q", got, want)
+		}
+		if got, want := limits.MIMETypes(), []string{"image/jpeg", "image/png"}; !slices.Equal(got, want) {
+			t.Errorf("MIME types: got %q, want %q", got, want)
+		}
+		if got, want := limits.Extensions(), []string{".jpg", ".jpeg", ".png"}; !slices.Equal(got, want) {
+			t.Errorf("extensions: got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestLimitsProbeChecksPixels(t *testing.T) {
+	var broken *Error
+	_, err := Limits{Pixels: 128*96 - 1}.Probe(bytes.NewReader(heic(t, "420")))
+	if !errors.As(err, &broken) || broken.Reason != ReasonTooManyPixels {
+		t.Errorf("got %v, want an error for the reason %s", err, ReasonTooManyPixels)
+	}
+}
+
+func TestLimitsIgnoreThumbnails(t *testing.T) {
+	for _, ignore := range []bool{false, true} {
+		t.Run(fmt.Sprint(ignore), func(t *testing.T) {
+			file := strings.NewReader(readOnlySignature + "\x80\xff")
+			picture, err := withReadOnly.openPicture(file, Limits{IgnoreThumbnails: ignore})
+			if err != nil {
+				t.Fatal(err)
+			}
+			renditions, err := picture.Render(t.Context(), Target{Box: Box{8, 8}, Format: PNG})
+			if err != nil {
+				t.Fatal(err)
+			}
+			red, _, _, _ := decode(t, renditions[0]).At(0, 0).RGBA()
+			if isBlack := red == 0; isBlack != ignore {
+				t.Errorf("the thumbnail was ignored: got %t, want %t", isBlack, ignore)
+			}
+		})
 	}
 }

@@ -9,9 +9,9 @@ import (
 )
 
 // heic returns a file of the tests of package heif.
-func heic(t testing.TB, name string) []byte {
-	t.Helper()
-	return read(t, filepath.Join("heif", "testdata", name+".heic"))
+func heic(tb testing.TB, name string) []byte {
+	tb.Helper()
+	return read(tb, filepath.Join("heif", "testdata", name+".heic"))
 }
 
 func TestHEIC(t *testing.T) {

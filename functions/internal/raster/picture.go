@@ -26,7 +26,7 @@ func Open(r io.Reader, limits Limits) (*Picture, error) { return formats.openPic
 
 func (t formatTable) openPicture(r io.Reader, limits Limits) (*Picture, error) {
 	s := newSource(r)
-	header, entry, file, err := t.open(s)
+	header, entry, file, err := t.open(s, limits)
 	if err != nil {
 		return nil, s.classify(err)
 	}
@@ -92,7 +92,10 @@ func (p *Picture) decode(r *renderer) (err error) {
 			err = imgerr.Damaged("image", "its decoder failed")
 		}
 	}()
-	o := codec.Options{Frames: 1, Tolerant: p.limits.Tolerant, Show: r.addFrame, Check: r.checkCancelled}
+	o := codec.Options{
+		Frames: 1, Tolerant: p.limits.Tolerant, IgnoreThumbnails: p.limits.IgnoreThumbnails,
+		Show: r.addFrame, Check: r.checkCancelled,
+	}
 	for _, out := range r.outputs {
 		width, height := out.decodeSize(p.header.Width, p.header.Height)
 		o.Width, o.Height, o.Frames = max(o.Width, width), max(o.Height, height), max(o.Frames, out.Frames)

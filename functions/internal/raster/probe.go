@@ -14,13 +14,23 @@ import (
 // The error is an *Error if the content is not an image that could be rendered, otherwise that of r.
 func Probe(r io.Reader) (Header, error) {
 	s := newSource(r)
-	header, _, _, err := formats.open(s)
+	header, _, _, err := formats.open(s, Limits{})
 	return header, s.classify(err)
 }
 
-// open recognises the format and reads the header.
-func (t formatTable) open(r io.Reader) (Header, *formatEntry, codec.File, error) {
-	entry, start, err := t.sniff(r)
+// Probe is the function Probe for an image that must be within the limits: an *Error says what exceeds them.
+func (l Limits) Probe(r io.Reader) (Header, error) {
+	s := newSource(r)
+	header, _, _, err := formats.open(s, l)
+	if err != nil {
+		return Header{}, s.classify(err)
+	}
+	return header, l.Check(header)
+}
+
+// open recognises the format and reads the header, if the format is accepted.
+func (t formatTable) open(r io.Reader, limits Limits) (Header, *formatEntry, codec.File, error) {
+	entry, start, err := t.sniff(r, limits)
 	if err != nil {
 		return Header{}, nil, nil, err
 	}

@@ -21,20 +21,22 @@ const (
 	describeLength  = 1024
 )
 
-// sniff recognises the format by the first bytes, and returns those that it has read. Content of another format is
-// refused by name.
-func (t formatTable) sniff(r io.Reader) (*formatEntry, []byte, error) {
+// sniff recognises the format by the first bytes, and returns those that it has read. Content of another format, or of
+// one that limits do not accept, is refused by name.
+func (t formatTable) sniff(r io.Reader, limits Limits) (*formatEntry, []byte, error) {
+	expected := t.acceptedBy(limits).names("or")
 	var start []byte
 	for _, length := range []int{signatureLength, describeLength} {
 		var err error
 		if start, err = readUpTo(r, start, length); err != nil {
 			return nil, nil, err
 		}
-		if e := t.match(start); e != nil {
+		if e := t.match(start); e != nil && !limits.accepts(e.Format) {
+			return nil, nil, switchedOff(e.Name, expected)
+		} else if e != nil {
 			return e, start, nil
 		}
 	}
-	expected := t.names("or")
 	if name := unreadFormat(start); name != "" {
 		return nil, nil, imgerr.Unsupported(name, expected)
 	}
@@ -45,6 +47,15 @@ func (t formatTable) sniff(r io.Reader) (*formatEntry, []byte, error) {
 	return nil, nil, &Error{
 		Reason:  ReasonNotAnImage,
 		Message: fmt.Sprintf("The content is not an image: expected %s, found %s", expected, found),
+		Found:   found,
+	}
+}
+
+// switchedOff is the error for an image of a format that Limits.Formats does not have.
+func switchedOff(found, expected string) error {
+	return &Error{
+		Reason:  ReasonUnsupported,
+		Message: fmt.Sprintf("%s is switched off in this service, expected %s", found, expected),
 		Found:   found,
 	}
 }

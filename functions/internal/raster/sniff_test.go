@@ -30,7 +30,7 @@ func TestProbeNotAnImage(t *testing.T) {
 			_, err := Probe(strings.NewReader(test.content))
 			want := Error{
 				Reason:  ReasonNotAnImage,
-				Message: "The content is not an image: expected " + FormatNames("or") + ", found " + test.found,
+				Message: "The content is not an image: expected " + Limits{}.FormatNames("or") + ", found " + test.found,
 				Found:   test.found,
 			}
 			checkError(t, err, want)
@@ -48,7 +48,7 @@ func TestProbeUnsupported(t *testing.T) {
 		return "\xff\xd8" + string(segment(marker, frame))
 	}
 	const anyJPEG = "Huffman-coded baseline or progressive JPEG"
-	anyFormat := FormatNames("or")
+	anyFormat := Limits{}.FormatNames("or")
 	tests := []struct{ found, content, expected string }{
 		{"AVIF", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1", anyFormat},
 		{"AVIF", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif", anyFormat},

@@ -20,6 +20,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/semaphore"
@@ -294,6 +295,17 @@ func TestStatusNeverGoesBack(t *testing.T) {
 	}
 }
 
+// A format that is switched off is refused, and so are images of it that were stored before.
+func TestFormatThatIsSwitchedOff(t *testing.T) {
+	t.Parallel()
+	s := start(t, "FORMATS=png,webp")
+	failed, err := events.Decode[events.ImageFailed](s.deliver(s.uploaded("photo.jpg", jpegOf(t, 300, 200))).reply(t))
+	want := "JPEG is switched off in this service, expected PNG or WebP"
+	if err != nil || failed.Reason != events.ReasonUnsupported || !strings.Contains(failed.Error, want) {
+		t.Errorf("replied %+v, %v; want %s: %s", failed, err, events.ReasonUnsupported, want)
+	}
+}
+
 // Two pods with different limits, as in a rollout, leave one result, which both reply from then on.
 func TestTwoResults(t *testing.T) {
 	t.Parallel()
@@ -494,6 +506,18 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(metrics, want+"\n") {
 			t.Errorf("the metrics lack %s", want)
 		}
+	}
+}
+
+func TestIgnoreHEICThumbnails(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{"": false, "false": false, "true": true} {
+		t.Run(value, func(t *testing.T) {
+			r := config.NewReader(func(name string) string { return map[string]string{"IGNORE_HEIC_THUMBNAILS": value}[name] })
+			if got := readSettings(r).limits.IgnoreThumbnails; got != want {
+				t.Errorf("got %t, want %t", got, want)
+			}
+		})
 	}
 }
 

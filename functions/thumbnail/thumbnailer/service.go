@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -43,6 +44,13 @@ var maxPixelsInFlight = config.Int{
 		"Allow 4 bytes of memory for each.",
 }
 
+// ignoreHEICThumbnails costs the time that decoding the picture takes.
+var ignoreHEICThumbnails = config.Bool{
+	Name: "IGNORE_HEIC_THUMBNAILS",
+	Doc: "Make the thumbnail of a HEIC from its picture even if the file has a thumbnail of its own that is large enough. " +
+		"Takes longer, and helps against files whose thumbnail shows something else.",
+}
+
 // Settings describes the settings of the function.
 func Settings() []config.Description {
 	return config.Describe(func(r *config.Reader) { readSettings(r) })
@@ -54,9 +62,10 @@ func readSettings(r *config.Reader) settings {
 		objects:        imagestore.ReadSettings(r),
 		redis:          connect.ReadRedis(r),
 		maxBytes:       limits.UploadBytes.Read(r),
-		limits:         raster.Limits{Pixels: limits.ImagePixels.Read(r)},
+		limits:         limits.ReadImage(r),
 		pixelsInFlight: maxPixelsInFlight.Read(r),
 	}
+	s.limits.IgnoreThumbnails = ignoreHEICThumbnails.Read(r)
 	if s.pixelsInFlight < s.limits.Pixels {
 		r.Fault("%s is %d; expected at least %s, %d, or the largest images could never be worked on",
 			maxPixelsInFlight, s.pixelsInFlight, limits.ImagePixels, s.limits.Pixels)
@@ -114,7 +123,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 
 func (t *thumbnailer) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: t.Handle(t.deliver)})
+	httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: t.Handle(cloudevent.Handler(cloudevent.MaxEvent, t.deliver))})
 	mux.HandleFunc("/", httpserver.NotFound)
 	return mux
 }

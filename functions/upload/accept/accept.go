@@ -132,10 +132,7 @@ func (a *Acceptor) describe(
 	ctx context.Context, c Candidate, incoming *imagestore.Upload,
 ) (image events.ImageUploaded, err error) {
 	start, filename := incoming.Peek(ctx), imagestore.SafeName(c.Filename, "")
-	header, err := raster.Probe(start)
-	if err == nil {
-		err = a.limits.Check(header)
-	}
+	header, err := a.limits.Probe(start)
 	if err != nil {
 		return image, refusal(err)
 	}

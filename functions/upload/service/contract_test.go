@@ -85,7 +85,10 @@ func TestPostUploadWithoutFile(t *testing.T) {
 		"empty form":      {form(), noFile},
 		"empty body":      {raw("", ""), noFile},
 		"urlencoded form": {raw("application/x-www-form-urlencoded", "file=a.jpg"), noFile},
-		"empty filename":  {form(field{"file", "", nil}), problem("No file selected", "no_file_selected", "No file selected", http.StatusBadRequest)},
+		"empty filename": {
+			form(field{"file", "", nil}),
+			problem("No file selected", "no_file_selected", "No file selected", http.StatusBadRequest),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.send(); got.status != http.StatusBadRequest || got.body != test.want {

@@ -57,6 +57,7 @@ type service struct {
 	guard      *auth.Guard
 	ingest     *ingest.Ingest
 	delivery   *delivery.Delivery
+	page       http.Handler
 	eventsOnly bool
 }
 
@@ -70,6 +71,7 @@ func wire(
 	return &service{
 		process:    process,
 		guard:      guard,
+		page:       delivery.Page(settings.limits),
 		eventsOnly: settings.eventsOnly,
 		ingest: ingest.New(ingest.Backends{
 			Acceptor:  idempotency.New(acceptor, backends.images, backends.statuses, relay, settings.maxBytes),
@@ -102,7 +104,7 @@ func (s *service) routes() *http.ServeMux {
 		return mux
 	}
 	httpserver.Route(mux, "/{$}", methods{
-		http.MethodGet:  http.HandlerFunc(delivery.Page),
+		http.MethodGet:  s.page,
 		http.MethodPost: s.protect(s.ingest.Deliver),
 	})
 	httpserver.Route(mux, "/upload", methods{http.MethodPost: s.protect(s.ingest.Upload)})

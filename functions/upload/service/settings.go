@@ -58,7 +58,7 @@ func readSettings(r *config.Reader) settings {
 		publisher: publisher.ReadSettings(r),
 		auth:      auth.ReadSettings(r),
 		maxBytes:  limits.UploadBytes.Read(r),
-		limits:    raster.Limits{Pixels: limits.ImagePixels.Read(r)},
+		limits:    limits.ReadImage(r),
 	}
 	s.images.Memory = uploadMemory.Read(r)
 	s.sourceBuckets = sourceBuckets.Read(r)

@@ -149,6 +149,39 @@ func TestUploadSeveralSomeRefused(t *testing.T) {
 	}
 }
 
+// heicStart is the start of a HEIC: its format is recognised, and refused before the rest is read.
+const heicStart = "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
+
+func TestUploadOfAFormatThatIsSwitchedOff(t *testing.T) {
+	t.Parallel()
+	s := start(t, "FORMATS=jpeg,png")
+	for _, test := range []struct {
+		name  string
+		image []byte
+	}{{"HEIC", []byte(heicStart)}, {"GIF", []byte("GIF89a")}} {
+		t.Run(test.name, func(t *testing.T) {
+			got := s.post("/upload", "image/jpeg", bytes.NewReader(test.image))
+			want := test.name + " is switched off in this service, expected JPEG or PNG"
+			isRefused := got.status == http.StatusUnsupportedMediaType && got.code(t) == "unsupported"
+			if !isRefused || !strings.Contains(got.body, want) {
+				t.Errorf("answer is %d %s, want 415 unsupported: %s", got.status, got.body, want)
+			}
+		})
+	}
+	if keys := s.keys(); len(keys) != 0 {
+		t.Errorf("bucket has %q, want nothing", keys)
+	}
+	if got := s.uploadForm(field{"file", "a.jpg", jpegOf(t, 10, 10)}); got.status != http.StatusOK {
+		t.Errorf("JPEG: answer is %d %s, want 200", got.status, got.body)
+	}
+	page := s.get("/").body
+	for _, want := range []string{`accept="image/jpeg,image/png,.jpg,.jpeg,.png"`, "JPEG and PNG."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("want %q in the page %s", want, page)
+		}
+	}
+}
+
 func TestUploadSeveralFirstRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)

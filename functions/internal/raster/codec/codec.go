@@ -27,6 +27,8 @@ type Options struct {
 	Width, Height int
 	// Frames is the number of frames wanted, from the first on; 1 or more.
 	Frames int
+	// IgnoreThumbnails is set if a thumbnail in the file must not be decoded instead of the image.
+	IgnoreThumbnails bool
 	// Tolerant asks for an image whose last tenth is broken, with gray in its place, instead of an error.
 	Tolerant bool
 	// Show receives each frame in turn and owns its planes from then on. Its error ends the decoding.

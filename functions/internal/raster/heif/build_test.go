@@ -302,11 +302,22 @@ func openBuilt(t *testing.T, file []byte) *File {
 
 // decode decodes a file for copies of a size.
 func decode(f *File, width, height int) (*plane.Image, error) {
+	return decodeWith(f, codec.Options{Width: width, Height: height})
+}
+
+// decodePicture decodes the picture even if there is a thumbnail item.
+func decodePicture(f *File, width, height int) (*plane.Image, error) {
+	return decodeWith(f, codec.Options{Width: width, Height: height, IgnoreThumbnails: true})
+}
+
+func decodeWith(f *File, o codec.Options) (*plane.Image, error) {
 	var shown *plane.Image
-	_, err := f.Decode(codec.Options{Width: width, Height: height, Frames: 1, Show: func(frame plane.Frame) error {
+	o.Frames = 1
+	o.Show = func(frame plane.Frame) error {
 		shown = frame.Image
 		return nil
-	}})
+	}
+	_, err := f.Decode(o)
 	return shown, err
 }
 

@@ -15,7 +15,13 @@ func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	if o.Check != nil {
 		f.check = o.Check
 	}
-	m, err := f.decode(o.Width, o.Height)
+	var m *plane.Image
+	var err error
+	if t := f.thumbnail(o.Width, o.Height); t != nil && !o.IgnoreThumbnails {
+		m, err = f.decodeOpaque(t, o.Width, o.Height)
+	} else {
+		m, err = f.decode(o.Width, o.Height)
+	}
 	if err == nil {
 		err = f.finish()
 	}
@@ -25,11 +31,8 @@ func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	return codec.Result{Orientation: f.Orientation}, err
 }
 
-// decode returns an image reduced for copies of width x height pixels.
+// decode returns the primary item, reduced for copies of width x height pixels.
 func (f *File) decode(width, height int) (*plane.Image, error) {
-	if t := f.thumbnail(width, height); t != nil {
-		return f.decodeOpaque(t, width, height)
-	}
 	p := f.primary
 	switch {
 	case p.overlay != nil:

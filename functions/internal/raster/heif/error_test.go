@@ -24,15 +24,13 @@ func tryAll(file []byte, itemCodecs map[string]itemCodec) error {
 	if f.DecodedPixels > maxTested {
 		return &imgerr.Error{Reason: imgerr.ReasonTooManyPixels, Message: fmt.Sprintf("%d pixels", f.DecodedPixels)}
 	}
-	for range 2 { // with and without a thumbnail
-		if _, err = decode(f, min(f.Width, 20), min(f.Height, 20)); err != nil {
-			break
-		}
-		if f, err = open(bytes.NewReader(file), itemCodecs); err != nil {
-			break
-		}
-		f.IgnoreThumbnails = true
+	if _, err = decode(f, min(f.Width, 20), min(f.Height, 20)); err != nil {
+		return err
 	}
+	if f, err = open(bytes.NewReader(file), itemCodecs); err != nil {
+		return err
+	}
+	_, err = decodePicture(f, min(f.Width, 20), min(f.Height, 20))
 	return err
 }
 

@@ -5,7 +5,8 @@
 // and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are refused; gain
 // maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised and refused.
 //
-// If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture.
+// If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture, unless
+// codec.Options.IgnoreThumbnails is set.
 //
 // # Memory
 //
@@ -45,8 +46,6 @@ type File struct {
 	DecodedPixels int64
 	// HasAlpha reports whether there is an alpha item. Its pixels may all be opaque.
 	HasAlpha bool
-	// IgnoreThumbnails makes Decode decode the picture even if a thumbnail item is large enough.
-	IgnoreThumbnails bool
 
 	check      func() error
 	window     *window

@@ -275,8 +275,7 @@ func TestThumbnail(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := openBuilt(t, test.builder.bytes())
-			f.IgnoreThumbnails = test.whole
-			m, err := decode(f, test.width, test.height)
+			m, err := decodeWith(f, codec.Options{Width: test.width, Height: test.height, IgnoreThumbnails: test.whole})
 			if err != nil {
 				t.Fatal(err)
 			}

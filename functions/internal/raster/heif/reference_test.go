@@ -57,8 +57,7 @@ func shown(t *testing.T, file []byte, times int) *image.NRGBA {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	f.IgnoreThumbnails = true
-	m, err := decode(f, (f.Width+times-1)/times, (f.Height+times-1)/times)
+	m, err := decodePicture(f, (f.Width+times-1)/times, (f.Height+times-1)/times)
 	if err != nil {
 		t.Fatalf("decode: %v", err)
 	}

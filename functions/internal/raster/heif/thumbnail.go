@@ -29,7 +29,7 @@ func (f *File) thumbnail(width, height int) *picture {
 	var smallest *picture
 	for _, p := range f.thumbs {
 		isLarge := p.crop.Dx() >= width && p.crop.Dy() >= height
-		if isLarge && !f.IgnoreThumbnails && (smallest == nil || p.pixels() < smallest.pixels()) {
+		if isLarge && (smallest == nil || p.pixels() < smallest.pixels()) {
 			smallest = p
 		}
 	}

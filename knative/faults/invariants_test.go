@@ -209,11 +209,12 @@ func originalWithoutResult(inventory map[string]stored) string {
 	return ""
 }
 
-// unannounced returns the number of accepted images whose result was not announced.
+// unannounced returns the number of accepted images whose result was not announced, without those that a fault which
+// loses events excuses.
 func (l *loadGenerator) unannounced() (count int) {
 	l.watcher.Lock()
 	defer l.watcher.Unlock()
-	for _, u := range l.acceptedUploads() {
+	for _, u := range l.acceptedUploads()[l.mayBeUnannounced:] {
 		if l.watcher.events[u.imageID] == "" {
 			count++
 		}

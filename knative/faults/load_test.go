@@ -70,6 +70,9 @@ type loadGenerator struct {
 
 	gate sync.RWMutex // locked to suspend all clients
 
+	// mayBeUnannounced is how many of the accepted images, from the first, a fault excuses from being announced.
+	mayBeUnannounced int
+
 	lock           sync.Mutex
 	accepted       []*submission
 	refused        int           // answers 429 and 503

@@ -2,16 +2,16 @@ package hevc
 
 import "math/bits"
 
-// A bitReader reads the bits of an RBSP (section 7.2), whose emulation prevention bytes are removed. Behind the end are
-// zeros; over reports that some of them were read.
+// A bitReader reads an RBSP (section 7.2) without emulation prevention bytes. Past the end of the data it reads
+// zeros; pastEnd reports whether it did.
 type bitReader struct {
 	data []byte
 	pos  int // in bits
 }
 
-func (r *bitReader) over() bool { return r.pos > 8*len(r.data) }
+func (r *bitReader) pastEnd() bool { return r.pos > 8*len(r.data) }
 
-// u reads an unsigned number of n bits, 32 at most.
+// u reads an unsigned number of n bits: u(n) of the standard, with n up to 32.
 func (r *bitReader) u(n int) int {
 	v := uint64(0)
 	first := r.pos >> 3
@@ -30,14 +30,14 @@ func (r *bitReader) flag() bool { return r.u(1) == 1 }
 
 func (r *bitReader) skip(n int) { r.pos += n }
 
-// tooLarge is more than any number of a header may be, yet sums of some of them fit into 32 bits.
+// tooLarge exceeds the limit of every syntax element, yet sums of a few such numbers fit into 32 bits.
 const tooLarge = 1 << 28
 
-// ue reads an unsigned Exp-Golomb code (section 9.2), tooLarge at most.
+// ue reads an unsigned Exp-Golomb code (section 9.2). The result is at most tooLarge.
 func (r *bitReader) ue() int {
 	zeros := 0
 	for !r.flag() {
-		if zeros++; zeros > 32 || r.over() {
+		if zeros++; zeros > 32 || r.pastEnd() {
 			return tooLarge
 		}
 	}
@@ -57,11 +57,11 @@ func (r *bitReader) se() int {
 	return -k / 2
 }
 
-// bitsFor is how many bits a number below n needs: Ceil(Log2(n)).
+// bitsFor returns the number of bits of numbers below n: Ceil(Log2(n)).
 func bitsFor(n int) int { return bits.Len(uint(n - 1)) }
 
-// unescape removes the emulation prevention bytes of a NAL unit's payload (section 7.3.1.1) in place.
-func unescape(b []byte) []byte {
+// removeEmulationPrevention removes the emulation prevention bytes of a NAL unit payload (section 7.3.1.1) in place.
+func removeEmulationPrevention(b []byte) []byte {
 	zeros, n := 0, 0
 	for i, v := range b {
 		if zeros >= 2 && v == 3 {

@@ -5,37 +5,39 @@ import (
 	"math/bits"
 )
 
-// A coder is the arithmetic decoder (section 9.3.4.3). The offset of the standard is the upper 9 bits of value, of which n
-// more bits are loaded.
+// An engine is the CABAC arithmetic decoding engine (section 9.3.4.3) with its context variables. The upper 9 bits of
+// value are ivlOffset; spareBits more bits of the data are loaded below them, so that most bins need no access to the
+// data.
 //
-// The hot loops of residual.go hold value, span and n in local variables: see there.
-type coder struct {
-	value uint64
-	span  uint64 // ivlCurrRange: 256 to 510
-	n     uint   // 8 at least before a bin is read
-	pos   int    // of data, the byte that comes next
-	data  []byte
-	contextSet
+// Hot loops in residual.go keep value, ivlRange and spareBits in local variables.
+type engine struct {
+	value     uint64
+	ivlRange  uint64 // ivlCurrRange: 256 to 510
+	spareBits uint   // at least 8 before a bin is decoded
+	pos       int    // the next byte of data to load
+	data      []byte
+	contextVariables
 }
 
-// loaded is the least n after load: as many bits can be read at once that are not coded by context.
-const loaded = 24
+// minLoaded is the least number of spare bits after load, and so the limit of bypass bins that are decoded at once.
+const minLoaded = 24
 
-// begin initializes the engine at a byte of the data (section 9.3.2.5). An offset that is not below the range is an error:
-// bypass bins, which are quotients of the two, would have too many bits. The offset is then 0.
-func (c *coder) begin(pos int) error {
-	c.pos, c.value, c.span, c.n = pos, 0, 510, 0
-	c.value, c.n, c.pos = c.fill(0, 0)
-	c.n -= 9
-	if offset := c.value >> c.n; offset >= c.span {
+// init initializes the engine at a byte of the data (section 9.3.2.5). An offset that is not below the range is
+// forbidden, and an error: as quotients of the two, bypass bins would be out of range. The offset is then 0, so that
+// decoding can go on to the end of the coding tree unit.
+func (c *engine) init(pos int) error {
+	c.pos, c.value, c.ivlRange, c.spareBits = pos, 0, 510, 0
+	c.value, c.spareBits, c.pos = c.fill(0, 0)
+	c.spareBits -= 9
+	if offset := c.value >> c.spareBits; offset >= c.ivlRange {
 		c.value = 0
-		return damaged("the data of a slice or substream starts with an offset of %d, expected less than %d", offset, c.span)
+		return damaged("a slice or substream starts with an offset of %d, expected less than %d", offset, c.ivlRange)
 	}
 	return nil
 }
 
-// fill loads 32 bits more. Behind the end are zeros.
-func (c *coder) fill(value uint64, n uint) (uint64, uint, int) {
+// fill loads 32 more bits, zeros past the end of the data.
+func (c *engine) fill(value uint64, n uint) (uint64, uint, int) {
 	at := c.pos
 	if at+4 <= len(c.data) {
 		return value<<32 | uint64(binary.BigEndian.Uint32(c.data[at:at+4])), n + 32, at + 4
@@ -47,95 +49,96 @@ func (c *coder) fill(value uint64, n uint) (uint64, uint, int) {
 	return value<<32 | uint64(binary.BigEndian.Uint32(last[:])), n + 32, at + 4
 }
 
-func (c *coder) load() { c.value, c.n, c.pos = c.fill(c.value, c.n) }
+func (c *engine) load() { c.value, c.spareBits, c.pos = c.fill(c.value, c.spareBits) }
 
-// next is the byte behind those that the arithmetic decoder has read bits of, where data that is not coded begins, and
-// the next substream.
-func (c *coder) next() int { return (8*c.pos - int(c.n) + 7) >> 3 }
+// nextByte returns the position after the last byte of which the engine has used bits: the start of PCM samples, or
+// of the next substream.
+func (c *engine) nextByte() int { return (8*c.pos - int(c.spareBits) + 7) >> 3 }
 
-// over reports that more was read than there is.
-func (c *coder) over() bool { return 8*c.pos-int(c.n) > 8*len(c.data) }
+// pastEnd reports whether the engine has used bits past the end of the data.
+func (c *engine) pastEnd() bool { return 8*c.pos-int(c.spareBits) > 8*len(c.data) }
 
-// bin decodes a bin by its context.
-func (c *coder) bin(ctx uint8) uint8 {
-	if c.n < 8 {
+// bin decodes a context-coded bin (section 9.3.4.3.2).
+func (c *engine) bin(ctx uint8) uint8 {
+	if c.spareBits < 8 {
 		c.load()
 	}
 	s := c.states[ctx]
-	low := lowSpan[s&127][c.span>>6&3]
-	span := c.span - uint64(low)
-	if scaled := span << (c.n & 63); c.value >= scaled {
+	low := rangeLPS[s&127][c.ivlRange>>6&3]
+	span := c.ivlRange - uint64(low)
+	if scaled := span << (c.spareBits & 63); c.value >= scaled {
 		c.value -= scaled
-		shift := shifts[low]
-		c.span, c.n = uint64(low)<<(shift&7), c.n-uint(shift)
-		c.states[ctx] = afterLow[s&127]
+		shift := renormShift[low]
+		c.ivlRange, c.spareBits = uint64(low)<<(shift&7), c.spareBits-uint(shift)
+		c.states[ctx] = nextStateLPS[s&127]
 		return ^s & 1
 	}
 	shift := uint(span>>8) ^ 1
-	c.span, c.n = span<<(shift&1), c.n-shift
-	c.states[ctx] = afterHigh[s&127]
+	c.ivlRange, c.spareBits = span<<(shift&1), c.spareBits-shift
+	c.states[ctx] = nextStateMPS[s&127]
 	return s & 1
 }
 
-// bypass decodes a bin that is as often 0 as 1.
-func (c *coder) bypass() uint8 { return uint8(c.bypasses(1)) }
+// bypassBin decodes a bypass bin (section 9.3.4.3.4).
+func (c *engine) bypassBin() uint8 { return uint8(c.bypassBins(1)) }
 
-// bypasses decodes up to 16 of them at once: they are the quotient of the offset by the range.
-func (c *coder) bypasses(count uint) uint32 {
-	if c.n < loaded {
+// bypassBins decodes up to 16 bypass bins at once: they are the quotient of the offset by the range.
+func (c *engine) bypassBins(count uint) uint32 {
+	if c.spareBits < minLoaded {
 		c.load()
 	}
-	c.n -= count
-	q := c.value >> (c.n & 63) * inverse[c.span&511] >> inverseBits
-	c.value -= q * c.span << (c.n & 63)
+	c.spareBits -= count
+	q := c.value >> (c.spareBits & 63) * reciprocals[c.ivlRange&511] >> reciprocalBits
+	c.value -= q * c.ivlRange << (c.spareBits & 63)
 	return uint32(q)
 }
 
-// manyBypasses decodes up to 32.
-func (c *coder) manyBypasses(count uint) uint32 {
+// bypassBins32 decodes up to 32 bypass bins.
+func (c *engine) bypassBins32(count uint) uint32 {
 	if count > 16 {
-		high := c.bypasses(count - 16)
-		return high<<16 | c.bypasses(16)
+		high := c.bypassBins(count - 16)
+		return high<<16 | c.bypassBins(16)
 	}
-	return c.bypasses(count)
+	return c.bypassBins(count)
 }
 
-// terminate decodes a bin that is 1 at the end of something.
-func (c *coder) terminate() bool {
-	if c.n < 8 {
+// terminateBin decodes a bin before termination (section 9.3.4.3.5), such as end_of_slice_segment_flag.
+func (c *engine) terminateBin() bool {
+	if c.spareBits < 8 {
 		c.load()
 	}
-	c.span -= 2
-	if c.value >= c.span<<(c.n&63) {
+	c.ivlRange -= 2
+	if c.value >= c.ivlRange<<(c.spareBits&63) {
 		return true
 	}
-	if c.span < 256 {
-		c.span <<= 1
-		c.n--
+	if c.ivlRange < 256 {
+		c.ivlRange <<= 1
+		c.spareBits--
 	}
 	return false
 }
 
-// inverse is 1/range, rounded up, times 2^40: for numerators of 25 bits the product has the exact quotient above.
-var inverse = func() (t [512]uint64) {
+// reciprocals has 1/range times 2^40, rounded up, by range. Multiplication by it gives the exact quotient of numbers
+// of up to 25 bits.
+var reciprocals = func() (t [512]uint64) {
 	for i := 256; i < 512; i++ {
-		t[i] = 1<<inverseBits/uint64(i) + 1
+		t[i] = 1<<reciprocalBits/uint64(i) + 1
 	}
 	return t
 }()
 
-const inverseBits = 40
+const reciprocalBits = 40
 
-// shifts is how far a range has to be shifted to have 9 bits again.
-var shifts = func() (t [256]uint8) {
+// renormShift has the number of bits by which renormalization shifts a range, so that it has 9 bits again.
+var renormShift = func() (t [256]uint8) {
 	for i := 1; i < 256; i++ {
 		t[i] = uint8(9 - bits.Len(uint(i)))
 	}
 	return t
 }()
 
-// afterHigh and afterLow are the states after the more and the less probable symbol (table 9-47).
-var afterHigh, afterLow = func() (high, low [128]uint8) {
+// nextStateMPS and nextStateLPS are the state transitions after the more and the less probable symbol (table 9-47).
+var nextStateMPS, nextStateLPS = func() (high, low [128]uint8) {
 	next := [64]uint8{
 		0, 0, 1, 2, 2, 4, 4, 5, 6, 7, 8, 9, 9, 11, 11, 12, 13, 13, 15, 15, 16, 16, 18, 18, 19, 19, 21, 21, 22, 22, 23, 24,
 		24, 25, 26, 26, 27, 27, 28, 29, 29, 30, 30, 30, 31, 32, 32, 33, 33, 33, 34, 34, 35, 35, 35, 36, 36, 36, 37, 37, 37,
@@ -154,8 +157,9 @@ var afterHigh, afterLow = func() (high, low [128]uint8) {
 	return high, low
 }()
 
-// lowSpan is the range of the less probable symbol (table 9-46), by state and by the upper bits of the range.
-var lowSpan = func() (t [128][4]uint8) {
+// rangeLPS is the range of the less probable symbol (rangeTabLps, table 9-46), by state and by the upper bits of the
+// range.
+var rangeLPS = func() (t [128][4]uint8) {
 	for i := range t {
 		t[i] = rangeTabLps[i>>1]
 	}

@@ -2,9 +2,9 @@ package hevc
 
 import "encoding/binary"
 
-// The types of NAL units that are read (table 7-1).
+// NAL unit types (table 7-1).
 const (
-	nalMaxTrailing = 9 // slices of pictures without random access are 0 to 9
+	nalMaxTrailing = 9 // types 0 to 9 are slices of pictures without random access
 	nalFirstIRAP   = 16
 	nalIDRWithRADL = 19
 	nalIDRNoLP     = 20
@@ -13,11 +13,12 @@ const (
 	nalPPS         = 34
 )
 
-// isSlice reports whether a type of NAL units is that of a coded slice segment.
+// isSlice reports whether a NAL unit type is that of a coded slice segment.
 func isSlice(nal int) bool { return nal <= nalMaxTrailing || nal >= nalFirstIRAP && nal <= nalCRA }
 
-// sets are parameter sets by their number. Those are values: a set is replaced, never changed.
-type sets struct {
+// parameterSets holds parameter sets by their identifiers. A set is replaced, never changed, so that copies can share
+// it.
+type parameterSets struct {
 	sps [16]*sps
 	pps [64]*pps
 }
@@ -55,12 +56,12 @@ func parseConfig(b []byte) (*Config, error) {
 	return c, nil
 }
 
-// addUnit takes a NAL unit of the property.
+// addUnit adds a NAL unit of the property.
 func (c *Config) addUnit(unit []byte) error {
-	if err := c.sets.add(unit); err != nil {
+	if err := c.parameterSets.add(unit); err != nil {
 		return err
 	}
-	for _, s := range c.sets.sps {
+	for _, s := range c.parameterSets.sps {
 		if c.first == nil && s != nil {
 			c.first = s
 		}
@@ -68,7 +69,7 @@ func (c *Config) addUnit(unit []byte) error {
 	return nil
 }
 
-// header reads the header of a NAL unit (section 7.3.1.2): its type, and whether it belongs to the base layer.
+// header reads a NAL unit header (section 7.3.1.2): the type, and whether the unit belongs to the base layer.
 func header(unit []byte) (nal int, base bool) {
 	if len(unit) < 2 {
 		return -1, false
@@ -77,21 +78,22 @@ func header(unit []byte) (nal int, base bool) {
 	return int(unit[0]) >> 1 & 0x3f, layer == 0
 }
 
-// add takes a NAL unit if it is a parameter set that is needed. It changes the bytes of the unit.
-func (s *sets) add(unit []byte) error {
+// add adds a NAL unit if it is a sequence or picture parameter set of the base layer. It changes the bytes of the
+// unit.
+func (s *parameterSets) add(unit []byte) error {
 	nal, base := header(unit)
 	if !base {
 		return nil
 	}
 	switch nal {
 	case nalSPS:
-		set, err := parseSPS(unescape(unit[2:]))
+		set, err := parseSPS(removeEmulationPrevention(unit[2:]))
 		if err != nil {
 			return err
 		}
 		s.sps[set.id] = set
 	case nalPPS:
-		set, err := parsePPS(unescape(unit[2:]))
+		set, err := parsePPS(removeEmulationPrevention(unit[2:]))
 		if err != nil {
 			return err
 		}

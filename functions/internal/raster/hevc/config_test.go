@@ -100,7 +100,8 @@ func (f format) unit() []byte {
 
 // property is an hvcC property with parameter sets.
 func property(units ...[]byte) []byte {
-	b := make([]byte, 23)
+	var b []byte
+	b = append(b, make([]byte, 23)...)
 	b[0], b[21], b[22] = 1, 3, byte(len(units))
 	for _, unit := range units {
 		b = append(b, unit[0]>>1, 0, 1)
@@ -111,41 +112,47 @@ func property(units ...[]byte) []byte {
 }
 
 func TestParseConfigRefuses(t *testing.T) {
-	const extendedPrecision = 1 << 4
+	const (
+		extendedPrecision = 1 << 4
+		isDamaged         = imgerr.ReasonDamaged
+		isUnsupported     = imgerr.ReasonUnsupported
+	)
 	for name, c := range map[string]struct {
 		change func(f *format)
 		reason imgerr.Reason
 		says   string
 	}{
-		"separate planes":       {func(f *format) { f.chroma, f.separate = 3, 1 }, imgerr.ReasonUnsupported, "separate colour planes"},
-		"14 bits":               {func(f *format) { f.depth = 6 }, imgerr.ReasonUnsupported, "samples of 14 bits"},
-		"14 bits of chroma":     {func(f *format) { f.depthChroma = 6 }, imgerr.ReasonUnsupported, "samples of 14 bits"},
-		"screen content":        {func(f *format) { f.extensions = 1 << 4 }, imgerr.ReasonUnsupported, "screen content"},
-		"extended precision":    {func(f *format) { f.extensions, f.rangeFlags = 1<<7, extendedPrecision }, imgerr.ReasonUnsupported, "extended precision"},
-		"17 bits":               {func(f *format) { f.depth = 9 }, imgerr.ReasonDamaged, "17 and 8 bits"},
-		"chroma format 4":       {func(f *format) { f.chroma = 4 }, imgerr.ReasonDamaged, "chroma_format_idc is 4"},
-		"no width":              {func(f *format) { f.width = 0 }, imgerr.ReasonDamaged, "0x48 samples"},
-		"too wide":              {func(f *format) { f.width = 1 << 17 }, imgerr.ReasonDamaged, "131072x48 samples"},
-		"no whole blocks":       {func(f *format) { f.width = 65 }, imgerr.ReasonDamaged, "multiples of 8"},
-		"nothing left":          {func(f *format) { f.crop = [4]int{16, 16, 0, 0} }, imgerr.ReasonDamaged, "leaves nothing"},
-		"cropped by 2^28":       {func(f *format) { f.crop = [4]int{1<<28 - 2, 0, 0, 0} }, imgerr.ReasonDamaged, "leaves nothing"},
-		"large trees":           {func(f *format) { f.ctb = 4 }, imgerr.ReasonDamaged, "2^7"},
-		"small trees":           {func(f *format) { f.ctb = 0 }, imgerr.ReasonDamaged, "2^3"},
-		"large transforms":      {func(f *format) { f.maxTb = 4 }, imgerr.ReasonDamaged, "2^2 to 2^6"},
-		"no small transforms":   {func(f *format) { f.minTb = 1 }, imgerr.ReasonDamaged, "less than 2^3"},
-		"deep transforms":       {func(f *format) { f.depthIntra = 4 }, imgerr.ReasonDamaged, "depth of 4"},
-		"PCM of 9 bits":         {func(f *format) { f.pcmDepth = 9 }, imgerr.ReasonDamaged, "9 and 9 bits"},
-		"65 reference sets":     {func(f *format) { f.sets = 65 }, imgerr.ReasonDamaged, "65 short-term"},
-		"17 reference pictures": {func(f *format) { f.sets = 1 }, imgerr.ReasonDamaged, "17 and 0 pictures"},
-		"number 16":             {func(f *format) { f.number = 16 }, imgerr.ReasonDamaged, "number 16"},
-		"cut short":             {func(f *format) { f.cut = 2 }, imgerr.ReasonDamaged, "cut short"},
+		"separate planes":   {func(f *format) { f.chroma, f.separate = 3, 1 }, isUnsupported, "separate colour planes"},
+		"14 bits":           {func(f *format) { f.depth = 6 }, isUnsupported, "samples of 14 bits"},
+		"14 bits of chroma": {func(f *format) { f.depthChroma = 6 }, isUnsupported, "samples of 14 bits"},
+		"screen content":    {func(f *format) { f.extensions = 1 << 4 }, isUnsupported, "screen content"},
+		"extended precision": {
+			func(f *format) { f.extensions, f.rangeFlags = 1<<7, extendedPrecision }, isUnsupported, "extended precision",
+		},
+		"17 bits":               {func(f *format) { f.depth = 9 }, isDamaged, "17 and 8 bits"},
+		"chroma format 4":       {func(f *format) { f.chroma = 4 }, isDamaged, "chroma_format_idc is 4"},
+		"no width":              {func(f *format) { f.width = 0 }, isDamaged, "0x48 samples"},
+		"too wide":              {func(f *format) { f.width = 1 << 17 }, isDamaged, "131072x48 samples"},
+		"no whole blocks":       {func(f *format) { f.width = 65 }, isDamaged, "multiples of 8"},
+		"nothing left":          {func(f *format) { f.crop = [4]int{16, 16, 0, 0} }, isDamaged, "leaves nothing"},
+		"cropped by 2^28":       {func(f *format) { f.crop = [4]int{1<<28 - 2, 0, 0, 0} }, isDamaged, "leaves nothing"},
+		"large trees":           {func(f *format) { f.ctb = 4 }, isDamaged, "2^7"},
+		"small trees":           {func(f *format) { f.ctb = 0 }, isDamaged, "2^3"},
+		"large transforms":      {func(f *format) { f.maxTb = 4 }, isDamaged, "2^2 to 2^6"},
+		"no small transforms":   {func(f *format) { f.minTb = 1 }, isDamaged, "less than 2^3"},
+		"deep transforms":       {func(f *format) { f.depthIntra = 4 }, isDamaged, "depth of 4"},
+		"PCM of 9 bits":         {func(f *format) { f.pcmDepth = 9 }, isDamaged, "9 and 9 bits"},
+		"65 reference sets":     {func(f *format) { f.sets = 65 }, isDamaged, "65 short-term"},
+		"17 reference pictures": {func(f *format) { f.sets = 1 }, isDamaged, "17 and 0 pictures"},
+		"number 16":             {func(f *format) { f.number = 16 }, isDamaged, "number 16"},
+		"cut short":             {func(f *format) { f.cut = 2 }, isDamaged, "cut short"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := plain()
 			c.change(&f)
 			_, err := ParseConfig(property(f.unit()))
 			if reasonOf(err) != c.reason || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("got %v, want one that is %s and says %q", err, c.reason, c.says)
+				t.Errorf("got %v, want an error for the reason %s that contains %q", err, c.reason, c.says)
 			}
 		})
 	}
@@ -158,19 +165,25 @@ func TestParseConfigCut(t *testing.T) {
 	}
 	for n := range whole {
 		if _, err := ParseConfig(whole[:n]); reasonOf(err) != imgerr.ReasonDamaged {
-			t.Errorf("%d of %d bytes: got %v, want one that says damaged", n, len(whole), err)
+			t.Errorf("%d of %d bytes: got %v, want an error for the reason damaged", n, len(whole), err)
 		}
 	}
 }
 
 func TestInfo(t *testing.T) {
-	vui := Info{Width: 186, Height: 122, Chroma: 1, BitDepth: 8, BitDepthChroma: 8, FullRange: true, Matrix: 6, Primaries: 12, Transfer: 13}
+	// The code points of ITU-T H.273 of streams without video usability information: unspecified.
+	with := func(width, height, chroma, depth, depthChroma int, isFull bool) Info {
+		return Info{Width: width, Height: height, Chroma: chroma, BitDepth: depth, BitDepthChroma: depthChroma,
+			FullRange: isFull, Matrix: 2, Primaries: 2, Transfer: 2}
+	}
+	vui := with(186, 122, 1, 8, 8, true)
+	vui.Matrix, vui.Primaries, vui.Transfer = 6, 12, 13
 	for name, want := range map[string]Info{
-		"x_yuv420p_test":     {Width: 186, Height: 122, Chroma: 1, BitDepth: 8, BitDepthChroma: 8, Matrix: 2, Primaries: 2, Transfer: 2},
-		"x_yuv422p10_test":   {Width: 186, Height: 122, Chroma: 2, BitDepth: 10, BitDepthChroma: 10, Matrix: 2, Primaries: 2, Transfer: 2},
-		"x_gray12_test":      {Width: 186, Height: 122, BitDepth: 12, BitDepthChroma: 12, FullRange: true, Matrix: 2, Primaries: 2, Transfer: 2},
-		"i_crop_1":           {Width: 90, Height: 72, Chroma: 1, BitDepth: 8, BitDepthChroma: 8, Matrix: 2, Primaries: 2, Transfer: 2},
-		"i_depth_12_9_3":     {Width: 96, Height: 80, Chroma: 3, BitDepth: 12, BitDepthChroma: 9, Matrix: 2, Primaries: 2, Transfer: 2},
+		"x_yuv420p_test":     with(186, 122, 1, 8, 8, false),
+		"x_yuv422p10_test":   with(186, 122, 2, 10, 10, false),
+		"x_gray12_test":      with(186, 122, 0, 12, 12, true),
+		"i_crop_1":           with(90, 72, 1, 8, 8, false),
+		"i_depth_12_9_3":     with(96, 80, 3, 12, 9, false),
 		"x_vui":              vui,
 		"x_vui_hypothetical": vui,
 	} {
@@ -192,7 +205,7 @@ func TestInfo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := c.Info(); reasonOf(err) != imgerr.ReasonDamaged {
-			t.Errorf("got %v, want one that says damaged", err)
+			t.Errorf("got %v, want an error for the reason damaged", err)
 		}
 	})
 }
@@ -231,7 +244,7 @@ func TestDecodeLengthSize(t *testing.T) {
 	}
 	hvcC[21] = 2
 	if _, err := ParseConfig(hvcC); reasonOf(err) != imgerr.ReasonDamaged {
-		t.Errorf("3 bytes: got %v, want one that says damaged", err)
+		t.Errorf("3 bytes: got %v, want an error for the reason damaged", err)
 	}
 }
 
@@ -244,7 +257,7 @@ func TestUnescape(t *testing.T) {
 		{"three without zeros", "\x00\x03\x00\x03", "\x00\x03\x00\x03"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := string(unescape([]byte(c.escaped))); got != c.want {
+			if got := string(removeEmulationPrevention([]byte(c.escaped))); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})

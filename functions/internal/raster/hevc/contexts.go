@@ -1,6 +1,7 @@
 package hevc
 
-// The places of context variables of syntax elements (table 9-4).
+// Indices of the context variables of each syntax element (table 9-4). Elements with several have their number beside
+// them.
 const (
 	ctxSAOMerge       = 0
 	ctxSAOType        = 1
@@ -17,7 +18,7 @@ const (
 	ctxLastX          = 23  // 18
 	ctxLastY          = 41  // 18
 	ctxCodedBlock     = 59  // 4
-	ctxSig            = 63  // 27 of luma, 15 of chroma, 1 of each for blocks without transform
+	ctxSig            = 63  // 27 of luma, 15 of chroma, and one of each for transform_skip_context_enabled_flag
 	ctxGreater1       = 107 // 24
 	ctxGreater2       = 131 // 6
 	ctxChromaOffset   = 137
@@ -27,7 +28,7 @@ const (
 	ctxCount          = 149
 )
 
-// initValues are those of I slices (tables 9-5 to 9-37).
+// initValues are the initialization values for I slices (tables 9-5 to 9-37).
 var initValues = [ctxCount]uint8{
 	ctxSAOMerge: 153,
 	ctxSAOType:  200,
@@ -55,15 +56,16 @@ var initValues = [ctxCount]uint8{
 	ctxScaleSign: 154, 154,
 }
 
-// A contextSet is the states of all contexts, twice pStateIdx plus valMps, in an array that a byte cannot exceed; and the
-// statistics of persistent_rice_adaptation_enabled_flag.
-type contextSet struct {
+// contextVariables are the states of all context variables, each 2*pStateIdx + valMps, and StatCoeff of
+// persistent_rice_adaptation_enabled_flag. The array has as many elements as a byte has values, which avoids bounds
+// checks.
+type contextVariables struct {
 	states [256]uint8
 	rice   [4]uint8
 }
 
-// start sets the contexts for a QP (section 9.3.2.2).
-func (s *contextSet) start(qp int) {
+// init initializes the context variables for a slice QP (section 9.3.2.2).
+func (s *contextVariables) init(qp int) {
 	qp = max(0, min(qp, 51))
 	for i, v := range initValues {
 		slope, offset := int(v>>4)*5-45, int(v&15)<<3-16

@@ -1,37 +1,39 @@
 package hevc
 
-// Flags of a block of 8x8 luma samples in picture.edges: which halves of its left and its top border are edges of
-// transform blocks, and that its samples are not filtered.
+// Flags of 8x8 luma blocks, in picture.edges: which halves of the left and upper borders are transform block edges,
+// and whether the samples are excluded from filters (pcm_loop_filter_disabled_flag, cu_transquant_bypass_flag).
 const (
-	edgeLeft   = 1 << 0 // upper half; the lower one is twice that
-	edgeTop    = 1 << 2 // left half; the right one is twice that
+	edgeLeft   = 1 << 0 // upper half; the next bit is the lower half
+	edgeTop    = 1 << 2 // left half; the next bit is the right half
 	unfiltered = 1 << 4
 )
 
-// crosses reports whether the edge between two coding tree blocks is filtered; the first one is the later one.
-func (d *decoder) crosses(at, before int) bool {
-	return (d.cur.across || d.ctbs[at].slice == d.ctbs[before].slice) && (d.pps.acrossTiles || d.tileOf(at) == d.tileOf(before))
+// filtersAcross reports whether the edge between two coding tree blocks is filtered. The first of them is the later
+// one.
+func (d *decoder) filtersAcross(at, before int) bool {
+	isSliceEdge, isTileEdge := d.ctbs[at].slice != d.ctbs[before].slice, d.tileID(at) != d.tileID(before)
+	return (d.slice.filterAcross || !isSliceEdge) && (d.pps.acrossTiles || !isTileEdge)
 }
 
-// markEdges notes the left and the top edge of a transform block (section 8.7.2.3). Those within blocks of 8x8 are not
-// filtered. All blocks are intra, so the filter has its full strength everywhere.
+// markEdges marks the left and upper edges of a transform block (section 8.7.2.3). Only edges on the 8x8 grid are
+// filtered. The boundary strength is 2 everywhere, because all blocks are intra.
 func (d *decoder) markEdges(x, y int, log uint) {
-	if !d.filtered || d.cur.deblockDisabled {
+	if !d.filtered || d.slice.deblockDisabled {
 		return
 	}
-	t := &d.tree
-	at := y>>3*d.blocksAcross + x>>3
+	t := &d.quadtree
+	at := y>>3*d.blockStride + x>>3
 	n := 1 << log
 	if x&7 == 0 && (x > t.x || t.filterLeft) {
 		if log == 2 {
 			d.edges[at] |= edgeLeft << (y >> 2 & 1)
 		} else {
 			for i := range n >> 3 {
-				d.edges[at+i*d.blocksAcross] |= 3 * edgeLeft
+				d.edges[at+i*d.blockStride] |= 3 * edgeLeft
 			}
 		}
 	}
-	if y&7 == 0 && (y > t.y || t.filterUp) {
+	if y&7 == 0 && (y > t.y || t.filterAbove) {
 		if log == 2 {
 			d.edges[at] |= edgeTop << (x >> 2 & 1)
 		} else {
@@ -42,29 +44,29 @@ func (d *decoder) markEdges(x, y int, log uint) {
 	}
 }
 
-// betas and tcs are table 8-12.
-var betas = [52]uint8{
+// betaTable and tcTable are β′ and tC′ by Q (table 8-12).
+var betaTable = [52]uint8{
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 24,
 	26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62, 64,
 }
 
-var tcs = [54]uint8{
+var tcTable = [54]uint8{
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3,
 	3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 8, 9, 10, 11, 13, 14, 16, 18, 20, 22, 24,
 }
 
-// tcOf is the limit of changes, by an index that is cut off.
+// tcOf returns tC for Q, which is clipped to the table.
 func tcOf(index, depth int) int32 {
-	return int32(tcs[max(0, min(index, 53))]) << (depth - 8)
+	return int32(tcTable[max(0, min(index, 53))]) << (depth - 8)
 }
 
-// deblock filters the edges of the strip, down to a luma row: first the vertical ones, then the horizontal ones, of which
-// that at the bottom belongs to the next strip (section 8.7.2).
+// deblock filters the edges of the strip down to row bottom: the vertical ones first, then the horizontal ones
+// (section 8.7.2). The edge at the bottom belongs to the next strip.
 func (d *decoder) deblock(bottom int) {
 	first, last := d.top>>3, (bottom+7)>>3
 	width := d.sps.width >> 3
 	for by := first; by < last; by++ {
-		row := d.edges[by*d.blocksAcross:][:width]
+		row := d.edges[by*d.blockStride:][:width]
 		for bx, flags := range row {
 			if flags&(3*edgeLeft) != 0 {
 				d.deblockVertical(bx, by, flags)
@@ -72,7 +74,7 @@ func (d *decoder) deblock(bottom int) {
 		}
 	}
 	for by := first; by < last; by++ {
-		row := d.edges[by*d.blocksAcross:][:width]
+		row := d.edges[by*d.blockStride:][:width]
 		for bx, flags := range row {
 			if flags&(3*edgeTop) != 0 {
 				d.deblockHorizontal(bx, by, flags)
@@ -81,36 +83,37 @@ func (d *decoder) deblock(bottom int) {
 	}
 }
 
-// An edge is where an edge of 4 or 8 samples is, and how it is filtered.
+// An edge has the filter parameters of an edge between two 8x8 luma blocks: P is on the left or above, Q on the other
+// side.
 type edge struct {
 	beta, tc     int32
-	keepP, keepQ bool // samples on the left or above, and those on the other side, stay as they are
+	keepP, keepQ bool // whether nDp and nDq are 0: the samples stay as they are
 }
 
-// edgeBetween says how the edge between a block of 8x8 and one before it is filtered.
-func (d *decoder) edgeBetween(at, before int, s *slice) (e edge, qp int) {
+// edgeParams derives the parameters of the edge between an 8x8 block and the one before it.
+func (d *decoder) edgeParams(at, before int, s *slice) (e edge, qp int) {
 	qp = (int(d.qp[at]) + int(d.qp[before]) + 1) >> 1
 	depth := d.sps.depth[0]
-	e.beta = int32(betas[max(0, min(qp+s.beta, 51))]) << (depth - 8)
+	e.beta = int32(betaTable[max(0, min(qp+s.beta, 51))]) << (depth - 8)
 	e.tc = tcOf(qp+2+s.tc, depth)
 	e.keepP, e.keepQ = d.edges[before]&unfiltered != 0, d.edges[at]&unfiltered != 0
 	return e, qp
 }
 
-// sliceAt is the slice that a block of 8x8 belongs to.
+// sliceAt returns the slice of an 8x8 block.
 func (d *decoder) sliceAt(bx, by int) *slice {
 	shift := d.sps.ctb - 3
-	return &d.slices[d.ctbs[by>>shift*d.across+bx>>shift].slice-1]
+	return &d.slices[d.ctbs[by>>shift*d.ctbColumns+bx>>shift].slice-1]
 }
 
 func (d *decoder) deblockVertical(bx, by int, flags uint8) {
-	at := by*d.blocksAcross + bx
+	at := by*d.blockStride + bx
 	s := d.sliceAt(bx, by)
-	e, qp := d.edgeBetween(at, at-1, s)
+	e, qp := d.edgeParams(at, at-1, s)
 	p := &d.planes[0]
 	for half := range 2 {
 		if flags>>half&edgeLeft != 0 {
-			e.luma(p.pix, p.base+(8*by+4*half)*p.stride+8*bx, 1, p.stride, d.sps.depth[0])
+			e.filterLuma(p.pix, p.base+(8*by+4*half)*p.stride+8*bx, 1, p.stride, d.sps.depth[0])
 		}
 	}
 	if d.count == 1 || bx&(1<<d.planes[1].subX-1) != 0 {
@@ -122,20 +125,20 @@ func (d *decoder) deblockVertical(bx, by int, flags uint8) {
 		rows := 4 >> p.subY
 		for half := range 2 {
 			if flags>>half&edgeLeft != 0 {
-				e.chroma(p.pix, p.base+(8*by>>p.subY+rows*half)*p.stride+8*bx>>p.subX, 1, p.stride, rows, d.sps.depth[c])
+				e.filterChroma(p.pix, p.base+(8*by>>p.subY+rows*half)*p.stride+8*bx>>p.subX, 1, p.stride, rows, d.sps.depth[c])
 			}
 		}
 	}
 }
 
 func (d *decoder) deblockHorizontal(bx, by int, flags uint8) {
-	at := by*d.blocksAcross + bx
+	at := by*d.blockStride + bx
 	s := d.sliceAt(bx, by)
-	e, qp := d.edgeBetween(at, at-d.blocksAcross, s)
+	e, qp := d.edgeParams(at, at-d.blockStride, s)
 	p := &d.planes[0]
 	for half := range 2 {
 		if flags>>half&edgeTop != 0 {
-			e.luma(p.pix, p.base+8*by*p.stride+8*bx+4*half, p.stride, 1, d.sps.depth[0])
+			e.filterLuma(p.pix, p.base+8*by*p.stride+8*bx+4*half, p.stride, 1, d.sps.depth[0])
 		}
 	}
 	if d.count == 1 || by&(1<<d.planes[1].subY-1) != 0 {
@@ -147,20 +150,21 @@ func (d *decoder) deblockHorizontal(bx, by int, flags uint8) {
 		columns := 4 >> p.subX
 		for half := range 2 {
 			if flags>>half&edgeTop != 0 {
-				e.chroma(p.pix, p.base+8*by>>p.subY*p.stride+8*bx>>p.subX+columns*half, p.stride, 1, columns, d.sps.depth[c])
+				e.filterChroma(p.pix, p.base+8*by>>p.subY*p.stride+8*bx>>p.subX+columns*half, p.stride, 1, columns, d.sps.depth[c])
 			}
 		}
 	}
 }
 
-// chromaTc is the limit for chroma edges (section 8.7.2.5.5), which depends on the offset of the picture only.
+// chromaTc returns tC of chroma edges (section 8.7.2.5.5), which depends on cQpPicOffset, but not on offsets of the
+// slice.
 func (d *decoder) chromaTc(qp, c int, s *slice) int32 {
 	return tcOf(chromaQP(qp+d.pps.chromaQP[c], d.sps.chroma)+2+s.tc, d.sps.depth[c])
 }
 
-// luma filters 4 lines of an edge (sections 8.7.2.5.3, 8.7.2.5.6 and 8.7.2.5.7). The samples of a line are across apart, and lines are
-// along apart.
-func (e *edge) luma(pix []uint16, at, across, along, depth int) {
+// filterLuma filters 4 lines of an edge (sections 8.7.2.5.3, 8.7.2.5.6 and 8.7.2.5.7). across is the distance between
+// the samples of a line, along the distance between lines.
+func (e *edge) filterLuma(pix []uint16, at, across, along, depth int) {
 	if e.tc == 0 && e.beta == 0 {
 		return
 	}
@@ -175,9 +179,10 @@ func (e *edge) luma(pix []uint16, at, across, along, depth int) {
 	if dp0+dq0+dp3+dq3 >= e.beta {
 		return
 	}
-	if e.isFlat(2*(dp0+dq0), line0(0), line0(3), line0(4), line0(7)) && e.isFlat(2*(dp3+dq3), line3(0), line3(3), line3(4), line3(7)) {
+	if e.usesStrongFilter(2*(dp0+dq0), line0(0), line0(3), line0(4), line0(7)) &&
+		e.usesStrongFilter(2*(dp3+dq3), line3(0), line3(3), line3(4), line3(7)) {
 		for range 4 {
-			e.strong(pix, at, across)
+			e.strongFilter(pix, at, across)
 			at += along
 		}
 		return
@@ -186,20 +191,20 @@ func (e *edge) luma(pix []uint16, at, across, along, depth int) {
 	changesP, changesQ := dp0+dp3 < limit, dq0+dq3 < limit
 	most := int32(1)<<depth - 1
 	for range 4 {
-		e.weak(pix, at, across, changesP, changesQ, most)
+		e.weakFilter(pix, at, across, changesP, changesQ, most)
 		at += along
 	}
 }
 
 func abs(v int32) int32 { return max(v, -v) }
 
-// isFlat is section 8.7.2.5.6.
-func (e *edge) isFlat(second, p3, p0, q0, q3 int32) bool {
+// usesStrongFilter is dSam (section 8.7.2.5.6).
+func (e *edge) usesStrongFilter(second, p3, p0, q0, q3 int32) bool {
 	return second < e.beta>>2 && abs(p3-p0)+abs(q0-q3) < e.beta>>3 && abs(p0-q0) < (5*e.tc+1)>>1
 }
 
-// strong filters a line of a flat edge.
-func (e *edge) strong(pix []uint16, at, across int) {
+// strongFilter filters a line if dE is 2.
+func (e *edge) strongFilter(pix []uint16, at, across int) {
 	p3, p2, p1, p0 := int32(pix[at]), int32(pix[at+across]), int32(pix[at+2*across]), int32(pix[at+3*across])
 	q0, q1, q2, q3 := int32(pix[at+4*across]), int32(pix[at+5*across]), int32(pix[at+6*across]), int32(pix[at+7*across])
 	limit := 2 * e.tc
@@ -216,8 +221,8 @@ func (e *edge) strong(pix []uint16, at, across int) {
 	}
 }
 
-// weak filters a line of an edge that is less flat.
-func (e *edge) weak(pix []uint16, at, across int, changesP, changesQ bool, most int32) {
+// weakFilter filters a line if dE is 1.
+func (e *edge) weakFilter(pix []uint16, at, across int, changesP, changesQ bool, most int32) {
 	p2, p1, p0 := int32(pix[at+across]), int32(pix[at+2*across]), int32(pix[at+3*across])
 	q0, q1, q2 := int32(pix[at+4*across]), int32(pix[at+5*across]), int32(pix[at+6*across])
 	delta := (9*(q0-p0) - 3*(q1-p1) + 8) >> 4
@@ -242,8 +247,8 @@ func (e *edge) weak(pix []uint16, at, across int, changesP, changesQ bool, most 
 	}
 }
 
-// chroma filters lines of an edge (section 8.7.2.5.8).
-func (e *edge) chroma(pix []uint16, at, across, along, count, depth int) {
+// filterChroma filters count lines of an edge (section 8.7.2.5.8).
+func (e *edge) filterChroma(pix []uint16, at, across, along, count, depth int) {
 	if e.tc == 0 {
 		return
 	}

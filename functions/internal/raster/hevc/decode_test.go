@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A sample is a stream of testdata/streams.py, and what another decoder makes of it.
+// A sample is a stream made by testdata/streams.py, with the SHA-256 of the planes that another decoder returns.
 type sample struct {
 	name, decoder, digest string
 	stream                []byte
@@ -39,7 +39,7 @@ func samples(tb testing.TB) []sample {
 	return all
 }
 
-// Every sample is what other decoders make of it.
+// Every sample is decoded exactly as by another decoder.
 func TestDecodeIsExact(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {

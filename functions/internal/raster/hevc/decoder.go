@@ -1,46 +1,47 @@
 package hevc
 
 import (
+	"errors"
 	"io"
 	"slices"
 )
 
-// A decoder decodes pictures, one after the other. What it allocates is used again.
+// A decoder decodes one picture after another, and reuses its buffers.
 type decoder struct {
-	options Options
-	emit    func(*Rows) error
-	config  *Config
-	sets    sets
-	unit    []byte // the NAL unit
+	options       Options
+	emit          func(*Rows) error
+	config        *Config
+	parameterSets parameterSets
+	unit          []byte // the current NAL unit
 
 	sps *sps
 	pps *pps
 	picture
 
 	slices []slice
-	cur    *slice // of the coding tree block
-	coder
-	saved [2]contextSet // after the second coding tree block of a row, and after a slice segment
+	slice  *slice // of the current coding tree unit
+	engine
+	saved [2]contextVariables // for synchronization: after the second CTU of a row, and after a slice segment
 
-	block     codingBlock
-	tree      treeState
-	residue   residue
-	coding    blockCoding
-	reference reference
-	fault     error // what was found to be broken within a coding tree block
+	cu           codingBlock
+	quadtree     quadtreeState
+	residuals    residualState
+	coefficients coefficientState
+	reference    reference
+	fault        error // the first error within a coding tree unit
 }
 
 // decode is Config.Decode.
 func (d *decoder) decode(c *Config, r io.Reader, o Options, emit func(*Rows) error) error {
-	d.config, d.sets, d.options, d.emit = c, c.sets, o, emit
-	d.sps, d.pps, d.fault, d.cur = nil, nil, nil, nil
+	d.config, d.parameterSets, d.options, d.emit = c, c.parameterSets, o, emit
+	d.sps, d.pps, d.fault, d.slice = nil, nil, nil, nil
 	d.slices, d.data = d.slices[:0], nil
 	d.done, d.ctbs = 0, d.ctbs[:0]
 	for {
 		if err := d.readUnit(r); err != nil {
 			return err
 		}
-		if err := d.take(d.unit); err != nil {
+		if err := d.decodeUnit(d.unit); err != nil {
 			return err
 		}
 		if d.sps != nil && d.done == len(d.ctbs) {
@@ -49,7 +50,8 @@ func (d *decoder) decode(c *Config, r io.Reader, o Options, emit func(*Rows) err
 	}
 }
 
-// readUnit reads the next NAL unit. A length that is not true allocates no more than twice of what there is.
+// readUnit reads the next NAL unit. Its buffer grows with the data that arrives, to at most twice that, whatever the
+// length field says.
 func (d *decoder) readUnit(r io.Reader) error {
 	var length [4]byte
 	n := d.config.lengthSize
@@ -74,25 +76,25 @@ func (d *decoder) readUnit(r io.Reader) error {
 }
 
 func short(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return damaged("its data ends before the picture does")
 	}
 	return err
 }
 
-// take decodes a NAL unit.
-func (d *decoder) take(unit []byte) error {
+// decodeUnit decodes a NAL unit.
+func (d *decoder) decodeUnit(unit []byte) error {
 	nal, base := header(unit)
 	if !base {
 		return nil
 	}
 	if !isSlice(nal) {
 		if d.sps != nil {
-			return nil // parameter sets that come later are not for this picture
+			return nil // parameter sets after the first slice are for other pictures
 		}
-		return d.sets.add(unit)
+		return d.parameterSets.add(unit)
 	}
-	b := unescape(unit[2:])
+	b := removeEmulationPrevention(unit[2:])
 	if isFirst := len(b) > 0 && b[0]&0x80 != 0; isFirst != (d.sps == nil) {
 		return damaged("a slice is missing: %d of %d coding tree blocks are there", d.done, len(d.ctbs))
 	}
@@ -104,13 +106,13 @@ func (d *decoder) take(unit []byte) error {
 	return d.decodeSegment(g)
 }
 
-// activate starts a picture with a picture parameter set.
+// activate starts a picture with a picture parameter set and the sequence parameter set that it refers to.
 func (d *decoder) activate(id int) error {
-	if id > 63 || d.sets.pps[id] == nil {
+	if id > 63 || d.parameterSets.pps[id] == nil {
 		return damaged("a slice refers to picture parameter set %d, which is missing", id)
 	}
-	pps := d.sets.pps[id]
-	sps := d.sets.sps[pps.spsID]
+	pps := d.parameterSets.pps[id]
+	sps := d.parameterSets.sps[pps.spsID]
 	if sps == nil {
 		return damaged("a picture refers to sequence parameter set %d, which is missing", pps.spsID)
 	}
@@ -121,17 +123,18 @@ func (d *decoder) activate(id int) error {
 		return damaged("its picture is %+v, expected %+v, as its hvcC property says", sps.info, want)
 	}
 	if depth := int(sps.ctb - sps.minCb); pps.deltaQPDepth > depth || pps.chromaOffsetDepth > depth {
-		return damaged("it has quantization groups of depths %d and %d, expected at most %d", pps.deltaQPDepth, pps.chromaOffsetDepth, depth)
+		return damaged("it has quantization groups of depths %d and %d, expected at most %d",
+			pps.deltaQPDepth, pps.chromaOffsetDepth, depth)
 	}
 	if least := -6 * (sps.depth[0] - 8); pps.qp < least || pps.qp > 51 {
 		return damaged("it has a QP of %d, expected %d to 51", pps.qp, least)
 	}
 	if pps.crossComponent && sps.chroma != 3 {
-		return damaged("it predicts chroma from luma without being 4:4:4")
+		return damaged("it uses cross-component prediction, which only 4:4:4 may")
 	}
 	for c, shift := range pps.saoShift {
-		if int(shift) > max(0, sps.depth[c]-10) {
-			return damaged("its sample adaptive offsets are shifted by %d bits, expected at most %d", shift, max(0, sps.depth[c]-10))
+		if most := max(0, sps.depth[c]-10); int(shift) > most {
+			return damaged("its sample adaptive offsets are shifted by %d bits, expected at most %d", shift, most)
 		}
 	}
 	d.sps, d.pps = sps, pps
@@ -139,105 +142,106 @@ func (d *decoder) activate(id int) error {
 		return err
 	}
 	d.filtered = !d.options.SkipFilters
-	d.tree.start(sps, pps)
-	d.residue.start(sps, pps)
+	d.quadtree.start(sps, pps)
+	d.residuals.start(sps, pps)
 	return nil
 }
 
-// decodeSegment decodes the coding tree blocks of a slice segment (section 7.3.8.1).
+// decodeSegment decodes slice_segment_data (section 7.3.8.1).
 func (d *decoder) decodeSegment(g *segment) error {
-	if d.rasterOf(d.done) != g.address {
+	if d.rasterAddress(d.done) != g.address {
 		return damaged("a slice is missing: %d of %d coding tree blocks are there", d.done, len(d.ctbs))
 	}
 	if len(d.slices) == 0 {
 		return damaged("a dependent slice segment has no slice before it")
 	}
-	d.cur = &d.slices[len(d.slices)-1]
+	d.slice = &d.slices[len(d.slices)-1]
 	if !g.dependent {
-		d.tree.startSlice(d.cur)
+		d.quadtree.startSlice(d.slice)
 	}
 	d.ctbs[g.address].slice = len(d.slices)
-	if err := d.begin(g.data); err != nil {
+	if err := d.init(g.data); err != nil {
 		return err
 	}
 	d.startContexts(g)
 	for {
-		at := d.rasterOf(d.done)
-		if err := d.decodeBlock(at); err != nil {
+		at := d.rasterAddress(d.done)
+		if err := d.decodeCTU(at); err != nil {
 			return err
 		}
-		isLast := d.terminate()
-		if d.over() {
+		isLast := d.terminateBin()
+		if d.pastEnd() {
 			return damaged("the data of a slice ends within its coding tree block %d", at)
 		}
 		d.done++
-		if err := d.finish(at); err != nil {
+		if err := d.finishCTU(at); err != nil {
 			return err
 		}
 		if isLast {
 			break
 		}
 		if d.done == len(d.ctbs) {
-			return damaged("a slice goes on behind the last coding tree block")
+			return damaged("a slice continues after the last coding tree block")
 		}
 		if err := d.startSubstream(at); err != nil {
 			return err
 		}
 	}
-	d.saved[1] = d.contextSet
+	d.saved[1] = d.contextVariables
 	return nil
 }
 
-// startContexts sets the contexts at the start of a slice segment (section 9.3.1).
+// startContexts initializes or synchronizes the context variables at the start of a slice segment (section 9.3.1).
 func (d *decoder) startContexts(g *segment) {
 	at := g.address
 	switch {
-	case d.startsTile(at):
-		d.contextSet.start(d.cur.qp)
-	case d.pps.wavefront && d.startsRow(at):
+	case d.isFirstInTile(at):
+		d.contextVariables.init(d.slice.qp)
+	case d.pps.wavefront && d.isFirstInTileRow(at):
 		d.syncContexts(at)
 	case g.dependent:
-		d.contextSet = d.saved[1]
+		d.contextVariables = d.saved[1]
 	default:
-		d.contextSet.start(d.cur.qp)
+		d.contextVariables.init(d.slice.qp)
 	}
-	if d.startsTile(at) || d.pps.wavefront && d.startsRow(at) {
-		d.tree.startQP(d.cur)
+	if d.isFirstInTile(at) || d.pps.wavefront && d.isFirstInTileRow(at) {
+		d.quadtree.startQP(d.slice)
 	}
 }
 
-// syncContexts takes the contexts that the row above had after its second coding tree block, if that belongs to the same
-// slice and tile.
+// syncContexts is the synchronization process of wavefronts (section 9.3.2.4): the context variables are those after
+// the second coding tree unit of the row above, if it is available, and are initialized otherwise.
 func (d *decoder) syncContexts(at int) {
-	x, y := at%d.across, at/d.across
-	if x+1 < d.across && y > 0 && d.shares(at, at-d.across+1) {
-		d.contextSet = d.saved[0]
+	x, y := at%d.ctbColumns, at/d.ctbColumns
+	if x+1 < d.ctbColumns && y > 0 && d.inSameSliceAndTile(at, at-d.ctbColumns+1) {
+		d.contextVariables = d.saved[0]
 	} else {
-		d.contextSet.start(d.cur.qp)
+		d.contextVariables.init(d.slice.qp)
 	}
 }
 
-// startSubstream begins the next substream, if one ends behind a coding tree block.
+// startSubstream starts the next substream, if the coding tree unit before ended one: at the start of a tile, or with
+// wavefronts of a row.
 func (d *decoder) startSubstream(before int) error {
-	at := d.rasterOf(d.done)
-	isTile := d.startsTile(at)
-	isRow := d.pps.wavefront && d.startsRow(at)
+	at := d.rasterAddress(d.done)
+	isTile := d.isFirstInTile(at)
+	isRow := d.pps.wavefront && d.isFirstInTileRow(at)
 	if !isTile && !isRow {
 		return nil
 	}
-	if !d.terminate() {
-		return damaged("a substream does not end behind its coding tree block %d", before)
+	if !d.terminateBin() {
+		return damaged("a substream does not end after its coding tree block %d", before)
 	}
-	if err := d.begin(d.next()); err != nil {
+	if err := d.init(d.nextByte()); err != nil {
 		return err
 	}
-	// The next coding tree block belongs to this slice, which has to be known to compare it with others.
+	// syncContexts checks whether the unit above belongs to the same slice as this one.
 	d.ctbs[at].slice = len(d.slices)
 	if isTile {
-		d.contextSet.start(d.cur.qp)
+		d.contextVariables.init(d.slice.qp)
 	} else {
 		d.syncContexts(at)
 	}
-	d.tree.startQP(d.cur)
+	d.quadtree.startQP(d.slice)
 	return nil
 }

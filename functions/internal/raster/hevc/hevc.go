@@ -1,20 +1,20 @@
 // Package hevc decodes intra pictures of HEVC (ITU-T H.265, ISO/IEC 23008-2), as HEIC files store them.
 //
-// It reads the parameter sets of an hvcC property (ParseConfig), says what they promise before a pixel is allocated
-// (Config.Info), and decodes one picture from length-prefixed NAL units (Config.Decode), handing over bands of finished
-// rows from the top down.
+// ParseConfig reads the parameter sets of an hvcC property. Config.Info states the size and format of the picture
+// before a sample is allocated. Config.Decode decodes one picture from length-prefixed NAL units, and emits bands of
+// finished rows from the top down.
 //
-// Supported are I slices of the Main, Main Still Picture, Main 10 and format range extensions profiles: 4:0:0, 4:2:0,
-// 4:2:2 and 4:4:4 with 8 to 12 bits, tiles, wavefronts, slices and dependent slices. Of several
-// layers, the base layer is decoded. Slices of type P and B, the screen content coding extension, separate colour planes
-// and extended precision are refused by name.
+// It supports I slices of the Main, Main Still Picture, Main 10 and format range extensions profiles: 4:0:0, 4:2:0,
+// 4:2:2 and 4:4:4 with 8 to 12 bits, tiles, wavefronts, slices and dependent slice segments. Of several layers it
+// decodes the base layer. It refuses P and B slices, the screen content coding extensions, separate colour planes and
+// extended precision by name.
 //
-// Memory is bounded by what Info says. Samples take 2 bytes, and 1 or 2 more as they are handed over, of a row of coding
-// tree blocks (16 to 64 luma rows; a row of tiles, if there are several columns of them) and of 8 luma rows more. Of the
-// whole picture, there are 2 bytes for each 8x8 luma samples and 40 bytes for each coding tree block. A NAL unit is held
-// in memory as a whole.
+// Memory is bounded by what Info states. Samples take 2 bytes, and 1 or 2 more in the emitted rows, for a row of
+// coding tree blocks (16 to 64 luma rows; a row of tiles if there are several tile columns) and 8 more luma rows. The
+// whole picture takes 2 bytes for each 8x8 luma samples and 40 bytes for each coding tree block. A NAL unit is held
+// as a whole.
 //
-// Data that is cut short is an error, never half a picture that looks complete: rows that were handed over before the
+// Data that is cut short is an error, never half a picture that looks complete: rows that were emitted before an
 // error are of no use.
 package hevc
 
@@ -23,53 +23,53 @@ import (
 	"sync"
 )
 
-// A Config is what an HEVCDecoderConfigurationRecord says (ISO/IEC 14496-15, section 8.3.3.1): parameter sets, and the
-// size of the length before each NAL unit. It may be used by several goroutines.
+// A Config is an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 8.3.3.1): parameter sets, and the size of
+// the length field of NAL units. It is safe for concurrent use.
 type Config struct {
-	lengthSize int
-	first      *sps // what Info describes
-	sets       sets
+	lengthSize    int
+	first         *sps // the one that Info describes
+	parameterSets parameterSets
 }
 
-// An Info is what the sequence parameter set says about the picture.
+// An Info describes the picture, by the sequence parameter set.
 type Info struct {
-	// Width and Height are in luma samples, cropped by the conformance window.
+	// Width and Height are those of the conformance window, in luma samples.
 	Width, Height int
 	// Chroma is chroma_format_idc: 0 for 4:0:0, 1 for 4:2:0, 2 for 4:2:2, 3 for 4:4:4.
 	Chroma int
-	// BitDepth is of luma, BitDepthChroma of the other planes: 8 to 12.
+	// BitDepth is that of luma, BitDepthChroma that of Cb and Cr: 8 to 12.
 	BitDepth, BitDepthChroma int
-	// FullRange, Matrix, Primaries and Transfer are from the video usability information: code points of ITU-T H.273,
-	// where 2 is unspecified.
+	// FullRange, Matrix, Primaries and Transfer are from the video usability information (VUI), as code points of ITU-T
+	// H.273. 2 means unspecified.
 	FullRange                   bool
 	Matrix, Primaries, Transfer int
 }
 
 // Options are what the consumer of a picture needs.
 type Options struct {
-	// SkipFilters leaves out deblocking and sample adaptive offset. The difference is invisible where four pixels and
-	// more become one.
+	// SkipFilters turns off the deblocking filter and sample adaptive offset. The difference is invisible in copies of a
+	// quarter of the size and less.
 	SkipFilters bool
-	// Check is called at least once for each row of coding tree blocks; its error ends decoding. It may be nil.
+	// Check is called at least once for each row of coding tree blocks; its error ends the decoding. It may be nil.
 	Check func() error
 }
 
-// Rows is a band of finished rows, all that came since the last: of luma, and of Cb and Cr unless Chroma is 0.
+// Rows is a band of finished rows, which follows the one before: of luma, and of Cb and Cr unless Info.Chroma is 0.
 type Rows [3]Samples
 
-// Samples are rows of one plane. Exactly one of Pix8 and Pix16 is set: Pix8 if both bit depths are 8.
+// Samples are rows of one colour component. One of Pix8 and Pix16 is set: Pix8 if both bit depths are 8.
 type Samples struct {
 	Pix8  []uint8
 	Pix16 []uint16
-	// Rows begin Stride samples apart, and have Width samples.
+	// Rows start Stride samples apart, and have Width samples.
 	Stride, Width, Height int
 }
 
-// ParseConfig reads the content of an hvcC property, without the header of the box. The error is a *refuse.Refusal.
+// ParseConfig parses the content of an hvcC property, without its box header. The error is an *imgerr.Error.
 func ParseConfig(hvcC []byte) (*Config, error) { return parseConfig(hvcC) }
 
-// Info describes the picture, as the first sequence parameter set of the configuration says. A picture of another size or
-// format is refused by Decode. The error is a *refuse.Refusal: there is no sequence parameter set.
+// Info describes the picture by the first sequence parameter set of the configuration. Decode refuses a picture of
+// another size or format. The error is an *imgerr.Error: there is no sequence parameter set.
 func (c *Config) Info() (Info, error) {
 	if c.first == nil {
 		return Info{}, damaged("its hvcC property has no sequence parameter set")
@@ -79,12 +79,12 @@ func (c *Config) Info() (Info, error) {
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
-// Decode decodes the first picture of r, NAL units that follow their lengths, and hands over its rows from the top down,
-// cropped by the conformance window. Of 4:2:0, a band begins at an even luma row and has an even number of them, and half
-// as many chroma rows; of other formats, all planes have the same number of rows. The planes are good until emit returns.
-// Reading ends with the picture.
+// Decode decodes the first picture of r, a sequence of length-prefixed NAL units, and emits the rows of its conformance
+// window from the top down. A band of 4:2:0 starts at an even luma row, and has an even number of luma rows and half as
+// many chroma rows; in other formats, all components have the same number of rows. The samples are valid until emit
+// returns. Decode reads no further than the picture.
 //
-// The error is a *refuse.Refusal, that of r, of Options.Check, or of emit. Data that ends early is refused as damaged.
+// The error is an *imgerr.Error, or that of r, of Options.Check or of emit. Data that ends early is damaged.
 func (c *Config) Decode(r io.Reader, o Options, emit func(rows *Rows) error) error {
 	d := decoders.Get().(*decoder)
 	defer decoders.Put(d)

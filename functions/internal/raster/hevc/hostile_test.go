@@ -25,7 +25,7 @@ func find(tb testing.TB, name string) (hvcC, data []byte) {
 	return nil, nil
 }
 
-// reasonOf is the reason of a refusal, or "" for another error.
+// reasonOf returns the reason of an *imgerr.Error, or "" for another error.
 func reasonOf(err error) imgerr.Reason {
 	var r *imgerr.Error
 	if errors.As(err, &r) {
@@ -34,21 +34,21 @@ func reasonOf(err error) imgerr.Reason {
 	return ""
 }
 
-// Data that ends early is damaged, wherever it ends.
+// Data that is cut short is damaged, wherever it ends.
 func TestDecodeTruncated(t *testing.T) {
 	for _, name := range []string{"x_yuv420p_test", "i_pcm_1", "i_tiles_0", "i_dependent_wavefront_3"} {
 		t.Run(name, func(t *testing.T) {
 			hvcC, data := find(t, name)
 			for n := 0; n < len(data); n += 1 + len(data)/300 {
 				if _, _, err := decodeAll(hvcC, data[:n], Options{}); reasonOf(err) != imgerr.ReasonDamaged {
-					t.Fatalf("%d of %d bytes: got the error %v, want one that says damaged", n, len(data), err)
+					t.Fatalf("%d of %d bytes: got the error %v, want an error for the reason damaged", n, len(data), err)
 				}
 			}
 		})
 	}
 }
 
-// A slice whose data ends early is damaged, too.
+// So is a NAL unit that is cut short.
 func TestDecodeShortSlice(t *testing.T) {
 	hvcC, data := find(t, "x_yuv420p_test")
 	unit := data[4:]
@@ -59,7 +59,7 @@ func TestDecodeShortSlice(t *testing.T) {
 		short := binary.BigEndian.AppendUint32(nil, uint32(n))
 		short = append(short, unit[:n]...)
 		if _, _, err := decodeAll(hvcC, short, Options{}); reasonOf(err) != imgerr.ReasonDamaged {
-			t.Fatalf("%d of %d bytes: got the error %v, want one that says damaged", n, len(unit), err)
+			t.Fatalf("%d of %d bytes: got the error %v, want an error for the reason damaged", n, len(unit), err)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestDecodeErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fault := errors.New("fault")
+	fault := errors.New("test")
 	ignore := func(*Rows) error { return nil }
 	t.Run("of the reader", func(t *testing.T) {
 		r := io.MultiReader(bytes.NewReader(data[:len(data)/2]), iotest.ErrReader(fault))
@@ -99,8 +99,8 @@ func TestDecodeErrors(t *testing.T) {
 }
 
 // Slices of other types are refused by name. In front of the type are first_slice_segment_in_pic_flag,
-// no_output_of_prior_pics_flag, and the number 0 of the picture parameter set, which is one bit; the type of an I slice is
-// 011, that of a P slice 010, and that of a B slice 1.
+// no_output_of_prior_pics_flag, and the number 0 of the picture parameter set, which is one bit; the type of an I
+// slice is 011, that of a P slice 010, and that of a B slice 1.
 func TestDecodeRefusesInter(t *testing.T) {
 	for kind, bits := range map[string]byte{"P": 0b010, "B": 0b100} {
 		t.Run(kind, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestDecodeRefusesInter(t *testing.T) {
 	}
 }
 
-// Without the filters, no sample is missing, and none is far off.
+// Without in-loop filters, all samples are present and close to the filtered ones.
 func TestSkipFilters(t *testing.T) {
 	hvcC, data := find(t, "x_large")
 	info, want, err := decodeAll(hvcC, data, Options{})
@@ -132,7 +132,7 @@ func TestSkipFilters(t *testing.T) {
 	if len(got) != len(want) {
 		t.Fatalf("got %d bytes, want %d", len(got), len(want))
 	}
-	// Means of 4x4 pixels, which are what the consumer gets.
+	// Means of 4x4 pixels, because the consumer reduces the picture that far.
 	worst := 0
 	for y := 0; y+4 <= info.Height; y += 4 {
 		for x := 0; x+4 <= info.Width; x += 4 {
@@ -149,7 +149,7 @@ func TestSkipFilters(t *testing.T) {
 	}
 }
 
-// A decoder that is used again holds nothing of the picture before.
+// A decoder that is reused keeps nothing of the picture before.
 func TestDecodeAgain(t *testing.T) {
 	d := new(decoder)
 	for range 2 {
@@ -171,7 +171,7 @@ func TestDecodeAgain(t *testing.T) {
 	}
 }
 
-// Memory is a row of coding tree blocks, not the picture.
+// Memory grows with a row of coding tree blocks, not with the picture.
 func TestDecodeMemory(t *testing.T) {
 	hvcC, data := find(t, "x_large")
 	c, err := ParseConfig(hvcC)
@@ -238,7 +238,7 @@ func TestDecodeRefusesOffset(t *testing.T) {
 	}
 }
 
-// Streams in which something is wrong do not panic.
+// Damaged streams do not panic.
 func TestDecodeMutated(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, s := range samples(t) {
@@ -259,7 +259,7 @@ func TestDecodeMutated(t *testing.T) {
 	}
 }
 
-// survive decodes what may be anything: either there is a refusal, or all rows.
+// survive checks that arbitrary data is either refused or decoded completely.
 func survive(t *testing.T, hvcC, data []byte) {
 	t.Helper()
 	const mostPixels = 1 << 20

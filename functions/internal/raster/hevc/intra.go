@@ -1,38 +1,39 @@
 package hevc
 
-// A reference is the samples around a block that it is predicted from (section 8.4.4.2). The first one of each is the
-// sample in the corner.
+// A reference holds the neighbouring samples of a prediction block (section 8.4.4.2). Element 0 of each array is the
+// corner.
 type reference struct {
-	left, top             [65]uint16 // downward and to the right, twice the size of the block
-	leftSmooth, topSmooth [65]uint16
-	line                  [32 + 65]uint16 // of an angle: reaches 32 to the left
+	left, top                 [65]uint16 // 2*nTbS samples downward and to the right
+	leftFiltered, topFiltered [65]uint16
+	line                      [32 + 65]uint16 // ref of an angular mode, whose index 0 is element 32
 }
 
-// angles is intraPredAngle by mode (table 8-5).
+// angles has intraPredAngle by mode (table 8-5).
 var angles = [35]int{
 	0, 0, 32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9,
 	13, 17, 21, 26, 32,
 }
 
-// inverseAngles is invAngle by mode, from 11 to 25 (table 8-6).
+// inverseAngles has invAngle of the modes 11 to 25 (table 8-6).
 var inverseAngles = [15]int{
 	-4096, -1638, -910, -630, -482, -390, -315, -256, -315, -390, -482, -630, -910, -1638, -4096,
 }
 
-// smoothFrom is how far a mode has to be from horizontal and vertical for its reference to be smoothed, by Log2 of the size.
-var smoothFrom = [6]int{0, 0, 100, 7, 1, 0}
+// filterThresholds has intraHorVerDistThres by Log2 of the block size: filtering applies to modes that are farther
+// from horizontal and vertical.
+var filterThresholds = [6]int{0, 0, 100, 7, 1, 0}
 
-// predict predicts a block at a place in samples of a plane.
+// predict predicts the block at a position in samples of its plane (section 8.4.4.2).
 func (d *decoder) predict(c int, x, y int, log uint, mode uint8) {
-	d.gather(c, x, y, log)
+	d.readReference(c, x, y, log)
 	r, sps := &d.reference, d.sps
 	n := 1 << log
 	left, top := &r.left, &r.top
 	if (c == 0 || sps.chroma == 3) && mode != modeDC && !sps.smoothingDisabled {
 		m := int(mode)
-		if min(max(m-modeVertical, modeVertical-m), max(m-modeHorizontal, modeHorizontal-m)) > smoothFrom[log] {
-			r.smooth(n, c == 0 && log == 5 && sps.strongSmooth, sps.depth[0])
-			left, top = &r.leftSmooth, &r.topSmooth
+		if min(max(m-modeVertical, modeVertical-m), max(m-modeHorizontal, modeHorizontal-m)) > filterThresholds[log] {
+			r.filter(n, c == 0 && log == 5 && sps.strongSmooth, sps.depth[0])
+			left, top = &r.leftFiltered, &r.topFiltered
 		}
 	}
 	p := &d.planes[c]
@@ -44,50 +45,51 @@ func (d *decoder) predict(c int, x, y int, log uint, mode uint8) {
 	case mode == modeDC:
 		dc(pix, stride, log, left, top, isEdge)
 	case mode >= 18:
-		line := r.project(top, left, mode, n)
-		angular(pix, stride, n, line, angles[mode])
-		if mode == modeVertical && isEdge && !(sps.implicitRDPCM && d.block.bypass) {
+		line := r.projectReference(top, left, mode, n)
+		angularVertical(pix, stride, n, line, angles[mode])
+		if mode == modeVertical && isEdge && !(sps.implicitRDPCM && d.cu.bypass) {
 			verticalEdge(pix, stride, n, left, top, int32(1)<<sps.depth[c]-1)
 		}
 	default:
-		line := r.project(left, top, mode, n)
-		angularAcross(pix, stride, n, line, angles[mode])
-		if mode == modeHorizontal && isEdge && !(sps.implicitRDPCM && d.block.bypass) {
+		line := r.projectReference(left, top, mode, n)
+		angularHorizontal(pix, stride, n, line, angles[mode])
+		if mode == modeHorizontal && isEdge && !(sps.implicitRDPCM && d.cu.bypass) {
 			horizontalEdge(pix, n, left, top, int32(1)<<sps.depth[c]-1)
 		}
 	}
 }
 
-// A neighbourhood says which samples around a block are available (section 6.4.1).
+// A neighbourhood states which neighbouring samples of a block are available (section 6.4.1).
 type neighbourhood struct {
 	left, top, corner bool
-	below, right      int // samples on the left below the block, and above it on the right
+	below, right      int // numbers of available samples below left and above right
 }
 
-// around finds what is available around a block at a place in luma samples, whose size is given in luma samples, too.
-func (d *decoder) around(p *plane, x, y, width, height int) (n neighbourhood) {
-	t := &d.tree
+// availability derives the neighbourhood of a block. Position and size are in luma samples.
+func (d *decoder) availability(p *plane, x, y, width, height int) (n neighbourhood) {
+	t := &d.quadtree
 	insideX, insideY := x&t.mask != 0, y&t.mask != 0
-	n.left, n.top = insideX || t.left, insideY || t.up
+	n.left, n.top = insideX || t.left, insideY || t.above
 	switch {
 	case insideX && insideY:
 		n.corner = true
 	case insideX:
-		n.corner = t.up
+		n.corner = t.above
 	case insideY:
 		n.corner = t.left
 	default:
-		n.corner = t.upLeft
+		n.corner = t.aboveLeft
 	}
-	order := t.order(x, y)
-	if next := y + height; n.left && next&t.mask != 0 && next < d.sps.height && (!insideX || t.order(x-1, next) < order) {
+	order := t.zScanOrder(x, y)
+	if next := y + height; n.left && next&t.mask != 0 && next < d.sps.height &&
+		(!insideX || t.zScanOrder(x-1, next) < order) {
 		n.below = min(height, d.sps.height-next) >> p.subY
 	}
 	if next := x + width; next < d.sps.width {
-		isEnd := next&t.mask == 0 // of the coding tree block
-		has := !insideY && (!isEnd && t.up || isEnd && t.upRight)
+		isEnd := next&t.mask == 0 // the next coding tree block starts here
+		has := !insideY && (!isEnd && t.above || isEnd && t.aboveRight)
 		if insideY {
-			has = !isEnd && t.order(next, y-1) < order
+			has = !isEnd && t.zScanOrder(next, y-1) < order
 		}
 		if has {
 			n.right = min(width, d.sps.width-next) >> p.subX
@@ -96,11 +98,11 @@ func (d *decoder) around(p *plane, x, y, width, height int) (n neighbourhood) {
 	return n
 }
 
-// gather collects the reference of a block at a place in samples of its plane.
-func (d *decoder) gather(c int, x, y int, log uint) {
+// readReference collects the neighbouring samples of the block at a position in samples of its plane.
+func (d *decoder) readReference(c int, x, y int, log uint) {
 	r, p := &d.reference, &d.planes[c]
 	n := 1 << log
-	has := d.around(p, x<<p.subX, y<<p.subY, n<<p.subX, n<<p.subY)
+	has := d.availability(p, x<<p.subX, y<<p.subY, n<<p.subX, n<<p.subY)
 	at := p.base + y*p.stride + x
 	above, aboveAt := p.pix, at-p.stride
 	if y<<p.subY == d.top {
@@ -126,8 +128,8 @@ func (d *decoder) gather(c int, x, y int, log uint) {
 	has.substitute(left, top, n, uint16(1)<<(d.sps.depth[c]-1))
 }
 
-// substitute gives samples that are not available the value of those beside them, from the lower left to the upper right
-// (section 8.4.4.2.2). The corner is in top.
+// substitute replaces unavailable samples by the available ones next to them, from bottom left to top right (section
+// 8.4.4.2.2). An available corner is in top[0].
 func (has *neighbourhood) substitute(left, top []uint16, n int, middle uint16) {
 	switch {
 	case has.corner:
@@ -159,10 +161,10 @@ func fill(to []uint16, v uint16) {
 	}
 }
 
-// smooth filters the reference (section 8.4.4.2.3).
-func (r *reference) smooth(n int, isStrong bool, depth int) {
+// filter filters the neighbouring samples (section 8.4.4.2.3).
+func (r *reference) filter(n int, isStrong bool, depth int) {
 	left, top := r.left[:2*n+1], r.top[:2*n+1]
-	leftSmooth, topSmooth := r.leftSmooth[:2*n+1], r.topSmooth[:2*n+1]
+	leftSmooth, topSmooth := r.leftFiltered[:2*n+1], r.topFiltered[:2*n+1]
 	corner := int(top[0])
 	if isStrong {
 		limit := 1 << (depth - 5)
@@ -178,11 +180,11 @@ func (r *reference) smooth(n int, isStrong bool, depth int) {
 	}
 	first := uint16((int(left[1]) + 2*corner + int(top[1]) + 2) >> 2)
 	leftSmooth[0], topSmooth[0] = first, first
-	smoothLine(leftSmooth, left)
-	smoothLine(topSmooth, top)
+	filterLine(leftSmooth, left)
+	filterLine(topSmooth, top)
 }
 
-func smoothLine(to, from []uint16) {
+func filterLine(to, from []uint16) {
 	a, b := uint32(from[0]), uint32(from[1])
 	from = from[:len(to)]
 	last := len(to) - 1
@@ -194,7 +196,7 @@ func smoothLine(to, from []uint16) {
 	to[last] = from[last]
 }
 
-// planar is section 8.4.4.2.4.
+// planar is INTRA_PLANAR (section 8.4.4.2.4).
 func planar(pix []uint16, stride int, log uint, left, top *[65]uint16) {
 	n := 1 << log
 	right, bottom := int32(top[n+1]), int32(left[n+1])
@@ -202,7 +204,7 @@ func planar(pix []uint16, stride int, log uint, left, top *[65]uint16) {
 	for y := range n {
 		row := pix[y*stride:][:n]
 		side := int32(left[y+1])
-		across := int32(n)*side + int32(n) // what is horizontal, with the rounding
+		across := int32(n)*side + int32(n) // the horizontal part, with the rounding offset
 		step := right - side
 		down, up := int32(n-1-y), int32(y+1)*bottom
 		line := top[1:][:len(row)]
@@ -213,7 +215,7 @@ func planar(pix []uint16, stride int, log uint, left, top *[65]uint16) {
 	}
 }
 
-// dc is section 8.4.4.2.5.
+// dc is INTRA_DC (section 8.4.4.2.5). isEdge turns on the filter of the first row and column.
 func dc(pix []uint16, stride int, log uint, left, top *[65]uint16, isEdge bool) {
 	n := 1 << log
 	sum := uint32(n)
@@ -237,9 +239,9 @@ func dc(pix []uint16, stride int, log uint, left, top *[65]uint16, isEdge bool) 
 	pix[0] = uint16((uint32(left[1]) + 2*v + uint32(top[1]) + 2) >> 2)
 }
 
-// project is the reference of an angle, from the corner on, in one line (section 8.4.4.2.6): the main side, and in front of
-// it what is projected from the other one.
-func (r *reference) project(main, side *[65]uint16, mode uint8, n int) *[97]uint16 {
+// projectReference returns ref of an angular mode (section 8.4.4.2.6): the samples of the main side, and before them,
+// for negative angles, those projected from the other side.
+func (r *reference) projectReference(main, side *[65]uint16, mode uint8, n int) *[97]uint16 {
 	copy(r.line[32:], main[:2*n+1])
 	angle := angles[mode]
 	if angle >= 0 {
@@ -252,8 +254,8 @@ func (r *reference) project(main, side *[65]uint16, mode uint8, n int) *[97]uint
 	return &r.line
 }
 
-// angular predicts rows from the line above.
-func angular(pix []uint16, stride, n int, line *[97]uint16, angle int) {
+// angularVertical predicts row by row, for the modes 18 to 34.
+func angularVertical(pix []uint16, stride, n int, line *[97]uint16, angle int) {
 	at := 0
 	for y := range n {
 		at += angle
@@ -274,8 +276,8 @@ func angular(pix []uint16, stride, n int, line *[97]uint16, angle int) {
 	}
 }
 
-// angularAcross predicts columns from the line on the left.
-func angularAcross(pix []uint16, stride, n int, line *[97]uint16, angle int) {
+// angularHorizontal predicts column by column, for the modes 2 to 17.
+func angularHorizontal(pix []uint16, stride, n int, line *[97]uint16, angle int) {
 	at := 0
 	for x := range n {
 		at += angle
@@ -300,7 +302,7 @@ func angularAcross(pix []uint16, stride, n int, line *[97]uint16, angle int) {
 	}
 }
 
-// verticalEdge smooths the first column of a vertical prediction.
+// verticalEdge filters the first column of vertical prediction (disableIntraBoundaryFilter is 0).
 func verticalEdge(pix []uint16, stride, n int, left, top *[65]uint16, most int32) {
 	for y := range n {
 		v := int32(top[1]) + (int32(left[y+1])-int32(top[0]))>>1
@@ -308,7 +310,7 @@ func verticalEdge(pix []uint16, stride, n int, left, top *[65]uint16, most int32
 	}
 }
 
-// horizontalEdge smooths the first row of a horizontal prediction.
+// horizontalEdge filters the first row of horizontal prediction.
 func horizontalEdge(pix []uint16, n int, left, top *[65]uint16, most int32) {
 	row := pix[:n]
 	for x := range row {

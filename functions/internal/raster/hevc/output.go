@@ -1,7 +1,7 @@
 package hevc
 
-// finish ends a coding tree block: with the last one of a strip, rows are finished.
-func (d *decoder) finish(at int) error {
+// finishCTU ends a coding tree unit. After the last one of a strip, it applies the in-loop filters and emits rows.
+func (d *decoder) finishCTU(at int) error {
 	bottom, ends := d.endsStrip(at, d.sps.ctb)
 	if !ends {
 		return nil
@@ -20,17 +20,17 @@ func (d *decoder) finish(at int) error {
 	if d.filtered {
 		d.deblock(bottom)
 		if !isLast {
-			end -= 4 // what the next strip's edge and the neighbours of sample adaptive offsets reach
+			end -= 4 // the deblocking of the next edge, and then SAO, need these rows
 		}
 	}
-	if err := d.show(end); err != nil {
+	if err := d.emitRows(end); err != nil {
 		return err
 	}
 	d.advance(bottom)
 	return nil
 }
 
-// advance moves the last rows of the strip to where they are above the next one.
+// advance starts the next strip: it moves the last rows of this one above it.
 func (d *decoder) advance(bottom int) {
 	for c := range d.count {
 		p := &d.planes[c]
@@ -38,15 +38,15 @@ func (d *decoder) advance(bottom int) {
 		copy(p.pix, p.pix[max(0, from):][:margin>>p.subY*p.stride])
 	}
 	d.top = bottom
-	d.move()
+	d.setPlaneBases()
 }
 
-// show hands over the luma rows up to one, and the chroma rows that belong to them.
-func (d *decoder) show(end int) error {
+// emitRows emits the luma rows up to end, and the chroma rows that belong to them.
+func (d *decoder) emitRows(end int) error {
 	sps := d.sps
-	first := max(d.shown, sps.cropY)
+	first := max(d.emitted, sps.cropY)
 	end = min(end, sps.cropY+sps.info.Height)
-	d.shown = max(d.shown, end)
+	d.emitted = max(d.emitted, end)
 	if end <= first {
 		return nil
 	}
@@ -60,18 +60,18 @@ func (d *decoder) show(end int) error {
 		s := &rows[c]
 		s.Stride, s.Width, s.Height = p.width, width, bottom-top
 		if is8 {
-			d.out8[c] = produce(d, d.out8[c], c, top, bottom)
+			d.out8[c] = outputRows(d, d.out8[c], c, top, bottom)
 			s.Pix8 = d.out8[c][left:]
 		} else {
-			d.out16[c] = produce(d, d.out16[c], c, top, bottom)
+			d.out16[c] = outputRows(d, d.out16[c], c, top, bottom)
 			s.Pix16 = d.out16[c][left:]
 		}
 	}
 	return d.emit(&rows)
 }
 
-// produce copies rows of a plane and adds sample adaptive offsets.
-func produce[T uint8 | uint16](d *decoder, to []T, c, top, bottom int) []T {
+// outputRows copies rows of a plane and applies SAO to them.
+func outputRows[T uint8 | uint16](d *decoder, to []T, c, top, bottom int) []T {
 	p := &d.planes[c]
 	if size := p.width * (bottom - top); cap(to) < size {
 		to = make([]T, size)
@@ -91,61 +91,63 @@ func produce[T uint8 | uint16](d *decoder, to []T, c, top, bottom int) []T {
 	for y := top; y < bottom; {
 		row := y / sizeY
 		next := min(bottom, (row+1)*sizeY)
-		for column := range d.across {
-			adapt(d, to, c, row*d.across+column, top, y, next)
+		for column := range d.ctbColumns {
+			applySAO(d, to, c, row*d.ctbColumns+column, top, y, next)
 		}
 		y = next
 	}
 	return to
 }
 
-// adapt adds the sample adaptive offsets of some rows of a coding tree block. The first row of to is top.
-func adapt[T uint8 | uint16](d *decoder, to []T, c, at, top, from, end int) {
+// applySAO applies sample adaptive offset to some rows of a coding tree block. The first row of to is row top of the
+// plane.
+func applySAO[T uint8 | uint16](d *decoder, to []T, c, at, top, from, end int) {
 	s := &d.ctbs[at].sao[c]
 	if s.kind == 0 {
 		return
 	}
 	p := &d.planes[c]
-	left := at % d.across << d.sps.ctb >> p.subX
+	left := at % d.ctbColumns << d.sps.ctb >> p.subX
 	right := min(left+1<<d.sps.ctb>>p.subX, p.width)
 	area := area{left, from, right, end}
 	if s.kind == saoBand {
-		adaptBands(to[(from-top)*p.width+left:], p.width, p.pix[p.base+from*p.stride+left:], p.stride, right-left, end-from, s, d.sps.depth[c])
+		bandOffset(to[(from-top)*p.width+left:], p.width, p.pix[p.base+from*p.stride+left:], p.stride,
+			right-left, end-from, s, d.sps.depth[c])
 	} else {
-		adaptArea(d, to, c, at, top, area, s)
+		edgeOffsetArea(d, to, c, at, top, area, s)
 	}
 	if d.pps.bypassEnabled || d.sps.pcm && d.sps.pcmUnfiltered {
-		restore(d, to, c, top, area)
+		restoreUnfiltered(d, to, c, top, area)
 	}
 }
 
-// An area is samples of a plane, from left and top up to right and bottom.
+// An area is a rectangle of samples, without its right column and bottom row.
 type area struct{ left, top, right, bottom int }
 
-// adaptArea adds the offsets of edges. Samples whose neighbours are outside the picture, or in slices and tiles that must
-// not be looked at, stay as they are.
-func adaptArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area, s *saoParams) {
+// edgeOffsetArea applies edge offset to an area. Samples keep their values if a neighbour is outside the picture, or
+// in a slice or tile across whose boundary filters do not work.
+func edgeOffsetArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area, s *saoParams) {
 	p := &d.planes[c]
 	sizeY := 1 << d.sps.ctb >> p.subY
-	x, y := at%d.across, at/d.across
+	x, y := at%d.ctbColumns, at/d.ctbColumns
 	inner := a
 	usesX, usesY := s.class != 1, s.class != 0
 	isTop, isBottom := a.top == y*sizeY, a.bottom == min((y+1)*sizeY, d.sps.height>>p.subY)
-	if usesX && !d.adapts(at, x-1, y) {
+	if usesX && !d.mayReadForSAO(at, x-1, y) {
 		inner.left++
 	}
-	if usesX && !d.adapts(at, x+1, y) {
+	if usesX && !d.mayReadForSAO(at, x+1, y) {
 		inner.right--
 	}
-	if usesY && isTop && !d.adapts(at, x, y-1) {
+	if usesY && isTop && !d.mayReadForSAO(at, x, y-1) {
 		inner.top++
 	}
-	if usesY && isBottom && !d.adapts(at, x, y+1) {
+	if usesY && isBottom && !d.mayReadForSAO(at, x, y+1) {
 		inner.bottom--
 	}
 	edges := func(a area) {
 		if a.left < a.right && a.top < a.bottom {
-			adaptEdges(to[(a.top-top)*p.width+a.left:], p.width, p.pix, p.base+a.top*p.stride+a.left, p.stride,
+			edgeOffset(to[(a.top-top)*p.width+a.left:], p.width, p.pix, p.base+a.top*p.stride+a.left, p.stride,
 				a.right-a.left, a.bottom-a.top, s, d.sps.depth[c])
 		}
 	}
@@ -153,7 +155,7 @@ func adaptArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area, s *
 	if s.class < 2 {
 		return
 	}
-	// A corner has one neighbour in a block that shares no side with this one, and the other one in this block.
+	// A corner sample has one neighbour in a diagonally adjacent block, and the other in this block.
 	for _, corner := range [4][2]int{{-1, -1}, {1, -1}, {-1, 1}, {1, 1}} {
 		isDescending := corner[0] == corner[1]
 		isCorner := corner[1] < 0 && isTop || corner[1] > 0 && isBottom
@@ -168,7 +170,7 @@ func adaptArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area, s *
 			cy = a.bottom - 1
 		}
 		isInner := cx >= inner.left && cx < inner.right && cy >= inner.top && cy < inner.bottom
-		switch adapts := d.adapts(at, x+corner[0], y+corner[1]); {
+		switch adapts := d.mayReadForSAO(at, x+corner[0], y+corner[1]); {
 		case adapts && !isInner:
 			edges(area{cx, cy, cx + 1, cy + 1})
 		case !adapts && isInner:
@@ -177,24 +179,24 @@ func adaptArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area, s *
 	}
 }
 
-// adapts reports whether a coding tree block may look at samples of another one (section 8.7.3.2): what counts is the
-// slice that comes later.
-func (d *decoder) adapts(at, x, y int) bool {
-	if x < 0 || y < 0 || x >= d.across || y >= d.down {
+// mayReadForSAO reports whether SAO of a coding tree block may read samples of another one (section 8.7.3.2). The
+// flag of the later slice decides.
+func (d *decoder) mayReadForSAO(at, x, y int) bool {
+	if x < 0 || y < 0 || x >= d.ctbColumns || y >= d.ctbRows {
 		return false
 	}
-	other := y*d.across + x
-	if a, b := d.ctbs[at].slice, d.ctbs[other].slice; a != b && !d.slices[max(a, b)-1].across {
+	other := y*d.ctbColumns + x
+	if a, b := d.ctbs[at].slice, d.ctbs[other].slice; a != b && !d.slices[max(a, b)-1].filterAcross {
 		return false
 	}
-	return d.pps.acrossTiles || d.tileOf(at) == d.tileOf(other)
+	return d.pps.acrossTiles || d.tileID(at) == d.tileID(other)
 }
 
-// restore takes back what was added to samples of blocks that are not filtered.
-func restore[T uint8 | uint16](d *decoder, to []T, c, top int, a area) {
+// restoreUnfiltered restores the samples of blocks that are excluded from filters.
+func restoreUnfiltered[T uint8 | uint16](d *decoder, to []T, c, top int, a area) {
 	p := &d.planes[c]
 	for y := a.top; y < a.bottom; y++ {
-		row := d.edges[y<<p.subY>>3*d.blocksAcross:]
+		row := d.edges[y<<p.subY>>3*d.blockStride:]
 		from := p.pix[p.base+y*p.stride:]
 		for x := a.left; x < a.right; x++ {
 			if row[x<<p.subX>>3]&unfiltered != 0 {

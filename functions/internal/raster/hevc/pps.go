@@ -8,17 +8,17 @@ type pps struct {
 	outputFlag        bool
 	extraBits         int
 	signHiding        bool
-	qp                int // of slices, before their delta
+	qp                int // SliceQpY without slice_qp_delta
 	skipEnabled       bool
 	deltaQP           bool
 	deltaQPDepth      int
-	chromaQP          [3]int // offsets of the planes
+	chromaQP          [3]int // pps_cb_qp_offset and pps_cr_qp_offset
 	sliceChromaQP     bool
 	bypassEnabled     bool
 	wavefront         bool
 	tiles             bool
 	columns, rows     int
-	widths, heights   []int // of tiles, in coding tree blocks, but for the last; nil if they are uniform
+	widths, heights   []int // of tiles, in coding tree blocks, without the last; nil if they are uniform
 	acrossTiles       bool
 	acrossSlices      bool
 	overrideDeblock   bool
@@ -26,11 +26,11 @@ type pps struct {
 	beta, tc          int // offsets
 	scaling           *scalingList
 	headerExtension   bool
-	maxSkip           uint // Log2 of the largest block whose transform may be skipped
+	maxSkip           uint // Log2MaxTransformSkipSize
 	crossComponent    bool
 	chromaOffsets     bool
 	chromaOffsetDepth int
-	chromaOffsetList  [][3]int // by cu_chroma_qp_offset_idx, for each plane
+	chromaOffsetList  [][3]int // CuQpOffset by cu_chroma_qp_offset_idx and component
 	saoShift          [3]uint  // log2_sao_offset_scale
 }
 
@@ -39,7 +39,7 @@ func parsePPS(b []byte) (*pps, error) {
 	r := &bitReader{data: b}
 	p := new(pps)
 	err := p.read(r)
-	if r.over() {
+	if r.pastEnd() {
 		return nil, damaged("a picture parameter set is cut short")
 	}
 	return p, err
@@ -47,14 +47,15 @@ func parsePPS(b []byte) (*pps, error) {
 
 func (p *pps) read(r *bitReader) error {
 	if p.id, p.spsID = r.ue(), r.ue(); p.id > 63 || p.spsID > 15 {
-		return damaged("a picture parameter set has the number %d and refers to %d, expected at most 63 and 15", p.id, p.spsID)
+		return damaged("a picture parameter set has the number %d and refers to %d, expected at most 63 and 15",
+			p.id, p.spsID)
 	}
 	p.dependentSlices, p.outputFlag, p.extraBits, p.signHiding = r.flag(), r.flag(), r.u(3), r.flag()
-	r.skip(1) // cabac_init_present_flag is for P and B slices
+	r.skip(1) // cabac_init_present_flag: for P and B slices
 	r.ue()
 	r.ue()
 	p.qp = 26 + r.se()
-	r.skip(1) // constrained_intra_pred_flag makes no difference if all blocks are intra
+	r.skip(1) // constrained_intra_pred_flag: has no effect if all blocks are intra
 	p.skipEnabled = r.flag()
 	if p.deltaQP = r.flag(); p.deltaQP {
 		p.deltaQPDepth = r.ue()
@@ -64,7 +65,7 @@ func (p *pps) read(r *bitReader) error {
 		return damaged("its chroma QP offsets are %d and %d, expected -12 to 12", p.chromaQP[1], p.chromaQP[2])
 	}
 	p.sliceChromaQP = r.flag()
-	r.skip(2) // weighted prediction
+	r.skip(2) // weighted_pred_flag, weighted_bipred_flag
 	p.bypassEnabled, p.tiles, p.wavefront = r.flag(), r.flag(), r.flag()
 	if err := p.readTiles(r); err != nil {
 		return err
@@ -72,7 +73,7 @@ func (p *pps) read(r *bitReader) error {
 	return p.readFilters(r)
 }
 
-// readFilters reads the end of the set, from the in-loop filters on.
+// readFilters reads the rest of the set, from pps_loop_filter_across_slices_enabled_flag on.
 func (p *pps) readFilters(r *bitReader) error {
 	p.acrossSlices = r.flag()
 	if err := p.readDeblocking(r); err != nil {
@@ -94,7 +95,7 @@ func (p *pps) readFilters(r *bitReader) error {
 	return nil
 }
 
-// readTiles reads how the picture is divided. Whether it is large enough is known later: see layTiles.
+// readTiles reads the tile structure. layOutTiles checks it against the picture size.
 func (p *pps) readTiles(r *bitReader) error {
 	p.columns, p.rows, p.acrossTiles = 1, 1, true
 	if !p.tiles {
@@ -130,7 +131,7 @@ func (p *pps) readDeblocking(r *bitReader) error {
 	return err
 }
 
-// readOffsets reads the offsets of the deblocking filter, which are halved.
+// readOffsets reads beta_offset_div2 and tc_offset_div2, and returns the offsets themselves.
 func readOffsets(r *bitReader) (beta, tc int, err error) {
 	beta, tc = 2*r.se(), 2*r.se()
 	if beta < -12 || beta > 12 || tc < -12 || tc > 12 {
@@ -139,10 +140,11 @@ func readOffsets(r *bitReader) (beta, tc int, err error) {
 	return beta, tc, nil
 }
 
-// readExtensions reads the range extension (section 7.3.2.3.2), and refuses those that change how a picture is decoded.
+// readExtensions reads the range extension (section 7.3.2.3.2), and refuses extensions that change the decoding
+// process.
 func (p *pps) readExtensions(r *bitReader) error {
 	isRange := r.flag()
-	r.skip(2) // those for several layers and for 3D say nothing of the base layer, and are last
+	r.skip(2) // the multilayer and 3D extensions do not affect the base layer; their data comes last
 	if isSCC := r.flag(); isSCC {
 		return unsupported("the screen content coding extension")
 	}
@@ -172,7 +174,7 @@ func (p *pps) readExtensions(r *bitReader) error {
 		}
 	}
 	luma, chroma := r.ue(), r.ue()
-	if luma > 2 || chroma > 2 { // bit depth - 10, which is 12 at most
+	if luma > 2 || chroma > 2 { // at most the bit depth, 12, less 10
 		return damaged("its sample adaptive offsets are shifted by %d and %d bits, expected at most 2", luma, chroma)
 	}
 	p.saoShift = [3]uint{uint(luma), uint(chroma), uint(chroma)}

@@ -1,12 +1,13 @@
 package hevc
 
-// A scalingList has the factors of the coefficients of intra blocks: for each Log2 of a size, less 2, and each plane, in
-// rows from the top down (section 7.4.5).
+// A scalingList has the scaling factors of intra blocks (section 7.4.5) by: Log2 of the block size less 2; component;
+// position in raster order.
 type scalingList struct {
 	factors [4][3][]uint8
 }
 
-// defaultIntra is table 7-6: the default factors of 8x8 blocks and larger ones, in the order of the diagonal scan.
+// defaultIntra has the default scaling list of intra blocks of 8x8 and more in the order of the diagonal scan (table
+// 7-6).
 var defaultIntra = [64]uint8{
 	16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 17, 16, 17, 16, 17, 18,
 	17, 18, 18, 17, 18, 21, 19, 20, 21, 20, 19, 21, 24, 22, 22, 24,
@@ -14,7 +15,7 @@ var defaultIntra = [64]uint8{
 	29, 36, 41, 44, 41, 36, 47, 54, 54, 47, 65, 70, 65, 88, 88, 115,
 }
 
-// A coded list has 16 or 64 factors and one for the first coefficient of blocks of 16x16 and more.
+// A codedList is a scaling list as it is coded: 16 or 64 coefficients, and the DC coefficient of sizes from 16x16 on.
 type codedList struct {
 	coefs [64]uint8
 	dc    uint8
@@ -40,8 +41,8 @@ var defaultScaling = func() *scalingList {
 	return newScalingList(&lists)
 }()
 
-// readScalingList reads scaling_list_data (section 7.3.4). The lists 3 to 5 of a size, which are for blocks that are
-// predicted from other pictures, are read only to find the end.
+// readScalingList reads scaling_list_data (section 7.3.4). The matrices 3 to 5 of each size are for inter blocks;
+// they are parsed and not used.
 func readScalingList(r *bitReader) (*scalingList, error) {
 	var lists [4][6]codedList
 	for size := range lists {
@@ -55,7 +56,7 @@ func readScalingList(r *bitReader) (*scalingList, error) {
 			}
 		}
 	}
-	// 4:4:4 has chroma blocks of 32x32, whose factors are those of 16x16.
+	// Chroma blocks of 32x32, which 4:4:4 has, use the lists of 16x16.
 	for _, i := range []int{1, 2, 4, 5} {
 		lists[3][i] = lists[2][i]
 	}
@@ -96,7 +97,7 @@ func readCodedList(r *bitReader, lists *[6]codedList, size, i, step int) error {
 	return nil
 }
 
-// newScalingList puts the factors where the coefficients are.
+// newScalingList expands the lists to scaling factors by position.
 func newScalingList(lists *[4][6]codedList) *scalingList {
 	s := new(scalingList)
 	for size := range s.factors {

@@ -1,13 +1,13 @@
 package hevc
 
-// The orders in which the coefficients of a block are coded (section 6.5.3 to 6.5.5).
+// scanIdx: the scan orders of coefficients (sections 6.5.3 to 6.5.5).
 const (
 	scanDiagonal = iota
 	scanHorizontal
 	scanVertical
 )
 
-// diagonal is the order of the up-right diagonal scan of a block: pairs of x and y.
+// diagonal returns the up-right diagonal scan of a block, as pairs of x and y.
 func diagonal(size int) [][2]uint8 {
 	var order [][2]uint8
 	for sum := range 2*size - 1 {
@@ -20,13 +20,13 @@ func diagonal(size int) [][2]uint8 {
 	return order
 }
 
-// A scan is an order of the coefficients of 4x4 blocks, or of the 4x4 blocks of a larger block.
+// A scan is the scan order of the coefficients of a sub-block, or of the sub-blocks of a block.
 type scan struct {
 	x, y  [64]uint8
-	index [64]uint8 // by 8*y + x
+	index [64]uint8 // position in the order, by 8*y + x
 }
 
-// scans are by order and by Log2 of the size, 0 to 3.
+// scans are the orders by scanIdx and by Log2 of the size, 0 to 3.
 var scans = func() (s [3][4]scan) {
 	for log := range 4 {
 		n := 1 << log

@@ -2,8 +2,7 @@ package hevc
 
 import "fmt"
 
-// A slice is what a slice segment header says (section 7.3.6.1), and the headers of dependent slice segments after it
-// share.
+// A slice has the fields of a slice segment header (section 7.3.6.1) that dependent slice segments share.
 type slice struct {
 	qp              int
 	chromaQP        [3]int
@@ -11,18 +10,18 @@ type slice struct {
 	chromaOffsets   bool
 	deblockDisabled bool
 	beta, tc        int
-	across          bool // slice_loop_filter_across_slices_enabled_flag
+	filterAcross    bool // slice_loop_filter_across_slices_enabled_flag
 }
 
-// A segment is a slice segment: where it starts, and where its data does.
+// A segment is a slice segment.
 type segment struct {
-	first     bool // of the picture
+	first     bool // first_slice_segment_in_pic_flag
 	dependent bool
-	address   int // of the first coding tree block, in raster scan
-	data      int // the first byte
+	address   int // slice_segment_address, in raster scan
+	data      int // position of slice_segment_data in the NAL unit
 }
 
-// readSegment reads the header of a slice segment. The first one of a picture activates its parameter sets.
+// readSegment reads a slice segment header. The first one of a picture activates its parameter sets.
 func (d *decoder) readSegment(b []byte, nal int) (*segment, error) {
 	r := &bitReader{data: b}
 	g := &segment{first: r.flag()}
@@ -54,14 +53,14 @@ func (d *decoder) readSegment(b []byte, nal int) (*segment, error) {
 	}
 	r.skip(1) // byte_alignment
 	r.pos = (r.pos + 7) &^ 7
-	if r.over() {
+	if r.pastEnd() {
 		return nil, damaged("a slice header is cut short")
 	}
 	g.data = r.pos / 8
 	return g, nil
 }
 
-// readSlice reads the part of the header that dependent slice segments do not have.
+// readSlice reads the fields that dependent slice segments do not have.
 func (d *decoder) readSlice(r *bitReader, s *slice, nal int) error {
 	sps, pps := d.sps, d.pps
 	r.skip(pps.extraBits)
@@ -116,14 +115,14 @@ func (s *slice) readFilters(r *bitReader, pps *pps) error {
 			}
 		}
 	}
-	s.across = pps.acrossSlices
-	if s.across && (s.sao[0] || s.sao[1] || !s.deblockDisabled) {
-		s.across = r.flag()
+	s.filterAcross = pps.acrossSlices
+	if s.filterAcross && (s.sao[0] || s.sao[1] || !s.deblockDisabled) {
+		s.filterAcross = r.flag()
 	}
 	return nil
 }
 
-// skipReferences skips what an I slice that is not of an IDR picture says about other pictures.
+// skipReferences skips the reference picture sets, which I slices have unless the picture is IDR.
 func (s *sps) skipReferences(r *bitReader) error {
 	r.skip(s.pocBits)
 	if count := len(s.shortTermSets); !r.flag() {
@@ -166,8 +165,7 @@ func (s *sps) skipLongTerm(r *bitReader) error {
 	return nil
 }
 
-// skipEntryPoints skips where the substreams begin, for they are decoded one after the other, and what future versions of
-// the standard may add.
+// skipEntryPoints skips the entry points, because substreams are decoded in order, and the header extension.
 func (d *decoder) skipEntryPoints(r *bitReader) error {
 	if d.pps.tiles || d.pps.wavefront {
 		count := r.ue()

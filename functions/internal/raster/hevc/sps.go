@@ -2,7 +2,7 @@ package hevc
 
 import "fmt"
 
-// maxSize is the largest width and height that is read. Level 6.2 allows 16888.
+// maxSize is the limit of width and height. Level 6.2 allows 16888.
 const maxSize = 1 << 16
 
 // An sps is a sequence parameter set (section 7.3.2.2).
@@ -10,14 +10,14 @@ type sps struct {
 	id   int
 	info Info
 
-	width, height int // in luma samples, before cropping
-	cropX, cropY  int // luma samples that are cropped on the left and at the top
-	chroma        int // chroma_format_idc, which is ChromaArrayType: there are no separate planes
+	width, height int // in luma samples, before the conformance window is applied
+	cropX, cropY  int // offsets of the conformance window in luma samples
+	chroma        int // chroma_format_idc; equals ChromaArrayType, as separate planes are refused
 	subX, subY    uint
-	depth         [3]int // of the samples of each plane
+	depth         [3]int // bit depth by component
 
 	pocBits        int
-	shortTermSets  []int // number of pictures of each short-term reference picture set
+	shortTermSets  []int // NumDeltaPocs of each short-term reference picture set
 	longTerm       bool
 	longTermCount  int
 	temporalMVP    bool
@@ -26,15 +26,15 @@ type sps struct {
 	sao            bool
 	pcm            bool
 	pcmDepth       [3]int
-	pcmMin, pcmMax uint // Log2 of sizes of coding blocks
+	pcmMin, pcmMax uint // Log2 of the sizes of PCM blocks
 	pcmUnfiltered  bool
 	strongSmooth   bool
 
-	minCb, ctb   uint // Log2 of sizes
+	minCb, ctb   uint // Log2 of the sizes of blocks
 	minTb, maxTb uint
 	depthIntra   int // max_transform_hierarchy_depth_intra
 
-	// Of the range extension (section 7.3.2.2.2).
+	// Range extension (section 7.3.2.2.2).
 	skipRotation, skipContext, implicitRDPCM, smoothingDisabled, persistentRice, bypassAlign bool
 }
 
@@ -43,7 +43,7 @@ func parseSPS(b []byte) (*sps, error) {
 	r := &bitReader{data: b}
 	s := new(sps)
 	err := s.read(r)
-	if r.over() {
+	if r.pastEnd() {
 		return nil, damaged("a sequence parameter set is cut short")
 	}
 	return s, err
@@ -57,7 +57,7 @@ func (s *sps) read(r *bitReader) error {
 	if s.id = r.ue(); s.id > 15 {
 		return damaged("a sequence parameter set has the number %d, expected at most 15", s.id)
 	}
-	if err := s.readFormat(r); err != nil {
+	if err := s.readSampleFormat(r); err != nil {
 		return err
 	}
 	if s.pocBits = r.ue() + 4; s.pocBits > 16 {
@@ -88,7 +88,7 @@ func (s *sps) read(r *bitReader) error {
 	return nil
 }
 
-// readTools reads which tools are used, from scaling lists on.
+// readTools reads the flags of coding tools, from scaling_list_enabled_flag on.
 func (s *sps) readTools(r *bitReader) error {
 	var err error
 	if s.scalingEnabled = r.flag(); s.scalingEnabled && r.flag() {
@@ -128,8 +128,8 @@ func skipProfile(r *bitReader, subLayers int) {
 	r.skip(skip)
 }
 
-// readFormat reads what the samples are.
-func (s *sps) readFormat(r *bitReader) error {
+// readSampleFormat reads chroma format, size, conformance window and bit depths.
+func (s *sps) readSampleFormat(r *bitReader) error {
 	if s.chroma = r.ue(); s.chroma > 3 {
 		return damaged("its chroma_format_idc is %d, expected at most 3", s.chroma)
 	}
@@ -144,7 +144,7 @@ func (s *sps) readFormat(r *bitReader) error {
 	}
 	s.width, s.height = r.ue(), r.ue()
 	if s.width < 1 || s.height < 1 || s.width > maxSize || s.height > maxSize {
-		return damaged("its picture is %dx%d samples large, expected 1 to %d", s.width, s.height, maxSize)
+		return damaged("its picture has %dx%d samples, expected 1 to %d", s.width, s.height, maxSize)
 	}
 	var crop [4]int // left, right, top, bottom
 	if r.flag() {
@@ -191,13 +191,13 @@ func (s *sps) readBlockSizes(r *bitReader) error {
 		return damaged("its transform trees have a depth of %d, expected at most %d", s.depthIntra, ctb-minTb)
 	}
 	if s.width&(1<<minCb-1) != 0 || s.height&(1<<minCb-1) != 0 {
-		return damaged("its picture is %dx%d samples large, expected multiples of %d", s.width, s.height, 1<<minCb)
+		return damaged("its picture has %dx%d samples, expected multiples of %d", s.width, s.height, 1<<minCb)
 	}
 	s.minCb, s.ctb, s.minTb, s.maxTb = uint(minCb), uint(ctb), uint(minTb), uint(maxTb)
 	return nil
 }
 
-// readPCM reads what is said of blocks that are not predicted.
+// readPCM reads the parameters of PCM blocks.
 func (s *sps) readPCM(r *bitReader) error {
 	if s.pcm = r.flag(); !s.pcm {
 		return nil
@@ -207,17 +207,19 @@ func (s *sps) readPCM(r *bitReader) error {
 	smallest := r.ue() + 3
 	largest := smallest + r.ue()
 	if luma > s.depth[0] || chroma > s.depth[1] {
-		return damaged("its PCM samples have %d and %d bits, expected at most %d and %d", luma, chroma, s.depth[0], s.depth[1])
+		return damaged("its PCM samples have %d and %d bits, expected at most %d and %d",
+			luma, chroma, s.depth[0], s.depth[1])
 	}
 	if smallest < int(s.minCb) || largest > min(int(s.ctb), 5) {
-		return damaged("its PCM blocks have sizes of 2^%d to 2^%d, expected 2^%d to 2^%d", smallest, largest, s.minCb, min(s.ctb, 5))
+		return damaged("its PCM blocks have sizes of 2^%d to 2^%d, expected 2^%d to 2^%d",
+			smallest, largest, s.minCb, min(s.ctb, 5))
 	}
 	s.pcmMin, s.pcmMax = uint(smallest), uint(largest)
 	s.pcmUnfiltered = r.flag()
 	return nil
 }
 
-// readReferences reads what pictures may be referred to: an I slice has to skip its choice.
+// readReferences reads the reference picture sets, whose sizes slice headers depend on.
 func (s *sps) readReferences(r *bitReader) error {
 	count := r.ue()
 	if count > 64 {
@@ -239,8 +241,8 @@ func (s *sps) readReferences(r *bitReader) error {
 	return nil
 }
 
-// readShortTermSet reads a set (section 7.3.7), of which only the number of pictures is of use: it is needed to read the
-// next one. With the index count, it is that of a slice header and is not kept.
+// readShortTermSet reads st_ref_pic_set (section 7.3.7), of which only the number of pictures is kept: the next set
+// may be predicted from it. The set in a slice header has the index count, and is not kept.
 func (s *sps) readShortTermSet(r *bitReader, index, count int) error {
 	size := 0
 	if index > 0 && r.flag() {
@@ -373,22 +375,22 @@ func skipHRD(r *bitReader, subLayers int) error {
 	return nil
 }
 
-// readExtensions reads the range extension, and refuses those that change how a picture is decoded.
+// readExtensions reads the range extension, and refuses extensions that change the decoding process.
 func (s *sps) readExtensions(r *bitReader) error {
 	isRange := r.flag()
-	r.skip(2) // those for several layers and for 3D say nothing of the base layer, and are last
+	r.skip(2) // the multilayer and 3D extensions do not affect the base layer; their data comes last
 	if isSCC := r.flag(); isSCC {
 		return unsupported("the screen content coding extension")
 	}
 	r.skip(4)
 	if isRange {
 		s.skipRotation, s.skipContext, s.implicitRDPCM = r.flag(), r.flag(), r.flag()
-		r.skip(1) // explicit_rdpcm_enabled_flag is for predictions from other pictures
+		r.skip(1) // explicit_rdpcm_enabled_flag: for inter blocks
 		if r.flag() {
 			return unsupported("extended precision")
 		}
 		s.smoothingDisabled = r.flag()
-		r.skip(1) // high_precision_offsets_enabled_flag is for predictions from other pictures
+		r.skip(1) // high_precision_offsets_enabled_flag: for inter blocks
 		s.persistentRice, s.bypassAlign = r.flag(), r.flag()
 	}
 	return nil

@@ -3,11 +3,10 @@ package hevc
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"testing"
 )
 
-// nalVPS is the type of video parameter sets, which the decoder does not need.
+// nalVPS is the type of video parameter sets, which the decoder ignores.
 const nalVPS = 32
 
 // units splits a byte stream (Annex B) into NAL units.
@@ -22,8 +21,8 @@ func units(stream []byte) [][]byte {
 	return all
 }
 
-// pack makes an hvcC property of the parameter sets of a byte stream, and length-prefixed units of the rest, as a HEIC
-// file has them.
+// pack converts a byte stream to what a HEIC file contains: an hvcC property with the parameter sets, and length-
+// prefixed NAL units.
 func pack(tb testing.TB, stream []byte) (hvcC, data []byte) {
 	tb.Helper()
 	var arrays [3][][]byte
@@ -36,7 +35,7 @@ func pack(tb testing.TB, stream []byte) (hvcC, data []byte) {
 			data = append(data, unit...)
 		}
 	}
-	hvcC = make([]byte, 23)
+	hvcC = append(hvcC, make([]byte, 23)...)
 	hvcC[0], hvcC[21], hvcC[22] = 1, 3, byte(len(arrays))
 	for i, sets := range arrays {
 		hvcC = append(hvcC, byte(nalVPS+i))
@@ -49,8 +48,8 @@ func pack(tb testing.TB, stream []byte) (hvcC, data []byte) {
 	return hvcC, data
 }
 
-// decodeAll returns the planes one after the other, as ffmpeg writes raw video: of 16 bits, little-endian, if there are
-// more than 8.
+// decodeAll returns the planes one after the other, as ffmpeg writes raw video: with 16 bits, little-endian, for
+// samples of more than 8.
 func decodeAll(hvcC, data []byte, o Options) (Info, []byte, error) {
 	c, err := ParseConfig(hvcC)
 	if err != nil {
@@ -76,36 +75,4 @@ func decodeAll(hvcC, data []byte, o Options) (Info, []byte, error) {
 		return nil
 	})
 	return info, bytes.Join(planes[:], nil), err
-}
-
-// difference says where raw video differs first.
-func difference(info Info, got, want []byte) string {
-	size := 1
-	if info.BitDepth > 8 || info.BitDepthChroma > 8 {
-		size = 2
-	}
-	if len(got) != len(want) {
-		return fmt.Sprintf("got %d bytes, want %d", len(got), len(want))
-	}
-	w, h := info.Width, info.Height
-	for i := range got {
-		if got[i] == want[i] {
-			continue
-		}
-		plane, at := 0, i/size
-		for at >= w*h {
-			at -= w * h
-			if plane == 0 {
-				if info.Chroma < 3 {
-					w = (w + 1) / 2
-				}
-				if info.Chroma < 2 {
-					h = (h + 1) / 2
-				}
-			}
-			plane++
-		}
-		return fmt.Sprintf("plane %d differs at %d,%d: got %d, want %d", plane, at%w, at/w, got[i], want[i])
-	}
-	return ""
 }

@@ -1,28 +1,28 @@
 package hevc
 
-// The transforms work on two columns or rows at once: a lane of 32 bits each of a 64-bit integer, the value low + high<<32.
-// Sums, and products with a constant, are right for both at once, as long as the results fit into 32 bits: 32 coefficients
-// of 16 bits times 90 do.
+// The transforms process two columns or rows at once: a 64-bit integer holds two 32-bit lanes as low + high<<32.
+// Sums, and products with a constant, are then right in both lanes, as long as each result fits into 32 bits: 32
+// coefficients of 16 bits times 90 do.
 
-// lanes packs two values.
+// lanes packs two values into lanes.
 func lanes(low, high int32) int64 { return int64(low) + int64(high)<<32 }
 
-// split unpacks them.
+// split unpacks the lanes.
 func split(v int64) (low, high int32) {
 	low = int32(v)
 	return low, int32((v - int64(low)) >> 32)
 }
 
-// both is a value in both lanes.
+// both returns a value in both lanes.
 func both(v int64) int64 { return v + v<<32 }
 
-// cosines are those of multiples of pi/64, as the transform matrix has them (section 8.6.4.2).
+// cosines are the elements of transMatrix (section 8.6.4.2): scaled cosines of multiples of pi/64.
 var cosines = [33]int64{
 	0, 90, 90, 90, 89, 88, 87, 85, 83, 82, 80, 78, 75, 73, 70, 67, 64,
 	61, 57, 54, 50, 46, 43, 38, 36, 31, 25, 22, 18, 13, 9, 4, 0,
 }
 
-// cosine is an element of the matrix: cosines by (2n+1)k.
+// cosine returns the element of transMatrix for an angle of a*pi/64.
 func cosine(a int) int64 {
 	a &= 127
 	if a > 64 {
@@ -34,7 +34,7 @@ func cosine(a int) int64 {
 	return cosines[a]
 }
 
-// odd16 and odd32 are the rows of the odd coefficients, by sample.
+// odd16 and odd32 are the odd rows of the matrices of 16 and 32 points, by sample.
 var odd16, odd32 = func() (half [8][8]int64, full [16][16]int64) {
 	for n := range half {
 		for k := range half[n] {
@@ -49,10 +49,10 @@ var odd16, odd32 = func() (half [8][8]int64, full [16][16]int64) {
 	return half, full
 }()
 
-// A line is the input or output of a transform in one dimension.
+// A line is the input or output of a one-dimensional transform.
 type line = [32]int64
 
-// idct4 transforms 4 coefficients that are step apart.
+// idct4 is the transform of 4 points. Its input coefficients are step apart.
 func idct4(in *line, step int, round int64) (a, b, c, d int64) {
 	i0, i1, i2, i3 := in[0]<<6+round, in[step&31], in[2*step&31]<<6, in[3*step&31]
 	even0, even1 := i0+i2, i0-i2
@@ -60,7 +60,7 @@ func idct4(in *line, step int, round int64) (a, b, c, d int64) {
 	return even0 + odd0, even1 + odd1, even1 - odd1, even0 - odd0
 }
 
-// idct8 transforms 8 coefficients.
+// idct8 is the transform of 8 points.
 func idct8(in *line, step int, round int64, out *line) {
 	a, b, c, d := idct4(in, 2*step, round)
 	i1, i3, i5, i7 := in[step&31], in[3*step&31], in[5*step&31], in[7*step&31]
@@ -72,7 +72,7 @@ func idct8(in *line, step int, round int64, out *line) {
 	out[4], out[5], out[6], out[7] = d-o3, c-o2, b-o1, a-o0
 }
 
-// idct16 transforms 16 coefficients, of which the first count may be other than 0.
+// idct16 is the transform of 16 points. Only the first count coefficients can be nonzero.
 func idct16(in *line, step, count int, round int64, out *line) {
 	idct8(in, 2*step, round, out)
 	var odd [8]int64
@@ -96,7 +96,7 @@ func idct16(in *line, step, count int, round int64, out *line) {
 	}
 }
 
-// idct32 transforms 32 coefficients, of which the first count may be other than 0.
+// idct32 is the transform of 32 points. Only the first count coefficients can be nonzero.
 func idct32(in *line, count int, round int64, out *line) {
 	idct16(in, 2, count, round, out)
 	var odd [16]int64
@@ -119,7 +119,7 @@ func idct32(in *line, count int, round int64, out *line) {
 	}
 }
 
-// idst4 is the transform of luma blocks of 4x4.
+// idst4 is the DST-VII of 4x4 luma blocks.
 func idst4(in *line, round int64, out *line) {
 	i0, i1, i2, i3 := in[0], in[1], in[2], in[3]
 	out[0] = 29*i0 + 74*i1 + 84*i2 + 55*i3 + round
@@ -128,7 +128,7 @@ func idst4(in *line, round int64, out *line) {
 	out[3] = 84*i0 - 74*i1 + 55*i2 - 29*i3 + round
 }
 
-// transformLine transforms one line of a block.
+// transformLine is the one-dimensional transform of a block of size 1<<log.
 func transformLine(in *line, log uint, isSine bool, count int, round int64, out *line) {
 	switch {
 	case isSine:
@@ -144,23 +144,23 @@ func transformLine(in *line, log uint, isSine bool, count int, round int64, out 
 	}
 }
 
-// transform makes the residual samples of a block (section 8.6.4.2). Coefficients other than 0 are in the first columns
-// and rows only, whose numbers are multiples of 4.
-func (r *residue) transform(log uint, isSine bool, columns, rows, depth int) {
+// transform computes the residual samples of a block (section 8.6.4.2). Only its first columns and rows, multiples of
+// 4, can have nonzero coefficients.
+func (r *residualState) transform(log uint, isSine bool, columns, rows, depth int) {
 	n := 1 << log
 	var in, out line
 	for x := 0; x < columns; x += 2 {
 		for y := range rows {
 			at := y<<log + x
-			in[y&31] = lanes(r.coefs[at&1023], r.coefs[(at+1)&1023])
+			in[y&31] = lanes(r.coefficients[at&1023], r.coefficients[(at+1)&1023])
 		}
 		transformLine(&in, log, isSine, rows, both(64), &out)
 		first, second := x<<log>>1, (x+1)<<log>>1
 		for y := 0; y < n; y += 2 {
 			a, b := split(out[y&31])
 			c, d := split(out[(y+1)&31])
-			r.mid[(first+y>>1)&1023] = lanes(clip16(a>>7), clip16(c>>7))
-			r.mid[(second+y>>1)&1023] = lanes(clip16(b>>7), clip16(d>>7))
+			r.intermediate[(first+y>>1)&1023] = lanes(clip16(a>>7), clip16(c>>7))
+			r.intermediate[(second+y>>1)&1023] = lanes(clip16(b>>7), clip16(d>>7))
 		}
 	}
 	clear(in[:])
@@ -168,7 +168,7 @@ func (r *residue) transform(log uint, isSine bool, columns, rows, depth int) {
 	round := both(1 << (shift - 1))
 	for y := 0; y < n; y += 2 {
 		for x := range columns {
-			in[x&31] = r.mid[(x<<log>>1+y>>1)&1023]
+			in[x&31] = r.intermediate[(x<<log>>1+y>>1)&1023]
 		}
 		transformLine(&in, log, isSine, columns, round, &out)
 		top, bottom := r.out[y<<log:][:n], r.out[(y+1)<<log:][:n]
@@ -186,24 +186,24 @@ func clip16(v int32) int32 {
 	return v
 }
 
-// reconstruct turns the coefficients of a block into residual samples and adds them to the prediction.
+// reconstruct computes the residual samples of a block and adds them to the prediction.
 func (d *decoder) reconstruct(c, x0, y0 int, log uint, mode uint8) {
-	r, b := &d.residue, &d.coding
+	r, b := &d.residuals, &d.coefficients
 	columns, rows := 4*b.maxX+4, 4*b.maxY+4
 	depth := d.sps.depth[c]
 	isSine := c == 0 && log == 2
 	isPlain := !d.pps.crossComponent
 	switch {
-	case b.isFlat:
-		r.flat(log, depth, b.bypass, d.sps.skipRotation && log == 2)
+	case b.withoutTransform:
+		r.withoutTransform(log, depth, b.bypass, d.sps.skipRotation && log == 2)
 		if b.isRDPCM {
-			r.accumulate(log, mode)
+			r.accumulateRDPCM(log, mode)
 		}
-	case b.total == 1 && r.coefs[0] != 0 && !isSine:
-		dc := clip16((64*r.coefs[0] + 64) >> 7)
+	case b.total == 1 && r.coefficients[0] != 0 && !isSine:
+		dc := clip16((64*r.coefficients[0] + 64) >> 7)
 		shift := uint(20 - depth)
 		v := (64*dc + 1<<(shift-1)) >> shift
-		r.coefs[0] = 0
+		r.coefficients[0] = 0
 		if isPlain {
 			d.addConstant(c, x0, y0, log, v)
 			return
@@ -215,22 +215,23 @@ func (d *decoder) reconstruct(c, x0, y0 int, log uint, mode uint8) {
 		r.transform(log, isSine, columns, rows, depth)
 	}
 	for y := range rows {
-		clear(r.coefs[y<<log:][:columns])
+		clear(r.coefficients[y<<log:][:columns])
 	}
 	if c == 0 && !isPlain {
 		copy(r.luma[:], r.out[:1<<(2*log)])
 	}
 	if r.scale != 0 {
-		r.cross(log, d.sps)
+		r.addCrossComponent(log, d.sps)
 	}
 	d.add(c, x0, y0, log)
 }
 
-// flat makes the residual samples of a block whose transform is skipped or bypassed (section 8.6.2 and 8.6.4.2).
-func (r *residue) flat(log uint, depth int, bypass, rotate bool) {
+// withoutTransform computes the residual samples of a block with transform skip or bypass (sections 8.6.2 and
+// 8.6.4.2).
+func (r *residualState) withoutTransform(log uint, depth int, bypass, rotate bool) {
 	size := 1 << (2 * log)
 	out := r.out[:size]
-	copy(out, r.coefs[:size])
+	copy(out, r.coefficients[:size])
 	if rotate {
 		for i := range size / 2 {
 			out[i], out[size-1-i] = out[size-1-i], out[i]
@@ -245,8 +246,9 @@ func (r *residue) flat(log uint, depth int, bypass, rotate bool) {
 	}
 }
 
-// accumulate adds up the differences of a block in the direction of its prediction (section 8.6.8).
-func (r *residue) accumulate(log uint, mode uint8) {
+// accumulateRDPCM is the residual modification of implicit RDPCM (section 8.6.8): it accumulates in the direction of
+// the prediction.
+func (r *residualState) accumulateRDPCM(log uint, mode uint8) {
 	n := 1 << log
 	if mode == modeVertical {
 		for i := n; i < n*n; i++ {
@@ -261,8 +263,8 @@ func (r *residue) accumulate(log uint, mode uint8) {
 	}
 }
 
-// cross adds what the residual of luma predicts for that of chroma (section 8.6.6).
-func (r *residue) cross(log uint, sps *sps) {
+// addCrossComponent adds the residual of cross-component prediction (section 8.6.6).
+func (r *residualState) addCrossComponent(log uint, sps *sps) {
 	size := 1 << (2 * log)
 	luma := r.luma[:size]
 	out := r.out[:size]
@@ -271,11 +273,11 @@ func (r *residue) cross(log uint, sps *sps) {
 	}
 }
 
-// addCross is for a chroma block without coefficients.
-func (d *decoder) addCross(c, x0, y0 int, log uint, scale int) {
-	clear(d.residue.out[:1<<(2*log)])
-	d.residue.scale = scale
-	d.residue.cross(log, d.sps)
+// addCrossComponentOnly is cross-component prediction of a chroma block without coefficients.
+func (d *decoder) addCrossComponentOnly(c, x0, y0 int, log uint, scale int) {
+	clear(d.residuals.out[:1<<(2*log)])
+	d.residuals.scale = scale
+	d.residuals.addCrossComponent(log, d.sps)
 	d.add(c, x0, y0, log)
 }
 
@@ -285,7 +287,7 @@ func (d *decoder) add(c, x0, y0 int, log uint) {
 	n := 1 << log
 	most := int32(1)<<d.sps.depth[c] - 1
 	at := p.base + y0*p.stride + x0
-	from := d.residue.out[:n*n]
+	from := d.residuals.out[:n*n]
 	for len(from) >= n {
 		row := p.pix[at : at+n]
 		for i, v := range from[:len(row)] {
@@ -300,7 +302,7 @@ func (d *decoder) add(c, x0, y0 int, log uint) {
 	}
 }
 
-// addConstant adds the same to all samples of the prediction.
+// addConstant adds a residual that is the same for all samples, as of a block with only a DC coefficient.
 func (d *decoder) addConstant(c, x0, y0 int, log uint, v int32) {
 	if v == 0 {
 		return

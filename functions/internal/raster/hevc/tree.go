@@ -1,123 +1,124 @@
 package hevc
 
-// The intra prediction modes that are named (table 8-1); 2 to 34 are angles.
+// Intra prediction modes (table 8-1). Modes 2 to 34 are angular.
 const (
 	modePlanar     = 0
 	modeDC         = 1
 	modeHorizontal = 10
 	modeVertical   = 26
 	modeLast       = 34
-	modeDerived    = 4 // intra_chroma_pred_mode: that of luma
+	modeDerived    = 4 // intra_chroma_pred_mode 4: the mode of luma
 )
 
-// A treeState is the state of the coding quadtree: of a picture, a slice, a coding tree block and a quantization group.
-type treeState struct {
-	depthAbove []uint8   // coding quadtree depths, of columns of 8 samples
-	depthLeft  [8]uint8  // of rows of 8 samples
-	modeAbove  [16]uint8 // luma modes within the coding tree block, of columns of 4 samples
-	modeLeft   [16]uint8 // of rows of 4 samples
+// quadtreeState is the parsing state of the coding quadtree.
+type quadtreeState struct {
+	depthAbove []uint8   // CtDepth by column of 8 luma samples
+	depthLeft  [8]uint8  // CtDepth by row of 8 luma samples
+	modeAbove  [16]uint8 // IntraPredModeY within the CTU, by column of 4 samples
+	modeLeft   [16]uint8 // by row of 4 samples
 
-	at, x, y                    int  // the coding tree block, and its first luma sample
-	left, up, upLeft, upRight   bool // whether those beside it are available
-	filterLeft, filterUp        bool // whether edges at its borders are filtered
-	mask                        int  // size of coding tree blocks, less 1
-	groupLog, offsetLog         uint // of the smallest quantization groups, and those of chroma offsets
-	qp, qpGroup, qpLast         int  // QpY, what it is predicted to be in the quantization group, and that of the last coding unit
-	isDeltaCoded, isOffsetCoded bool
-	chromaOffset                [3]int // CuQpOffset
-	spread                      [16]uint8
+	at, x, y                           int  // the CTU: its raster address and the position of its first luma sample
+	left, above, aboveLeft, aboveRight bool // availability of neighbouring CTUs (section 6.4.1)
+	filterLeft, filterAbove            bool // whether the left and upper edges of the CTU are deblocked
+	mask                               int  // CtbSizeY - 1
+	qpGroupLog, chromaOffsetLog        uint // Log2 of the sizes of quantization groups
+	qp, qpGroup, qpLast                int  // QpY, qPY_PRED, and QpY of the previous coding unit
+	isDeltaCoded, isOffsetCoded        bool
+	chromaOffset                       [3]int // CuQpOffset
+	spread                             [16]uint8
 }
 
-func (t *treeState) start(sps *sps, pps *pps) {
+func (t *quadtreeState) start(sps *sps, pps *pps) {
 	t.depthAbove = resize(t.depthAbove, (sps.width+7)/8)
 	t.mask = 1<<sps.ctb - 1
-	t.groupLog, t.offsetLog = sps.ctb-uint(pps.deltaQPDepth), sps.ctb-uint(pps.chromaOffsetDepth)
+	t.qpGroupLog, t.chromaOffsetLog = sps.ctb-uint(pps.deltaQPDepth), sps.ctb-uint(pps.chromaOffsetDepth)
 	for i := range t.spread {
 		t.spread[i] = uint8(i&1 | i&2<<1 | i&4<<2 | i&8<<3)
 	}
 }
 
-func (t *treeState) startSlice(s *slice) {
+func (t *quadtreeState) startSlice(s *slice) {
 	t.startQP(s)
 	t.chromaOffset = [3]int{}
 }
 
-// startQP starts what QPs are predicted from.
-func (t *treeState) startQP(s *slice) { t.qp, t.qpLast = s.qp, s.qp }
+// startQP sets qPY_PREV at the start of a slice, tile, or row of a wavefront (section 8.6.1).
+func (t *quadtreeState) startQP(s *slice) { t.qp, t.qpLast = s.qp, s.qp }
 
-// order is the place of a luma sample's block of 4x4 in the z-scan of its coding tree block.
-func (t *treeState) order(x, y int) uint8 {
+// zScanOrder returns the z-scan order of the 4x4 block at a luma position within its coding tree block.
+func (t *quadtreeState) zScanOrder(x, y int) uint8 {
 	return t.spread[x>>2&15&(t.mask>>2)] | t.spread[y>>2&15&(t.mask>>2)]<<1
 }
 
-// A codingBlock is what is known of a coding unit.
+// A codingBlock holds the syntax elements of the current coding unit.
 type codingBlock struct {
 	bypass    bool // cu_transquant_bypass_flag
-	split     bool // into four prediction blocks
+	split     bool // PART_NxN: four prediction blocks
 	luma      [4]uint8
 	chroma    [4]uint8
-	isDerived [4]bool // chroma mode, from that of luma
+	isDerived [4]bool // intra_chroma_pred_mode is 4
 }
 
-// decodeBlock decodes a coding tree block (section 7.3.8.2).
-func (d *decoder) decodeBlock(at int) error {
+// decodeCTU decodes a coding tree unit (section 7.3.8.2).
+func (d *decoder) decodeCTU(at int) error {
 	if err := d.check(at); err != nil {
 		return err
 	}
-	t := &d.tree
+	t := &d.quadtree
 	d.ctbs[at].slice = len(d.slices)
-	x, y := at%d.across, at/d.across
+	x, y := at%d.ctbColumns, at/d.ctbColumns
 	t.at, t.x, t.y = at, x<<d.sps.ctb, y<<d.sps.ctb
-	t.left = x > 0 && d.shares(at, at-1)
-	t.up = y > 0 && d.shares(at, at-d.across)
-	t.upLeft = x > 0 && y > 0 && d.shares(at, at-d.across-1)
-	t.upRight = x+1 < d.across && y > 0 && d.shares(at, at-d.across+1)
-	t.filterLeft = x > 0 && d.crosses(at, at-1)
-	t.filterUp = y > 0 && d.crosses(at, at-d.across)
+	t.left = x > 0 && d.inSameSliceAndTile(at, at-1)
+	t.above = y > 0 && d.inSameSliceAndTile(at, at-d.ctbColumns)
+	t.aboveLeft = x > 0 && y > 0 && d.inSameSliceAndTile(at, at-d.ctbColumns-1)
+	t.aboveRight = x+1 < d.ctbColumns && y > 0 && d.inSameSliceAndTile(at, at-d.ctbColumns+1)
+	t.filterLeft = x > 0 && d.filtersAcross(at, at-1)
+	t.filterAbove = y > 0 && d.filtersAcross(at, at-d.ctbColumns)
 	if !t.left {
 		t.modeLeft = [16]uint8{modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC,
 			modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC}
 	}
 	t.modeAbove = [16]uint8{modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC,
 		modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC, modeDC}
-	d.residue.setQP(d)
-	if d.cur.sao[0] || d.cur.sao[1] {
+	d.residuals.setQP(d)
+	if d.slice.sao[0] || d.slice.sao[1] {
 		d.readSAO(at)
 	}
 	d.codingTree(t.x, t.y, d.sps.ctb, 0)
-	if d.pps.wavefront && !d.startsRow(at) && d.startsRow(at-1) {
-		d.saved[0] = d.contextSet
+	if d.pps.wavefront && !d.isFirstInTileRow(at) && d.isFirstInTileRow(at-1) {
+		d.saved[0] = d.contextVariables
 	}
 	return d.fault
 }
 
-// check calls Options.Check at the start of each row of coding tree blocks of a tile.
+// check calls Options.Check at the start of each row of coding tree units of a tile.
 func (d *decoder) check(at int) error {
-	if d.options.Check != nil && d.startsRow(at) {
+	if d.options.Check != nil && d.isFirstInTileRow(at) {
 		return d.options.Check()
 	}
 	return nil
 }
 
-// breaks notes that something is broken. Decoding goes on up to the end of the coding tree block.
-func (d *decoder) breaks(detail string, args ...any) {
+// setFault records an error in the data. Decoding goes on to the end of the coding tree unit, which keeps hot loops
+// free of error handling.
+func (d *decoder) setFault(detail string, args ...any) {
 	if d.fault == nil {
 		d.fault = damaged(detail, args...)
 	}
 }
 
-// codingTree decodes a coding quadtree (section 7.3.8.4).
+// codingTree decodes coding_quadtree (section 7.3.8.4).
 func (d *decoder) codingTree(x, y int, log uint, depth uint8) {
-	t, sps := &d.tree, d.sps
+	t, sps := &d.quadtree, d.sps
 	size := 1 << log
 	split := log > sps.minCb
 	if split && x+size <= sps.width && y+size <= sps.height {
-		split = d.bin(ctxSplitCU+d.deeper(x, y, depth)) == 1
+		split = d.bin(ctxSplitCU+d.splitContext(x, y, depth)) == 1
 	}
-	if d.pps.deltaQP && log >= t.groupLog {
-		d.startGroup(x, y)
+	if d.pps.deltaQP && log >= t.qpGroupLog {
+		d.startQuantizationGroup(x, y)
 	}
-	if d.cur.chromaOffsets && log >= t.offsetLog {
+	if d.slice.chromaOffsets && log >= t.chromaOffsetLog {
 		t.isOffsetCoded = false
 	}
 	if !split {
@@ -137,51 +138,52 @@ func (d *decoder) codingTree(x, y int, log uint, depth uint8) {
 	}
 }
 
-// deeper counts those of the blocks on the left and above that are split deeper (section 9.3.4.2.2).
-func (d *decoder) deeper(x, y int, depth uint8) uint8 {
-	t := &d.tree
+// splitContext returns ctxInc of split_cu_flag: the number of neighbours on the left and above with a greater CtDepth
+// (section 9.3.4.2.2).
+func (d *decoder) splitContext(x, y int, depth uint8) uint8 {
+	t := &d.quadtree
 	n := uint8(0)
 	if (t.left || x > t.x) && t.depthLeft[y&t.mask>>3&7] > depth {
 		n++
 	}
-	if (t.up || y > t.y) && t.depthAbove[x>>3] > depth {
+	if (t.above || y > t.y) && t.depthAbove[x>>3] > depth {
 		n++
 	}
 	return n
 }
 
-// startGroup starts a quantization group and predicts its QP (section 8.6.1).
-func (d *decoder) startGroup(x, y int) {
-	t := &d.tree
+// startQuantizationGroup starts a quantization group and derives qPY_PRED (section 8.6.1).
+func (d *decoder) startQuantizationGroup(x, y int) {
+	t := &d.quadtree
 	t.isDeltaCoded = false
 	left, above := t.qpLast, t.qpLast
 	if x > t.x {
-		left = int(d.qp[y>>3*d.blocksAcross+(x-1)>>3])
+		left = int(d.qp[y>>3*d.blockStride+(x-1)>>3])
 	}
 	if y > t.y {
-		above = int(d.qp[(y-1)>>3*d.blocksAcross+x>>3])
+		above = int(d.qp[(y-1)>>3*d.blockStride+x>>3])
 	}
 	t.qpGroup = (left + above + 1) >> 1
 	t.qp = t.qpGroup
-	d.residue.setQP(d)
+	d.residuals.setQP(d)
 }
 
-// codingUnit decodes a coding unit (section 7.3.8.5).
+// codingUnit decodes coding_unit (section 7.3.8.5).
 func (d *decoder) codingUnit(x, y int, log uint, depth uint8) {
-	t, b, sps := &d.tree, &d.block, d.sps
+	t, b, sps := &d.quadtree, &d.cu, d.sps
 	b.bypass = d.pps.bypassEnabled && d.bin(ctxBypassCU) == 1
 	b.split = log == sps.minCb && d.bin(ctxPartMode) == 0
-	pcm := !b.split && sps.pcm && log >= sps.pcmMin && log <= sps.pcmMax && d.terminate()
+	pcm := !b.split && sps.pcm && log >= sps.pcmMin && log <= sps.pcmMax && d.terminateBin()
 	if pcm {
-		d.readSamples(x, y, log)
-		d.setModes(x, y, log, modeDC)
+		d.readPCMSamples(x, y, log)
+		d.storeLumaMode(x, y, log, modeDC)
 	} else {
 		d.readModes(x, y, log)
 		maxDepth := sps.depthIntra
 		if b.split {
 			maxDepth++
 		}
-		d.transformTree(transform{x: x, y: y, log: log, maxDepth: maxDepth, cb: 1, cr: 1})
+		d.transformTree(transformNode{x: x, y: y, log: log, maxDepth: maxDepth, cb: 1, cr: 1})
 	}
 	flags := uint8(0)
 	if b.bypass || pcm && sps.pcmUnfiltered {
@@ -191,7 +193,7 @@ func (d *decoder) codingUnit(x, y int, log uint, depth uint8) {
 	qp := int8(t.qp)
 	n := 1 << log >> 3
 	for i := range n {
-		at := (y>>3+i)*d.blocksAcross + x>>3
+		at := (y>>3+i)*d.blockStride + x>>3
 		for j := range d.qp[at : at+n] {
 			d.qp[at+j] = qp
 			d.edges[at+j] |= flags
@@ -204,18 +206,18 @@ func (d *decoder) codingUnit(x, y int, log uint, depth uint8) {
 	}
 }
 
-// setModes notes the luma mode of a prediction block.
-func (d *decoder) setModes(x, y int, log uint, mode uint8) {
-	t := &d.tree
+// storeLumaMode stores the luma mode of a prediction block for the derivation of later ones.
+func (d *decoder) storeLumaMode(x, y int, log uint, mode uint8) {
+	t := &d.quadtree
 	x, y = x&t.mask>>2, y&t.mask>>2
 	for i := range 1 << log >> 2 {
 		t.modeAbove[(x+i)&15], t.modeLeft[(y+i)&15] = mode, mode
 	}
 }
 
-// readModes reads the prediction modes of a coding unit (section 8.4.2 and 8.4.3).
+// readModes reads the intra prediction modes of a coding unit (sections 8.4.2 and 8.4.3).
 func (d *decoder) readModes(x, y int, log uint) {
-	b := &d.block
+	b := &d.cu
 	count, size := 1, log
 	if b.split {
 		count, size = 4, log-1
@@ -226,17 +228,17 @@ func (d *decoder) readModes(x, y int, log uint) {
 	}
 	for i := range count {
 		bx, by := x+i&1<<size, y+i>>1<<size
-		candidates := d.candidates(bx, by)
+		candidates := d.mostProbableModes(bx, by)
 		if isPredicted[i] {
-			index := d.bypass()
+			index := d.bypassBin()
 			if index == 1 {
-				index += d.bypass()
+				index += d.bypassBin()
 			}
 			b.luma[i] = candidates[index]
 		} else {
-			b.luma[i] = remaining(candidates, uint8(d.bypasses(5)))
+			b.luma[i] = remainingMode(candidates, uint8(d.bypassBins(5)))
 		}
-		d.setModes(bx, by, size, b.luma[i])
+		d.storeLumaMode(bx, by, size, b.luma[i])
 	}
 	switch d.sps.chroma {
 	case 0:
@@ -250,9 +252,9 @@ func (d *decoder) readModes(x, y int, log uint) {
 	}
 }
 
-// candidates are the most probable modes of a block (section 8.4.2).
-func (d *decoder) candidates(x, y int) [3]uint8 {
-	t := &d.tree
+// mostProbableModes returns candModeList of a prediction block (section 8.4.2).
+func (d *decoder) mostProbableModes(x, y int) [3]uint8 {
+	t := &d.quadtree
 	a, b := t.modeLeft[y&t.mask>>2&15], t.modeAbove[x&t.mask>>2&15]
 	switch {
 	case a != b:
@@ -271,8 +273,8 @@ func (d *decoder) candidates(x, y int) [3]uint8 {
 	}
 }
 
-// remaining is the mode that is not one of the candidates, by its number.
-func remaining(c [3]uint8, mode uint8) uint8 {
+// remainingMode returns the mode for rem_intra_luma_pred_mode, which skips the candidates.
+func remainingMode(c [3]uint8, mode uint8) uint8 {
 	if c[0] > c[1] {
 		c[0], c[1] = c[1], c[0]
 	}
@@ -292,10 +294,10 @@ func remaining(c [3]uint8, mode uint8) uint8 {
 
 // readChromaMode reads the chroma mode of a prediction block (section 8.4.3).
 func (d *decoder) readChromaMode(i int) {
-	b := &d.block
+	b := &d.cu
 	coded := uint8(modeDerived)
 	if d.bin(ctxChromaMode) == 1 {
-		coded = uint8(d.bypasses(2))
+		coded = uint8(d.bypassBins(2))
 	}
 	luma := b.luma[i]
 	mode := luma
@@ -311,30 +313,30 @@ func (d *decoder) readChromaMode(i int) {
 	b.chroma[i] = mode
 }
 
-// modes422 is table 8-3: angles as they are in samples that are twice as wide as high.
+// modes422 maps modes for 4:2:2 (table 8-3), where chroma samples are twice as wide as high.
 var modes422 = [35]uint8{
 	0, 1, 2, 2, 2, 2, 3, 5, 7, 8, 10, 12, 13, 15, 17, 18, 19, 20, 21, 22, 23, 23, 24, 24, 25, 25, 26, 27, 27, 28, 28, 29,
 	29, 30, 31,
 }
 
-// A transform is a node of the transform tree. The flags cb and cr are cbf_cb and cbf_cr; of 4:2:2, the second block is
-// bit 1.
-type transform struct {
+// A transformNode is a node of the transform tree. Bits 0 of cb and cr are cbf_cb and cbf_cr; bits 1 are those of the
+// second chroma block of 4:2:2.
+type transformNode struct {
 	x, y         int
-	baseX, baseY int // of the parent
+	baseX, baseY int // of the parent, for chroma of 4x4 luma blocks
 	log          uint
 	depth        int
 	maxDepth     int
 	index        int   // blkIdx
-	part         uint8 // prediction block
+	part         uint8 // index of the prediction block
 	luma         bool
 	cb, cr       uint8
 }
 
-// transformTree decodes a transform tree (section 7.3.8.8).
-func (d *decoder) transformTree(t transform) {
+// transformTree decodes transform_tree (section 7.3.8.8).
+func (d *decoder) transformTree(t transformNode) {
 	sps := d.sps
-	isForced := d.block.split && t.depth == 0
+	isForced := d.cu.split && t.depth == 0
 	split := t.log > sps.maxTb || isForced
 	if !split && t.log > sps.minTb && t.depth < t.maxDepth {
 		split = d.bin(ctxSplitTransform+uint8(5-t.log)) == 1
@@ -367,7 +369,7 @@ func (d *decoder) transformTree(t transform) {
 	}
 }
 
-// chromaFlags reads cbf_cb or cbf_cr, if that of the parent is not 0.
+// chromaFlags reads cbf_cb or cbf_cr unless that of the parent is 0.
 func (d *decoder) chromaFlags(parent uint8, depth int, two bool) uint8 {
 	if parent == 0 {
 		return 0
@@ -380,19 +382,19 @@ func (d *decoder) chromaFlags(parent uint8, depth int, two bool) uint8 {
 	return v
 }
 
-// transformUnit decodes a transform unit (section 7.3.8.10): it predicts its blocks and adds the residuals.
-func (d *decoder) transformUnit(t *transform) {
+// transformUnit decodes transform_unit (section 7.3.8.10): it predicts each block and adds its residual.
+func (d *decoder) transformUnit(t *transformNode) {
 	chroma := d.sps.chroma
 	if t.luma || t.cb|t.cr != 0 {
 		d.readDeltaQP()
-		if d.cur.chromaOffsets && t.cb|t.cr != 0 && !d.block.bypass && !d.tree.isOffsetCoded {
+		if d.slice.chromaOffsets && t.cb|t.cr != 0 && !d.cu.bypass && !d.quadtree.isOffsetCoded {
 			d.readChromaOffset()
 		}
 	}
-	mode := d.block.luma[t.part&3]
+	mode := d.cu.luma[t.part&3]
 	d.predict(0, t.x, t.y, t.log, mode)
 	if t.luma {
-		d.residue.scale = 0
+		d.residuals.scale = 0
 		d.residual(0, t.x, t.y, t.log, mode)
 	}
 	d.markEdges(t.x, t.y, t.log)
@@ -407,39 +409,39 @@ func (d *decoder) transformUnit(t *transform) {
 	}
 }
 
-// chromaUnit decodes the chroma blocks of a transform unit, two of each plane of 4:2:2.
-func (d *decoder) chromaUnit(t *transform, x, y int, log uint, part uint8) {
+// chromaUnit decodes the chroma blocks of a transform unit; 4:2:2 has two of each component, one above the other.
+func (d *decoder) chromaUnit(t *transformNode, x, y int, log uint, part uint8) {
 	sps := d.sps
-	mode := d.block.chroma[part]
+	mode := d.cu.chroma[part]
 	x, y = x>>sps.subX, y>>sps.subY
 	count := 1
 	if sps.chroma == 2 {
 		count = 2
 	}
-	isCross := d.pps.crossComponent && t.luma && d.block.isDerived[part]
+	isCross := d.pps.crossComponent && t.luma && d.cu.isDerived[part]
 	for c, flags := range [3]uint8{0, t.cb, t.cr} {
 		if c == 0 {
 			continue
 		}
 		scale := 0
 		if isCross {
-			scale = d.readScale(c)
+			scale = d.readCrossComponentScale(c)
 		}
 		for i := range count {
 			at := y + i<<log
 			d.predict(c, x, at, log, mode)
 			if flags>>i&1 == 1 {
-				d.residue.scale = scale
+				d.residuals.scale = scale
 				d.residual(c, x, at, log, mode)
 			} else if scale != 0 {
-				d.addCross(c, x, at, log, scale)
+				d.addCrossComponentOnly(c, x, at, log, scale)
 			}
 		}
 	}
 }
 
-// readScale reads cross_comp_pred (section 7.3.8.12).
-func (d *decoder) readScale(c int) int {
+// readCrossComponentScale reads cross_comp_pred (section 7.3.8.12) and returns ResScaleVal.
+func (d *decoder) readCrossComponentScale(c int) int {
 	ctx := uint8(ctxScaleAbs + 4*(c-1))
 	n := uint8(0)
 	for n < 4 && d.bin(ctx+n) == 1 {
@@ -455,9 +457,9 @@ func (d *decoder) readScale(c int) int {
 	return scale
 }
 
-// readDeltaQP reads cu_qp_delta_abs and its sign, if it is not known for the quantization group (section 7.4.9.14).
+// readDeltaQP reads cu_qp_delta_abs and cu_qp_delta_sign_flag once for each quantization group (section 7.4.9.14).
 func (d *decoder) readDeltaQP() {
-	t := &d.tree
+	t := &d.quadtree
 	if !d.pps.deltaQP || t.isDeltaCoded {
 		return
 	}
@@ -468,30 +470,30 @@ func (d *decoder) readDeltaQP() {
 	}
 	if v == 5 {
 		k := uint(0)
-		for d.bypass() == 1 {
+		for d.bypassBin() == 1 {
 			v += 1 << k
 			if k++; k > 15 {
-				d.breaks("a QP differs by more than it may")
+				d.setFault("a QP delta has a suffix of more than 15 bits")
 				return
 			}
 		}
-		v += int(d.bypasses(k))
+		v += int(d.bypassBins(k))
 	}
-	if v > 0 && d.bypass() == 1 {
+	if v > 0 && d.bypassBin() == 1 {
 		v = -v
 	}
 	offset := 6 * (d.sps.depth[0] - 8)
 	if v < -(26+offset/2) || v > 25+offset/2 {
-		d.breaks("a QP differs by %d, expected %d to %d", v, -(26 + offset/2), 25+offset/2)
+		d.setFault("a QP delta is %d, expected %d to %d", v, -(26 + offset/2), 25+offset/2)
 		return
 	}
 	t.qp = (t.qpGroup+v+52+2*offset)%(52+offset) - offset
-	d.residue.setQP(d)
+	d.residuals.setQP(d)
 }
 
 // readChromaOffset reads cu_chroma_qp_offset_flag and cu_chroma_qp_offset_idx.
 func (d *decoder) readChromaOffset() {
-	t, list := &d.tree, d.pps.chromaOffsetList
+	t, list := &d.quadtree, d.pps.chromaOffsetList
 	t.isOffsetCoded, t.chromaOffset = true, [3]int{}
 	if d.bin(ctxChromaOffset) == 1 {
 		i := 0
@@ -500,12 +502,12 @@ func (d *decoder) readChromaOffset() {
 		}
 		t.chromaOffset = list[i]
 	}
-	d.residue.setQP(d)
+	d.residuals.setQP(d)
 }
 
-// readSamples reads pcm_sample (section 7.3.8.7).
-func (d *decoder) readSamples(x, y int, log uint) {
-	r := bitReader{data: d.data, pos: 8 * d.next()}
+// readPCMSamples reads pcm_sample (section 7.3.8.7).
+func (d *decoder) readPCMSamples(x, y int, log uint) {
+	r := bitReader{data: d.data, pos: 8 * d.nextByte()}
 	for c := range d.count {
 		p := &d.planes[c]
 		depth := d.sps.pcmDepth[c]
@@ -520,7 +522,7 @@ func (d *decoder) readSamples(x, y int, log uint) {
 			at += p.stride
 		}
 	}
-	if err := d.begin((r.pos + 7) / 8); err != nil && d.fault == nil {
+	if err := d.init((r.pos + 7) / 8); err != nil && d.fault == nil {
 		d.fault = err
 	}
 }

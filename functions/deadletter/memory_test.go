@@ -150,7 +150,8 @@ func TestMemory(t *testing.T) {
 		{"binary", event, zeros, true},
 		{"unknown length", event, zeros, false},
 		{"too large", event, make([]byte, 20<<20), false},
-		{"many members", http.Header{"Content-Type": {structured}}, []byte(begin + strings.Repeat(`,"a":1`, 170_000) + "}"), true},
+		{"many members", http.Header{"Content-Type": {structured}},
+			[]byte(begin + strings.Repeat(`,"a":1`, 170_000) + "}"), true},
 		{"data of many members", http.Header{"Content-Type": {structured}},
 			[]byte(begin + `,"data":{"a":1` + strings.Repeat(`,"a":1`, 170_000) + "}}"), true},
 		{"deep", http.Header{"Content-Type": {structured}},
@@ -169,7 +170,7 @@ func TestMemory(t *testing.T) {
 		next <- i
 	}
 	p.together(func() {
-		for range len(kinds) {
+		for range kinds {
 			switch i := <-next; i % (len(kinds) + 2) {
 			case len(kinds):
 				p.ask(http.MethodGet, "/?limit=500", nil, nil, true)

@@ -154,8 +154,8 @@ func (f filter) matches(l letter) bool {
 	return true
 }
 
-// namesRaw reports whether raw letters are meant. A redrive without that leaves them: what no SDK could read fails again
-// until its reader has changed.
+// namesRaw reports whether raw letters are meant. A redrive without that leaves them: what no SDK could read fails
+// again until its reader has changed.
 func (f filter) namesRaw() bool { return f["raw"] == "true" || f["place"] != "" }
 
 // next returns the address of the page after a position.

@@ -172,7 +172,8 @@ func TestRaw(t *testing.T) {
 			[]string{"ce_a: " + long, "ce_specversion: 1.0"}, "",
 		},
 		"structured event of many members": {
-			sinkRequest{header: []string{structuredType}, body: []byte(`{"specversion":"1.0"` + strings.Repeat(`,"a":1`, 150_000) + "}")},
+			sinkRequest{header: []string{structuredType},
+				body: []byte(`{"specversion":"1.0"` + strings.Repeat(`,"a":1`, 150_000) + "}")},
 			[]string{"content-type: application/cloudevents+json"},
 			(`{"specversion":"1.0"` + strings.Repeat(`,"a":1`, 150_000))[:maxShown],
 		},
@@ -253,7 +254,8 @@ func TestUnusualEvents(t *testing.T) {
 			header: binaryEvent("Content-Type: image/png", "Ce-Long: "+strings.Repeat("x", 200_000)), body: large,
 		},
 		"1 MiB, trailers": {header: binaryEvent("Content-Type: image/png"), body: large, trailer: true},
-		"structured":      {header: []string{structuredType}, body: []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t"}`)},
+		"structured": {header: []string{structuredType},
+			body: []byte(`{"specversion":"1.0","id":"1","source":"/s","type":"t"}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := startFunction(t)
@@ -312,7 +314,8 @@ func mustBeCut(t *testing.T, f *function, content []byte) {
 	if got := f.redrive("place=" + got.Place); got != (redriven{Waiting: 1}) {
 		t.Errorf("redrive: got %+v, want the letter to stay", got)
 	}
-	if _, metrics := f.ask(http.MethodGet, "/metrics", nil); !strings.Contains(metrics, `dead_letters_raw_total{kind="cut"} 1`) {
+	_, metrics := f.ask(http.MethodGet, "/metrics", nil)
+	if !strings.Contains(metrics, `dead_letters_raw_total{kind="cut"} 1`) {
 		t.Errorf("got metrics %s, want one cut letter in them", metrics)
 	}
 }
@@ -368,7 +371,8 @@ func TestFolding(t *testing.T) {
 			t.Errorf("got letter %+v, want last not before since", l)
 		}
 	}
-	if want := map[string]int{"a": 6, "b": 3, "": 2}; !maps.Equal(counts, want) || len(page.Letters) != 4 || page.Next != "" {
+	want := map[string]int{"a": 6, "b": 3, "": 2}
+	if !maps.Equal(counts, want) || len(page.Letters) != 4 || page.Next != "" {
 		t.Errorf("got %v in %d entries, want %v in 4 on one page", counts, len(page.Letters), want)
 	}
 
@@ -381,7 +385,7 @@ func TestFolding(t *testing.T) {
 		}
 		next = page.Next
 	}
-	if want := map[string]int{"a": 6, "b": 3, "": 2}; !maps.Equal(counts, want) {
+	if !maps.Equal(counts, want) {
 		t.Errorf("on pages of one entry: got %v, want %v", counts, want)
 	}
 	if got := f.redrive("raw=true"); got != (redriven{Redriven: 2, Waiting: 9}) {

@@ -22,7 +22,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 	got := page.Letters[0]
 	want := shown{
-		Place: got.Place, Since: got.Since, Count: 1, Last: got.Since, Type: "image.uploaded", Source: "/other/system", ID: "a",
+		Place: got.Place, Since: got.Since, Count: 1, Last: got.Since,
+		Type: "image.uploaded", Source: "/other/system", ID: "a",
 		Subscriber: "http://thumbnail.image-service.svc.cluster.local", Code: "400", Answer: `{"error":"bad <b>"}`,
 		Data: `{"image_id":"<script>"}`, Bytes: 23,
 	}

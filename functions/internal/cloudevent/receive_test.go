@@ -109,7 +109,8 @@ func manyAttributes(count int) string {
 
 // Members are found wherever JSON may have space, escapes and brackets in strings.
 func TestMembers(t *testing.T) {
-	const object = " {\t\"a\" : \"}\\\\\\\"]\" ,\"\\u0062\":[{\"x\":\"]\"},[]],\"c\":-1.5e3\n,\"d\":null,\"data_base64\":\"AA==\",\"e\":{}}  "
+	const object = " {\t\"a\" : \"}\\\\\\\"]\" ,\"\\u0062\":[{\"x\":\"]\"},[]]," +
+		"\"c\":-1.5e3\n,\"d\":null,\"data_base64\":\"AA==\",\"e\":{}}  "
 	var got []string
 	err := eachMember([]byte(object), func(name string, value []byte) error {
 		got = append(got, name+"="+string(value))
@@ -137,6 +138,7 @@ func TestMemberMemory(t *testing.T) {
 	body := []byte(required + strings.Repeat(`,"a":1`, 1<<20) + "}")
 	header := http.Header{"Content-Type": {structuredType}}
 	result := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		for b.Loop() {
 			if _, err := Parse(header, body); !errors.Is(err, events.ErrInvalid) {
 				b.Errorf("got error %v, want ErrInvalid", err)

@@ -10,8 +10,8 @@ import (
 // dataBase64 is the member of a structured event that has binary data.
 const dataBase64 = "data_base64"
 
-// maxAttributes bounds the attributes of a structured event, as httpserver bounds the headers of one in binary mode. The
-// SDK allocates some hundred bytes for each, however short it is.
+// maxAttributes bounds the attributes of a structured event, as httpserver bounds the headers of one in binary mode.
+// The SDK allocates some hundred bytes for each, however short it is.
 const maxAttributes = 256
 
 // unpack checks a structured event before the SDK reads it, and separates its binary data. The SDK would quote an

@@ -52,7 +52,8 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 func (s Settings) NewReader(clientID string) (sarama.Client, error) {
 	c := s.Connection.Config(clientID)
 	c.Consumer.Return.Errors = true
-	c.ChannelBufferSize = 1                        // records that wait to be read; by default 256, which may have a megabyte each
+	// Records that wait to be read; by default 256, which may have a megabyte each.
+	c.ChannelBufferSize = 1
 	c.Consumer.MaxWaitTime = 20 * time.Millisecond // the records asked for are there
 	return sarama.NewClient(s.Brokers, c)
 }

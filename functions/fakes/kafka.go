@@ -26,6 +26,9 @@ func (s *Servers) startKafka() error {
 	return nil
 }
 
+// maxMessageBytes is the largest batch of a topic, as in knative/components/storage/topics.yaml.
+const maxMessageBytes = "2097152"
+
 // EnsureTopics creates the topics that are missing, in the fake or in a real Kafka. On a cluster that is the platform's
 // task, and the functions never do it.
 func (s *Servers) EnsureTopics(names ...string) error {
@@ -42,8 +45,13 @@ func (s *Servers) EnsureTopics(names ...string) error {
 		return fmt.Errorf("connect to kafka at %v: %w", brokers, err)
 	}
 	defer admin.Close()
+	maxBytes := maxMessageBytes
+	detail := &sarama.TopicDetail{
+		NumPartitions: partitions, ReplicationFactor: 1,
+		ConfigEntries: map[string]*string{"max.message.bytes": &maxBytes},
+	}
 	for _, name := range names {
-		err = admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
+		err = admin.CreateTopic(name, detail, false)
 		if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 			return fmt.Errorf("create topic %q: %w", name, err)
 		}

@@ -2,160 +2,138 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"strconv"
-	"sync"
+	"os"
+	"strings"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/binding"
-	"github.com/cloudevents/sdk-go/v2/event"
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
-	"gitlab.com/yourorg/image-service/functions/eventing"
+	"github.com/IBM/sarama"
 )
 
-// maxEvent bounds an event, or a reply, in bytes.
-const maxEvent = 1 << 20
-
-// localBroker is a Knative Broker on one machine. Like that of Knative's in-memory channel it responds only when every
-// Trigger has had the event: what it has acknowledged is done, and a crash loses nothing that its sender would not send
-// again.
-type localBroker struct {
-	name     string
-	triggers []route
-	client   *http.Client
-	log      *slog.Logger
-}
-
-// ServeHTTP accepts an event in binary or structured mode, as broker-ingress does.
-func (b *localBroker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "send events by POST", http.StatusMethodNotAllowed)
-		return
+// startBroker starts the Broker of the manifests: the ingress in front of its topic, and behind it a dispatcher for
+// each Trigger. It stops before the functions.
+func (s *stack) startBroker(o options, subscribers map[string]string) (*brokerTopic, error) {
+	if len(s.deployment.brokers) != 1 {
+		return nil, fmt.Errorf("the manifests have %d Brokers; expected one", len(s.deployment.brokers))
 	}
-	body := http.MaxBytesReader(w, r.Body, maxEvent)
-	e, err := binding.ToEvent(r.Context(), eventing.HTTPMessage(r.Header, body))
-	if err == nil {
-		err = e.Validate()
-	}
+	spec := s.deployment.brokers[0]
+	routes, err := s.routes(spec, o.watchers, subscribers)
 	if err != nil {
-		http.Error(w, "not a CloudEvent: "+err.Error(), http.StatusBadRequest)
-		return
+		return nil, err
 	}
-	if err := b.route(r.Context(), *e); err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
+	name := spec.Metadata.Namespace + "-" + spec.Metadata.Name
+	topic, err := newBrokerTopic("knative-broker-"+name+s.suffix(o), s.servers.Getenv, s.servers.EnsureTopics)
+	if err != nil {
+		return nil, err
 	}
-	w.WriteHeader(http.StatusAccepted)
+	s.closers = append(s.closers, topic.close)
+	if err := s.startIngress(o, spec, topic); err != nil {
+		return nil, err
+	}
+	return topic, s.startTriggers(o, spec, topic, routes)
 }
 
-// route delivers an event to all routes that want it and returns when each has accepted it or has given up. It returns
-// an error if ctx ended before that.
-func (b *localBroker) route(ctx context.Context, e event.Event) error {
-	var wait sync.WaitGroup
-	faults := make([]error, len(b.triggers))
-	for i, trigger := range b.triggers {
-		if !trigger.wants(e) {
-			continue
-		}
-		wait.Go(func() { faults[i] = b.deliver(ctx, trigger, e) })
-	}
-	wait.Wait()
-	return errors.Join(faults...)
+// suffix tells the topic and the consumer groups of this program from those of others that use the same Kafka. It is
+// the same after a restart.
+func (s *stack) suffix(o options) string {
+	host, _ := os.Hostname() // without one, the rest has to do
+	settings := s.settings(s.deployment.services["upload"])
+	mine := []string{host, o.listen, settings("KAFKA_TOPIC"), settings("MINIO_BUCKET")}
+	sum := sha256.Sum256([]byte(strings.Join(mine, "\x00")))
+	return "-" + hex.EncodeToString(sum[:4])
 }
 
-// deliver sends an event to a subscriber, with the retries of the Trigger, and routes its reply. An event that it gives
-// up goes to the dead letter sink, if there is one.
-func (b *localBroker) deliver(ctx context.Context, to route, e event.Event) error {
-	for retry := 0; ; retry++ {
-		reply, again, err := b.send(ctx, to, e)
-		switch {
-		case err == nil && reply == nil:
-			return nil
-		case err == nil:
-			return b.route(ctx, *reply)
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case !again || retry == to.delivery.Retry:
-			return b.giveUp(ctx, to, e, retry+1, err)
-		}
-		select {
-		case <-time.After(to.delivery.pause(retry + 1)):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+func (s *stack) startIngress(o options, spec broker, topic *brokerTopic) error {
+	listener, err := listen("--broker", o.broker)
+	if err != nil {
+		return err
 	}
-}
-
-// giveUp sends an event to the dead letter sink or, if there is none, logs it.
-func (b *localBroker) giveUp(ctx context.Context, to route, e event.Event, tries int, cause error) error {
-	if to.deadLetters != "" {
-		sink := route{name: to.name, subscriber: to.deadLetters, delivery: to.delivery}
-		return b.deliver(ctx, sink, deadLetter(e, to, cause))
+	path := "/" + spec.Metadata.Namespace + "/" + spec.Metadata.Name
+	s.broker = "http://" + reachable(listener) + path
+	server := &http.Server{
+		Handler: &ingress{path: path, put: topic.put, log: s.log}, ReadHeaderTimeout: 10 * time.Second,
 	}
-	b.log.Error("event_given_up", "trigger", to.name, "tries", tries, "error.message", cause.Error(),
-		"event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source())
+	stage := s.newFirstStage()
+	stage.wait.Go(func() { _ = server.Serve(listener) }) // until Close
+	context.AfterFunc(stage.ctx, func() { server.Close() })
 	return nil
 }
 
-// refusal is a subscriber's response that is not 2xx.
-type refusal struct {
-	status string
-	code   int
-	text   []byte
+// startTriggers starts a consumer, with a group of its own, for each route. A reply goes back into the topic, and so
+// through the filters of all Triggers.
+func (s *stack) startTriggers(o options, spec broker, topic *brokerTopic, routes []route) error {
+	stage, client := s.newFirstStage(), newClient()
+	for _, to := range routes {
+		d := &dispatcher{route: to, client: client, reply: topic.putPatiently, log: s.log}
+		c, err := newConsumer(subscription{
+			name: to.name, topic: topic.name,
+			group: "knative-trigger-" + spec.Metadata.Namespace + "-" + to.groupName() + s.suffix(o),
+		}, s.servers.Getenv, d.handleEvent, s.log)
+		if err != nil {
+			return err
+		}
+		stage.wait.Go(func() { c.run(stage.ctx) })
+	}
+	return nil
 }
 
-func (r *refusal) Error() string { return fmt.Sprintf("subscriber answered %s: %s", r.status, r.text) }
-
-// deadLetter returns an event with the extensions that say why Knative gave it up.
-func deadLetter(e event.Event, to route, cause error) event.Event {
-	e = e.Clone()
-	e.SetExtension(eventing.ErrorDestination, to.subscriber)
-	var refused *refusal
-	if errors.As(cause, &refused) {
-		text := refused.text[:min(len(refused.text), eventing.MaxErrorData)]
-		e.SetExtension(eventing.ErrorCode, strconv.Itoa(refused.code))
-		e.SetExtension(eventing.ErrorData, base64.StdEncoding.EncodeToString(text))
+// handleEvent delivers a record of a Broker's topic if the Trigger wants it.
+func (d *dispatcher) handleEvent(ctx context.Context, record *sarama.ConsumerMessage) error {
+	e, err := recordEvent(record)
+	if err != nil { // the ingress stores no such record
+		d.log.Error("record_ignored", "consumer", d.name, "topic", record.Topic,
+			"partition", record.Partition, "offset", record.Offset, "error.message", err.Error())
+		return nil
 	}
-	return e
+	if !d.wants(e) {
+		return nil
+	}
+	return d.dispatch(ctx, e)
 }
 
-// send delivers an event once. With an error, again reports whether a retry may succeed.
-func (b *localBroker) send(ctx context.Context, to route, e event.Event) (reply *event.Event, again bool, err error) {
-	if to.delivery.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(to.delivery.Timeout))
-		defer cancel()
+// startSources sends the records of the topic, and pings, to the Broker. The topic is that of the upload function, so
+// that one setting moves both.
+func (s *stack) startSources(o options, broker *brokerTopic, subscribers map[string]string) error {
+	stage, client := s.newFirstStage(), newClient()
+	topic := s.settings(s.deployment.services["upload"])("KAFKA_TOPIC")
+	for _, spec := range s.deployment.sources {
+		source, err := s.newSource(spec, topic, s.suffix(o), client, subscribers)
+		if err != nil {
+			return err
+		}
+		stage.wait.Go(func() { source.run(stage.ctx) })
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.subscriber, nil)
+	for _, spec := range s.deployment.pings {
+		ping, err := newPing(spec, broker.put, s.log)
+		if err != nil {
+			return err
+		}
+		stage.wait.Go(func() { ping.run(stage.ctx) })
+	}
+	return nil
+}
+
+// newSource returns a KafkaSource that delivers to the Broker's ingress. Like the real one it drops replies.
+func (s *stack) newSource(
+	spec kafkaSource, topic, suffix string, client *http.Client, subscribers map[string]string,
+) (*consumer, error) {
+	rules := spec.Spec.Delivery
+	if rules == nil {
+		rules = &sourceDelivery
+	}
+	to, err := newRoute("KafkaSource "+spec.Metadata.Name, s.broker, rules, subscribers)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if err := cehttp.WriteRequest(binding.WithForceBinary(ctx), binding.ToMessage(&e), request); err != nil {
-		return nil, false, fmt.Errorf("write event: %w", err)
+	d := &dispatcher{route: to, client: client, log: s.log}
+	handle := func(ctx context.Context, record *sarama.ConsumerMessage) error {
+		return d.dispatch(ctx, sourceEvent(spec.Metadata, record))
 	}
-	response, err := b.client.Do(request)
-	if err != nil {
-		return nil, true, err
-	}
-	defer response.Body.Close()
-	body := io.NopCloser(io.LimitReader(response.Body, maxEvent))
-	message := eventing.HTTPMessage(response.Header, body)
-	switch code := response.StatusCode; {
-	case code/100 != 2:
-		text, _ := io.ReadAll(body)
-		return nil, eventing.Retryable(code), &refusal{response.Status, code, text}
-	case message.ReadEncoding() == binding.EncodingUnknown && response.ContentLength == 0:
-		return nil, false, nil // no reply
-	}
-	reply, err = binding.ToEvent(ctx, message)
-	if err != nil { // the Kafka Broker, too, treats a body that is not an event as a failure
-		return nil, true, fmt.Errorf("read reply: %w", err)
-	}
-	return reply, false, nil
+	return newConsumer(subscription{
+		name: to.name, topic: topic, group: spec.Spec.ConsumerGroup + suffix,
+		latest: spec.Spec.InitialOffset != "earliest", ordered: spec.Spec.Ordering != "unordered",
+	}, s.servers.Getenv, handle, s.log)
 }

@@ -1,164 +1,57 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"gitlab.com/yourorg/image-service/functions/fakes"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/knative"
 )
 
-// subscriber responds to deliveries with the given codes in order, and repeats the last one.
-type subscriber struct {
-	sync.Mutex
-	codes []int
-	reply *event.Event
-	times []time.Time
-	types []string
-}
-
-func (s *subscriber) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e, err := binding.ToEvent(r.Context(), cehttp.NewMessageFromHttpRequest(r))
-	if err != nil {
-		panic(err)
-	}
-	s.Lock()
-	defer s.Unlock()
-	s.times, s.types = append(s.times, time.Now()), append(s.types, e.Type())
-	code := s.codes[0]
-	if len(s.codes) > 1 {
-		s.codes = s.codes[1:]
-	}
-	if code == http.StatusOK && s.reply != nil {
-		_ = cehttp.WriteResponseWriter(r.Context(), binding.ToMessage(s.reply), code, w)
-		return
-	}
-	w.WriteHeader(code)
-}
-
-// got returns the types of the events so far.
-func (s *subscriber) got() []string {
-	s.Lock()
-	defer s.Unlock()
-	return slices.Clone(s.types)
-}
-
-func (s *subscriber) serve(t *testing.T) string {
+// startTestBroker starts a Broker with the given Triggers on a Kafka. One that is stopped may be followed by another.
+func startTestBroker(t *testing.T, getenv func(string) string, triggers ...route) *testStack {
 	t.Helper()
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func newEvent(eventType string) event.Event {
-	e := event.New()
-	e.SetID("1")
-	e.SetSource("/me")
-	e.SetType(eventType)
-	return e
-}
-
-// quick retries like a Trigger, almost without pauses.
-var quick = delivery{
-	Retry: 3, BackoffPolicy: "exponential", BackoffDelay: isoTime(time.Millisecond), Timeout: isoTime(10 * time.Second),
-}
-
-func newBroker(log io.Writer, triggers ...route) *localBroker {
-	logger := slog.New(slog.NewTextHandler(log, nil))
-	return &localBroker{name: "test", client: &http.Client{}, log: logger, triggers: triggers}
-}
-
-// Which responses are retried, and how often.
-func TestRetries(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		codes   []int
-		tries   int
-		givenUp bool
-	}{
-		"accepted":             {[]int{202}, 1, false},
-		"empty 200":            {[]int{200}, 1, false},
-		"down, then up":        {[]int{503, 500, 200}, 3, false},
-		"busy, then not":       {[]int{429, 200}, 2, false},
-		"missing, then found":  {[]int{404, 200}, 2, false},
-		"conflict, then not":   {[]int{409, 200}, 2, false},
-		"too slow, then not":   {[]int{408, 200}, 2, false},
-		"down for good":        {[]int{503}, 4, true},
-		"refused":              {[]int{400}, 1, true},
-		"too large":            {[]int{413}, 1, true},
-		"moved (no redirects)": {[]int{300}, 1, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := &subscriber{codes: test.codes}
-			var log bytes.Buffer
-			broker := newBroker(&log, route{name: "only", subscriber: s.serve(t), delivery: quick})
-			if err := broker.route(t.Context(), newEvent("a")); err != nil {
-				t.Errorf("route: got error %v", err)
-			}
-			if len(s.times) != test.tries || strings.Contains(log.String(), "event_given_up") != test.givenUp {
-				t.Errorf("got %d tries and log %q, want %d tries, given up %t", len(s.times), &log, test.tries, test.givenUp)
-			}
-		})
+	deployed, err := readDeployment(knative.Manifests)
+	if err != nil {
+		t.Fatal(err)
 	}
+	servers, err := fakes.Start(getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stack{deployment: deployed, servers: servers, log: slog.New(slog.DiscardHandler)}
+	o, spec := options{broker: "127.0.0.1:0"}, deployed.brokers[0]
+	t.Cleanup(s.stop)
+	topic, err := newBrokerTopic("knative-broker-test"+s.suffix(o), getenv, servers.EnsureTopics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.closers = append(s.closers, topic.close)
+	if err := s.startIngress(o, spec, topic); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.startTriggers(o, spec, topic, triggers); err != nil {
+		t.Fatal(err)
+	}
+	return &testStack{stack: s, t: t, getenv: getenv}
 }
 
-func TestPauses(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		policy string
-		retry  int
-		want   time.Duration
-	}{
-		{"exponential", 1, 500 * time.Millisecond},
-		{"exponential", 2, time.Second},
-		{"exponential", 3, 2 * time.Second},
-		{"exponential", 10, 256 * time.Second},
-		{"linear", 3, 1500 * time.Millisecond},
-	} {
-		t.Run(fmt.Sprint(test.policy, " retry ", test.retry), func(t *testing.T) {
-			d := delivery{BackoffDelay: isoTime(500 * time.Millisecond), BackoffPolicy: test.policy}
-			if got := d.pause(test.retry); got != test.want {
-				t.Errorf("got %v, want %v", got, test.want)
-			}
-		})
+// triggerFor returns a Trigger for events of a type, or for all.
+func triggerFor(name, eventType, subscriber string) route {
+	to := route{name: name, subscriber: subscriber, delivery: quick}
+	if eventType != "" {
+		to.attributes = map[string]string{"type": eventType}
 	}
-}
-
-func TestFilters(t *testing.T) {
-	t.Parallel()
-	e := newEvent("image.uploaded")
-	e.SetExtension("region", "eu")
-	for name, test := range map[string]struct {
-		attributes map[string]string
-		want       bool
-	}{
-		"no filter":         {nil, true},
-		"its type":          {map[string]string{"type": "image.uploaded"}, true},
-		"any type":          {map[string]string{"type": ""}, true},
-		"another type":      {map[string]string{"type": "image.failed"}, false},
-		"type and source":   {map[string]string{"type": "image.uploaded", "source": "/me"}, true},
-		"another source":    {map[string]string{"type": "image.uploaded", "source": "/you"}, false},
-		"its extension":     {map[string]string{"region": "eu"}, true},
-		"any value":         {map[string]string{"region": ""}, true},
-		"missing extension": {map[string]string{"zone": ""}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := (route{attributes: test.attributes}).wants(e); got != test.want {
-				t.Errorf("got %t, want %t", got, test.want)
-			}
-		})
-	}
+	return to
 }
 
 // A reply is delivered to the Triggers that want it, once.
@@ -167,74 +60,154 @@ func TestReplies(t *testing.T) {
 	reply := newEvent("b")
 	first := &subscriber{codes: []int{200}, reply: &reply}
 	second, all := &subscriber{codes: []int{202}}, &subscriber{codes: []int{202}}
-	broker := newBroker(io.Discard,
-		route{attributes: map[string]string{"type": "a"}, subscriber: first.serve(t), delivery: quick},
-		route{attributes: map[string]string{"type": "b"}, subscriber: second.serve(t), delivery: quick},
-		route{subscriber: all.serve(t), delivery: quick})
-	server := httptest.NewServer(broker)
-	defer server.Close()
-	event := strings.NewReader(`{"specversion":"1.0","id":"1","source":"/me","type":"a"}`)
-	request, err := http.NewRequest(http.MethodPost, server.URL, event)
-	if err != nil {
-		t.Fatal(err)
+	s := startTestBroker(t, testservers.Start(t),
+		triggerFor("first", "a", first.serve(t)), triggerFor("second", "b", second.serve(t)),
+		triggerFor("all", "", all.serve(t)))
+	if code := s.post(newEvent("a")); code != http.StatusAccepted {
+		t.Errorf("post: got status %d, want 202", code)
 	}
-	request.Header.Set("Content-Type", "application/cloudevents+json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	slices.Sort(all.types)
-	if response.StatusCode != http.StatusAccepted {
-		t.Errorf("got %s, want 202", response.Status)
-	}
-	got, want := [][]string{first.types, second.types, all.types}, [][]string{{"a"}, {"b"}, {"a", "b"}}
+	eventually(t, "the reply", func() bool { return len(second.got()) > 0 && len(all.got()) > 1 })
+	types := all.got()
+	slices.Sort(types)
+	got, want := [][]string{first.got(), second.got(), types}, [][]string{{"a"}, {"b"}, {"a", "b"}}
 	if !slices.EqualFunc(got, want, slices.Equal[[]string]) {
 		t.Errorf("got events %q at the three subscribers, want %q", got, want)
 	}
 }
 
-func TestBrokerRefuses(t *testing.T) {
+// An event is accepted before any subscriber has answered.
+func TestAcceptedFirst(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(newBroker(io.Discard))
-	defer server.Close()
-	tooLarge := `{"specversion":"1.0","id":"1","source":"/me","type":"a","data":"` + strings.Repeat("x", maxEvent) + `"}`
-	for name, test := range map[string]struct {
-		method, contentType, body string
-		status                    int
-	}{
-		"GET":       {"GET", "", "", 405},
-		"no event":  {"POST", "text/plain", "hello", 400},
-		"truncated": {"POST", "application/cloudevents+json", "{", 400},
-		"no id":     {"POST", "application/cloudevents+json", `{"specversion":"1.0","source":"/me","type":"a"}`, 400},
-		"too large": {"POST", "application/cloudevents+json", tooLarge, 400},
+	release := make(chan struct{})
+	done := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		<-release
+		close(done)
+	}))
+	t.Cleanup(server.Close)
+	s := startTestBroker(t, testservers.Start(t), triggerFor("slow", "", server.URL))
+	if code := s.post(newEvent("a")); code != http.StatusAccepted {
+		t.Errorf("post: got status %d, want 202", code)
+	}
+	close(release)
+	<-done
+}
+
+// An event that waits for its next attempt when the Broker stops is delivered by the next Broker, and one that is done
+// is not.
+func TestBrokerRestart(t *testing.T) {
+	t.Parallel()
+	getenv := testservers.Start(t)
+	down, up := &subscriber{codes: []int{503}}, &subscriber{codes: []int{202}}
+	waits, done := triggerFor("waits", "", down.serve(t)), triggerFor("done", "", up.serve(t))
+	waits.delivery.BackoffDelay = isoTime(time.Hour)
+	first := startTestBroker(t, getenv, waits, done)
+	first.post(newEvent("a"))
+	eventually(t, "an attempt", func() bool { return len(down.got()) == 1 && len(up.got()) == 1 })
+	stopStages(first.stages)
+
+	recovered := &subscriber{codes: []int{202}}
+	waits.subscriber = recovered.serve(t)
+	second := startTestBroker(t, getenv, waits, done)
+	eventually(t, "delivery after the restart", func() bool { return len(recovered.got()) == 1 })
+	second.post(newEvent("b"))
+	eventually(t, "the next event", func() bool { return len(recovered.got()) == 2 && len(up.got()) >= 2 })
+	if got := up.got(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("got events %q at the Trigger that was done, want each once", got)
+	}
+}
+
+// An event in structured mode arrives in binary mode, with the attributes that it had and no others.
+func TestStructuredEvents(t *testing.T) {
+	t.Parallel()
+	watcher := &subscriber{codes: []int{202}}
+	s := startTestBroker(t, testservers.Start(t), triggerFor("all", "", watcher.serve(t)))
+	for i, test := range []struct{ name, attributes, contentType, data string }{
+		{"no type", `"data":{"a":1}`, "", `{"a":1}`},
+		{"its type", `"datacontenttype":"text/plain","data":"hello"`, "text/plain", "hello"},
+		{"base64", `"datacontenttype":"image/png","data_base64":"AAEC"`, "image/png", "\x00\x01\x02"},
+		{"another script", `"subject":"фото.jpg","region":"eu"`, "", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			request, err := http.NewRequest(test.method, server.URL, strings.NewReader(test.body))
-			if err != nil {
-				t.Fatal(err)
+		t.Run(test.name, func(t *testing.T) {
+			body := fmt.Sprintf(`{"specversion":"1.0","id":"%d","source":"/me","type":"a",%s}`, i, test.attributes)
+			answer := s.do("POST", s.broker, "application/cloudevents+json", strings.NewReader(body))
+			if answer.status != http.StatusAccepted {
+				t.Fatalf("got %d %s, want 202", answer.status, answer.body)
 			}
-			request.Header.Set("Content-Type", test.contentType)
-			response, err := http.DefaultClient.Do(request)
-			if err != nil {
-				t.Fatal(err)
+			var got event.Event
+			eventually(t, "delivery", func() bool {
+				for _, got = range watcher.events() {
+					if got.ID() == fmt.Sprint(i) {
+						return true
+					}
+				}
+				return false
+			})
+			if got.DataContentType() != test.contentType || string(got.Data()) != test.data {
+				t.Errorf("got %q with data %q, want %q with %q", got.DataContentType(), got.Data(), test.contentType, test.data)
 			}
-			if response.Body.Close(); response.StatusCode != test.status {
-				t.Errorf("got %s, want %d", response.Status, test.status)
+			if test.name == "another script" && (got.Subject() != "фото.jpg" || got.Extensions()["region"] != "eu") {
+				t.Errorf("got subject %q and extensions %v, want them as sent", got.Subject(), got.Extensions())
 			}
 		})
 	}
 }
 
-// An event that is not delivered before the Broker stops is not acknowledged, so that its sender sends it again.
-func TestBrokerEnds(t *testing.T) {
+func TestBrokerRefuses(t *testing.T) {
 	t.Parallel()
-	s := &subscriber{codes: []int{503}}
-	patient := delivery{Retry: 10, BackoffPolicy: "linear", BackoffDelay: isoTime(time.Hour)}
-	broker := newBroker(io.Discard, route{subscriber: s.serve(t), delivery: patient})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := broker.route(ctx, newEvent("a")); err == nil {
-		t.Error("route() = nil, want an error")
+	s := startTestBroker(t, testservers.Start(t))
+	structured := func(data string) string {
+		return `{"specversion":"1.0","id":"1","source":"/me","type":"a","data":"` + data + `"}`
+	}
+	for name, test := range map[string]struct {
+		method, url, contentType, body string
+		status                         int
+		want                           string // in the answer; "" for an empty one
+	}{
+		"GET":        {"GET", s.broker, "", "", 405, "POST"},
+		"wrong path": {"POST", strings.TrimSuffix(s.broker, "/images"), "text/plain", "hello", 404, s.broker},
+		"root":       {"POST", strings.TrimSuffix(s.broker, "/image-service/images"), "", "", 404, s.broker},
+		"no event":   {"POST", s.broker, "text/plain", "hello", 400, "CloudEvent"},
+		"truncated":  {"POST", s.broker, "application/cloudevents+json", "{", 400, "CloudEvent"},
+		"no id": {
+			"POST", s.broker, "application/cloudevents+json", `{"specversion":"1.0","source":"/me","type":"a"}`, 400, "id",
+		},
+		"largest": {
+			"POST", s.broker, "application/cloudevents+json", structured(strings.Repeat("x", 1_048_000)), 202, "",
+		},
+		"too large for Kafka": {
+			"POST", s.broker, "application/cloudevents+json", structured(strings.Repeat("x", maxRecord)), 503, "",
+		},
+		"too large to read": {
+			"POST", s.broker, "application/cloudevents+json", structured(strings.Repeat("x", 2*maxBody)), 503, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := s.do(test.method, test.url, test.contentType, strings.NewReader(test.body))
+			if answer.status != test.status || !strings.Contains(string(answer.body), test.want) {
+				t.Errorf("got %d %s, want %d with %q", answer.status, answer.body, test.status, test.want)
+			}
+			if test.want == "" && len(answer.body) > 0 {
+				t.Errorf("got body %q, want none", answer.body)
+			}
+		})
+	}
+}
+
+// While Kafka does not take events the Broker answers 503, and none is lost that it has accepted.
+func TestBrokerWithoutKafka(t *testing.T) {
+	t.Parallel()
+	log := &output{}
+	server := httptest.NewServer(&ingress{
+		path: "/ns/name", log: slog.New(slog.NewTextHandler(log, nil)),
+		put: func(context.Context, event.Event) error { return fmt.Errorf("kafka is away") },
+	})
+	t.Cleanup(server.Close)
+	s := &testStack{t: t, stack: &stack{broker: server.URL + "/ns/name"}}
+	if code := s.post(newEvent("a")); code != http.StatusServiceUnavailable {
+		t.Errorf("got status %d, want 503", code)
+	}
+	if !strings.Contains(log.String(), "event_refused") || !strings.Contains(log.String(), "kafka is away") {
+		t.Errorf("got log %s, want a line that says why", log)
 	}
 }

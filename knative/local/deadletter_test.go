@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
@@ -44,6 +43,7 @@ func TestDeadLetters(t *testing.T) {
 	if code := s.post(bad); code != http.StatusAccepted {
 		t.Fatalf("post: got status %d, want 202", code)
 	}
+	eventually(t, "dead letter", func() bool { return s.letters().Waiting == 1 })
 	got := s.letters()
 	if got.Waiting != 1 || got.Letters[0].ID != "bad" || got.Letters[0].Code != "400" || got.Letters[0].Answer == "" {
 		t.Fatalf("got dead letters %+v, want one with its reason", got)
@@ -55,18 +55,14 @@ func TestDeadLetters(t *testing.T) {
 	if answer := s.do(http.MethodPost, "http://"+s.stack.deadLetters+"/redrive", "", nil); answer.status != http.StatusOK {
 		t.Fatalf("redrive: got %d %s, want 200", answer.status, answer.body)
 	}
-	for deadline := time.Now().Add(time.Minute); s.letters().Waiting != 1; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after a redrive: got %+v, want the event again", s.letters())
-		}
-	}
+	eventually(t, "the event again after a redrive", func() bool { return s.letters().Waiting == 1 })
 }
 
 // An event that was refused because of a setting is processed once the setting is changed and the event redriven.
 func TestRedriveAfterFix(t *testing.T) {
 	t.Parallel()
 	incoming := "scans-" + uuid.NewString()
-	getenv, group := testservers.Start(t), "test-"+uuid.NewString()
+	getenv := testservers.Start(t)
 	client := testservers.MinIO(t, getenv)
 	if err := client.MakeBucket(t.Context(), incoming, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
@@ -83,21 +79,20 @@ func TestRedriveAfterFix(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	before := startStackWith(t, getenv, group)
+	before := startStackWith(t, getenv)
 	before.post(received)
+	eventually(t, "dead letter", func() bool { return before.letters().Waiting == 1 })
 	if got := before.letters(); got.Waiting != 1 || !strings.Contains(got.Letters[0].Answer, "unknown_bucket") {
 		t.Fatalf("got dead letters %+v, want one with its reason", got)
 	}
-	sources := before.stages[0]
-	sources.stop()
-	sources.wait.Wait()
+	before.stopEvents()
 
 	after := startStackWith(t, func(name string) string {
 		if name == "SOURCE_BUCKETS" {
 			return incoming
 		}
 		return getenv(name)
-	}, group)
+	})
 	after.do(http.MethodPost, "http://"+after.stack.deadLetters+"/redrive?id=1", "", nil)
 	if got := after.finalState(after.idOf(events.TypeImageThumbnailed)); got.Status != "completed" {
 		t.Errorf("after the redrive: got %+v, want completed", got)

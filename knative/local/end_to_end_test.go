@@ -260,7 +260,8 @@ func TestReplay(t *testing.T) {
 			}
 		}
 		wait.Wait()
-		for _, e := range s.awaitEvents(11, last, id) {
+		// The first one, it again ten times, and the reply to each repetition of image.uploaded.
+		for _, e := range s.awaitEvents(21, last, id) {
 			if e.ID() != final[0].ID() || e.Source() != final[0].Source() ||
 				!e.Time().Equal(final[0].Time()) || !bytes.Equal(e.Data(), final[0].Data()) {
 				t.Errorf("got event %v, want the first one again, %v", e, final[0])
@@ -412,13 +413,10 @@ func (s *testStack) produce(record *sarama.ProducerMessage) {
 func TestSourceRestart(t *testing.T) {
 	t.Parallel()
 	getenv := testservers.Start(t)
-	group := "test-" + uuid.NewString()
-	first := startStackWith(t, getenv, group)
+	first := startStackWith(t, getenv)
 	before := first.upload("before.jpg", photo(t, imaging, "branches.jpg"))
 	first.finalState(before)
-	sources := first.stages[0]
-	sources.stop()
-	sources.wait.Wait()
+	first.stopEvents()
 	var waiting []string
 	for range 5 {
 		waiting = append(waiting, first.upload("between.jpg", photo(t, imaging, "branches.jpg")))
@@ -428,7 +426,7 @@ func TestSourceRestart(t *testing.T) {
 			t.Errorf("status of %s without a source: got %q, want queued", id, got.Status)
 		}
 	}
-	second := startStackWith(t, getenv, group)
+	second := startStackWith(t, getenv)
 	for _, id := range append(waiting, before) {
 		if got := second.finalState(id); got.Status != "completed" {
 			t.Errorf("status of %s: got %+v, want completed", id, got)
@@ -442,7 +440,6 @@ func TestRunning(t *testing.T) {
 	thumbnail := &subscriber{codes: []int{http.StatusOK}}
 	running, err := start(options{
 		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: testservers.Start(t),
-		group:   "test-" + uuid.NewString(),
 		running: map[string]string{"thumbnail": strings.TrimPrefix(thumbnail.serve(t), "http://")},
 	})
 	if err != nil {

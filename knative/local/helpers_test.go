@@ -18,7 +18,6 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
-	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
@@ -34,17 +33,17 @@ type testStack struct {
 // startStack starts a stack with servers of its own. settings are NAME=value.
 func startStack(tb testing.TB, settings ...string) *testStack {
 	tb.Helper()
-	return startStackWith(tb, testservers.Start(tb, settings...), "test-"+uuid.NewString())
+	return startStackWith(tb, testservers.Start(tb, settings...))
 }
 
-// startStackWith starts a stack that may share its servers, and its consumer group, with others.
-func startStackWith(tb testing.TB, getenv func(string) string, group string) *testStack {
+// startStackWith starts a stack that may share its servers, and so its consumer groups, with others.
+func startStackWith(tb testing.TB, getenv func(string) string) *testStack {
 	tb.Helper()
 	watcher := &watcher{}
 	server := httptest.NewServer(watcher)
 	tb.Cleanup(server.Close)
 	s, err := start(options{
-		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: getenv, group: group,
+		listen: "127.0.0.1:0", broker: "127.0.0.1:0", deadLetters: "127.0.0.1:0", getenv: getenv,
 		watchers: []string{server.URL},
 	})
 	if err != nil {
@@ -52,6 +51,16 @@ func startStackWith(tb testing.TB, getenv func(string) string, group string) *te
 	}
 	tb.Cleanup(sync.OnceFunc(s.stop))
 	return &testStack{stack: s, t: tb, url: "http://" + s.address, getenv: getenv, watcher: watcher}
+}
+
+// stopEvents stops the sources, the Triggers and the Broker, and leaves the functions running.
+func (s *testStack) stopEvents() { stopStages(s.stages[:3]) }
+
+func stopStages(stages []*stage) {
+	for _, stage := range stages {
+		stage.stop()
+		stage.wait.Wait()
+	}
 }
 
 // watcher records every event that the Broker gets.
@@ -234,6 +243,16 @@ func (s *testStack) awaitEvents(count int, eventType, imageID string) []event.Ev
 	s.t.Fatalf("got %d events %s about %s within a minute, want %d",
 		len(s.watcher.of(eventType, imageID)), eventType, imageID, count)
 	return nil
+}
+
+// eventually waits until a condition holds.
+func eventually(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%s: not within a minute", what)
+		}
+	}
 }
 
 // post sends an event to the Broker, as another system does, and returns the status code.

@@ -82,6 +82,7 @@ type kafkaSource struct {
 		InitialOffset string      `yaml:"initialOffset"`
 		Ordering      string      `yaml:"ordering"`
 		Sink          destination `yaml:"sink"`
+		Delivery      *delivery   `yaml:"delivery"`
 	} `yaml:"spec"`
 }
 
@@ -110,14 +111,6 @@ type delivery struct {
 	BackoffDelay   isoTime     `yaml:"backoffDelay"`
 	Timeout        isoTime     `yaml:"timeout"`
 	DeadLetterSink destination `yaml:"deadLetterSink"`
-}
-
-// pause returns how long to wait before a retry; the first one is number 1.
-func (d delivery) pause(retry int) time.Duration {
-	if d.BackoffPolicy == "exponential" {
-		return time.Duration(d.BackoffDelay) << (retry - 1)
-	}
-	return time.Duration(d.BackoffDelay) * time.Duration(retry)
 }
 
 // isoTime is a duration as Knative writes it, such as PT0.5S.

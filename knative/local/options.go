@@ -18,7 +18,9 @@ var program = cli.Program{
 	Summary: "Runs the whole image-service on this machine: upload, thumbnail and dead-letters, and between them the " +
 		"Broker, Triggers and sources of the manifests.\n\n" +
 		"MinIO, Redis and Kafka are built in and forget everything when the program ends. To use a real server instead, " +
-		"set MINIO_ENDPOINT, REDIS_HOST or KAFKA_BOOTSTRAP_SERVERS, each with the settings that belong to it.",
+		"set MINIO_ENDPOINT, REDIS_HOST or KAFKA_BOOTSTRAP_SERVERS, each with the settings that belong to it. " +
+		"On a Kafka that others use, set KAFKA_TOPIC and KAFKA_DEAD_LETTER_TOPIC to names of your own.\n\n" +
+		"Each event that is delivered again or becomes a dead letter is a line on stderr.",
 	Examples: []string{
 		"go run ./knative/local",
 		"LOG_LEVEL=INFO go run ./knative/local --listen 127.0.0.1:0",

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"context"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"net/http"
 	"strings"
-	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 )
 
-// route is a Trigger with the URL of its subscriber.
+// route is a Trigger, or a KafkaSource, with the URL of its subscriber.
 type route struct {
 	name       string
 	attributes map[string]string
@@ -45,70 +45,54 @@ func attribute(e event.Event, name string) string {
 	return text
 }
 
-// startBroker serves the Broker of the manifests with its Triggers.
-func (s *stack) startBroker(o options, subscribers map[string]string) (*localBroker, error) {
-	if len(s.deployment.brokers) != 1 {
-		return nil, fmt.Errorf("the manifests have %d Brokers; expected one", len(s.deployment.brokers))
+// groupName returns the name for a consumer group, which may not contain all that is in a URL.
+func (t route) groupName() string {
+	if t.name != "" && !strings.Contains(t.name, " ") {
+		return t.name
 	}
-	spec := s.deployment.brokers[0]
-	triggers, err := s.routes(spec, o.watchers, subscribers)
-	if err != nil {
-		return nil, err
-	}
-	broker := &localBroker{name: spec.Metadata.Name, triggers: triggers, client: &http.Client{}, log: s.log}
-	listener, err := listen("--broker", o.broker)
-	if err != nil {
-		return nil, err
-	}
-	path := "/" + spec.Metadata.Namespace + "/" + spec.Metadata.Name
-	s.broker = "http://" + reachable(listener) + path
-	mux := http.NewServeMux()
-	mux.Handle(path, broker)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	ingress := newStage()
-	s.stages = append([]*stage{ingress}, s.stages...)
-	ingress.wait.Go(func() { _ = server.Serve(listener) }) // until Close
-	context.AfterFunc(ingress.ctx, func() { server.Close() })
-	return broker, nil
+	sum := sha256.Sum256([]byte(t.name))
+	return "watcher-" + hex.EncodeToString(sum[:4])
 }
 
 // routes returns a route for every watcher and for every Trigger.
 func (s *stack) routes(spec broker, watchers []string, subscribers map[string]string) ([]route, error) {
 	var routes []route
 	for _, watcher := range watchers {
-		to := route{name: watcher, subscriber: watcher}
-		if spec.Spec.Delivery != nil {
-			to.delivery = *spec.Spec.Delivery
-		}
-		routes = append(routes, to)
-	}
-	for _, trigger := range s.deployment.triggers {
-		to, err := routeOf(trigger, spec, subscribers)
+		to, err := newRoute("watcher "+watcher, watcher, spec.Spec.Delivery, subscribers)
 		if err != nil {
 			return nil, err
 		}
+		to.deadLetters = "" // what a watcher misses is of no use to anybody else
+		routes = append(routes, to)
+	}
+	for _, trigger := range s.deployment.triggers {
+		address, err := addressOf(trigger.Spec.Subscriber, subscribers)
+		if err != nil {
+			return nil, fmt.Errorf("trigger %q: %w", trigger.Metadata.Name, err)
+		}
+		to, err := newRoute(trigger.Metadata.Name, address,
+			cmp.Or(trigger.Spec.Delivery, spec.Spec.Delivery), subscribers)
+		if err != nil {
+			return nil, err
+		}
+		to.attributes = trigger.Spec.Filter.Attributes
 		routes = append(routes, to)
 	}
 	return routes, nil
 }
 
-func routeOf(t trigger, b broker, subscribers map[string]string) (route, error) {
-	address, err := addressOf(t.Spec.Subscriber, subscribers)
-	if err != nil {
-		return route{}, fmt.Errorf("trigger %q: %w", t.Metadata.Name, err)
-	}
-	to := route{name: t.Metadata.Name, attributes: t.Spec.Filter.Attributes, subscriber: address}
-	switch {
-	case t.Spec.Delivery != nil:
-		to.delivery = *t.Spec.Delivery
-	case b.Spec.Delivery != nil:
-		to.delivery = *b.Spec.Delivery
-	}
-	if to.delivery.DeadLetterSink == (destination{}) {
+// newRoute returns a route without a filter. Without a delivery it does not retry, and has no dead letter sink.
+func newRoute(name, subscriber string, spec *delivery, subscribers map[string]string) (to route, err error) {
+	to = route{name: name, subscriber: subscriber}
+	if spec == nil {
 		return to, nil
 	}
-	if to.deadLetters, err = addressOf(to.delivery.DeadLetterSink, subscribers); err != nil {
-		return route{}, fmt.Errorf("dead letters of trigger %q: %w", t.Metadata.Name, err)
+	to.delivery = *spec
+	if spec.DeadLetterSink == (destination{}) {
+		return to, nil
+	}
+	if to.deadLetters, err = addressOf(spec.DeadLetterSink, subscribers); err != nil {
+		return route{}, fmt.Errorf("dead letters of %s: %w", name, err)
 	}
 	return to, nil
 }

@@ -21,8 +21,6 @@ type options struct {
 	running map[string]string
 	// URLs that every event is sent to.
 	watchers []string
-	// Consumer group instead of the manifests', for tests that share a Kafka.
-	group string
 }
 
 // stack is the running service with everything around it.
@@ -38,6 +36,8 @@ type stack struct {
 	log        *slog.Logger
 	// Stopped in this order, each after the one before it has ended.
 	stages []*stage
+	// Called after that.
+	closers []func()
 }
 
 // stage is a part of the stack that stops as a whole.
@@ -51,6 +51,13 @@ func newStage() *stage {
 	s := &stage{}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
+}
+
+// newFirstStage returns a stage that stops before all that were started so far.
+func (s *stack) newFirstStage() *stage {
+	first := newStage()
+	s.stages = append([]*stage{first}, s.stages...)
+	return first
 }
 
 // start starts everything and returns when the functions respond.
@@ -81,11 +88,11 @@ func (s *stack) start(o options) (err error) {
 		return err
 	}
 	s.deadLetters = subscribers[deadLetters]
-	broker, err := s.startBroker(o, subscribers)
+	topic, err := s.startBroker(o, subscribers)
 	if err != nil {
 		return err
 	}
-	return s.startSources(o, broker)
+	return s.startSources(o, topic, subscribers)
 }
 
 // createTopics creates the topics that the functions' settings name; on a cluster the platform does.
@@ -101,31 +108,6 @@ func (s *stack) createTopics() error {
 	}
 	if err := s.servers.EnsureTopics(names...); err != nil {
 		return fmt.Errorf("%w; check KAFKA_BOOTSTRAP_SERVERS, or unset it to use the built-in Kafka", err)
-	}
-	return nil
-}
-
-// startSources sends the topic's records, and the pings, to the Broker. The topic is that of the upload function.
-func (s *stack) startSources(o options, broker *localBroker) error {
-	sources := newStage()
-	s.stages = append([]*stage{sources}, s.stages...)
-	settings := s.settings(s.deployment.services["upload"])
-	for _, spec := range s.deployment.sources {
-		if o.group != "" {
-			spec.Spec.ConsumerGroup = o.group
-		}
-		source, err := newSource(spec, settings, broker.route, s.log)
-		if err != nil {
-			return err
-		}
-		sources.wait.Go(func() { source.run(sources.ctx) })
-	}
-	for _, spec := range s.deployment.pings {
-		ping, err := newPing(spec, broker.route, s.log)
-		if err != nil {
-			return err
-		}
-		sources.wait.Go(func() { ping.run(sources.ctx) })
 	}
 	return nil
 }
@@ -162,6 +144,9 @@ func (s *stack) stop() {
 	for _, stage := range s.stages {
 		stage.stop()
 		stage.wait.Wait()
+	}
+	for _, closer := range s.closers {
+		closer()
 	}
 	if s.servers != nil {
 		s.servers.Close()

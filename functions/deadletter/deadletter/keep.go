@@ -1,38 +1,82 @@
 package deadletter
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"regexp"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/functions/eventing"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
-// maxData bounds the data of a dead letter, in bytes. Kafka's default maximum for a record, attributes included, is 1
-// MB; an event that came from Kafka is smaller.
-const maxData = 900_000
-
-// keep is POST /, the dead letter sink. Its response has no body, which Knative would read as an event in reply.
+// keep is POST /, the dead letter sink. It refuses nothing for what is in it, because Knative drops an event that its
+// sink refuses. Its response has no body, which Knative would read as an event in reply.
 func (s *service) keep(w http.ResponseWriter, r *http.Request) error {
-	e, err := cloudevent.Receive(w, r, maxData)
+	release, err := s.memory.acquire(r.Context(), costOf(r))
 	if err != nil {
 		return err
 	}
-	ctx := cloudevent.Continue(r.Context(), e)
-	if err := s.letters.Publish(ctx, e); err != nil {
+	defer release()
+	got, err := receive(w, r)
+	if err != nil {
 		return err
 	}
-	code := statusCode.FindString(extension(e, eventing.ErrorCode))
+	kept, record := got.record()
+	if kept.raw == nil {
+		r = r.WithContext(cloudevent.Continue(r.Context(), kept.event))
+	}
+	if err := s.publish(r.Context(), got, &kept, record); err != nil {
+		return err
+	}
+	s.report(r.Context(), kept)
+	s.claim()
+	return nil
+}
+
+// publish cuts a letter that the topic refuses for its size: the operator may have set a limit below maxRecord.
+func (s *service) publish(ctx context.Context, got received, kept *letter, record kafka.Record) error {
+	err := s.letters.PublishRecord(ctx, record)
+	if errors.Is(err, kafka.ErrTooLarge) && got.size > maxCut {
+		s.Log.WarnContext(ctx, "dead_letter_too_large", "bytes", got.size, "error.message", err.Error())
+		*kept, record = got.cut("the topic refused it for its size").rawRecord()
+		err = s.letters.PublishRecord(ctx, record)
+	}
+	return err
+}
+
+// report counts and logs a letter that was kept.
+func (s *service) report(ctx context.Context, l letter) {
+	shown := l.show()
+	code := statusCode.FindString(shown.Code)
 	if code == "" {
 		code = "none"
 	}
 	s.kept.WithLabelValues(code).Inc()
-	s.Log.WarnContext(ctx, "dead_letter_kept",
-		"event.id", e.ID(), "event.source", e.Source(), "event.type", e.Type(),
-		"subscriber", extension(e, eventing.ErrorDestination), "http.response.status_code", code)
-	s.claim()
-	return nil
+	attributes := []any{"subscriber", shown.Subscriber, "http.response.status_code", code}
+	switch {
+	case l.raw == nil:
+		attributes = append(attributes,
+			"event.id", shown.ID, "event.source", shown.Source, "event.type", shown.Type)
+	case l.raw.isCut():
+		s.raw.WithLabelValues(rawCut).Inc()
+		attributes = append(attributes, "bytes", shown.Bytes, "sha256", shown.SHA256, "reason", shown.Error)
+	default:
+		s.raw.WithLabelValues(rawWhole).Inc()
+		attributes = append(attributes, "bytes", shown.Bytes, "reason", shown.Error)
+	}
+	for i, value := range attributes {
+		if text, isText := value.(string); isText {
+			attributes[i] = first(text, maxLogged)
+		}
+	}
+	s.Log.WarnContext(ctx, "dead_letter_kept", attributes...)
 }
+
+// maxLogged bounds each attribute of a letter in the log, in bytes.
+const maxLogged = 1000
 
 // statusCode keeps other text in the event out of the metric's label.
 var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
@@ -53,4 +97,13 @@ func (s *service) claim() {
 		return
 	}
 	s.claimed = true
+}
+
+// original returns an event as it was before it became a dead letter.
+func original(e event.Event) event.Event {
+	e = e.Clone()
+	for _, name := range []string{eventing.ErrorDestination, eventing.ErrorCode, eventing.ErrorData} {
+		e.SetExtension(name, nil)
+	}
+	return e
 }

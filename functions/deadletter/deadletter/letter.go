@@ -42,16 +42,23 @@ func parsePosition(text string) (position, error) {
 	return position{int32(partition), offset}, nil
 }
 
-// letter is a record of the topic.
+// letter is a record of the topic: an event, a raw letter, or the record of another program.
 type letter struct {
 	at    position
 	since time.Time
 	event event.Event
-	fault error // why the record is not an event; this function did not write it
+	raw   *raw  // a letter that is not an event; nil otherwise
+	fault error // why the record is neither; this function did not write it
+	size  int   // of the record's value, in bytes
 }
 
 func letterOf(record *sarama.ConsumerMessage) letter {
-	l := letter{at: position{record.Partition, record.Offset}, since: record.Timestamp}
+	l := letter{
+		at: position{record.Partition, record.Offset}, since: record.Timestamp, raw: rawOf(record), size: len(record.Value),
+	}
+	if l.raw != nil {
+		return l
+	}
 	e, err := binding.ToEvent(context.Background(), eventing.RecordMessage(record)) // does not block
 	if err == nil {
 		err = e.Validate()
@@ -64,19 +71,17 @@ func letterOf(record *sarama.ConsumerMessage) letter {
 	return l
 }
 
-// original returns the event as it was before it became a dead letter.
-func (l letter) original() event.Event {
-	e := l.event.Clone()
-	for _, name := range []string{eventing.ErrorDestination, eventing.ErrorCode, eventing.ErrorData} {
-		e.SetExtension(name, nil)
-	}
-	return e
-}
+// isRedrivable reports whether the letter has all that was received.
+func (l letter) isRedrivable() bool { return l.fault == nil && (l.raw == nil || !l.raw.isCut()) }
 
 // shown is a letter in JSON and on the page.
 type shown struct {
-	Place  string    `json:"place"`
-	Since  time.Time `json:"since"`
+	Place string    `json:"place"`
+	Since time.Time `json:"since"`
+	// Count is how many letters of the page have this source and ID, Since the time of the first and Last that of the
+	// last of them. Place is the first one's; Subscriber, Code and Answer are the last one's.
+	Count  int       `json:"count"`
+	Last   time.Time `json:"last"`
 	Type   string    `json:"type,omitempty"`
 	Source string    `json:"source,omitempty"`
 	ID     string    `json:"id,omitempty"`
@@ -86,35 +91,73 @@ type shown struct {
 	Answer     string `json:"answer,omitempty"`
 	// Data is the event's, up to maxShown bytes, if it is text.
 	Data  string `json:"data,omitempty"`
-	Bytes int    `json:"bytes"`
+	Bytes int64  `json:"bytes"`
 	Error string `json:"error,omitempty"`
+	// Raw is for a letter that is not an event, whose Type is "raw". Error says why.
+	Raw         bool   `json:"raw,omitempty"`
+	ContentType string `json:"content_type,omitempty"`
+	// Cut is for a raw letter of which only the beginning was kept. Bytes and SHA256 are those of all of it.
+	Cut    bool   `json:"cut,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 func (l letter) show() shown {
-	s := shown{Place: l.at.String(), Since: l.since.UTC()}
-	if l.fault != nil {
+	s := shown{Place: l.at.String(), Since: l.since.UTC(), Count: 1, Last: l.since.UTC(), Bytes: int64(l.size)}
+	switch {
+	case l.raw != nil:
+		l.showRaw(&s)
+	case l.fault != nil:
 		s.Error = l.fault.Error()
-		return s
+	default:
+		l.showEvent(&s)
 	}
+	return s
+}
+
+func (l letter) showEvent(s *shown) {
 	s.Type, s.Source, s.ID = l.event.Type(), l.event.Source(), l.event.ID()
 	s.Subscriber, s.Code = extension(l.event, eventing.ErrorDestination), extension(l.event, eventing.ErrorCode)
-	if answer, err := base64.StdEncoding.DecodeString(extension(l.event, eventing.ErrorData)); err == nil {
-		s.Answer = textOf(answer)
+	s.Answer = answerOf(extension(l.event, eventing.ErrorData))
+	s.Bytes, s.Data = int64(len(l.event.Data())), textOf(l.event.Data())
+}
+
+func (l letter) showRaw(s *shown) {
+	s.Type, s.Raw, s.Error = typeRaw, true, l.raw.reason
+	s.Subscriber, s.Code, s.Answer = l.raw.failure("dest"), l.raw.failure("code"), answerOf(l.raw.failure("data"))
+	s.ContentType = first(l.raw.header("content-type"), maxShown)
+	s.Bytes, s.Data = l.raw.size, l.raw.shownBody()
+	s.Cut, s.SHA256 = l.raw.isCut(), l.raw.sha256
+}
+
+// typeRaw is shown as the type of a raw letter.
+const typeRaw = "raw"
+
+func answerOf(encoded string) string {
+	answer, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return ""
 	}
-	s.Bytes, s.Data = len(l.event.Data()), textOf(l.event.Data())
-	return s
+	return textOf(answer)
 }
 
 // textOf returns the first maxShown bytes of text, "" for data that is not text.
 func textOf(data []byte) string {
-	end := min(len(data), maxShown)
-	for end > 0 && end < len(data) && !utf8.RuneStart(data[end]) {
-		end--
-	}
-	if !utf8.Valid(data[:end]) {
+	text := first(string(data[:min(len(data), maxShown+utf8.UTFMax)]), maxShown)
+	if !utf8.ValidString(text) {
 		return ""
 	}
-	return string(data[:end])
+	return text
+}
+
+// first returns the beginning of a text, at most length bytes, without half a character at its end.
+func first(text string, length int) string {
+	if len(text) <= length {
+		return text
+	}
+	for length > 0 && !utf8.RuneStart(text[length]) {
+		length--
+	}
+	return text[:length]
 }
 
 func extension(e event.Event, name string) string {

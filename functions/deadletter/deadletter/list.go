@@ -20,6 +20,9 @@ const (
 	pageSize    = 50
 	maxPageSize = 500
 	listTimeout = 20 * time.Second
+	// maxFolded bounds the letters of a page, each entry counted as one letter for each that it stands for, in multiples
+	// of its limit. So a page ends also if all letters are of one event.
+	maxFolded = 20
 )
 
 // listed is the response to GET /.
@@ -30,7 +33,8 @@ type listed struct {
 	Next string `json:"next,omitempty"`
 }
 
-// list is GET /: the letters that wait, the oldest of each partition first, a page at a time.
+// list is GET /: the letters that wait, the oldest of each partition first, a page at a time. Letters of one page with
+// the same source and ID are one entry.
 func (s *service) list(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	after, limit, err := pageOf(query)
@@ -41,6 +45,11 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	release, err := s.memory.acquire(r.Context(), listCost)
+	if err != nil {
+		return err
+	}
+	defer release()
 	page, err := s.page(r.Context(), wanted, after, limit)
 	if err != nil {
 		return err
@@ -61,7 +70,8 @@ func (s *service) page(ctx context.Context, wanted filter, after position, limit
 	defer v.close()
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	page := listed{Waiting: v.count(), Letters: []shown{}}
+	entries := fold{limit: limit}
+	page := listed{Waiting: v.count()}
 	for l, err := range v.letters(ctx, after) {
 		if err != nil {
 			return listed{}, err
@@ -69,13 +79,13 @@ func (s *service) page(ctx context.Context, wanted filter, after position, limit
 		if !wanted.matches(l) {
 			continue
 		}
-		if len(page.Letters) == limit {
+		if !entries.add(l) {
 			page.Next = wanted.next(after, limit)
 			break
 		}
-		page.Letters = append(page.Letters, l.show())
 		after = l.at
 	}
+	page.Letters = entries.all()
 	return page, nil
 }
 
@@ -97,17 +107,24 @@ func pageOf(query url.Values) (after position, limit int, err error) {
 	return after, limit, nil
 }
 
-// filter is the id, source and type that an event must have; what it does not name may have any value.
+// filter is the id, source and type that an event must have, the place of a letter, and whether it is raw; what it does
+// not name may have any value.
 type filter map[string]string
 
-var filters = []string{"id", "source", "type"}
+var filters = []string{"id", "source", "type", "place", "raw"}
 
 // filterOf reads a query. It refuses names that it does not know, because a misspelt one would redrive everything.
 func filterOf(query url.Values) (filter, error) {
 	f := filter{}
 	for name, values := range query {
 		if !slices.Contains(filters, name) || len(values) != 1 || values[0] == "" {
-			return nil, badQuery(name, strings.Join(values, ","), "id, source or type, each once and with a value")
+			return nil, badQuery(name, strings.Join(values, ","), "id, source, type, place or raw, each once and with a value")
+		}
+		if name == "raw" && values[0] != "true" && values[0] != "false" {
+			return nil, badQuery(name, values[0], "true or false")
+		}
+		if _, err := parsePosition(values[0]); name == "place" && err != nil {
+			return nil, badQuery(name, values[0], "the place of a letter, such as 2-17")
 		}
 		f[name] = values[0]
 	}
@@ -123,20 +140,23 @@ func badQuery(name, found, expected string) error {
 	}
 }
 
-// matches reports whether a letter has all values of the filter. A record that is not an event matches only the empty
-// filter.
+// matches reports whether a letter has all values of the filter. What is not an event has no id, source and type.
 func (f filter) matches(l letter) bool {
-	if l.fault != nil {
-		return len(f) == 0
+	values := map[string]string{"place": l.at.String(), "raw": strconv.FormatBool(l.raw != nil)}
+	if l.fault == nil && l.raw == nil {
+		values["id"], values["source"], values["type"] = l.event.ID(), l.event.Source(), l.event.Type()
 	}
-	values := map[string]string{"id": l.event.ID(), "source": l.event.Source(), "type": l.event.Type()}
 	for name, want := range f {
-		if values[name] != want {
+		if got, found := values[name]; !found || got != want {
 			return false
 		}
 	}
 	return true
 }
+
+// namesRaw reports whether raw letters are meant. A redrive without that leaves them: what no SDK could read fails again
+// until its reader has changed.
+func (f filter) namesRaw() bool { return f["raw"] == "true" || f["place"] != "" }
 
 // next returns the address of the page after a position.
 func (f filter) next(after position, limit int) string {

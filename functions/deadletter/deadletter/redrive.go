@@ -9,11 +9,14 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
 const (
 	// batchSize letters are published, and then committed. After a crash the letters of one batch are repeated.
 	batchSize = 32
+	// batchBytes ends a batch of fewer letters; the last one may exceed it.
+	batchBytes = 4 << 20
 	// redriveTimeout ends a request that has not redriven everything; its response says how many letters are left.
 	redriveTimeout = 2 * time.Minute
 	// lockTimeout is how long a request waits for another one that commits.
@@ -50,6 +53,11 @@ func (s *service) redrive(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer s.committing.Release(1)
+	release, err := s.memory.acquire(r.Context(), redriveCost)
+	if err != nil {
+		return err
+	}
+	defer release()
 	v, err := s.backlog.open()
 	if err != nil {
 		return err
@@ -88,7 +96,7 @@ func (s *service) lockCommits(ctx context.Context) error {
 func (s *service) redriveAll(ctx context.Context, v *view, wanted filter) (count int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, redriveTimeout)
 	defer cancel()
-	batch := make([]letter, 0, batchSize)
+	batch, size := make([]letter, 0, batchSize), 0
 	for l, err := range v.letters(ctx, start) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			break
@@ -96,17 +104,19 @@ func (s *service) redriveAll(ctx context.Context, v *view, wanted filter) (count
 		if err != nil {
 			return count, err
 		}
-		if !wanted.matches(l) || l.fault != nil {
+		if !wanted.matches(l) || !l.isRedrivable() || l.raw != nil && !wanted.namesRaw() {
 			continue
 		}
-		if batch = append(batch, l); len(batch) < batchSize {
+		batch, size = append(batch, l), size+l.size
+		if len(batch) < batchSize && size < batchBytes {
 			continue
 		}
 		done, err := s.redriveBatch(ctx, v, batch)
 		if count += done; err != nil {
 			return count, err
 		}
-		batch = batch[:0]
+		clear(batch)
+		batch, size = batch[:0], 0
 	}
 	done, err := s.redriveBatch(ctx, v, batch)
 	return count + done, err
@@ -125,16 +135,29 @@ func (s *service) redriveBatch(ctx context.Context, v *view, batch []letter) (co
 	faults := make([]error, len(batch))
 	var sends sync.WaitGroup
 	for i, l := range batch {
-		sends.Go(func() { faults[i] = s.target.Publish(ctx, l.original()) })
+		sends.Go(func() { faults[i] = s.putBack(ctx, l) })
 	}
 	sends.Wait()
 	for i, l := range batch {
-		if faults[i] == nil {
+		switch {
+		case faults[i] == nil:
 			v.markDone(l.at)
 			count++
+		case errors.Is(faults[i], kafka.ErrTooLarge): // it stays, and must not keep those after it from their turn
+			s.Log.WarnContext(ctx, "dead_letter_not_redriven", "place", l.at.String(), "error.message", faults[i].Error())
+			faults[i] = nil
 		}
 	}
 	return count, errors.Join(errors.Join(faults...), v.commit())
+}
+
+// putBack publishes a letter on the topic of the service: an event as it was before it became a dead letter, a raw one
+// byte by byte.
+func (s *service) putBack(ctx context.Context, l letter) error {
+	if l.raw != nil {
+		return s.target.PublishRecord(ctx, l.raw.original())
+	}
+	return s.target.Publish(ctx, original(l.event))
 }
 
 // errOutOfTurn is for gaps that Kafka could not store: it keeps the letters that were redriven past others, or past

@@ -1,6 +1,10 @@
 // Package deadletter is the dead letter function: it keeps the events that Knative could not deliver on a Kafka topic,
 // lists them, and puts them back on the topic of the service when it is asked to.
 //
+// It keeps whatever it gets, because Knative drops an event that its dead letter sink refuses: a request that cannot be
+// read as a CloudEvent is kept raw, with its headers and its bytes, and of one that is too large for a record the
+// beginning, the size and the SHA-256 of its body. Memory is bounded for all requests together.
+//
 // An event is acknowledged when all in-sync replicas have it. A redrive is at least once: its progress is committed
 // after Kafka has acknowledged the events, so that a crash in between repeats events and loses none. They keep their
 // source and ID, so that their effects happen once. The function needs Kafka and nothing else, because MinIO or Redis
@@ -41,6 +45,7 @@ func readSettings(r *config.Reader) settings {
 	s := settings{process: httpserver.ReadSettings(r), target: kafka.ReadSettings(r)}
 	s.letters = s.target
 	s.letters.Topic = topicSetting.Read(r)
+	s.letters.MaxRecord, s.target.MaxRecord = maxRecord, maxRecord
 	if s.letters.Topic == s.target.Topic {
 		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered forever",
 			topicSetting, config.Quote(s.letters.Topic), kafka.TopicSetting)
@@ -55,10 +60,12 @@ type service struct {
 	target  *kafka.Topic
 	backlog backlog
 
+	memory     memory
 	committing *semaphore.Weighted // of one: its holder may commit offsets
 	claimed    bool                // guarded by committing; see claim
 
 	kept     *prometheus.CounterVec
+	raw      *prometheus.CounterVec
 	redriven prometheus.Counter
 }
 
@@ -75,9 +82,11 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		letters:    kafka.Open(settings.letters),
 		target:     kafka.Open(settings.target),
 		backlog:    backlog{settings.letters},
+		memory:     newMemory(),
 		committing: semaphore.NewWeighted(1),
 	}
 	defer func() { err = errors.Join(err, s.letters.Close(), s.target.Close()) }()
+	s.Headers = headerLimits
 	s.measure()
 	return s.Serve(ctx, listener, s.routes(), httpserver.Check{Backend: "kafka", Ask: s.backlog.check})
 }
@@ -99,6 +108,12 @@ func (s *service) measure() {
 		Name: "dead_letters_kept_total",
 		Help: "Events that could not be delivered, by what their subscriber answered; none if it did not.",
 	}, []string{"code"})
+	s.raw = metrics.NewCounterVec(prometheus.CounterOpts{
+		Name: "dead_letters_raw_total",
+		Help: "Of these, those that are not CloudEvents: kept whole, or cut because they are too large for the topic.",
+	}, []string{"kind"})
+	s.raw.WithLabelValues(rawWhole)
+	s.raw.WithLabelValues(rawCut)
 	s.redriven = metrics.NewCounter(prometheus.CounterOpts{
 		Name: "dead_letters_redriven_total",
 		Help: "Events that were put back.",

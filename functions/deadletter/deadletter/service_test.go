@@ -22,7 +22,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	got := page.Letters[0]
 	want := shown{
-		Place: got.Place, Since: got.Since, Type: "image.uploaded", Source: "/other/system", ID: "a",
+		Place: got.Place, Since: got.Since, Count: 1, Last: got.Since, Type: "image.uploaded", Source: "/other/system", ID: "a",
 		Subscriber: "http://thumbnail.image-service.svc.cluster.local", Code: "400", Answer: `{"error":"bad <b>"}`,
 		Data: `{"image_id":"<script>"}`, Bytes: 23,
 	}
@@ -175,7 +175,6 @@ func TestRefused(t *testing.T) {
 		status       int
 		code         string
 	}{
-		{http.MethodPost, "/", http.StatusBadRequest, "invalid_event"},
 		{http.MethodPut, "/", http.StatusMethodNotAllowed, "method_not_allowed"},
 		{http.MethodGet, "/redrive", http.StatusMethodNotAllowed, "method_not_allowed"},
 		{http.MethodGet, "/letters", http.StatusNotFound, "not_found"},
@@ -183,6 +182,8 @@ func TestRefused(t *testing.T) {
 		{http.MethodPost, "/redrive?id=", http.StatusBadRequest, "bad_query"},
 		{http.MethodPost, "/redrive?id=a&id=b", http.StatusBadRequest, "bad_query"},
 		{http.MethodPost, "/redrive?limit=1", http.StatusBadRequest, "bad_query"},
+		{http.MethodPost, "/redrive?raw=yes", http.StatusBadRequest, "bad_query"},
+		{http.MethodPost, "/redrive?place=2", http.StatusBadRequest, "bad_query"},
 		{http.MethodGet, "/?limit=0", http.StatusBadRequest, "bad_query"},
 		{http.MethodGet, "/?limit=501", http.StatusBadRequest, "bad_query"},
 		{http.MethodGet, "/?after=x", http.StatusBadRequest, "bad_query"},
@@ -194,23 +195,6 @@ func TestRefused(t *testing.T) {
 				t.Errorf("got %d %s, want %d with code %s", status, body, test.status, test.code)
 			}
 		})
-	}
-}
-
-func TestDataLimit(t *testing.T) {
-	f := startFunction(t)
-	large := undelivered(t, "large")
-	large.SetDataContentType("application/octet-stream")
-	large.DataEncoded = bytes.Repeat([]byte{'x'}, maxData+1)
-	if status := f.deliver(large); status != http.StatusRequestEntityTooLarge {
-		t.Errorf("a byte too many: got status %d, want 413", status)
-	}
-	large.DataEncoded = large.DataEncoded[:maxData]
-	if status := f.deliver(large); status != http.StatusOK {
-		t.Errorf("at the limit: got status %d, want 200", status)
-	}
-	if got := f.redrive(""); got.Redriven != 1 {
-		t.Errorf("got %+v, want one redriven", got)
 	}
 }
 

@@ -2,9 +2,12 @@ package cloudevent
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +83,7 @@ func TestReceiveRefuses(t *testing.T) {
 		"attribute that is a list": structuredEvent(`,"x":[` + strings.Repeat("[],", 1<<20) + `[]]`),
 		"attribute too long":       structuredEvent(`,"x":"` + strings.Repeat("x", MaxEvent) + `"`),
 		"time too long":            structuredEvent(`,"time":"` + strings.Repeat("<", MaxEvent/2) + `"`),
+		"too many attributes":      structuredEvent(manyAttributes(maxAttributes - 3)),
 		"specversion twice":        structuredEvent(`,"specversion":"1.0"`),
 		"structured time":          structuredEvent(`,"time":"yesterday"`),
 	} {
@@ -92,6 +96,55 @@ func TestReceiveRefuses(t *testing.T) {
 				t.Errorf("got status %d, permanent %t; want 400, permanent", got.Status, got.Permanent())
 			}
 		})
+	}
+}
+
+func manyAttributes(count int) string {
+	var text strings.Builder
+	for i := range count {
+		fmt.Fprintf(&text, `,"a%d":"x"`, i)
+	}
+	return text.String()
+}
+
+// Members are found wherever JSON may have space, escapes and brackets in strings.
+func TestMembers(t *testing.T) {
+	const object = " {\t\"a\" : \"}\\\\\\\"]\" ,\"\\u0062\":[{\"x\":\"]\"},[]],\"c\":-1.5e3\n,\"d\":null,\"data_base64\":\"AA==\",\"e\":{}}  "
+	var got []string
+	err := eachMember([]byte(object), func(name string, value []byte) error {
+		got = append(got, name+"="+string(value))
+		return nil
+	})
+	want := []string{`a="}\\\"]"`, `b=[{"x":"]"},[]]`, "c=-1.5e3", "d=null", `data_base64="AA=="`, "e={}"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, error %v; want %q", got, err, want)
+	}
+	rest, err := without([]byte(object), dataBase64)
+	if err != nil || !json.Valid(rest) || strings.Contains(string(rest), dataBase64) || len(rest) < len(object)/2 {
+		t.Errorf("without data: got %s, error %v; want the other members", rest, err)
+	}
+	for _, text := range []string{"", "[]", "null", `"{}"`, "{", `{"a"}`, "{}{}"} {
+		t.Run("refused "+text, func(t *testing.T) {
+			if err := eachMember([]byte(text), nil); !errors.Is(err, errNotObject) {
+				t.Errorf("got error %v, want %v", err, errNotObject)
+			}
+		})
+	}
+}
+
+// An event of a million short members is refused without a copy of it.
+func TestMemberMemory(t *testing.T) {
+	body := []byte(required + strings.Repeat(`,"a":1`, 1<<20) + "}")
+	header := http.Header{"Content-Type": {structuredType}}
+	result := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			if _, err := Parse(header, body); !errors.Is(err, events.ErrInvalid) {
+				b.Errorf("got error %v, want ErrInvalid", err)
+			}
+		}
+	})
+	if got := result.AllocedBytesPerOp(); got > 256<<10 {
+		t.Errorf("refusing %d bytes took %d bytes of memory, want at most 256 KiB", len(body), got)
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// middleware traces and measures every request, bounds its headers, and responds if its handler panics.
+// middleware traces every request, bounds its headers, and responds if its handler panics. It measures the requests that
+// get a complete response.
 func (p *Process) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -25,8 +26,8 @@ func (p *Process) middleware(next http.Handler) http.Handler {
 			p.observe(r, response.status, time.Since(began))
 		}()
 		maps.Copy(w.Header(), securityHeaders)
-		if countLines(r.Header) > maxHeaderLines {
-			errTooManyHeaders.Write(response, r)
+		if countLines(r.Header) > p.Headers.Lines {
+			p.Headers.exceeded().Write(response, r)
 			return
 		}
 		next.ServeHTTP(response, r)
@@ -57,11 +58,13 @@ func countLines(header http.Header) (lines int) {
 	return lines
 }
 
-var errTooManyHeaders = &apierror.Error{
-	Status:  http.StatusRequestHeaderFieldsTooLarge,
-	Code:    apierror.CodeTooManyHeaders,
-	Message: "The request has too many headers",
-	Limit:   maxHeaderLines,
+func (l HeaderLimits) exceeded() *apierror.Error {
+	return &apierror.Error{
+		Status:  http.StatusRequestHeaderFieldsTooLarge,
+		Code:    apierror.CodeTooManyHeaders,
+		Message: "The request has too many headers",
+		Limit:   l.Lines,
+	}
 }
 
 // recoverPanic turns a panic into a 500, which Knative retries, and a log line with the stack.

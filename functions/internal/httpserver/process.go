@@ -56,10 +56,18 @@ func ReadSettings(r *config.Reader) Settings {
 	return Settings{LogLevel: readLevel(r)}
 }
 
+// HeaderLimits bound the headers of a request; beyond them it gets 431.
+type HeaderLimits struct {
+	Bytes int // of the request line and all headers
+	Lines int
+}
+
 // A Process has the logger and the metrics of its function.
 type Process struct {
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
+	// Headers bounds those of a request; New sets it, and a function may change it before Serve.
+	Headers HeaderLimits
 
 	draining atomic.Bool
 	requests *prometheus.CounterVec
@@ -71,6 +79,7 @@ func New(name string, settings Settings) *Process {
 	p := &Process{
 		Log:     NewLogger(os.Stderr, name, settings.LogLevel),
 		Metrics: newRegistry(name),
+		Headers: HeaderLimits{Bytes: maxHeaderBytes, Lines: maxHeaderLines},
 	}
 	p.requests, p.duration = httpMetrics(p.Metrics)
 	return p
@@ -105,7 +114,7 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
 	server := &http.Server{
 		Handler:           p.lingeringClose(drainer),
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    p.Headers.Bytes,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
 // ackTimeout is below the read timeout: otherwise the connection would close just before Kafka reports a slow replica.
@@ -22,7 +21,7 @@ type producer struct {
 }
 
 func newProducer(settings Settings) (*producer, error) {
-	client, err := sarama.NewClient(settings.Brokers, producerConfig(settings.Connection))
+	client, err := sarama.NewClient(settings.Brokers, producerConfig(settings))
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +45,8 @@ func (p *producer) Close() error {
 // refreshes its metadata for each; only after three refreshes have failed within 10 s of each other does it stop, and
 // pauses for each record instead. So the total depends on how long a refresh takes. With these values, maxSends records
 // are given up within about 40 s.
-func producerConfig(connection connect.Kafka) *sarama.Config {
-	c := connection.Config("image-service")
+func producerConfig(settings Settings) *sarama.Config {
+	c := settings.Connection.Config("image-service")
 	c.Net.MaxOpenRequests = 1 // required by Idempotent
 	c.Metadata.Full = false   // only the topic that is written to
 	c.Producer.RequiredAcks = sarama.WaitForAll
@@ -58,6 +57,10 @@ func producerConfig(connection connect.Kafka) *sarama.Config {
 	c.Producer.Transaction.Retry.Max = c.Metadata.Retry.Max // also for requesting a producer ID
 	c.Producer.Transaction.Retry.Backoff = c.Metadata.Retry.Backoff
 	c.Producer.Return.Successes = true // required by SyncProducer
+	if settings.MaxRecord > 0 {
+		c.Producer.MaxMessageBytes = settings.MaxRecord
+		c.Producer.Flush.MaxMessages = 1
+	}
 	return c
 }
 

@@ -14,6 +14,10 @@ type Settings struct {
 	Brokers    []string // host:port
 	Connection connect.Kafka
 	Topic      string
+	// MaxRecord is how large a record may be, in bytes, of a topic whose records are sent each in a batch of its own:
+	// Kafka compares the size of a batch with max.message.bytes. With 0, records are batched, up to sarama's 1,000,000
+	// bytes, which every topic takes.
+	MaxRecord int
 }
 
 // Settings of Kafka; package connect has those of TLS and the login.
@@ -48,6 +52,7 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 func (s Settings) NewReader(clientID string) (sarama.Client, error) {
 	c := s.Connection.Config(clientID)
 	c.Consumer.Return.Errors = true
+	c.ChannelBufferSize = 1                        // records that wait to be read; by default 256, which may have a megabyte each
 	c.Consumer.MaxWaitTime = 20 * time.Millisecond // the records asked for are there
 	return sarama.NewClient(s.Brokers, c)
 }

@@ -78,6 +78,30 @@ func (t *Topic) Publish(ctx context.Context, e event.Event) error {
 	return nil
 }
 
+// A Record is a record that is not an event, or one that has to stay as it came.
+type Record struct {
+	Key     []byte // nil for none
+	Value   []byte
+	Headers []sarama.RecordHeader
+}
+
+// ErrTooLarge means that the topic does not take a record of this size, now or later.
+var ErrTooLarge = errors.New("the record is too large for the topic")
+
+// PublishRecord is Publish for a record.
+func (t *Topic) PublishRecord(ctx context.Context, r Record) error {
+	ctx, cancel := context.WithTimeout(ctx, PublishTimeout)
+	defer cancel()
+	record := &sarama.ProducerMessage{Topic: t.settings.Topic, Headers: r.Headers, Value: sarama.ByteEncoder(r.Value)}
+	if r.Key != nil {
+		record.Key = sarama.ByteEncoder(r.Key)
+	}
+	if err := t.send(ctx, record); err != nil {
+		return fmt.Errorf("publish record on topic %q: %w", t.settings.Topic, err)
+	}
+	return nil
+}
+
 // send returns when ctx ends, which sarama does not observe. A send that goes on after that keeps its slot until sarama
 // gives up as well (see producerConfig).
 func (t *Topic) send(ctx context.Context, record *sarama.ProducerMessage) error {
@@ -95,7 +119,7 @@ func (t *Topic) send(ctx context.Context, record *sarama.ProducerMessage) error 
 	go func() {
 		_, _, err := producer.SendMessage(record)
 		t.endSend(producer, err)
-		sent <- err
+		sent <- sizeError(err)
 	}()
 	select {
 	case err = <-sent:
@@ -104,6 +128,15 @@ func (t *Topic) send(ctx context.Context, record *sarama.ProducerMessage) error 
 	}
 	if err != nil && !value.withdraw() {
 		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return err
+}
+
+// sizeError adds ErrTooLarge to what the brokers, or the producer before it sends a record, answer to its size.
+func sizeError(err error) error {
+	var refused sarama.ConfigurationError
+	if errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.As(err, &refused) {
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}
 	return err
 }

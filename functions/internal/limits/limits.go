@@ -17,6 +17,9 @@ var (
 	ImagePixels = config.Int{Name: "MAX_IMAGE_PIXELS", Default: raster.DefaultPixels, Min: 1, Max: 1 << 32, Unit: "pixels",
 		Doc: "Maximum width times height of an image. " +
 			"`MAX_PIXELS_IN_FLIGHT` and the memory of `thumbnail` must grow with it."}
+	Tolerant = config.Bool{Name: "TOLERANT",
+		Doc: "Render a JPEG that is broken in its last tenth, with gray in its place, as browsers show it. " +
+			"By default such an image is `damaged`."}
 	Formats = config.List{Name: "FORMATS", Default: formatNames(),
 		Form: config.Form{
 			Expected: expectedFormats(),
@@ -28,7 +31,7 @@ var (
 
 // ReadImage returns the limits on an image.
 func ReadImage(r *config.Reader) raster.Limits {
-	l := raster.Limits{Pixels: ImagePixels.Read(r)}
+	l := raster.Limits{Pixels: ImagePixels.Read(r), Tolerant: Tolerant.Read(r)}
 	for _, name := range Formats.Read(r) {
 		l.Formats = append(l.Formats, raster.Format(name))
 	}

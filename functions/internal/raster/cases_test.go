@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"os"
@@ -18,7 +19,6 @@ type quarters [4]color.NRGBA
 var (
 	thePicture = quarters{{200, 40, 40, 255}, {40, 160, 60, 255}, {40, 60, 200, 255}, {230, 200, 40, 255}}
 	turnedBy6  = quarters{thePicture[2], thePicture[0], thePicture[3], thePicture[1]}
-	turnedBy8  = quarters{thePicture[1], thePicture[3], thePicture[0], thePicture[2]}
 	inP3       = quarters{{220, 0, 18, 255}, {0, 164, 35, 255}, {30, 58, 210, 255}, {237, 200, 0, 255}}
 	// HDR is as bright as the picture up to where highlights are compressed.
 	ofHDR = quarters{{197, 39, 39, 255}, {40, 159, 60, 255}, {40, 60, 197, 255}, {218, 190, 38, 255}}
@@ -63,13 +63,15 @@ var shownCases = []shownCase{
 	{"crc-actl.png crc-bkgd.png crc-cicp.png crc-gama.png crc-phys.png crc-srgb.png crc-t[ei]*.png", thePicture, 4},
 	{"png-plain.png png-cmyk-icc.png png-rgb-gray-icc.png", thePicture, 4},
 	{"chunk-name.png", thePicture, 4},
-	{"apng-hidden-default.png", all(255, 0, 0, 255), 0},                                                    // the default image, which the animation lacks
+	// The default image, which browsers do not show.
+	{"apng-hidden-default.png", all(255, 0, 0, 255), 0},
 	{"gama-1.png", quarters{{149, 4, 4, 255}, {4, 91, 11, 255}, {4, 11, 149, 255}, {203, 149, 4, 255}}, 4}, // ignored
 	{"gama-0.55.png", quarters{{190, 27, 27, 255}, {27, 145, 44, 255}, {27, 44, 190, 255}, {225, 190, 27, 255}}, 4},
 	{"crc-iccp.png", thePicture, 4},
 	{"big-*.png", all(255, 255, 255, 255), 0},
 	{"rgb-lut.gif", thePicture, 4},
-	{"rgb-lut.jpg rgb-lut.png", quarters{{201, 36, 36, 255}, {34, 162, 58, 255}, {35, 57, 202, 255}, {231, 201, 36, 255}}, 2},
+	{"rgb-lut.jpg rgb-lut.png",
+		quarters{{201, 36, 36, 255}, {34, 162, 58, 255}, {35, 57, 202, 255}, {231, 201, 36, 255}}, 2},
 	{"icc-after-sof*.jpg", inP3, 4},
 	{"gray-icc-g10.jpg png-gray-rgb-icc.png", grays(138, 226), 2},
 	{"gray-icc-dot20.jpg", grays(90, 206), 2},
@@ -88,7 +90,8 @@ var shownCases = []shownCase{
 
 // refusedCases are the reasons for which the other files are refused.
 var refusedCases = map[string]Reason{
-	"crc-trns.png": ReasonDamaged, "dri-4.jpg": ReasonDamaged, "rst-no-dri.jpg": ReasonDamaged, "dnl.jpg": ReasonUnsupported,
+	"crc-trns.png": ReasonDamaged, "dri-4.jpg": ReasonDamaged, "rst-no-dri.jpg": ReasonDamaged,
+	"dnl.jpg":              ReasonUnsupported,
 	"webp-riff-plus8.webp": ReasonDamaged, "webp-riff-short.webp": ReasonDamaged, "webp-riff-zero.webp": ReasonDamaged,
 }
 
@@ -162,5 +165,40 @@ func (c shownCase) checkColors(t *testing.T, m image.Image, tolerance int) {
 				break
 			}
 		}
+	}
+}
+
+// The files of formats that are not read are refused by their names.
+func TestUnreadCases(t *testing.T) {
+	tests := map[string]string{
+		"archive.zip.jpg": "ZIP", "art.ai.eps": "EPS", "book.djvu": "DjVu", "doc-bom.pdf": "PDF", "doc.pdf": "PDF",
+		"hdr.exr": "OpenEXR", "icon.ico": "ICO", "jls.jls": "JPEG-LS", "layers.psb": "PSB", "layers.psd": "PSD",
+		"live.mov": "MOV video", "note.png": "JSON", "logo-illustrator.svg": "SVG", "logo.svg": "SVG",
+		"logo.svgz": "SVGZ (gzip)",
+		"old.bmp":   "BMP", "page.jpg": "HTML", "photo.avif": "AVIF",
+		"photo.jp2": "JPEG 2000", "photo.jxl": "JPEG XL", "picture.emf": "EMF", "picture.ppm": "PPM",
+		"picture.tga": "TGA", "picture.wmf": "WMF", "pixel.qoi": "QOI", "pointer.cur": "CUR", "raw.cr2": "Canon CR2",
+		"raw.cr3": "Canon CR3", "raw.orf": "Olympus ORF", "scan.tif": "TIFF", "sketch.xcf": "XCF", "video.mp4": "MP4 video",
+		"webm.webp": "WebM or Matroska video",
+	}
+	files, err := os.ReadDir("testdata/cases/unread")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(file.Name(), func(t *testing.T) {
+			want, reason := tests[file.Name()], ReasonUnsupported
+			switch file.Name() {
+			case "empty.jpg":
+				want, reason = "nothing", ReasonNotAnImage
+			case "mif1.heif", "photo.heic", "photo-in-jpg.jpg": // read, but their boxes are empty
+				want, reason = "<nil>", ReasonDamaged
+			}
+			_, err := Probe(bytes.NewReader(read(t, filepath.Join("testdata/cases/unread", file.Name()))))
+			var refusal *Error
+			if !errors.As(err, &refusal) || refusal.Reason != reason || fmt.Sprint(refusal.Found) != want {
+				t.Errorf("the error is %v, want one for the reason %s that names %s", err, reason, want)
+			}
+		})
 	}
 }

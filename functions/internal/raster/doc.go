@@ -12,11 +12,10 @@
 // short is an error, not half a rendition; and that every error either is an *Error, for an image that can never be
 // rendered, or wraps that of the reader or the context, after which another attempt may succeed.
 //
-// Renditions are sRGB. A colour profile of curves and a matrix, which nearly all are, is applied and removed; so are
-// the numbers of a PNG (cICP) or HEIC (nclx) for Display P3 or BT.2020 with the sRGB curve. An RGB profile of lookup tables is carried along,
-// up to 1 MiB, except into a GIF, which cannot hold one: its colours are then taken for sRGB. CMYK is converted without
-// its profile, and gAMA and cHRM chunks are ignored, as in Pillow. A profile that is broken, or for another colour
-// space than its pixels, is ignored.
+// Renditions are sRGB, and have no profile. Colour profiles are applied, of curves and of lookup tables, for RGB, CMYK
+// and gray, and so are the code points of a PNG (cICP) or HEIC (nclx); HDR is mapped to sRGB: see package icc. CMYK
+// without a profile is converted as in Pillow and browsers. gAMA and cHRM chunks are ignored, as in Pillow. A profile
+// that is broken, or for another colour space than its pixels, is ignored.
 //
 // It does not read 12-bit, lossless or arithmetic-coded JPEG, and renders only the default image of an animated PNG.
 //

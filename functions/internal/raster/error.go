@@ -13,7 +13,7 @@ type Reason = imgerr.Reason
 const (
 	// ReasonNotAnImage: the content is of no format that is recognised. Found describes it.
 	ReasonNotAnImage = imgerr.ReasonNotAnImage
-	// ReasonUnsupported: the content is an image of a format, or of a kind of it, that is not read. Found names it.
+	// ReasonUnsupported: the content is of a known format, or of a kind of it, that is not read. Found names it.
 	ReasonUnsupported = imgerr.ReasonUnsupported
 	// ReasonDamaged: the image is broken or cut short.
 	ReasonDamaged = imgerr.ReasonDamaged

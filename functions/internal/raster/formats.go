@@ -85,13 +85,15 @@ var formats = formatTable{
 }
 
 // unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some
-// more that take a longer look.
+// more that take a longer look. A signature that begins with another one precedes it.
 var unreadFormats = []struct{ name, signature string }{
 	{"BigTIFF", "II+\x00"},
 	{"BigTIFF", "MM\x00+"},
+	{"Canon CR2", "II*\x00\x10\x00\x00\x00CR"},
 	{"DDS", "DDS "},
 	{"DjVu", "AT&TFORM"},
 	{"EPS", "%!PS-Adobe"},
+	{"EPS", "\xc5\xd0\xd3\xc6"},
 	{"FLIF", "FLIF"},
 	{"Fuji RAF", "FUJIFILMCCD-RAW"},
 	{"ICO", "\x00\x00\x01\x00"},
@@ -102,22 +104,52 @@ var unreadFormats = []struct{ name, signature string }{
 	{"JPEG XL", "\xff\x0a"},
 	{"JPEG XR", "II\xbc"},
 	{"MNG", "\x8aMNG"},
+	{"Olympus ORF", "IIRO"},
+	{"Olympus ORF", "IIRS"},
+	{"Olympus ORF", "MMOR"},
 	{"OpenEXR", "v/1\x01"},
-	{"PDF", "%PDF-"},
+	{"PSB", "8BPS\x00\x02"},
 	{"PSD", "8BPS"},
+	{"Panasonic RW2", "IIU\x00"},
+	{"PostScript", "%!PS"},
 	{"QOI", "qoif"},
+	{"RAR", "Rar!\x1a\x07"},
 	{"Radiance HDR", "#?RADIANCE"},
+	{"SVGZ (gzip)", "\x1f\x8b"},
 	{"TIFF", "II*\x00"},
 	{"TIFF", "MM\x00*"},
+	{"WMF", "\xd7\xcd\xc6\x9a"},
+	{"WMF", "\x01\x00\x09\x00\x00"},
+	{"WMF", "\x02\x00\x09\x00\x00"},
+	{"WebM or Matroska video", "\x1a\x45\xdf\xa3"},
 	{"XCF", "gimp xcf"},
+	{"ZIP", "PK\x03\x04"},
+	{"ZIP", "PK\x05\x06"},
 }
 
-// isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12, section
-// 10). Those that do not name a codec, such as "mif1", are taken for HEIC, whose package reads what the codec is.
+// isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12,
+// section 10). Those that do not name a codec, such as "mif1", are taken for HEIC, whose package reads what the codec is.
 var isoMediaBrands = map[string]string{
 	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
 	"heic": heif.Name, "heix": heif.Name, "heim": heif.Name, "heis": heif.Name,
 	"hevc": heif.Name, "hevx": heif.Name, "hevm": heif.Name, "hevs": heif.Name,
+}
+
+// unreadBrands are the beginnings of the major brands of videos and sounds (https://mp4ra.org).
+var unreadBrands = []struct{ name, start string }{
+	{"MOV video", "qt  "},
+	{"M4A audio", "M4A"},
+	{"3GP video", "3g"},
+	{"MP4 video", "iso"},
+	{"MP4 video", "mp4"},
+	{"MP4 video", "avc"},
+	{"MP4 video", "hvc"},
+	{"MP4 video", "dash"},
+	{"MP4 video", "M4V"},
+	{"MP4 video", "mmp4"},
+	{"MP4 video", "MSNV"},
+	{"MP4 video", "f4v"},
+	{"MP4 video", "XAVC"},
 }
 
 // A FormatInfo describes a format for people and for other programs.

@@ -39,8 +39,7 @@ func (t formatTable) openPicture(r io.Reader, limits Limits) (*Picture, error) {
 // Header returns what the image states about itself before its pixels.
 func (p *Picture) Header() Header { return p.header }
 
-// A Rendition is a smaller copy of an image: upright, without metadata, and in sRGB unless it has a profile that says
-// otherwise.
+// A Rendition is a smaller copy of an image: upright, in sRGB, and without metadata.
 type Rendition struct {
 	Format Format
 	// Bytes is the encoded file.

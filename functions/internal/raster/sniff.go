@@ -15,10 +15,12 @@ import (
 )
 
 // How many bytes of the content are looked at: first as many as the signatures of most formats have, which is less than
-// any image; then enough for those that take a longer look, and to describe what is not an image.
+// any image; then enough for those that take a longer look, and to describe what is not an image; and of markup enough
+// for what may precede its first element.
 const (
 	signatureLength = 12
 	describeLength  = 1024
+	markupLength    = 64 << 10
 )
 
 // sniff recognises the format by the first bytes, and returns those that it has read. Content of another format, or of
@@ -35,6 +37,12 @@ func (t formatTable) sniff(r io.Reader, limits Limits) (*formatEntry, []byte, er
 			return nil, nil, switchedOff(e.Name, expected)
 		} else if e != nil {
 			return e, start, nil
+		}
+	}
+	if isMarkup(start) {
+		var err error
+		if start, err = readUpTo(r, start, markupLength); err != nil {
+			return nil, nil, err
 		}
 	}
 	if name := unreadFormat(start); name != "" {
@@ -81,30 +89,135 @@ func unreadFormat(start []byte) string {
 			return f.name
 		}
 	}
+	for _, recognise := range []func([]byte) string{
+		bitmapFormat, anymapFormat, metafileFormat, textFormat, riffFormat, isoMediaFormat, videoFormat, targaFormat,
+	} {
+		if name := recognise(start); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// bitmapFormat recognises BMP, and the cursors that share the signature of TGA. Of BMP it also checks the length of the
+// second header, because a text may start with the same two letters.
+func bitmapFormat(start []byte) string {
+	lengths := []uint32{12, 16, 40, 52, 56, 64, 108, 124}
 	switch {
-	case isBMP(start):
+	case len(start) >= 18 && string(start[:2]) == "BM" &&
+		slices.Contains(lengths, binary.LittleEndian.Uint32(start[14:])):
 		return "BMP"
-	case isSVG(start):
-		return "SVG"
+	case len(start) >= 6 && string(start[:4]) == "\x00\x00\x02\x00" && binary.LittleEndian.Uint16(start[4:]) > 0:
+		return "CUR"
 	default:
-		return isoMediaFormat(start)
+		return ""
 	}
 }
 
-// isBMP also checks the length of the second header, because a text may start with the same two letters.
-func isBMP(start []byte) bool {
-	lengths := []uint32{12, 16, 40, 52, 56, 64, 108, 124}
-	return len(start) >= 18 && string(start[:2]) == "BM" &&
-		slices.Contains(lengths, binary.LittleEndian.Uint32(start[14:]))
+// anymapFormat recognises the formats of Netpbm, whose signature is followed by a number or a comment.
+func anymapFormat(start []byte) string {
+	if len(start) < 4 || start[0] != 'P' || !unicode.IsSpace(rune(start[2])) {
+		return ""
+	}
+	value := bytes.TrimLeft(start[2:], " \t\r\n")
+	isNumber := len(value) > 0 && (value[0] == '#' || '0' <= value[0] && value[0] <= '9')
+	switch kind := start[1]; {
+	case kind == '7' && bytes.HasPrefix(value, []byte("WIDTH")):
+		return "PAM"
+	case !isNumber:
+		return ""
+	case kind == 'f' || kind == 'F':
+		return "PFM"
+	case '1' <= kind && kind <= '6':
+		return [...]string{"PBM", "PGM", "PPM"}[(kind-'1')%3]
+	default:
+		return ""
+	}
 }
 
-func isSVG(start []byte) bool {
-	text := bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
-	return bytes.HasPrefix(text, []byte("<")) && bytes.Contains(text, []byte("<svg"))
+// metafileFormat recognises EMF by the signature in its header.
+func metafileFormat(start []byte) string {
+	if len(start) >= 44 && binary.LittleEndian.Uint32(start) == 1 && string(start[40:44]) == " EMF" {
+		return "EMF"
+	}
+	return ""
 }
 
-// isoMediaFormat names the image format of an ISO base media file by its brands, the major one first, or returns "". Brands
-// that do not name a codec count if all of them are known.
+// targaFormat recognises TGA, which has no signature, by a header whose fields are all possible.
+func targaFormat(start []byte) string {
+	if len(start) < 18 || start[1] > 1 || !bytes.ContainsRune([]byte{1, 2, 3, 9, 10, 11}, rune(start[2])) {
+		return ""
+	}
+	hasMap, isIndexed := start[1] == 1, start[2]&7 == 1
+	width, height, bits := binary.LittleEndian.Uint16(start[12:]), binary.LittleEndian.Uint16(start[14:]), start[16]
+	switch {
+	case isIndexed != hasMap, !hasMap && !bytes.Equal(start[3:8], make([]byte, 5)), width == 0, height == 0,
+		!bytes.ContainsRune([]byte{8, 15, 16, 24, 32}, rune(bits)), start[17]&0xc0 != 0:
+		return ""
+	}
+	return "TGA"
+}
+
+// withoutPrefix removes what may precede a text: a byte-order mark and white space.
+func withoutPrefix(start []byte) []byte {
+	return bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
+}
+
+func isMarkup(start []byte) bool { return bytes.HasPrefix(withoutPrefix(start), []byte("<")) }
+
+// textFormat recognises formats that consist of text, or begin like it.
+func textFormat(start []byte) string {
+	text := withoutPrefix(start)
+	switch lower := bytes.ToLower(text[:min(len(text), describeLength)]); {
+	case bytes.HasPrefix(text, []byte("%PDF-")):
+		return "PDF"
+	case bytes.HasPrefix(lower, []byte("<!doctype html")), bytes.HasPrefix(lower, []byte("<html")):
+		return "HTML"
+	case isMarkup(text) && (bytes.Contains(text, []byte("<svg")) || bytes.Contains(text, []byte("<!DOCTYPE svg"))):
+		return "SVG"
+	case bytes.HasPrefix(text, []byte("<?xml")):
+		return "XML"
+	case bytes.HasPrefix(text, []byte(`{"`)), bytes.HasPrefix(text, []byte(`[{"`)):
+		return "JSON"
+	default:
+		return ""
+	}
+}
+
+// riffFormat names a RIFF file of another form than WebP's.
+func riffFormat(start []byte) string {
+	switch {
+	case isRIFF(start, "AVI "):
+		return "AVI video"
+	case isRIFF(start, "WAVE"):
+		return "WAV audio"
+	default:
+		return ""
+	}
+}
+
+// videoFormat names an ISO base media file of another kind than an image, and the QuickTime files that are older than
+// brands.
+func videoFormat(start []byte) string {
+	if len(start) < signatureLength {
+		return ""
+	}
+	if box := string(start[4:8]); box == "moov" || box == "mdat" || box == "wide" {
+		return "MOV video"
+	}
+	if !isISOMedia(start) {
+		return ""
+	}
+	for _, brand := range unreadBrands {
+		if bytes.HasPrefix(start[8:], []byte(brand.start)) {
+			return brand.name
+		}
+	}
+	return ""
+}
+
+// isoMediaFormat names the image format of an ISO base media file by its brands, the major one first, or returns "".
+// Brands that do not name a codec count if all of them are known.
 func isoMediaFormat(start []byte) string {
 	if !isISOMedia(start) {
 		return ""

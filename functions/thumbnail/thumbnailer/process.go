@@ -9,7 +9,6 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -28,30 +27,24 @@ const (
 // target is the rendition of the original system, in pixels.
 var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-// deliver handles POST /, where Knative delivers events.
-func (t *thumbnailer) deliver(w http.ResponseWriter, r *http.Request) error {
-	e, err := cloudevent.Receive(w, r, cloudevent.MaxEvent)
-	if err != nil {
-		return err
-	}
+// deliver handles an event that Knative delivers at POST /. The reply is nil where the status cannot be told as an event.
+func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event, error) {
 	task, err := t.taskOf(e)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ctx := cloudevent.Continue(r.Context(), e)
 	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "event.id", e.ID())
 	final, err := t.processOnce(ctx, task)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	reply, err := final.Event(ctx, events.SourceThumbnail, task.Bucket, task.ObjectName)
 	if err != nil {
 		// A status of the original system's worker may lack fields of the event, which no delivery adds.
 		t.Log.WarnContext(ctx, "status_without_event", "image_id", task.ImageID, "error.message", err.Error())
-		w.WriteHeader(http.StatusOK)
-		return nil
+		return nil, nil
 	}
-	return cloudevent.Reply(w, r, reply)
+	return &reply, nil
 }
 
 // taskOf decodes the task in an event. Errors are permanent: they wrap events.ErrInvalid or are 400s.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -122,7 +123,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 
 func (t *thumbnailer) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: t.Handle(t.deliver)})
+	httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: t.Handle(cloudevent.Handler(cloudevent.MaxEvent, t.deliver))})
 	mux.HandleFunc("/", httpserver.NotFound)
 	return mux
 }

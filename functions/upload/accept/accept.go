@@ -126,8 +126,8 @@ func (a *Acceptor) storeAndAnnounce(
 	return image, token, err
 }
 
-// describe reads the header of an image, and refuses one that cannot be processed. It returns what is known of the
-// image before it is stored: all but its size in bytes.
+// describe reads the header of an image, and refuses one that cannot be processed. It returns the
+// description of the image before it is stored: all but its size in bytes.
 func (a *Acceptor) describe(
 	ctx context.Context, c Candidate, incoming *imagestore.Upload,
 ) (image events.ImageUploaded, err error) {

@@ -1,7 +1,7 @@
 // Package delivery answers for images that were accepted: their status, their original, their thumbnail; and it has the
 // page on which a browser uploads images.
 //
-// It reads only. Objects never change, so caches may keep them for ever. A client that may not see an image gets the
+// It reads only. Objects never change, so caches may keep them forever. A client that may not see an image gets the
 // same answer as for an image that does not exist.
 package delivery
 

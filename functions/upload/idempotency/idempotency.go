@@ -3,8 +3,8 @@
 //
 // The key or the event determines the image's ID, and the objects stored under that ID say what became of earlier
 // requests. There is no lock that can be left behind, and nothing to remember for a request that crashed: the next one
-// finishes what it finds. A repetition gets the answer of the first request. Uploads under one key must be equal, byte
-// by byte; deliveries of one event need not be, and the first counts.
+// finishes what it finds. A repetition gets the answer of the first request. Uploads under one key must have the
+// same bytes and filename; deliveries of one event need not, and the first counts.
 package idempotency
 
 import (

@@ -41,7 +41,7 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// Every byte of an ID is part of the proof of who owns it.
+// Every byte of an ID is part of the proof of ownership.
 func TestChangedIDHasNoOwner(t *testing.T) {
 	id := uuid.MustParse(NewID("ada"))
 	for i := range id {

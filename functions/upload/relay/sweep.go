@@ -23,10 +23,10 @@ const (
 )
 
 // Sweep announces what was stored and may not have been announced: images that have been in the outbox for too long,
-// and images that are in the bucket and that Redis has forgotten. If another sweep has begun less than half a minute
-// ago, it does nothing. Sweeps that run at the same time share the work; what one leaves undone, the next one does.
+// and images in the bucket without a result that Redis has forgotten or not heard of for long. At most one sweep begins
+// in a sweepInterval; what it leaves undone, the next one does.
 func (r *Relay) Sweep(ctx context.Context) error {
-	began := time.Now()
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
 	begun, err := r.Outbox.BeginSweep(ctx, sweepInterval)
@@ -34,9 +34,11 @@ func (r *Relay) Sweep(ctx context.Context) error {
 		return err
 	}
 	err = errors.Join(r.scan(ctx), r.announceOverdue(ctx), r.measureOutbox(context.WithoutCancel(ctx)))
-	r.abortIncomplete(ctx)
+	if ctx.Err() == nil { // otherwise the next sweep does it
+		r.abortIncomplete(ctx)
+	}
 	if err == nil {
-		r.log.DebugContext(ctx, "swept", "duration", time.Since(began).Seconds())
+		r.log.DebugContext(ctx, "swept", "duration", time.Since(start).Seconds())
 	}
 	return err
 }

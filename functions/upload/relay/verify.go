@@ -25,8 +25,8 @@ type verification struct {
 	images, complete, young, left, repaired, orphans int
 }
 
-// Verify scans the whole bucket and writes to out a line for each object that is not as it should be, and a summary. On
-// progress it reports every few seconds how far it is. With repair, images that were left behind are announced again,
+// Verify scans the whole bucket and writes to out a line for each inconsistent object, and a summary. On
+// progress it reports its position every few seconds. With repair, images that were left behind are announced again,
 // as by a sweep, but at once and whatever Redis knows. It returns true if nothing is left to be done. The error says
 // that not all of the bucket could be checked, or announced.
 func (r *Relay) Verify(ctx context.Context, repair bool, out, progress io.Writer) (bool, error) {

@@ -21,7 +21,7 @@ import (
 
 const structuredMode = "application/cloudevents+json"
 
-// eventSource is a source of this run's own: a source and an ID identify an event for ever.
+// eventSource is a source of this run's own: a source and an ID identify an event forever.
 var eventSource = "/scanner/" + uuid.NewString()
 
 // binaryHeader returns the attributes of an event in binary mode.

@@ -436,7 +436,7 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // Redis has queued an image, and its answer was lost: the image is not accepted and rolled back, and a sweep removes
-// what is left of it in Redis.
+// what Redis still has of it.
 func TestRedisAnswerLost(t *testing.T) {
 	t.Parallel()
 	s := start(t)

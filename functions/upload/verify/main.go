@@ -3,7 +3,7 @@
 //
 //	go run ./functions/upload/verify [--repair]
 //
-// It writes a line for each object that is not as it should be, and a sum; its progress goes to standard error. With
+// It writes a line for each inconsistent object, and a sum; its progress goes to standard error. With
 // --repair, the events of originals without a result are published again. Nothing is ever deleted. Its exit status is 1
 // if something is left to be done, and 2 if it could not see all of the bucket.
 package main
@@ -23,7 +23,7 @@ var program = cli.Program{
 	Summary: "Checks the bucket of the service: every original has its result, a thumbnail or a note of why there is " +
 		"none, and every result its original. It reads the settings of the upload function from its environment. " +
 		"Nothing is ever deleted.\n\n" +
-		"It writes a line for each object that is not as it should be, and a sum; its progress goes to standard error. " +
+		"It writes a line for each inconsistent object, and a sum; its progress goes to standard error. " +
 		"The exit status is 0 if all is well, 1 if something is left to be done, and 2 if it could not see all of the " +
 		"bucket.",
 	Examples: []string{

@@ -4,7 +4,8 @@
 //
 // Where the specification is silent, or files do not follow it, it does what Pillow and browsers do: the screen is as
 // large as the first frame needs; pixels that no frame covers are transparent, whatever the background colour is;
-// without a colour table, indexes are levels of gray; a frame without any pixels is transparent; bytes between blocks and after the last pixel are skipped.
+// without a colour table, indexes are levels of gray; a frame without any pixels is transparent; bytes between blocks
+// and after the last pixel are skipped.
 package gif
 
 import (
@@ -58,7 +59,7 @@ func Open(r io.Reader) (*File, error) {
 		f.Width, f.Height = max(f.Width, b.Max.X), max(f.Height, b.Max.Y)
 	}
 	if f.Width == 0 || f.Height == 0 {
-		return nil, imgerr.Damaged(Name, "the size of its screen is %dx%d pixels, and its first frame has none", f.Width, f.Height)
+		return nil, imgerr.Damaged(Name, "its screen has %dx%d pixels, and its first frame none", f.Width, f.Height)
 	}
 	return f, nil
 }

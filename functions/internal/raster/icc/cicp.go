@@ -46,25 +46,35 @@ var knownTransfers = map[byte]func(v float64) float64{
 
 func videoToLinear(v float64) float64 { return math.Pow(v, 2.4) }
 
-// FromCICP returns a profile of the colours that code points of ITU-T H.273 stand for: those of a cICP chunk of a PNG or
-// of nclx in HEIF. It is empty for sRGB. It returns false for unknown colours. The profile is for Conversion only.
+// isVideo reports whether a transfer characteristic is one of video of standard dynamic range.
+func isVideo(transfer byte) bool {
+	return transfer == 1 || transfer == 6 || transfer == 11 || transfer == 14 || transfer == 15
+}
+
+// FromCICP returns a profile of the colours that code points of ITU-T H.273 stand for, as nclx of a HEIF has them. It
+// is empty for sRGB. It returns false for unknown colours. The profile is for Conversion only. The curves of video are
+// taken for that of sRGB, because cameras write them with images that look right only as sRGB; libheif, Pillow and
+// libvips do not apply them either.
 func FromCICP(primaries, transfer byte) (profile []byte, ok bool) {
-	if primaries == primariesBT709 && transfer == transferSRGB {
+	if isVideo(transfer) {
+		transfer = transferSRGB
+	}
+	return fromCICP([4]byte{primaries, transfer, 0, 1})
+}
+
+// FromCICPChunk is FromCICP for the payload of a cICP chunk of a PNG (section 11.3.2.6 of the standard), which is taken
+// literally: video has the gamma of a display, as in Chromium, and in narrow range black is 16 and white 235. It
+// returns false for a matrix, which the standard forbids.
+func FromCICPChunk(b [4]byte) (profile []byte, ok bool) { return fromCICP(b) }
+
+func fromCICP(b [4]byte) (profile []byte, ok bool) {
+	if b == [4]byte{primariesBT709, transferSRGB, 0, 1} {
 		return nil, true
 	}
-	return fromCICP(primaries, transfer, 1)
-}
-
-// FromNarrowCICP is FromCICP for RGB of narrow range, in which black is 16 and white 235.
-func FromNarrowCICP(primaries, transfer byte) (profile []byte, ok bool) {
-	return fromCICP(primaries, transfer, 0)
-}
-
-func fromCICP(primaries, transfer, fullRange byte) (profile []byte, ok bool) {
-	if _, ok := knownPrimaries[primaries]; !ok || knownTransfers[transfer] == nil {
+	if _, ok := knownPrimaries[b[0]]; !ok || knownTransfers[b[1]] == nil || b[2] != 0 {
 		return nil, false
 	}
-	content := append([]byte("cicp\x00\x00\x00\x00"), primaries, transfer, 0, fullRange)
+	content := append([]byte("cicp\x00\x00\x00\x00"), b[:]...)
 	return buildProfile(spaceRGB, spaceXYZ, []tag{{tagCICP, content}}), true
 }
 
@@ -75,7 +85,8 @@ type cicp struct {
 }
 
 // codePoints returns the content of a profile's cicp tag if its colours are known by it better than by the rest of the
-// profile: for PQ and HLG, whose curves lead to light as it is displayed, far darker than sRGB, and if there is no rest.
+// profile: for PQ and HLG, whose curves lead to light as it is displayed, far darker than sRGB, and if there is no
+// rest.
 func (p *profile) codePoints() (c cicp, ok bool) {
 	b := p.tags[tagCICP]
 	if p.colorSpace != spaceRGB || len(b) < 12 || string(b[:4]) != tagCICP || b[10] != 0 {

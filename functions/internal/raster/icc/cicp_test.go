@@ -1,6 +1,7 @@
 package icc
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"testing"
@@ -28,31 +29,35 @@ func checkColor(tb testing.TB, got, want [3]uint8, tolerance int) {
 	}
 }
 
-// codes is the profile of code points.
+// codes is the profile of the code points of a PNG.
 func codes(tb testing.TB, primaries, transfer byte) []byte {
 	tb.Helper()
-	profile, ok := FromCICP(primaries, transfer)
+	profile, ok := FromCICPChunk([4]byte{primaries, transfer, 0, 1})
 	if !ok {
 		tb.Fatalf("code points %d and %d are not known", primaries, transfer)
 	}
 	return profile
 }
 
-func TestFromCICP(t *testing.T) {
+func TestFromCICPChunk(t *testing.T) {
 	if profile := codes(t, primariesBT709, transferSRGB); profile != nil {
 		t.Errorf("sRGB is a profile of %d bytes, want none", len(profile))
 	}
-	for _, code := range [][2]byte{{2, 2}, {77, transferSRGB}, {primariesBT709, 2}, {primariesBT2020, 0}, {0, transferPQ}} {
-		if _, ok := FromCICP(code[0], code[1]); ok {
+	for _, code := range [][2]byte{{2, 2}, {77, transferSRGB}, {primariesBT709, 2}, {primariesP3, 0}, {0, transferPQ}} {
+		if _, ok := FromCICPChunk([4]byte{code[0], code[1], 0, 1}); ok {
 			t.Errorf("%v is known", code)
 		}
 	}
+	if _, ok := FromCICPChunk([4]byte{primariesP3, transferSRGB, 1, 1}); ok {
+		t.Error("a matrix is known")
+	}
+	byProfile := converted(t, profiles(t)["p3"], plane.RGB, 10, 200, 100)
 	tests := []struct {
 		name                string
 		primaries, transfer byte
 		from, want          [3]uint8
 	}{
-		{"Display P3", primariesP3, transferSRGB, [3]uint8{10, 200, 100}, converted(t, profiles(t)["p3"], plane.RGB, 10, 200, 100)},
+		{"Display P3", primariesP3, transferSRGB, [3]uint8{10, 200, 100}, byProfile},
 		{"linear", primariesBT709, 8, [3]uint8{148, 5, 5}, [3]uint8{200, 39, 39}},
 		{"BT.709, as Chromium shows it", primariesBT709, 1, [3]uint8{200, 40, 40}, [3]uint8{197, 28, 28}},
 		{"BT.2020, as Chromium shows it", primariesBT2020, 14, [3]uint8{163, 69, 48}, [3]uint8{194, 19, 25}},
@@ -68,8 +73,28 @@ func TestFromCICP(t *testing.T) {
 	}
 }
 
-func TestFromNarrowCICP(t *testing.T) {
-	profile, ok := FromNarrowCICP(primariesBT709, transferSRGB)
+// Cameras write the curves of video into HEIF with images that are sRGB.
+func TestFromCICP(t *testing.T) {
+	for _, transfer := range []byte{1, 6, 11, 14, 15, transferSRGB} {
+		if profile, ok := FromCICP(primariesBT709, transfer); !ok || profile != nil {
+			t.Errorf("transfer %d is a profile of %d bytes, known: %v; want sRGB", transfer, len(profile), ok)
+		}
+		got, _ := FromCICP(primariesBT2020, transfer)
+		if want := codes(t, primariesBT2020, transferSRGB); !bytes.Equal(got, want) {
+			t.Errorf("transfer %d with BT.2020 is not that of sRGB", transfer)
+		}
+	}
+	if _, ok := FromCICP(2, transferSRGB); ok {
+		t.Error("unspecified primaries are known")
+	}
+	pq, ok := FromCICP(primariesBT2020, transferPQ)
+	if want := codes(t, primariesBT2020, transferPQ); !ok || !bytes.Equal(pq, want) {
+		t.Error("PQ differs from that of a PNG")
+	}
+}
+
+func TestFromCICPChunkOfNarrowRange(t *testing.T) {
+	profile, ok := FromCICPChunk([4]byte{primariesBT709, transferSRGB, 0, 0})
 	if !ok {
 		t.Fatal("narrow sRGB is not known")
 	}
@@ -135,7 +160,8 @@ func TestToneMapping(t *testing.T) {
 		{"the peak of the master", 1000, 255},
 	}
 	for _, test := range tests {
-		for transfer, level := range map[byte]uint8{transferPQ: pqLevel(test.luminance), transferHLG: hlgLevel(test.luminance)} {
+		levels := map[byte]uint8{transferPQ: pqLevel(test.luminance), transferHLG: hlgLevel(test.luminance)}
+		for transfer, level := range levels {
 			t.Run(fmt.Sprintf("%s by transfer %d", test.name, transfer), func(t *testing.T) {
 				profile := codes(t, primariesBT2020, transfer)
 				want := [3]uint8{test.want, test.want, test.want}
@@ -145,7 +171,8 @@ func TestToneMapping(t *testing.T) {
 		}
 	}
 	t.Run("beyond the peak of the master", func(t *testing.T) {
-		checkColor(t, converted(t, codes(t, primariesBT2020, transferPQ), plane.RGB, 255, 255, 255), [3]uint8{255, 255, 255}, 0)
+		got := converted(t, codes(t, primariesBT2020, transferPQ), plane.RGB, 255, 255, 255)
+		checkColor(t, got, [3]uint8{255, 255, 255}, 0)
 	})
 }
 

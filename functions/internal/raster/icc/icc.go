@@ -14,12 +14,13 @@
 // can be. They are mapped to it as BT.2408 recommends:
 //
 //   - HDR reference white, 203 cd/m², is the brightest colour of the display that the image is mapped to (BT.2408,
-//     section 2.1), and the image was mastered for a peak of 1000 cd/m². HLG is displayed with that peak, by the system
-//     gamma of 1.2 (BT.2100, table 5).
-//   - Highlights are compressed by the EETF of BT.2390, section 5.4.1 (BT.2408, annex 5), from 87 cd/m² on; what is darker is as bright as
-//     it would be in sRGB. White of 203 cd/m² becomes 229 of 255, and 1000 cd/m² and more become white.
+//     section 2.1), and the image was mastered for a peak of 1000 cd/m². HLG is displayed with that peak, by the
+//     system gamma of 1.2 (BT.2100, table 5).
+//   - Highlights are compressed by the EETF of BT.2390, section 5.4.1 (BT.2408, annex 5), from 88 cd/m² on; what is
+//     darker is as bright as it would be in sRGB. White of 203 cd/m² becomes 229 of 255, and 1000 cd/m² and more
+//     become white.
 //   - It is applied to the largest channel of a colour, and the others are scaled like it, so that hue and saturation
-//     stay (as BT.2446, method A, keeps them by scaling colour differences).
+//     stay.
 //   - The primaries are converted after that.
 //
 // The metadata of the mastering display (mDCV, cLLI) is not used, nor are gain maps. A profile of PQ without a cicp tag
@@ -38,9 +39,9 @@ import (
 // those of printers, which photographs do not carry, are larger than this.
 const MaxSize = 1 << 20
 
-// Conversion returns a function that converts a row of pixels to sRGB in place, or nil for pixels that are sRGB or taken
-// for it. The pixels are interleaved RGBA, not premultiplied. Those of CMYK and YCCK are the ink of C, M, Y and K, 255
-// for all of it, and become opaque RGBA.
+// Conversion returns a function that converts a row of pixels to sRGB in place, or nil for pixels that are sRGB or
+// taken for it. The pixels are interleaved RGBA, not premultiplied. Those of CMYK and YCCK are the ink of C, M, Y and
+// K, 255 for all of it, and become opaque RGBA.
 func Conversion(m *plane.Image) func(row []uint8) {
 	p, ok := parseProfile(m.Profile)
 	if !ok || !p.matchesModel(m.Model) {
@@ -102,8 +103,8 @@ func cachedConverter(p *profile, isGray bool) func(row []uint8) {
 	return convert
 }
 
-// newConverter returns a converter, or nil, and the size in bytes of its lookup tables and of what they refer to. Code points of high dynamic range
-// take precedence over tables, and tables over curves (ICC.1:2022, section 8.10).
+// newConverter returns a converter, or nil, and the size in bytes of its lookup tables and of what they refer to. Code
+// points of high dynamic range take precedence over tables, and tables over curves (ICC.1:2022, section 8.10).
 func newConverter(p *profile, isGray bool) (convert func(row []uint8), size int) {
 	if c, ok := p.codePoints(); ok {
 		return forModel(c.newConverter(), isGray), 0

@@ -263,7 +263,7 @@ func FuzzConversion(f *testing.F) {
 		f.Add(profile)
 	}
 	for _, transfer := range []byte{transferSRGB, transferPQ, transferHLG} {
-		profile, _ := FromNarrowCICP(primariesBT2020, transfer)
+		profile, _ := FromCICPChunk([4]byte{primariesBT2020, transfer, 0, 0})
 		f.Add(profile)
 	}
 	f.Fuzz(func(t *testing.T, profile []byte) { try(profile) })

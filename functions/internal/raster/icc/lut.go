@@ -17,29 +17,29 @@ type pipeline struct {
 }
 
 // xyz returns the colour of a pixel.
-func (p *pipeline) xyz(pixel [maxInputs]uint8) (v channels) {
+func (l *pipeline) xyz(pixel [maxInputs]uint8) (v channels) {
 	for i := range v {
-		v[i] = p.levels[i][pixel[i]]
+		v[i] = l.levels[i][pixel[i]]
 	}
-	for _, s := range p.stages {
+	for _, s := range l.stages {
 		s.apply(&v)
 	}
-	p.toXYZ(&v)
+	l.toXYZ(&v)
 	return v
 }
 
 // foldCurves applies curves that come first to the levels, because there are few of them.
-func (p *pipeline) foldCurves() {
-	first, isCurves := p.stages[0].(curves)
-	for i := range p.inputs {
-		for level := range p.levels[i] {
-			if p.levels[i][level] = float64(level) / 255; isCurves {
-				p.levels[i][level] = first[i](p.levels[i][level])
+func (l *pipeline) foldCurves() {
+	first, isCurves := l.stages[0].(curves)
+	for i := range l.inputs {
+		for level := range l.levels[i] {
+			if l.levels[i][level] = float64(level) / 255; isCurves {
+				l.levels[i][level] = first[i](l.levels[i][level])
 			}
 		}
 	}
 	if isCurves {
-		p.stages = p.stages[1:]
+		l.stages = l.stages[1:]
 	}
 }
 

@@ -11,7 +11,7 @@ type Reason string
 const (
 	// ReasonNotAnImage: the content is of no format that is recognised.
 	ReasonNotAnImage Reason = "not_an_image"
-	// ReasonUnsupported: the content is an image of a format, or of a kind of it, that is not read.
+	// ReasonUnsupported: the content is of a known format, or of a kind of it, that is not read.
 	ReasonUnsupported Reason = "unsupported"
 	// ReasonDamaged: the image is broken or cut short.
 	ReasonDamaged Reason = "damaged"

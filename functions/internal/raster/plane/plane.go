@@ -46,6 +46,11 @@ type Image struct {
 	Model         Model
 	// Planes are the channels of the model, followed by alpha, which only Gray and RGB can have.
 	Planes []Plane
+	// Indexed reports whether the file has a palette, so that a copy may be smaller with one.
+	Indexed bool
+	// Source is a PNG of exactly this image and nothing else, or nil. It is for copies of the same size, which may be
+	// smaller as its encoder made it.
+	Source []byte
 	// Profile is the ICC profile of the file, unchanged, or nil.
 	Profile []byte
 }

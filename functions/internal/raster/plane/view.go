@@ -12,6 +12,12 @@ type View struct {
 	Orientation int
 }
 
+// isWhole reports whether a view shows an image of width x height pixels as it is stored.
+func (v View) isWhole(width, height int) bool {
+	return v.Width == width && v.Height == height && v.Across == float64(width) && v.Down == float64(height) &&
+		v.Orientation <= 1
+}
+
 // Resample returns a copy whose planes are all of one size.
 func (m *Image) Resample(v View) *Image { return m.resample(v, 1) }
 
@@ -36,7 +42,7 @@ func (m *Image) To420() *Image {
 // Convert changes rows of interleaved RGBA, not premultiplied; of an image in CMYK or YCCK it is given rows of ink
 // instead, 255 for all of it. The copy is RGB, or Gray if m is.
 func (m *Image) ConvertColors(convert func(row []uint8)) *Image {
-	recolored := &Image{Width: m.Width, Height: m.Height, Model: RGB}
+	recolored := &Image{Width: m.Width, Height: m.Height, Model: RGB, Indexed: m.Indexed}
 	from := []int{0, 1, 2} // the channel of a pixel for each plane
 	if m.Model == Gray {
 		recolored.Model, from = Gray, from[:1]
@@ -69,7 +75,10 @@ func (m *Image) ConvertColors(convert func(row []uint8)) *Image {
 // resample divides the size of the chroma planes by part. Planes are resampled as they are stored and reoriented after
 // that, which is cheaper.
 func (m *Image) resample(v View, part int) *Image {
-	small := &Image{Width: v.Width, Height: v.Height, Model: m.Model, Profile: m.Profile}
+	small := &Image{Width: v.Width, Height: v.Height, Model: m.Model, Indexed: m.Indexed}
+	if v.isWhole(m.Width, m.Height) {
+		small.Source = m.Source
+	}
 	mirrorX, mirrorY := mirrored(v.Orientation)
 	width, height, across, down := v.Width, v.Height, v.Across, v.Down
 	if SwapsSides(v.Orientation) {

@@ -35,7 +35,7 @@ func (m *Image) to420() *Image {
 			clear(counts)
 		}
 	}
-	return &Image{m.Width, m.Height, YCbCr, []Plane{luma, blue, red}, m.Profile}
+	return &Image{Width: m.Width, Height: m.Height, Model: YCbCr, Planes: []Plane{luma, blue, red}}
 }
 
 // onWhite composes a row of interleaved RGBA on white.

@@ -29,6 +29,9 @@ func (f *File) decodeImage(width, height int) (*plane.Image, error) {
 	b.file.Reset(f.r)
 	f.r, f.firstIDAT.r = b.file, b.file
 	d := &decoder{File: f, converter: newConverter(f), idat: &idatReader{file: f, chunk: f.firstIDAT}, rows: &b.inflate}
+	if f.layout.colorType == indexed && !f.interlaced && width >= f.Width && height >= f.Height {
+		d.idat.kept = new(keptStream)
+	}
 	d.rows.Reset(d.idat)
 	factorX := plane.ReductionFactor(float64(f.Width) / float64(width))
 	factorY := plane.ReductionFactor(float64(f.Height) / float64(height))
@@ -142,6 +145,7 @@ func (d *decoder) classify(err error) error {
 // image has no alpha if no pixel is transparent.
 func (d *decoder) image() *plane.Image {
 	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.reducer.Planes(), Profile: d.profile}
+	m.Indexed, m.Source = d.layout.colorType == indexed, d.source()
 	isGray := d.layout.colorType == gray || d.layout.colorType == grayAlpha
 	switch {
 	case isGray && !d.transparent:

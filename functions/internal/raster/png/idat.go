@@ -12,6 +12,7 @@ import (
 type idatReader struct {
 	file  *File
 	chunk *chunk
+	kept  *keptStream // or nil
 	// endErr is why there is no more: io.EOF after the IEND chunk, or what is wrong with the file there. It does not
 	// matter if no pixels are missing: some programs write no IEND, and some files have garbage instead.
 	endErr error
@@ -25,6 +26,7 @@ func (p *idatReader) Read(b []byte) (int, error) {
 		}
 	}
 	n, err := p.chunk.Read(b)
+	p.kept.add(b[:n])
 	return n, noEOF(err)
 }
 

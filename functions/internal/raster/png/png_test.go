@@ -505,3 +505,85 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// A copy of an image with a palette has one if it is smaller with it, and is never larger than its original.
+func TestEncodeIndexed(t *testing.T) {
+	tests := []struct {
+		name    string
+		draw    func(m *image.NRGBA)
+		indexed bool
+	}{
+		{"two grays", func(m *image.NRGBA) { stripes(m, color.NRGBA{A: 255}, color.NRGBA{250, 250, 250, 255}) }, true},
+		{"three colours", func(m *image.NRGBA) {
+			stripes(m, color.NRGBA{200, 0, 0, 255}, color.NRGBA{0, 90, 0, 255}, color.NRGBA{0, 0, 90, 255})
+		}, true},
+		{"partly transparent", func(m *image.NRGBA) {
+			stripes(m, color.NRGBA{200, 0, 0, 255}, color.NRGBA{0, 90, 0, 99})
+		}, true},
+		{"many colours", noise, true},
+		{"many colours that are partly transparent", func(m *image.NRGBA) { gradient(m, 128) }, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m := image.NewNRGBA(image.Rect(0, 0, 60, 40))
+			test.draw(m)
+			image := planetest.Of(m, 60, 40)
+			var plain, file bytes.Buffer
+			if err := Encode(&plain, image); err != nil {
+				t.Fatal(err)
+			}
+			image.Indexed = true
+			if err := Encode(&file, image); err != nil {
+				t.Fatal(err)
+			}
+			const atColorType = len(signature) + chunkHeaderLength + 9
+			if got := file.Bytes()[atColorType] == byte(indexed); got != test.indexed {
+				t.Errorf("indexed: %v, want %v", got, test.indexed)
+			}
+			if file.Len() > plain.Len() {
+				t.Errorf("the file has %d bytes, more than %d without a palette", file.Len(), plain.Len())
+			}
+			decoded, err := png.Decode(&file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for y := range 40 {
+				for x := range 60 {
+					got, want := color.NRGBAModel.Convert(decoded.At(x, y)).(color.NRGBA), m.NRGBAAt(x, y)
+					if !near(got.R, want.R) || !near(got.G, want.G) || !near(got.B, want.B) || got.A != want.A {
+						t.Fatalf("the pixel at %d,%d is %v, want %v", x, y, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// near allows for a palette of fewer colours.
+func near(a, b uint8) bool { return max(a, b)-min(a, b) <= 24 }
+
+func noise(m *image.NRGBA) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for y := range m.Rect.Dy() {
+		for x := range m.Rect.Dx() {
+			v := uint8(4*x + r.IntN(4))
+			m.SetNRGBA(x, y, color.NRGBA{v + uint8(r.IntN(6)), v + uint8(r.IntN(6)), uint8(90 + r.IntN(4)), 255})
+		}
+	}
+}
+
+func stripes(m *image.NRGBA, colors ...color.NRGBA) {
+	for y := range m.Rect.Dy() {
+		for x := range m.Rect.Dx() {
+			m.SetNRGBA(x, y, colors[(x/3+y)%len(colors)])
+		}
+	}
+}
+
+func gradient(m *image.NRGBA, alpha uint8) {
+	for y := range m.Rect.Dy() {
+		for x := range m.Rect.Dx() {
+			m.SetNRGBA(x, y, color.NRGBA{uint8(4 * x), uint8(4 * y), uint8(2 * (x + y)), alpha - uint8(x%2)*(255-alpha)/4})
+		}
+	}
+}

@@ -15,14 +15,10 @@ func (f *File) readCICP(c *chunk) error {
 	}
 	var b [4]byte
 	isRight, err := c.readRight(b[:])
-	if err != nil || !isRight || b[2] != 0 { // a matrix other than that of RGB is invalid
+	if err != nil || !isRight {
 		return err
 	}
-	from := icc.FromCICP
-	if b[3] == 0 {
-		from = icc.FromNarrowCICP
-	}
-	if profile, ok := from(b[0], b[1]); ok {
+	if profile, ok := icc.FromCICPChunk(b); ok {
 		f.profile, f.hasCICP = profile, true
 	}
 	return nil

@@ -19,7 +19,7 @@ func profiled(t *testing.T, chunks ...[]byte) []byte {
 func TestProfiles(t *testing.T) {
 	p3, _ := icc.FromCICP(12, 13)
 	pq, _ := icc.FromCICP(9, 16)
-	narrow, _ := icc.FromNarrowCICP(1, 13)
+	narrow, _ := icc.FromCICPChunk([4]byte{1, 13, 0, 0})
 	badCRC := func(chunk []byte) []byte {
 		b := bytes.Clone(chunk)
 		b[len(b)-1] ^= 1

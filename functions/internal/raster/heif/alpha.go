@@ -39,8 +39,9 @@ func (f *File) findAlpha(of uint32, p *picture) (*alpha, error) {
 	return nil, nil
 }
 
-// decodeAlpha decodes the alpha of a picture at its full size, in the orientation in which the picture is stored. The range
-// of its bitstream is ignored, as in libheif: alpha is full range. Data from position later on is needed afterwards.
+// decodeAlpha decodes the alpha of a picture at its full size, in the orientation in which the picture is stored.
+// The range of its bitstream is ignored, as in libheif: alpha is full range. Data from position later on is needed
+// afterwards.
 func (f *File) decodeAlpha(of *picture, later int64, o decodeOptions) (plane.Plane, error) {
 	p := of.alpha.picture
 	a := plane.New(p.crop.Dx(), p.crop.Dy(), 1, 1)
@@ -64,8 +65,8 @@ func isOpaque(a plane.Plane) bool {
 	return bytes.Count(a.Pix, []byte{0xff}) == len(a.Pix)
 }
 
-// decodeWithAlpha decodes a picture with alpha. Pixels are converted to RGB and premultiplied before they are averaged, so
-// that the invisible colours of transparent pixels do not bleed into their neighbours.
+// decodeWithAlpha decodes a picture with alpha. Pixels are converted to RGB and premultiplied before they are
+// averaged, so that the invisible colours of transparent pixels do not bleed into their neighbours.
 func (f *File) decodeWithAlpha(p *picture, a plane.Plane, width, height int) (*plane.Image, error) {
 	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Profile: p.iccProfile()}
 	reducer := plane.NewReducer(f.Width, f.Height, 4,
@@ -81,7 +82,9 @@ func (f *File) decodeWithAlpha(p *picture, a plane.Plane, width, height int) (*p
 
 // blendRows decodes the cropped part of a picture to rows of premultiplied RGBA, from the top down. Data from position
 // later on is needed afterwards.
-func (f *File) blendRows(p *picture, a plane.Plane, later int64, o decodeOptions, show func(y int, pixels []uint8)) error {
+func (f *File) blendRows(
+	p *picture, a plane.Plane, later int64, o decodeOptions, show func(y int, pixels []uint8),
+) error {
 	b := newBlender(p, a)
 	return f.decodeRows(p, later, o, func(r *rows) error {
 		for y := range r[0].Height {

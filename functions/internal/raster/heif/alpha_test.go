@@ -101,7 +101,10 @@ func TestAlphaPlaces(t *testing.T) {
 		{"larger", grayRaw(24, 16), nil, nil, func(x, y int) (int, int) { return 2*x + 1, 2*y + 1 }},
 		{"both cut", grayRaw(12, 8), [][]byte{cut}, [][]byte{cut}, func(x, y int) (int, int) { return x + 2, y + 2 }},
 		{"both turned", grayRaw(12, 8), [][]byte{left}, [][]byte{left}, func(x, y int) (int, int) { return x, y }},
-		{"both cut and turned", grayRaw(12, 8), [][]byte{cut, left}, [][]byte{cut, left}, func(x, y int) (int, int) { return x + 2, y + 2 }},
+		{
+			"both cut and turned", grayRaw(12, 8), [][]byte{cut, left}, [][]byte{cut, left},
+			func(x, y int) (int, int) { return x + 2, y + 2 },
+		},
 		{"stored turned", grayRaw(8, 12), [][]byte{left}, nil, func(x, y int) (int, int) { return y, 11 - x }},
 	}
 	for _, test := range tests {

@@ -38,7 +38,7 @@ type builder struct {
 	wide       bool // 32-bit numbers of items, wide associations
 	metaLast   bool
 	more       []byte // boxes in the meta box
-	before     []byte // boxes in front of the meta box
+	before     []byte // boxes before the meta box
 }
 
 // A built is an item. Its data is in the mdat box, but for that in the idat box.

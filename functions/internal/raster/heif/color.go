@@ -68,7 +68,8 @@ func (s cicp) levels(plane, depth int) []uint8 {
 	return levels
 }
 
-// A matrix converts full-range YCbCr to RGB: it has the weights of Cb and Cr that are added to luma, for red, green and blue.
+// A matrix converts full-range YCbCr to RGB: it has the weights of Cb and Cr that are added to luma, for red, green
+// and blue.
 type matrix [3][2]float64
 
 // toRGB returns the matrix. As in libheif, an unspecified or unknown one is that of ITU-R BT.601.

@@ -45,7 +45,9 @@ func stored(rgb [3]float64, s cicp, depth int) (levels [3]int) {
 	return levels
 }
 
-var paints = [][3]float64{{0, 0, 0}, {1, 1, 1}, {0.5, 0.5, 0.5}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {0.9, 0.6, 0.2}, {0.1, 0.4, 0.7}}
+var paints = [][3]float64{
+	{0, 0, 0}, {1, 1, 1}, {0.5, 0.5, 0.5}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {0.9, 0.6, 0.2}, {0.1, 0.4, 0.7},
+}
 
 // painted is a file of one item that is all of one colour.
 func painted(r raw, rgb [3]float64, properties ...[]byte) *builder {
@@ -61,7 +63,9 @@ func painted(r raw, rgb [3]float64, properties ...[]byte) *builder {
 // checkPaint checks the colour of the pixels of an image, that may be as far off as given.
 func checkPaint(t *testing.T, m *plane.Image, want [4]float64, off int) {
 	t.Helper()
-	small := m.Resample(plane.View{Width: m.Width, Height: m.Height, Across: float64(m.Width), Down: float64(m.Height), Orientation: 1})
+	small := m.Resample(plane.View{
+		Width: m.Width, Height: m.Height, Across: float64(m.Width), Down: float64(m.Height), Orientation: 1,
+	})
 	pixels := small.NRGBA().Pix
 	for at := 0; at < len(pixels); at += 4 {
 		for i, v := range want {
@@ -183,11 +187,13 @@ func TestCutWithinChroma(t *testing.T) {
 	b := &builder{primary: 1}
 	item := b.add(&built{kind: "rawv", data: r.samples(at), properties: []int{b.property(r.property())}})
 	const left, top, width, height = 3, 5, 9, 5
-	item.properties = append(item.properties, b.property(clap(width, 1, height, 1, 2*left+width-16, 2, 2*top+height-12, 2)))
+	cut := clap(width, 1, height, 1, 2*left+width-16, 2, 2*top+height-12, 2)
+	item.properties = append(item.properties, b.property(cut))
 	m := decodeBuilt(t, b.bytes())
 	for i, p := range m.Planes {
 		if p.Width != width || p.Height != height || p.StepX != 1 || p.StepY != 1 {
-			t.Fatalf("plane %d has %dx%d samples of %gx%g pixels, want %dx%d of one", i, p.Width, p.Height, p.StepX, p.StepY, width, height)
+			t.Fatalf("plane %d has %dx%d samples of %gx%g pixels, want %dx%d of one",
+				i, p.Width, p.Height, p.StepX, p.StepY, width, height)
 		}
 		for y := range height {
 			for x, got := range p.Row(y) {

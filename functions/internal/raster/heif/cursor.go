@@ -87,7 +87,7 @@ func (c *cursor) boxes(each func(kind string, body *cursor) error) error {
 			break
 		}
 		if size < headerSize || size-headerSize > uint64(len(c.b)) {
-			return damaged("its %s box has a %q box of %d bytes, more or less than there are", c.box, kind, size)
+			return damaged("its %s box has a %q box of %d bytes, which does not fit", c.box, kind, size)
 		}
 		body := &cursor{box: kind, b: c.take(int(size - headerSize))}
 		err := each(kind, body)

@@ -1,24 +1,26 @@
-// Package heif decodes HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: the primary item of a file, if it is an
-// HEVC picture, a grid or an overlay of HEVC pictures, with its alpha, colour information and transformations.
+// Package heif decodes HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: the primary item of a file, if it is
+// an HEVC picture, a grid or an overlay of HEVC pictures, with its alpha, colour information and transformations.
 //
-// The type of the primary item decides what is decoded, not the brands of the file. The orientation is that of the irot
-// and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are refused; gain
-// maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are recognised and refused.
+// The type of the primary item decides what is decoded, not the brands of the file. The orientation is that of the
+// irot and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are
+// refused; gain maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are
+// recognised and refused.
 //
 // If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture, unless
 // codec.Options.IgnoreThumbnails is set.
 //
 // # Memory
 //
-// The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the bytes
-// from the first that is still needed to the last read. For items that are stored in the order in which they are decoded
-// that is one item; for items in another order, and for a meta box after the pixels, up to the whole file. Pixels are
-// reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels, an overlay 4 bytes
-// for each pixel of its canvas. Limits on items, properties, extents and pixels are checked in the meta box before
-// anything is allocated by them.
+// The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the
+// bytes from the first that is still needed to the last read. For items that are stored in the order in which they
+// are decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole
+// file. Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its
+// pixels, an overlay 4 bytes for each pixel of its canvas. Limits on items, properties, extents and pixels are
+// checked in the meta box before anything is allocated by them.
 package heif
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -56,12 +58,15 @@ type File struct {
 	streams    map[*byte]bitstream  // by the first byte of their configuration
 }
 
-// Open reads the file up to the end of its meta box, which may be the end of the file. The error is an *imgerr.Error, that
-// of r, or io.EOF or io.ErrUnexpectedEOF for a file that is cut short.
+// Open reads the file up to the end of its meta box, which may be the end of the file. The error is an
+// *imgerr.Error, that of r, or io.EOF or io.ErrUnexpectedEOF for a file that is cut short.
 func Open(r io.Reader) (*File, error) { return open(r, itemCodecs) }
 
 func open(r io.Reader, itemCodecs map[string]itemCodec) (*File, error) {
-	f := &File{check: func() error { return nil }, window: &window{r: r}, itemCodecs: itemCodecs, streams: map[*byte]bitstream{}}
+	f := &File{
+		check: func() error { return nil }, window: &window{r: r},
+		itemCodecs: itemCodecs, streams: map[*byte]bitstream{},
+	}
 	if err := f.readMeta(); err != nil {
 		return nil, err
 	}
@@ -97,9 +102,9 @@ func (f *File) readMeta() error {
 	for range maxBoxes {
 		kind, start, end, err := f.readHeader(at)
 		switch {
-		case err == io.EOF && isSequence:
+		case errors.Is(err, io.EOF) && isSequence:
 			return unsupported("HEIC image sequence")
-		case err == io.EOF && at > 0:
+		case errors.Is(err, io.EOF) && at > 0:
 			return damaged("it has no meta box")
 		case err != nil:
 			return err
@@ -115,20 +120,20 @@ func (f *File) readMeta() error {
 		}
 		at = end
 	}
-	return tooMany("boxes in front of its meta box", maxBoxes)
+	return tooMany("boxes before its meta box", maxBoxes)
 }
 
 // short makes io.ErrUnexpectedEOF of io.EOF.
 func short(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// readHeader reads the header of the box at a position of the file: its type, and where its payload starts and ends. The
-// end is math.MaxInt64 for a box that extends to the end of the file. The error is io.EOF if the file ends at the
-// position.
+// readHeader reads the header of the box at a position of the file: its type, and where its payload starts and ends.
+// The end is math.MaxInt64 for a box that extends to the end of the file. The error is io.EOF if the file ends at
+// the position.
 func (f *File) readHeader(at int64) (kind string, start, end int64, err error) {
 	header := f.section(at, toEnd)
 	var b [16]byte
@@ -148,7 +153,7 @@ func (f *File) readHeader(at int64) (kind string, start, end int64, err error) {
 		size, start = c.number(8), at+16
 	}
 	if size < uint64(start-at) || size > 1<<60 {
-		return "", 0, 0, damaged("its %q box is said to have %d bytes", kind, size)
+		return "", 0, 0, damaged("its %q box has a size of %d bytes", kind, size)
 	}
 	return kind, start, at + int64(size), nil
 }
@@ -157,7 +162,7 @@ func (f *File) readHeader(at int64) (kind string, start, end int64, err error) {
 func (f *File) pass(end int64) error {
 	err := f.window.readTo(min(end, maxAhead+1))
 	switch {
-	case err == io.EOF && end == math.MaxInt64:
+	case errors.Is(err, io.EOF) && end == math.MaxInt64:
 		return nil // and readHeader returns io.EOF
 	case err == nil && end > maxAhead:
 		return unsupported(fmt.Sprintf("HEIC whose meta box comes after more than %d bytes", maxAhead))
@@ -210,7 +215,8 @@ func (f *File) start() int64 {
 	return low
 }
 
-// start is the lowest position of the data of the picture and its alpha, or math.MaxInt64 if all of it is in the meta box.
+// start is the lowest position of the data of the picture and its alpha, or math.MaxInt64 if all of it is in the
+// meta box.
 func (p *picture) start() int64 {
 	low := int64(math.MaxInt64)
 	for _, t := range p.allTiles() {

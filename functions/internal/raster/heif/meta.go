@@ -104,8 +104,8 @@ func parseMeta(payload []byte) (*meta, error) {
 	return m, m.link()
 }
 
-// link gives the items their locations and properties. The boxes may come in any order, and may name items that the iinf
-// box does not have.
+// link gives the items their locations and properties. The boxes may come in any order, and may name items that the
+// iinf box does not have.
 func (m *meta) link() error {
 	if m.handler != "pict" {
 		return unsupported(fmt.Sprintf("HEIC whose meta box is for %q instead of pictures", m.handler))
@@ -267,7 +267,7 @@ func (m *meta) readAssociations(c *cursor) error {
 		}
 		list := m.associations[id]
 		for range n {
-			a := association{}
+			var a association
 			if isWide {
 				v := c.uint16()
 				a = association{v & 0x7fff, v&0x8000 != 0}

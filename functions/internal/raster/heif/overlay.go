@@ -109,7 +109,9 @@ func (f *File) decodeOverlay(p *picture, width, height int) (*plane.Image, error
 	for y := p.crop.Min.Y; y < p.crop.Max.Y; y++ {
 		reducer.Add(canvas[4*(y*p.width+p.crop.Min.X):][:4*f.Width])
 	}
-	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Planes: reducer.Planes(), Profile: p.iccProfile()}
+	m := &plane.Image{
+		Width: f.Width, Height: f.Height, Model: plane.RGB, Planes: reducer.Planes(), Profile: p.iccProfile(),
+	}
 	if isOpaque(m.Planes[3]) {
 		m.Planes = m.Planes[:3]
 	}

@@ -27,8 +27,8 @@ type tile struct {
 	bitstream
 }
 
-// The tiles of a picture, and those of its alpha, may have at most maxExcess times the pixels of its output, the layers of
-// an overlay maxLayerExcess times, and all of them freeExcess more: a small picture may need large tiles.
+// The tiles of a picture, and those of its alpha, may have at most maxExcess times the pixels of its output, the
+// layers of an overlay maxLayerExcess times, and all of them freeExcess more: a small picture may need large tiles.
 const (
 	maxExcess      = 2
 	maxLayerExcess = 4
@@ -83,9 +83,10 @@ func (p *picture) applyProperties(properties []property, i *item) error {
 	if err != nil {
 		return err
 	}
-	if shownWidth, shownHeight := p.displayed(); width != 0 && i.kind != "tmap" && (width != shownWidth || height != shownHeight) {
-		return damaged("the ispe property of item %d says %dx%d pixels, expected the %dx%d that it has", i.id, width, height,
-			shownWidth, shownHeight)
+	shownWidth, shownHeight := p.displayed()
+	if width != 0 && i.kind != "tmap" && (width != shownWidth || height != shownHeight) {
+		return damaged("the ispe property of item %d is %dx%d pixels, expected %dx%d, as its picture has",
+			i.id, width, height, shownWidth, shownHeight)
 	}
 	cicp, profile, err := colorInfo(properties)
 	if err != nil {
@@ -177,7 +178,7 @@ func (f *File) readGrid(p *picture, i *item) error {
 	case version != 0:
 		return unsupported(fmt.Sprintf("HEIC with a grid of version %d", version))
 	case p.width == 0 || p.height == 0:
-		return damaged("its grid is %dx%d pixels large", p.width, p.height)
+		return damaged("its grid has %dx%d pixels", p.width, p.height)
 	}
 	return nil
 }
@@ -198,7 +199,7 @@ func (f *File) addTile(p *picture, id uint32, n int) error {
 	width, height := part.width, part.height
 	switch {
 	case part.transform != newTransform(width, height):
-		return unsupported("HEIC with a grid of tiles that are turned or cut")
+		return unsupported("HEIC with a grid of tiles that are rotated, mirrored or cropped")
 	case n == 0:
 		p.format, p.tileWidth, p.tileHeight = part.format, width, height
 		p.cicp, p.profile = part.cicp, part.profile

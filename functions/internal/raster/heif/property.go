@@ -6,10 +6,13 @@ import (
 )
 
 // knownProperties may be essential to an item: those that are applied, and those that do not change the pixels.
-var knownProperties = []string{"ispe", "hvcC", "av1C", "colr", "pixi", "pasp", "irot", "imir", "clap", "auxC", "clli", "mdcv", "rloc", "udes", "altt", "amve"}
+var knownProperties = []string{
+	"ispe", "hvcC", "av1C", "colr", "pixi", "pasp", "irot", "imir", "clap", "auxC", "clli", "mdcv", "rloc", "udes", "altt",
+	"amve",
+}
 
-// propertiesOf returns the properties of an item in the order of its associations. An essential property that is unknown
-// here is an error.
+// propertiesOf returns the properties of an item in the order of its associations. An essential property that is
+// unknown here is an error.
 func (m *meta) propertiesOf(i *item) ([]property, error) {
 	var all []property
 	for _, a := range i.properties {

@@ -2,6 +2,7 @@ package heif
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -124,7 +125,8 @@ func TestGrids(t *testing.T) {
 	}
 }
 
-// TestOverlay draws three layers: one that is partly outside, one that is turned to the left, and one with alpha over it.
+// TestOverlay draws three layers: one that is partly outside, one that is turned to the left, and one with alpha
+// over it.
 func TestOverlay(t *testing.T) {
 	const width, height = 20, 12
 	b := &builder{}
@@ -189,7 +191,8 @@ func TestReduction(t *testing.T) {
 	}
 	const factor = 4 // 96 to 8 is 12, of which 3 are kept
 	if p := m.Planes[0]; p.Width != 96/factor || p.StepX != factor || p.StepY != factor {
-		t.Fatalf("got a plane %d samples wide with steps of %gx%g pixels, want %d and %d", p.Width, p.StepX, p.StepY, 96/factor, factor)
+		t.Fatalf("got a plane %d samples wide with steps of %gx%g pixels, want %d and %d",
+			p.Width, p.StepX, p.StepY, 96/factor, factor)
 	}
 	for y := range 96 / factor {
 		for x, got := range m.Planes[0].Row(y) {
@@ -301,7 +304,7 @@ func TestThumbnailOfACutFile(t *testing.T) {
 	b.refer("thmb", thumb.id, b.primary)
 	file := b.bytes()
 	f := openBuilt(t, file[:len(file)-1])
-	if _, err := decode(f, 8, 8); err != io.ErrUnexpectedEOF {
+	if _, err := decode(f, 8, 8); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v, want %v: the thumbnail is there, but the picture is not", err, io.ErrUnexpectedEOF)
 	}
 }
@@ -335,7 +338,7 @@ func TestCheckEndsDecoding(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := f.Decode(o); err != io.ErrClosedPipe || calls != 4 {
+	if _, err := f.Decode(o); !errors.Is(err, io.ErrClosedPipe) || calls != 4 {
 		t.Errorf("got %v after %d calls, want %v after 4", err, calls, io.ErrClosedPipe)
 	}
 }
@@ -349,7 +352,7 @@ func TestReaderThatFails(t *testing.T) {
 			if err == nil {
 				_, err = decode(f, 10, 10)
 			}
-			if err != io.ErrClosedPipe {
+			if !errors.Is(err, io.ErrClosedPipe) {
 				t.Errorf("got %v, want %v", err, io.ErrClosedPipe)
 			}
 		})

@@ -19,8 +19,8 @@ func newTransform(width, height int) transform {
 	return transform{image.Rect(0, 0, width, height), exif.Upright}
 }
 
-// orientationMatrices are the EXIF orientations as matrices xx, xy, yx, yy that map coordinates in the stored picture to
-// those in the displayed one, from the centre and with y pointing down.
+// orientationMatrices are the EXIF orientations as matrices xx, xy, yx, yy that map coordinates in the stored
+// picture to those in the displayed one, from the centre and with y pointing down.
 var orientationMatrices = [9][4]int{
 	1: {1, 0, 0, 1},
 	2: {-1, 0, 0, 1},
@@ -75,8 +75,9 @@ func (t *transform) apply(p property) error {
 	return c.err
 }
 
-// applyClap applies a clap property (ISO/IEC 14496-12, section 12.1.4): a size, and the offset of its centre from that of
-// the picture, as fractions. They are rounded as by libheif: the left edge toward zero, the rest to the nearest integer.
+// applyClap applies a clap property (ISO/IEC 14496-12, section 12.1.4): a size, and the offset of its centre from
+// that of the picture, as fractions. They are rounded as by libheif: the left edge toward zero, the rest to the
+// nearest integer.
 func (t *transform) applyClap(c *cursor) error {
 	var values [4]*big.Rat // width, height, horizontal and vertical offset
 	for i, isSigned := range []bool{false, false, true, true} {

@@ -67,7 +67,11 @@ type step struct {
 var steps = []step{
 	{"left", func(values) []byte { return box("irot", []byte{1}) }, values.left},
 	{"around", func(values) []byte { return box("irot", []byte{2}) }, func(v values) values { return v.left().left() }},
-	{"right", func(values) []byte { return box("irot", []byte{3}) }, func(v values) values { return v.left().left().left() }},
+	{
+		"right",
+		func(values) []byte { return box("irot", []byte{3}) },
+		func(v values) values { return v.left().left().left() },
+	},
 	{"upside down", func(values) []byte { return box("imir", []byte{0}) }, values.upsideDown},
 	{"mirrored", func(values) []byte { return box("imir", []byte{1}) }, values.mirrored},
 	{"cut", func(v values) []byte { return clap(len(v[0])-4, 1, len(v)-3, 1, 2, 2, -1, 2) }, values.cut},

@@ -1,6 +1,7 @@
 package heif
 
 import (
+	"errors"
 	"io"
 	"math"
 )
@@ -69,7 +70,7 @@ func (w *window) readAt(p []byte, at int64) (int, error) {
 		}
 	}
 	if at < w.first || len(w.chunks) == 0 {
-		return 0, damaged("an item's data at byte %d is no longer held", at)
+		return 0, damaged("its items are so out of order that the data at byte %d is no longer buffered", at)
 	}
 	offset := at - w.first
 	n := copy(p, w.chunks[offset/chunkSize][offset%chunkSize:])
@@ -148,10 +149,10 @@ func (e *extents) Read(p []byte) (int, error) {
 		next.length -= int64(n)
 	}
 	switch {
-	case err == io.EOF && next.length == toEnd:
+	case errors.Is(err, io.EOF) && next.length == toEnd:
 		next.length = 0
 		return e.Read(p)
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		err = e.endErr
 	}
 	e.err = err

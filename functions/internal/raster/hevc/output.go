@@ -145,17 +145,29 @@ func edgeOffsetArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area
 	if usesY && isBottom && !d.mayReadForSAO(at, x, y+1) {
 		inner.bottom--
 	}
-	edges := func(a area) {
-		if a.left < a.right && a.top < a.bottom {
-			edgeOffset(to[(a.top-top)*p.width+a.left:], p.width, p.pix, p.base+a.top*p.stride+a.left, p.stride,
-				a.right-a.left, a.bottom-a.top, s, d.sps.depth[c])
-		}
+	edgeOffsetPart(d, to, c, top, inner, s)
+	if s.class >= 2 {
+		edgeOffsetCorners(d, to, c, at, top, a, inner, s)
 	}
-	edges(inner)
-	if s.class < 2 {
+}
+
+// edgeOffsetPart applies edge offset to a part of a coding tree block, which may be empty.
+func edgeOffsetPart[T uint8 | uint16](d *decoder, to []T, c, top int, a area, s *saoParams) {
+	if a.left >= a.right || a.top >= a.bottom {
 		return
 	}
-	// A corner sample has one neighbour in a diagonally adjacent block, and the other in this block.
+	p := &d.planes[c]
+	edgeOffset(to[(a.top-top)*p.width+a.left:], p.width, p.pix, p.base+a.top*p.stride+a.left, p.stride,
+		a.right-a.left, a.bottom-a.top, s, d.sps.depth[c])
+}
+
+// edgeOffsetCorners corrects the corners of a coding tree block for diagonal classes: one neighbour of a corner sample
+// is in a diagonally adjacent block, and the other in this block.
+func edgeOffsetCorners[T uint8 | uint16](d *decoder, to []T, c, at, top int, a, inner area, s *saoParams) {
+	p := &d.planes[c]
+	sizeY := 1 << d.sps.ctb >> p.subY
+	x, y := at%d.ctbColumns, at/d.ctbColumns
+	isTop, isBottom := a.top == y*sizeY, a.bottom == min((y+1)*sizeY, d.sps.height>>p.subY)
 	for _, corner := range [4][2]int{{-1, -1}, {1, -1}, {-1, 1}, {1, 1}} {
 		isDescending := corner[0] == corner[1]
 		isCorner := corner[1] < 0 && isTop || corner[1] > 0 && isBottom
@@ -172,7 +184,7 @@ func edgeOffsetArea[T uint8 | uint16](d *decoder, to []T, c, at, top int, a area
 		isInner := cx >= inner.left && cx < inner.right && cy >= inner.top && cy < inner.bottom
 		switch adapts := d.mayReadForSAO(at, x+corner[0], y+corner[1]); {
 		case adapts && !isInner:
-			edges(area{cx, cy, cx + 1, cy + 1})
+			edgeOffsetPart(d, to, c, top, area{cx, cy, cx + 1, cy + 1}, s)
 		case !adapts && isInner:
 			to[(cy-top)*p.width+cx] = T(p.pix[p.base+cy*p.stride+cx])
 		}

@@ -178,6 +178,7 @@ func (s *installation) uploadToThumbnail(t *testing.T) {
 
 // heic uploads a photo as phones take them: in tiles, and turned. Its thumbnail is an upright JPEG.
 func (s *installation) heic(t *testing.T) {
+	t.Helper()
 	photo, err := os.ReadFile(filepath.Join(root(t), "functions/internal/raster/heif/testdata/grid_turned.heic"))
 	if err != nil {
 		t.Fatal(err)

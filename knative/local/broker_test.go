@@ -200,14 +200,14 @@ func TestBrokerWithoutKafka(t *testing.T) {
 	log := &output{}
 	server := httptest.NewServer(&ingress{
 		path: "/ns/name", log: slog.New(slog.NewTextHandler(log, nil)),
-		put: func(context.Context, event.Event) error { return fmt.Errorf("kafka is away") },
+		put: func(context.Context, event.Event) error { return fmt.Errorf("kafka is down") },
 	})
 	t.Cleanup(server.Close)
 	s := &testStack{t: t, stack: &stack{broker: server.URL + "/ns/name"}}
 	if code := s.post(newEvent("a")); code != http.StatusServiceUnavailable {
 		t.Errorf("got status %d, want 503", code)
 	}
-	if !strings.Contains(log.String(), "event_refused") || !strings.Contains(log.String(), "kafka is away") {
+	if !strings.Contains(log.String(), "event_refused") || !strings.Contains(log.String(), "kafka is down") {
 		t.Errorf("got log %s, want a line that says why", log)
 	}
 }

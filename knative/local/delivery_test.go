@@ -224,7 +224,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// What is a reply, what is none, and what is a failure that no retry can mend.
+// Which answers are replies, which are empty, and which are failures that no retry can mend.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const structured = `{"specversion":"1.0","id":"2","source":"/me","type":"b"}`
@@ -331,7 +331,7 @@ func TestLost(t *testing.T) {
 	for name, sink := range map[string]*subscriber{
 		"no sink": nil,
 		"refuses": {codes: []int{413}, body: "too large for me"},
-		"is away": {codes: []int{503}},
+		"is down": {codes: []int{503}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -359,14 +359,14 @@ func TestLost(t *testing.T) {
 // A line about a retry says what failed, why, and what comes next.
 func TestRetryLine(t *testing.T) {
 	t.Parallel()
-	s := &subscriber{codes: []int{503, 202}, body: "redis is away"}
+	s := &subscriber{codes: []int{503, 202}, body: "redis is down"}
 	d, log := newDispatcher(s.serve(t), "")
 	if err := d.dispatch(t.Context(), newEvent("image.uploaded")); err != nil {
 		t.Errorf("dispatch: got error %v", err)
 	}
 	for _, want := range []string{
 		"level=WARN", "event_retried", "consumer=only", "event.type=image.uploaded", "event.id=1", "event.source=/me",
-		"subscriber=" + d.subscriber, "503 Service Unavailable: redis is away", `attempt="1 of 4"`, "next=",
+		"subscriber=" + d.subscriber, "503 Service Unavailable: redis is down", `attempt="1 of 4"`, "next=",
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("got log %s, want %s in it", log, want)

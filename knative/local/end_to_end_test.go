@@ -43,14 +43,17 @@ func TestEndToEnd(t *testing.T) {
 		original, thumbnail [2]int
 		download            string // the file name of the thumbnail, but for its prefix
 	}{
-		{"Zweige im Schnee.jpg", photo(t, imaging, "branches.jpg"), "jpeg", [2]int{600, 400}, [2]int{200, 133}, "Zweige im Schnee.jpg"},
+		{"Zweige im Schnee.jpg", photo(t, imaging, "branches.jpg"), "jpeg",
+			[2]int{600, 400}, [2]int{200, 133}, "Zweige im Schnee.jpg"},
 		{"花.png", photo(t, imaging, "flowers_small.png"), "png", [2]int{240, 160}, [2]int{200, 133}, "花.png"},
 		{"branches.png", photo(t, imaging, "branches.png"), "png", [2]int{600, 400}, [2]int{200, 133}, "branches.png"},
 		{"video.gif", goPhoto(t, "video-001.gif"), "gif", [2]int{150, 103}, [2]int{150, 103}, "video.gif"},
-		{"progressive.jpg", goPhoto(t, "video-001.progressive.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}, "progressive.jpg"},
+		{"progressive.jpg", goPhoto(t, "video-001.progressive.jpeg"), "jpeg",
+			[2]int{150, 103}, [2]int{150, 103}, "progressive.jpg"},
 		{"cmyk.jpg", goPhoto(t, "video-001.cmyk.jpeg"), "jpeg", [2]int{150, 103}, [2]int{150, 103}, "cmyk.jpg"},
 		{"rose.webp", photo(t, xImage, "yellow_rose.lossy.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}, "rose.webp"},
-		{"rose-alpha.webp", photo(t, xImage, "yellow_rose.lossless.webp"), "webp", [2]int{400, 301}, [2]int{200, 150}, "rose-alpha.webp"},
+		{"rose-alpha.webp", photo(t, xImage, "yellow_rose.lossless.webp"), "webp",
+			[2]int{400, 301}, [2]int{200, 150}, "rose-alpha.webp"},
 		{"phone.heic", heic(t, "grid_turned"), "jpeg", [2]int{110, 150}, [2]int{110, 150}, "phone.jpg"},
 		{"phone with alpha.heic", heic(t, "grid_alpha"), "png", [2]int{192, 144}, [2]int{192, 144}, "phone with alpha.png"},
 	} {

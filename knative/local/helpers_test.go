@@ -108,7 +108,8 @@ func photo(tb testing.TB, module, name string) []byte {
 // heic returns a HEIC of raster's tests.
 func heic(tb testing.TB, name string) []byte {
 	tb.Helper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "functions", "internal", "raster", "heif", "testdata", name+".heic"))
+	const testdata = "../../functions/internal/raster/heif/testdata"
+	content, err := os.ReadFile(filepath.Join(testdata, name+".heic"))
 	if err != nil {
 		tb.Fatal(err)
 	}

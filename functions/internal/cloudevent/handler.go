@@ -10,9 +10,11 @@ import (
 // A HandlerFunc handles an event, and returns the reply to it; nil means none.
 type HandlerFunc func(ctx context.Context, e event.Event) (reply *event.Event, err error)
 
-// Handler returns an HTTP handler that receives an event of at most limit bytes, calls handle within the event's trace, and
-// answers with the reply, or with an empty 200 if there is none. Its errors are those of Receive and of handle.
-func Handler(limit int64, handle HandlerFunc) func(http.ResponseWriter, *http.Request) error {
+// Handler returns an HTTP handler that receives an event of at most limit bytes, calls handle within the event's trace,
+// and answers with the reply, or with an empty 200 if there is none. Its errors are those of Receive and of handle.
+func Handler(
+	limit int64, handle HandlerFunc,
+) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		e, err := Receive(w, r, limit)
 		if err != nil {

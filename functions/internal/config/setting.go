@@ -223,7 +223,8 @@ func (l List) String() string { return l.Name }
 // Describe returns the declaration in words.
 func (l List) Describe() Description {
 	d := Description{
-		Name: l.Name, Type: "list", Default: strings.Join(l.Default, ","), Values: l.Form.Expected, Required: l.Required, Unless: l.Unless, Doc: l.Doc,
+		Name: l.Name, Type: "list", Default: strings.Join(l.Default, ","), Values: l.Form.Expected,
+		Required: l.Required, Unless: l.Unless, Doc: l.Doc,
 	}
 	if l.DefaultFrom != nil {
 		d.DefaultFrom = l.DefaultFrom.Name

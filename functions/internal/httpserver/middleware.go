@@ -14,8 +14,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// middleware traces every request, bounds its headers, and responds if its handler panics. It measures the requests that
-// get a complete response.
+// middleware traces every request, bounds its headers, and responds if its handler panics. It measures the requests
+// that get a complete response.
 func (p *Process) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()

@@ -128,7 +128,7 @@ var unreadFormats = []struct{ name, signature string }{
 }
 
 // isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12,
-// section 10). Those that do not name a codec, such as "mif1", are taken for HEIC, whose package reads what the codec is.
+// section 10). Those that do not name a codec, such as "mif1", count as HEIC, whose package reads the codec.
 var isoMediaBrands = map[string]string{
 	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
 	"heic": heif.Name, "heix": heif.Name, "heim": heif.Name, "heis": heif.Name,
@@ -196,7 +196,8 @@ func (f Format) Extension() string {
 func FileName(name, mimeType string) string {
 	i := slices.IndexFunc(formats, func(e formatEntry) bool { return slices.Contains(e.MIMETypes, mimeType) })
 	extension := path.Ext(name)
-	if i < 0 || slices.ContainsFunc(formats[i].Extensions, func(e string) bool { return strings.EqualFold(e, extension) }) {
+	isExtension := func(e string) bool { return strings.EqualFold(e, extension) }
+	if i < 0 || slices.ContainsFunc(formats[i].Extensions, isExtension) {
 		return name
 	}
 	for _, e := range formats {

@@ -215,7 +215,8 @@ func TestLimitsFormats(t *testing.T) {
 	}{
 		{"GIF", []byte("GIF89a"), ReasonUnsupported, "GIF is switched off in this service, expected JPEG or PNG"},
 		{"HEIC", heic(t, "grid"), ReasonUnsupported, "HEIC is switched off in this service, expected JPEG or PNG"},
-		{"BMP", []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x28\x00\x00\x00"), ReasonUnsupported, "expected JPEG or PNG"},
+		{"BMP", []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x28\x00\x00\x00"),
+			ReasonUnsupported, "expected JPEG or PNG"},
 		{"text", []byte("text"), ReasonNotAnImage, "expected JPEG or PNG, found text"},
 	}
 	for _, test := range tests {

@@ -60,7 +60,9 @@ func TestHEIC(t *testing.T) {
 func TestHEICColours(t *testing.T) {
 	target := Target{Box: Box{64, 48}, Format: PNG}
 	want := decode(t, renderAll(t, heic(t, "444"), target)[0])
-	for _, name := range []string{"420", "422", "420_10", "444_12", "rgb", "bt709", "bt709_limited", "bt601_limited", "nothing_said"} {
+	for _, name := range []string{
+		"420", "422", "420_10", "444_12", "rgb", "bt709", "bt709_limited", "bt601_limited", "nothing_said",
+	} {
 		t.Run(name, func(t *testing.T) {
 			got := decode(t, renderAll(t, heic(t, name), target)[0])
 			if psnr := psnr(got, want); psnr < 30 {
@@ -89,7 +91,8 @@ func TestHEICErrors(t *testing.T) {
 		{"too many pixels", file, Limits{Pixels: 200*150 - 1}, ReasonTooManyPixels},
 		{"too many pixels before it is cropped", heic(t, "cut"), Limits{Pixels: 128*96 - 1}, ReasonTooManyPixels},
 		{"codec that is not read", bytes.ReplaceAll(file, []byte("hvc1"), []byte("av01")), Limits{}, ReasonUnsupported},
-		{"image sequence", []byte("\x00\x00\x00\x18ftypmsf1\x00\x00\x00\x00msf1hevc\x00\x00\x00\x08moov"), Limits{}, ReasonUnsupported},
+		{"image sequence", []byte("\x00\x00\x00\x18ftypmsf1\x00\x00\x00\x00msf1hevc\x00\x00\x00\x08moov"),
+			Limits{}, ReasonUnsupported},
 		{"no codec named", []byte("\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00mif1"), Limits{}, ReasonDamaged},
 	}
 	for _, test := range tests {

@@ -27,7 +27,7 @@ const (
 // target is the rendition of the original system, in pixels.
 var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-// deliver handles an event that Knative delivers at POST /. The reply is nil where the status cannot be told as an event.
+// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express.
 func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event, error) {
 	task, err := t.taskOf(e)
 	if err != nil {

@@ -47,7 +47,7 @@ var maxPixelsInFlight = config.Int{
 // ignoreHEICThumbnails costs the time that decoding the picture takes.
 var ignoreHEICThumbnails = config.Bool{
 	Name: "IGNORE_HEIC_THUMBNAILS",
-	Doc: "Make the thumbnail of a HEIC from its picture even if the file has a thumbnail of its own that is large enough. " +
+	Doc: "Make the thumbnail of a HEIC from its picture even if the file has a large enough thumbnail of its own. " +
 		"Takes longer, and helps against files whose thumbnail shows something else.",
 }
 
@@ -123,7 +123,8 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 
 func (t *thumbnailer) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: t.Handle(cloudevent.Handler(cloudevent.MaxEvent, t.deliver))})
+	deliver := t.Handle(cloudevent.Handler(cloudevent.MaxEvent, t.deliver))
+	httpserver.Route(mux, "/{$}", map[string]http.Handler{http.MethodPost: deliver})
 	mux.HandleFunc("/", httpserver.NotFound)
 	return mux
 }

@@ -1,17 +1,5 @@
 package jpeg
 
-// zigzag maps a coefficient's place in zigzag order (T.81, figure A.6) to its place in a block, row by row.
-var zigzag = [64]uint8{
-	0, 1, 8, 16, 9, 2, 3, 10,
-	17, 24, 32, 25, 18, 11, 4, 5,
-	12, 19, 26, 33, 40, 48, 41, 34,
-	27, 20, 13, 6, 7, 14, 21, 28,
-	35, 42, 49, 56, 57, 50, 43, 36,
-	29, 22, 15, 23, 30, 37, 44, 51,
-	58, 59, 52, 45, 38, 31, 39, 46,
-	53, 60, 61, 54, 47, 55, 62, 63,
-}
-
 // lastCoef is the last coefficient, in zigzag order, that a block of 1, 2, 4 or 8 samples across needs.
 var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 8: 63}
 

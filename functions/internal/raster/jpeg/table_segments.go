@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
-	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 )
@@ -22,18 +21,6 @@ type tables struct {
 	jfif, adobe    bool
 	adobeTransform byte // of the Adobe segment
 }
-
-// defaultTables are the Huffman tables of T.81, annex K.3, which the frames of Motion JPEG leave out.
-var defaultTables = sync.OnceValue(func() *tables {
-	t := new(tables)
-	for _, c := range []*huffmanCodes{lumaDCCodes, chromaDCCodes, lumaACCodes, chromaACCodes} {
-		segment := slices.Concat([]byte{c.classAndID}, c.counts[:], c.symbols)
-		if err := t.readDHT(segment); err != nil {
-			panic(err)
-		}
-	}
-	return t
-})
 
 func isTableSegment(marker byte) bool {
 	return marker == dqt || marker == dht || marker == dri || marker == app0 || marker == app14

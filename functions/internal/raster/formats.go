@@ -1,7 +1,6 @@
 package raster
 
 import (
-	"bytes"
 	"io"
 	"path"
 	"slices"
@@ -125,14 +124,6 @@ var unreadFormats = []struct{ name, signature string }{
 	{"XCF", "gimp xcf"},
 	{"ZIP", "PK\x03\x04"},
 	{"ZIP", "PK\x05\x06"},
-}
-
-// isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12,
-// section 10). Those that do not name a codec, such as "mif1", count as HEIC, whose package reads the codec.
-var isoMediaBrands = map[string]string{
-	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
-	"heic": heif.Name, "heix": heif.Name, "heim": heif.Name, "heis": heif.Name,
-	"hevc": heif.Name, "hevx": heif.Name, "hevm": heif.Name, "hevs": heif.Name,
 }
 
 // unreadBrands are the beginnings of the major brands of videos and sounds (https://mp4ra.org).
@@ -262,11 +253,6 @@ func (t formatTable) match(start []byte) *formatEntry {
 	return nil
 }
 
-// acceptedBy returns the entries of the formats that limits accept.
-func (t formatTable) acceptedBy(l Limits) formatTable {
-	return slices.DeleteFunc(slices.Clone(t), func(e formatEntry) bool { return !l.accepts(e.Format) })
-}
-
 func (t formatTable) names(conjunction string) string {
 	var names []string
 	for i := range t {
@@ -293,10 +279,6 @@ func enumerate(words []string, conjunction string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:last], ", ") + " " + conjunction + " " + words[last]
-}
-
-func startsWith(signature string) func([]byte) bool {
-	return func(start []byte) bool { return bytes.HasPrefix(start, []byte(signature)) }
 }
 
 // opener adapts the Open function of a format's package.

@@ -39,19 +39,6 @@ func (t formatTable) openPicture(r io.Reader, limits Limits) (*Picture, error) {
 // Header returns what the image states about itself before its pixels.
 func (p *Picture) Header() Header { return p.header }
 
-// A Rendition is a smaller copy of an image: upright, in sRGB, and without metadata.
-type Rendition struct {
-	Format Format
-	// Bytes is the encoded file.
-	Bytes []byte
-	// Width and Height are in pixels.
-	Width, Height int
-	// Frames is 1 for a still image.
-	Frames int
-	// OriginalWidth and OriginalHeight are the size of the original in pixels, with its orientation applied.
-	OriginalWidth, OriginalHeight int
-}
-
 // Render reads the rest of the image and makes a rendition for each target. It can be called once.
 //
 // All frames of an animation together may have as many pixels as the limit for an image; frames beyond that are left

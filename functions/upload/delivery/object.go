@@ -30,7 +30,7 @@ func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info)
 }
 
-// findOriginal returns imagestore.ErrNotFound if there is no original that the request may see.
+// findOriginal returns imagestore.ErrNotFound unless the original exists and the request may see it.
 func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
@@ -61,7 +61,7 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info)
 }
 
-// findThumbnail returns imagestore.ErrNotFound if there is no thumbnail that the request may see. The result of an
+// findThumbnail returns imagestore.ErrNotFound unless the thumbnail exists and the request may see it. The result of an
 // image that failed is a note, and not a thumbnail.
 func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {

@@ -65,7 +65,7 @@ func TestHostile(t *testing.T) {
 		{"HTML page", "POST", "image/jpeg", strings.NewReader("<!doctype html><script>alert(1)</script>"), 415, ""},
 		{"SVG", "POST", "image/svg+xml", strings.NewReader(svg), 415, "unsupported"},
 		{"HEIC without pictures", "POST", "image/heic", strings.NewReader(heic), 422, "damaged"},
-		{"AVIF", "POST", "image/avif", strings.NewReader(strings.Replace(heic, "heic", "avif", 1)), 415, "unsupported"},
+		{"AVIF without pictures", "POST", "image/avif", strings.NewReader(strings.Replace(heic, "heic", "avif", 1)), 422, "damaged"},
 		{"TIFF", "POST", "image/tiff", strings.NewReader(tiff), 415, "unsupported"},
 		{"cut in its header", "POST", "image/jpeg", bytes.NewReader(photo(1000)[:10]), 422, "damaged"},
 		{"signature alone", "POST", "image/png", strings.NewReader("\x89PNG\r\n\x1a\n"), 422, "damaged"},

@@ -26,8 +26,11 @@ const (
 	WebP Format = "webp"
 )
 
-// HEIC is a format that is only read.
-const HEIC Format = "heic"
+// The formats that are only read.
+const (
+	HEIC Format = "heic"
+	AVIF Format = "avif"
+)
 
 // The formats of a rendition whose target names none, if the format of the original is only read.
 const (
@@ -80,6 +83,13 @@ var formats = formatTable{
 		},
 		matches: func(start []byte) bool { return isoMediaFormat(start) == heif.Name },
 		open:    opener(heif.Open),
+	},
+	{
+		FormatInfo: FormatInfo{
+			Format: AVIF, Name: heif.NameAVIF, MIMETypes: []string{"image/avif"}, Extensions: []string{".avif", ".avifs"},
+		},
+		matches: func(start []byte) bool { return isoMediaFormat(start) == heif.NameAVIF },
+		open:    opener(heif.OpenAVIF),
 	},
 }
 

@@ -22,6 +22,7 @@ func TestFormats(t *testing.T) {
 		{GIF, "GIF", []string{"image/gif"}, []string{".gif"}, true, true},
 		{WebP, "WebP", []string{"image/webp"}, []string{".webp"}, true, true},
 		{HEIC, "HEIC", []string{"image/heic", "image/heif"}, []string{".heic", ".heif", ".hif"}, false, false},
+		{AVIF, "AVIF", []string{"image/avif"}, []string{".avif", ".avifs"}, false, false},
 	}
 	if got := Formats()[:len(want)]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -57,6 +58,7 @@ func TestFormatContentTypeAndExtension(t *testing.T) {
 		{GIF, "image/gif", ".gif"},
 		{WebP, "image/webp", ".webp"},
 		{HEIC, "image/heic", ".heic"},
+		{AVIF, "image/avif", ".avif"},
 		{"bmp", "application/octet-stream", ""},
 	}
 	for _, test := range tests {
@@ -77,6 +79,7 @@ func TestFileName(t *testing.T) {
 		{"a.JPEG", "image/jpeg", "a.JPEG"},
 		{"IMG_1.HEIC", "image/jpeg", "IMG_1.jpg"},
 		{"a.heic", "image/png", "a.png"},
+		{"a.avif", "image/jpeg", "a.jpg"},
 		{"a.b.png", "image/jpeg", "a.b.jpg"},
 		{"a.heif", "image/heif", "a.heif"},
 		{"v1.2", "image/webp", "v1.2.webp"},
@@ -214,6 +217,7 @@ func TestLimitsFormats(t *testing.T) {
 		says   string
 	}{
 		{"GIF", []byte("GIF89a"), ReasonUnsupported, "GIF is switched off in this service, expected JPEG or PNG"},
+		{"AVIF", avif(t, "420_8"), ReasonUnsupported, "AVIF is switched off in this service, expected JPEG or PNG"},
 		{"HEIC", heic(t, "grid"), ReasonUnsupported, "HEIC is switched off in this service, expected JPEG or PNG"},
 		{"BMP", []byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x28\x00\x00\x00"),
 			ReasonUnsupported, "expected JPEG or PNG"},

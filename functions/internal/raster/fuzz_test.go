@@ -28,6 +28,9 @@ func addSeeds(f *testing.F) {
 	for _, other := range []string{"", "text", "<svg/>", "II*\x00", "\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif"} {
 		f.Add([]byte(other))
 	}
+	for _, name := range []string{"gray_8", "alpha"} {
+		f.Add(avif(f, name))
+	}
 }
 
 // Probe either returns an *Error with a sentence, or agrees with other decoders and has read no more than the header.
@@ -45,7 +48,7 @@ func FuzzProbe(f *testing.F) {
 		if header.Width < 1 || header.Height < 1 || header.Frames < 0 || header.Orientation < 1 || header.Orientation > 8 {
 			t.Errorf("header is %+v", header)
 		}
-		if header.Format == HEIC { // which no other decoder here knows
+		if header.Format == HEIC || header.Format == AVIF { // which no other decoder here knows
 			return
 		}
 		config, err := configs[header.Format](bytes.NewReader(file))
@@ -65,7 +68,7 @@ func FuzzRender(f *testing.F) {
 	box := Box{Width: 16, Height: 16}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		correctSums(file)
-		picture, err := Open(bytes.NewReader(file), Limits{Pixels: 1_000_000})
+		picture, err := Open(bytes.NewReader(file), Limits{Pixels: 1_000_000, AV1: painter{}})
 		if err != nil {
 			checkSentence(t, err)
 			return
@@ -78,7 +81,8 @@ func FuzzRender(f *testing.F) {
 		rendition := renditions[0]
 		decode(t, rendition)
 		width, height := box.Fit(rendition.OriginalWidth, rendition.OriginalHeight)
-		isOfFormat := rendition.Format == picture.Header().Format || picture.Header().Format == HEIC
+		original := picture.Header().Format
+		isOfFormat := rendition.Format == original || original == HEIC || original == AVIF
 		if !isOfFormat || rendition.Width != width || rendition.Height != height {
 			t.Errorf("the rendition of %+v is a %s of %dx%d", picture.Header(), rendition.Format, rendition.Width,
 				rendition.Height)

@@ -15,6 +15,9 @@ type Header struct {
 	// DecodedPixels is more than Width x Height if a part of the image is decoded only to be cropped, which HEIC allows;
 	// otherwise it may be 0.
 	DecodedPixels int64
+	// AV1Memory estimates the memory in bytes that decoding the largest picture of an AVIF takes outside this process. It
+	// is 0 for other formats.
+	AV1Memory int64
 }
 
 // Displayed is the size in pixels as a viewer shows the image: with its orientation applied.

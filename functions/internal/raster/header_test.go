@@ -28,33 +28,33 @@ func TestProbe(t *testing.T) {
 		file []byte
 		want Header
 	}{
-		{"baseline JPEG", sample(t, "go/video-001.jpeg"), Header{JPEG, 150, 103, 1, 1, 0}},
-		{"progressive JPEG", sample(t, "go/video-001.progressive.jpeg"), Header{JPEG, 150, 103, 1, 1, 0}},
-		{"CMYK JPEG", sample(t, "go/video-001.cmyk.jpeg"), Header{JPEG, 150, 103, 1, 1, 0}},
-		{"gray JPEG", sample(t, "go/video-005.gray.jpeg"), Header{JPEG, 150, 103, 1, 1, 0}},
-		{"photograph of a phone", sample(t, "imaging/orientation_6.jpg"), Header{JPEG, 70, 50, 1, 6, 0}},
-		{"JPEG with EXIF", afterSOI(jpg, exif), Header{JPEG, 40, 30, 1, 6, 0}},
+		{"baseline JPEG", sample(t, "go/video-001.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
+		{"progressive JPEG", sample(t, "go/video-001.progressive.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
+		{"CMYK JPEG", sample(t, "go/video-001.cmyk.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
+		{"gray JPEG", sample(t, "go/video-005.gray.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
+		{"photograph of a phone", sample(t, "imaging/orientation_6.jpg"), Header{JPEG, 70, 50, 1, 6, 0, 0}},
+		{"JPEG with EXIF", afterSOI(jpg, exif), Header{JPEG, 40, 30, 1, 6, 0, 0}},
 		{"JPEG with XMP and EXIF", afterSOI(jpg, segment(0xe1, []byte("http://ns.adobe.com/xap/1.0/\x00<x/>")), exif),
-			Header{JPEG, 40, 30, 1, 6, 0}},
+			Header{JPEG, 40, 30, 1, 6, 0, 0}},
 		{"JPEG with a large ICC profile", afterSOI(jpg, bytes.Repeat(segment(0xe2, icc), 100)),
-			Header{JPEG, 40, 30, 1, 1, 0}},
+			Header{JPEG, 40, 30, 1, 1, 0, 0}},
 		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")),
-			Header{JPEG, 40, 30, 1, 1, 0}},
-		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1, 0}},
-		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8, 0}},
-		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0}},
+			Header{JPEG, 40, 30, 1, 1, 0, 0}},
+		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1, 0, 0}},
+		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8, 0, 0}},
+		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0, 0}},
 		{"PNG with a large text", afterIHDR(pngFile, pngChunk("tEXt", make([]byte, 1<<20))),
-			Header{PNG, 40, 30, 1, 1, 0}},
+			Header{PNG, 40, 30, 1, 1, 0, 0}},
 		{"animated PNG", afterIHDR(pngFile, pngChunk("acTL", []byte{0, 0, 0, 12, 0, 0, 0, 0})),
-			Header{PNG, 40, 30, 12, 1, 0}},
-		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1, 0}},
-		{"lossless WebP", webpFile, Header{WebP, 40, 30, 1, 1, 0}},
-		{"lossy WebP", sample(t, "x/video-001.lossy.webp"), Header{WebP, 150, 103, 1, 1, 0}},
-		{"lossy WebP with alpha", sample(t, "x/yellow_rose.lossy-with-alpha.webp"), Header{WebP, 400, 301, 1, 1, 0}},
+			Header{PNG, 40, 30, 12, 1, 0, 0}},
+		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1, 0, 0}},
+		{"lossless WebP", webpFile, Header{WebP, 40, 30, 1, 1, 0, 0}},
+		{"lossy WebP", sample(t, "x/video-001.lossy.webp"), Header{WebP, 150, 103, 1, 1, 0, 0}},
+		{"lossy WebP with alpha", sample(t, "x/yellow_rose.lossy-with-alpha.webp"), Header{WebP, 400, 301, 1, 1, 0, 0}},
 		{"WebP with EXIF", riff(vp8x(vp8xExif, 40, 30), bitstream(webpFile), riffChunk("EXIF", tiff(binary.BigEndian, 6))),
-			Header{WebP, 40, 30, 1, 1, 0}},
+			Header{WebP, 40, 30, 1, 1, 0, 0}},
 		{"animated WebP", riff(vp8x(vp8xAnimation, 60, 50), anim(), anmf(2, 4, 40, 30, bitstream(webpFile))),
-			Header{WebP, 60, 50, 0, 1, 0}},
+			Header{WebP, 60, 50, 0, 1, 0, 0}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestProbe(t *testing.T) {
 
 func TestHeaderDisplayed(t *testing.T) {
 	for orientation := 1; orientation <= 8; orientation++ {
-		width, height := Header{JPEG, 40, 30, 1, orientation, 0}.Displayed()
+		width, height := Header{JPEG, 40, 30, 1, orientation, 0, 0}.Displayed()
 		wantWidth, wantHeight := 40, 30
 		if orientation > 4 {
 			wantWidth, wantHeight = 30, 40
@@ -129,7 +129,7 @@ func TestProbeOfIncompleteUpload(t *testing.T) {
 	go upload.Write(file)
 	var kept bytes.Buffer
 	header, err := Probe(io.TeeReader(arriving, &kept))
-	if want := (Header{JPEG, 40, 30, 1, 3, 0}); header != want || err != nil {
+	if want := (Header{JPEG, 40, 30, 1, 3, 0, 0}); header != want || err != nil {
 		t.Errorf("got %+v, %v, want %+v", header, err, want)
 	}
 	if !bytes.HasPrefix(file, kept.Bytes()) || kept.Len() == 0 {

@@ -2,12 +2,19 @@ package raster
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 // DefaultPixels is the limit of pixels if none is set: 8192x6144, the largest image that phones call 50 megapixels.
 const DefaultPixels = 8192 * 6144
+
+// DefaultAV1Memory is the limit of memory for a picture of an AVIF if none is set: enough for 12 megapixels of 8 bits.
+const DefaultAV1Memory = 304 << 20
 
 // maxSide is the longest side in pixels. Only PNG allows more, and no camera produces it: an image of a few rows, each
 // of millions of pixels, would take resampling kernels far larger than itself.
@@ -25,7 +32,20 @@ type Limits struct {
 	// Tolerant allows a JPEG to be broken in its last tenth, as by an invalid code or by its end. What follows is gray, or
 	// less sharp if it is progressive, as in browsers. Without it such an image is damaged.
 	Tolerant bool
+	// AV1Memory is the largest amount of memory, in bytes, that a picture of an AVIF may take outside this process. Zero
+	// means DefaultAV1Memory.
+	AV1Memory int64
+	// AV1 decodes the pictures of AVIFs, such as an avifworker.Pool. Without it they cannot be rendered, which is not the
+	// fault of the image.
+	AV1 AV1Decoder
 }
+
+// An AV1Decoder decodes the pictures of AVIFs. Decode is a codec.DecodeAV1 for as long as ctx lasts.
+type AV1Decoder interface {
+	Decode(ctx context.Context, p codec.AV1Picture, show func([3]plane.Plane) error) error
+}
+
+func (l Limits) av1Memory() int64 { return cmp.Or(l.AV1Memory, DefaultAV1Memory) }
 
 func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }
 
@@ -78,6 +98,15 @@ func (l Limits) Check(h Header) error {
 				h.Width, h.Height, maxSide),
 			Limit: maxSide,
 			Found: side,
+		}
+	}
+	if limit := l.av1Memory(); h.AV1Memory > limit {
+		return &Error{
+			Reason: ReasonTooManyPixels,
+			Message: fmt.Sprintf("The image is %dx%d pixels, of which the largest AV1 picture takes about %d MB of memory "+
+				"to decode, more than the limit of %d MB", h.Width, h.Height, h.AV1Memory/1e6, limit/1e6),
+			Limit: limit,
+			Found: h.AV1Memory,
 		}
 	}
 	return nil

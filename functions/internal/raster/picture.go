@@ -1,6 +1,7 @@
 package raster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 // A Picture is an image whose header has been read and found to be within the limits. Its pixels are not decoded yet.
@@ -58,7 +60,7 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, e
 		}
 		r.outputs = append(r.outputs, newOutput(t, p.header, p.entry, p.table))
 	}
-	err := p.decode(&r)
+	err := p.decode(ctx, &r)
 	switch {
 	case r.encodeErr != nil:
 		return nil, r.encodeErr
@@ -70,7 +72,7 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, e
 }
 
 // decode passes the frames to r. A panic in a decoder is reported as damage, so that no upload can end the process.
-func (p *Picture) decode(r *renderer) (err error) {
+func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
 	file := p.file
 	p.file = nil
 	defer func() {
@@ -81,6 +83,15 @@ func (p *Picture) decode(r *renderer) (err error) {
 	o := codec.Options{
 		Frames: 1, Tolerant: p.limits.Tolerant, IgnoreThumbnails: p.limits.IgnoreThumbnails,
 		Show: r.addFrame, Check: r.checkCancelled,
+	}
+	if av1 := p.limits.AV1; av1 != nil {
+		o.DecodeAV1 = func(p codec.AV1Picture, show func([3]plane.Plane) error) error {
+			err := av1.Decode(ctx, p, show)
+			if err != nil {
+				err = cmp.Or(r.checkCancelled(), err)
+			}
+			return err
+		}
 	}
 	for _, out := range r.outputs {
 		width, height := out.decodeSize(p.header.Width, p.header.Height)

@@ -39,5 +39,5 @@ func (t formatTable) open(r io.Reader, limits Limits) (Header, *formatEntry, cod
 		return Header{}, nil, nil, err
 	}
 	h := file.Header()
-	return Header{entry.Format, h.Width, h.Height, h.Frames, h.Orientation, h.DecodedPixels}, entry, file, nil
+	return Header{entry.Format, h.Width, h.Height, h.Frames, h.Orientation, h.DecodedPixels, h.AV1Memory}, entry, file, nil
 }

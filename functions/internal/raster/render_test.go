@@ -432,7 +432,7 @@ func TestRenderTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Header{PNG, 4, 4, 1, 1, 0}); picture.Header() != want {
+	if want := (Header{PNG, 4, 4, 1, 1, 0, 0}); picture.Header() != want {
 		t.Errorf("header is %+v, want %+v", picture.Header(), want)
 	}
 	if _, err := picture.Render(t.Context(), Target{Box: thumbnail}); err != nil {

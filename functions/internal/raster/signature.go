@@ -26,9 +26,9 @@ func isRIFF(start []byte, form string) bool {
 }
 
 // isoMediaBrands are the brands of ISO base media files by which image formats are recognised (ISO/IEC 23008-12,
-// section 10). Those that do not name a codec, such as "mif1", count as HEIC, whose package reads the codec.
+// section 10). Those that do not name a codec, such as "mif1", count as HEIC.
 var isoMediaBrands = map[string]string{
-	"avif": "AVIF", "avis": "AVIF", "crx ": "Canon CR3",
+	"avif": heif.NameAVIF, "avis": heif.NameAVIF, "crx ": "Canon CR3",
 	"heic": heif.Name, "heix": heif.Name, "heim": heif.Name, "heis": heif.Name,
 	"hevc": heif.Name, "hevx": heif.Name, "hevm": heif.Name, "hevs": heif.Name,
 }

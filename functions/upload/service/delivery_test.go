@@ -157,8 +157,8 @@ func TestGetPage(t *testing.T) {
 	policy := got.header.Get("Content-Security-Policy")
 	for name, test := range map[string]struct{ text, want string }{
 		"invites":               {got.body, "Drop images here"},
-		"accepts the formats":   {got.body, `accept="image/jpeg,image/png,image/gif,image/webp,image/heic,image/heif,.jpg,`},
-		"names the formats":     {got.body, "JPEG, PNG, GIF, WebP and HEIC."},
+		"accepts the formats":   {got.body, `accept="image/jpeg,image/png,image/gif,image/webp,image/heic,image/heif,image/avif,.jpg,`},
+		"names the formats":     {got.body, "JPEG, PNG, GIF, WebP, HEIC and AVIF."},
 		"loads nothing":         {policy, "default-src 'none'"},
 		"runs its own script":   {policy, "script-src 'sha256-"},
 		"has its own style":     {policy, "style-src 'sha256-"},

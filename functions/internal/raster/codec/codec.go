@@ -18,6 +18,9 @@ type Header struct {
 	// DecodedPixels is the number of pixels to decode if it is more than Width x Height, as of an image that is cropped;
 	// otherwise it may be 0.
 	DecodedPixels int64
+	// AV1Memory estimates the memory in bytes that DecodeAV1 needs for the largest picture of the image, beside the
+	// program itself. It is 0 for an image without AV1 pictures.
+	AV1Memory int64
 }
 
 // Options are what raster wants of a decoder.
@@ -36,7 +39,24 @@ type Options struct {
 	// Check, unless it is nil, is called at every frame and every few rows, because a few bytes can be work for millions
 	// of pixels. Its error ends the decoding.
 	Check func() error
+	// DecodeAV1 decodes the pictures of an AVIF.
+	DecodeAV1 DecodeAV1
 }
+
+// An AV1Picture is a picture to be decoded.
+type AV1Picture struct {
+	// Width and Height are in pixels, as the headers of its data say.
+	Width, Height int
+	// Gray reports whether there is luma only.
+	Gray bool
+	// File is an AVIF with this picture only, which states how it is converted to RGB.
+	File []byte
+}
+
+// A DecodeAV1 decodes a picture and shows its rows from the top down: planes of 8 bits and full range for green, blue
+// and red, or luma alone. They are valid until show returns. Its error is an *imgerr.Error for a picture that can never
+// be decoded, the error of show or of the context, or else a fault of the decoder.
+type DecodeAV1 func(p AV1Picture, show func(planes [3]plane.Plane) error) error
 
 // A Result is what may be known only after the pixels.
 type Result struct {
@@ -55,3 +75,13 @@ type File interface {
 
 // ShowStill shows an image that has one frame only, and returns the error of o.Show.
 func ShowStill(o Options, m *plane.Image) error { return o.Show(plane.Frame{Image: m}) }
+
+// A Fault is a failure of a decoder, or of its environment, that says nothing about the image: another attempt may
+// succeed.
+type Fault struct{ Err error }
+
+// Error returns what failed.
+func (f *Fault) Error() string { return f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Err }

@@ -31,7 +31,7 @@ func (f *File) findAlpha(of uint32, p *picture) (*alpha, error) {
 			return nil, err
 		}
 		if a.overlay != nil || p.overlay != nil {
-			return nil, unsupported("HEIC with alpha of an overlay")
+			return nil, unsupported("%s with alpha of an overlay")
 		}
 		isPremultiplied := slices.Contains(f.meta.targets("prem", of), id)
 		return &alpha{a, isPremultiplied}, p.checkWork(a.pixels(), maxExcess, "alpha")
@@ -68,12 +68,12 @@ func isOpaque(a plane.Plane) bool {
 // decodeWithAlpha decodes a picture with alpha. Pixels are converted to RGB and premultiplied before they are
 // averaged, so that the invisible colours of transparent pixels do not bleed into their neighbours.
 func (f *File) decodeWithAlpha(p *picture, a plane.Plane, width, height int) (*plane.Image, error) {
-	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB, Profile: p.iccProfile()}
+	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB}
 	reducer := plane.NewReducer(f.Width, f.Height, 4,
 		plane.ReductionFactor(float64(f.Width)/float64(width)), plane.ReductionFactor(float64(f.Height)/float64(height)))
-	o := f.decodeOptions(p, p.effectiveCICP(), width, height)
+	o := f.decodeOptions(p, p.codedCICP(), width, height)
 	err := f.blendRows(p, a, math.MaxInt64, o, func(_ int, pixels []uint8) { reducer.Add(pixels) })
-	m.Planes = reducer.Planes()
+	m.Planes, m.Profile = reducer.Planes(), p.iccProfile()
 	if p.isGray {
 		m.Model, m.Planes = plane.Gray, []plane.Plane{m.Planes[0], m.Planes[3]}
 	}
@@ -114,7 +114,7 @@ type blender struct {
 func newBlender(p *picture, a plane.Plane) *blender {
 	b := &blender{picture: p, alpha: a, pixels: make([]uint8, 4*p.crop.Dx())}
 	b.isPremultiplied = p.alpha != nil && p.alpha.isPremultiplied
-	s := p.effectiveCICP()
+	s := p.decodedCICP()
 	b.identity = s.matrix == identity && !p.isGray
 	for i, row := range s.toRGB() {
 		b.weights[i] = [2]int32{fixed(row[0]), fixed(row[1])}

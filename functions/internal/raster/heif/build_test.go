@@ -214,7 +214,7 @@ func (r raw) property() []byte {
 		byte(r.stored.depth), byte(r.meaning.matrix), byte(full), byte(r.meaning.primaries), byte(r.meaning.transfer)})
 }
 
-func configureRaw(b []byte) (bitstream, error) {
+func configureRaw(b []byte, _, _ int) (bitstream, error) {
 	c := &cursor{box: "rawC", b: b}
 	r := raw{width: c.uint16(), height: c.uint16()}
 	r.stored = format{isGray: c.uint8() == 1, stepX: c.uint8(), stepY: c.uint8(), depth: c.uint8()}
@@ -230,6 +230,8 @@ func configureRaw(b []byte) (bitstream, error) {
 
 // rowsAtOnce is how many rows of luma the codec of the tests shows at once.
 const rowsAtOnce = 6
+
+func (r raw) decoded(coded cicp) cicp { return coded }
 
 func (r raw) decode(from io.Reader, o decodeOptions, show func(*rows) error) error {
 	var all rows
@@ -266,7 +268,7 @@ func (r raw) decode(from io.Reader, o decodeOptions, show func(*rows) error) err
 }
 
 var rawCodecs = map[string]itemCodec{
-	"rawv": {name: "raw", property: "rawC", configure: configureRaw},
+	"rawv": {name: Name, property: "rawC", configure: configureRaw},
 	"av01": itemCodecs["av01"],
 }
 
@@ -293,7 +295,7 @@ var gray8 = format{isGray: true, stepX: 1, stepY: 1, depth: 8, chromaDepth: 8}
 // openBuilt opens a file that is expected to be all right.
 func openBuilt(t *testing.T, file []byte) *File {
 	t.Helper()
-	f, err := open(bytes.NewReader(file), rawCodecs)
+	f, err := open(bytes.NewReader(file), Name, rawCodecs)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

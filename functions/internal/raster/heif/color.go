@@ -11,6 +11,7 @@ import (
 const (
 	identity    = 0
 	bt709       = 1
+	unspecified = 2
 	fcc         = 4
 	bt601PAL    = 5
 	bt601NTSC   = 6
@@ -20,14 +21,17 @@ const (
 	bt2020Const = 10 // not linear, but taken for bt2020 as in libheif
 )
 
-// effectiveCICP returns the interpretation of the samples: as in libheif, that of a colr property if there is one, and
-// otherwise that of the bitstream.
-func (p *picture) effectiveCICP() cicp {
+// codedCICP returns the interpretation of the samples in the bitstream: as in libheif, that of a colr property if there
+// is one, and otherwise that of the bitstream.
+func (p *picture) codedCICP() cicp {
 	if p.cicp != nil {
 		return *p.cicp
 	}
 	return p.tiles[0].cicp()
 }
+
+// decodedCICP returns the interpretation of the samples that the decoder shows.
+func (p *picture) decodedCICP() cicp { return p.tiles[0].decoded(p.codedCICP()) }
 
 // iccProfile returns the profile of the file, or one made from its code points, or nil for sRGB and unknown ones.
 func (p *picture) iccProfile() []byte {
@@ -40,7 +44,7 @@ func (p *picture) iccProfile() []byte {
 		}
 		return p.overlay.layers[0].iccProfile()
 	}
-	s := p.effectiveCICP()
+	s := p.codedCICP()
 	if s.primaries > math.MaxUint8 || s.transfer > math.MaxUint8 {
 		return nil
 	}

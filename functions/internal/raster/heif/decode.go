@@ -15,6 +15,7 @@ func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	if o.Check != nil {
 		f.check = o.Check
 	}
+	f.decodeAV1 = o.DecodeAV1
 	var m *plane.Image
 	var err error
 	if t := f.thumbnail(o.Width, o.Height); t != nil && !o.IgnoreThumbnails {
@@ -25,10 +26,10 @@ func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	if err == nil {
 		err = f.finish()
 	}
-	if err == nil {
-		err = codec.ShowStill(o, m)
+	if err != nil {
+		return codec.Result{}, withName(err, f.name)
 	}
-	return codec.Result{Orientation: f.Orientation}, err
+	return codec.Result{Orientation: f.Orientation}, codec.ShowStill(o, m)
 }
 
 // decode returns the primary item, reduced for copies of width x height pixels.
@@ -62,13 +63,10 @@ func (f *File) finish() error {
 
 // decodeOpaque decodes the primary item or one of its thumbnails, without alpha.
 func (f *File) decodeOpaque(p *picture, width, height int) (*plane.Image, error) {
-	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.YCbCr, Profile: p.iccProfile()}
-	if m.Profile == nil {
-		m.Profile = f.primary.iccProfile()
-	}
-	s := p.effectiveCICP()
+	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.YCbCr}
+	s := p.decodedCICP()
 	components := newComponents(p, width, height)
-	err := f.decodeRows(p, math.MaxInt64, f.decodeOptions(p, s, width, height), func(r *rows) error {
+	err := f.decodeRows(p, math.MaxInt64, f.decodeOptions(p, p.codedCICP(), width, height), func(r *rows) error {
 		for i, c := range components {
 			c.add(r[i])
 		}
@@ -76,6 +74,9 @@ func (f *File) decodeOpaque(p *picture, width, height int) (*plane.Image, error)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if m.Profile = p.iccProfile(); m.Profile == nil { // which may depend on what the pictures state
+		m.Profile = f.primary.iccProfile()
 	}
 	for i, c := range components {
 		reduced := c.reducer.Planes()[0]
@@ -98,9 +99,11 @@ func (f *File) decodeOpaque(p *picture, width, height int) (*plane.Image, error)
 	return m, nil
 }
 
-// decodeOptions returns the options for copies of width x height pixels.
+// decodeOptions returns the options for copies of width x height pixels of a picture whose samples are coded as s says.
 func (f *File) decodeOptions(p *picture, s cicp, width, height int) decodeOptions {
-	o := decodeOptions{filter: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.check}
+	o := decodeOptions{
+		filter: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.check, coded: s, decodeAV1: f.decodeAV1,
+	}
 	for i := range p.planes() {
 		if depth := p.depthOf(i); depth > 8 {
 			o.levels[i] = s.levels(i, depth)

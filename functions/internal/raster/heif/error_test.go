@@ -22,7 +22,7 @@ const (
 
 // tryAll opens and decodes a file, as the engine does.
 func tryAll(file []byte, itemCodecs map[string]itemCodec) error {
-	f, err := open(bytes.NewReader(file), itemCodecs)
+	f, err := open(bytes.NewReader(file), Name, itemCodecs)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func tryAll(file []byte, itemCodecs map[string]itemCodec) error {
 	if _, err = decode(f, min(f.Width, 20), min(f.Height, 20)); err != nil {
 		return err
 	}
-	if f, err = open(bytes.NewReader(file), itemCodecs); err != nil {
+	if f, err = open(bytes.NewReader(file), Name, itemCodecs); err != nil {
 		return err
 	}
 	_, err = decodePicture(f, min(f.Width, 20), min(f.Height, 20))
@@ -69,7 +69,7 @@ func TestRefusals(t *testing.T) {
 		reason  imgerr.Reason
 		message string
 	}{
-		{"AVIF", item("av01"), isUnsupported, "AVIF"},
+		{"AVIF", item("av01"), isUnsupported, "HEIC with AV1 pictures (av01)"},
 		{"short overlay", item("iovl"), isDamaged, "overlay item 7 has 8 bytes"},
 		{"overlay of another version", overlayOf([]byte{1}, 40, 30), isUnsupported, "version 1"},
 		{"overlay without pixels", overlayOf(nil, 0, 30), isDamaged, "overlay is 0x30 pixels"},
@@ -442,7 +442,7 @@ func TestBombs(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := rawCodecs
 			if test.message == "share their data" {
-				c = map[string]itemCodec{"rawv": {name: "raw", property: "rawC", configure: configureGreedy}}
+				c = map[string]itemCodec{"rawv": {name: Name, property: "rawC", configure: configureGreedy}}
 			}
 			checkRefusal(t, tryAll(test.build().bytes(), c), test.reason, test.message)
 		})
@@ -461,8 +461,8 @@ func bytesAsIDs(n int) []int {
 // A greedy bitstream reads all of its data, which may be more than its samples.
 type greedy struct{ raw }
 
-func configureGreedy(b []byte) (bitstream, error) {
-	r, err := configureRaw(b)
+func configureGreedy(b []byte, width, height int) (bitstream, error) {
+	r, err := configureRaw(b, width, height)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,13 @@
 // Package heif decodes HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: the primary item of a file, if it is
-// an HEVC picture, a grid or an overlay of HEVC pictures, with its alpha, colour information and transformations.
+// a coded picture, a grid or an overlay of coded pictures, with its alpha, colour information and transformations. The
+// pictures of a HEIC are HEVC, those of an AVIF are AV1; files with both are refused.
 //
-// The type of the primary item decides what is decoded, not the brands of the file. The orientation is that of the
-// irot and imir properties only, because EXIF repeats it. Image sequences and data in other items or files are
-// refused; gain maps, pixel aspect ratios and chroma sample positions are ignored. AV1 pictures (AVIF) are
-// recognised and refused.
+// HEVC pictures are decoded by package hevc. Of AV1 pictures, package av1 reads the headers, and codec.Options.DecodeAV1
+// decodes the rest: see there.
+//
+// The orientation is that of the irot and imir properties only, because EXIF repeats it. Image sequences without a
+// primary item and data in other items or files are refused; gain maps, pixel aspect ratios and chroma sample positions
+// are ignored.
 //
 // If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture, unless
 // codec.Options.IgnoreThumbnails is set.
@@ -15,13 +18,12 @@
 // bytes from the first that is still needed to the last read. For items that are stored in the order in which they
 // are decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole
 // file. Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its
-// pixels, an overlay 4 bytes for each pixel of its canvas. Limits on items, properties, extents and pixels are
+// pixels, an overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole. Limits on items, properties, extents and pixels are
 // checked in the meta box before anything is allocated by them.
 package heif
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -29,8 +31,11 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 )
 
-// Name is the name of the format in messages.
-const Name = "HEIC"
+// The names of the formats in messages.
+const (
+	Name     = "HEIC"
+	NameAVIF = "AVIF"
+)
 
 // maxAhead is the largest number of bytes before the meta box. They are all held, because items may be among them.
 const maxAhead = 64 << 20
@@ -49,50 +54,64 @@ type File struct {
 	// HasAlpha reports whether there is an alpha item. Its pixels may all be opaque.
 	HasAlpha bool
 
+	name       string // of the format
 	check      func() error
+	decodeAV1  codec.DecodeAV1
 	window     *window
 	meta       *meta
 	primary    *picture
 	thumbs     []*picture
 	itemCodecs map[string]itemCodec // by item type
-	streams    map[*byte]bitstream  // by the first byte of their configuration
+	streams    map[streamKey]bitstream
 }
 
 // Open reads the file up to the end of its meta box, which may be the end of the file. The error is an
 // *imgerr.Error, that of r, or io.EOF or io.ErrUnexpectedEOF for a file that is cut short.
-func Open(r io.Reader) (*File, error) { return open(r, itemCodecs) }
+func Open(r io.Reader) (*File, error) { return open(r, Name, itemCodecs) }
 
-func open(r io.Reader, itemCodecs map[string]itemCodec) (*File, error) {
+// OpenAVIF is Open for an AVIF.
+func OpenAVIF(r io.Reader) (*File, error) { return open(r, NameAVIF, itemCodecs) }
+
+func open(r io.Reader, name string, itemCodecs map[string]itemCodec) (*File, error) {
 	f := &File{
-		check: func() error { return nil }, window: &window{r: r},
-		itemCodecs: itemCodecs, streams: map[*byte]bitstream{},
+		name: name, check: func() error { return nil }, window: &window{r: r},
+		itemCodecs: itemCodecs, streams: map[streamKey]bitstream{},
 	}
+	if err := f.readHeaders(); err != nil {
+		return nil, withName(err, name)
+	}
+	return f, nil
+}
+
+// readHeaders reads the meta box, and prepares the pictures that may be decoded.
+func (f *File) readHeaders() error {
 	if err := f.readMeta(); err != nil {
-		return nil, err
+		return err
 	}
 	if of := f.meta.targets("thmb", f.meta.primary); len(of) > 0 { // libheif shows the picture, too
 		f.meta.primary = of[0]
 	}
 	p, err := f.picture(f.meta.primary, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	f.primary = p
 	f.Width, f.Height, f.Orientation = p.crop.Dx(), p.crop.Dy(), p.orientation
 	f.DecodedPixels = int64(p.width) * int64(p.height)
 	if p.alpha, err = f.findAlpha(f.meta.primary, p); err != nil {
-		return nil, err
+		return err
 	}
 	f.HasAlpha = p.alpha != nil
 	f.findThumbnails()
 	f.window.discard(f.start())
-	return f, nil
+	return nil
 }
 
 // Header implements codec.File.
 func (f *File) Header() codec.Header {
 	return codec.Header{
 		Width: f.Width, Height: f.Height, Frames: 1, Orientation: f.Orientation, DecodedPixels: f.DecodedPixels,
+		AV1Memory: f.av1Memory(),
 	}
 }
 
@@ -103,7 +122,7 @@ func (f *File) readMeta() error {
 		kind, start, end, err := f.readHeader(at)
 		switch {
 		case errors.Is(err, io.EOF) && isSequence:
-			return unsupported("HEIC image sequence")
+			return unsupported("%s image sequence")
 		case errors.Is(err, io.EOF) && at > 0:
 			return damaged("it has no meta box")
 		case err != nil:
@@ -165,7 +184,7 @@ func (f *File) pass(end int64) error {
 	case errors.Is(err, io.EOF) && end == math.MaxInt64:
 		return nil // and readHeader returns io.EOF
 	case err == nil && end > maxAhead:
-		return unsupported(fmt.Sprintf("HEIC whose meta box comes after more than %d bytes", maxAhead))
+		return unsupported("%s whose meta box comes after more than %d bytes", maxAhead)
 	}
 	return short(err)
 }
@@ -195,9 +214,9 @@ func (f *File) data(i *item) (*extents, error) {
 	case l == nil || len(l.extents) == 0:
 		return nil, damaged("its iloc box does not say where item %d is", i.id)
 	case l.reference != 0:
-		return nil, unsupported("HEIC whose pictures are in another file")
+		return nil, unsupported("%s whose pictures are in another file")
 	case l.construction != inFile && l.construction != inBox:
-		return nil, unsupported("HEIC whose pictures are within other items")
+		return nil, unsupported("%s whose pictures are within other items")
 	}
 	data := &extents{from: f.window, left: slices.Clone(l.extents), endErr: io.ErrUnexpectedEOF}
 	if l.construction == inBox {

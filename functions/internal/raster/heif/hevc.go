@@ -13,7 +13,7 @@ type hevcStream struct {
 	info   hevc.Info
 }
 
-func configureHEVC(hvcC []byte) (bitstream, error) {
+func configureHEVC(hvcC []byte, _, _ int) (bitstream, error) {
 	config, err := hevc.ParseConfig(hvcC)
 	if err != nil {
 		return nil, err
@@ -41,6 +41,8 @@ func (h *hevcStream) format() format {
 func (h *hevcStream) cicp() cicp {
 	return cicp{h.info.Primaries, h.info.Transfer, h.info.Matrix, h.info.FullRange}
 }
+
+func (h *hevcStream) decoded(coded cicp) cicp { return coded }
 
 func (h *hevcStream) decode(r io.Reader, o decodeOptions, show func(*rows) error) error {
 	var all rows

@@ -4,32 +4,42 @@ import (
 	"fmt"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 // An itemCodec decodes coded items of one type.
 type itemCodec struct {
-	// name is the name of its file format in messages.
+	// name is the name of its file format, in whose files the items may be.
 	name string
 	// property is the type of the configuration property.
 	property string
-	// configure parses a configuration property. It is nil for a codec that is recognised but not decoded.
-	configure func(configuration []byte) (bitstream, error)
+	// configure parses a configuration property. The size is that of the ispe property, or 0, 0 if there is none.
+	configure func(configuration []byte, width, height int) (bitstream, error)
 }
 
-// itemCodecs are the codecs of coded pictures, by item type. An AV1 decoder is added here.
+// itemCodecs are the codecs of coded pictures, by item type.
 var itemCodecs = map[string]itemCodec{
-	"hvc1": {name: "HEIC", property: "hvcC", configure: configureHEVC},
-	"av01": {name: "AVIF", property: "av1C"},
+	"hvc1": {name: Name, property: "hvcC", configure: configureHEVC},
+	"av01": {name: NameAVIF, property: "av1C", configure: configureAV1},
 }
 
-// A bitstream decodes the items that share a configuration property.
+// A streamKey identifies a bitstream by the first byte of its configuration and the size of its ispe property.
+type streamKey struct {
+	configuration *byte
+	width, height int
+}
+
+// A bitstream decodes the items that share a configuration property and a size.
 type bitstream interface {
 	// size is in pixels.
 	size() (width, height int)
 	format() format
 	// cicp is the interpretation of the samples that the bitstream states.
 	cicp() cicp
+	// decoded is the interpretation of the samples that decode shows of samples that are coded as it is told. The format
+	// is that of the samples that decode shows.
+	decoded(coded cicp) cicp
 	// decode decodes an item and shows its rows from the top down. It need not read r to its end.
 	decode(r io.Reader, o decodeOptions, show func(*rows) error) error
 }
@@ -63,8 +73,10 @@ type decodeOptions struct {
 	// filter applies in-loop filters, whose effect is invisible where four pixels and more become one.
 	filter bool
 	// levels maps the samples of each plane of more than 8 bits to those of 8 bits.
-	levels [3][]uint8
-	check  func() error
+	levels    [3][]uint8
+	check     func() error
+	coded     cicp // the interpretation of the samples in the bitstream
+	decodeAV1 codec.DecodeAV1
 }
 
 // rows are the rows of a picture that were decoded since the last call of show: of luma, and of Cb and Cr unless it is
@@ -75,22 +87,24 @@ type rows [3]plane.Plane
 func (f *File) tile(i *item, properties []property) (tile, error) {
 	c, ok := f.itemCodecs[i.kind]
 	switch {
-	case !ok:
-		return tile{}, unsupported(fmt.Sprintf("HEIC with %s", itemTypeName(i.kind)))
-	case c.configure == nil:
-		return tile{}, unsupported(c.name)
+	case !ok || c.name != f.name:
+		return tile{}, unsupported("%s with %s", itemTypeName(i.kind))
 	}
 	p, ok := firstOf(properties, c.property)
 	if !ok || len(p.body) == 0 {
 		return tile{}, damaged("item %d of type %q has no %s property", i.id, i.kind, c.property)
 	}
-	stream, ok := f.streams[&p.body[0]]
+	width, height, err := sizeOf(properties)
+	if err != nil {
+		return tile{}, err
+	}
+	key := streamKey{&p.body[0], width, height}
+	stream, ok := f.streams[key]
 	if !ok {
-		var err error
-		if stream, err = c.configure(p.body); err != nil {
+		if stream, err = c.configure(p.body, width, height); err != nil {
 			return tile{}, err
 		}
-		f.streams[&p.body[0]] = stream
+		f.streams[key] = stream
 	}
 	return tile{i, stream}, nil
 }
@@ -98,10 +112,14 @@ func (f *File) tile(i *item, properties []property) (tile, error) {
 // itemTypeName describes an item type that is not decoded.
 func itemTypeName(kind string) string {
 	switch kind {
+	case "av01":
+		return "AV1 pictures (av01)"
 	case "avc1":
 		return "H.264 pictures (avc1)"
 	case "jpeg":
 		return "JPEG pictures"
+	case "hvc1":
+		return "HEVC pictures (hvc1)"
 	case "j2k1":
 		return "JPEG 2000 pictures (j2k1)"
 	case "lhv1":

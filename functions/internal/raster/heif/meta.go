@@ -1,7 +1,5 @@
 package heif
 
-import "fmt"
-
 // Limits on the content of a meta box. Phones write a few KiB and fewer than 100 items; a picture of 50 megapixels in
 // tiles of 256x256 pixels has fewer than 1000.
 const (
@@ -108,7 +106,7 @@ func parseMeta(payload []byte) (*meta, error) {
 // iinf box does not have.
 func (m *meta) link() error {
 	if m.handler != "pict" {
-		return unsupported(fmt.Sprintf("HEIC whose meta box is for %q instead of pictures", m.handler))
+		return unsupported("%s whose meta box is for %q instead of pictures", m.handler)
 	}
 	if !m.hasPrimary {
 		return damaged("its meta box has no pitm box, which names the primary item")
@@ -172,7 +170,7 @@ func (m *meta) readItems(c *cursor) error {
 func (m *meta) readLocations(c *cursor) error {
 	version, _ := c.full()
 	if version > 2 {
-		return unsupported(fmt.Sprintf("HEIC with an iloc box of version %d", version))
+		return unsupported("%s with an iloc box of version %d", version)
 	}
 	sizes := c.uint16()
 	offsetSize, lengthSize, baseSize, indexSize := sizes>>12, sizes>>8&15, sizes>>4&15, sizes&15

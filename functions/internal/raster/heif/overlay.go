@@ -2,7 +2,6 @@ package heif
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"math"
 
@@ -51,7 +50,7 @@ func (f *File) overlayPicture(i *item, depth int) (*picture, error) {
 	case c.err != nil:
 		return nil, damaged("its overlay item %d has %d bytes", i.id, len(b))
 	case version != 0:
-		return nil, unsupported(fmt.Sprintf("HEIC with an overlay of version %d", version))
+		return nil, unsupported("%s with an overlay of version %d", version)
 	case p.width == 0 || p.height == 0 || p.width > maxOverlaySide || p.height > maxOverlaySide:
 		return nil, damaged("its overlay is %dx%d pixels, expected 1x1 to %dx%d", p.width, p.height, maxOverlaySide,
 			maxOverlaySide)
@@ -79,7 +78,7 @@ func (f *File) addLayer(p *picture, id uint32, depth, left, top int) error {
 		return err
 	}
 	if part.overlay != nil {
-		return unsupported("HEIC with an overlay of overlays")
+		return unsupported("%s with an overlay of overlays")
 	}
 	if part.alpha, err = f.findAlpha(id, part); err != nil {
 		return err
@@ -131,7 +130,7 @@ func (f *File) draw(canvas []uint8, p *picture, l layer, later int64) error {
 	}
 	m, width, height := orientationMatrices[l.orientation], l.crop.Dx(), l.crop.Dy()
 	displayedWidth, displayedHeight := l.displayed()
-	o := f.decodeOptions(l.picture, l.effectiveCICP(), l.width, l.height)
+	o := f.decodeOptions(l.picture, l.codedCICP(), l.width, l.height)
 	return f.blendRows(l.picture, a, later, o, func(y int, pixels []uint8) {
 		// The displayed position of the first pixel, by doubled distances from the centre, which are integers.
 		fromX, fromY := 1-width, 2*y+1-height

@@ -1,7 +1,6 @@
 package heif
 
 import (
-	"fmt"
 	"io"
 	"slices"
 )
@@ -71,7 +70,7 @@ func (f *File) lookUp(id uint32) (*item, []property, error) {
 		return nil, nil, damaged("it refers to item %d, which its iinf box does not have", id)
 	}
 	if i.protected {
-		return nil, nil, unsupported("encrypted HEIC")
+		return nil, nil, unsupported("encrypted %s")
 	}
 	properties, err := f.meta.propertiesOf(i)
 	return i, properties, err
@@ -148,8 +147,8 @@ func (f *File) gridPicture(i *item) (*picture, error) {
 			p.tileWidth, p.tileHeight, p.width, p.height)
 	}
 	if p.columns*p.rows > 1 && (p.tileWidth%p.stepX != 0 || p.tileHeight%p.stepY != 0) {
-		return nil, unsupported(fmt.Sprintf("HEIC with a grid of tiles of %dx%d pixels, whose chroma is shared",
-			p.tileWidth, p.tileHeight))
+		return nil, unsupported("%s with a grid of tiles of %dx%d pixels, whose chroma is shared",
+			p.tileWidth, p.tileHeight)
 	}
 	p.transform = newTransform(p.width, p.height)
 	return p, p.checkWork(p.pixels(), maxExcess, "tiles")
@@ -176,7 +175,7 @@ func (f *File) readGrid(p *picture, i *item) error {
 	case c.err != nil:
 		return damaged("its grid item %d has %d bytes", i.id, len(b))
 	case version != 0:
-		return unsupported(fmt.Sprintf("HEIC with a grid of version %d", version))
+		return unsupported("%s with a grid of version %d", version)
 	case p.width == 0 || p.height == 0:
 		return damaged("its grid has %dx%d pixels", p.width, p.height)
 	}
@@ -199,14 +198,14 @@ func (f *File) addTile(p *picture, id uint32, n int) error {
 	width, height := part.width, part.height
 	switch {
 	case part.transform != newTransform(width, height):
-		return unsupported("HEIC with a grid of tiles that are rotated, mirrored or cropped")
+		return unsupported("%s with a grid of tiles that are rotated, mirrored or cropped")
 	case n == 0:
 		p.format, p.tileWidth, p.tileHeight = part.format, width, height
 		p.cicp, p.profile = part.cicp, part.profile
 	case width != p.tileWidth || height != p.tileHeight:
 		return damaged("its grid has tiles of %dx%d and of %dx%d pixels", p.tileWidth, p.tileHeight, width, height)
 	case part.format != p.format:
-		return unsupported("HEIC with a grid of tiles that differ in chroma sampling or depth")
+		return unsupported("%s with a grid of tiles that differ in chroma sampling or depth")
 	}
 	p.tiles = append(p.tiles, part.tiles...)
 	return nil

@@ -1,7 +1,6 @@
 package heif
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -24,7 +23,7 @@ func (m *meta) propertiesOf(i *item) ([]property, error) {
 		}
 		p := m.properties[a.index-1]
 		if a.essential && !slices.Contains(knownProperties, p.kind) {
-			return nil, unsupported(fmt.Sprintf("HEIC with the essential property %q", p.kind))
+			return nil, unsupported("%s with the essential property %q", p.kind)
 		}
 		all = append(all, p)
 	}

@@ -112,7 +112,7 @@ func TestGrids(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			file := test.builder.bytes()
 			checkShades(t, decodeBuilt(t, file), 0, 0)
-			f, err := open(iotest.OneByteReader(bytes.NewReader(file)), rawCodecs)
+			f, err := open(iotest.OneByteReader(bytes.NewReader(file)), Name, rawCodecs)
 			if err != nil {
 				t.Fatalf("byte by byte: %v", err)
 			}
@@ -348,7 +348,7 @@ func TestReaderThatFails(t *testing.T) {
 	for _, n := range []int{0, 30, 500, len(file) - 10} {
 		t.Run(fmt.Sprintf("after %d bytes", n), func(t *testing.T) {
 			r := io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(io.ErrClosedPipe))
-			f, err := open(r, rawCodecs)
+			f, err := open(r, Name, rawCodecs)
 			if err == nil {
 				_, err = decode(f, 10, 10)
 			}

@@ -7,7 +7,7 @@ const maxThumbnails = 8
 func (f *File) findThumbnails() {
 	ids := f.meta.sources("thmb", f.meta.primary)
 	for _, id := range ids[:min(len(ids), maxThumbnails)] {
-		if i := f.meta.items[id]; i == nil || f.itemCodecs[i.kind].configure == nil {
+		if i := f.meta.items[id]; i == nil || f.itemCodecs[i.kind].name != f.name {
 			continue
 		}
 		p, err := f.picture(id, 0)

@@ -1,0 +1,117 @@
+// Package av1 reads the headers of AV1 pictures, as AVIF files store them: the sequence header, and frame headers up to
+// the size of the frame (AV1 Bitstream & Decoding Process Specification, version 1.0.0 with errata 1; section numbers are
+// of that). It states what decoding a picture would take, so that a picture can be refused before anything decodes it.
+//
+// It does not decode samples. It holds nothing but the parsed headers, does a bounded amount of work for each OBU, and
+// reports everything that it cannot parse as damage.
+package av1
+
+import "gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
+
+// maxFrames is the largest number of frames of a picture: one for each spatial layer that AV1 allows (section 6.4.1).
+const maxFrames = 4
+
+// A Format describes the samples of a picture.
+type Format struct {
+	// Depth is the bits of a sample: 8, 10 or 12.
+	Depth int
+	// Gray reports whether there are luma samples only.
+	Gray bool
+	// StepX and StepY are the pixels across and down for each chroma sample: 1 or 2. They are 1 if Gray.
+	StepX, StepY int
+}
+
+// A Header describes a picture, by its sequence header.
+type Header struct {
+	Format
+	// Width and Height are in luma samples.
+	Width, Height int
+	// FullRange, Primaries, Transfer and Matrix interpret the samples, as code points of ITU-T H.273. 2 means unspecified.
+	FullRange                   bool
+	Primaries, Transfer, Matrix int
+	// Frames is the number of frames to decode: more than 1 for a picture of several layers.
+	Frames int
+}
+
+// A Config is an AV1CodecConfigurationRecord (AV1 Codec ISO Media File Format Binding, section 2.3.3).
+type Config struct {
+	// Format is that of every picture with this configuration.
+	Format Format
+
+	sequence *sequence // nil if the record has no sequence header
+}
+
+// ParseConfig parses the content of an av1C property, without its box header. The error is an *imgerr.Error.
+func ParseConfig(av1C []byte) (*Config, error) {
+	const fixed = 4 // bytes before the OBUs
+	switch {
+	case len(av1C) < fixed:
+		return nil, damaged("its av1C property has %d bytes, expected at least %d", len(av1C), fixed)
+	case av1C[0] != 0x81:
+		return nil, damaged("its av1C property starts with %#x, expected 0x81 for version 1", av1C[0])
+	}
+	flags := func(bit int) bool { return av1C[2]>>bit&1 != 0 }
+	isHigh, isTwelve := flags(6), flags(5)
+	c := &Config{Format: newFormat(depthOf(isHigh, isTwelve), flags(4), flags(3), flags(2))}
+	r := obuReader{config: c}
+	if err := r.readAll(av1C[fixed:]); err != nil {
+		return nil, err
+	}
+	if r.frames > 0 {
+		return nil, damaged("its av1C property has a frame")
+	}
+	c.sequence = r.sequence
+	return c, nil
+}
+
+// ReadHeader reads the headers of a picture: of the OBUs of an item. It returns an error if its sequence header has
+// another format than the configuration, if a sequence header or frame header cannot be parsed, or if there is no
+// frame or more than one for each spatial layer. The error is an *imgerr.Error.
+func (c *Config) ReadHeader(data []byte) (Header, error) {
+	r := obuReader{config: c, sequence: c.sequence}
+	if err := r.readAll(data); err != nil {
+		return Header{}, err
+	}
+	switch {
+	case r.sequence == nil:
+		return Header{}, damaged("it has no sequence header")
+	case r.frames == 0:
+		return Header{}, damaged("it has no frame")
+	case r.width != r.sequence.Width || r.height != r.sequence.Height:
+		return Header{}, damaged("its last frame has %dx%d pixels, expected %dx%d, as its sequence header says",
+			r.width, r.height, r.sequence.Width, r.sequence.Height)
+	}
+	h := r.sequence.Header
+	h.Frames = r.frames
+	return h, nil
+}
+
+func depthOf(isHigh, isTwelve bool) int {
+	switch {
+	case isHigh && isTwelve:
+		return 12
+	case isHigh:
+		return 10
+	default:
+		return 8
+	}
+}
+
+func newFormat(depth int, isGray, halfX, halfY bool) Format {
+	f := Format{Depth: depth, Gray: isGray, StepX: 1, StepY: 1}
+	if halfX && !isGray {
+		f.StepX = 2
+	}
+	if halfY && !isGray {
+		f.StepY = 2
+	}
+	return f
+}
+
+// damaged is the error for a picture that is broken.
+func damaged(detail string, args ...any) error { return imgerr.Damaged("AVIF", detail, args...) }
+
+// unsupported is the error for a picture of a kind that is not read.
+func unsupported(found string) error {
+	return imgerr.Unsupported("AV1 with "+found, "a still picture")
+}

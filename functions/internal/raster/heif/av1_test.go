@@ -1,0 +1,105 @@
+package heif
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/avifworker"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
+)
+
+// pool decodes the AV1 pictures of all tests.
+var pool = avifworker.NewPool(128 << 20)
+
+func decodeInPool(p codec.AV1Picture, show func([3]plane.Plane) error) error {
+	return pool.Decode(context.Background(), p, show)
+}
+
+// av1Sample returns a file of testdata/avif.
+func av1Sample(t testing.TB, name string) []byte {
+	t.Helper()
+	file, err := os.ReadFile(filepath.Join("testdata", "avif", name+".avif"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// shownAVIF is what a viewer shows of a file, some times smaller.
+func shownAVIF(t *testing.T, file []byte, times int) *image.NRGBA {
+	t.Helper()
+	f, err := OpenAVIF(bytes.NewReader(file))
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	o := codec.Options{Width: (f.Width + times - 1) / times, Height: (f.Height + times - 1) / times, DecodeAV1: decodeInPool}
+	m, err := decodeWith(f, o)
+	if err != nil {
+		t.Fatalf("decode: %v", err)
+	}
+	view := plane.View{Width: o.Width, Height: o.Height, Across: float64(f.Width), Down: float64(f.Height),
+		Orientation: f.Orientation}
+	if f.Orientation >= 5 {
+		view.Width, view.Height, view.Across, view.Down = view.Height, view.Width, view.Down, view.Across
+	}
+	return m.Resample(view).NRGBA()
+}
+
+// TestAVIFReferences compares the files of testdata/avif with what avifdec shows of them: at their full size pixel by
+// pixel, and reduced by averages.
+func TestAVIFReferences(t *testing.T) {
+	names, err := filepath.Glob("testdata/avif/*.avif")
+	if err != nil || len(names) < 25 {
+		t.Fatalf("found %d files, %v; expected 25 or more", len(names), err)
+	}
+	for _, path := range names {
+		name := strings.TrimSuffix(filepath.Base(path), ".avif")
+		t.Run(name, func(t *testing.T) {
+			file, want := av1Sample(t, name), readPNG(t, strings.TrimSuffix(path, ".avif")+".png")
+			got := shownAVIF(t, file, 1)
+			compare(t, got, want, 8)
+			if db := psnr(t, got, want); db < 46 {
+				t.Errorf("PSNR is %.1f dB, want 46 or more", db)
+			}
+			small := shownAVIF(t, file, 6)
+			compare(t, small, reduced(want, small.Bounds().Size()), 8)
+		})
+	}
+}
+
+// psnr compares premultiplied pixels: the colours of transparent ones do not count.
+func psnr(t *testing.T, a, b image.Image) float64 {
+	t.Helper()
+	if a.Bounds() != b.Bounds() {
+		t.Fatalf("the picture is %v, want %v", a.Bounds().Size(), b.Bounds().Size())
+	}
+	size, sum := a.Bounds().Size(), 0.0
+	for y := range size.Y {
+		for x := range size.X {
+			r, g, b, alpha := difference(a, b, x, y)
+			sum += r*r + g*g + b*b + alpha*alpha
+		}
+	}
+	return 10 * math.Log10(255*255/max(sum/float64(4*size.X*size.Y), 1e-9))
+}
+
+func difference(a, b image.Image, x, y int) (red, green, blue, alpha float64) {
+	r, g, bl, al := a.At(x, y).RGBA()
+	r2, g2, bl2, al2 := b.At(x, y).RGBA()
+	off := func(v, w uint32) float64 { return (float64(v) - float64(w)) / 257 }
+	return off(r, r2), off(g, g2), off(bl, bl2), off(al, al2)
+}
+
+func reduced(m image.Image, size image.Point) image.Image {
+	view := plane.View{Width: size.X, Height: size.Y, Across: float64(m.Bounds().Dx()), Down: float64(m.Bounds().Dy()),
+		Orientation: 1}
+	return planetest.Of(m, size.X, size.Y).Resample(view).NRGBA()
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""make.py: makes the files of this directory anew: *.avif by Debian's avifenc (libavif 0.11, libaom 3.6), and *.png, which is
+what its avifdec (dav1d 1.0) shows of each, cut, turned and mirrored here as the file's properties say, which avifdec leaves out."""
+import os, subprocess, tempfile
+import numpy
+from PIL import Image
+
+here = os.path.dirname(os.path.abspath(__file__))
+
+
+def scene(width, height):
+    """A picture with soft and hard edges, and colours of every hue."""
+    y, x = numpy.mgrid[0:height, 0:width].astype(float)
+    u, v = x / width, y / height
+    rgb = numpy.stack([0.5 + 0.4 * numpy.sin(6 * u - 3 * v), 0.2 + 0.6 * u * v + 0.2 * v, 0.5 + 0.45 * numpy.cos(4 * v + 5 * u)], axis=2)
+    for left, top, colour in [(0.1, 0.2, (0.9, 0.15, 0.1)), (0.6, 0.15, (0.15, 0.8, 0.2)), (0.35, 0.6, (0.1, 0.25, 0.9)), (0.75, 0.7, (0.95, 0.9, 0.2))]:
+        rgb[int(top * height):int((top + 0.22) * height), int(left * width):int((left + 0.18) * width)] = colour
+    return rgb
+
+
+def save(values, path):
+    Image.fromarray(numpy.uint8(numpy.round(values * 255))).save(path)
+
+
+def run(*command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def show(name, is_deep, then):
+    """What avifdec makes of a file. The decoder of package avifworker takes the nearest chroma sample if samples have 8 bits, and
+    interpolates if they have more."""
+    path = os.path.join(here, name + ".png")
+    run("avifdec", "-d", "8", "-u", "bilinear" if is_deep else "nearest", os.path.join(here, name + ".avif"), path)
+    image = then(Image.open(path))
+    image.info.clear()
+    image.save(path, optimize=True)
+
+
+def encode(name, source, *options, then=lambda image: image):
+    target = os.path.join(here, name + ".avif")
+    run("avifenc", "-c", "aom", "-s", "6", "-j", "1", "--min", "8", "--max", "24", *options, *source, target)
+    show(name, "-d" in options and "8" not in options, then)
+
+
+with tempfile.TemporaryDirectory() as work:
+    at = lambda name: os.path.join(work, name + ".png")
+    save(scene(128, 96), at("rgb"))
+    save(scene(127, 95), at("odd"))
+    save(scene(128, 96).mean(axis=2), at("gray"))
+    save(scene(192, 128), at("wide"))
+    y, x = numpy.mgrid[0:96, 0:128]
+    save(numpy.dstack([scene(128, 96), numpy.clip(1.5 - numpy.hypot(x - 64, y - 48) / 40, 0, 1)]), at("clear"))
+    y, x = numpy.mgrid[0:128, 0:192]
+    save(numpy.dstack([scene(192, 128), numpy.clip(1.5 - numpy.hypot(x - 80, y - 60) / 60, 0, 1)]), at("wide_clear"))
+    for n in range(3):
+        save(numpy.roll(scene(128, 96), 20 * n, axis=1), at(f"frame{n}"))
+    rgb = [at("rgb")]
+    for chroma in "420", "422", "444":
+        for depth in "8", "10", "12":
+            encode(chroma + "_" + depth, rgb, "-y", chroma, "-d", depth)
+    encode("gray_8", [at("gray")], "-y", "400")
+    encode("gray_10", [at("gray")], "-y", "400", "-d", "10")
+    encode("odd", [at("odd")], "-y", "420")
+    encode("lossless", rgb, "-l")
+    encode("bt709_limited", rgb, "-y", "420", "-r", "limited", "--cicp", "1/13/1")
+    encode("bt2020_10", rgb, "-y", "444", "-d", "10", "--cicp", "1/13/9")
+    encode("limited_12", rgb, "-y", "422", "-d", "12", "-r", "limited")
+    encode("alpha", [at("clear")], "-y", "420")
+    encode("alpha_10", [at("clear")], "-y", "444", "-d", "10")
+    encode("premultiplied", [at("clear")], "-y", "444", "-p")
+    encode("grid", [at("wide")], "-y", "420", "-g", "3x2")
+    encode("grid_alpha", [at("wide_clear")], "-y", "444", "-g", "3x2")
+    encode("tiles", [at("wide")], "-y", "420", "--tilecolslog2", "1", "--tilerowslog2", "1")
+    encode("grain", rgb, "-y", "420", "-a", "film-grain-test=1")
+    encode("screen", rgb, "-y", "444", "-a", "tune-content=screen")
+    encode("turned", rgb, "-y", "420", "--irot", "1", then=lambda m: m.transpose(Image.ROTATE_90))
+    encode("mirrored", rgb, "-y", "420", "--irot", "3", "--imir", "1",
+           then=lambda m: m.transpose(Image.ROTATE_270).transpose(Image.FLIP_LEFT_RIGHT))
+    encode("cut", rgb, "-y", "444", "--crop", "20,10,80,60", then=lambda m: m.crop((20, 10, 100, 70)))
+    encode("sequence", [at(f"frame{n}") for n in range(3)], "-y", "420")

@@ -20,18 +20,23 @@ var (
 	Tolerant = config.Bool{Name: "TOLERANT",
 		Doc: "Render a JPEG that is broken in its last tenth, with gray in its place, as browsers show it. " +
 			"By default such an image is `damaged`."}
+	AVIFMemory = config.Int{Name: "AVIF_MEMORY_BYTES", Default: raster.DefaultAV1Memory, Min: 16 << 20, Max: 2 << 30,
+		Unit: "bytes",
+		Doc: "Maximum memory that a picture of an AVIF may take to decode: about 24 bytes for each pixel of 8 bits, 35 for " +
+			"each of more, and 8 MB. AVIFs that need more are rejected as `too_many_pixels`. `thumbnail` decodes one at a " +
+			"time, and needs 50 MB more for it; its memory must grow with this."}
 	Formats = config.List{Name: "FORMATS", Default: formatNames(),
 		Form: config.Form{
 			Expected: expectedFormats(),
 			Valid:    func(name string) bool { return slices.Contains(formatNames(), name) },
 		},
 		Doc: "Formats of images that are accepted. Images of the others are rejected as `unsupported`. " +
-			"Thumbnails do not depend on it: those of a HEIC are JPEG or PNG."}
+			"Thumbnails do not depend on it: those of a HEIC or AVIF are JPEG or PNG."}
 )
 
 // ReadImage returns the limits on an image.
 func ReadImage(r *config.Reader) raster.Limits {
-	l := raster.Limits{Pixels: ImagePixels.Read(r), Tolerant: Tolerant.Read(r)}
+	l := raster.Limits{Pixels: ImagePixels.Read(r), Tolerant: Tolerant.Read(r), AV1Memory: AVIFMemory.Read(r)}
 	for _, name := range Formats.Read(r) {
 		l.Formats = append(l.Formats, raster.Format(name))
 	}

@@ -182,7 +182,7 @@ func (t *thumbnailer) render(ctx context.Context, task events.ImageUploaded) (ra
 	if err != nil {
 		return raster.Rendition{}, err
 	}
-	pixels := picture.Header().Pixels()
+	pixels := t.pixelsCharged(picture.Header())
 	if err := t.acquire(ctx, pixels); err != nil {
 		return raster.Rendition{}, err
 	}
@@ -195,6 +195,13 @@ func (t *thumbnailer) render(ctx context.Context, task events.ImageUploaded) (ra
 		return raster.Rendition{}, err
 	}
 	return renditions[0], nil
+}
+
+// pixelsCharged is how many pixels in flight an image counts as. One of an AVIF takes far more memory than one of another
+// format; the largest AVIFs are worked on alone.
+func (t *thumbnailer) pixelsCharged(h raster.Header) int64 {
+	const bytesPerPixel = 4 // as MAX_PIXELS_IN_FLIGHT says
+	return min(max(h.Pixels(), h.AV1Memory/bytesPerPixel), t.settings.pixelsInFlight)
 }
 
 // acquire waits for pixels of the process. After pixelsTimeout the error has the event delivered again, maybe

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"image"
 	_ "image/jpeg"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -506,6 +508,63 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(metrics, want+"\n") {
 			t.Errorf("the metrics lack %s", want)
 		}
+	}
+}
+
+// An AVIF gets a JPEG thumbnail, and the thumbnail function refuses what needs more memory than the limit.
+func TestAVIF(t *testing.T) {
+	t.Parallel()
+	photo, err := os.ReadFile("../../internal/raster/heif/testdata/avif/grid.avif")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := append([]byte{}, photo[:len(photo)-300]...)
+	broken := append(cut, make([]byte, 300)...)
+	s := start(t, "AVIF_MEMORY_BYTES=16777216")
+	for name, test := range map[string]struct {
+		file  []byte
+		state status.State
+		want  string // the reason
+	}{
+		"whole":   {photo, status.Completed, ""},
+		"cut":     {photo[:len(photo)-1], status.Failed, "damaged"},
+		"damaged": {broken, status.Failed, "damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			event := s.uploaded("photo.avif", test.file)
+			if response := s.deliver(event); response.status != http.StatusOK {
+				t.Fatalf("got %d %s, want 200", response.status, response.body)
+			}
+			got, _, err := s.statuses.Read(t.Context(), event.Subject())
+			if err != nil || got.State != test.state {
+				t.Fatalf("got status %+v, %v; want %s", got, err, test.state)
+			}
+			if test.state == status.Failed && got.Reason != test.want {
+				t.Errorf("got reason %s, want %s", got.Reason, test.want)
+			}
+			if test.state == status.Completed && *got.Result.ThumbnailSize != (status.Size{192, 128}) {
+				t.Errorf("got result %+v, want a thumbnail of 192x128", got.Result)
+			}
+		})
+	}
+}
+
+func TestPixelsCharged(t *testing.T) {
+	t.Parallel()
+	tr := &thumbnailer{settings: settings{pixelsInFlight: 1000}}
+	for name, test := range map[string]struct {
+		header raster.Header
+		want   int64
+	}{
+		"no AVIF":        {raster.Header{Width: 20, Height: 10}, 200},
+		"AVIF":           {raster.Header{Width: 20, Height: 10, AV1Memory: 2400}, 600},
+		"AVIF for alone": {raster.Header{Width: 20, Height: 10, AV1Memory: 40000}, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tr.pixelsCharged(test.header); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
 	}
 }
 

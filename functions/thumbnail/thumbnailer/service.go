@@ -22,6 +22,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/limits"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/avifworker"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
@@ -41,7 +42,7 @@ type settings struct {
 var maxPixelsInFlight = config.Int{
 	Name: "MAX_PIXELS_IN_FLIGHT", Default: raster.DefaultPixels, Min: 1, Max: 1 << 36, Unit: "pixels",
 	Doc: "Maximum number of pixels of all images that one process works on at a time; at least `MAX_IMAGE_PIXELS`. " +
-		"Allow 4 bytes of memory for each.",
+		"Allow 4 bytes of memory for each. An AVIF counts as a quarter of the bytes that it takes to decode.",
 }
 
 // ignoreHEICThumbnails costs the time that decoding the picture takes.
@@ -102,6 +103,9 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	if err != nil {
 		return err
 	}
+	workers := avifworker.NewPool(settings.limits.AV1Memory)
+	defer workers.Close()
+	settings.limits.AV1 = workers
 	client := connect.OpenRedis(settings.redis)
 	t := &thumbnailer{
 		Process:  httpserver.New("thumbnail", settings.process),

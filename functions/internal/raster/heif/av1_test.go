@@ -5,6 +5,7 @@ import (
 	"context"
 	"image"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,4 +103,30 @@ func reduced(m image.Image, size image.Point) image.Image {
 	view := plane.View{Width: size.X, Height: size.Y, Across: float64(m.Bounds().Dx()), Down: float64(m.Bounds().Dy()),
 		Orientation: 1}
 	return planetest.Of(m, size.X, size.Y).Resample(view).NRGBA()
+}
+
+// TestMutatedAVIF decodes files with changed bytes. They are refused or decoded; no worker fails.
+func TestMutatedAVIF(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, name := range []string{"420_8", "444_12", "gray_8", "alpha", "grid", "tiles", "screen"} {
+		t.Run(name, func(t *testing.T) {
+			file := av1Sample(t, name)
+			for range 40 {
+				mutated := bytes.Clone(file)
+				for range 1 + random.IntN(3) {
+					mutated[random.IntN(len(mutated))] ^= byte(1 << random.IntN(8))
+				}
+				checkMutated(t, mutated[:len(mutated)-random.IntN(2)*random.IntN(len(mutated))])
+			}
+		})
+	}
+}
+
+func checkMutated(t *testing.T, file []byte) {
+	t.Helper()
+	f, err := OpenAVIF(bytes.NewReader(file))
+	if err == nil && f.Header().AV1Memory < 64<<20 && f.DecodedPixels < maxTested {
+		_, err = decodeWith(f, codec.Options{Width: 20, Height: 20, DecodeAV1: decodeInPool})
+	}
+	checkFuzzed(t, err)
 }

@@ -12,11 +12,11 @@ import (
 )
 
 // sample returns the av1C property of a file of package heif's tests, and the data of its only item.
-func sample(t testing.TB, name string) (av1C, data []byte) {
-	t.Helper()
+func sample(tb testing.TB, name string) (av1C, data []byte) {
+	tb.Helper()
 	file, err := os.ReadFile(filepath.Join("..", "heif", "testdata", "avif", name+".avif"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	at := bytes.Index(file, []byte("av1C"))
 	size := int(file[at-1])

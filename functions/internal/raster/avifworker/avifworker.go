@@ -19,6 +19,7 @@ package avifworker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -92,7 +93,7 @@ func (p *Pool) Decode(ctx context.Context, picture codec.AV1Picture, show func([
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return ctx.Err()
-	case err == errNoAnswer:
+	case errors.Is(err, errNoAnswer):
 		return &codec.Fault{Err: fmt.Errorf("AVIF worker: %w", fault)}
 	default:
 		return err
@@ -130,6 +131,6 @@ func (p *Pool) Close() {
 	p.lock.Unlock()
 	if w != nil {
 		w.kill()
-		w.end()
+		_ = w.end() // that it was killed
 	}
 }

@@ -41,9 +41,8 @@ var misbehaviours = map[string]func(){
 		if err := limitProcess(256 << 20); err != nil {
 			panic(err)
 		}
-		var all [][]byte
-		for {
-			all = append(all, bytes.Repeat([]byte{1}, 1<<20))
+		for size := 1 << 20; ; size *= 2 {
+			_ = bytes.Repeat([]byte{1}, size)
 		}
 	},
 	"fails": func() {

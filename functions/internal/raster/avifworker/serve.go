@@ -51,7 +51,7 @@ func serve(in io.Reader, out io.Writer, memory int64) error {
 	debug.SetGCPercent(50)
 	requests := make(chan request)
 	go func() {
-		if err := readRequests(in, requests); err != nil && !errors.Is(err, io.EOF) {
+		if err := readRequests(in, requests); !errors.Is(err, io.EOF) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

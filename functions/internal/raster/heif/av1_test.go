@@ -25,11 +25,11 @@ func decodeInPool(p codec.AV1Picture, show func([3]plane.Plane) error) error {
 }
 
 // av1Sample returns a file of testdata/avif.
-func av1Sample(t testing.TB, name string) []byte {
-	t.Helper()
+func av1Sample(tb testing.TB, name string) []byte {
+	tb.Helper()
 	file, err := os.ReadFile(filepath.Join("testdata", "avif", name+".avif"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return file
 }
@@ -41,7 +41,9 @@ func shownAVIF(t *testing.T, file []byte, times int) *image.NRGBA {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	o := codec.Options{Width: (f.Width + times - 1) / times, Height: (f.Height + times - 1) / times, DecodeAV1: decodeInPool}
+	o := codec.Options{
+		Width: (f.Width + times - 1) / times, Height: (f.Height + times - 1) / times, DecodeAV1: decodeInPool,
+	}
 	m, err := decodeWith(f, o)
 	if err != nil {
 		t.Fatalf("decode: %v", err)

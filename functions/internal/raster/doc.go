@@ -1,7 +1,7 @@
-// Package raster makes thumbnails: it reads JPEG, PNG, GIF, WebP, HEIC and AVIF, recognised by their content, and writes
-// smaller copies of them, in the format of the original unless the caller names another; a copy of a HEIC
-// or AVIF is JPEG, or PNG if it has alpha. It does no I/O except on the reader that it is given, and knows nothing of requests, events or
-// storage.
+// Package raster makes thumbnails: it reads JPEG, PNG, GIF, WebP, HEIC and AVIF, recognised by their content, and
+// writes smaller copies of them, in the format of the original unless the caller names another; a copy of a HEIC or
+// AVIF is JPEG, or PNG if it has alpha. It does no I/O except on the reader that it is given, and knows nothing of
+// requests, events or storage.
 //
 //	header, err := raster.Probe(upload)                      // reads the first bytes only
 //	picture, err := raster.Open(object, raster.Limits{})     // the same, to continue with
@@ -10,7 +10,8 @@
 // It guarantees that limits are checked against the header before a pixel is allocated; that a rendition is upright,
 // never larger than its original, and without metadata such as EXIF, positions and comments; that an image that is cut
 // short is an error, not half a rendition; and that every error either is an *Error, for an image that can never be
-// rendered, or wraps that of the reader or the context, after which another attempt may succeed; so may it after a *codec.Fault.
+// rendered, or wraps that of the reader or the context, after which another attempt may succeed; so may it after a
+// *codec.Fault.
 //
 // Renditions are sRGB, and have no profile. Colour profiles are applied, of curves and of lookup tables, for RGB, CMYK
 // and gray, and so are the code points of a PNG (cICP) or HEIC (nclx); HDR is mapped to sRGB: see package icc. CMYK

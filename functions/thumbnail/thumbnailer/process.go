@@ -197,8 +197,8 @@ func (t *thumbnailer) render(ctx context.Context, task events.ImageUploaded) (ra
 	return renditions[0], nil
 }
 
-// pixelsCharged is how many pixels in flight an image counts as. One of an AVIF takes far more memory than one of another
-// format; the largest AVIFs are worked on alone.
+// pixelsCharged is how many pixels in flight an image counts as. One of an AVIF takes far more memory than one of
+// another format; the largest AVIFs are worked on alone.
 func (t *thumbnailer) pixelsCharged(h raster.Header) int64 {
 	const bytesPerPixel = 4 // as MAX_PIXELS_IN_FLIGHT says
 	return min(max(h.Pixels(), h.AV1Memory/bytesPerPixel), t.settings.pixelsInFlight)

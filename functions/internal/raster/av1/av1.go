@@ -1,6 +1,7 @@
 // Package av1 reads the headers of AV1 pictures, as AVIF files store them: the sequence header, and frame headers up to
-// the size of the frame (AV1 Bitstream & Decoding Process Specification, version 1.0.0 with errata 1; section numbers are
-// of that). It states what decoding a picture would take, so that a picture can be refused before anything decodes it.
+// the size of the frame (AV1 Bitstream & Decoding Process Specification, version 1.0.0 with errata 1; section numbers
+// are of that). It states what decoding a picture would take, so that a picture can be refused before anything decodes
+// it.
 //
 // It does not decode samples. It holds nothing but the parsed headers, does a bounded amount of work for each OBU, and
 // reports everything that it cannot parse as damage.

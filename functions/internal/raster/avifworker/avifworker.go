@@ -50,7 +50,8 @@ type Pool struct {
 	timer *time.Timer // ends the idle worker
 }
 
-// NewPool returns a pool that decodes pictures in at most memory bytes. A worker takes some 50 MB more. It starts nothing.
+// NewPool returns a pool that decodes pictures in at most memory bytes. A worker takes some 50 MB more. It starts
+// nothing.
 func NewPool(memory int64) *Pool {
 	return &Pool{slot: make(chan struct{}, 1), command: func() *exec.Cmd { return command(memory) }}
 }

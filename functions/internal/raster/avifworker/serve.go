@@ -15,8 +15,8 @@ import (
 // workerName is what a program is called, in its first argument, to be a worker.
 const workerName = "image-service-avif-worker"
 
-// spareMemory is what a worker may have beside the memory of a picture, in bytes: for wazero, the compiled decoder and a
-// file, some 50 MB, and for what a Go program maps before it uses it.
+// spareMemory is what a worker may have beside the memory of a picture, in bytes: for wazero, the compiled decoder and
+// a file, some 50 MB, and for what a Go program maps before it uses it.
 const spareMemory = 256 << 20
 
 // init makes a worker of a program that is started as one, before its main function or its tests run.

@@ -17,8 +17,8 @@ import (
 
 // A request is the number of bytes of a file and the number of planes that are wanted, 1 or 3, and then the file. A
 // response starts with its kind. If that is pixels, the width, the height and the rows follow, each row plane by plane;
-// if it is failed, the length of a message and the message. Numbers are big-endian and have 4 bytes, kinds and the number
-// of planes have 1.
+// if it is failed, the length of a message and the message. Numbers are big-endian and have 4 bytes, kinds and the
+// number of planes have 1.
 const (
 	kindPixels  = 'P'
 	kindDamaged = 'D' // the picture is

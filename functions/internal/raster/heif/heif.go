@@ -2,8 +2,8 @@
 // a coded picture, a grid or an overlay of coded pictures, with its alpha, colour information and transformations. The
 // pictures of a HEIC are HEVC, those of an AVIF are AV1; files with both are refused.
 //
-// HEVC pictures are decoded by package hevc. Of AV1 pictures, package av1 reads the headers, and codec.Options.DecodeAV1
-// decodes the rest: see there.
+// HEVC pictures are decoded by package hevc. Of AV1 pictures, package av1 reads the headers, and
+// codec.Options.DecodeAV1 decodes the rest: see there.
 //
 // The orientation is that of the irot and imir properties only, because EXIF repeats it. Image sequences without a
 // primary item and data in other items or files are refused; gain maps, pixel aspect ratios and chroma sample positions
@@ -14,12 +14,12 @@
 //
 // # Memory
 //
-// The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the
-// bytes from the first that is still needed to the last read. For items that are stored in the order in which they
-// are decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole
-// file. Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its
-// pixels, an overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole. Limits on items, properties, extents and pixels are
-// checked in the meta box before anything is allocated by them.
+// The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the bytes
+// from the first that is still needed to the last read. For items that are stored in the order in which they are
+// decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole file.
+// Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels, an
+// overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole. Limits on items, properties, extents
+// and pixels are checked in the meta box before anything is allocated by them.
 package heif
 
 import (

@@ -13,9 +13,9 @@ const (
 )
 
 // maxEncodedCause is what S3's 2 KB for all metadata of an object have left beside a file name.
-const maxEncodedCause = 900
+const maxEncodedCause = 800
 
-// FitsMetadata reports whether the source and ID of a cause can be stored with an image: together they have at most 900
+// FitsMetadata reports whether the source and ID of a cause can be stored with an image: together they have at most 800
 // bytes as EncodeMetadata writes them.
 func FitsMetadata(cause events.Cause) bool {
 	return len(EncodeMetadata(cause.Source))+len(EncodeMetadata(cause.ID)) <= maxEncodedCause

@@ -77,8 +77,8 @@ func TestLongCause(t *testing.T) {
 		length int
 		named  bool
 	}{
-		"longest":  {800 - len(url.PathEscape(eventSource)), true},
-		"too long": {801 - len(url.PathEscape(eventSource)), false},
+		"longest":  {640 - len(url.PathEscape(eventSource)), true},
+		"too long": {641 - len(url.PathEscape(eventSource)), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := strings.Repeat("i", test.length)

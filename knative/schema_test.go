@@ -319,7 +319,7 @@ func variablesOf(o object) (variables []map[string]any) {
 // externalMetrics are those of Strimzi's Kafka Exporter, Knative's Kafka dispatchers, kube-state-metrics, Argo CD,
 // cert-manager, and every Go process.
 var externalMetrics = []string{
-	"kafka_consumergroup_lag", "kn_eventing_kafka_discarded_events_1_total",
+	"kafka_consumergroup_lag", "kafka_consumergroup_current_offset", "kn_eventing_kafka_discarded_events_1_total",
 	"kube_pod_container_status_restarts_total", "kube_pod_container_status_last_terminated_reason",
 	"argocd_app_info", "certmanager_certificate_expiration_timestamp_seconds",
 	"process_resident_memory_bytes", "process_cpu_seconds_total",

@@ -101,7 +101,7 @@ func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// An arrival is the image of an event: what is known of it, even if there is an error.
+// An arrival is the image that an event brings, as far as it is known, and its cause. It may be set beside an error.
 type arrival struct {
 	image events.ImageUploaded
 	cause events.Cause
@@ -157,8 +157,8 @@ func isStream(r *http.Request) bool {
 	return !cloudevent.IsStructured(r) && (contentType == "" || !events.IsJSON(contentType))
 }
 
-// openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A body
-// that is declared to be too large an image is refused by its size, before a byte is read.
+// openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A
+// body that is declared to be too large an image is refused by its size, before a byte is read.
 func (in *Ingest) openBody(
 	w http.ResponseWriter, r *http.Request, candidate *accept.Candidate, e *event.Event,
 ) error {

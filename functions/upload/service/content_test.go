@@ -12,6 +12,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
+// Members of a structured event, the first of several.
+const (
+	asPNG  = `,"datacontenttype":"image/png",`
+	asGIF  = `,"datacontenttype":"image/gif",`
+	asText = `,"datacontenttype":"text/plain",`
+)
+
 // A sentEvent is one HTTP request with an event.
 type sentEvent struct {
 	contentType string
@@ -75,13 +82,13 @@ func TestReceiveMisread(t *testing.T) {
 		"base64 as image/png":            {binaryDelivery("image/png", text), "not_an_image"},
 		"base64 in quotes":               {binaryDelivery("image/png", `"`+text+`"`), "not_an_image"},
 		"base64 in lines":                {binaryDelivery("image/png", lines), "not_an_image"},
-		"structured, base64 in data":     {structuredDelivery(`,"datacontenttype":"image/png","data":"` + text + `"`), "not_an_image"},
-		"structured, image in data":      {structuredDelivery(`,"datacontenttype":"image/gif","data":"GIF89a..."`), "not_an_image"},
-		"structured, JSON as image/png":  {structuredDelivery(`,"datacontenttype":"image/png","data":` + object), "invalid_event"},
-		"structured, text":               {structuredDelivery(`,"datacontenttype":"text/plain","data":"hello"`), "invalid_event"},
+		"structured, base64 in data":     {structuredDelivery(asPNG + `"data":"` + text + `"`), "not_an_image"},
+		"structured, image in data":      {structuredDelivery(asGIF + `"data":"GIF89a..."`), "not_an_image"},
+		"structured, JSON as image/png":  {structuredDelivery(asPNG + `"data":` + object), "invalid_event"},
+		"structured, text":               {structuredDelivery(asText + `"data":"hello"`), "invalid_event"},
 		"structured, string":             {structuredDelivery(`,"data":"` + text + `"`), "invalid_event"},
 		"structured, base64 of text":     {structuredDelivery(`,"data_base64":"aGVsbG8="`), "invalid_event"},
-		"structured, base64 of object":   {structuredDelivery(`,"datacontenttype":"image/png","data_base64":"e30="`), "not_an_image"},
+		"structured, base64 of object":   {structuredDelivery(asPNG + `"data_base64":"e30="`), "not_an_image"},
 		"structured, data without value": {structuredDelivery(`,"data":null`), "invalid_event"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +113,8 @@ func TestReceiveMisread(t *testing.T) {
 	}
 }
 
-// An absent datacontenttype means JSON, or an image if the data begins like one; null is no data.
+// An absent datacontenttype means JSON, or an image if the data begins like one. The value null means that there is no
+// data.
 func TestReceiveWithoutContentType(t *testing.T) {
 	t.Parallel()
 	bucket := "scans-" + uuid.NewString()
@@ -132,7 +140,7 @@ func TestReceiveWithoutContentType(t *testing.T) {
 		"structured, JSON in base64": structuredDelivery(
 			`,"datacontenttype":"application/json","data_base64":"` + encodedObject + `"`),
 		"structured, dataref and null":    structuredDelivery(`,"data":null,"dataref":"` + dataref + `"`),
-		"structured, dataref of an image": structuredDelivery(`,"datacontenttype":"image/png","dataref":"` + dataref + `"`),
+		"structured, dataref of an image": structuredDelivery(asPNG + `"dataref":"` + dataref + `"`),
 		"structured, image and null":      structuredDelivery(`,"data":null,"data_base64":"` + image + `"`),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -222,7 +230,7 @@ func TestReceiveNames(t *testing.T) {
 		return binaryDelivery("image/png", string(content), header...)
 	}
 	structured := func(members string) func(string) sentEvent {
-		return structuredDelivery(`,"datacontenttype":"image/png","data_base64":"` + image + `",` + members)
+		return structuredDelivery(asPNG + `"data_base64":"` + image + `",` + members)
 	}
 	dataref := events.FormatDataRef(bucket, key)
 	for name, test := range map[string]struct {

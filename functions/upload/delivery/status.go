@@ -11,7 +11,7 @@ import (
 
 // Status is GET /status/{id}.
 func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
-	ctx, imageID := r.Context(), r.PathValue("id")
+	ctx, imageID := r.Context(), imageID(r)
 	if !d.maySee(ctx, imageID) {
 		return errNoStatus
 	}

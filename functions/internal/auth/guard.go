@@ -53,7 +53,7 @@ func New(settings Settings, process *httpserver.Process, limiter *ratelimit.Limi
 		g.keys = newKeyring(settings, process)
 	}
 	if settings.issuer != "" {
-		g.tokens = newTokenVerifier(settings)
+		g.tokens = newTokenVerifier(settings, process.Log)
 	}
 	g.refused = promauto.With(process.Metrics).NewCounterVec(prometheus.CounterOpts{
 		Name: "auth_refused_total",

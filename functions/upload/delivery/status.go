@@ -15,7 +15,7 @@ import (
 
 // Status is GET /status/{id}.
 func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
-	known, err := d.read(r.Context(), r.PathValue("id"))
+	known, err := d.read(r.Context(), imageID(r))
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 	var refused *apierror.Error
 	switch {
 	case err == nil:
-		return answerAccepted(w, arrived.image.ImageID)
+		return answerAccepted(w, r, arrived.image.ImageID)
 	case errors.Is(err, errSweep):
 		return in.sweep(w, r)
 	case arrived.image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
@@ -54,9 +54,9 @@ func isReason(code string) bool { return slices.Contains(events.Reasons(), event
 
 // answerAccepted answers a delivery without a reply. Content-Length says that there is none: a body of unknown length,
 // which is what net/http sends while a request body is unread, is taken for a reply that is not an event.
-func answerAccepted(w http.ResponseWriter, imageID string) error {
+func answerAccepted(w http.ResponseWriter, r *http.Request, imageID string) error {
 	w.Header().Set("Content-Length", "0")
-	w.Header().Set("Location", "/status/"+imageID)
+	w.Header().Set("Location", prefixOf(r)+"/status/"+imageID)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -74,7 +74,7 @@ func (in *Ingest) replyFailed(
 		return err
 	}
 	if final.State != status.Failed { // another delivery of the event has brought an image
-		return answerAccepted(w, image.ImageID)
+		return answerAccepted(w, r, image.ImageID)
 	}
 	reply, err := final.Event(r.Context(), events.SourceUpload, "", "")
 	if err != nil {

@@ -86,7 +86,10 @@ func (v *tokenVerifier) verify(ctx context.Context, raw string) (*oidc.IDToken, 
 		SkipExpiryCheck:      true, // see checkTimes
 	})
 	token, err := verifier.Verify(ctx, raw)
-	return token, errors.Join(err, keys.err)
+	if keys.err != nil {
+		return nil, keys.err
+	}
+	return token, err
 }
 
 // An observedKeySet keeps the error of a keySet, which go-oidc does not wrap.

@@ -38,7 +38,10 @@ func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 	owner := ownership.Of(r.Context())
 	arrived, err := in.receive(w, r, owner)
 	var refused *apierror.Error
+	var other *otherTypeError
 	switch {
+	case errors.As(err, &other):
+		return in.deliverOther(w, r, other)
 	case err == nil:
 		return answerAccepted(w, r, arrived.image.ImageID)
 	case errors.Is(err, errSweep):
@@ -239,12 +242,7 @@ func (in *Ingest) refer(ctx context.Context, candidate *accept.Candidate, e even
 func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	policy, own := in.settings.Policy, object.Bucket == in.settings.Bucket
 	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
-		return &apierror.Error{
-			Status:  http.StatusBadRequest,
-			Code:    apierror.CodeUnknownBucket,
-			Message: "The event names an object in a bucket that this service does not read",
-			Found:   object.Bucket,
-		}
+		return unknownBucket(object.Bucket)
 	}
 	imageID, _, _ := strings.Cut(object.Key, "/")
 	isImage := own && events.IsImageID(imageID)
@@ -278,6 +276,10 @@ func checkType(e event.Event) error {
 	case events.TypeImageSweep, events.TypePing:
 		return errSweep
 	default:
-		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
+		err := fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
+		if strings.HasPrefix(e.Type(), "image.") {
+			return err
+		}
+		return &otherTypeError{err, e}
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/delivery"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
+	"gitlab.com/yourorg/image-service/functions/upload/inbox"
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
@@ -78,6 +79,7 @@ func wire(
 			Durations: idempotency.NewDurations(backends.redis),
 			Statuses:  backends.statuses,
 			Sweeper:   relay,
+			Inbox:     inbox.New(publisher),
 			Process:   process,
 		}, ingest.Settings{
 			MaxBytes:      settings.maxBytes,

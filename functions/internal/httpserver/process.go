@@ -112,7 +112,7 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: &readiness{log: p.Log, checks: checks}})
 	Route(routes, "/metrics", map[string]http.Handler{http.MethodGet: metricsHandler(p.Metrics)})
 
-	inner := p.middleware(routes)
+	inner := p.middleware(tidyPath(routes))
 	// The drainer responds to the probes of Kubernetes at any path: until it drains, as to other requests.
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
 	server := &http.Server{

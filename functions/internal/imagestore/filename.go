@@ -23,7 +23,7 @@ func SafeName(name, fallback string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = norm.NFC.String(strings.Map(visible, strings.ToValidUTF8(name, "_")))
 	name = strings.TrimSpace(name)
-	if strings.Trim(name, ". ") == "" {
+	if strings.Trim(name, ". "+joiners) == "" {
 		return fallback
 	}
 	if strings.HasPrefix(name, thumbnailPrefix) {
@@ -36,10 +36,15 @@ func SafeName(name, fallback string) string {
 	return name
 }
 
+// joiners are format characters that words of Persian and Indic languages, and many emoji, are written with.
+const joiners = "\u200c\u200d"
+
 // visible drops control characters, noncharacters, and format characters such as those that reverse the direction of
 // text, which can make "gpj.exe" look like "exe.jpg".
 func visible(r rune) rune {
 	switch {
+	case strings.ContainsRune(joiners, r), unicode.Is(unicode.Prepended_Concatenation_Mark, r): // are visible, too
+		return r
 	case unicode.IsSpace(r):
 		return ' '
 	case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Noncharacter_Code_Point, r):

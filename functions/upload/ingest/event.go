@@ -100,28 +100,42 @@ func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 func (in *Ingest) receive(
 	w http.ResponseWriter, r *http.Request, owner string,
 ) (image events.ImageUploaded, err error) {
-	inBody, release := isStream(r) && r.ContentLength != 0, in.meter(r)
-	defer release()
-	e, err := readEvent(w, r)
+	defer in.meter(r)()
+	e, candidate, err := Read(w, r, in.settings.MaxBytes)
 	if err != nil {
 		return image, err
 	}
 	ctx := cloudevent.Continue(r.Context(), e)
-	candidate := accept.Candidate{Owner: owner, Filename: path.Base(e.Subject())}
+	if candidate.Object != nil {
+		if err := in.checkObject(ctx, *candidate.Object); err != nil {
+			return image, err
+		}
+	}
+	candidate.Owner = owner
+	return in.Acceptor.AcceptEvent(ctx, e, candidate)
+}
+
+// Read reads an image.received event, and returns the candidate that it brings, without an owner. An image in the body
+// of the request is not read yet; a reference is not checked: the service may not be allowed to read the object. The
+// errors are those of package cloudevent and of package body.
+func Read(w http.ResponseWriter, r *http.Request, maxBytes int64) (event.Event, accept.Candidate, error) {
+	inBody := isStream(r) && r.ContentLength != 0
+	e, err := readEvent(w, r)
+	if err != nil {
+		return e, accept.Candidate{}, err
+	}
+	candidate := accept.Candidate{Filename: path.Base(e.Subject())}
 	switch {
-	case inBody && r.ContentLength > in.settings.MaxBytes: // is refused by its size, before a byte is read
+	case inBody && r.ContentLength > maxBytes: // is refused by its size, before a byte is read
 		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
 	case inBody:
-		from, err := body.New(w, r, in.settings.MaxBytes)
+		from, err := body.New(w, r, maxBytes)
 		if err != nil {
-			return image, err
+			return e, candidate, err
 		}
 		candidate.Body, candidate.Size = from, from.Size()
 	}
-	if err := in.complete(ctx, &candidate, e); err != nil {
-		return image, err
-	}
-	return in.Acceptor.AcceptEvent(ctx, e, candidate)
+	return e, candidate, complete(&candidate, e)
 }
 
 // readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body.
@@ -149,7 +163,7 @@ func isStream(r *http.Request) bool {
 
 // complete checks the event of a candidate. If the image is not in the body of the request, it is the data of the
 // event, or an object that the event names.
-func (in *Ingest) complete(ctx context.Context, candidate *accept.Candidate, e event.Event) error {
+func complete(candidate *accept.Candidate, e event.Event) error {
 	if err := checkType(e); err != nil || candidate.Body != nil {
 		return err
 	}
@@ -163,7 +177,7 @@ func (in *Ingest) complete(ctx context.Context, candidate *accept.Candidate, e e
 	}
 	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
 	candidate.Filename = reference.Filename
-	return in.checkObject(ctx, *candidate.Object)
+	return nil
 }
 
 // checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,

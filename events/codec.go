@@ -46,6 +46,8 @@ type Payload interface {
 	subject() string
 	// object is the bucket and key of the object that the event refers to.
 	object() (bucket, key string)
+	// cause is the event that brought the image, or zero.
+	cause() Cause
 }
 
 // An Envelope has the attributes of an event that do not follow from its payload.
@@ -63,8 +65,8 @@ type Envelope struct {
 	TraceParent, TraceState string
 }
 
-// Encode makes the CloudEvent that carries payload, with dataref, partitionkey, subject and trace context set. The
-// error wraps ErrInvalid.
+// Encode makes the CloudEvent that carries payload, with dataref, partitionkey, subject, causation and trace context
+// set. The error wraps ErrInvalid.
 func Encode(payload Payload, envelope Envelope) (event.Event, error) {
 	if err := payload.Validate(); err != nil {
 		return event.Event{}, err
@@ -86,6 +88,10 @@ func Encode(payload Payload, envelope Envelope) (event.Event, error) {
 	}
 	if bucket, key := payload.object(); bucket != "" && key != "" {
 		e.SetExtension(DataRef, FormatDataRef(bucket, key))
+	}
+	if cause := payload.cause(); cause != (Cause{}) {
+		e.SetExtension(CausationSource, cause.Source)
+		e.SetExtension(CausationID, cause.ID)
 	}
 	if traceParent.MatchString(envelope.TraceParent) {
 		e.SetExtension(TraceParent, envelope.TraceParent)

@@ -17,6 +17,9 @@ const (
 	// DataRef names the object that the event is about: s3://bucket/key (the claim check pattern; the service's own events
 	// never carry an image). https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/dataref.md
 	DataRef = "dataref"
+	// Filename is the name of the image in an image.received event: any text, which may be percent-encoded (UTF-8), so
+	// that it passes Brokers that change other letters. It takes precedence over the subject.
+	Filename = "filename"
 	// PartitionKey is the image id: all events of an image are in one Kafka partition.
 	// https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/partitioning.md
 	PartitionKey = "partitionkey"

@@ -84,6 +84,9 @@ var requestCodes = []Code{
 	{CodeBadIdempotencyKey, []int{http.StatusBadRequest}, "Malformed Idempotency-Key",
 		"There is more than one `Idempotency-Key`, or it is not 1 to 255 printable ASCII characters.",
 		"Use a random key, such as a UUID."},
+	{CodeBadQuery, []int{http.StatusBadRequest}, "Bad query",
+		"A query parameter is missing or has an impossible value. `dead-letters` refuses unknown ones, too: a misspelt " +
+			"filter would select every letter.", repair},
 	{CodeIncompleteRequest, []int{http.StatusBadRequest}, "Incomplete request",
 		"The connection ended before the body was complete.",
 		"Send the request again, with the same `Idempotency-Key` if it had one."},
@@ -105,7 +108,8 @@ var requestCodes = []Code{
 	{CodeNotFound, []int{http.StatusNotFound}, "No such route",
 		"The path does not exist.", "Correct the path."},
 	{CodeStatusNotFound, []int{http.StatusNotFound}, "Status not found",
-		"There is no image with this ID, or it belongs to another client.", "Check the ID."},
+		"There is no image with this ID, or of this event, or it belongs to another client.",
+		"Check the ID. An event in the Broker may need a moment: ask again."},
 	{CodeImageNotFound, []int{http.StatusNotFound}, "Image not found",
 		"There is no image with this ID, or it belongs to another client.", "Check the ID."},
 	{CodeThumbnailNotFound, []int{http.StatusNotFound}, "Thumbnail not found",
@@ -153,9 +157,6 @@ var imageCodes = []Code{
 
 // Codes that only the dead-letters function has.
 var deadLetterCodes = []Code{
-	{CodeBadQuery, []int{http.StatusBadRequest}, "Bad query",
-		"A query parameter is unknown or has an impossible value. A misspelt filter would select every dead letter.",
-		repair},
 	{CodeOutOfTurn, []int{http.StatusConflict}, "Out of turn",
 		"Hundreds of dead letters were redriven ahead of older ones, and no more can be remembered.",
 		"Redrive the older ones first."},

@@ -132,7 +132,7 @@ func (r *Report) describeEvent(e event.Event) {
 
 // describeImage describes the image of an event, and returns the error with which it would be refused.
 func (c *Checker) describeImage(r *Report, m *Message, e event.Event, candidate accept.Candidate) error {
-	candidate.ImageID = idempotency.EventImageID("", e)
+	candidate.ImageID = idempotency.EventImageID("", e.Source(), e.ID())
 	defer r.fact("image ID", "%s, if clients do not authenticate; otherwise it depends on the client, too", candidate.ImageID)
 	if candidate.Object != nil {
 		r.fact("image", "the object %q in the bucket %q; the service must be allowed to read the bucket (SOURCE_BUCKETS)",

@@ -89,7 +89,7 @@ func New(name string, settings Settings) *Process {
 // at once.
 func Main(name string, run func(ctx context.Context, listener net.Listener, getenv func(string) string) error) {
 	if err := realMain(signals.NewContext(), run); err != nil {
-		NewLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", err.Error())
+		NewLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", uncut(err.Error()))
 		os.Exit(1)
 	}
 }

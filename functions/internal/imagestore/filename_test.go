@@ -30,10 +30,16 @@ func TestSafeName(t *testing.T) {
 		".htaccess":                 ".htaccess",
 		"bad\xff\xfeutf8.jpg":       "bad_utf8.jpg",
 		"thumbnail_a.jpg":           "_thumbnail_a.jpg",
+		"photo.jpg__XLDIR__":        "photo.jpg__XLDIR_",
+		"__XLDIR__":                 "__XLDIR_",
+		"__XLDIR__ ":                "__XLDIR_",
+		"__XLDIR__.jpg":             "__XLDIR__.jpg",
 		"%2e%2e%2fa.jpg":            "%2e%2e%2fa.jpg",
 		long + ".jpeg":              strings.Repeat("ä", 97) + ".jpeg",
 		long:                        strings.Repeat("ä", 100),
 		"a." + long:                 "a." + strings.Repeat("ä", 99),
+		// The cut makes it a reserved name.
+		strings.Repeat("a", 191) + "__XLDIR__ and more": strings.Repeat("a", 191) + "__XLDIR_",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := SafeName(name, "image.png"); got != want {
@@ -45,7 +51,7 @@ func TestSafeName(t *testing.T) {
 
 func FuzzSafeName(f *testing.F) {
 	for _, name := range []string{
-		"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff",
+		"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff", "a__XLDIR__",
 		strings.Repeat("é.", 200),
 	} {
 		f.Add(name)
@@ -59,8 +65,8 @@ func FuzzSafeName(f *testing.F) {
 			t.Errorf("got %q, want UTF-8 without control characters", got)
 		case path.Base(path.Clean("/"+got)) != got:
 			t.Errorf("got %q, want one segment of a path", got)
-		case strings.HasPrefix(got, thumbnailPrefix):
-			t.Errorf("got %q, which is the name of a result", got)
+		case strings.HasPrefix(got, thumbnailPrefix) || strings.HasSuffix(got, "__XLDIR__"):
+			t.Errorf("got %q, which is a reserved name", got)
 		case SafeName(got, "image.png") != got:
 			t.Errorf("SafeName(%q) = %q, want a safe name unchanged", got, SafeName(got, "image.png"))
 		}

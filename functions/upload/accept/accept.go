@@ -121,10 +121,8 @@ func (a *Acceptor) storeAndAnnounce(
 	if err != nil {
 		return image, "", err
 	}
-	if !c.New {
-		if err := a.images.KeepFirst(ctx, image.ImageID, image.ObjectName); err != nil {
-			return image, "", err
-		}
+	if err := a.images.Confirm(ctx, image.ImageID, image.ObjectName); err != nil {
+		return image, "", err
 	}
 	token, err = a.relay.AnnounceUpload(ctx, image)
 	return image, token, err

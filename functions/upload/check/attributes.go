@@ -181,7 +181,8 @@ func checkTransport(attributes []attribute, structured bool) (found []Finding) {
 		found = append(found, Finding{What: "an attribute does not pass Knative's Broker for Kafka in structured mode",
 			Found:    letters,
 			Expected: "letters of ISO-8859-1; the Broker replaces others by question marks",
-			Mend:     "Send the event in binary mode. By reference, the name of the image may be in data, as filename."})
+			Mend: "Send the event in binary mode, or the name of the image percent-encoded in the extension attribute " +
+				events.Filename + "."})
 	}
 	raw := named(attributes, func(a attribute) bool { return !structured && !isEncoded(a.value) })
 	if raw != "" {

@@ -15,7 +15,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -76,11 +75,17 @@ func (c *Checker) Check(m *Message) Report {
 	switch {
 	case err != nil && isSweep:
 		report.fact("accepted", "by POST / of upload and from the Broker, not by POST /upload")
-		err = nil
-	case err == nil:
+		report.judge(nil, advice, m)
+	case err != nil:
+		report.judge(err, advice, m)
+		report.fact("by Broker", "a dead letter, unless the Broker refuses the event itself")
+	default:
 		err = c.describeImage(&report, m, e, candidate)
+		report.judge(err, advice, m)
+		if err != nil {
+			report.fact("by Broker", "the status of the image becomes failed, and image.failed gives the reason")
+		}
 	}
-	report.judge(err, advice, m)
 	report.Findings = append(report.Findings, checkTransport(attributes, structured)...)
 	report.checkSize(m, e)
 	return report
@@ -171,7 +176,6 @@ func (r *Report) judge(err error, advice []Finding, m *Message) {
 	}
 	refused := apierror.From(err)
 	r.fact("answer", "%d %s: %s", refused.Status, refused.Code, refused.Message)
-	r.fact("by Broker", "%s", throughBroker(refused))
 	if isInvalid && len(advice) > 0 { // which says the same in more words
 		return
 	}
@@ -184,14 +188,6 @@ func (r *Report) judge(err error, advice []Finding, m *Message) {
 	}
 	f.Mend = m.mend(refused)
 	r.Findings = append(r.Findings, f)
-}
-
-// throughBroker says what happens to an event that the upload function refuses when it comes from a Broker.
-func throughBroker(refused *apierror.Error) string {
-	if slices.Contains(events.Reasons(), events.Reason(refused.Code)) {
-		return "the status of the image becomes failed, and image.failed gives the reason"
-	}
-	return "a dead letter, unless the Broker refuses the event itself"
 }
 
 // mend returns advice for an error of the functions.

@@ -15,7 +15,9 @@ func isTrace(text []byte) bool {
 }
 
 // isVerbose reports whether text begins as the output of curl -v does.
-func isVerbose(text []byte) bool { return bytes.HasPrefix(text, []byte("* ")) || bytes.HasPrefix(text, []byte("> ")) }
+func isVerbose(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("* ")) || bytes.HasPrefix(text, []byte("> "))
+}
 
 var (
 	traceStart = regexp.MustCompile(`^(?:== Info|[=<][=>] (?:Send|Recv) )`)

@@ -113,28 +113,43 @@ type arrival struct {
 // receive accepts the image of an image.received event. An image that was refused is returned with its ID and its key.
 func (in *Ingest) receive(w http.ResponseWriter, r *http.Request, owner string) (arrived arrival, err error) {
 	defer in.meter(r)()
+	e, candidate, err := Read(w, r, in.settings.MaxBytes)
+	if err != nil {
+		return arrived, err
+	}
+	ctx := cloudevent.Continue(r.Context(), e)
+	if candidate.Object != nil {
+		if err := in.checkObject(ctx, *candidate.Object); err != nil {
+			return arrived, err
+		}
+	}
+	candidate.Owner = owner
+	image, err := in.Acceptor.AcceptEvent(ctx, e, candidate)
+	return arrival{image, candidate.Cause}, err
+}
+
+// Read reads an image.received event, and returns the candidate that it brings, without an owner. Of an image in the
+// body of the request only the beginning is read; an object that the event names may be one that its sender may not
+// have read. It uses no backend. The errors are those of packages cloudevent and body, and an apierror.Error about the
+// data.
+func Read(w http.ResponseWriter, r *http.Request, maxBytes int64) (event.Event, accept.Candidate, error) {
 	e, err := readEvent(w, r)
 	if err == nil {
 		err = checkType(e)
 	}
 	if err != nil {
-		return arrived, err
+		return e, accept.Candidate{}, err
 	}
-	ctx := cloudevent.Continue(r.Context(), e)
-	candidate := accept.Candidate{Owner: owner, Filename: eventFilename(e), Cause: causeOf(e)}
+	candidate := accept.Candidate{Filename: eventFilename(e), Cause: causeOf(e)}
 	if isStream(r) && r.ContentLength != 0 {
-		err = in.openBody(w, r, &candidate, &e)
+		err = openBody(w, r, maxBytes, &candidate, &e)
 	} else {
 		err = openData(r, &candidate, e)
 	}
 	if err == nil && candidate.Body == nil {
-		err = in.refer(ctx, &candidate, e)
+		err = refer(&candidate, e)
 	}
-	if err != nil {
-		return arrived, err
-	}
-	image, err := in.Acceptor.AcceptEvent(ctx, e, candidate)
-	return arrival{image, candidate.Cause}, err
+	return e, candidate, err
 }
 
 // readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body.
@@ -160,17 +175,17 @@ func isStream(r *http.Request) bool {
 	return !cloudevent.IsStructured(r) && (contentType == "" || !events.IsJSON(contentType))
 }
 
-// openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A
-// body that is declared to be too large an image is refused by its size, before a byte is read.
-func (in *Ingest) openBody(
-	w http.ResponseWriter, r *http.Request, candidate *accept.Candidate, e *event.Event,
+// openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A body
+// that is declared to be too large an image is refused by its size, before a byte is read.
+func openBody(
+	w http.ResponseWriter, r *http.Request, maxBytes int64, candidate *accept.Candidate, e *event.Event,
 ) error {
 	contentType := r.Header.Get("Content-Type")
-	if r.ContentLength > in.settings.MaxBytes && declaresImage(contentType) {
+	if r.ContentLength > maxBytes && declaresImage(contentType) {
 		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
 		return nil
 	}
-	from, err := body.New(w, r, in.settings.MaxBytes)
+	from, err := body.New(w, r, maxBytes)
 	if err != nil {
 		return err
 	}
@@ -226,14 +241,14 @@ func openData(r *http.Request, candidate *accept.Candidate, e event.Event) error
 }
 
 // refer makes the object that an event names the image of the candidate.
-func (in *Ingest) refer(ctx context.Context, candidate *accept.Candidate, e event.Event) error {
+func refer(candidate *accept.Candidate, e event.Event) error {
 	reference, err := referenceOf(e)
 	if err != nil {
 		return err
 	}
 	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
 	candidate.Filename = cmp.Or(reference.Filename, extendedFilename(e), path.Base(reference.ObjectName))
-	return in.checkObject(ctx, *candidate.Object)
+	return nil
 }
 
 // checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,

@@ -199,7 +199,7 @@ func TestAcceptRefuses(t *testing.T) {
 		"too large":         {http.NoBody, 100_001, nil, http.StatusRequestEntityTooLarge, "too_many_bytes"},
 		"too large, unsaid": {bytes.NewReader(large), -1, nil, http.StatusRequestEntityTooLarge, "too_many_bytes"},
 		"empty":             {strings.NewReader(""), 0, nil, http.StatusBadRequest, "not_an_image"},
-		"missing object":    {nil, 0, &Object{"scans-" + uuid.NewString(), "a.png"}, http.StatusNotFound, "object_not_found"},
+		"missing object":    {nil, 0, &Object{Bucket: "scans-" + uuid.NewString(), Key: "a.png"}, http.StatusNotFound, "object_not_found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCandidate(nil)

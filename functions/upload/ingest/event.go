@@ -29,15 +29,18 @@ func (in *Ingest) acceptEvent(w http.ResponseWriter, r *http.Request, owner stri
 	return []outcome{{ImageID: image.ImageID}}, nil
 }
 
-// deliver answers Knative: 200 if the image is accepted, 200 with an image.failed if it never can be, and otherwise a
-// status code by which Knative delivers the event again or gives up.
+// deliver answers Knative: 200 if the image is accepted, or waits here for its object, 200 with an image.failed if it
+// never can be accepted, and otherwise a status code by which Knative delivers the event again or gives up.
 func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 	owner := ownership.Of(r.Context())
 	image, err := in.receive(w, r, owner)
 	var refused *apierror.Error
+	var waiting *waitingError
 	switch {
 	case err == nil:
 		return answerAccepted(w, image.ImageID)
+	case errors.As(err, &waiting):
+		return in.deferEvent(w, r, waiting.note)
 	case errors.Is(err, errSweep):
 		return in.sweep(w, r)
 	case image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
@@ -121,7 +124,8 @@ func (in *Ingest) receive(
 	if err := in.complete(ctx, &candidate, e); err != nil {
 		return image, err
 	}
-	return in.Acceptor.AcceptEvent(ctx, e, candidate)
+	image, err = in.Acceptor.AcceptEvent(ctx, e, candidate)
+	return image, waitingFor(err, e, image.ImageID, candidate)
 }
 
 // readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body.
@@ -163,13 +167,13 @@ func (in *Ingest) complete(ctx context.Context, candidate *accept.Candidate, e e
 	}
 	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
 	candidate.Filename = reference.Filename
-	return in.checkObject(ctx, *candidate.Object)
+	return in.checkObject(ctx, candidate.Object)
 }
 
 // checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,
 // so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for
 // events that come through the Broker, and for administrators.
-func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
+func (in *Ingest) checkObject(ctx context.Context, object *accept.Object) error {
 	policy, own := in.settings.Policy, object.Bucket == in.settings.Bucket
 	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
 		return &apierror.Error{
@@ -182,9 +186,7 @@ func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	imageID, _, _ := strings.Cut(object.Key, "/")
 	isImage := own && events.IsImageID(imageID)
 	// The function for events serves no image, and must not confirm that one exists either.
-	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage {
-		return accept.ObjectNotFound(object)
-	}
+	object.Hidden = !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage
 	return nil
 }
 

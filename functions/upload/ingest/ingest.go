@@ -39,6 +39,7 @@ type Backends struct {
 	Durations *idempotency.Durations
 	Statuses  *status.Store
 	Sweeper   Sweeper
+	Deferrer  Deferrer
 	Process   *httpserver.Process
 }
 

@@ -1,10 +1,10 @@
 // Package deferral keeps what has to wait, so that it waits here and not in a delivery of Knative, of which there are
 // few: events that name an object which does not exist yet, and images for which a process had no memory.
 //
-// The note of an event is an object beside the images (see imagestore.DeferredKey), and Defer has stored it when it
-// returns. Redis knows when each is due, and is a hint: what it forgets, a scan of the notes puts back (see Restore). An
-// image that waits for memory has no note, because its original is stored; what Redis forgets of those, package relay
-// finds. The package decides nothing: package retry does, in the upload function.
+// The note of an event is an object beside the images (see imagestore.DeferredKey), and is stored when Defer returns.
+// Redis knows when each is due, and is a hint: what it forgets, a scan of the notes puts back (see Restore). An image
+// that waits for memory has no note, because its original is stored; what Redis forgets of those, package relay finds.
+// The package decides nothing: package retry does, in the upload function.
 package deferral
 
 import (
@@ -26,8 +26,8 @@ import (
 const (
 	// FirstPause is the time until the first retry.
 	FirstPause = time.Second
-	// A note has the attributes and names in an event, in headers and a body of at most 64 KiB each; as JSON they may be six
-	// times as long.
+	// A note has the attributes and names in an event, in headers and a body of at most 64 KiB each; as JSON they may be
+	// six times as long.
 	maxNote = 1 << 20
 )
 

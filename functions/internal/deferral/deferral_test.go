@@ -124,7 +124,8 @@ func TestDefer(t *testing.T) {
 		t.Errorf("note is %+v, want the first one, %+v", got, want)
 	}
 	for range 2 {
-		if got, _, err := q.statuses.Read(t.Context(), entry.ImageID); err != nil || got == nil || got.State != status.Queued {
+		got, _, err := q.statuses.Read(t.Context(), entry.ImageID)
+		if err != nil || got == nil || got.State != status.Queued {
 			t.Errorf("status is %+v, %v; want queued", got, err)
 		}
 		if err := q.statuses.Forget(t.Context(), entry.ImageID); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,40 +99,45 @@ func (q *Queue) Restore(ctx context.Context, limit int) (restored int, err error
 	if err != nil {
 		return 0, err
 	}
-	var found []any
-	flush := func() error {
-		if len(found) == 0 {
-			return nil
-		}
-		count, err := restore.Run(ctx, q.client, q.keys(), found...).Int()
-		if err != nil {
-			return fmt.Errorf("restore deferred events: %w", err)
-		}
-		restored, found = restored+count, found[:0]
-		return nil
+	found, cursor, err := q.list(ctx, cursor, limit)
+	if err != nil {
+		return 0, err
 	}
-	passed, next := 0, ""
+	for batch := range slices.Chunk(found, restoreBatch) {
+		var arguments []any
+		for _, note := range batch {
+			arguments = append(arguments, note.member(), status.Seconds(note.since))
+		}
+		count, err := restore.Run(ctx, q.client, q.keys(), arguments...).Int()
+		if err != nil {
+			return restored, fmt.Errorf("restore deferred events: %w", err)
+		}
+		restored += count
+	}
+	return restored, q.setCursor(ctx, cursor)
+}
+
+// A storedNote is a note as a listing has it.
+type storedNote struct {
+	Entry
+	since time.Time
+}
+
+// list returns at most limit notes after a cursor, and the cursor that it came to; "" at the last one.
+func (q *Queue) list(ctx context.Context, cursor string, limit int) (found []storedNote, next string, err error) {
+	passed := 0
 	for info, err := range q.images.ScanDeferred(ctx, cursor) {
 		if err != nil {
-			return restored, err
+			return nil, "", err
 		}
 		if imageID, name, ok := imagestore.SplitDeferredKey(info.Key); ok {
-			found = append(found, Entry{imageID, name}.member(), status.Seconds(info.Modified))
-		}
-		if len(found) == 2*restoreBatch {
-			if err := flush(); err != nil {
-				return restored, err
-			}
+			found = append(found, storedNote{Entry{imageID, name}, info.Modified})
 		}
 		if passed++; passed == limit {
-			next = info.Key
-			break
+			return found, info.Key, nil
 		}
 	}
-	if err := flush(); err != nil {
-		return restored, err
-	}
-	return restored, q.setCursor(ctx, next)
+	return found, "", nil
 }
 
 func (q *Queue) cursorKey() string { return "image:deferred:cursor:" + q.images.Bucket() }

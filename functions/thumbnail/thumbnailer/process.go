@@ -29,9 +29,9 @@ const (
 // target is the rendition of the original system, in pixels.
 var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express, and
-// for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats remains one
-// of them.
+// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express,
+// and for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats
+// remains one of them.
 func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event, error) {
 	task, err := t.taskOf(e)
 	if err != nil {

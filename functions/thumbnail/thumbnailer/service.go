@@ -137,8 +137,8 @@ func (t *thumbnailer) registerMetrics() {
 	factory := promauto.With(t.Metrics)
 	t.processed = factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "tasks_processed_total",
-		Help: "Total tasks processed: success, failed (the image can never work), deferred (will be announced again) or error " +
-			"(will be delivered again).",
+		Help: "Total tasks processed: success, failed (the image can never work), deferred (will be announced again) or " +
+			"error (will be delivered again).",
 	}, []string{"status"})
 	for _, outcome := range []string{"success", "failed", "deferred", "error"} {
 		t.processed.WithLabelValues(outcome) // so that rate() counts the first one

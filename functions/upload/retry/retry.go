@@ -2,10 +2,10 @@
 // the thumbnail function had no memory. All of them wait in package deferral, and not in deliveries of Knative.
 //
 // An event is tried after 1, 2, 4 ... seconds and at last once a minute, in the same way as if it were delivered. When
-// its object has not appeared in the time that New is given, its image has failed, with the reason object_not_found, and
-// an image.failed is published. Run does that within a second of when it is due, as long as a process lives, and Sweep,
-// which a PingSource asks for, does it in any case. Effects happen once: a try that is interrupted is repeated, and the
-// objects in the bucket say how far it got. While a backend is down, nothing fails: it waits for the backend.
+// its object has not appeared in the time that New is given, its image has failed, with the reason object_not_found,
+// and an image.failed is published. Run does that within a second of when it is due, as long as a process lives, and
+// Sweep, which a PingSource asks for, does it in any case. Effects happen once: a try that is interrupted is repeated,
+// and the objects in the bucket say how far it got. While a backend is down, nothing fails: it waits for the backend.
 package retry
 
 import (
@@ -31,7 +31,8 @@ const (
 	interval, batch = time.Second, 64
 	// Tries at a time in one process.
 	parallel = 8
-	// What a process claims and does not finish within this time, because it was killed or a backend is down, is due again.
+	// What a process claims and does not finish within this time, because it was killed or a backend is down, is due
+	// again.
 	lease = 30 * time.Second
 	// A try that takes longer than this is abandoned. It copies at most one image.
 	tryTimeout = 2 * time.Minute

@@ -56,8 +56,8 @@ func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome st
 }
 
 // schedule returns the pause before the next try of what waits for a time, and whether it waits for too long. A time in
-// the future is that of a clock that was set back since: if it is far off, nobody knows for how long the note waits, and
-// it must not wait for ever.
+// the future is that of a clock that was set back since: if it is far off, nobody knows for how long the note waits,
+// and it must not wait forever.
 func schedule(age, patience time.Duration) (pause time.Duration, over bool) {
 	return min(max(age, minPause), maxPause), age >= patience || age <= -patience
 }

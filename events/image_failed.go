@@ -42,6 +42,8 @@ type ImageFailed struct {
 	Error  string `json:"error"`
 	// ProcessedAt is in seconds since 1970 with a fraction.
 	ProcessedAt float64 `json:"processed_at"`
+	// Cause is the event that brought the image, if an event did.
+	Cause Cause `json:"cause,omitzero"`
 }
 
 // TypeImageFailed is the CloudEvents type of ImageFailed.
@@ -66,8 +68,10 @@ func (p ImageFailed) Validate() error {
 		"reason is %.40q, expected lower-case letters, digits and underscores, such as %q", p.Reason, ReasonDamaged)
 	f.check(strings.TrimSpace(p.Error) != "", "error is empty, expected a sentence")
 	f.checkSeconds("processed_at", p.ProcessedAt)
+	f.checkCause(p.Cause)
 	return f.err()
 }
 
 func (p ImageFailed) subject() string          { return p.ImageID }
 func (p ImageFailed) object() (string, string) { return p.Bucket, p.ObjectName }
+func (p ImageFailed) cause() Cause             { return p.Cause }

@@ -25,7 +25,7 @@ func (s *testStack) referTo(bucket, object string) (imageID string) {
 	if code := s.post(e); code != http.StatusAccepted {
 		s.t.Fatalf("post: got status %d, want 202", code)
 	}
-	return idempotency.EventImageID("", e)
+	return idempotency.EventImageID("", e.Source(), e.ID())
 }
 
 // missingTask writes a task of the original system whose object does not exist, and returns the ID of its image.

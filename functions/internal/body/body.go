@@ -5,9 +5,11 @@ package body
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -45,6 +47,23 @@ func New(w http.ResponseWriter, r *http.Request, limit int64) (*Body, error) {
 		return nil, b.tooLarge(b.size)
 	}
 	return b, nil
+}
+
+// CheckCoding returns a 415 that names the content coding of a body (RFC 9110, section 8.4), unless it has none. A
+// compressed body would have to be decompressed to know its size, and images hardly get smaller by it.
+func CheckCoding(w http.ResponseWriter, r *http.Request) error {
+	coding := strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ", "))
+	if coding == "" || strings.EqualFold(coding, "identity") {
+		return nil
+	}
+	w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
+	return &apierror.Error{
+		Status:  http.StatusUnsupportedMediaType,
+		Code:    apierror.CodeUnsupportedCoding,
+		Message: fmt.Sprintf("The Content-Encoding %.80q is not supported; send the body without one", coding),
+		Limit:   "identity",
+		Found:   fmt.Sprintf("%.80s", coding),
+	}
 }
 
 // Size returns the declared length of the body in bytes; -1 if it is unknown.

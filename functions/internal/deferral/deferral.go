@@ -54,9 +54,11 @@ type Note struct {
 	Bucket     string `json:"bucket"`
 	ObjectName string `json:"object_name"`
 	Filename   string `json:"filename"`
+	// Cause is the event that brings the image; zero for the kind Uploaded.
+	Cause events.Cause `json:"cause,omitzero"`
 }
 
-// NewNote returns the note of an event. The caller fills in Owner.
+// NewNote returns the note of an event. The caller fills in Owner and Cause.
 func NewNote(kind Kind, e event.Event, imageID, bucket, object, filename string) Note {
 	e = e.Clone()
 	e.DataEncoded, e.DataBase64 = nil, false

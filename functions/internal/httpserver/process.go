@@ -89,7 +89,7 @@ func New(name string, settings Settings) *Process {
 // at once.
 func Main(name string, run func(ctx context.Context, listener net.Listener, getenv func(string) string) error) {
 	if err := realMain(signals.NewContext(), run); err != nil {
-		NewLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", err.Error())
+		NewLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", uncut(err.Error()))
 		os.Exit(1)
 	}
 }
@@ -109,7 +109,7 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: &readiness{log: p.Log, checks: checks}})
 	Route(routes, "/metrics", map[string]http.Handler{http.MethodGet: metricsHandler(p.Metrics)})
 
-	inner := p.middleware(routes)
+	inner := p.middleware(tidyPath(routes))
 	// The drainer responds to the probes of Kubernetes at any path: until it drains, as to other requests.
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
 	server := &http.Server{

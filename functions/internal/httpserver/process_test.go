@@ -523,3 +523,50 @@ func TestClientInLog(t *testing.T) {
 		t.Errorf("got %v, want the client in the first line only", found)
 	}
 }
+
+// A caller cannot have the service write long lines, whichever string it is that the caller chooses.
+func TestLogLinesAreBounded(t *testing.T) {
+	url, log, _ := run(t, map[string]http.HandlerFunc{
+		"/panics/{name}": func(_ http.ResponseWriter, r *http.Request) { panic(r.PathValue("name")) },
+	})
+	long := strings.Repeat("%01", maxHeaderBytes/4)
+	for name, path := range map[string]string{"path": "/fails?" + long, "panic": "/panics/" + long} {
+		t.Run(name, func(t *testing.T) {
+			get(t, url+path)
+		})
+	}
+	logger := NewLogger(log, "test", slog.LevelInfo)
+	text := strings.Repeat("\x01", 1<<20)
+	logger.Info(text, "text", text, "error", errors.New(text), slog.Group("group", "text", text))
+	logger.InfoContext(WithClient(t.Context(), text), "hello")
+	const most = 6*(4*maxText+maxStackTrace) + 1000
+	lines := 0
+	for line := range strings.Lines(log.String()) {
+		if lines++; len(line) > most {
+			t.Errorf("got a line of %d bytes, want at most %d: %.300s", len(line), most, line)
+		}
+	}
+	if lines < 5 {
+		t.Errorf("got %d lines, want one for each request and call", lines)
+	}
+}
+
+func TestCut(t *testing.T) {
+	long := strings.Repeat("ü", maxText)
+	for name, test := range map[string]struct{ given, want any }{
+		"at the limit":        {long[:maxText], long[:maxText]},
+		"beyond the limit":    {long, long[:maxText] + "... (2000 bytes)"},
+		"inside a character":  {"a" + long, "a" + long[:maxText-2] + "... (2001 bytes)"},
+		"an error":            {errors.New(long), long[:maxText] + "... (2000 bytes)"},
+		"text of the program": {uncut(long), long},
+		"a number":            {12, 12.0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := &lines{}
+			NewLogger(log, "test", slog.LevelInfo).Info("hello", "key", test.given)
+			if got := log.with(t, "hello")[0]["key"]; got != test.want {
+				t.Errorf("got %.2000v, want %.2000v", got, test.want)
+			}
+		})
+	}
+}

@@ -37,6 +37,7 @@ func (s *Store) Record(
 			thumbnailSize: final.Result.ThumbnailSize.String(),
 			processedAt:   strconv.FormatFloat(final.ProcessedAt, 'f', 3, 64),
 		}
+		about.SetCause(final.Cause)
 	} else {
 		note, err := json.Marshal(final)
 		if err != nil {
@@ -118,7 +119,7 @@ func completed(imageID string, thumbnail *imagestore.Info) *Status {
 	if err != nil {
 		when = Seconds(thumbnail.Modified)
 	}
-	return &Status{ImageID: imageID, State: Completed, ProcessedAt: when, Result: &Result{
+	return &Status{ImageID: imageID, State: Completed, ProcessedAt: when, Cause: thumbnail.Cause(), Result: &Result{
 		Success:       true,
 		Thumbnail:     thumbnail.Key,
 		OriginalSize:  parseSize(thumbnail.Metadata[originalSize]),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
@@ -82,14 +83,18 @@ func (s *Store) Advance(ctx context.Context, next Status) (before *Status, err e
 }
 
 // Fail records that an image can never be processed, and returns the final status that counts: an earlier one, if there
-// is one. original is the key of the image, or the key that it would have had; reason is one of events.Reasons().
-func (s *Store) Fail(ctx context.Context, imageID, original, reason, message string) (*Status, error) {
+// is one. original is the key of the image, or the key that it would have had; cause is the event that brought it, or
+// zero; reason is one of events.Reasons().
+func (s *Store) Fail(
+	ctx context.Context, imageID, original string, cause events.Cause, reason, message string,
+) (*Status, error) {
 	failed, err := s.Record(ctx, original, Status{
 		ImageID:     imageID,
 		State:       Failed,
 		Reason:      reason,
 		Result:      &Result{Error: message},
 		ProcessedAt: Seconds(time.Now()),
+		Cause:       cause,
 	}, nil, "")
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package thumbnailer
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -140,8 +141,8 @@ func (t *thumbnailer) finalStatus(ctx context.Context, task events.ImageUploaded
 
 // makeThumbnail makes the thumbnail, and records it or the reason why the image can have none.
 func (t *thumbnailer) makeThumbnail(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
-	rendition, err := t.render(ctx, task)
-	final := status.Status{ImageID: task.ImageID, ProcessedAt: status.Seconds(time.Now())}
+	rendition, cause, err := t.render(ctx, task)
+	final := status.Status{ImageID: task.ImageID, ProcessedAt: status.Seconds(time.Now()), Cause: cause}
 	var refused *raster.Error
 	switch {
 	case errors.As(err, &refused):
@@ -192,17 +193,27 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 	return nil
 }
 
-// render reads the original and returns its thumbnail, within the limits on bytes and pixels. The error is a
-// *raster.Error if the image can never have one, and errNoObject or errNoPixels if it has to wait.
-func (t *thumbnailer) render(ctx context.Context, task events.ImageUploaded) (raster.Rendition, error) {
+// render reads the original and returns its thumbnail, and the event that brought it. The error is a *raster.Error if
+// the image can never have a thumbnail, and errNoObject or errNoPixels if it has to wait.
+func (t *thumbnailer) render(
+	ctx context.Context, task events.ImageUploaded,
+) (rendition raster.Rendition, cause events.Cause, err error) {
 	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
 	if errors.Is(err, imagestore.ErrNotFound) {
-		return raster.Rendition{}, errNoObject
+		return rendition, cause, errNoObject
 	}
 	if err != nil {
-		return raster.Rendition{}, err
+		return rendition, cause, err
 	}
 	defer object.Close()
+	rendition, err = t.renderObject(ctx, task.ImageID, object, info)
+	return rendition, info.Cause(), err
+}
+
+// renderObject makes the thumbnail of an object, within the limits on bytes and pixels.
+func (t *thumbnailer) renderObject(
+	ctx context.Context, imageID string, object io.Reader, info *imagestore.Info,
+) (raster.Rendition, error) {
 	if info.Size > t.settings.maxBytes {
 		return raster.Rendition{}, &raster.Error{
 			Reason:  raster.Reason(events.ReasonTooManyBytes),
@@ -220,7 +231,7 @@ func (t *thumbnailer) render(ctx context.Context, task events.ImageUploaded) (ra
 		return raster.Rendition{}, err
 	}
 	defer t.release(pixels)
-	if _, err := t.statuses.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing}); err != nil {
+	if _, err := t.statuses.Advance(ctx, status.Status{ImageID: imageID, State: status.Processing}); err != nil {
 		return raster.Rendition{}, err
 	}
 	renditions, err := picture.Render(ctx, target)

@@ -37,6 +37,8 @@ type Candidate struct {
 	Size   int64 // of Body, in bytes; -1 if unknown
 	// Filename is the caller's name for the image: any text, paths included.
 	Filename string
+	// Cause is the event that brings the image; zero if none does. It is stored with the image.
+	Cause events.Cause
 }
 
 // An Object is an object that another system has stored.
@@ -115,20 +117,20 @@ func (a *Acceptor) storeAndAnnounce(
 	if err != nil {
 		return image, "", err
 	}
-	image.Size, err = incoming.Put(ctx, image.ObjectName, imagestore.Attributes{
+	attributes := imagestore.Attributes{
 		ContentType: image.ContentType,
 		Metadata:    map[string]string{"Filename": imagestore.EncodeFilename(c.Filename)},
-	})
+	}
+	attributes.SetCause(c.Cause)
+	image.Size, err = incoming.Put(ctx, image.ObjectName, attributes)
 	if c.New && errors.Is(err, imagestore.ErrExists) {
 		err = nil // MinIO's first answer was lost, and its client tried again
 	}
 	if err != nil {
 		return image, "", err
 	}
-	if !c.New {
-		if err := a.images.KeepFirst(ctx, image.ImageID, image.ObjectName); err != nil {
-			return image, "", err
-		}
+	if err := a.images.Confirm(ctx, image.ImageID, image.ObjectName); err != nil {
+		return image, "", err
 	}
 	token, err = a.relay.AnnounceUpload(ctx, image)
 	return image, token, err

@@ -114,7 +114,7 @@ var errKeyReused = &apierror.Error{
 // counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key
 // even if there is an error.
 func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Candidate) (events.ImageUploaded, error) {
-	c.ImageID = EventImageID(c.Owner, e)
+	c.ImageID = EventImageID(c.Owner, e.Source(), e.ID())
 	image, known, err := a.resume(ctx, c.ImageID)
 	if !known && err == nil {
 		image, err = a.acceptor.Accept(ctx, c)

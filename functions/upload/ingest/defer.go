@@ -30,7 +30,7 @@ func waitingFor(err error, e event.Event, imageID string, candidate accept.Candi
 	}
 	object := candidate.Object
 	note := deferral.NewNote(deferral.Received, e, imageID, object.Bucket, object.Key, candidate.Filename)
-	note.Owner = candidate.Owner
+	note.Owner, note.Cause = candidate.Owner, candidate.Cause
 	return &waitingError{err, note}
 }
 
@@ -43,5 +43,5 @@ func (in *Ingest) deferEvent(w http.ResponseWriter, r *http.Request, note deferr
 	}
 	in.Process.Log.InfoContext(r.Context(), "event_deferred",
 		"image_id", note.ImageID, "bucket", note.Bucket, "object_name", note.ObjectName)
-	return answerAccepted(w, note.ImageID)
+	return answerAccepted(w, r, note.ImageID)
 }

@@ -1,10 +1,13 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"path"
 	"slices"
@@ -22,29 +25,29 @@ import (
 
 // acceptEvent accepts the image of an event that a client sends to /upload.
 func (in *Ingest) acceptEvent(w http.ResponseWriter, r *http.Request, owner string) ([]outcome, error) {
-	image, err := in.receive(w, r, owner)
+	arrived, err := in.receive(w, r, owner)
 	if err != nil {
 		return nil, err
 	}
-	return []outcome{{ImageID: image.ImageID}}, nil
+	return []outcome{{ImageID: arrived.image.ImageID}}, nil
 }
 
 // deliver answers Knative: 200 if the image is accepted, or waits here for its object, 200 with an image.failed if it
 // never can be accepted, and otherwise a status code by which Knative delivers the event again or gives up.
 func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 	owner := ownership.Of(r.Context())
-	image, err := in.receive(w, r, owner)
+	arrived, err := in.receive(w, r, owner)
 	var refused *apierror.Error
 	var waiting *waitingError
 	switch {
 	case err == nil:
-		return answerAccepted(w, image.ImageID)
+		return answerAccepted(w, r, arrived.image.ImageID)
 	case errors.As(err, &waiting):
 		return in.deferEvent(w, r, waiting.note)
 	case errors.Is(err, errSweep):
 		return in.sweep(w, r)
-	case image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
-		return in.replyFailed(w, r, image, refused)
+	case arrived.image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
+		return in.replyFailed(w, r, arrived, refused)
 	}
 	return err
 }
@@ -54,9 +57,9 @@ func isReason(code string) bool { return slices.Contains(events.Reasons(), event
 
 // answerAccepted answers a delivery without a reply. Content-Length says that there is none: a body of unknown length,
 // which is what net/http sends while a request body is unread, is taken for a reply that is not an event.
-func answerAccepted(w http.ResponseWriter, imageID string) error {
+func answerAccepted(w http.ResponseWriter, r *http.Request, imageID string) error {
 	w.Header().Set("Content-Length", "0")
-	w.Header().Set("Location", "/status/"+imageID)
+	w.Header().Set("Location", prefixOf(r)+"/status/"+imageID)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -64,15 +67,17 @@ func answerAccepted(w http.ResponseWriter, imageID string) error {
 // replyFailed records that an image can never be accepted, and replies with image.failed. However often the event
 // comes, and whatever it brings then, the answer stays the same.
 func (in *Ingest) replyFailed(
-	w http.ResponseWriter, r *http.Request, image events.ImageUploaded, refused *apierror.Error,
+	w http.ResponseWriter, r *http.Request, arrived arrival, refused *apierror.Error,
 ) error {
+	image := arrived.image
 	in.refused.WithLabelValues(refused.Code).Inc()
-	final, err := in.Statuses.Fail(r.Context(), image.ImageID, image.ObjectName, refused.Code, refused.Message)
+	final, err := in.Statuses.Fail(
+		r.Context(), image.ImageID, image.ObjectName, arrived.cause, refused.Code, refused.Message)
 	if err != nil {
 		return err
 	}
 	if final.State != status.Failed { // another delivery of the event has brought an image
-		return answerAccepted(w, image.ImageID)
+		return answerAccepted(w, r, image.ImageID)
 	}
 	reply, err := final.Event(r.Context(), events.SourceUpload, "", "")
 	if err != nil {
@@ -99,33 +104,37 @@ func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// An arrival is the image of an event: what is known of it, even if there is an error.
+type arrival struct {
+	image events.ImageUploaded
+	cause events.Cause
+}
+
 // receive accepts the image of an image.received event. An image that was refused is returned with its ID and its key.
-func (in *Ingest) receive(
-	w http.ResponseWriter, r *http.Request, owner string,
-) (image events.ImageUploaded, err error) {
-	inBody, release := isStream(r) && r.ContentLength != 0, in.meter(r)
-	defer release()
+func (in *Ingest) receive(w http.ResponseWriter, r *http.Request, owner string) (arrived arrival, err error) {
+	defer in.meter(r)()
 	e, err := readEvent(w, r)
+	if err == nil {
+		err = checkType(e)
+	}
 	if err != nil {
-		return image, err
+		return arrived, err
 	}
 	ctx := cloudevent.Continue(r.Context(), e)
-	candidate := accept.Candidate{Owner: owner, Filename: path.Base(e.Subject())}
-	switch {
-	case inBody && r.ContentLength > in.settings.MaxBytes: // is refused by its size, before a byte is read
-		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
-	case inBody:
-		from, err := body.New(w, r, in.settings.MaxBytes)
-		if err != nil {
-			return image, err
-		}
-		candidate.Body, candidate.Size = from, from.Size()
+	candidate := accept.Candidate{Owner: owner, Filename: eventFilename(e), Cause: causeOf(e)}
+	if isStream(r) && r.ContentLength != 0 {
+		err = in.openBody(w, r, &candidate, &e)
+	} else {
+		err = openData(r, &candidate, e)
 	}
-	if err := in.complete(ctx, &candidate, e); err != nil {
-		return image, err
+	if err == nil && candidate.Body == nil {
+		err = in.refer(ctx, &candidate, e)
 	}
-	image, err = in.Acceptor.AcceptEvent(ctx, e, candidate)
-	return image, waitingFor(err, e, image.ImageID, candidate)
+	if err != nil {
+		return arrived, err
+	}
+	image, err := in.Acceptor.AcceptEvent(ctx, e, candidate)
+	return arrival{image, candidate.Cause}, waitingFor(err, e, image.ImageID, candidate)
 }
 
 // readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body.
@@ -145,28 +154,85 @@ func isLarge(r *http.Request) bool {
 	return cloudevent.IsStructured(r) && (r.ContentLength < 0 || r.ContentLength > cloudevent.MaxEvent)
 }
 
-// isStream reports whether the data of an event is the body, and not JSON.
+// isStream reports whether the data of an event is the body, and not declared to be JSON.
 func isStream(r *http.Request) bool {
 	contentType := r.Header.Get("Content-Type")
 	return !cloudevent.IsStructured(r) && (contentType == "" || !events.IsJSON(contentType))
 }
 
-// complete checks the event of a candidate. If the image is not in the body of the request, it is the data of the
-// event, or an object that the event names.
-func (in *Ingest) complete(ctx context.Context, candidate *accept.Candidate, e event.Event) error {
-	if err := checkType(e); err != nil || candidate.Body != nil {
-		return err
-	}
-	if data := e.Data(); len(data) > 0 && !events.IsJSON(e.DataContentType()) {
-		candidate.Body, candidate.Size = bytes.NewReader(data), int64(len(data))
+// openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A body
+// that is declared to be too large an image is refused by its size, before a byte is read.
+func (in *Ingest) openBody(
+	w http.ResponseWriter, r *http.Request, candidate *accept.Candidate, e *event.Event,
+) error {
+	contentType := r.Header.Get("Content-Type")
+	if r.ContentLength > in.settings.MaxBytes && declaresImage(contentType) {
+		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
 		return nil
 	}
+	from, err := body.New(w, r, in.settings.MaxBytes)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewReaderSize(from, sniffLength)
+	start, err := buffered.Peek(sniffLength)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if len(start) == 0 && e.Extensions()[events.DataRef] != nil {
+		return nil
+	}
+	switch image, err := isImage(contentType, start); {
+	case err != nil:
+		return err
+	case image:
+		candidate.Body, candidate.Size = buffered, from.Size()
+		return nil
+	}
+	e.DataEncoded, err = readJSON(buffered)
+	return err
+}
+
+// readJSON reads the data of an event that names an object.
+func readJSON(from io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(from, cloudevent.MaxEvent+1))
+	if err == nil && len(data) > cloudevent.MaxEvent {
+		err = &apierror.Error{
+			Status:  http.StatusRequestEntityTooLarge,
+			Code:    apierror.CodeTooManyBytes,
+			Message: "The event is too large",
+			Limit:   cloudevent.MaxEvent,
+		}
+	}
+	return data, err
+}
+
+// openData makes the data of an event the image of the candidate, if it is an image. In structured mode an image is in
+// data_base64: data is a JSON value, which may be the text of an image, but not its bytes.
+func openData(r *http.Request, candidate *accept.Candidate, e event.Event) error {
+	data, contentType := e.Data(), e.DataContentType()
+	if len(data) == 0 || isNull(data) {
+		return nil
+	}
+	image, err := isImage(contentType, data[:min(len(data), sniffLength)])
+	if err != nil || !image {
+		return err
+	}
+	if cloudevent.IsStructured(r) && !e.DataBase64 {
+		return notBytes(contentType, "The data is a JSON string; expected an image as base64 in data_base64")
+	}
+	candidate.Body, candidate.Size = bytes.NewReader(data), int64(len(data))
+	return nil
+}
+
+// refer makes the object that an event names the image of the candidate.
+func (in *Ingest) refer(ctx context.Context, candidate *accept.Candidate, e event.Event) error {
 	reference, err := referenceOf(e)
 	if err != nil {
 		return err
 	}
 	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
-	candidate.Filename = reference.Filename
+	candidate.Filename = cmp.Or(reference.Filename, extendedFilename(e), path.Base(reference.ObjectName))
 	return in.checkObject(ctx, candidate.Object)
 }
 
@@ -192,19 +258,15 @@ func (in *Ingest) checkObject(ctx context.Context, object *accept.Object) error 
 
 // referenceOf is the object that an event names, in its data or in its dataref.
 func referenceOf(e event.Event) (events.ImageReceived, error) {
-	if len(e.Data()) > 0 {
-		reference, err := events.Decode[events.ImageReceived](e)
-		if reference.Filename == "" {
-			reference.Filename = path.Base(reference.ObjectName)
-		}
-		return reference, err
+	if data := e.Data(); len(data) > 0 && !isNull(data) {
+		return events.Decode[events.ImageReceived](e)
 	}
 	ref, ok := e.Extensions()[events.DataRef].(string)
 	if !ok {
 		return events.ImageReceived{}, fmt.Errorf("%w: it has neither data nor a dataref", events.ErrInvalid)
 	}
 	bucket, key, err := events.ParseDataRef(ref)
-	return events.ImageReceived{Bucket: bucket, ObjectName: key, Filename: path.Base(key)}, err
+	return events.ImageReceived{Bucket: bucket, ObjectName: key}, err
 }
 
 // errSweep means that an event asks for a sweep. At /upload it is an invalid event.

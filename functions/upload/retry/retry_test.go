@@ -112,7 +112,7 @@ func (r *testRetrier) deferReceived(tb testing.TB, object string) deferral.Note 
 	e.SetType(events.TypeImageReceived)
 	e.SetSource("/retry")
 	e.SetID(uuid.NewString())
-	id := idempotency.EventImageID("", e)
+	id := idempotency.EventImageID("", e.Source(), e.ID())
 	return r.defers(tb, deferral.NewNote(deferral.Received, e, id, r.Images.Bucket(), object, "a.png"))
 }
 

@@ -74,6 +74,7 @@ func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (o
 		Owner:    note.Owner,
 		Object:   &accept.Object{Bucket: note.Bucket, Key: note.ObjectName},
 		Filename: note.Filename,
+		Cause:    note.Cause,
 	})
 	var refused *apierror.Error
 	switch {
@@ -110,7 +111,7 @@ func (r *Retrier) announce(ctx context.Context, note deferral.Note, over bool) (
 func (r *Retrier) fail(
 	ctx context.Context, note deferral.Note, original, reason, message string,
 ) (outcome string, err error) {
-	final, err := r.Statuses.Fail(ctx, note.ImageID, original, reason, message)
+	final, err := r.Statuses.Fail(ctx, note.ImageID, original, note.Cause, reason, message)
 	if err != nil {
 		return broken, err
 	}

@@ -142,6 +142,7 @@ func (s *service) routes() *http.ServeMux {
 		http.MethodPost: s.protect(s.ingest.Deliver),
 	})
 	httpserver.Route(mux, "/upload", methods{http.MethodPost: s.protect(s.ingest.Upload)})
+	httpserver.Route(mux, "/status", methods{http.MethodGet: s.protect(s.delivery.EventStatus)})
 	httpserver.Route(mux, "/status/{id}", methods{http.MethodGet: s.protect(s.delivery.Status)})
 	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protect(s.delivery.Original)})
 	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protect(s.delivery.Thumbnail)})

@@ -23,11 +23,13 @@ import (
 type testQueue struct {
 	*Queue
 	statuses *status.Store
+	admin    *redis.Client // has more rights than the function
 }
 
 func open(tb testing.TB) testQueue {
 	tb.Helper()
-	r := config.NewReader(testservers.Start(tb, testservers.As("image-upload")))
+	getenv := testservers.Start(tb, testservers.As("image-upload"))
+	r := config.NewReader(getenv)
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
 		tb.Fatal(err)
@@ -37,7 +39,7 @@ func open(tb testing.TB) testQueue {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { client.Close() })
-	return testQueue{New(client, images), status.New(client, images)}
+	return testQueue{New(client, images), status.New(client, images), testservers.Redis(tb, getenv)}
 }
 
 // noteOf is the note of an image.received.
@@ -66,7 +68,7 @@ func (q testQueue) deferNew(tb testing.TB) Entry {
 func (q testQueue) shift(tb testing.TB, d time.Duration) {
 	tb.Helper()
 	for _, member := range q.due(tb) {
-		if err := q.client.ZIncrBy(tb.Context(), q.keys()[0], -d.Seconds(), member).Err(); err != nil {
+		if err := q.admin.ZIncrBy(tb.Context(), q.keys()[0], -d.Seconds(), member).Err(); err != nil {
 			tb.Fatal(err)
 		}
 	}

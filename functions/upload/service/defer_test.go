@@ -161,8 +161,12 @@ func TestUploadWithoutObject(t *testing.T) {
 // Without the store an event cannot be kept, and is not acknowledged.
 func TestNothingDeferredWithoutStore(t *testing.T) {
 	t.Parallel()
-	s := start(t, "MINIO_ENDPOINT=127.0.0.1:1")
-	got := s.post("/", "application/json", reference(s.getenv("MINIO_BUCKET"), "none.png"), binaryHeader("no store")...)
+	s := start(t)
+	scheme := "" // as that of the server, so that the other settings fit
+	if strings.HasPrefix(s.getenv("MINIO_ENDPOINT"), "https://") {
+		scheme = "https://"
+	}
+	got := s.startAnother("MINIO_ENDPOINT="+scheme+"127.0.0.1:1").post("/", "application/json", reference(s.getenv("MINIO_BUCKET"), "none.png"), binaryHeader("no store")...)
 	if got.status != http.StatusServiceUnavailable {
 		t.Errorf("answer is %d %s, want 503", got.status, got.body)
 	}

@@ -8,6 +8,7 @@ package accept
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -41,7 +42,11 @@ type Candidate struct {
 }
 
 // An Object is an object that another system has stored.
-type Object struct{ Bucket, Key string }
+type Object struct {
+	Bucket, Key string
+	// Hidden is whether the sender may not read it: then it is never looked for.
+	Hidden bool
+}
 
 // Limits are what Accept checks of an image.
 type Limits struct {
@@ -69,13 +74,16 @@ func New(images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limit
 }
 
 // Accept stores and announces an image, and returns it as it was announced. Its errors are an apierror.Error where the
-// caller is at fault, an error of the candidate's Body, imagestore.ErrExists if a candidate that is not New is stored
-// already, or a failure of a backend that may pass.
+// caller is at fault, which wraps ErrNotYet if the object does not exist, an error of the candidate's Body,
+// imagestore.ErrExists if a candidate that is not New is stored already, or a failure of a backend that may pass.
 func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploaded, error) {
+	if c.Object != nil && c.Object.Hidden {
+		return events.ImageUploaded{}, objectNotFound(*c.Object)
+	}
 	if c.Object != nil {
 		object, info, err := a.images.Get(ctx, c.Object.Bucket, c.Object.Key)
 		if errors.Is(err, imagestore.ErrNotFound) {
-			return events.ImageUploaded{}, ObjectNotFound(*c.Object)
+			return events.ImageUploaded{}, fmt.Errorf("%w: %w", ErrNotYet, objectNotFound(*c.Object))
 		}
 		if err != nil {
 			return events.ImageUploaded{}, err

@@ -32,18 +32,21 @@ func (in *Ingest) acceptEvent(w http.ResponseWriter, r *http.Request, owner stri
 	return []outcome{{ImageID: arrived.image.ImageID}}, nil
 }
 
-// deliver answers Knative: 200 if the image is accepted, 200 with an image.failed if it never can be, and otherwise a
-// status code by which Knative delivers the event again or gives up.
+// deliver answers Knative: 200 if the image is accepted, or waits here for its object, 200 with an image.failed if it
+// never can be accepted, and otherwise a status code by which Knative delivers the event again or gives up.
 func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 	owner := ownership.Of(r.Context())
 	arrived, err := in.receive(w, r, owner)
 	var refused *apierror.Error
 	var other *otherTypeError
+	var waiting *waitingError
 	switch {
 	case errors.As(err, &other):
 		return in.deliverOther(w, r, other)
 	case err == nil:
 		return answerAccepted(w, r, arrived.image.ImageID)
+	case errors.As(err, &waiting):
+		return in.deferEvent(w, r, waiting.note)
 	case errors.Is(err, errSweep):
 		return in.sweep(w, r)
 	case arrived.image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
@@ -119,13 +122,13 @@ func (in *Ingest) receive(w http.ResponseWriter, r *http.Request, owner string) 
 	}
 	ctx := cloudevent.Continue(r.Context(), e)
 	if candidate.Object != nil {
-		if err := in.checkObject(ctx, *candidate.Object); err != nil {
+		if err := in.checkObject(ctx, candidate.Object); err != nil {
 			return arrived, err
 		}
 	}
 	candidate.Owner = owner
 	image, err := in.Acceptor.AcceptEvent(ctx, e, candidate)
-	return arrival{image, candidate.Cause}, err
+	return arrival{image, candidate.Cause}, waitingFor(err, e, image.ImageID, candidate)
 }
 
 // Read reads an image.received event, and returns the candidate that it brings, without an owner. Of an image in the
@@ -254,7 +257,7 @@ func refer(candidate *accept.Candidate, e event.Event) error {
 // checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,
 // so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for
 // events that come through the Broker, and for administrators.
-func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
+func (in *Ingest) checkObject(ctx context.Context, object *accept.Object) error {
 	policy, own := in.settings.Policy, object.Bucket == in.settings.Bucket
 	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
 		return unknownBucket(object.Bucket)
@@ -262,9 +265,7 @@ func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
 	imageID, _, _ := strings.Cut(object.Key, "/")
 	isImage := own && events.IsImageID(imageID)
 	// The function for events serves no image, and must not confirm that one exists either.
-	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage {
-		return accept.ObjectNotFound(object)
-	}
+	object.Hidden = !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage
 	return nil
 }
 

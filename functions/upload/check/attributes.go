@@ -142,7 +142,8 @@ func checkAttribute(a attribute) *Finding {
 			return nil
 		}
 	case "time":
-		f.Expected, f.Mend = "a time as RFC 3339 has it, such as 2026-01-31T12:00:00Z", "Add the time zone, or leave the attribute out."
+		f.Expected = "a time as RFC 3339 has it, such as 2026-01-31T12:00:00Z"
+		f.Mend = "Add the time zone, or leave the attribute out."
 		if _, err := time.Parse(time.RFC3339, strings.ToUpper(a.value)); err == nil {
 			return nil
 		}
@@ -213,5 +214,6 @@ func beyondLatin1(value string) bool {
 // isEncoded reports whether a header value has no characters that the HTTP binding has encoded. A percent sign may be
 // the result of encoding.
 func isEncoded(value string) bool {
-	return utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' })
+	needsEncoding := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }
+	return utf8.ValidString(value) && !strings.ContainsFunc(value, needsEncoding)
 }

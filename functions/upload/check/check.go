@@ -1,10 +1,10 @@
-// Package check says what the upload function makes of an event: what it reads in it, the image ID and the name that the
-// image will have, and each fault with what was found, what was expected and how to mend it. It is behind the command
-// events/check.
+// Package check says what the upload function makes of an event: what it reads in it, the image ID and the name that
+// the image will have, and each fault with what was found, what was expected and how to mend it. It is behind the
+// command events/check.
 //
-// The verdict is that of the functions' own code: of packages ingest, which reads the event, and accept, which reads the
-// header of an image. What this package adds is advice. It stores and sends nothing, so it cannot know whether an object
-// exists, whether the service may read its bucket, or whether the pixels of an image are intact.
+// The verdict is that of the functions' own code: of packages ingest, which reads the event, and accept, which reads
+// the header of an image. What this package adds is advice. It stores and sends nothing, so it cannot know whether an
+// object exists, whether the service may read its bucket, or whether the pixels of an image are intact.
 package check
 
 import (
@@ -106,7 +106,8 @@ func (m *Message) request() *http.Request {
 }
 
 // pixel is a GIF of one pixel.
-const pixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+const pixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff" +
+	",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
 // discard is the answer to a request that nobody has sent.
 type discard struct{}
@@ -138,7 +139,8 @@ func (r *Report) describeEvent(e event.Event) {
 // describeImage describes the image of an event, and returns the error with which it would be refused.
 func (c *Checker) describeImage(r *Report, m *Message, e event.Event, candidate accept.Candidate) error {
 	candidate.ImageID = idempotency.EventImageID("", e.Source(), e.ID())
-	defer r.fact("image ID", "%s, if clients do not authenticate; otherwise it depends on the client, too", candidate.ImageID)
+	defer r.fact("image ID", "%s, if clients do not authenticate; otherwise it depends on the client, too",
+		candidate.ImageID)
 	if candidate.Object != nil {
 		r.fact("image", "the object %q in the bucket %q; the service must be allowed to read the bucket (SOURCE_BUCKETS)",
 			candidate.Object.Key, candidate.Object.Bucket)
@@ -154,12 +156,14 @@ func (c *Checker) describeImage(r *Report, m *Message, e event.Event, candidate 
 	if err != nil {
 		return err
 	}
-	r.fact("image", "in the event: %s, %d x %d pixels, %d bytes", image.ContentType, image.Width, image.Height, candidate.Size)
+	r.fact("image", "in the event: %s, %d x %d pixels, %d bytes",
+		image.ContentType, image.Width, image.Height, candidate.Size)
 	r.fact("name", "%s", image.Filename)
 	return nil
 }
 
-var noBody = Finding{Fault: true, What: "the input has no body", Found: "only the header of a request, as curl -v shows it",
+var noBody = Finding{Fault: true, What: "the input has no body",
+	Found:    "only the header of a request, as curl -v shows it",
 	Expected: "the header and the body",
 	Mend:     "Use curl --trace FILE instead of -v, or name the file with the body: --body FILE."}
 
@@ -253,9 +257,10 @@ func notEnveloped(members []attribute) Finding {
 func notAnEvent(m *Message) Finding {
 	contentType := m.Header.Get("Content-Type")
 	f := Finding{Fault: true, What: "the message is not an event",
-		Found:    fmt.Sprintf("Content-Type %.90q and no header Ce-Specversion", contentType),
-		Expected: "headers Ce-Specversion, Ce-Type, Ce-Source and Ce-Id (binary mode), or application/cloudevents+json (structured mode)",
-		Mend:     "Add the headers, or use an SDK: events/examples has an example for each.",
+		Found: fmt.Sprintf("Content-Type %.90q and no header Ce-Specversion", contentType),
+		Expected: "headers Ce-Specversion, Ce-Type, Ce-Source and Ce-Id (binary mode), or " +
+			"application/cloudevents+json (structured mode)",
+		Mend: "Add the headers, or use an SDK: events/examples has an example for each.",
 	}
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	switch mediaType {

@@ -204,7 +204,7 @@ func readHeaderLines(in *bufio.Reader) (lines []byte, isRequest bool, err error)
 	for len(lines) <= maxHeader {
 		line, err := in.ReadSlice('\n')
 		switch {
-		case err == bufio.ErrBufferFull:
+		case errors.Is(err, bufio.ErrBufferFull):
 			return nil, false, errLongHeader
 		case err != nil && err != io.EOF:
 			return nil, false, err
@@ -229,7 +229,8 @@ func (m *Message) parseHeader(lines []byte) error {
 	text := append(bytes.TrimRight(lines, "\r\n"), "\r\n\r\n"...)
 	header, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(text))).ReadMIMEHeader()
 	if err != nil {
-		return &malformed{"the header is not that of an HTTP message", fmt.Sprintf("%.200s", err), "lines such as Ce-Id: 4711"}
+		return &malformed{"the header is not that of an HTTP message", fmt.Sprintf("%.200s", err),
+			"lines such as Ce-Id: 4711"}
 	}
 	m.Header = http.Header(header)
 	m.Header.Del("Host") // as in a request that net/http has read

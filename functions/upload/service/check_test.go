@@ -18,7 +18,8 @@ func TestCheckAgrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const envelope = `{"specversion": "1.0", "type": "image.received", "source": "/camera", "id": "%s", "subject": "a%20b.png", `
+	const envelope = `{"specversion": "1.0", "type": "image.received", "source": "/camera", "id": "%s", ` +
+		`"subject": "a%20b.png", `
 	image := string(pngOf(t, 40, 30))
 	verdicts := map[bool]int{}
 	for i, row := range []struct{ name, contentType, header, body string }{
@@ -33,14 +34,16 @@ func TestCheckAgrees(t *testing.T) {
 		{"a time of no form", "image/png", "Ce-Time: now", image},
 		{"a percent-encoded id", "image/png", "Ce-Id: a%20b", image},
 		{"data and data_base64", "application/cloudevents+json", "", envelope + `"data": "a", "data_base64": "YQ=="}`},
-		{"an image as a JSON string", "application/cloudevents+json", "", envelope + `"datacontenttype": "image/png", "data": "a"}`},
+		{"an image as a JSON string", "application/cloudevents+json", "",
+			envelope + `"datacontenttype": "image/png", "data": "a"}`},
 		{"an attribute in capitals", "application/cloudevents+json", "", envelope + `"traceId": "1", "data": {}}`},
 		{"neither data nor dataref", "application/cloudevents+json", "", envelope + `"data": null}`},
 		{"a batch", "application/cloudevents-batch+json", "", "[" + envelope + `"data": {}}]`},
 		{"not JSON", "application/cloudevents+json", "", "{"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			lines := []string{"Ce-Specversion: 1.0", "Ce-Type: image.received", "Ce-Source: /camera", fmt.Sprintf("Ce-Id: check-%d", i)}
+			lines := []string{"Ce-Specversion: 1.0", "Ce-Type: image.received", "Ce-Source: /camera",
+				fmt.Sprintf("Ce-Id: check-%d", i)}
 			body := row.body
 			if strings.HasPrefix(row.contentType, "application/cloudevents") {
 				lines, body = nil, strings.Replace(body, "%s", fmt.Sprintf("check-%d", i), 1)

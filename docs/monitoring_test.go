@@ -19,7 +19,8 @@ const monitoring = "docs/operations/monitoring.md"
 
 // The metrics of other programs in the queries.
 var foreign = []string{
-	"container_memory_working_set_bytes", "kafka_consumergroup_lag", "argocd_app_info",
+	"container_memory_working_set_bytes", "kafka_consumergroup_lag", "kafka_consumergroup_current_offset",
+	"argocd_app_info",
 	"kube_pod_container_status_last_terminated_reason", "kube_pod_container_status_restarts_total",
 	"certmanager_certificate_expiration_timestamp_seconds",
 }

@@ -17,6 +17,9 @@ const (
 	// DataRef names the object that the event is about: s3://bucket/key (the claim check pattern; the service's own events
 	// never carry an image). https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/dataref.md
 	DataRef = "dataref"
+	// Filename is the name of the image in an image.received event: any text, which may be percent-encoded (UTF-8), so
+	// that it passes Brokers that change other letters. It takes precedence over the subject.
+	Filename = "filename"
 	// PartitionKey is the image id: all events of an image are in one Kafka partition.
 	// https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/partitioning.md
 	PartitionKey = "partitionkey"
@@ -46,6 +49,8 @@ type Payload interface {
 	subject() string
 	// object is the bucket and key of the object that the event refers to.
 	object() (bucket, key string)
+	// cause is the event that brought the image, or zero.
+	cause() Cause
 }
 
 // An Envelope has the attributes of an event that do not follow from its payload.
@@ -63,8 +68,8 @@ type Envelope struct {
 	TraceParent, TraceState string
 }
 
-// Encode makes the CloudEvent that carries payload, with dataref, partitionkey, subject and trace context set. The
-// error wraps ErrInvalid.
+// Encode makes the CloudEvent that carries payload, with dataref, partitionkey, subject, causation and trace context
+// set. The error wraps ErrInvalid.
 func Encode(payload Payload, envelope Envelope) (event.Event, error) {
 	if err := payload.Validate(); err != nil {
 		return event.Event{}, err
@@ -86,6 +91,10 @@ func Encode(payload Payload, envelope Envelope) (event.Event, error) {
 	}
 	if bucket, key := payload.object(); bucket != "" && key != "" {
 		e.SetExtension(DataRef, FormatDataRef(bucket, key))
+	}
+	if cause := payload.cause(); cause != (Cause{}) {
+		e.SetExtension(CausationSource, cause.Source)
+		e.SetExtension(CausationID, cause.ID)
 	}
 	if traceParent.MatchString(envelope.TraceParent) {
 		e.SetExtension(TraceParent, envelope.TraceParent)

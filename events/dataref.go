@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// FormatDataRef returns the dataref of an object: s3://bucket/key. The key is percent-encoded, so that a dataref is
-// printable ASCII with any file name (CloudEvents over HTTP do not encode attributes).
+// FormatDataRef returns the dataref of an object: s3://bucket/key. The key is percent-encoded, because a dataref is a
+// URI. The HTTP binding encodes it once more: see EncodeHTTP and DecodeHTTP.
 func FormatDataRef(bucket, key string) string {
 	return (&url.URL{Scheme: "s3", Host: bucket, Path: "/" + key}).String()
 }

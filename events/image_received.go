@@ -28,3 +28,4 @@ func (p ImageReceived) Validate() error {
 
 func (p ImageReceived) subject() string          { return "" }
 func (p ImageReceived) object() (string, string) { return p.Bucket, p.ObjectName }
+func (ImageReceived) cause() Cause               { return Cause{} }

@@ -15,3 +15,4 @@ func (ImageSweep) Validate() error { return nil }
 
 func (ImageSweep) subject() string          { return "" }
 func (ImageSweep) object() (string, string) { return "", "" }
+func (ImageSweep) cause() Cause             { return Cause{} }

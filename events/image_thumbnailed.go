@@ -13,6 +13,8 @@ type ImageThumbnailed struct {
 	ThumbnailSize [2]int `json:"thumbnail_size"`
 	// ProcessedAt is in seconds since 1970 with a fraction.
 	ProcessedAt float64 `json:"processed_at"`
+	// Cause is the event that brought the image, if an event did.
+	Cause Cause `json:"cause,omitzero"`
 }
 
 // TypeImageThumbnailed is the CloudEvents type of ImageThumbnailed.
@@ -31,8 +33,10 @@ func (p ImageThumbnailed) Validate() error {
 	f.checkSize("original_size", p.OriginalSize)
 	f.checkSize("thumbnail_size", p.ThumbnailSize)
 	f.checkSeconds("processed_at", p.ProcessedAt)
+	f.checkCause(p.Cause)
 	return f.err()
 }
 
 func (p ImageThumbnailed) subject() string          { return p.ImageID }
 func (p ImageThumbnailed) object() (string, string) { return p.Bucket, p.Thumbnail }
+func (p ImageThumbnailed) cause() Cause             { return p.Cause }

@@ -49,3 +49,4 @@ func (p ImageUploaded) Validate() error {
 
 func (p ImageUploaded) subject() string          { return p.ImageID }
 func (p ImageUploaded) object() (string, string) { return p.Bucket, p.ObjectName }
+func (ImageUploaded) cause() Cause               { return Cause{} }

@@ -34,12 +34,13 @@ type document struct {
 }
 
 type property struct {
-	Type        string          `json:"type"`
-	Description string          `json:"description"`
-	Examples    []events.Reason `json:"examples"`
-	Items       *property       `json:"items"`
-	MinItems    int             `json:"minItems"`
-	MaxItems    int             `json:"maxItems"`
+	Type        string              `json:"type"`
+	Description string              `json:"description"`
+	Examples    []events.Reason     `json:"examples"`
+	Items       *property           `json:"items"`
+	Properties  map[string]property `json:"properties"`
+	MinItems    int                 `json:"minItems"`
+	MaxItems    int                 `json:"maxItems"`
 }
 
 func TestSchemaHead(t *testing.T) {
@@ -67,8 +68,8 @@ func TestSchemaHead(t *testing.T) {
 	}
 }
 
-// TestSchemaFields compares the schemas with the Go types: the same names, required unless omitempty, the same JSON
-// types.
+// TestSchemaFields compares the schemas with the Go types: the same names, required unless omitempty or omitzero, the
+// same JSON types.
 func TestSchemaFields(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.payload.EventType(), func(t *testing.T) {
@@ -77,7 +78,7 @@ func TestSchemaFields(t *testing.T) {
 			for _, field := range reflect.VisibleFields(reflect.TypeOf(k.payload)) {
 				name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 				names = append(names, name)
-				if options != "omitempty" {
+				if options == "" {
 					required = append(required, name)
 				}
 				checkType(t, name, d.Properties[name], field.Type)
@@ -99,15 +100,28 @@ func TestSchemaFields(t *testing.T) {
 func checkType(t *testing.T, name string, p property, goType reflect.Type) {
 	t.Helper()
 	want := map[reflect.Kind]string{
-		reflect.String: "string", reflect.Array: "array",
+		reflect.String: "string", reflect.Array: "array", reflect.Struct: "object",
 		reflect.Int: "integer", reflect.Int64: "integer", reflect.Float64: "number",
 	}[goType.Kind()]
 	if p.Type != want || want == "" {
 		t.Errorf("property %s has type %q, want %q for %v", name, p.Type, want, goType)
 	}
-	if goType.Kind() != reflect.Array {
-		return
+	switch goType.Kind() {
+	case reflect.Array:
+		checkItems(t, name, p, goType)
+	case reflect.Struct:
+		if len(p.Properties) != goType.NumField() {
+			t.Errorf("property %s has %d properties, want the fields of %v", name, len(p.Properties), goType)
+		}
+		for _, field := range reflect.VisibleFields(goType) {
+			inner := field.Tag.Get("json")
+			checkType(t, name+"."+inner, p.Properties[inner], field.Type)
+		}
 	}
+}
+
+func checkItems(t *testing.T, name string, p property, goType reflect.Type) {
+	t.Helper()
 	if p.MinItems != goType.Len() || p.MaxItems != goType.Len() {
 		t.Errorf("property %s has %d to %d items, want %d", name, p.MinItems, p.MaxItems, goType.Len())
 	}

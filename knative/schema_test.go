@@ -316,10 +316,10 @@ func variablesOf(o object) (variables []map[string]any) {
 	return variables
 }
 
-// externalMetrics are those of Strimzi's Kafka Exporter, kube-state-metrics, Argo CD, cert-manager, and every Go
-// process.
+// externalMetrics are those of Strimzi's Kafka Exporter, Knative's Kafka dispatchers, kube-state-metrics, Argo CD,
+// cert-manager, and every Go process.
 var externalMetrics = []string{
-	"kafka_consumergroup_lag",
+	"kafka_consumergroup_lag", "kafka_consumergroup_current_offset", "kn_eventing_kafka_discarded_events_1_total",
 	"kube_pod_container_status_restarts_total", "kube_pod_container_status_last_terminated_reason",
 	"argocd_app_info", "certmanager_certificate_expiration_timestamp_seconds",
 	"process_resident_memory_bytes", "process_cpu_seconds_total",
@@ -352,9 +352,9 @@ func TestMetricsExist(t *testing.T) {
 }
 
 var (
-	metricName = regexp.MustCompile(`\b[a-z]+(_[a-z]+)+\b`)
+	metricName = regexp.MustCompile(`\b[a-z]+(_[a-z0-9]+)+\b`)
 	bucket     = regexp.MustCompile(`_bucket$`)
-	labels     = regexp.MustCompile(`\{[^}]*\}`)
+	labels     = regexp.MustCompile(`\{[^}]*\}|\bby \([^)]*\)`)
 )
 
 // expressions returns all queries in a dashboard or a list of alerts.

@@ -5,6 +5,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/johannesboyne/gofakes3"
@@ -30,8 +31,19 @@ func (s *Servers) startMinIO() error {
 // which net/http would report each time.
 func newS3() *http.Server {
 	return &http.Server{
-		Handler:           gofakes3.New(s3mem.New()).Server(),
+		Handler:           foldersOfMinIO(gofakes3.New(s3mem.New()).Server()),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
+}
+
+// foldersOfMinIO takes an object whose name ends in __XLDIR__ for a folder, as MinIO does: it is stored, but listed with
+// a slash at its end.
+func foldersOfMinIO(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, isFolder := strings.CutSuffix(r.URL.Path, "__XLDIR__"); isFolder {
+			r.URL.Path, r.URL.RawPath = name+"/", ""
+		}
+		next.ServeHTTP(w, r)
+	})
 }

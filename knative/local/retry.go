@@ -11,7 +11,7 @@ var sourceDelivery = delivery{
 	Retry: 10, BackoffPolicy: "exponential", BackoffDelay: isoTime(300 * time.Millisecond),
 }
 
-// maxDoublings keeps a pause from overflowing; delays of hours and more than 20 retries are no realistic manifest.
+// maxDoublings keeps an exponential pause from overflowing: 0.5 s doubled 20 times is six days.
 const maxDoublings = 20
 
 // attempts returns how often an event is delivered at most.

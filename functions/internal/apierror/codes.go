@@ -43,6 +43,7 @@ const (
 	CodeUnavailable          = "unavailable"
 	CodeUnknownBucket        = "unknown_bucket"
 	CodeUnsupported          = string(events.ReasonUnsupported)
+	CodeUnsupportedCoding    = "unsupported_coding"
 )
 
 // A Code declares one code.
@@ -80,17 +81,22 @@ const (
 // Codes of requests that are wrong in themselves.
 var requestCodes = []Code{
 	{CodeBadForm, []int{http.StatusBadRequest}, "Malformed form",
-		"The body is not well-formed multipart/form-data, or ends before it is complete.", repair},
+		"The body is not well-formed multipart/form-data, or ends before it is complete, or the `Content-Type` has not " +
+			"the boundary that the body has.", repair},
 	{CodeBadIdempotencyKey, []int{http.StatusBadRequest}, "Malformed Idempotency-Key",
 		"There is more than one `Idempotency-Key`, or it is not 1 to 255 printable ASCII characters.",
 		"Use a random key, such as a UUID."},
+	{CodeBadQuery, []int{http.StatusBadRequest}, "Bad query",
+		"A query parameter is missing or has an impossible value. `dead-letters` refuses unknown ones, too: a misspelt " +
+			"filter would select every letter.", repair},
 	{CodeIncompleteRequest, []int{http.StatusBadRequest}, "Incomplete request",
 		"The connection ended before the body was complete.",
 		"Send the request again, with the same `Idempotency-Key` if it had one."},
 	{CodeInvalidEvent, []int{http.StatusBadRequest}, "Invalid event",
 		"The body is not a CloudEvent that the function accepts, or its data is not what its type requires.", repair},
 	{CodeNoFile, []int{http.StatusBadRequest}, "No file",
-		"The form has no field `file`.", repair},
+		"The form has no file in a field `file`, `files`, `file[]` or `files[]`. `found` is the field of another file.",
+		repair},
 	{CodeNoFileSelected, []int{http.StatusBadRequest}, "No file selected",
 		"The field `file` of the form has no file name: no file was chosen in the browser.", repair},
 	{CodeUnknownBucket, []int{http.StatusBadRequest}, "Unknown bucket",
@@ -105,15 +111,17 @@ var requestCodes = []Code{
 	{CodeNotFound, []int{http.StatusNotFound}, "No such route",
 		"The path does not exist.", "Correct the path."},
 	{CodeStatusNotFound, []int{http.StatusNotFound}, "Status not found",
-		"There is no image with this ID, or it belongs to another client.", "Check the ID."},
+		"There is no image with this ID, or of this event, or it belongs to another client.",
+		"Check the ID. An event in the Broker may need a moment: ask again."},
 	{CodeImageNotFound, []int{http.StatusNotFound}, "Image not found",
 		"There is no image with this ID, or it belongs to another client.", "Check the ID."},
 	{CodeThumbnailNotFound, []int{http.StatusNotFound}, "Thumbnail not found",
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},
 	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
-		"The object that the event names does not exist, or not yet.",
-		"Knative delivers the event again; other clients send it again once the object exists."},
+		"The object that the event names does not exist, or its sender may not know that it does. A delivery to `POST /` is " +
+			"acknowledged, and waits in the service for the object.",
+		"Send the event to `/upload` again once the object exists."},
 	{CodeMethodNotAllowed, []int{http.StatusMethodNotAllowed}, "Method not allowed",
 		"The path has no such method. `Allow` and `limit` list those that it has.", repair},
 	{CodeTooSlow, []int{http.StatusRequestTimeout}, "Request too slow",
@@ -125,6 +133,9 @@ var requestCodes = []Code{
 		"The form has more fields than `limit`.", repair},
 	{CodeFieldTooLarge, []int{http.StatusRequestEntityTooLarge}, "Field too large",
 		"A field of the form that is not an image, or the headers of a part, has more bytes than `limit`.", repair},
+	{CodeUnsupportedCoding, []int{http.StatusUnsupportedMediaType}, "Unsupported content coding",
+		"The body is compressed or coded otherwise: the request has a `Content-Encoding`, which is `found`.",
+		"Send the body as it is, without `Content-Encoding`."},
 	{CodeBeyondTheEnd, []int{http.StatusRequestedRangeNotSatisfiable}, "Range beyond the end",
 		"The requested range begins after the last byte of the image. `limit` is the size of the image.", repair},
 	{CodeIdempotencyKeyReused, []int{http.StatusUnprocessableEntity}, "Idempotency-Key reused",
@@ -153,9 +164,6 @@ var imageCodes = []Code{
 
 // Codes that only the dead-letters function has.
 var deadLetterCodes = []Code{
-	{CodeBadQuery, []int{http.StatusBadRequest}, "Bad query",
-		"A query parameter is unknown or has an impossible value. A misspelt filter would select every dead letter.",
-		repair},
 	{CodeOutOfTurn, []int{http.StatusConflict}, "Out of turn",
 		"Hundreds of dead letters were redriven ahead of older ones, and no more can be remembered.",
 		"Redrive the older ones first."},

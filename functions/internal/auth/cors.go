@@ -2,6 +2,7 @@ package auth
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -10,10 +11,11 @@ import (
 // that browsers send by themselves could be used by any site.
 var (
 	corsMethods = "GET, HEAD, POST"
-	corsHeaders = strings.Join([]string{
+	corsHeaders = []string{
 		"Authorization", "X-Api-Key", "Content-Type", "Content-Disposition", "Idempotency-Key",
-		"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Traceparent", "Tracestate",
-	}, ", ")
+		"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Traceparent", "Tracestate", "Baggage",
+		"Cache-Control", "X-Requested-With",
+	}
 	corsExposed = strings.Join([]string{
 		"Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Location",
 		"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate",
@@ -32,13 +34,33 @@ func (g *Guard) CORS(next http.Handler) http.Handler {
 		}
 		if g.allowOrigin(w.Header(), r) && isPreflight(r) {
 			w.Header().Set("Access-Control-Allow-Methods", corsMethods)
-			w.Header().Set("Access-Control-Allow-Headers", corsHeaders)
+			w.Header().Set("Access-Control-Allow-Headers", allowedHeaders(r))
 			w.Header().Set("Access-Control-Max-Age", corsMaxAge)
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// headerName is the name of a header (RFC 9110, section 5.1).
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$")
+
+// allowedHeaders returns the headers that a script may send: those of the service, and every other one that it asks
+// for, because upload and tracing libraries add headers of their own, and the service ignores what it does not know. A
+// script gains nothing by them that other clients do not have.
+func allowedHeaders(preflight *http.Request) string {
+	allowed := slices.Clone(corsHeaders)
+	for _, list := range preflight.Header.Values("Access-Control-Request-Headers") {
+		for name := range strings.SplitSeq(list, ",") {
+			name = strings.TrimSpace(name)
+			isKnown := slices.ContainsFunc(corsHeaders, func(h string) bool { return strings.EqualFold(h, name) })
+			if !isKnown && headerName.MatchString(name) {
+				allowed = append(allowed, name)
+			}
+		}
+	}
+	return strings.Join(allowed, ", ")
 }
 
 // allowOrigin sets the headers for the origin of r, and reports whether its scripts may read the response.

@@ -86,6 +86,47 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// A script may send every header that its libraries add.
+func TestPreflightHeaders(t *testing.T) {
+	d := open(t, map[string]string{"CORS_ORIGINS": "https://a.example"})
+	for library, asked := range map[string]string{
+		"Dropzone":               "cache-control,x-requested-with",
+		"Sentry":                 "baggage,sentry-trace",
+		"OpenTelemetry":          "traceparent, tracestate, baggage",
+		"OpenTelemetry, B3":      "b3,x-b3-traceid,x-b3-spanid,x-b3-sampled",
+		"Datadog":                "x-datadog-trace-id,x-datadog-parent-id,x-datadog-origin,x-datadog-sampling-priority",
+		"New Relic":              "newrelic,traceparent,tracestate",
+		"Application Insights":   "request-context,request-id",
+		"Axios":                  "authorization,content-type,x-xsrf-token",
+		"Fine Uploader":          "x-file-name,x-mime-type,cache-control,x-requested-with",
+		"CloudEvents JavaScript": "ce-id,ce-source,ce-specversion,ce-type,ce-time,content-type",
+		"this service":           "idempotency-key,x-api-key,content-disposition",
+	} {
+		t.Run(library, func(t *testing.T) {
+			got := d.ask("OPTIONS", preflight, "Access-Control-Request-Headers: "+asked, "Origin: https://a.example")
+			allowed := "," + strings.ToLower(strings.ReplaceAll(got.Header().Get("Access-Control-Allow-Headers"), " ", "")) + ","
+			for name := range strings.SplitSeq(strings.ReplaceAll(asked, " ", ""), ",") {
+				if got.Code != 204 || !strings.Contains(allowed, ","+name+",") {
+					t.Errorf("got %d %v, want %s allowed", got.Code, got.Header(), name)
+				}
+			}
+		})
+	}
+	t.Run("not a header", func(t *testing.T) {
+		got := d.ask("OPTIONS", preflight, "Access-Control-Request-Headers: a b,*,<script>", "Origin: https://a.example")
+		allowed := got.Header().Get("Access-Control-Allow-Headers")
+		if strings.Contains(allowed, "a b") || strings.Contains(allowed, "<") {
+			t.Errorf("got %q, want names of headers only", allowed)
+		}
+	})
+	t.Run("another site", func(t *testing.T) {
+		got := d.ask("OPTIONS", preflight, "Access-Control-Request-Headers: x-a", "Origin: https://b.example")
+		if allowed := got.Header().Get("Access-Control-Allow-Headers"); allowed != "" {
+			t.Errorf("got %q, want nothing allowed", allowed)
+		}
+	})
+}
+
 // The header is sent only if a trusted proxy received the request over HTTPS.
 func TestStrictTransportSecurity(t *testing.T) {
 	for _, test := range []struct{ proxies, proto, want string }{

@@ -53,7 +53,7 @@ func New(settings Settings, process *httpserver.Process, limiter *ratelimit.Limi
 		g.keys = newKeyring(settings, process)
 	}
 	if settings.issuer != "" {
-		g.tokens = newTokenVerifier(settings)
+		g.tokens = newTokenVerifier(settings, process.Log)
 	}
 	g.refused = promauto.With(process.Metrics).NewCounterVec(prometheus.CounterOpts{
 		Name: "auth_refused_total",
@@ -85,17 +85,14 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 	})
 }
 
-// admit authenticates the client of a request and counts the request against its limit. Failures to authenticate are
-// counted by address and apart from other requests, so that guessing slows down nobody else at the same address.
+// admit authenticates the client of a request and counts the request against its limit. Failures to authenticate, with
+// credentials or without, are counted by address and apart from other requests, so that they slow down nobody else at
+// the same address.
 func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (Client, error) {
 	if !g.settings.authenticates() {
 		return Client{}, g.limit(w, r, "address:"+g.addressOf(r))
 	}
-	credential, refused := credentialFrom(r.Header)
-	if refused != nil {
-		return Client{}, refused
-	}
-	client, err := g.authenticate(r.Context(), credential)
+	client, err := g.authenticate(r)
 	if errors.Is(err, errUnauthorized) {
 		return client, errors.Join(g.limit(w, r, "failures:"+g.addressOf(r)), err)
 	}
@@ -105,7 +102,11 @@ func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (Client, error) {
 	return client, g.limit(w, r, "client:"+client.Name)
 }
 
-func (g *Guard) authenticate(ctx context.Context, credential string) (client Client, err error) {
+func (g *Guard) authenticate(r *http.Request) (client Client, err error) {
+	credential, refused := credentialFrom(r.Header)
+	if refused != nil {
+		return client, refused
+	}
 	if g.keys != nil {
 		client.Name = g.keys.client(sha256.Sum256([]byte(credential)))
 	}
@@ -114,7 +115,7 @@ func (g *Guard) authenticate(ctx context.Context, credential string) (client Cli
 	case g.tokens == nil || strings.Count(credential, ".") != 2:
 		return client, unauthorized("invalid", "the key is unknown")
 	default:
-		if client.Name, err = g.tokens.client(ctx, credential); err != nil {
+		if client.Name, err = g.tokens.client(r.Context(), credential); err != nil {
 			return client, err
 		}
 	}

@@ -272,24 +272,37 @@ func TestLimitByAddress(t *testing.T) {
 	}
 }
 
-// Wrong keys are limited by address, and that limits no other request from the address.
-func TestTriedKeys(t *testing.T) {
+// Requests without valid credentials are limited by address, and that limits no other request from the address.
+func TestFailuresAreLimited(t *testing.T) {
 	t.Parallel()
 	file, keys := keysFile(t, "scanner")
-	d := open(t, map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "3/h"}).counting()
-	for i := range 6 {
-		if got, want := d.ask("POST", "X-Api-Key: wrong"), map[bool]int{true: 401, false: 429}[i < 3]; got.Code != want {
-			t.Errorf("wrong key %d: got %d, want %d", i, got.Code, want)
-		}
-	}
-	if got := d.ask("POST", "X-Api-Key: "+keys["scanner"]); got.Code != 200 {
-		t.Errorf("valid key: got %d %s, want 200", got.Code, got.Body)
-	}
-	if got := d.ask("POST", "X-Api-Key: wrong", "From: 192.0.2.77:1"); got.Code != 401 {
-		t.Errorf("from another address: got %d %s, want 401", got.Code, got.Body)
-	}
-	if got := d.ask("POST"); got.Code != 401 {
-		t.Errorf("without a key: got %d %s, want 401", got.Code, got.Body)
+	for name, headers := range map[string][]string{
+		"wrong key":         {"X-Api-Key: wrong"},
+		"no key":            nil,
+		"malformed":         {"Authorization: Basic YTpi"},
+		"several":           {"X-Api-Key: a", "X-Api-Key: b"},
+		"too long":          {"X-Api-Key: " + strings.Repeat("a", maxCredential+1)},
+		"of a /64 together": {"X-Api-Key: wrong", "From: [2001:db8::%d]:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "3/h"}).counting()
+			for i := range 6 {
+				numbered := slices.Clone(headers)
+				for n := range numbered {
+					numbered[n] = strings.ReplaceAll(numbered[n], "%d", strconv.Itoa(i+1))
+				}
+				if got, want := d.ask("POST", numbered...), map[bool]int{true: 401, false: 429}[i < 3]; got.Code != want {
+					t.Errorf("request %d: got %d, want %d", i, got.Code, want)
+				}
+			}
+			if got := d.ask("POST", "X-Api-Key: "+keys["scanner"]); got.Code != 200 {
+				t.Errorf("valid key: got %d %s, want 200", got.Code, got.Body)
+			}
+			if got := d.ask("POST", "X-Api-Key: wrong", "From: 192.0.2.77:1"); got.Code != 401 {
+				t.Errorf("from another address: got %d %s, want 401", got.Code, got.Body)
+			}
+		})
 	}
 }
 

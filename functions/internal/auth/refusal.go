@@ -35,10 +35,10 @@ var errUnauthorized = &apierror.Error{
 
 // issuerUnavailable refuses a token that cannot be verified, which is not the client's fault.
 func issuerUnavailable(cause error) *refusal {
-	return &refusal{"unavailable", fmt.Sprintf("the issuer's keys cannot be fetched: %.300s", cause), &apierror.Error{
+	return &refusal{"unavailable", fmt.Sprintf("%.300s", cause), &apierror.Error{
 		Status:     http.StatusServiceUnavailable,
 		Code:       apierror.CodeUnavailable,
 		Message:    "Tokens cannot be verified at the moment; try again",
-		RetryAfter: issuerCacheTime,
+		RetryAfter: keysFetchInterval,
 	}}
 }

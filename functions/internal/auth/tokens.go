@@ -3,66 +3,50 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
+	"log/slog"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/sync/singleflight"
+	"github.com/go-jose/go-jose/v4"
 )
 
-const (
-	// The clock of the issuer and ours may differ by this much.
-	leeway = 30 * time.Second
-	// After this time the keys are fetched again even if no token has an unknown key: the issuer may have withdrawn
-	// some.
-	keysMaxAge = 5 * time.Minute
-)
+// The clock of the issuer and ours may differ by this much.
+const leeway = 30 * time.Second
 
 // algorithms excludes "none" and the algorithms whose secret the issuer shares with others.
-var algorithms = []string{
-	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512,
-	oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
+var algorithms = []jose.SignatureAlgorithm{
+	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
+	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+}
+
+func algorithmNames() (names []string) {
+	for _, algorithm := range algorithms {
+		names = append(names, string(algorithm))
+	}
+	return names
 }
 
 var subjectForm = regexp.MustCompile(`^[!-~]{1,255}$`)
 
 // A tokenVerifier verifies the tokens of one issuer.
 type tokenVerifier struct {
-	issuer, audience, jwksURL string
-	http                      *http.Client
-
-	discovery singleflight.Group
-	maxAge    time.Duration
-
-	lock    sync.Mutex
-	current *oidc.IDTokenVerifier
-	since   time.Time // or since the last attempt to renew it
+	issuer, audience string
+	keys             *keySet
 }
 
 // newTokenVerifier makes no connection: a function starts, and API keys work, without the issuer.
-func newTokenVerifier(s Settings) *tokenVerifier {
-	return &tokenVerifier{
-		issuer: s.issuer, audience: s.audience, jwksURL: s.jwksURL,
-		http: newIssuerClient(), maxAge: keysMaxAge,
-	}
+func newTokenVerifier(s Settings, log *slog.Logger) *tokenVerifier {
+	return &tokenVerifier{s.issuer, s.audience, newKeySet(newIssuerClient(s.issuer, s.jwksURL).keys, log)}
 }
 
 // client returns the name of the client of a token: issuer and subject, because a subject is unique only within its
 // issuer. The error is a *refusal.
 func (v *tokenVerifier) client(ctx context.Context, raw string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, issuerTimeout+time.Second)
-	defer cancel()
-	verifier, err := v.verifier(ctx, raw)
-	if err != nil {
-		return "", issuerUnavailable(err)
-	}
-	token, lookup, err := verify(ctx, verifier, raw)
+	token, err := v.verify(ctx, raw)
 	switch {
-	case lookup.err != nil:
-		return "", issuerUnavailable(lookup.err)
+	case errors.Is(err, errKeysUnavailable):
+		return "", issuerUnavailable(err)
 	case err != nil:
 		return "", unauthorized("invalid", "the token is not valid for this issuer and audience")
 	}
@@ -93,106 +77,28 @@ func checkTimes(token *oidc.IDToken) *refusal {
 	return nil
 }
 
-// verifier returns the current verifier. The first call discovers the issuer, once for all callers that wait. Later
-// the verifier is renewed in the background.
-func (v *tokenVerifier) verifier(ctx context.Context, raw string) (*oidc.IDTokenVerifier, error) {
-	current, stale := v.get()
-	if current != nil {
-		if stale {
-			go v.renew(context.WithoutCancel(ctx), raw)
-		}
-		return current, nil
-	}
-	discovered := v.discovery.DoChan("", func() (any, error) {
-		verifier, err := v.discover(ctx)
-		if err == nil {
-			v.set(verifier)
-		}
-		return verifier, err
-	})
-	select {
-	case result := <-discovered:
-		verifier, _ := result.Val.(*oidc.IDTokenVerifier)
-		return verifier, result.Err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// get returns the current verifier, and whether the caller is the one to renew it.
-func (v *tokenVerifier) get() (current *oidc.IDTokenVerifier, stale bool) {
-	v.lock.Lock()
-	defer v.lock.Unlock()
-	if stale = time.Since(v.since) > v.maxAge; stale {
-		v.since = time.Now()
-	}
-	return v.current, stale
-}
-
-func (v *tokenVerifier) set(verifier *oidc.IDTokenVerifier) {
-	v.lock.Lock()
-	defer v.lock.Unlock()
-	v.current, v.since = verifier, time.Now()
-}
-
-// renew replaces the verifier once the new one has fetched the keys, which it does to verify a token. Until then, and
-// while the issuer is down, the old one stays.
-func (v *tokenVerifier) renew(ctx context.Context, raw string) {
-	verifier, err := v.discover(ctx)
-	if err != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, issuerTimeout)
-	defer cancel()
-	if _, lookup, _ := verify(ctx, verifier, raw); lookup.attempted && lookup.err == nil {
-		v.set(verifier)
-	}
-}
-
-func (v *tokenVerifier) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
-	ctx = oidc.ClientContext(context.WithoutCancel(ctx), v.http) // the verifier keeps it to fetch keys later
-	jwksURL := v.jwksURL
-	if jwksURL == "" {
-		provider, err := oidc.NewProvider(ctx, v.issuer)
-		if err != nil {
-			return nil, fmt.Errorf("discover issuer: %w", err)
-		}
-		var document struct {
-			JWKSURL string `json:"jwks_uri"`
-		}
-		if err := provider.Claims(&document); err != nil || !isSafeURL(document.JWKSURL) {
-			return nil, fmt.Errorf("discover issuer: its jwks_uri is %.90q, expected an https:// URL", document.JWKSURL)
-		}
-		jwksURL = document.JWKSURL
-	}
-	return oidc.NewVerifier(v.issuer, keySet{oidc.NewRemoteKeySet(ctx, jwksURL)}, &oidc.Config{
+// verify verifies the signature of a token and its claims, but for the times.
+func (v *tokenVerifier) verify(ctx context.Context, raw string) (*oidc.IDToken, error) {
+	keys := &observedKeySet{keySet: v.keys}
+	verifier := oidc.NewVerifier(v.issuer, keys, &oidc.Config{
 		ClientID:             v.audience,
-		SupportedSigningAlgs: algorithms,
+		SupportedSigningAlgs: algorithmNames(),
 		SkipExpiryCheck:      true, // see checkTimes
-	}), nil
+	})
+	token, err := verifier.Verify(ctx, raw)
+	if keys.err != nil {
+		return nil, keys.err
+	}
+	return token, err
 }
 
-// verify verifies a token, and reports the outcome of the key lookup apart from that of the signature.
-func verify(ctx context.Context, verifier *oidc.IDTokenVerifier, raw string) (*oidc.IDToken, keyLookup, error) {
-	var lookup keyLookup
-	token, err := verifier.Verify(context.WithValue(ctx, keyLookupKey{}, &lookup), raw)
-	return token, lookup, err
+// An observedKeySet keeps the error of a keySet, which go-oidc does not wrap.
+type observedKeySet struct {
+	*keySet
+	err error
 }
 
-// A keyLookup is the outcome of the lookup of a token's key. It is not attempted for a token with wrong claims.
-type keyLookup struct {
-	attempted bool
-	err       error // why the keys could not be fetched
-}
-
-type keyLookupKey struct{}
-
-// A keySet distinguishes keys that cannot be fetched from a signature by none of them, which is one error in go-oidc.
-type keySet struct{ oidc.KeySet }
-
-func (k keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	payload, err := k.KeySet.VerifySignature(ctx, jwt)
-	// The error about a signature wraps no other.
-	*ctx.Value(keyLookupKey{}).(*keyLookup) = keyLookup{attempted: true, err: errors.Unwrap(err)}
-	return payload, err
+func (o *observedKeySet) VerifySignature(ctx context.Context, token string) (payload []byte, err error) {
+	payload, o.err = o.keySet.VerifySignature(ctx, token)
+	return payload, o.err
 }

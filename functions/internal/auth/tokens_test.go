@@ -142,7 +142,15 @@ func (i *issuer) open(settings ...string) *door {
 		name, value, _ := strings.Cut(setting, "=")
 		all[name] = value
 	}
-	return open(i.t, all)
+	d := open(i.t, all)
+	keys := d.tokens.keys
+	keys.timeout = time.Minute // a slow machine is not an issuer that is down
+	i.t.Cleanup(func() {       // the timer of a test that has the keys renewed all the time
+		keys.lock.Lock()
+		defer keys.lock.Unlock()
+		keys.maxAge, keys.interval = time.Hour, time.Hour
+	})
+	return d
 }
 
 func (d *door) bring(token string) *httptest.ResponseRecorder {
@@ -214,7 +222,7 @@ func TestUnknownKeys(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	d := i.open("AUTH_JWT_JWKS_URL=" + i.URL + "/keys")
-	d.tokens.http.Transport.(*cachingTransport).maxAge = time.Hour // on any machine
+	d.tokens.keys.interval = time.Hour // on any machine
 	good := token(t, signedEd, i.claims(nil))
 	if got := d.bring(good); got.Code != 200 {
 		t.Fatalf("got %d %s, want 200", got.Code, got.Body)
@@ -251,7 +259,7 @@ func TestIssuerAway(t *testing.T) {
 		t.Errorf("without a token: got %d, want 401", got.Code)
 	}
 	i.setDown(false)
-	d.tokens.http.Transport.(*cachingTransport).maxAge = 0
+	d.tokens.keys.interval = 0
 	if got := d.bring(good); got.Code != 200 {
 		t.Errorf("when it is up: got %d %s, want 200\n%s", got.Code, got.Body, d.log)
 	}
@@ -286,8 +294,8 @@ func TestIssuerWithdraws(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	d := i.open()
-	d.tokens.http.Transport.(*cachingTransport).maxAge = 0
-	d.tokens.maxAge = 0
+	d.tokens.keys.maxAge = time.Millisecond
+	d.tokens.keys.interval = time.Millisecond
 	good, withdrawn := token(t, signedEd, i.claims(nil)), token(t, claims{"alg": "RS256", "kid": "rsa"}, i.claims(nil))
 	if d.bring(good).Code != 200 || d.bring(withdrawn).Code != 200 {
 		t.Error("want both tokens valid at first")
@@ -317,7 +325,7 @@ func TestIssuerRotates(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	d := i.open()
-	d.tokens.http.Transport.(*cachingTransport).maxAge = 0
+	d.tokens.keys.interval = 0
 	if got := d.bring(token(t, claims{"alg": "RS256", "kid": "rsa"}, i.claims(nil))); got.Code != 200 {
 		t.Errorf("got %d %s, want 200", got.Code, got.Body)
 	}
@@ -336,30 +344,59 @@ func TestIssuerRotates(t *testing.T) {
 // Redirects and unsafe URLs of an issuer are not followed, and its responses are bounded.
 func TestMaliciousIssuer(t *testing.T) {
 	t.Parallel()
-	for name, handler := range map[string]http.HandlerFunc{
-		"redirect": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
-		},
-		"keys by HTTP": func(w http.ResponseWriter, r *http.Request) {
+	discovery := func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"issuer":"http://%s","jwks_uri":"http://%[1]s/keys"}`, r.Host)
+	}
+	answer := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+	}
+	for name, test := range map[string]struct {
+		discovery, keys http.HandlerFunc
+		want            string // in the log
+	}{
+		"redirect": {http.RedirectHandler("http://169.254.169.254/", http.StatusFound).ServeHTTP, nil, "not followed"},
+		"keys by HTTP": {func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"issuer":"http://%s","jwks_uri":"http://keys.example/"}`, r.Host)
-		},
-		"other issuer": func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w, `{"issuer":"https://other.example","jwks_uri":"https://other.example/"}`)
-		},
-		"no JSON": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
-		"endless": func(w http.ResponseWriter, _ *http.Request) {
-			for n := 0; n < 4*maxIssuerResponse; n += 1000 {
-				fmt.Fprint(w, strings.Repeat(" ", 1000))
-			}
-		},
+		}, nil, "expected an https:// URL"},
+		"other issuer": {answer(`{"issuer":"https://other.example","jwks_uri":"https://other.example/"}`), nil,
+			"its name is"},
+		"no JSON":          {answer("<html>"), nil, "invalid character"},
+		"keys redirect":    {discovery, http.RedirectHandler("/other", http.StatusFound).ServeHTTP, "not followed"},
+		"no keys":          {discovery, answer(`{}`), "no member keys"},
+		"only secret keys": {discovery, answer(`{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`), "expected at least one"},
+		"keys to encrypt": {discovery, answer(fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","use":"enc","x":%q}]}`,
+			encode(ed25519Key.Public().(ed25519.PublicKey)))), "expected at least one"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(handler)
+			mux := http.NewServeMux()
+			mux.HandleFunc("/.well-known/openid-configuration", test.discovery)
+			if test.keys != nil {
+				mux.HandleFunc("/keys", test.keys)
+			}
+			server := httptest.NewServer(mux)
 			defer server.Close()
 			d := open(t, map[string]string{"AUTH_JWT_ISSUER": server.URL, "AUTH_JWT_AUDIENCE": "images"})
-			if got := d.bring("a.b.c"); got.Code != 503 {
+			if got := d.bring(token(t, signedEd, claims{"iss": server.URL})); got.Code != 503 {
 				t.Errorf("got %d %s, want 503", got.Code, got.Body)
 			}
+			if got := d.log.String(); !strings.Contains(got, test.want) {
+				t.Errorf("got in the log:\n%s\nwant %q", got, test.want)
+			}
 		})
+	}
+}
+
+func TestEndlessAnswerOfIssuer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			fmt.Fprint(w, strings.Repeat(" ", 1000))
+		}
+	}))
+	defer server.Close()
+	var document any
+	err := newIssuerClient(server.URL, "").get(t.Context(), server.URL, &document)
+	if want := "got more than 1048576 bytes"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
 	}
 }

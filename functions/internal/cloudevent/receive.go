@@ -1,8 +1,9 @@
 // Package cloudevent reads CloudEvents from HTTP requests, answers with them, and continues the trace that they carry.
 //
-// An event that it returns is valid by the CloudEvents specification; a refused one costs memory of the size of the
-// request and little processor time. The package does not know the events' types and does not read their data; package
-// events does. The other direction, to Kafka or to a Broker, is package publisher.
+// An event that it returns is valid by the CloudEvents specification, and its attributes are decoded from headers as
+// events.DecodeAttribute does; a refused one costs memory of the size of the request and little processor time. The
+// package does not know the events' types and does not read their data; package events does. The other direction, to
+// Kafka or to a Broker, is package publisher.
 package cloudevent
 
 import (
@@ -59,11 +60,17 @@ func Parse(header http.Header, data []byte) (event.Event, error) {
 	var inline []byte // data that was in the structure as base64
 	switch encodingOf(header) {
 	case binding.EncodingBinary:
+		var err error
+		if header, err = decodeHeader(header); err != nil {
+			return event.Event{}, invalid("%v", err)
+		}
 	case binding.EncodingStructured:
 		var err error
 		if data, inline, err = unpack(data); err != nil {
 			return event.Event{}, invalid("%v", err)
 		}
+	case binding.EncodingBatch:
+		return event.Event{}, invalid("batches are not accepted; send each event in a request of its own")
 	default:
 		return event.Event{}, invalid("the request is not a CloudEvent in binary or structured mode")
 	}

@@ -1,15 +1,18 @@
 package cloudevent
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -76,6 +79,13 @@ func TestReceiveRefuses(t *testing.T) {
 		"unknown specversion":      unknownVersion,
 		"time not a time":          binaryEvent(`{}`, "Ce-Time: yesterday"),
 		"bad attribute name":       binaryEvent(`{}`, "Ce-Not_a_name: x"),
+		"name with dashes":         binaryEvent(`{}`, "Ce-Fc-Checksum: x"),
+		"structured name":          structuredEvent(`,"event_source":"x"`),
+		"fraction":                 structuredEvent(`,"ratio":1.5`),
+		"integer of 64 bits":       structuredEvent(`,"sequence":12345678901`),
+		"long integer":             structuredEvent(`,"sequence":` + strings.Repeat("1", 1000)),
+		"exponent":                 structuredEvent(`,"sequence":1e3`),
+		"URL-safe base64":          structuredEvent(`,"data_base64":"_-8"`),
 		"batch":                    request(`[{"specversion":"1.0"}]`, "Content-Type: application/cloudevents-batch+json"),
 		"truncated JSON":           request(`{"specversion":"1.0","id":"1"`, "Content-Type: "+structuredType),
 		"not JSON":                 request(`hello`, "Content-Type: "+structuredType),
@@ -96,6 +106,80 @@ func TestReceiveRefuses(t *testing.T) {
 				t.Errorf("got status %d, permanent %t; want 400, permanent", got.Status, got.Permanent())
 			}
 		})
+	}
+}
+
+// A refusal names what is wrong.
+func TestReceiveRefusesByName(t *testing.T) {
+	for want, r := range map[string]*http.Request{
+		`"fc-checksum"`:  binaryEvent(`{}`, "Ce-Fc-Checksum: x"),
+		`"event_source"`: structuredEvent(`,"event_source":"x"`),
+		`"ratio" is 1.5`: structuredEvent(`,"ratio":1.5`),
+		"12345678901":    structuredEvent(`,"sequence":12345678901`),
+		"data_base64":    structuredEvent(`,"data_base64":"_-8"`),
+		"batches":        request(`[]`, "Content-Type: application/cloudevents-batch+json"),
+	} {
+		t.Run(want, func(t *testing.T) {
+			if _, err := Receive(httptest.NewRecorder(), r, MaxEvent); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got error %v, want one with %s", err, want)
+			}
+		})
+	}
+}
+
+// Attributes arrive as they were sent, by senders that encode headers and by those that do not.
+func TestReceiveAttributes(t *testing.T) {
+	for name, test := range map[string]struct {
+		r         *http.Request
+		attribute string
+		want      string
+	}{
+		"encoded":          {binaryEvent("", "Ce-X: %E2%98%83%20%2525"), "x", "☃ %25"},
+		"raw UTF-8":        {binaryEvent("", "Ce-X: ☃ 100%"), "x", "☃ 100%"},
+		"ISO-8859-1":       {binaryEvent("", "Ce-X: K\xe4se"), "x", "Käse"},
+		"dataref, encoded": {binaryEvent("", "Ce-Dataref: s3://a/b%2520c"), "dataref", "s3://a/b%20c"},
+		"dataref, raw":     {binaryEvent("", "Ce-Dataref: s3://a/b%20c"), "dataref", "s3://a/b%20c"},
+		"structured":       {structuredEvent(`,"x":"a%20☃"`), "x", "a%20☃"},
+		"small letters":    {binaryEvent("", "Ce-Time: 2024-05-01t10:00:00z"), "time", "2024-05-01T10:00:00Z"},
+		"small letters, S": {structuredEvent(`,"time":"2024-05-01t10:00:00z"`), "time", "2024-05-01T10:00:00Z"},
+		"small letters, S, b": {
+			structuredEvent(`,"time":"2024-05-01t10:00:00z","data_base64":"AA=="`), "time", "2024-05-01T10:00:00Z",
+		},
+		"time with an offset": {binaryEvent("", "Ce-Time: 2024-05-01T10:00:00%2B05:30"), "time", "2024-05-01T04:30:00Z"},
+		"capital in a name":   {structuredEvent(`,"iodebeziumtxId":"571"`), "iodebeziumtxid", "571"},
+		"integer":             {structuredEvent(`,"sequence":-5`), "sequence", "-5"},
+		"unset extension":     {structuredEvent(`,"sequence":null`), "sequence", "<nil>"},
+		"unset time":          {structuredEvent(`,"time":null`), "time", "0001-01-01T00:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := Receive(httptest.NewRecorder(), test.r, MaxEvent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fmt.Sprint(e.Extensions()[test.attribute])
+			if test.attribute == "time" {
+				got = e.Time().UTC().Format(time.RFC3339)
+			}
+			if got != test.want {
+				t.Errorf("got %s %q, want %q", test.attribute, got, test.want)
+			}
+		})
+	}
+}
+
+// Parse leaves the caller's request as it is: dead letters keep it.
+func TestParseChangesNothing(t *testing.T) {
+	header := binaryEvent("", "Ce-X: %20").Header
+	body := []byte(required + `,"time":"2024-05-01t10:00:00z","data_base64":"AA=="}`)
+	wantHeader, wantBody := header.Clone(), bytes.Clone(body)
+	if _, err := Parse(header, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := Parse(http.Header{"Content-Type": {structuredType}}, body); err != nil {
+		t.Error(err)
+	}
+	if !reflect.DeepEqual(header, wantHeader) || !bytes.Equal(body, wantBody) {
+		t.Errorf("Parse changed the header to %v, the body to %s", header, body)
 	}
 }
 
@@ -120,7 +204,7 @@ func TestMembers(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, error %v; want %q", got, err, want)
 	}
-	rest, err := without([]byte(object), dataBase64)
+	rest, err := rewrite([]byte(object))
 	if err != nil || !json.Valid(rest) || strings.Contains(string(rest), dataBase64) || len(rest) < len(object)/2 {
 		t.Errorf("without data: got %s, error %v; want the other members", rest, err)
 	}

@@ -19,6 +19,9 @@ func TestReply(t *testing.T) {
 	if err := Reply(w, binaryEvent(""), want); err != nil {
 		t.Fatal(err)
 	}
+	if got, want := w.Header().Get("Ce-Dataref"), "s3://scans/%25C3%25A4.png"; got != want {
+		t.Errorf("the dataref is sent as %q, want %q", got, want)
+	}
 	got, err := Parse(w.Header(), w.Body.Bytes())
 	if err != nil || got.String() != want.String() || w.Code != http.StatusOK {
 		t.Errorf("got %d, error %v:\n%v\nwant 200:\n%v", w.Code, err, got, want)

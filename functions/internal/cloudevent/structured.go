@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // dataBase64 is the member of a structured event that has binary data.
@@ -19,7 +21,7 @@ const maxAttributes = 256
 // that is a second of processor time, which any caller could ask for. Until an event has passed, it costs no memory
 // beside its own bytes.
 func unpack(structured []byte) (rest, data []byte, err error) {
-	var encoded []byte
+	var encoded, time []byte
 	var sum attributes
 	err = eachMember(structured, func(name string, value []byte) error {
 		switch name {
@@ -28,26 +30,38 @@ func unpack(structured []byte) (rest, data []byte, err error) {
 			return nil
 		case "data":
 			return nil
+		case "time":
+			time = value
 		}
 		return sum.add(name, value)
 	})
-	if err != nil || encoded == nil {
+	if err != nil || encoded == nil && bytes.Equal(time, capitals(time)) {
 		return structured, nil, err
 	}
-	if err := json.Unmarshal(encoded, &data); err != nil {
-		return nil, nil, fmt.Errorf("%s is not base64", dataBase64)
+	if encoded != nil {
+		if err := json.Unmarshal(encoded, &data); err != nil {
+			return nil, nil, fmt.Errorf("%s is not base64 (RFC 4648, section 4)", dataBase64)
+		}
 	}
-	rest, err = without(structured, dataBase64)
+	rest, err = rewrite(structured)
 	return rest, data, err
 }
 
 // attributes counts those of an event.
 type attributes struct{ count, length int }
 
-// add refuses an attribute that is not a string, number or boolean, and too many or too long ones together.
+// add refuses an attribute that is not a string, integer or boolean, and too many or too long ones together.
 func (a *attributes) add(name string, value []byte) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
 	if value[0] == '{' || value[0] == '[' {
 		return fmt.Errorf("attribute %.90q is an object or an array", name)
+	}
+	if value[0] == '-' || '0' <= value[0] && value[0] <= '9' {
+		if _, err := strconv.ParseInt(string(value[:min(len(value), 20)]), 10, 32); err != nil {
+			return fmt.Errorf("attribute %.90q is %.40s, expected an integer of 32 bits, or a string", name, value)
+		}
 	}
 	if a.count++; a.count > maxAttributes {
 		return fmt.Errorf("it has more than %d attributes", maxAttributes)
@@ -58,12 +72,27 @@ func (a *attributes) add(name string, value []byte) error {
 	return nil
 }
 
-// without returns a valid JSON object without the members of a name.
-func without(object []byte, unwanted string) ([]byte, error) {
+// checkName refuses a name that an attribute must not have
+// (https://github.com/cloudevents/spec/blob/main/cloudevents/spec.md#attribute-naming-convention). Capitals are
+// accepted, and become small letters.
+func checkName(name string) error {
+	isLetter := func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' }
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isLetter(r) }) {
+		return fmt.Errorf("attribute %.90q has a name with other characters than a-z and 0-9", name)
+	}
+	return nil
+}
+
+// rewrite returns a structured event, which is valid JSON, without binary data. Its time is in capitals: RFC 3339
+// allows a small t and z, which the SDK does not accept.
+func rewrite(object []byte) ([]byte, error) {
 	rest := []byte{'{'}
 	err := eachMember(object, func(name string, value []byte) error {
-		if name == unwanted {
+		switch {
+		case name == dataBase64:
 			return nil
+		case name == "time":
+			value = capitals(value)
 		}
 		key, err := json.Marshal(name)
 		if err != nil {
@@ -76,6 +105,14 @@ func without(object []byte, unwanted string) ([]byte, error) {
 		return nil
 	})
 	return append(rest, '}'), err
+}
+
+// capitals returns a time, as JSON, with a capital T and Z.
+func capitals(time []byte) []byte {
+	if len(time) == 0 || time[0] != '"' || bytes.ContainsRune(time, '\\') {
+		return time
+	}
+	return bytes.ToUpper(time)
 }
 
 var errNotObject = errors.New("the body is not a JSON object")

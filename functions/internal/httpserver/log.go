@@ -2,9 +2,11 @@ package httpserver
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
+	"unicode/utf8"
 
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
@@ -14,9 +16,17 @@ import (
 // https://www.elastic.co/docs/reference/ecs
 const ecsVersion = "8.17.0"
 
-// NewLogger returns a logger that writes one JSON object a line, with field names of the Elastic Common Schema.
+// Texts in a line are cut to these lengths in bytes: a caller chooses paths, names and much of an error, and JSON may
+// need six bytes for each of theirs.
+const (
+	maxText       = 1000
+	maxStackTrace = 16 << 10
+)
+
+// NewLogger returns a logger that writes one JSON object a line, with field names of the Elastic Common Schema, and of
+// bounded length.
 func NewLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
-	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ecsName})
+	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ecsAttr})
 	return slog.New(contextHandler{handler}).With(
 		"ecs.version", ecsVersion,
 		"service.name", "image-service-"+function,
@@ -24,10 +34,22 @@ func NewLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
 	)
 }
 
-func ecsName(groups []string, attr slog.Attr) slog.Attr {
-	if len(groups) > 0 {
-		return attr
+// ecsAttr names an attribute by the Elastic Common Schema, and cuts its text.
+func ecsAttr(groups []string, attr slog.Attr) slog.Attr {
+	if len(groups) == 0 {
+		attr = ecsName(attr)
 	}
+	limit := maxText
+	if attr.Key == "error.stack_trace" {
+		limit = maxStackTrace
+	}
+	if text, isText := textOf(attr.Value); isText && len(text) > limit {
+		return slog.String(attr.Key, cut(text, limit))
+	}
+	return attr
+}
+
+func ecsName(attr slog.Attr) slog.Attr {
 	switch attr.Key {
 	case slog.TimeKey:
 		attr.Key = "@timestamp"
@@ -37,6 +59,28 @@ func ecsName(groups []string, attr slog.Attr) slog.Attr {
 		attr.Key = "message"
 	}
 	return attr
+}
+
+// uncut is a text of the program itself, however long.
+type uncut string
+
+func textOf(value slog.Value) (text string, isText bool) {
+	switch value := value.Any().(type) {
+	case string:
+		return value, true
+	case error:
+		return value.Error(), true
+	}
+	return "", false
+}
+
+// cut returns the first bytes of a text, whole characters, and how many there were.
+func cut(text string, limit int) string {
+	end := limit
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d bytes)", text[:end], len(text))
 }
 
 type clientKey struct{}

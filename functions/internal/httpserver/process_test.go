@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -521,5 +522,94 @@ func TestClientInLog(t *testing.T) {
 	found := log.with(t, "hello")
 	if len(found) != 2 || found[0]["user.name"] != "https://a.example|ada\n{}" || found[1]["user.name"] != nil {
 		t.Errorf("got %v, want the client in the first line only", found)
+	}
+}
+
+// A caller cannot have the service write long lines, whichever string it is that the caller chooses.
+func TestLogLinesAreBounded(t *testing.T) {
+	url, log, _ := run(t, map[string]http.HandlerFunc{
+		"/panics/{name}": func(_ http.ResponseWriter, r *http.Request) { panic(r.PathValue("name")) },
+	})
+	long := strings.Repeat("%01", maxHeaderBytes/4)
+	for name, path := range map[string]string{"path": "/fails?" + long, "panic": "/panics/" + long} {
+		t.Run(name, func(t *testing.T) {
+			get(t, url+path)
+		})
+	}
+	logger := NewLogger(log, "test", slog.LevelInfo)
+	text := strings.Repeat("\x01", 1<<20)
+	logger.Info(text, "text", text, "error", errors.New(text), slog.Group("group", "text", text))
+	logger.InfoContext(WithClient(t.Context(), text), "hello")
+	const most = 6*(4*maxText+maxStackTrace) + 1000
+	lines := 0
+	for line := range strings.Lines(log.String()) {
+		if lines++; len(line) > most {
+			t.Errorf("got a line of %d bytes, want at most %d: %.300s", len(line), most, line)
+		}
+	}
+	if lines < 5 {
+		t.Errorf("got %d lines, want one for each request and call", lines)
+	}
+}
+
+func TestCut(t *testing.T) {
+	long := strings.Repeat("ü", maxText)
+	for name, test := range map[string]struct{ given, want any }{
+		"at the limit":        {long[:maxText], long[:maxText]},
+		"beyond the limit":    {long, long[:maxText] + "... (2000 bytes)"},
+		"inside a character":  {"a" + long, "a" + long[:maxText-2] + "... (2001 bytes)"},
+		"an error":            {errors.New(long), long[:maxText] + "... (2000 bytes)"},
+		"text of the program": {uncut(long), long},
+		"a number":            {12, 12.0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := &lines{}
+			NewLogger(log, "test", slog.LevelInfo).Info("hello", "key", test.given)
+			if got := log.with(t, "hello")[0]["key"]; got != test.want {
+				t.Errorf("got %.2000v, want %.2000v", got, test.want)
+			}
+		})
+	}
+}
+
+// The connection of a client that sends requests and reads no response is ended, whether the response is one that is
+// long or there are many.
+func TestUnreadResponse(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{}, 1)
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/long": func(w http.ResponseWriter, r *http.Request) {
+		piece := make([]byte, 1<<20)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(piece); err != nil {
+				break
+			}
+		}
+		ended <- struct{}{}
+	}})
+	for name, path := range map[string]string{"one that is long": "/long", "many": "/health"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			if err := connection.SetWriteDeadline(time.Now().Add(3 * time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			request := []byte("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+			for err == nil { // until the server has closed the connection
+				_, err = connection.Write(request)
+				if path == "/long" {
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection is still open, want it closed")
+			}
+			if path == "/long" {
+				<-ended
+			}
+		})
 	}
 }

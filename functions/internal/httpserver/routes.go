@@ -34,6 +34,26 @@ func Route(mux *http.ServeMux, path string, methods map[string]http.Handler) {
 	})
 }
 
+// tidyPath removes empty segments from the path of a request. Clients that append a path to a base URL send //upload or
+// /upload/; ServeMux would redirect the first, which ends a preflight request, and not know the second.
+func tidyPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tidy := "/" + strings.Join(strings.FieldsFunc(r.URL.Path, isSlash), "/")
+		if r.URL.RawPath != "" || !strings.HasPrefix(r.URL.Path, "/") || tidy == r.URL.Path {
+			next.ServeHTTP(w, r) // an escaped slash is part of a segment
+			return
+		}
+		changed := *r
+		target := *r.URL
+		target.Path = tidy
+		changed.URL = &target
+		defer func() { r.Pattern = changed.Pattern }() // by which the middleware measures
+		next.ServeHTTP(w, &changed)
+	})
+}
+
+func isSlash(r rune) bool { return r == '/' }
+
 // NotFound responds to a path that has no route.
 func NotFound(w http.ResponseWriter, r *http.Request) {
 	missing := apierror.Error{

@@ -12,26 +12,39 @@ import (
 // MaxFilename bounds a file name in bytes. MinIO's disks allow 255 for a segment of a key, including a prefix.
 const MaxFilename = 200
 
+// reservedSuffix is what MinIO, and RustFS after it, store a folder's own object under: an object of such a name is
+// stored, but listed as a folder.
+const reservedSuffix = "__XLDIR__"
+
 // SafeName returns a name for a key from a client's file name: the last segment of a path of any system, in NFC,
-// without invisible characters and reserved prefixes, of at most MaxFilename bytes including the extension. Letters of
-// all languages are kept. If nothing is left, it returns fallback.
+// without invisible characters and names that are reserved, of at most MaxFilename bytes including the extension.
+// Letters of all languages are kept. If nothing is left, it returns fallback.
 func SafeName(name, fallback string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = norm.NFC.String(strings.Map(visible, strings.ToValidUTF8(name, "_")))
 	name = strings.TrimSpace(name)
-	if strings.Trim(name, ". ") == "" {
+	if strings.Trim(name, ". "+joiners) == "" {
 		return fallback
 	}
 	if strings.HasPrefix(name, thumbnailPrefix) {
 		name = "_" + name
 	}
-	return shorten(name)
+	name = shorten(name)
+	if strings.HasSuffix(name, reservedSuffix) {
+		name = name[:len(name)-1]
+	}
+	return name
 }
+
+// joiners are format characters that words of Persian and Indic languages, and many emoji, are written with.
+const joiners = "\u200c\u200d"
 
 // visible drops control characters, noncharacters, and format characters such as those that reverse the direction of
 // text, which can make "gpj.exe" look like "exe.jpg".
 func visible(r rune) rune {
 	switch {
+	case strings.ContainsRune(joiners, r), unicode.Is(unicode.Prepended_Concatenation_Mark, r): // are visible, too
+		return r
 	case unicode.IsSpace(r):
 		return ' '
 	case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Noncharacter_Code_Point, r):

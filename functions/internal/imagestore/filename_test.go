@@ -27,13 +27,25 @@ func TestSafeName(t *testing.T) {
 		"invoice\u202egpj.exe":      "invoicegpj.exe",
 		"zero\u200bwidth\ufeff.jpg": "zerowidth.jpg",
 		"tab\tand\u00a0space.jpg":   "tab and space.jpg",
+		"می\u200cخواهم.png":         "می\u200cخواهم.png",
+		"क्\u200dष.png":             "क्\u200dष.png",
+		"👨\u200d👩\u200d👧.png":       "👨\u200d👩\u200d👧.png",
+		"\u06dd٣٦.png":              "\u06dd٣٦.png",
+		"\u200d":                    "image.png",
+		"soft\u00adhyphen.png":      "softhyphen.png",
 		".htaccess":                 ".htaccess",
 		"bad\xff\xfeutf8.jpg":       "bad_utf8.jpg",
 		"thumbnail_a.jpg":           "_thumbnail_a.jpg",
+		"photo.jpg__XLDIR__":        "photo.jpg__XLDIR_",
+		"__XLDIR__":                 "__XLDIR_",
+		"__XLDIR__ ":                "__XLDIR_",
+		"__XLDIR__.jpg":             "__XLDIR__.jpg",
 		"%2e%2e%2fa.jpg":            "%2e%2e%2fa.jpg",
 		long + ".jpeg":              strings.Repeat("ä", 97) + ".jpeg",
 		long:                        strings.Repeat("ä", 100),
 		"a." + long:                 "a." + strings.Repeat("ä", 99),
+		// The cut makes it a reserved name.
+		strings.Repeat("a", 191) + "__XLDIR__ and more": strings.Repeat("a", 191) + "__XLDIR_",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := SafeName(name, "image.png"); got != want {
@@ -45,7 +57,7 @@ func TestSafeName(t *testing.T) {
 
 func FuzzSafeName(f *testing.F) {
 	for _, name := range []string{
-		"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff",
+		"photo.jpg", "../../x", `a\b`, "\u202e", "thumbnail_", "thumbnail_\x00", " . .", "e\u0301", "\xff", "a__XLDIR__",
 		strings.Repeat("é.", 200),
 	} {
 		f.Add(name)
@@ -59,8 +71,8 @@ func FuzzSafeName(f *testing.F) {
 			t.Errorf("got %q, want UTF-8 without control characters", got)
 		case path.Base(path.Clean("/"+got)) != got:
 			t.Errorf("got %q, want one segment of a path", got)
-		case strings.HasPrefix(got, thumbnailPrefix):
-			t.Errorf("got %q, which is the name of a result", got)
+		case strings.HasPrefix(got, thumbnailPrefix) || strings.HasSuffix(got, "__XLDIR__"):
+			t.Errorf("got %q, which is a reserved name", got)
 		case SafeName(got, "image.png") != got:
 			t.Errorf("SafeName(%q) = %q, want a safe name unchanged", got, SafeName(got, "image.png"))
 		}

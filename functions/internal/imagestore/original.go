@@ -8,15 +8,20 @@ import (
 	"io"
 )
 
-// KeepFirst resolves a race between two requests that stored an original for one image under two filenames. If the
-// original under key is not the one that counts, it is removed, and the error is ErrExists.
-func (s *Store) KeepFirst(ctx context.Context, imageID, key string) error {
+// Confirm checks that the original stored under key is the one that counts for its image. If not, it is removed,
+// and the error is ErrExists: two requests have stored an original for one image under two filenames, and the other one
+// counts. An object that is stored but not listed is removed as well, since nothing would ever find it: the error says
+// so, and the image is not stored.
+func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 	objects, err := s.Find(ctx, imageID)
-	if err != nil || objects.Original == nil || objects.Original.Key == key {
+	if err != nil || objects.Original != nil && objects.Original.Key == key {
 		return err
 	}
 	if err := s.Remove(ctx, key); err != nil {
 		return err
+	}
+	if objects.Original == nil {
+		return fmt.Errorf("put object %q: it was stored, but is not in the list of the objects of its image", key)
 	}
 	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
 }

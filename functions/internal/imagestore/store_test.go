@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -133,6 +134,46 @@ func TestNeverReplaced(t *testing.T) {
 	}
 	if got, _ := read(t, store, key); string(got) != "first" {
 		t.Errorf("got %q, want first", got)
+	}
+}
+
+// An object that MinIO stores but does not list is a failed put, and is removed.
+func TestConfirm(t *testing.T) {
+	store, _ := open(t)
+	for _, name := range []string{"a.png", "a" + reservedSuffix, reservedSuffix} {
+		t.Run(name, func(t *testing.T) {
+			id := uuid.NewString()
+			key := OriginalKey(id, name)
+			if err := store.Put(t.Context(), key, []byte("image"), Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+			err := store.Confirm(t.Context(), id, key)
+			_, stat := store.Stat(t.Context(), key)
+			if isListed := name == "a.png"; (err == nil) != isListed || errors.Is(stat, ErrNotFound) == isListed {
+				t.Errorf("Confirm() = %v, then Stat() = %v; want the object to stay only if it is listed", err, stat)
+			}
+		})
+	}
+}
+
+// Every name that SafeName gives is listed as it was stored.
+func TestSafeNamesAreListed(t *testing.T) {
+	store, _ := open(t)
+	for _, name := range []string{
+		"a__XLDIR__", "__XLDIR__", "a__XLDIR__.jpg", "xl.meta", "xl.json", "part.1", ".minio.sys", "format.json", ".sgwtmp",
+		"a.", " a ", "...", ".. ", "a:b", "a*b?", "a|b<c>", "%2F", "%2e%2e", "a+b c", "a?versionId=null", "?uploads", "#x",
+		"null", "a_$folder$", "policy.json", "a.metadata", "a\ufffdb", "📷.png", "\u0378", strings.Repeat("ü", 300),
+	} {
+		t.Run(name[:min(len(name), 40)], func(t *testing.T) {
+			id := uuid.NewString()
+			key := OriginalKey(id, SafeName(name, "image"))
+			if err := store.Put(t.Context(), key, []byte("image"), Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Confirm(t.Context(), id, key); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/kafka"
@@ -103,7 +104,8 @@ func newSink(settings sinkSettings) *sink {
 	}}
 }
 
-// Publish sends the event in binary mode. Only a 2xx means that the sink has accepted it.
+// Publish sends the event in binary mode, with its attributes encoded for HTTP. Only a 2xx means that the sink has
+// accepted it.
 func (s *sink) Publish(ctx context.Context, e event.Event) error {
 	request, err := s.request(ctx, e)
 	if err != nil {
@@ -120,6 +122,7 @@ func (s *sink) request(ctx context.Context, e event.Event) (*http.Request, error
 	for name, value := range s.settings.extensions {
 		e.SetExtension(name, value)
 	}
+	e = events.EncodeHTTP(e)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.settings.target, nil)
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 			Reason:      events.Reason(cmp.Or(s.Reason, string(events.ReasonUnsupported))), // the original system gave none
 			Error:       s.Result.Error,
 			ProcessedAt: s.ProcessedAt,
+			Cause:       s.Cause,
 		}
 	}
 	if s.Result.Thumbnail != "" {
@@ -51,6 +52,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 		OriginalSize:  s.Result.OriginalSize.pixels(),
 		ThumbnailSize: s.Result.ThumbnailSize.pixels(),
 		ProcessedAt:   s.ProcessedAt,
+		Cause:         s.Cause,
 	}
 }
 

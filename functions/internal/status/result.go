@@ -37,6 +37,7 @@ func (s *Store) Record(
 			thumbnailSize: final.Result.ThumbnailSize.String(),
 			processedAt:   strconv.FormatFloat(final.ProcessedAt, 'f', 3, 64),
 		}
+		about.SetCause(final.Cause)
 	} else {
 		note, err := json.Marshal(final)
 		if err != nil {
@@ -66,7 +67,8 @@ func (s *Store) recorded(ctx context.Context, imageID string) (*Status, error) {
 	return first, nil
 }
 
-// Rebuild returns the status of an image from the objects that are stored for it; nil if there are none.
+// Rebuild returns the status of an image from the objects that are stored for it; nil if there are none. An image of
+// which there is only a note, because its event waits for an object, is queued.
 func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	objects, err := s.images.Find(ctx, imageID)
 	switch {
@@ -77,7 +79,11 @@ func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	case objects.Original != nil:
 		return &Status{ImageID: imageID, State: Queued}, nil
 	}
-	return nil, nil
+	deferred, err := s.images.IsDeferred(ctx, imageID)
+	if err != nil || !deferred {
+		return nil, err
+	}
+	return &Status{ImageID: imageID, State: Queued}, nil
 }
 
 // ReadResult returns the final status of an image from the result in objects, which is a failure note or a thumbnail.
@@ -113,7 +119,7 @@ func completed(imageID string, thumbnail *imagestore.Info) *Status {
 	if err != nil {
 		when = Seconds(thumbnail.Modified)
 	}
-	return &Status{ImageID: imageID, State: Completed, ProcessedAt: when, Result: &Result{
+	return &Status{ImageID: imageID, State: Completed, ProcessedAt: when, Cause: thumbnail.Cause(), Result: &Result{
 		Success:       true,
 		Thumbnail:     thumbnail.Key,
 		OriginalSize:  parseSize(thumbnail.Metadata[originalSize]),

@@ -8,6 +8,8 @@ package status
 import (
 	"encoding/json"
 	"time"
+
+	"gitlab.com/yourorg/image-service/events"
 )
 
 // A State is a stage in the processing of an image.
@@ -24,8 +26,8 @@ const (
 // Final reports whether no other state follows.
 func (s State) Final() bool { return s == Completed || s == Failed }
 
-// A Status is the answer of GET /status/{id}, and what Redis has, as JSON. All fields but Reason are the original
-// system's.
+// A Status is the answer of GET /status/{id}, and what Redis has, as JSON. All fields but Reason and Cause are
+// the original system's.
 type Status struct {
 	ImageID string `json:"image_id"`
 	State   State  `json:"status"`
@@ -35,6 +37,8 @@ type Status struct {
 	Result *Result `json:"result,omitempty"`
 	// ProcessedAt is when the state became final, in seconds since 1970 with a fraction.
 	ProcessedAt float64 `json:"processed_at,omitempty"`
+	// Cause is the event that brought the image. It is set if the state is final and there was such an event.
+	Cause events.Cause `json:"cause,omitzero"`
 }
 
 // A Result is the outcome of an image: a thumbnail, or an error message.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
@@ -49,6 +50,15 @@ local function forward(key, state, text, expiry)
 end
 `
 
+// Now defines a Lua function, for scripts that compare times. now() returns Redis's time, which is the same for all
+// pods, in seconds with three decimals.
+const Now = `
+local function now()
+  local time = redis.call('TIME')
+  return string.format('%d.%03d', tonumber(time[1]), math.floor(time[2] / 1000))
+end
+`
+
 var advance = redis.NewScript(Forward + `
 local _, before = forward(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 return before
@@ -73,14 +83,18 @@ func (s *Store) Advance(ctx context.Context, next Status) (before *Status, err e
 }
 
 // Fail records that an image can never be processed, and returns the final status that counts: an earlier one, if there
-// is one. original is the key of the image, or the key that it would have had; reason is one of events.Reasons().
-func (s *Store) Fail(ctx context.Context, imageID, original, reason, message string) (*Status, error) {
+// is one. original is the key of the image, or the key that it would have had; cause is the event that brought it, or
+// zero; reason is one of events.Reasons().
+func (s *Store) Fail(
+	ctx context.Context, imageID, original string, cause events.Cause, reason, message string,
+) (*Status, error) {
 	failed, err := s.Record(ctx, original, Status{
 		ImageID:     imageID,
 		State:       Failed,
 		Reason:      reason,
 		Result:      &Result{Error: message},
 		ProcessedAt: Seconds(time.Now()),
+		Cause:       cause,
 	}, nil, "")
 	if err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ package delivery
 
 import (
 	"context"
+	"net/http"
+	"strings"
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -32,6 +34,9 @@ type Delivery struct {
 
 // New returns a Delivery.
 func New(backends Backends, policy ownership.Policy) *Delivery { return &Delivery{backends, policy} }
+
+// imageID returns the ID in the path of a request. UUIDs are read without regard to case (RFC 9562, section 4).
+func imageID(r *http.Request) string { return strings.ToLower(r.PathValue("id")) }
 
 // maySee reports whether there may be an image with an ID that the request may see.
 func (d *Delivery) maySee(ctx context.Context, imageID string) bool {

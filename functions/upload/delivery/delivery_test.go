@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -78,7 +79,7 @@ func TestThumbnailOfFailedImage(t *testing.T) {
 	t.Parallel()
 	d, _ := open(t, ownership.Policy{})
 	id := uuid.NewString()
-	if _, err := d.Statuses.Fail(t.Context(), id, id+"/a.png", "damaged", "x"); err != nil {
+	if _, err := d.Statuses.Fail(t.Context(), id, id+"/a.png", events.Cause{}, "damaged", "x"); err != nil {
 		t.Fatal(err)
 	}
 	err := d.Thumbnail(httptest.NewRecorder(), request(id))

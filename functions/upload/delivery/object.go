@@ -20,7 +20,7 @@ import (
 
 // Original is GET /images/{id}: the original, byte for byte.
 func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
-	info, err := d.findOriginal(r.Context(), r.PathValue("id"))
+	info, err := d.findOriginal(r.Context(), imageID(r))
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found"}
 	}
@@ -47,7 +47,7 @@ func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestor
 
 // Thumbnail is GET /thumbnails/{id}.
 func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
-	info, err := d.findThumbnail(r.Context(), r.PathValue("id"))
+	info, err := d.findThumbnail(r.Context(), imageID(r))
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return &apierror.Error{
 			Status:  http.StatusNotFound,

@@ -2,33 +2,88 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/url"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
 // Status is GET /status/{id}.
 func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
-	ctx, imageID := r.Context(), r.PathValue("id")
-	if !d.maySee(ctx, imageID) {
-		return errNoStatus
-	}
-	known, stale, err := d.Statuses.Read(ctx, imageID)
+	known, err := d.read(r.Context(), imageID(r))
 	if err != nil {
 		return err
 	}
+	httpserver.WriteJSON(w, http.StatusOK, known)
+	return nil
+}
+
+// EventStatus is GET /status?source=...&id=...: the status of the image that an event of this source and ID has
+// brought. It is an event that the client sent to the service itself; for those who may see all images, otherwise one
+// that came through the Broker.
+func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
+	query, ctx := r.URL.Query(), r.Context()
+	source, err := parameter(query, "source")
+	if err != nil {
+		return err
+	}
+	id, err := parameter(query, "id")
+	if err != nil {
+		return err
+	}
+	owner := ownership.Of(ctx)
+	known, err := d.read(ctx, idempotency.EventImageID(owner, source, id))
+	if errors.Is(err, errNoStatus) && owner != "" {
+		known, err = d.read(ctx, idempotency.EventImageID("", source, id))
+	}
+	if errors.Is(err, errNoStatus) {
+		return errNoEventStatus
+	}
+	if err != nil {
+		return err
+	}
+	httpserver.WriteJSON(w, http.StatusOK, known)
+	return nil
+}
+
+// parameter returns a query parameter that must be given once.
+func parameter(query url.Values, name string) (string, error) {
+	values := query[name]
+	if len(values) == 1 && values[0] != "" {
+		return values[0], nil
+	}
+	return "", &apierror.Error{
+		Status:  http.StatusBadRequest,
+		Code:    apierror.CodeBadQuery,
+		Message: "The query needs the source and the id of an event, each once; check " + name,
+		Limit:   []string{"source", "id"},
+		Found:   values,
+	}
+}
+
+// read returns the status of an image; errNoStatus if there is none that the request may see.
+func (d *Delivery) read(ctx context.Context, imageID string) (*status.Status, error) {
+	if !d.maySee(ctx, imageID) {
+		return nil, errNoStatus
+	}
+	known, stale, err := d.Statuses.Read(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
 	if known == nil {
-		return errNoStatus
+		return nil, errNoStatus
 	}
 	if stale {
 		if err := d.restore(ctx, *known); err != nil {
 			d.IgnoreError(ctx, "restore_status", err)
 		}
 	}
-	httpserver.WriteJSON(w, http.StatusOK, known)
-	return nil
+	return known, nil
 }
 
 // restore puts a status back into Redis, so that the next request need not ask the image store. An image that waits may
@@ -46,4 +101,10 @@ var errNoStatus = &apierror.Error{
 	Status:  http.StatusNotFound,
 	Code:    apierror.CodeStatusNotFound,
 	Message: "Status not found",
+}
+
+var errNoEventStatus = &apierror.Error{
+	Status:  http.StatusNotFound,
+	Code:    apierror.CodeStatusNotFound,
+	Message: "There is no image of this event, or not yet",
 }

@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
@@ -51,8 +52,13 @@ func KeyImageID(owner, key string, index int) string {
 	return ownership.DerivedID(keyNamespace, owner, key+"\n"+strconv.Itoa(index))
 }
 
-// EventImageID returns the ID of the image of an event. It is the same for all deliveries of the event by one owner; an
-// event is identified by its source and its ID.
-func EventImageID(owner string, e event.Event) string {
-	return ownership.DerivedID(eventNamespace, owner, e.Source()+"\n"+e.ID())
+// EventImageID returns the ID of the image of an event, which is identified by its source and its ID. It is the same
+// for all deliveries of the event by one owner, in whatever mode, and whether or not its sender and the Brokers on its
+// path percent-encode headers: only the canonical forms of both count (see events.Canonical).
+func EventImageID(owner, source, id string) string {
+	if uri := types.ParseURIRef(source); uri != nil {
+		source = uri.String() // the form that the CloudEvents SDK gives it
+	}
+	name := strings.TrimSpace(events.Canonical(source)) + "\n" + strings.TrimSpace(events.Canonical(id))
+	return ownership.DerivedID(eventNamespace, owner, name)
 }

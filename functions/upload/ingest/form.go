@@ -3,11 +3,14 @@ package ingest
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
-	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/textproto"
+	"regexp"
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -15,8 +18,10 @@ import (
 )
 
 const (
-	// The field for images, as in the original system.
+	// The field for images, as in the original system. fileFields has the names that clients make of it.
 	fileField = "file"
+	// RFC 2046, section 5.1.1, allows 70 bytes; some clients make longer ones.
+	maxBoundary = 256
 
 	// A form may have maxImages images, and maxParts fields in all.
 	maxImages = 32
@@ -28,6 +33,36 @@ const (
 	// The multipart reader asks for 4 KB at a time, and net/http reads what it is asked for.
 	readBuffer = 64 << 10
 )
+
+// fileFields are the names of fields for images: that of the original system, and what upload libraries make of it for
+// several files: files, file[], file[0].
+var fileFields = regexp.MustCompile(`^files?(\[[0-9]*\])?$`)
+
+// boundaryOf returns the boundary in the Content-Type of a form. isForm is false for a body that is not multipart.
+func boundaryOf(contentType string) (boundary string, isForm bool, err error) {
+	mediaType, parameters := splitHeader(contentType)
+	if !strings.HasPrefix(mediaType, "multipart/") {
+		return "", false, nil
+	}
+	refused := apierror.Error{Status: http.StatusBadRequest, Code: apierror.CodeBadForm, Found: shorten(contentType)}
+	boundary, found := parameters["boundary"]
+	switch {
+	case mediaType != "multipart/form-data":
+		refused.Message = fmt.Sprintf("The Content-Type is %.80q, expected multipart/form-data", mediaType)
+	case !found || boundary == "":
+		refused.Message = fmt.Sprintf("The Content-Type %q has no boundary, expected multipart/form-data; boundary=... "+
+			"(let the HTTP client set it: it knows the boundary)", shorten(contentType))
+	case len(boundary) > maxBoundary:
+		refused.Message = fmt.Sprintf("The boundary %q in the Content-Type is too long", shorten(boundary))
+		refused.Limit, refused.Found = maxBoundary, len(boundary)
+	default:
+		return boundary, true, nil
+	}
+	return "", true, &refused
+}
+
+// shorten makes what a client sent fit for a message.
+func shorten(text string) string { return fmt.Sprintf("%.80s", strings.ToValidUTF8(text, "_")) }
 
 // errNotNamed is the original system's answer to a file input that was left empty.
 var errNotNamed = &apierror.Error{
@@ -45,7 +80,7 @@ func (in *Ingest) acceptForm(r *http.Request, form *form, owner, key string) (im
 			return images, nil
 		}
 		if errors.Is(err, io.EOF) {
-			return nil, errNoFile
+			return nil, form.noFile()
 		}
 		image := outcome{Filename: file.name}
 		if err == nil {
@@ -85,20 +120,24 @@ func (in *Ingest) acceptFile(
 
 // A form reads multipart/form-data as it arrives.
 type form struct {
-	reader  *multipart.Reader
-	framing *framing
-	parts   int
+	reader   *multipart.Reader
+	boundary string
+	framing  *framing
+	parts    int
+	other    *string // field of the first file that was ignored
+	isBase64 bool    // the content of the current file
 }
 
 func newForm(from io.Reader, boundary string) *form {
 	framing := &framing{from: bufio.NewReaderSize(from, readBuffer)}
-	return &form{reader: multipart.NewReader(framing, boundary), framing: framing}
+	return &form{reader: multipart.NewReader(framing, boundary), boundary: boundary, framing: framing}
 }
 
 // A formFile is an image in a form, read as it arrives. Its errors are an apierror.Error.
 type formFile struct {
 	name string
-	part *multipart.Part
+	form *form
+	from io.Reader
 }
 
 // nextFile returns the next image; io.EOF after the last.
@@ -110,7 +149,7 @@ func (f *form) nextFile() (formFile, error) {
 			return formFile{}, io.EOF
 		}
 		if err != nil {
-			return formFile{}, badForm(err)
+			return formFile{}, f.malformed(err)
 		}
 		if f.parts++; f.parts > maxParts {
 			return formFile{}, &apierror.Error{
@@ -120,55 +159,107 @@ func (f *form) nextFile() (formFile, error) {
 				Limit:   maxParts,
 			}
 		}
-		name, isFile := filenameOf(part)
-		if !isFile {
+		field := readField(part.Header)
+		if !field.isFile {
 			continue
 		}
-		if part.FormName() != fileField { // another file, of any size, which is ignored
-			f.framing.end()
-			if _, err := io.Copy(io.Discard, part); err != nil {
-				return formFile{}, badForm(err)
+		if !fileFields.MatchString(field.name) {
+			if err := f.ignore(field.name, part); err != nil {
+				return formFile{}, err
 			}
 			continue
 		}
-		if name == "" {
+		if field.filename == "" && field.isNamed {
 			return formFile{}, errNotNamed
 		}
 		f.framing.end()
-		return formFile{name: name, part: part}, nil
+		return formFile{name: field.filename, form: f, from: f.decode(part)}, nil
 	}
 }
 
-// filenameOf is the caller's name for a file, path and all. A field without a filename is text; one with an empty
-// filename is a file input that was left empty.
-func filenameOf(part *multipart.Part) (name string, isFile bool) {
-	_, parameters, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-	if err != nil {
-		return "", false
+// ignore skips a file in another field, of any size.
+func (f *form) ignore(name string, part io.Reader) error {
+	f.framing.end()
+	if f.other == nil {
+		f.other = &name
 	}
-	name, isFile = parameters["filename"]
-	return strings.ToValidUTF8(name, "_"), isFile
+	if _, err := io.Copy(io.Discard, part); err != nil {
+		return f.malformed(err)
+	}
+	return nil
+}
+
+// A field is what the headers of a part say about it.
+type field struct {
+	name     string
+	filename string
+	isNamed  bool // has a filename, perhaps an empty one, which is a file input that was left empty
+	isFile   bool
+}
+
+// readField reads the headers of a part. A field is a file if it has a filename, or if its content type says so: some
+// clients leave the filename out. Any other field is text.
+func readField(header textproto.MIMEHeader) (f field) {
+	_, parameters := splitHeader(header.Get("Content-Disposition"))
+	f.name = parameters["name"]
+	f.filename, f.isNamed = filenameIn(parameters)
+	mediaType, _ := splitHeader(header.Get("Content-Type"))
+	isBinary := strings.HasPrefix(mediaType, "image/") || mediaType == "application/octet-stream"
+	f.isFile = f.isNamed || isBinary
+	return f
+}
+
+// decode returns the content of a part. Mail libraries send it in base64, which RFC 7578, section 4.7, deprecates. (The
+// multipart reader decodes quoted-printable.)
+func (f *form) decode(part *multipart.Part) io.Reader {
+	f.isBase64 = strings.EqualFold(strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding")), "base64")
+	if f.isBase64 {
+		return base64.NewDecoder(base64.StdEncoding, part)
+	}
+	return part
 }
 
 func (f formFile) Read(p []byte) (int, error) {
-	n, err := f.part.Read(p)
+	n, err := f.from.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = badForm(err)
+		err = f.form.malformed(err)
 	}
 	return n, err
 }
 
-// badForm is the answer to a form that cannot be read further: the error of the body below, or one of the form itself.
-func badForm(err error) error {
+// noFile is the original system's answer to a form without a file. If there is one in another field, it names it.
+func (f *form) noFile() error {
+	if f.other == nil {
+		return errNoFile
+	}
+	refused := *errNoFile
+	refused.Limit, refused.Found = fileField, shorten(*f.other)
+	return &refused
+}
+
+// malformed is the answer to a form that cannot be read further: the error of the body below, or one of the form
+// itself.
+func (f *form) malformed(err error) error {
 	var known *apierror.Error
 	if errors.As(err, &known) {
 		return known
 	}
-	return &apierror.Error{
-		Status:  http.StatusBadRequest,
-		Code:    apierror.CodeBadForm,
-		Message: "The form is not well-formed multipart/form-data, or it ends too early",
+	refused := &apierror.Error{Status: http.StatusBadRequest, Code: apierror.CodeBadForm}
+	var notBase64 base64.CorruptInputError
+	boundary, isEnd := shorten(f.boundary), errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	switch {
+	case errors.As(err, &notBase64):
+		refused.Message = "The Content-Transfer-Encoding of a file in the form is base64, but its content is not"
+	case isEnd && f.isBase64:
+		refused.Message = "The form, or the base64 of a file in it, ends too early"
+	case isEnd && f.parts == 0:
+		refused.Message = fmt.Sprintf("The body has no line with the boundary %q of the Content-Type", boundary)
+	case isEnd:
+		refused.Message = fmt.Sprintf("The form ends too early: it has no last line with the boundary %q", boundary)
+	default:
+		refused.Message = "The form is not well-formed multipart/form-data"
 	}
+	return refused
 }
 
 // framing bounds everything in a form but images, because the multipart reader holds it in memory.

@@ -8,7 +8,6 @@ package ingest
 
 import (
 	"context"
-	"mime"
 	"net/http"
 	"time"
 
@@ -39,6 +38,8 @@ type Backends struct {
 	Durations *idempotency.Durations
 	Statuses  *status.Store
 	Sweeper   Sweeper
+	Inbox     Inbox
+	Deferrer  Deferrer
 	Process   *httpserver.Process
 }
 
@@ -75,6 +76,9 @@ func (in *Ingest) Upload(w http.ResponseWriter, r *http.Request) error {
 
 func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
+	if err := body.CheckCoding(w, r); err != nil {
+		return err
+	}
 	key, err := idempotency.Key(r)
 	if err != nil {
 		return err
@@ -100,8 +104,11 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 
 // acceptFiles accepts the images of a form, or the one that is the whole body.
 func (in *Ingest) acceptFiles(w http.ResponseWriter, r *http.Request, owner, key string) ([]outcome, error) {
-	mediaType, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	limit, isForm := in.settings.MaxBytes, mediaType == "multipart/form-data"
+	boundary, isForm, err := boundaryOf(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
+	}
+	limit := in.settings.MaxBytes
 	if isForm {
 		limit += framingBytes
 	}
@@ -110,14 +117,21 @@ func (in *Ingest) acceptFiles(w http.ResponseWriter, r *http.Request, owner, key
 		return nil, err
 	}
 	if isForm {
-		return in.acceptForm(r, newForm(from, parameters["boundary"]), owner, key)
+		return in.acceptForm(r, newForm(from, boundary), owner, key)
 	}
 	return in.acceptRaw(r, from, owner, key)
 }
 
-// Deliver is POST /, where Knative delivers image.received and image.sweep.
+// Deliver is POST /, where Knative delivers image.received, image.sweep and the notifications of buckets.
 func (in *Ingest) Deliver(w http.ResponseWriter, r *http.Request) error {
-	err := in.deliver(w, r)
+	err := body.CheckCoding(w, r)
+	switch {
+	case err != nil:
+	case isPlainJSON(r):
+		err = in.deliverPlain(w, r)
+	default:
+		err = in.deliver(w, r)
+	}
 	in.countRefused(err)
 	return err
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"errors"
-	"mime"
 	"net/http"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -22,16 +21,17 @@ func (in *Ingest) acceptRaw(r *http.Request, from *body.Body, owner, key string)
 
 // rawFilename is the filename in ?filename= or in Content-Disposition.
 func rawFilename(r *http.Request) string {
-	if name := r.URL.Query().Get("filename"); name != "" {
+	if name := filenameInQuery(r.URL.RawQuery); name != "" {
 		return name
 	}
-	_, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Disposition"))
-	return parameters["filename"]
+	_, parameters := splitHeader(r.Header.Get("Content-Disposition"))
+	name, _ := filenameIn(parameters)
+	return name
 }
 
 // noFile is the answer to a body that was not meant as an image: it is empty, or it is a form without files.
 func noFile(err error, r *http.Request) error {
-	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	mediaType, _ := splitHeader(r.Header.Get("Content-Type"))
 	isForm := mediaType == "application/x-www-form-urlencoded"
 	var refused *apierror.Error
 	if errors.Is(err, accept.ErrEmpty) || isForm && errors.As(err, &refused) && refused.Code == apierror.CodeNotAnImage {

@@ -83,6 +83,12 @@ func (r *Relay) announceAll(ctx context.Context, imageIDs []string) error {
 	return group.Wait()
 }
 
+// AnnounceAgain announces an image that still waits for its thumbnail.
+func (r *Relay) AnnounceAgain(ctx context.Context, imageID string) error {
+	_, err := r.announceAgain(ctx, imageID)
+	return err
+}
+
 // announceAgain announces an image that still waits for its thumbnail. One that is settled, because it has a result or
 // was rolled back, leaves the outbox.
 func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome string, err error) {
@@ -112,7 +118,11 @@ func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome stri
 func (r *Relay) giveUp(ctx context.Context, image events.ImageUploaded, invalid error) (outcome string, err error) {
 	r.log.WarnContext(ctx, "image_given_up", "image_id", image.ImageID, "error.message", invalid.Error())
 	const reason, message = string(events.ReasonUnsupported), "The filename has characters that an event cannot contain"
-	if _, err := r.Statuses.Fail(ctx, image.ImageID, image.ObjectName, reason, message); err != nil {
+	original, err := r.Images.Stat(ctx, image.ObjectName) // the listing has no metadata
+	if err != nil {
+		return failed, err
+	}
+	if _, err := r.Statuses.Fail(ctx, image.ImageID, image.ObjectName, original.Cause(), reason, message); err != nil {
 		return failed, err
 	}
 	r.Outbox.Acknowledge(image.ImageID)

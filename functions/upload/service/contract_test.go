@@ -72,6 +72,7 @@ func TestPostUploadWithoutFile(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	noFile := problem("No file provided", "no_file", "No file", http.StatusBadRequest)
+	inPicture := strings.Replace(noFile, `"type"`, `"limit":"file","found":"picture","type"`, 1)
 	form := func(fields ...field) func() response { return func() response { return s.uploadForm(fields...) } }
 	raw := func(contentType, body string) func() response {
 		return func() response { return s.post("/upload", contentType, strings.NewReader(body)) }
@@ -80,7 +81,7 @@ func TestPostUploadWithoutFile(t *testing.T) {
 		send func() response
 		want string
 	}{
-		"another field":   {form(field{"picture", "a.jpg", jpegOf(t, 9, 9)}), noFile},
+		"another field":   {form(field{"picture", "a.jpg", jpegOf(t, 9, 9)}), inPicture},
 		"text":            {form(field{"file", "-", []byte("a.jpg")}), noFile},
 		"empty form":      {form(), noFile},
 		"empty body":      {raw("", ""), noFile},
@@ -130,11 +131,29 @@ func TestGetStatus(t *testing.T) {
 	if got := s.get("/status/" + id); got.status != http.StatusOK || got.body != want {
 		t.Errorf("completed: %d %s, want 200 %s", got.status, got.body, want)
 	}
-	for _, unknown := range []string{uuid.NewString(), "x", strings.ToUpper(id), id + "0", "..%2f" + id} {
+	for _, unknown := range []string{uuid.NewString(), "x", id + "0", "..%2f" + id} {
 		t.Run("unknown "+unknown, func(t *testing.T) {
 			want := problem("Status not found", "status_not_found", "Status not found", http.StatusNotFound)
 			if got := s.get("/status/" + unknown); got.status != http.StatusNotFound || got.body != want {
 				t.Errorf("answer is %d %s, want 404 %s", got.status, got.body, want)
+			}
+		})
+	}
+}
+
+// UUIDs are read without regard to case (RFC 9562, section 4); Swift writes them in upper case.
+func TestUpperCaseID(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	content := jpegOf(t, 30, 20)
+	id := s.upload("photo.jpg", content)
+	s.complete(id)
+	for path, want := range map[string]string{
+		"/status/": `{"image_id":"` + id + `","status":"`, "/images/": string(content), "/thumbnails/": "\x89PNG",
+	} {
+		t.Run(path, func(t *testing.T) {
+			if got := s.get(path + strings.ToUpper(id)); got.status != http.StatusOK || !strings.HasPrefix(got.body, want) {
+				t.Errorf("answer is %d %.90q, want 200 %.90q", got.status, got.body, want)
 			}
 		})
 	}

@@ -204,6 +204,7 @@ func TestFilenames(t *testing.T) {
 		"../../../etc/passwd":       "passwd",
 		"ab\u202egif.exe":           "abgif.exe",
 		"thumbnail_x.gif":           "_thumbnail_x.gif",
+		"a__XLDIR__":                "a__XLDIR_",
 		`quote".gif`:                `quote".gif`,
 		"..":                        "image.gif",
 		strings.Repeat("n", 2000):   strings.Repeat("n", 200),

@@ -207,7 +207,7 @@ func narrow(to, from []byte, channel int) {
 }
 
 // A memoryLimit is the allocator of an instance: it reserves all of the limit at once, so that the memory is never
-// copied; the operating system provides what is used.
+// copied; the operating system provides what is used, and gets it back when the instance is closed.
 type memoryLimit struct {
 	most       int64
 	b          []byte
@@ -216,13 +216,13 @@ type memoryLimit struct {
 
 // Allocate implements experimental.MemoryAllocator.
 func (m *memoryLimit) Allocate(_, _ uint64) experimental.LinearMemory {
-	m.b = make([]byte, 0, m.most)
+	m.b = reserve(int(m.most))
 	return m
 }
 
 // Reallocate implements experimental.LinearMemory.
 func (m *memoryLimit) Reallocate(size uint64) []byte {
-	if size > uint64(m.most) {
+	if size > uint64(cap(m.b)) {
 		m.isExceeded = true
 		return nil
 	}
@@ -231,4 +231,7 @@ func (m *memoryLimit) Reallocate(size uint64) []byte {
 }
 
 // Free implements experimental.LinearMemory.
-func (m *memoryLimit) Free() { m.b = nil }
+func (m *memoryLimit) Free() {
+	release(m.b)
+	m.b = nil
+}

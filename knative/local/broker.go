@@ -54,7 +54,7 @@ func (s *stack) startIngress(o options, spec broker, topic *brokerTopic) error {
 	path := "/" + spec.Metadata.Namespace + "/" + spec.Metadata.Name
 	s.broker = "http://" + reachable(listener) + path
 	server := &http.Server{
-		Handler: &ingress{path: path, put: topic.put, log: s.log}, ReadHeaderTimeout: 10 * time.Second,
+		Handler: &ingress{path: path, put: topic.put, log: s.log}, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute,
 	}
 	stage := s.newFirstStage()
 	stage.wait.Go(func() { _ = server.Serve(listener) }) // until Close
@@ -94,8 +94,8 @@ func (d *dispatcher) handleEvent(ctx context.Context, record *sarama.ConsumerMes
 	return d.dispatch(ctx, e)
 }
 
-// startSources sends the records of the topics, and pings, to where the manifests say. The topic of images is that of the
-// upload function, so that one setting moves both.
+// startSources sends the records of the topics, and pings, to where the manifests say. The topic of images is that of
+// the upload function, so that one setting moves both.
 func (s *stack) startSources(o options, broker *brokerTopic, subscribers map[string]string) error {
 	stage, client := s.newFirstStage(), newClient()
 	topic := s.settings(s.deployment.services["upload"])("KAFKA_TOPIC")

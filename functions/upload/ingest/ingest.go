@@ -39,6 +39,7 @@ type Backends struct {
 	Statuses  *status.Store
 	Sweeper   Sweeper
 	Inbox     Inbox
+	Deferrer  Deferrer
 	Process   *httpserver.Process
 }
 

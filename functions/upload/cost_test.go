@@ -29,7 +29,7 @@ func BenchmarkCost(b *testing.B) {
 	p := start(b)
 	content := photo(costSize)
 	form, formType := formOf(b, content)
-	sink := httptest.NewServer(http.HandlerFunc(sink))
+	sink := httptest.NewServer(&sink{})
 	defer sink.Close()
 	upload := func(body []byte, contentType string) {
 		response, err := http.Post(p.url+"/upload", contentType, bytes.NewReader(body))

@@ -15,8 +15,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,7 +41,7 @@ func start(tb testing.TB, settings ...string) *process {
 	if output, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("build: %v\n%s", err, output)
 	}
-	sink := httptest.NewServer(http.HandlerFunc(sink))
+	sink := httptest.NewServer(&sink{})
 	tb.Cleanup(sink.Close)
 	getenv := testservers.Start(tb, testservers.As("image-upload"))
 	port := freePort(tb)
@@ -87,19 +89,50 @@ func freePort(tb testing.TB) string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// sink implements as much of S3 as an upload needs.
-func sink(w http.ResponseWriter, r *http.Request) {
+// A sink implements as much of S3 as an upload needs. It keeps the keys of objects and nothing else.
+type sink struct {
+	sync.Mutex
+	keys []string
+}
+
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
 	w.Header().Set("Content-Type", "application/xml")
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch query := r.URL.Query(); {
 	case query.Has("location"):
 		fmt.Fprint(w, `<LocationConstraint></LocationConstraint>`)
+	case query.Has("list-type"):
+		s.list(w, query.Get("prefix"))
 	case query.Has("uploads"):
 		fmt.Fprint(w, `<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>`)
 	case r.Method == http.MethodPost:
+		s.keep(key)
 		fmt.Fprint(w, `<CompleteMultipartUploadResult><Bucket>images</Bucket></CompleteMultipartUploadResult>`)
+	case r.Method == http.MethodPut && !query.Has("uploadId"):
+		s.keep(key)
 	}
+}
+
+func (s *sink) keep(key string) {
+	s.Lock()
+	defer s.Unlock()
+	s.keys = append(s.keys, key)
+}
+
+// list lists one key at most, as an image has one original.
+func (s *sink) list(w http.ResponseWriter, prefix string) {
+	s.Lock()
+	defer s.Unlock()
+	fmt.Fprint(w, `<ListBucketResult>`)
+	for _, key := range slices.Backward(s.keys) {
+		if strings.HasPrefix(key, prefix) {
+			fmt.Fprintf(w, `<Contents><Key>%s</Key><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>`, key)
+			break
+		}
+	}
+	fmt.Fprint(w, `</ListBucketResult>`)
 }
 
 // peak returns the most memory that the process has had, in bytes.

@@ -9,17 +9,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-const (
-	// The issuer has this long to return its keys. A client with a token that needs them waits for it.
-	issuerTimeout = 3 * time.Second
-	// The keys of an issuer are a few kilobytes.
-	maxIssuerResponse = 1 << 20
-)
+// The keys of an issuer are a few kilobytes.
+const maxIssuerResponse = 1 << 20
 
 // An issuerClient gets the keys of an issuer, which is trusted to name its keys; still, its answers are bounded.
 type issuerClient struct {
@@ -39,8 +34,6 @@ func newIssuerClient(url, jwksURL string) issuerClient {
 // keys returns the public keys that the issuer signs tokens with. Other keys of its set are ignored, as RFC 7517,
 // section 5, recommends. A set without any key is valid: all were withdrawn.
 func (i issuerClient) keys(ctx context.Context) ([]jose.JSONWebKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, issuerTimeout)
-	defer cancel()
 	jwksURL, err := i.keysURL(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("discover issuer: %w", err)

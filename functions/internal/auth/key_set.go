@@ -17,6 +17,8 @@ const (
 	keysMaxAge = 5 * time.Minute
 	// The time from one fetch to the next, at least: anybody can make up tokens with unknown keys.
 	keysFetchInterval = 10 * time.Second
+	// The issuer has this long to return its keys. A client with a token that needs them waits for it.
+	keysFetchTimeout = 3 * time.Second
 )
 
 var (
@@ -32,9 +34,9 @@ var (
 // with known keys are verified. An issuer that is down has withdrawn no key: until it answers again, its last keys are
 // valid.
 type keySet struct {
-	fetch            func(context.Context) ([]jose.JSONWebKey, error)
-	maxAge, interval time.Duration
-	log              *slog.Logger
+	fetch                     func(context.Context) ([]jose.JSONWebKey, error)
+	maxAge, interval, timeout time.Duration
+	log                       *slog.Logger
 
 	lock    sync.Mutex
 	keys    []jose.JSONWebKey // of the last fetch that succeeded; nil before
@@ -51,7 +53,9 @@ type keyFetch struct {
 }
 
 func newKeySet(fetch func(context.Context) ([]jose.JSONWebKey, error), log *slog.Logger) *keySet {
-	return &keySet{fetch: fetch, maxAge: keysMaxAge, interval: keysFetchInterval, log: log}
+	return &keySet{
+		fetch: fetch, maxAge: keysMaxAge, interval: keysFetchInterval, timeout: keysFetchTimeout, log: log,
+	}
 }
 
 // VerifySignature returns the payload of a token. The error wraps errSignature if none of the issuer's keys made the
@@ -126,6 +130,8 @@ func (f *keyFetch) isDone() bool {
 // run fetches the keys and keeps them. It does so before done is closed: whoever has waited finds the new ones.
 func (s *keySet) run(ctx context.Context, fetch *keyFetch) {
 	defer close(fetch.done)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	fetch.keys, fetch.err = s.fetch(ctx)
 	if fetch.err != nil {
 		return

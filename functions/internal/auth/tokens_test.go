@@ -142,7 +142,15 @@ func (i *issuer) open(settings ...string) *door {
 		name, value, _ := strings.Cut(setting, "=")
 		all[name] = value
 	}
-	return open(i.t, all)
+	d := open(i.t, all)
+	keys := d.tokens.keys
+	keys.timeout = time.Minute // a slow machine is not an issuer that is down
+	i.t.Cleanup(func() {       // the timer of a test that has the keys renewed all the time
+		keys.lock.Lock()
+		defer keys.lock.Unlock()
+		keys.maxAge, keys.interval = time.Hour, time.Hour
+	})
+	return d
 }
 
 func (d *door) bring(token string) *httptest.ResponseRecorder {

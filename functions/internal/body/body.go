@@ -13,14 +13,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-)
-
-// A client may have the server wait for grace in all. Every minRate bytes earn a second, up to grace, or a client that
-// was fast for a while could then stall for as long. Only time in Read counts. Without this bound a few idle
-// connections block a server forever.
-const (
-	grace   = 20 * time.Second
-	minRate = 16 << 10 // bytes per second: 128 kbit/s, a poor mobile connection
+	"gitlab.com/yourorg/image-service/functions/internal/pace"
 )
 
 // A Body is a request's body. Read fails with an *apierror.Error: 413 beyond the limit, 408 if the client is too slow,
@@ -35,14 +28,14 @@ type Body struct {
 	size   int64 // -1 if unknown
 	read   int64
 	waited time.Duration
-	budget time.Duration // that the client may still have the server wait
+	budget pace.Budget
 	err    *apierror.Error
 }
 
 // New returns the body of a request that may have limit bytes. If the request declares more, New fails with a 413 and
 // reads nothing: a client that sent Expect: 100-continue then never sends the body.
 func New(w http.ResponseWriter, r *http.Request, limit int64) (*Body, error) {
-	b := &Body{w: w, source: r.Body, limit: limit, size: r.ContentLength, budget: grace}
+	b := &Body{w: w, source: r.Body, limit: limit, size: r.ContentLength, budget: pace.NewBudget()}
 	if b.size > limit {
 		return nil, b.tooLarge(b.size)
 	}
@@ -74,7 +67,7 @@ func (b *Body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	began := time.Now()
-	b.setDeadline(began.Add(b.budget))
+	b.setDeadline(b.budget.Deadline())
 	n, err := b.source.Read(p)
 	b.account(n, time.Since(began))
 	switch {
@@ -104,8 +97,7 @@ func (b *Body) end() {
 func (b *Body) account(n int, waited time.Duration) {
 	b.read += int64(n)
 	b.waited += waited
-	earned := time.Duration(n) * time.Second / minRate
-	b.budget = max(0, min(b.budget-waited+earned, grace))
+	b.budget.Account(n, waited)
 }
 
 func (b *Body) setDeadline(deadline time.Time) {
@@ -133,7 +125,7 @@ func (b *Body) readError(err error) *apierror.Error {
 			Status:  http.StatusRequestTimeout,
 			Code:    apierror.CodeTooSlow,
 			Message: "The request is too slow (limit and found are bytes per second)",
-			Limit:   minRate,
+			Limit:   pace.MinRate,
 			Found:   int64(float64(b.read) / max(b.waited.Seconds(), 1)),
 		}
 	}

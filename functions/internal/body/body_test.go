@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/pace"
 )
 
 // A connection records the read deadline that a body sets.
@@ -121,8 +122,8 @@ func TestTooSlow(t *testing.T) {
 		for err == nil {
 			_, err = b.Read(one)
 		}
-		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > grace+time.Second {
-			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), grace)
+		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > pace.Grace+time.Second {
+			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), pace.Grace)
 		}
 	})
 }
@@ -146,8 +147,8 @@ func TestStall(t *testing.T) {
 		for one := make([]byte, 1); err == nil; {
 			_, err = b.Read(one)
 		}
-		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > grace+time.Second {
-			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), grace)
+		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > pace.Grace+time.Second {
+			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), pace.Grace)
 		}
 	})
 }
@@ -157,7 +158,7 @@ func TestNotTooSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 8 << 20
 		b, _ := newBody(t, &slow{pause: time.Second, left: size}, size, size)
-		piece := make([]byte, minRate+1)
+		piece := make([]byte, pace.MinRate+1)
 		for read := 0; ; {
 			n, err := b.Read(piece)
 			if read += n; errors.Is(err, io.EOF) {

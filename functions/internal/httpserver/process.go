@@ -31,6 +31,9 @@ const (
 	// A client that takes longer to send its headers is disconnected.
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
+	// For the responses of net/http itself, such as 100 Continue, from the end of the headers on; those of handlers
+	// have deadlines of their own (see pacedWriter). No request takes this long.
+	writeTimeout = 5 * time.Minute
 
 	// Before a function gets SIGTERM, queue-proxy waits 30 s in which no new requests are routed to it, so the drain
 	// only waits for stragglers; then requests in flight may finish. Kubernetes kills a revision that takes longer
@@ -113,9 +116,10 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 	// The drainer responds to the probes of Kubernetes at any path: until it drains, as to other requests.
 	drainer := &handlers.Drainer{Inner: inner, HealthCheck: inner.ServeHTTP, QuietPeriod: quietPeriod}
 	server := &http.Server{
-		Handler:           p.lingeringClose(drainer),
+		Handler:           paceWrites(p.lingeringClose(drainer)),
 		MaxHeaderBytes:    p.Headers.Bytes,
 		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -566,6 +567,48 @@ func TestCut(t *testing.T) {
 			NewLogger(log, "test", slog.LevelInfo).Info("hello", "key", test.given)
 			if got := log.with(t, "hello")[0]["key"]; got != test.want {
 				t.Errorf("got %.2000v, want %.2000v", got, test.want)
+			}
+		})
+	}
+}
+
+// The connection of a client that sends requests and reads no response is ended, whether the response is one that is
+// long or there are many.
+func TestUnreadResponse(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{}, 1)
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/long": func(w http.ResponseWriter, r *http.Request) {
+		piece := make([]byte, 1<<20)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(piece); err != nil {
+				break
+			}
+		}
+		ended <- struct{}{}
+	}})
+	for name, path := range map[string]string{"one that is long": "/long", "many": "/health"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			if err := connection.SetWriteDeadline(time.Now().Add(3 * time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			request := []byte("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")
+			for err == nil { // until the server has closed the connection
+				_, err = connection.Write(request)
+				if path == "/long" {
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection is still open, want it closed")
+			}
+			if path == "/long" {
+				<-ended
 			}
 		})
 	}

@@ -136,26 +136,43 @@ func (a *Acceptor) storeAndAnnounce(
 	return image, token, err
 }
 
-// describe reads the header of an image, and refuses one that cannot be processed. It returns the
-// description of the image before it is stored: all but its size in bytes.
+// describe describes an image before it is stored: all but its size in bytes. It refuses one that cannot be processed.
 func (a *Acceptor) describe(
 	ctx context.Context, c Candidate, incoming *imagestore.Upload,
-) (image events.ImageUploaded, err error) {
-	start, filename := incoming.Peek(ctx), imagestore.SafeName(c.Filename, "")
-	header, err := a.limits.Probe(start)
+) (events.ImageUploaded, error) {
+	image, err := a.limits.describe(incoming.Peek(ctx), c)
 	if err != nil {
-		return image, refusal(err)
+		return image, err
 	}
+	image.Bucket, image.Timestamp = a.images.Bucket(), status.Seconds(time.Now())
+	return image, nil
+}
+
+// Describe returns what Accept would say about the image in a candidate's Body, and the name and key under which it
+// would store the image. It reads the header of the image only. Errors are those of Accept about the image.
+func (l Limits) Describe(c Candidate) (events.ImageUploaded, error) {
+	if c.Size > l.Bytes {
+		return events.ImageUploaded{}, tooManyBytes(l.Bytes, c.Size)
+	}
+	body := NewBody(c.Body, l.Bytes)
+	image, err := l.describe(imagestore.Peek(body), c)
+	return image, body.Cause(err)
+}
+
+func (l Limits) describe(start io.Reader, c Candidate) (events.ImageUploaded, error) {
+	header, err := l.Probe(start)
+	if err != nil {
+		return events.ImageUploaded{}, refusal(err)
+	}
+	filename := imagestore.SafeName(c.Filename, "")
 	if filename == "" {
 		filename = "image" + header.Format.Extension()
 	}
 	width, height := header.Displayed()
 	return events.ImageUploaded{
 		ImageID:     c.ImageID,
-		Bucket:      a.images.Bucket(),
 		ObjectName:  imagestore.OriginalKey(c.ImageID, filename),
 		Filename:    filename,
-		Timestamp:   status.Seconds(time.Now()),
 		ContentType: header.Format.ContentType(),
 		Width:       width,
 		Height:      height,

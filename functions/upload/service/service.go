@@ -23,6 +23,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/delivery"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
+	"gitlab.com/yourorg/image-service/functions/upload/inbox"
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"gitlab.com/yourorg/image-service/functions/upload/retry"
@@ -98,6 +99,7 @@ func wire(
 			Statuses:  backends.statuses,
 			Sweeper:   sweepers{relay, retrier},
 			Deferrer:  backends.deferred,
+			Inbox:     inbox.New(publisher),
 			Process:   process,
 		}, ingest.Settings{
 			MaxBytes:      settings.maxBytes,

@@ -27,7 +27,7 @@ func read(t *testing.T, name string) string {
 }
 
 // files returns the names of the repository's files that keep accepts, relative to its root. Directories whose name
-// begins with a dot are caches, except for .ci; testdata belongs to the tests beside it.
+// begins with a dot are caches, except for .ci; testdata belongs to the tests beside it, node_modules to others.
 func files(t *testing.T, keep func(name string) bool) []string {
 	t.Helper()
 	var names []string
@@ -35,7 +35,7 @@ func files(t *testing.T, keep func(name string) bool) []string {
 		switch base := path.Base(name); {
 		case err != nil:
 			return err
-		case entry.IsDir() && (base == "testdata" || len(base) > 1 && base[0] == '.' && base != ".ci"):
+		case entry.IsDir() && (base == "testdata" || base == "node_modules" || len(base) > 1 && base[0] == '.' && base != ".ci"):
 			return fs.SkipDir
 		case !entry.IsDir() && keep(name):
 			names = append(names, name)

@@ -15,8 +15,8 @@ import (
 var uriAttributes = []string{"source", "dataschema", DataRef}
 
 // DecodeAttribute returns the value of the attribute name from its header in an HTTP message in binary mode: quotes
-// around it are removed, and it is percent-decoded once
-// (https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md#3132-http-header-values).
+// around it are removed, and it is percent-decoded once (section 3.1.3.2 of
+// https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md).
 //
 // Not all senders encode, and some Brokers neither encode nor decode, so what cannot have been encoded stays as it is:
 //   - A percent sign that does not begin the encoding of a character that an attribute may have: "100%.png", "%zz",

@@ -18,18 +18,23 @@ const (
 	ReasonTooManyBytes Reason = "too_many_bytes"
 	// ReasonTooManyPixels: the decoded image is larger than the limit.
 	ReasonTooManyPixels Reason = "too_many_pixels"
+	// ReasonObjectNotFound: the object that the image was to be read from did not appear in time.
+	ReasonObjectNotFound Reason = "object_not_found"
 )
 
 // Reasons returns all reasons of this version.
 func Reasons() []Reason {
-	return []Reason{ReasonNotAnImage, ReasonUnsupported, ReasonDamaged, ReasonTooManyBytes, ReasonTooManyPixels}
+	return []Reason{
+		ReasonNotAnImage, ReasonUnsupported, ReasonDamaged, ReasonTooManyBytes, ReasonTooManyPixels, ReasonObjectNotFound,
+	}
 }
 
 // ImageFailed means that an image can never have a thumbnail. An attempt that may still succeed is repeated, and does
 // not lead to this event.
 type ImageFailed struct {
 	ImageID string `json:"image_id"`
-	// Bucket and ObjectName name the original; both are empty if it was refused before it was stored.
+	// Bucket and ObjectName name the original; both are empty if the image was refused before it was stored. With
+	// ReasonObjectNotFound they name the object that is missing, or are empty.
 	Bucket     string `json:"bucket,omitempty"`
 	ObjectName string `json:"object_name,omitempty"`
 	// Reason is for machines, Error for people.

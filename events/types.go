@@ -90,7 +90,7 @@ func Types() []Type {
 			Doc:       "An image can never have a thumbnail, for the reason given.",
 			Producers: []Party{PartyThumbnail, PartyUpload},
 			Consumers: []Party{PartyOtherSystems},
-			Channels:  []Channel{ChannelBroker},
+			Channels:  []Channel{ChannelTopic, ChannelBroker},
 		},
 		{
 			Name:      TypeImageSweep,

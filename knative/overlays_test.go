@@ -217,6 +217,45 @@ func TestKafkaBroker(t *testing.T) {
 	}
 }
 
+// With bucket-inbox, notifications go to upload, and never through the Broker, where thumbnail takes records that are
+// not CloudEvents. With authentication they go to the Service for events, in whatever order the components are.
+func TestBucketInbox(t *testing.T) {
+	for want, orders := range map[string][][]string{
+		"upload":        {{"bucket-inbox"}, {"kafka-broker", "bucket-inbox"}, {"bucket-inbox", "servers-tls"}},
+		"upload-events": {{"authentication", "bucket-inbox"}, {"bucket-inbox", "authentication"}},
+	} {
+		for _, components := range orders {
+			t.Run(fmt.Sprint(components), func(t *testing.T) {
+				t.Parallel()
+				objects := build(t, "prod", components...)
+				sources := ofKind(objects, "KafkaSource")
+				inbox := slices.IndexFunc(sources, func(o object) bool { return o.at("metadata", "name") == "image-inbox" })
+				if inbox < 0 {
+					t.Fatal("there is no KafkaSource image-inbox")
+				}
+				source := sources[inbox]
+				topics, ok := source.at("spec", "topics").([]any)
+				if !ok || len(topics) != 1 || topics[0] != "bucket-notifications" {
+					t.Errorf("the topics are %v, want bucket-notifications", topics)
+				}
+				kind, name := source.at("spec", "sink", "ref", "kind"), source.at("spec", "sink", "ref", "name")
+				if kind != "Service" || name != want {
+					t.Errorf("the sink is %v %v, want Service %s", kind, name, want)
+				}
+				if slices.Contains(components, "servers-tls") && source.at("spec", "net", "tls", "enable") != true {
+					t.Errorf("the source has net %v, want TLS", source.at("spec", "net"))
+				}
+				for _, trigger := range ofKind(objects, "Trigger") {
+					name := trigger.at("metadata", "name").(string)
+					if strings.HasPrefix(name, "upload-object-") && trigger.at("spec", "subscriber", "ref", "name") != want {
+						t.Errorf("%s delivers to %v, want %s", name, trigger.at("spec", "subscriber", "ref", "name"), want)
+					}
+				}
+			})
+		}
+	}
+}
+
 // With servers-tls and storage-tls, every connection uses TLS and a login, and clients and servers are configured
 // alike.
 func TestServersTLS(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+	"gitlab.com/yourorg/image-service/events"
 )
 
 // statusOrder orders the statuses: an image only moves to a higher one.
@@ -110,7 +111,7 @@ type stored struct {
 	removed  bool
 }
 
-// inventory lists everything that was ever stored in the bucket, by key.
+// inventory lists everything that was ever stored in the bucket for images, by key.
 func (s *system) inventory() (map[string]stored, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -119,6 +120,9 @@ func (s *system) inventory() (map[string]stored, error) {
 	for object := range s.minioClient.ListObjects(ctx, s.bucket, everything) {
 		if object.Err != nil {
 			return nil, object.Err
+		}
+		if imageID, _, _ := strings.Cut(object.Key, "/"); !events.IsImageID(imageID) {
+			continue // the note of an event that waits, or an object of another system
 		}
 		entry := found[object.Key]
 		if object.IsDeleteMarker {

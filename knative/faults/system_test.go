@@ -206,7 +206,7 @@ func (s *system) startDispatcher(directory string) (err error) {
 // kill ends a pod with SIGKILL, as the out-of-memory killer does.
 func (s *system) kill(p *pod) { p.signal(syscall.SIGKILL) }
 
-// sweepEverySecond requests a sweep every second. It deletes the lease that limits all pods together to one sweep in
+// sweepEverySecond requests a sweep every second. It deletes the leases that limit all pods together to one sweep in
 // 30 s.
 func (s *system) sweepEverySecond() {
 	ctx, stop := context.WithCancel(context.Background())
@@ -223,7 +223,7 @@ func (s *system) sweepEverySecond() {
 func (s *system) ping(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	s.redisClient.Del(ctx, "image:sweep:"+s.bucket)
+	s.redisClient.Del(ctx, "image:sweep:"+s.bucket, "image:deferred:scan:"+s.bucket)
 	e := event.New()
 	e.SetID(uuid.NewString())
 	e.SetSource("/faults")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -23,6 +25,8 @@ func TestReferenceRoutes(t *testing.T) {
 	s := startStack(t)
 	id := s.upload("photo.jpg", photo(t, imaging, "branches.jpg"))
 	s.finalState(id)
+	s.do(http.MethodPost, s.url+"/", "image/jpeg", bytes.NewReader(photo(t, imaging, "branches.jpg")),
+		"Ce-Specversion: 1.0", "Ce-Type: image.received", "Ce-Source: /scanner", "Ce-Id: "+id)
 	_, routes, _ := strings.Cut(page(t, "docs/reference/http.md"), "\n## Routes\n")
 	routes, _, _ = strings.Cut(routes, "\n## ")
 	route := regexp.MustCompile("(?m)^\\| `(GET|POST) (/[^`]*)` \\|")
@@ -32,7 +36,7 @@ func TestReferenceRoutes(t *testing.T) {
 	}
 	for _, match := range found {
 		t.Run(match[1]+" "+match[2], func(t *testing.T) {
-			path := strings.ReplaceAll(match[2], "<id>", id)
+			path := strings.NewReplacer("<id>", id, "<source>", "/scanner").Replace(match[2])
 			answer := s.do(match[1], s.url+path, "", nil)
 			if answer.status != 200 && (match[1] != "POST" || answer.status != 400) {
 				t.Errorf("got %d %s, want 200, or 400 for a POST without a body", answer.status, answer.body)

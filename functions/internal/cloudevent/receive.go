@@ -1,8 +1,9 @@
 // Package cloudevent reads CloudEvents from HTTP requests, answers with them, and continues the trace that they carry.
 //
 // An event that it returns is valid by the CloudEvents specification, and its attributes are decoded from headers as
-// events.DecodeAttribute does; a refused one costs memory of the size of the request and little processor time. The package does not know the events' types and does not read their data; package
-// events does. The other direction, to Kafka or to a Broker, is package publisher.
+// events.DecodeAttribute does; a refused one costs memory of the size of the request and little processor time. The
+// package does not know the events' types and does not read their data; package events does. The other direction, to
+// Kafka or to a Broker, is package publisher.
 package cloudevent
 
 import (

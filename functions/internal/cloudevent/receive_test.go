@@ -134,15 +134,17 @@ func TestReceiveAttributes(t *testing.T) {
 		attribute string
 		want      string
 	}{
-		"encoded":             {binaryEvent("", "Ce-X: %E2%98%83%20%2525"), "x", "☃ %25"},
-		"raw UTF-8":           {binaryEvent("", "Ce-X: ☃ 100%"), "x", "☃ 100%"},
-		"ISO-8859-1":          {binaryEvent("", "Ce-X: Käse"), "x", "Käse"},
-		"dataref, encoded":    {binaryEvent("", "Ce-Dataref: s3://a/b%2520c"), "dataref", "s3://a/b%20c"},
-		"dataref, raw":        {binaryEvent("", "Ce-Dataref: s3://a/b%20c"), "dataref", "s3://a/b%20c"},
-		"structured":          {structuredEvent(`,"x":"a%20☃"`), "x", "a%20☃"},
-		"small letters":       {binaryEvent("", "Ce-Time: 2024-05-01t10:00:00z"), "time", "2024-05-01T10:00:00Z"},
-		"small letters, S":    {structuredEvent(`,"time":"2024-05-01t10:00:00z"`), "time", "2024-05-01T10:00:00Z"},
-		"small letters, S, b": {structuredEvent(`,"time":"2024-05-01t10:00:00z","data_base64":"AA=="`), "time", "2024-05-01T10:00:00Z"},
+		"encoded":          {binaryEvent("", "Ce-X: %E2%98%83%20%2525"), "x", "☃ %25"},
+		"raw UTF-8":        {binaryEvent("", "Ce-X: ☃ 100%"), "x", "☃ 100%"},
+		"ISO-8859-1":       {binaryEvent("", "Ce-X: K\xe4se"), "x", "Käse"},
+		"dataref, encoded": {binaryEvent("", "Ce-Dataref: s3://a/b%2520c"), "dataref", "s3://a/b%20c"},
+		"dataref, raw":     {binaryEvent("", "Ce-Dataref: s3://a/b%20c"), "dataref", "s3://a/b%20c"},
+		"structured":       {structuredEvent(`,"x":"a%20☃"`), "x", "a%20☃"},
+		"small letters":    {binaryEvent("", "Ce-Time: 2024-05-01t10:00:00z"), "time", "2024-05-01T10:00:00Z"},
+		"small letters, S": {structuredEvent(`,"time":"2024-05-01t10:00:00z"`), "time", "2024-05-01T10:00:00Z"},
+		"small letters, S, b": {
+			structuredEvent(`,"time":"2024-05-01t10:00:00z","data_base64":"AA=="`), "time", "2024-05-01T10:00:00Z",
+		},
 		"time with an offset": {binaryEvent("", "Ce-Time: 2024-05-01T10:00:00%2B05:30"), "time", "2024-05-01T04:30:00Z"},
 		"capital in a name":   {structuredEvent(`,"iodebeziumtxId":"571"`), "iodebeziumtxid", "571"},
 		"integer":             {structuredEvent(`,"sequence":-5`), "sequence", "-5"},

@@ -12,7 +12,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
-// Reply responds to a delivery with an event, which Knative sends on to the Broker. Its attributes are encoded for HTTP.
+// Reply responds to a delivery with an event, which Knative sends on to the Broker. Its attributes are encoded for
+// HTTP.
 func Reply(w http.ResponseWriter, r *http.Request, reply event.Event) error {
 	reply = events.EncodeHTTP(reply)
 	if err := cehttp.WriteResponseWriter(r.Context(), binding.ToMessage(&reply), http.StatusOK, w); err != nil {

@@ -83,8 +83,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// rewrite returns a structured event, which is valid JSON, without binary data. Its time is in capitals: RFC 3339 allows
-// a small t and z, which the SDK does not accept.
+// rewrite returns a structured event, which is valid JSON, without binary data. Its time is in capitals: RFC 3339
+// allows a small t and z, which the SDK does not accept.
 func rewrite(object []byte) ([]byte, error) {
 	rest := []byte{'{'}
 	err := eachMember(object, func(name string, value []byte) error {

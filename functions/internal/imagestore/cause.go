@@ -12,10 +12,10 @@ const (
 	causeID     = "Cause-Id"
 )
 
-// maxEncodedCause is what S3's 2 KB for all metadata of an object have left beside a file name.
-const maxEncodedCause = 900
+// maxEncodedCause is less than S3's 2 KB for all metadata of an object leave beside a file name.
+const maxEncodedCause = 640
 
-// FitsMetadata reports whether the source and ID of a cause can be stored with an image: together they have at most 900
+// FitsMetadata reports whether the source and ID of a cause can be stored with an image: together they have at most 640
 // bytes as EncodeMetadata writes them.
 func FitsMetadata(cause events.Cause) bool {
 	return len(EncodeMetadata(cause.Source))+len(EncodeMetadata(cause.ID)) <= maxEncodedCause

@@ -52,6 +52,19 @@ func (u *Upload) Peek(ctx context.Context) io.Reader {
 	})
 }
 
+// Peek returns the bytes of a body that is not stored as Upload.Peek does, with the same limit.
+func Peek(body io.Reader) io.Reader {
+	left := partSize
+	return readerFunc(func(p []byte) (int, error) {
+		if left == 0 {
+			return 0, ErrPeekLimit
+		}
+		n, err := body.Read(p[:min(len(p), left)])
+		left -= n
+		return n, err
+	})
+}
+
 // more reads at least one more byte of the body.
 func (u *Upload) more(ctx context.Context) error {
 	buffer, err := u.part.next(ctx)

@@ -38,17 +38,9 @@ func (o *Outbox) Close() { o.acknowledged.pending.Wait() }
 
 func (o *Outbox) key() string { return "image:outbox:" + o.bucket }
 
-// now defines a Lua function that returns Redis's time, which is the same for all pods, in seconds with three decimals.
-const now = `
-local function now()
-  local time = redis.call('TIME')
-  return string.format('%d.%03d', tonumber(time[1]), math.floor(time[2] / 1000))
-end
-`
-
 // A status that is not final already is kept for another hour: the age of its key is the time since the last
 // announcement, by which requeue decides.
-var queue = redis.NewScript(status.Forward + now + `
+var queue = redis.NewScript(status.Forward + status.Now + `
 local before = forward(KEYS[1], 'queued', ARGV[2], ARGV[3])
 if before == 'queued' or before == 'processing' then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
 local time = now()
@@ -95,7 +87,7 @@ func (o *Outbox) Withdraw(ctx context.Context, imageID string, token Token) (boo
 }
 
 // Times in the future were written before Redis's clock was set back.
-var claimOverdue = redis.NewScript(now + `
+var claimOverdue = redis.NewScript(status.Now + `
 local time = now()
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time - ARGV[1], 'LIMIT', 0, ARGV[2])
 if #due == 0 then due = redis.call('ZRANGEBYSCORE', KEYS[1], time + ARGV[1], '+inf', 'LIMIT', 0, ARGV[2]) end

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // A time in the future was written before Redis's clock was set back.
-var beginSweep = redis.NewScript(now + `
+var beginSweep = redis.NewScript(status.Now + `
 local last, time = redis.call('GET', KEYS[1]), now()
 if last and math.abs(time - last) < tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], time)

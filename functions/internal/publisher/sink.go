@@ -104,7 +104,8 @@ func newSink(settings sinkSettings) *sink {
 	}}
 }
 
-// Publish sends the event in binary mode, with its attributes encoded for HTTP. Only a 2xx means that the sink has accepted it.
+// Publish sends the event in binary mode, with its attributes encoded for HTTP. Only a 2xx means that the sink has
+// accepted it.
 func (s *sink) Publish(ctx context.Context, e event.Event) error {
 	request, err := s.request(ctx, e)
 	if err != nil {

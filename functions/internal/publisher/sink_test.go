@@ -55,7 +55,9 @@ func newEvent(t *testing.T) event.Event {
 
 func TestSink(t *testing.T) {
 	var got event.Event
+	var dataref string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		dataref = r.Header.Get("Ce-Dataref")
 		got, _ = cloudevent.Receive(w, r, cloudevent.MaxEvent)
 		w.WriteHeader(http.StatusAccepted)
 	}))
@@ -68,6 +70,10 @@ func TestSink(t *testing.T) {
 	}
 	if got.String() != want.String() {
 		t.Errorf("the sink got\n%v, want\n%v", got, want)
+	}
+	sent, _ := e.Extensions()[events.DataRef].(string)
+	if wire := strings.ReplaceAll(sent, "%", "%25"); dataref != wire || wire == sent {
+		t.Errorf("the dataref %q was sent as %q, want it percent-encoded", sent, dataref)
 	}
 	if e.Extensions()["region"] != nil {
 		t.Error("Publish changed the caller's event")

@@ -67,7 +67,8 @@ func (s *Store) recorded(ctx context.Context, imageID string) (*Status, error) {
 	return first, nil
 }
 
-// Rebuild returns the status of an image from the objects that are stored for it; nil if there are none.
+// Rebuild returns the status of an image from the objects that are stored for it; nil if there are none. An image of
+// which there is only a note, because its event waits for an object, is queued.
 func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	objects, err := s.images.Find(ctx, imageID)
 	switch {
@@ -78,7 +79,11 @@ func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	case objects.Original != nil:
 		return &Status{ImageID: imageID, State: Queued}, nil
 	}
-	return nil, nil
+	deferred, err := s.images.IsDeferred(ctx, imageID)
+	if err != nil || !deferred {
+		return nil, err
+	}
+	return &Status{ImageID: imageID, State: Queued}, nil
 }
 
 // ReadResult returns the final status of an image from the result in objects, which is a failure note or a thumbnail.

@@ -50,6 +50,15 @@ local function forward(key, state, text, expiry)
 end
 `
 
+// Now defines a Lua function, for scripts that compare times. now() returns Redis's time, which is the same for all
+// pods, in seconds with three decimals.
+const Now = `
+local function now()
+  local time = redis.call('TIME')
+  return string.format('%d.%03d', tonumber(time[1]), math.floor(time[2] / 1000))
+end
+`
+
 var advance = redis.NewScript(Forward + `
 local _, before = forward(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 return before

@@ -10,6 +10,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -19,8 +20,9 @@ import (
 const (
 	// No valid image takes this long: a decoder that still runs is at one that was made to keep it busy.
 	taskTimeout = time.Minute
-	// After this time without enough free pixels the event is delivered again.
-	pixelsTimeout = 5 * time.Second
+	// After this time without enough free pixels the image waits for a while, and is announced again, maybe to another
+	// process.
+	pixelsTimeout, pixelsPause = 5 * time.Second, 5 * time.Second
 	// A result is recorded even if the client has gone, within this time.
 	recordTimeout = 10 * time.Second
 )
@@ -28,15 +30,17 @@ const (
 // target is the rendition of the original system, in pixels.
 var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
 
-// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express.
+// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express,
+// and for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats
+// remains one of them.
 func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event, error) {
 	task, err := t.taskOf(e)
 	if err != nil {
 		return nil, err
 	}
 	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "event.id", e.ID())
-	final, err := t.processOnce(ctx, task)
-	if err != nil {
+	final, err := t.processOnce(ctx, e, task)
+	if err != nil || final == nil {
 		return nil, err
 	}
 	reply, err := final.Event(ctx, events.SourceThumbnail, task.Bucket, task.ObjectName)
@@ -75,11 +79,13 @@ func (t *thumbnailer) taskOf(e event.Event) (task events.ImageUploaded, err erro
 
 // processOnce processes concurrent deliveries of a task once. It continues if the client of the first one leaves,
 // because the others wait for the result.
-func (t *thumbnailer) processOnce(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
+func (t *thumbnailer) processOnce(
+	ctx context.Context, e event.Event, task events.ImageUploaded,
+) (*status.Status, error) {
 	final, err, _ := t.deliveries.Do(task.ObjectName, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), taskTimeout)
 		defer cancel()
-		return t.process(ctx, task)
+		return t.process(ctx, e, task)
 	})
 	if err != nil {
 		return nil, err
@@ -87,8 +93,11 @@ func (t *thumbnailer) processOnce(ctx context.Context, task events.ImageUploaded
 	return final.(*status.Status), nil
 }
 
-// process brings an image to its final status, and measures and logs the outcome.
-func (t *thumbnailer) process(ctx context.Context, task events.ImageUploaded) (final *status.Status, err error) {
+// process brings an image to its final status, and measures and logs the outcome. The status is nil if the task waits
+// now, in package deferral.
+func (t *thumbnailer) process(
+	ctx context.Context, e event.Event, task events.ImageUploaded,
+) (final *status.Status, err error) {
 	began := time.Now()
 	t.active.Inc()
 	defer func() {
@@ -97,10 +106,15 @@ func (t *thumbnailer) process(ctx context.Context, task events.ImageUploaded) (f
 		t.duration.Observe(time.Since(began).Seconds())
 	}()
 	final, err = t.finalStatus(ctx, task)
+	if errors.Is(err, errNoObject) || errors.Is(err, errNoPixels) {
+		final, err = nil, t.deferTask(ctx, e, task, err)
+	}
 	switch {
 	case err != nil:
 		t.processed.WithLabelValues("error").Inc()
 		return nil, err
+	case final == nil:
+		t.processed.WithLabelValues("deferred").Inc()
 	case final.State == status.Failed:
 		t.processed.WithLabelValues("failed").Inc()
 		t.Log.WarnContext(ctx, "task_failed", "image_id", task.ImageID,
@@ -155,19 +169,38 @@ func (t *thumbnailer) makeThumbnail(ctx context.Context, task events.ImageUpload
 	return t.statuses.Conclude(ctx, *recorded)
 }
 
+// The reasons for which a task waits.
+var (
+	errNoObject = errors.New("the object that the event names does not exist") // the event may have overtaken it
+	errNoPixels = errors.New("too many pixels are being processed")
+)
+
+// deferTask has a task wait. The note of one without an object is stored. One without pixels has an original, which a
+// sweep finds even if Redis forgets it.
+func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.ImageUploaded, cause error) error {
+	var err error
+	if errors.Is(cause, errNoPixels) {
+		err = t.deferred.Postpone(ctx, task.ImageID, pixelsPause)
+	} else {
+		note := deferral.NewNote(deferral.Uploaded, e, task.ImageID, task.Bucket, task.ObjectName, task.Filename)
+		err = t.deferred.Defer(ctx, note)
+	}
+	if err != nil {
+		return err
+	}
+	t.Log.InfoContext(ctx, "task_deferred",
+		"image_id", task.ImageID, "object_name", task.ObjectName, "error.message", cause.Error())
+	return nil
+}
+
 // render reads the original and returns its thumbnail, and the event that brought it. The error is a *raster.Error if
-// the image can never have a thumbnail.
+// the image can never have a thumbnail, and errNoObject or errNoPixels if it has to wait.
 func (t *thumbnailer) render(
 	ctx context.Context, task events.ImageUploaded,
 ) (rendition raster.Rendition, cause events.Cause, err error) {
 	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
 	if errors.Is(err, imagestore.ErrNotFound) {
-		return rendition, cause, &apierror.Error{
-			Status:  http.StatusNotFound, // delivered again, because the event may come before its object
-			Code:    apierror.CodeObjectNotFound,
-			Message: "The object that the event names does not exist",
-			Found:   task.ObjectName,
-		}
+		return rendition, cause, errNoObject
 	}
 	if err != nil {
 		return rendition, cause, err
@@ -212,20 +245,12 @@ func (t *thumbnailer) renderObject(
 	return renditions[0], nil
 }
 
-// acquire waits for pixels of the process. After pixelsTimeout the error has the event delivered again, maybe
-// elsewhere.
+// acquire waits for pixels of the process, for pixelsTimeout.
 func (t *thumbnailer) acquire(ctx context.Context, pixels int64) error {
 	ctx, cancel := context.WithTimeout(ctx, pixelsTimeout)
 	defer cancel()
 	if err := t.pixels.Acquire(ctx, pixels); err != nil {
-		return &apierror.Error{
-			Status:     http.StatusTooManyRequests,
-			Code:       apierror.CodeBusy,
-			Message:    "Too many pixels are being processed; try again",
-			Limit:      t.settings.pixelsInFlight,
-			Found:      pixels,
-			RetryAfter: pixelsTimeout,
-		}
+		return errNoPixels
 	}
 	t.inFlight.Add(float64(pixels))
 	return nil

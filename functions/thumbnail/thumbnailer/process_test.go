@@ -3,10 +3,12 @@ package thumbnailer
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"image"
 	_ "image/jpeg"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +23,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/semaphore"
@@ -69,10 +73,6 @@ func TestDeliveryContract(t *testing.T) {
 		return e
 	}
 	typed := func(e event.Event, eventType string) event.Event { e = e.Clone(); e.SetType(eventType); return e }
-	missing := s.uploaded("gone.jpg", photo)
-	if err := s.store.Remove(t.Context(), missing.Subject()+"/gone.jpg"); err != nil {
-		t.Fatal(err)
-	}
 	other := events.ImageUploaded{ImageID: uuid.NewString(), Filename: "a.jpg", Timestamp: 1, Bucket: "other-bucket"}
 	other.ObjectName = imagestore.OriginalKey(other.ImageID, "a.jpg")
 
@@ -101,7 +101,6 @@ func TestDeliveryContract(t *testing.T) {
 		},
 		"wrong type":     {typed(s.uploaded("a.jpg", photo), "image.thumbnailed"), 400, "invalid_event", status.Queued},
 		"unknown bucket": {s.eventOf(other), 400, "unknown_bucket", ""},
-		"missing object": {missing, 404, "object_not_found", status.Queued},
 	} {
 		t.Run(name, func(t *testing.T) {
 			response := s.deliver(test.event)
@@ -348,8 +347,8 @@ func TestResultLost(t *testing.T) {
 			original := e.Subject() + "/photo.jpg"
 			s.deliver(e).reply(t)
 			s.remove(original, imagestore.ThumbnailKey(original))
-			if got := s.deliver(e); got.status != http.StatusNotFound {
-				t.Errorf("without its original: got %d %s, want 404", got.status, got.body)
+			if got := s.deliver(e); got.status != http.StatusOK || got.body != "" {
+				t.Errorf("without its original: got %d %s, want an empty 200", got.status, got.body)
 			}
 
 			if err := s.store.Put(t.Context(), original, jpegOf(t, 150, 100), imagestore.Attributes{}); err != nil {
@@ -417,35 +416,105 @@ func TestStatusOfTheOriginal(t *testing.T) {
 	}
 }
 
-// More pixels than allowed in flight: some deliveries are retried, and all succeed.
+// More pixels than allowed in flight: every delivery is answered with 200, and what got no reply waits in Redis.
 func TestPixelsInFlight(t *testing.T) {
 	t.Parallel()
 	s := start(t, "MAX_IMAGE_PIXELS=480000", "MAX_PIXELS_IN_FLIGHT=480000")
-	var waiting []event.Event
+	var wait sync.WaitGroup
+	var lock sync.Mutex
+	var deferred []string
 	for range 8 {
-		waiting = append(waiting, s.uploaded("photo.jpg", jpegOf(t, 800, 600)))
+		e := s.uploaded("photo.jpg", jpegOf(t, 800, 600))
+		wait.Go(func() {
+			got := s.deliver(e)
+			lock.Lock()
+			defer lock.Unlock()
+			if got.status != http.StatusOK {
+				t.Errorf("got %d %s, want 200", got.status, got.body)
+			}
+			if got.body == "" {
+				deferred = append(deferred, e.Subject()+"/")
+			}
+		})
 	}
-	for tries := 0; len(waiting) > 0; tries++ {
-		if tries == 10 {
-			t.Fatalf("%d deliveries are still refused after %d attempts", len(waiting), tries)
-		}
-		var lock sync.Mutex
-		var again []event.Event
-		var wait sync.WaitGroup
-		for _, e := range waiting {
-			wait.Go(func() {
-				got := s.deliver(e)
-				lock.Lock()
-				defer lock.Unlock()
-				if got.status == http.StatusTooManyRequests && got.header.Get("Retry-After") != "" {
-					again = append(again, e)
-				} else if got.status != http.StatusOK {
-					t.Errorf("got %d %s, want 200, or 429 with Retry-After", got.status, got.body)
+	wait.Wait()
+	slices.Sort(deferred)
+	if got := s.waiting(); !slices.Equal(got, deferred) {
+		t.Errorf("got %q waiting, want %q, which got no reply", got, deferred)
+	}
+}
+
+// waiting returns what waits in Redis, sorted.
+func (s *service) waiting() []string {
+	s.t.Helper()
+	key := "image:deferred:due:" + s.store.Bucket()
+	members, err := testservers.Redis(s.t, s.getenv).ZRange(s.t.Context(), key, 0, -1).Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	slices.Sort(members)
+	return members
+}
+
+// An image for which there are no free pixels within pixelsTimeout is announced again later, and needs no note.
+func TestPixelsDeferred(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	r := config.NewReader(s.getenv)
+	client := testservers.Redis(t, s.getenv)
+	th := &thumbnailer{
+		Process: httpserver.New("thumbnail", httpserver.ReadSettings(r)), store: s.store, statuses: s.statuses,
+		deferred: deferral.New(client, s.store),
+	}
+	e := s.uploaded("photo.jpg", jpegOf(t, 80, 60))
+	task, err := events.Decode[events.ImageUploaded](e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := th.deferTask(t.Context(), e, task, errNoPixels); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.waiting(), []string{e.Subject() + "/"}; !slices.Equal(got, want) {
+		t.Errorf("got %q waiting, want %q", got, want)
+	}
+	if deferred, err := s.store.IsDeferred(t.Context(), e.Subject()); err != nil || deferred {
+		t.Errorf("got a note: %t, %v; want none", deferred, err)
+	}
+	client.Close()
+	if err := th.deferTask(t.Context(), e, task, errNoPixels); apierror.From(err).Status != http.StatusServiceUnavailable {
+		t.Errorf("without Redis: got %v, want a 503", err)
+	}
+}
+
+// An event without its object is acknowledged once it is stored, is queued whatever Redis remembers, and has one note
+// however often it is delivered.
+func TestObjectNotThere(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for name, change := range map[string]func(e *event.Event){
+		"image.uploaded": func(*event.Event) {},
+		"Kafka record":   func(e *event.Event) { e.SetType(events.TypeKafkaRecord); e.SetSource("/topic#images") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := s.uploaded("gone.jpg", jpegOf(t, 30, 20))
+			change(&e)
+			id := e.Subject()
+			s.remove(id + "/gone.jpg")
+			for range 3 {
+				if got := s.deliver(e); got.status != http.StatusOK || got.body != "" || got.header.Get("Content-Length") != "0" {
+					t.Errorf("got %d %s, want an empty 200", got.status, got.body)
 				}
-			})
-		}
-		wait.Wait()
-		waiting = again
+				if err := s.statuses.Forget(t.Context(), id); err != nil {
+					t.Fatal(err)
+				}
+				if got, _, err := s.statuses.Read(t.Context(), id); err != nil || got == nil || got.State != status.Queued {
+					t.Errorf("got status %+v, %v; want queued", got, err)
+				}
+			}
+			if got := s.listed("deferred/" + id); len(got) != 1 {
+				t.Errorf("got notes %q, want one", got)
+			}
+		})
 	}
 }
 
@@ -461,9 +530,8 @@ func TestBusy(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		busy := apierror.From(th.acquire(t.Context(), 60))
-		if busy.Status != http.StatusTooManyRequests || busy.Permanent() || busy.RetryAfter == 0 {
-			t.Errorf("got %+v, want a 429 to retry later", busy)
+		if err := th.acquire(t.Context(), 60); !errors.Is(err, errNoPixels) {
+			t.Errorf("got %v, want %v", err, errNoPixels)
 		}
 		if waited := time.Since(began); waited != pixelsTimeout {
 			t.Errorf("it took %v, want %v", waited, pixelsTimeout)
@@ -498,7 +566,8 @@ func TestMetrics(t *testing.T) {
 		"# TYPE active_tasks gauge",
 		`tasks_processed_total{status="success"} 1`,
 		`tasks_processed_total{status="failed"} 1`,
-		`tasks_processed_total{status="error"} 1`,
+		`tasks_processed_total{status="deferred"} 1`,
+		`tasks_processed_total{status="error"} 0`,
 		"active_tasks 0",
 		"pixels_in_flight 0",
 		"thumbnail_duration_seconds_count 3",

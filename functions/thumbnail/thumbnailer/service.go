@@ -18,6 +18,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/limits"
@@ -79,6 +80,7 @@ type thumbnailer struct {
 	settings settings
 	store    *imagestore.Store
 	statuses *status.Store
+	deferred *deferral.Queue
 
 	pixels     *semaphore.Weighted // of the images in progress, which bound the memory of the process
 	deliveries singleflight.Group  // so that concurrent deliveries of an image are processed once
@@ -109,6 +111,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		settings: settings,
 		store:    store,
 		statuses: status.New(client, store),
+		deferred: deferral.New(client, store),
 		pixels:   semaphore.NewWeighted(settings.pixelsInFlight),
 	}
 	defer func() {
@@ -135,9 +138,10 @@ func (t *thumbnailer) registerMetrics() {
 	factory := promauto.With(t.Metrics)
 	t.processed = factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "tasks_processed_total",
-		Help: "Total tasks processed: success, failed (the image can never work) or error (will be delivered again).",
+		Help: "Total tasks processed: success, failed (the image can never work), deferred (will be announced again) or " +
+			"error (will be delivered again).",
 	}, []string{"status"})
-	for _, outcome := range []string{"success", "failed", "error"} {
+	for _, outcome := range []string{"success", "failed", "deferred", "error"} {
 		t.processed.WithLabelValues(outcome) // so that rate() counts the first one
 	}
 	t.last = factory.NewGauge(prometheus.GaugeOpts{

@@ -8,6 +8,7 @@ package accept
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -41,7 +42,11 @@ type Candidate struct {
 }
 
 // An Object is an object that another system has stored.
-type Object struct{ Bucket, Key string }
+type Object struct {
+	Bucket, Key string
+	// Hidden is whether the sender may not read it: then it is never looked for.
+	Hidden bool
+}
 
 // Limits are what Accept checks of an image.
 type Limits struct {
@@ -69,13 +74,16 @@ func New(images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limit
 }
 
 // Accept stores and announces an image, and returns it as it was announced. Its errors are an apierror.Error where the
-// caller is at fault, an error of the candidate's Body, imagestore.ErrExists if a candidate that is not New is stored
-// already, or a failure of a backend that may pass.
+// caller is at fault, which wraps ErrNotYet if the object does not exist, an error of the candidate's Body,
+// imagestore.ErrExists if a candidate that is not New is stored already, or a failure of a backend that may pass.
 func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploaded, error) {
+	if c.Object != nil && c.Object.Hidden {
+		return events.ImageUploaded{}, objectNotFound(*c.Object)
+	}
 	if c.Object != nil {
 		object, info, err := a.images.Get(ctx, c.Object.Bucket, c.Object.Key)
 		if errors.Is(err, imagestore.ErrNotFound) {
-			return events.ImageUploaded{}, ObjectNotFound(*c.Object)
+			return events.ImageUploaded{}, fmt.Errorf("%w: %w", ErrNotYet, objectNotFound(*c.Object))
 		}
 		if err != nil {
 			return events.ImageUploaded{}, err
@@ -128,26 +136,43 @@ func (a *Acceptor) storeAndAnnounce(
 	return image, token, err
 }
 
-// describe reads the header of an image, and refuses one that cannot be processed. It returns the
-// description of the image before it is stored: all but its size in bytes.
+// describe describes an image before it is stored: all but its size in bytes. It refuses one that cannot be processed.
 func (a *Acceptor) describe(
 	ctx context.Context, c Candidate, incoming *imagestore.Upload,
-) (image events.ImageUploaded, err error) {
-	start, filename := incoming.Peek(ctx), imagestore.SafeName(c.Filename, "")
-	header, err := a.limits.Probe(start)
+) (events.ImageUploaded, error) {
+	image, err := a.limits.describe(incoming.Peek(ctx), c)
 	if err != nil {
-		return image, refusal(err)
+		return image, err
 	}
+	image.Bucket, image.Timestamp = a.images.Bucket(), status.Seconds(time.Now())
+	return image, nil
+}
+
+// Describe returns what Accept would say about the image in a candidate's Body, and the name and key under which it
+// would store the image. It reads the header of the image only. Errors are those of Accept about the image.
+func (l Limits) Describe(c Candidate) (events.ImageUploaded, error) {
+	if c.Size > l.Bytes {
+		return events.ImageUploaded{}, tooManyBytes(l.Bytes, c.Size)
+	}
+	body := NewBody(c.Body, l.Bytes)
+	image, err := l.describe(imagestore.Peek(body), c)
+	return image, body.Cause(err)
+}
+
+func (l Limits) describe(start io.Reader, c Candidate) (events.ImageUploaded, error) {
+	header, err := l.Probe(start)
+	if err != nil {
+		return events.ImageUploaded{}, refusal(err)
+	}
+	filename := imagestore.SafeName(c.Filename, "")
 	if filename == "" {
 		filename = "image" + header.Format.Extension()
 	}
 	width, height := header.Displayed()
 	return events.ImageUploaded{
 		ImageID:     c.ImageID,
-		Bucket:      a.images.Bucket(),
 		ObjectName:  imagestore.OriginalKey(c.ImageID, filename),
 		Filename:    filename,
-		Timestamp:   status.Seconds(time.Now()),
 		ContentType: header.Format.ContentType(),
 		Width:       width,
 		Height:      height,

@@ -185,6 +185,11 @@ func TestAcceptRefuses(t *testing.T) {
 	a := open(t)
 	broken := errors.New("the connection is broken")
 	tall := pngOf(t, 101, 100)
+	missing := &Object{Bucket: "scans-" + uuid.NewString(), Key: "a.png"}
+	hidden := &Object{Bucket: a.images.Bucket(), Key: "hidden.png", Hidden: true}
+	if err := a.images.Put(t.Context(), hidden.Key, pngOf(t, 9, 9), imagestore.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
 	large := append(pngOf(t, 9, 9), make([]byte, 100_000)...)
 	for name, test := range map[string]struct {
 		body   io.Reader
@@ -199,7 +204,8 @@ func TestAcceptRefuses(t *testing.T) {
 		"too large":         {http.NoBody, 100_001, nil, http.StatusRequestEntityTooLarge, "too_many_bytes"},
 		"too large, unsaid": {bytes.NewReader(large), -1, nil, http.StatusRequestEntityTooLarge, "too_many_bytes"},
 		"empty":             {strings.NewReader(""), 0, nil, http.StatusBadRequest, "not_an_image"},
-		"missing object":    {nil, 0, &Object{"scans-" + uuid.NewString(), "a.png"}, http.StatusNotFound, "object_not_found"},
+		"missing object":    {nil, 0, missing, http.StatusNotFound, "object_not_found"},
+		"hidden object":     {nil, 0, hidden, http.StatusNotFound, "object_not_found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCandidate(nil)
@@ -208,6 +214,9 @@ func TestAcceptRefuses(t *testing.T) {
 			var refused *apierror.Error
 			if !errors.As(err, &refused) || refused.Status != test.status || refused.Code != test.code {
 				t.Errorf("Accept() = %+v, want %d %s", err, test.status, test.code)
+			}
+			if notYet := errors.Is(err, ErrNotYet); notYet != (test.object == missing) {
+				t.Errorf("Accept() = %v, which wraps ErrNotYet: %t", err, notYet)
 			}
 			if key := a.stored(t, c.ImageID); key != "" {
 				t.Errorf("stored %q, want nothing", key)

@@ -32,9 +32,12 @@ var errNoSize = &apierror.Error{
 	Message: "The first 5 MiB of the image do not contain its size",
 }
 
-// ObjectNotFound is the answer to an event that names an object which is not there. It is a 404, which Knative delivers
-// again: the event may have overtaken its object.
-func ObjectNotFound(object Object) *apierror.Error {
+// ErrNotYet is wrapped by the error for an object that does not exist and may appear: its event may have overtaken it.
+var ErrNotYet = errors.New("not there yet")
+
+// objectNotFound is the answer to an event that names an object which does not exist, or which its sender may not know
+// of.
+func objectNotFound(object Object) *apierror.Error {
 	return &apierror.Error{
 		Status:  http.StatusNotFound,
 		Code:    apierror.CodeObjectNotFound,

@@ -23,9 +23,9 @@ func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// EventStatus is GET /status?source=...&id=...: the status of the image that an event of this source and ID has brought.
-// It is an event that the client sent to the service itself; for those who may see all images, otherwise one that came
-// through the Broker.
+// EventStatus is GET /status?source=...&id=...: the status of the image that an event of this source and ID has
+// brought. It is an event that the client sent to the service itself; for those who may see all images, otherwise one
+// that came through the Broker.
 func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	query, ctx := r.URL.Query(), r.Context()
 	source, err := parameter(query, "source")

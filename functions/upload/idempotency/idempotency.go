@@ -155,7 +155,7 @@ func (a *Acceptor) resume(ctx context.Context, imageID string) (image events.Ima
 	case objects.Original == nil:
 		final, err := a.statuses.ReadResult(ctx, imageID, objects)
 		if err == nil && final.State == status.Failed { // otherwise the original was removed since
-			err = &apierror.Error{Status: http.StatusUnprocessableEntity, Code: final.Reason, Message: final.Result.Error}
+			err = refusal(final)
 		}
 		return image, true, err
 	case objects.Result != nil:
@@ -163,4 +163,13 @@ func (a *Acceptor) resume(ctx context.Context, imageID string) (image events.Ima
 	}
 	image, err = a.relay.AnnounceStored(ctx, imageID, objects.Original)
 	return image, true, err
+}
+
+// refusal is the answer to a repetition of a request for an image that has failed before it was stored.
+func refusal(final *status.Status) *apierror.Error {
+	code := http.StatusUnprocessableEntity
+	if final.Reason == apierror.CodeObjectNotFound {
+		code = http.StatusNotFound
+	}
+	return &apierror.Error{Status: code, Code: final.Reason, Message: final.Result.Error}
 }

@@ -52,9 +52,9 @@ func KeyImageID(owner, key string, index int) string {
 	return ownership.DerivedID(keyNamespace, owner, key+"\n"+strconv.Itoa(index))
 }
 
-// EventImageID returns the ID of the image of an event, which is identified by its source and its ID. It is the same for
-// all deliveries of the event by one owner, in whatever mode, and whether or not its sender and the Brokers on its path
-// percent-encode headers: only the canonical forms of both count (see events.Canonical).
+// EventImageID returns the ID of the image of an event, which is identified by its source and its ID. It is the same
+// for all deliveries of the event by one owner, in whatever mode, and whether or not its sender and the Brokers on its
+// path percent-encode headers: only the canonical forms of both count (see events.Canonical).
 func EventImageID(owner, source, id string) string {
 	if uri := types.ParseURIRef(source); uri != nil {
 		source = uri.String() // the form that the CloudEvents SDK gives it

@@ -56,6 +56,32 @@ func TestBadKey(t *testing.T) {
 	}
 }
 
+// The ID of an event's image must not change: an event that is delivered again after an upgrade is the same event.
+func TestEventImageID(t *testing.T) {
+	const want = "f95924ba-732c-5dba-9ccd-b330a31a9b3d"
+	for _, event := range [][2]string{
+		{"/scanner", "tray 7 ü"}, {"/scanner", "tray%207%20%C3%BC"}, {"/scanner", "tray%25207%2520%C3%BC"},
+		{"/sc%61nner", "tray 7 ü"}, {"/scanner", " tray 7 ü%20"},
+	} {
+		t.Run(strings.Join(event[:], " "), func(t *testing.T) {
+			if got := EventImageID("", event[0], event[1]); got != want {
+				t.Errorf("EventImageID() = %s, want %s", got, want)
+			}
+		})
+	}
+	for name, other := range map[string]string{
+		"another source": EventImageID("", "/scanner/2", "tray 7 ü"),
+		"another ID":     EventImageID("", "/scanner", "tray 7 u"),
+		"an owner":       EventImageID("ada", "/scanner", "tray 7 ü"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if other == want {
+				t.Errorf("EventImageID() = %s, want another", other)
+			}
+		})
+	}
+}
+
 // Each key and index has an ID of its own, which is a UUID like any other.
 func TestKeyImageID(t *testing.T) {
 	seen := map[string]bool{}

@@ -114,7 +114,8 @@ func eventFilename(e event.Event) string {
 	return name
 }
 
-// extendedFilename is the name in the extension filename, which may be percent-encoded in any mode; "" if there is none.
+// extendedFilename is the name in the extension filename, which may be percent-encoded in any mode; "" if there is
+// none.
 func extendedFilename(e event.Event) string {
 	name, _ := e.Extensions()[events.Filename].(string)
 	return events.Canonical(name)

@@ -32,15 +32,21 @@ func (in *Ingest) acceptEvent(w http.ResponseWriter, r *http.Request, owner stri
 	return []outcome{{ImageID: arrived.image.ImageID}}, nil
 }
 
-// deliver answers Knative: 200 if the image is accepted, 200 with an image.failed if it never can be, and otherwise a
-// status code by which Knative delivers the event again or gives up.
+// deliver answers Knative: 200 if the image is accepted, or waits here for its object, 200 with an image.failed if it
+// never can be accepted, and otherwise a status code by which Knative delivers the event again or gives up.
 func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 	owner := ownership.Of(r.Context())
 	arrived, err := in.receive(w, r, owner)
 	var refused *apierror.Error
+	var other *otherTypeError
+	var waiting *waitingError
 	switch {
+	case errors.As(err, &other):
+		return in.deliverOther(w, r, other)
 	case err == nil:
 		return answerAccepted(w, r, arrived.image.ImageID)
+	case errors.As(err, &waiting):
+		return in.deferEvent(w, r, waiting.note)
 	case errors.Is(err, errSweep):
 		return in.sweep(w, r)
 	case arrived.image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
@@ -101,7 +107,7 @@ func (in *Ingest) sweep(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// An arrival is the image of an event: what is known of it, even if there is an error.
+// An arrival is the image that an event brings, as far as it is known, and its cause. It may be set beside an error.
 type arrival struct {
 	image events.ImageUploaded
 	cause events.Cause
@@ -110,28 +116,43 @@ type arrival struct {
 // receive accepts the image of an image.received event. An image that was refused is returned with its ID and its key.
 func (in *Ingest) receive(w http.ResponseWriter, r *http.Request, owner string) (arrived arrival, err error) {
 	defer in.meter(r)()
+	e, candidate, err := Read(w, r, in.settings.MaxBytes)
+	if err != nil {
+		return arrived, err
+	}
+	ctx := cloudevent.Continue(r.Context(), e)
+	if candidate.Object != nil {
+		if err := in.checkObject(ctx, candidate.Object); err != nil {
+			return arrived, err
+		}
+	}
+	candidate.Owner = owner
+	image, err := in.Acceptor.AcceptEvent(ctx, e, candidate)
+	return arrival{image, candidate.Cause}, waitingFor(err, e, image.ImageID, candidate)
+}
+
+// Read reads an image.received event, and returns the candidate that it brings, without an owner. Of an image in the
+// body of the request only the beginning is read; an object that the event names may be one that its sender may not
+// have read. It uses no backend. The errors are those of packages cloudevent and body, and an apierror.Error about the
+// data.
+func Read(w http.ResponseWriter, r *http.Request, maxBytes int64) (event.Event, accept.Candidate, error) {
 	e, err := readEvent(w, r)
 	if err == nil {
 		err = checkType(e)
 	}
 	if err != nil {
-		return arrived, err
+		return e, accept.Candidate{}, err
 	}
-	ctx := cloudevent.Continue(r.Context(), e)
-	candidate := accept.Candidate{Owner: owner, Filename: eventFilename(e), Cause: causeOf(e)}
+	candidate := accept.Candidate{Filename: eventFilename(e), Cause: causeOf(e)}
 	if isStream(r) && r.ContentLength != 0 {
-		err = in.openBody(w, r, &candidate, &e)
+		err = openBody(w, r, maxBytes, &candidate, &e)
 	} else {
 		err = openData(r, &candidate, e)
 	}
 	if err == nil && candidate.Body == nil {
-		err = in.refer(ctx, &candidate, e)
+		err = refer(&candidate, e)
 	}
-	if err != nil {
-		return arrived, err
-	}
-	image, err := in.Acceptor.AcceptEvent(ctx, e, candidate)
-	return arrival{image, candidate.Cause}, err
+	return e, candidate, err
 }
 
 // readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body.
@@ -159,15 +180,15 @@ func isStream(r *http.Request) bool {
 
 // openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A body
 // that is declared to be too large an image is refused by its size, before a byte is read.
-func (in *Ingest) openBody(
-	w http.ResponseWriter, r *http.Request, candidate *accept.Candidate, e *event.Event,
+func openBody(
+	w http.ResponseWriter, r *http.Request, maxBytes int64, candidate *accept.Candidate, e *event.Event,
 ) error {
 	contentType := r.Header.Get("Content-Type")
-	if r.ContentLength > in.settings.MaxBytes && declaresImage(contentType) {
+	if r.ContentLength > maxBytes && declaresImage(contentType) {
 		candidate.Body, candidate.Size = http.NoBody, r.ContentLength
 		return nil
 	}
-	from, err := body.New(w, r, in.settings.MaxBytes)
+	from, err := body.New(w, r, maxBytes)
 	if err != nil {
 		return err
 	}
@@ -223,35 +244,28 @@ func openData(r *http.Request, candidate *accept.Candidate, e event.Event) error
 }
 
 // refer makes the object that an event names the image of the candidate.
-func (in *Ingest) refer(ctx context.Context, candidate *accept.Candidate, e event.Event) error {
+func refer(candidate *accept.Candidate, e event.Event) error {
 	reference, err := referenceOf(e)
 	if err != nil {
 		return err
 	}
 	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
 	candidate.Filename = cmp.Or(reference.Filename, extendedFilename(e), path.Base(reference.ObjectName))
-	return in.checkObject(ctx, *candidate.Object)
+	return nil
 }
 
 // checkObject decides whether the sender of an event may have an object read. The service reads with rights of its own,
 // so a client gets only what it may read without: its own images. Objects in the buckets of other systems are for
 // events that come through the Broker, and for administrators.
-func (in *Ingest) checkObject(ctx context.Context, object accept.Object) error {
+func (in *Ingest) checkObject(ctx context.Context, object *accept.Object) error {
 	policy, own := in.settings.Policy, object.Bucket == in.settings.Bucket
 	if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !own && !policy.MaySeeAll(ctx) {
-		return &apierror.Error{
-			Status:  http.StatusBadRequest,
-			Code:    apierror.CodeUnknownBucket,
-			Message: "The event names an object in a bucket that this service does not read",
-			Found:   object.Bucket,
-		}
+		return unknownBucket(object.Bucket)
 	}
 	imageID, _, _ := strings.Cut(object.Key, "/")
 	isImage := own && events.IsImageID(imageID)
 	// The function for events serves no image, and must not confirm that one exists either.
-	if !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage {
-		return accept.ObjectNotFound(object)
-	}
+	object.Hidden = !policy.MaySee(ctx, imageID) || in.settings.EventsOnly && isImage
 	return nil
 }
 
@@ -278,6 +292,10 @@ func checkType(e event.Event) error {
 	case events.TypeImageSweep, events.TypePing:
 		return errSweep
 	default:
-		return fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
+		err := fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
+		if strings.HasPrefix(e.Type(), "image.") {
+			return err
+		}
+		return &otherTypeError{err, e}
 	}
 }

@@ -38,6 +38,8 @@ type Backends struct {
 	Durations *idempotency.Durations
 	Statuses  *status.Store
 	Sweeper   Sweeper
+	Inbox     Inbox
+	Deferrer  Deferrer
 	Process   *httpserver.Process
 }
 
@@ -120,10 +122,14 @@ func (in *Ingest) acceptFiles(w http.ResponseWriter, r *http.Request, owner, key
 	return in.acceptRaw(r, from, owner, key)
 }
 
-// Deliver is POST /, where Knative delivers image.received and image.sweep.
+// Deliver is POST /, where Knative delivers image.received, image.sweep and the notifications of buckets.
 func (in *Ingest) Deliver(w http.ResponseWriter, r *http.Request) error {
 	err := body.CheckCoding(w, r)
-	if err == nil {
+	switch {
+	case err != nil:
+	case isPlainJSON(r):
+		err = in.deliverPlain(w, r)
+	default:
 		err = in.deliver(w, r)
 	}
 	in.countRefused(err)

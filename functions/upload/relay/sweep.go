@@ -83,6 +83,12 @@ func (r *Relay) announceAll(ctx context.Context, imageIDs []string) error {
 	return group.Wait()
 }
 
+// AnnounceAgain announces an image that still waits for its thumbnail.
+func (r *Relay) AnnounceAgain(ctx context.Context, imageID string) error {
+	_, err := r.announceAgain(ctx, imageID)
+	return err
+}
+
 // announceAgain announces an image that still waits for its thumbnail. One that is settled, because it has a result or
 // was rolled back, leaves the outbox.
 func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome string, err error) {

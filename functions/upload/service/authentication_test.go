@@ -244,7 +244,18 @@ func TestEventsOfClients(t *testing.T) {
 	}
 }
 
-// The service reads objects with rights of its own, so a client may refer to its own images only.
+// reason is the reason in a reply image.failed; "" for another answer.
+func (r response) reason(t *testing.T) string {
+	t.Helper()
+	if r.header.Get("Ce-Type") != events.TypeImageFailed {
+		return ""
+	}
+	reason, _ := r.json(t)["reason"].(string)
+	return reason
+}
+
+// The service reads objects with rights of its own, so a client may refer to its own images only. Whether an image of
+// another client exists cannot be seen from the answer: it is the same for all of its IDs.
 func TestReferencesOfClients(t *testing.T) {
 	t.Parallel()
 	bucket := "scans-" + uuid.NewString()
@@ -277,15 +288,26 @@ func TestReferencesOfClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := test.client.post("/", "", nil, binaryHeader(uuid.NewString(), "Ce-Dataref: "+test.dataref)...)
-			if got.status != test.status || test.code != "" && got.code(t) != test.code {
-				t.Errorf("answer is %d %s, want %d %s", got.status, got.body, test.status, test.code)
+			switch test.code {
+			case "":
+				if got.status != test.status || got.body != "" {
+					t.Errorf("answer is %d %s, want %d", got.status, got.body, test.status)
+				}
+			case "object_not_found":
+				if wants := name != "no image"; got.status != http.StatusOK || (got.reason(t) == test.code) != wants {
+					t.Errorf("answer is %d %s, want 200, and the reason %s: %t", got.status, got.body, test.code, wants)
+				}
+			default:
+				if got.status != test.status || got.code(t) != test.code {
+					t.Errorf("answer is %d %s, want %d %s", got.status, got.body, test.status, test.code)
+				}
 			}
 			bucket, key, err := events.ParseDataRef(test.dataref)
 			if err != nil {
 				return
 			}
 			got = test.client.post("/upload", "application/json", reference(bucket, key), binaryHeader(uuid.NewString())...)
-			if got.status != test.status {
+			if got.status != test.status || test.code != "" && got.code(t) != test.code {
 				t.Errorf("answer to JSON data is %d %s, want %d", got.status, got.body, test.status)
 			}
 		})
@@ -316,14 +338,15 @@ func TestEventsOnly(t *testing.T) {
 	t.Run("reference to an image", func(t *testing.T) {
 		body := reference(s.getenv("MINIO_BUCKET"), id+"/a.png")
 		got := only.post("/", "application/json", body, binaryHeader("2")...)
-		if keys := s.keys(); got.status != http.StatusNotFound || len(keys) != 1 {
-			t.Errorf("answer is %d %s, bucket has %q; want 404, and the first image", got.status, got.body, keys)
+		if keys := s.keys(); got.status != http.StatusOK || got.reason(t) != "object_not_found" || len(keys) != 2 {
+			t.Errorf("answer is %d %s, bucket has %q; want an image.failed, the first image, and a failure note",
+				got.status, got.body, keys)
 		}
 	})
 	t.Run("event", func(t *testing.T) {
 		got := only.post("/", "image/png", bytes.NewReader(pngOf(t, 9, 9)), binaryHeader("1")...)
-		if keys := s.keys(); got.status != http.StatusOK || len(keys) != 2 {
-			t.Errorf("answer is %d %s, bucket has %q; want 200, and two images", got.status, got.body, keys)
+		if keys := s.keys(); got.status != http.StatusOK || len(keys) != 3 {
+			t.Errorf("answer is %d %s, bucket has %q; want 200, and another image", got.status, got.body, keys)
 		}
 	})
 }

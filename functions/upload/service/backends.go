@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
@@ -21,6 +22,7 @@ type backends struct {
 	redis    *redis.Client
 	statuses *status.Store
 	outbox   *outbox.Outbox
+	deferred *deferral.Queue
 
 	log     *slog.Logger
 	ignored *prometheus.CounterVec
@@ -37,6 +39,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 		images:   images,
 		redis:    client,
 		statuses: status.New(client, images),
+		deferred: deferral.New(client, images),
 		log:      log,
 		ignored: promauto.With(registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "redis_errors_ignored_total",

@@ -299,7 +299,7 @@ func TestReceiveRefuses(t *testing.T) {
 	}
 }
 
-// Events that are wrong in themselves, or whose object may still come, are answered by a status code.
+// Events that are wrong in themselves are answered by a status code.
 func TestReceiveErrors(t *testing.T) {
 	t.Parallel()
 	bucket := "scans-" + uuid.NewString()
@@ -315,7 +315,6 @@ func TestReceiveErrors(t *testing.T) {
 		status      int
 		code        string
 	}{
-		"missing object":  {"application/json", reference(bucket, "none.png"), binaryHeader("1"), 404, "object_not_found"},
 		"unknown bucket":  {"application/json", reference("secrets", "a.png"), binaryHeader("2"), 400, "unknown_bucket"},
 		"own bucket":      {"application/json", reference(own, "a.png"), binaryHeader("3"), 400, "unknown_bucket"},
 		"foreign dataref": {"", nil, binaryHeader("4", dataref), 400, "invalid_event"},

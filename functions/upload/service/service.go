@@ -13,6 +13,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -22,8 +23,10 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/delivery"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
+	"gitlab.com/yourorg/image-service/functions/upload/inbox"
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+	"gitlab.com/yourorg/image-service/functions/upload/retry"
 )
 
 // Run serves the upload function on listener until ctx ends and the requests in progress are answered. getenv gives the
@@ -46,6 +49,11 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	limiter := ratelimit.New(backends.redis, "image:limit:"+backends.images.Bucket()+":")
 	guard := auth.New(settings.auth, process, limiter)
 	s := wire(settings, process, backends, publisher, guard)
+	retrying, stopRetrying := context.WithCancel(ctx)
+	var retries sync.WaitGroup
+	retries.Go(func() { s.retrier.Run(retrying) })
+	defer retries.Wait() // before the publisher is closed
+	defer stopRetrying() // if serving fails
 	return process.Serve(ctx, listener, s.routes(),
 		httpserver.Check{Backend: "redis", Ask: backends.pingRedis},
 		httpserver.Check{Backend: "minio", Ask: backends.images.Check})
@@ -57,6 +65,7 @@ type service struct {
 	guard      *auth.Guard
 	ingest     *ingest.Ingest
 	delivery   *delivery.Delivery
+	retrier    *retry.Retrier
 	page       http.Handler
 	eventsOnly bool
 }
@@ -67,17 +76,30 @@ func wire(
 	policy := ownership.Policy{Enforced: guard.Authenticates()}
 	relay := backends.newRelay(publisher, settings.ages, process.Metrics)
 	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
-	acceptor := accept.New(backends.images, relay, backends.outbox, limits, process.Log)
+	acceptor := idempotency.New(
+		accept.New(backends.images, relay, backends.outbox, limits, process.Log),
+		backends.images, backends.statuses, relay, settings.maxBytes)
+	retrier := retry.New(retry.Backends{
+		Queue:     backends.deferred,
+		Images:    backends.images,
+		Statuses:  backends.statuses,
+		Acceptor:  acceptor,
+		Relay:     relay,
+		Publisher: publisher,
+	}, settings.patience, process.Log, process.Metrics)
 	return &service{
 		process:    process,
 		guard:      guard,
+		retrier:    retrier,
 		page:       delivery.Page(settings.limits),
 		eventsOnly: settings.eventsOnly,
 		ingest: ingest.New(ingest.Backends{
-			Acceptor:  idempotency.New(acceptor, backends.images, backends.statuses, relay, settings.maxBytes),
+			Acceptor:  acceptor,
 			Durations: idempotency.NewDurations(backends.redis),
 			Statuses:  backends.statuses,
-			Sweeper:   relay,
+			Sweeper:   sweepers{relay, retrier},
+			Deferrer:  backends.deferred,
+			Inbox:     inbox.New(publisher),
 			Process:   process,
 		}, ingest.Settings{
 			MaxBytes:      settings.maxBytes,
@@ -93,6 +115,20 @@ func wire(
 			IgnoreError: backends.ignoreError,
 		}, policy),
 	}
+}
+
+// sweepers sweep one beside the other, so that none takes the time of another.
+type sweepers []ingest.Sweeper
+
+// Sweep returns the errors of all.
+func (s sweepers) Sweep(ctx context.Context) error {
+	errs := make([]error, len(s))
+	var sweeps sync.WaitGroup
+	for i, sweeper := range s {
+		sweeps.Go(func() { errs[i] = sweeper.Sweep(ctx) })
+	}
+	sweeps.Wait()
+	return errors.Join(errs...)
 }
 
 // routes are the paths of the function. With authentication, the page is open to everybody, and the rest to clients.

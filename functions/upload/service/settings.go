@@ -26,6 +26,7 @@ type settings struct {
 	sourceBuckets []string // that an event may name objects in
 	eventsOnly    bool     // whether only Knative's deliveries are served
 	ages          relay.Ages
+	patience      time.Duration // with an object that an event names
 }
 
 // Settings that only this function reads.
@@ -43,6 +44,9 @@ var (
 	sweepStored = config.Int{Name: "SWEEP_STORED_SECONDS", Default: 600, Min: 1, Max: 3000, Unit: "seconds",
 		Doc: "How long an image may be stored without a result, or without news of it, before a sweep takes its " +
 			"event for lost."}
+	objectWait = config.Int{Name: "OBJECT_WAIT_SECONDS", Default: 900, Min: 1, Max: 86400, Unit: "seconds",
+		Doc: "How long an event waits for the object that it names. Then the image has failed, with the reason " +
+			"`object_not_found`."}
 )
 
 // Settings returns the settings of the function, in words.
@@ -67,5 +71,6 @@ func readSettings(r *config.Reader) settings {
 		Queued: time.Duration(sweepQueued.Read(r)) * time.Second,
 		Stored: time.Duration(sweepStored.Read(r)) * time.Second,
 	}
+	s.patience = time.Duration(objectWait.Read(r)) * time.Second
 	return s
 }

@@ -1,0 +1,179 @@
+// Package deferral keeps what has to wait, so that it waits here and not in a delivery of Knative, of which there are
+// few: events that name an object which does not exist yet, and images for which a process had no memory.
+//
+// The note of an event is an object beside the images (see imagestore.DeferredKey), and is stored when Defer returns.
+// Redis knows when each is due, and is a hint: what it forgets, a scan of the notes puts back (see Restore). An image
+// that waits for memory has no note, because its original is stored; what Redis forgets of those, package relay finds.
+// The package decides nothing: package retry does, in the upload function.
+package deferral
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+const (
+	// FirstPause is the time until the first retry.
+	FirstPause = time.Second
+	// A note has the attributes and names in an event, in headers and a body of at most 64 KiB each; as JSON they may be
+	// six times as long.
+	maxNote = 1 << 20
+)
+
+// A Kind is the kind of event that waits.
+type Kind string
+
+// The kinds.
+const (
+	// Received is an image.received whose object is to be copied.
+	Received Kind = "received"
+	// Uploaded is an image.uploaded, or a task of the original system, whose object is the original.
+	Uploaded Kind = "uploaded"
+)
+
+// A Note has all that is needed to handle an event again.
+type Note struct {
+	Kind    Kind   `json:"kind"`
+	ImageID string `json:"image_id"`
+	// Owner is the client that sent the event; "" for nobody.
+	Owner string `json:"owner,omitempty"`
+	// Event has the attributes of the event, and no data.
+	Event event.Event `json:"event"`
+	// Bucket and ObjectName name the object that the event waits for, and Filename is the sender's name for the image.
+	Bucket     string `json:"bucket"`
+	ObjectName string `json:"object_name"`
+	Filename   string `json:"filename"`
+	// Cause is the event that brings the image; zero for the kind Uploaded.
+	Cause events.Cause `json:"cause,omitzero"`
+}
+
+// NewNote returns the note of an event. The caller fills in Owner and Cause.
+func NewNote(kind Kind, e event.Event, imageID, bucket, object, filename string) Note {
+	e = e.Clone()
+	e.DataEncoded, e.DataBase64 = nil, false
+	return Note{Kind: kind, ImageID: imageID, Event: e, Bucket: bucket, ObjectName: object, Filename: filename}
+}
+
+// entry returns where the note is. An event of the kind Received has an image ID of its own; those of the other kind
+// may name several objects for one ID, of which each waits for itself.
+func (n Note) entry() Entry {
+	if n.Kind == Received {
+		return Entry{n.ImageID, string(Received)}
+	}
+	sum := sha256.Sum256([]byte(n.Bucket + "/" + n.ObjectName))
+	return Entry{n.ImageID, string(n.Kind) + "-" + hex.EncodeToString(sum[:16])}
+}
+
+// An Entry is something that waits: the note with a name about an image, or without a name the image itself, which is
+// stored and is to be announced again.
+type Entry struct{ ImageID, Name string }
+
+func (e Entry) key() string { return imagestore.DeferredKey(e.ImageID, e.Name) }
+
+func (e Entry) member() string { return e.ImageID + "/" + e.Name }
+
+// A Queue has everything that waits for a bucket. Its methods are safe for use by several goroutines; their errors are
+// failures of Redis or of the image store that may pass.
+type Queue struct {
+	client *redis.Client
+	images *imagestore.Store
+}
+
+// New returns the Queue of a bucket. The caller closes the client.
+func New(client *redis.Client, images *imagestore.Store) *Queue { return &Queue{client, images} }
+
+// keys are those of two sorted sets with the same members: by the time at which each is due, and by the time since
+// which it waits.
+func (q *Queue) keys() []string {
+	return []string{"image:deferred:due:" + q.images.Bucket(), "image:deferred:since:" + q.images.Bucket()}
+}
+
+// A status that is not final already is kept for another hour.
+var enter = redis.NewScript(status.Forward + status.Now + `
+local before = forward(KEYS[3], 'queued', ARGV[2], ARGV[3])
+if before == 'queued' or before == 'processing' then redis.call('EXPIRE', KEYS[3], ARGV[3]) end
+local time = now()
+redis.call('ZADD', KEYS[1], 'NX', time + ARGV[4], ARGV[1])
+redis.call('ZADD', KEYS[2], 'NX', time, ARGV[1])
+return 1
+`)
+
+// Defer stores the note of an event, and makes the status of its image queued, unless it is further. An event that
+// waits already keeps its note. After an error the note may be stored, and the event may be handled.
+func (q *Queue) Defer(ctx context.Context, note Note) error {
+	text, err := json.Marshal(note)
+	if err != nil {
+		return fmt.Errorf("write note about %s: %w", note.ImageID, err)
+	}
+	entry := note.entry()
+	err = q.images.Put(ctx, entry.key(), text, imagestore.Attributes{ContentType: "application/json"})
+	if err != nil && !errors.Is(err, imagestore.ErrExists) {
+		return err
+	}
+	return q.enter(ctx, entry, FirstPause)
+}
+
+// Postpone has a stored image announced again after a pause. Its status becomes queued, unless it is further.
+func (q *Queue) Postpone(ctx context.Context, imageID string, pause time.Duration) error {
+	return q.enter(ctx, Entry{ImageID: imageID}, pause)
+}
+
+func (q *Queue) enter(ctx context.Context, entry Entry, pause time.Duration) error {
+	queued, err := json.Marshal(status.Status{ImageID: entry.ImageID, State: status.Queued})
+	if err != nil {
+		return fmt.Errorf("defer %s: %w", entry.ImageID, err)
+	}
+	keys := append(q.keys(), status.Key(entry.ImageID))
+	err = enter.Run(ctx, q.client, keys, entry.member(), queued, int(status.Expiry.Seconds()), pause.Seconds()).Err()
+	if err != nil {
+		return fmt.Errorf("defer %s: %w", entry.ImageID, err)
+	}
+	return nil
+}
+
+// ErrUnreadable means that a note is not one of this package: sending it again does not help.
+var ErrUnreadable = errors.New("unreadable note")
+
+// Read returns the note of an entry, and when it was stored. It fails with imagestore.ErrNotFound if the note was
+// removed, and with ErrUnreadable, and the time, if it makes no sense.
+func (q *Queue) Read(ctx context.Context, entry Entry) (note Note, since time.Time, err error) {
+	text, info, err := q.images.GetWhole(ctx, entry.key(), maxNote)
+	if err != nil {
+		return note, since, err
+	}
+	if err := json.Unmarshal(text, &note); err != nil {
+		return note, info.Modified, fmt.Errorf("%w: object %q: %w", ErrUnreadable, entry.key(), err)
+	}
+	if !events.IsImageID(note.ImageID) || note.entry() != entry {
+		return note, info.Modified, fmt.Errorf("%w: object %q is about %.80q", ErrUnreadable, entry.key(), note.ImageID)
+	}
+	return note, info.Modified, nil
+}
+
+// Settle removes an entry that need not wait any longer, and its note.
+func (q *Queue) Settle(ctx context.Context, entry Entry) error {
+	if entry.Name != "" {
+		if err := q.images.Remove(ctx, entry.key()); err != nil {
+			return err
+		}
+	}
+	pipe := q.client.Pipeline()
+	for _, key := range q.keys() {
+		pipe.ZRem(ctx, key, entry.member())
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("settle %s: %w", entry.ImageID, err)
+	}
+	return nil
+}

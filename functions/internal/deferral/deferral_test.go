@@ -1,0 +1,371 @@
+package deferral
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// A testQueue is a Queue with the servers around it.
+type testQueue struct {
+	*Queue
+	statuses *status.Store
+	admin    *redis.Client // has more rights than the function
+}
+
+func open(tb testing.TB) testQueue {
+	tb.Helper()
+	getenv := testservers.Start(tb, testservers.As("image-upload"))
+	r := config.NewReader(getenv)
+	images, err := imagestore.Open(imagestore.ReadSettings(r))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	client := connect.OpenRedis(connect.ReadRedis(r))
+	if err := r.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { client.Close() })
+	return testQueue{New(client, images), status.New(client, images), testservers.Redis(tb, getenv)}
+}
+
+// noteOf is the note of an image.received.
+func noteOf(imageID string) Note {
+	e := event.New()
+	e.SetType(events.TypeImageReceived)
+	e.SetSource("/scanner")
+	e.SetID("event of " + imageID)
+	e.SetExtension(events.TraceParent, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	_ = e.SetData("application/json", map[string]string{"bucket": "scans"})
+	note := NewNote(Received, e, imageID, "scans", "2026/ü.png", "../ü.png")
+	note.Owner = "ada"
+	return note
+}
+
+func (q testQueue) deferNew(tb testing.TB) Entry {
+	tb.Helper()
+	note := noteOf(uuid.NewString())
+	if err := q.Defer(tb.Context(), note); err != nil {
+		tb.Fatal(err)
+	}
+	return note.entry()
+}
+
+// shift makes everything due earlier.
+func (q testQueue) shift(tb testing.TB, d time.Duration) {
+	tb.Helper()
+	for _, member := range q.due(tb) {
+		if err := q.admin.ZIncrBy(tb.Context(), q.keys()[0], -d.Seconds(), member).Err(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// due returns all that waits, in the order in which it is due.
+func (q testQueue) due(tb testing.TB) []string {
+	tb.Helper()
+	members, err := q.client.ZRange(tb.Context(), q.keys()[0], 0, -1).Result()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return members
+}
+
+// forget has Redis lose everything about what waits.
+func (q testQueue) forget(tb testing.TB) {
+	tb.Helper()
+	if err := q.client.Del(tb.Context(), append(q.keys(), q.cursorKey())...).Err(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (q testQueue) claim(tb testing.TB, limit int) []Entry {
+	tb.Helper()
+	entries, err := q.ClaimDue(tb.Context(), time.Minute, limit)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return entries
+}
+
+// A note has all of the event but its data, is stored once, and its image is queued until it is settled.
+func TestDefer(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	want := noteOf(uuid.NewString())
+	other := want
+	other.Bucket = "other"
+	for _, note := range []Note{want, want, other} {
+		if err := q.Defer(t.Context(), note); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entry := want.entry()
+	got, since, err := q.Read(t.Context(), entry)
+	if err != nil || time.Since(since).Abs() > time.Minute {
+		t.Fatalf("Read() = %+v, %v, %v", got, since, err)
+	}
+	if got.Event.String() != want.Event.String() || len(got.Event.Data()) != 0 {
+		t.Errorf("event is %s, want %s", got.Event, want.Event)
+	}
+	got.Event, want.Event = event.Event{}, event.Event{}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("note is %+v, want the first one, %+v", got, want)
+	}
+	for range 2 {
+		got, _, err := q.statuses.Read(t.Context(), entry.ImageID)
+		if err != nil || got == nil || got.State != status.Queued {
+			t.Errorf("status is %+v, %v; want queued", got, err)
+		}
+		if err := q.statuses.Forget(t.Context(), entry.ImageID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size, age, err := q.Backlog(t.Context()); err != nil || size != 1 || age > time.Minute {
+		t.Errorf("Backlog() = %d, %v, %v; want 1", size, age, err)
+	}
+	for range 2 {
+		if err := q.Settle(t.Context(), entry); err != nil {
+			t.Errorf("Settle() = %v", err)
+		}
+	}
+	if _, _, err := q.Read(t.Context(), entry); !errors.Is(err, imagestore.ErrNotFound) {
+		t.Errorf("Read() of what is settled = %v, want ErrNotFound", err)
+	}
+	if got, _, err := q.statuses.Read(t.Context(), entry.ImageID); err != nil || got != nil {
+		t.Errorf("status is %+v, %v; want none", got, err)
+	}
+	if size, age, err := q.Backlog(t.Context()); err != nil || size != 0 || age != 0 {
+		t.Errorf("Backlog() = %d, %v, %v; want nothing", size, age, err)
+	}
+}
+
+// Two image.uploaded about one ID that name two objects have two notes.
+func TestEntries(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	id := uuid.NewString()
+	for _, object := range []string{"a.png", "b.png", "a.png"} {
+		note := NewNote(Uploaded, noteOf(id).Event, id, q.images.Bucket(), id+"/"+object, object)
+		if err := q.Defer(t.Context(), note); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.shift(t, time.Minute)
+	var objects []string
+	for _, entry := range q.claim(t, 9) {
+		note, _, err := q.Read(t.Context(), entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, note.Filename)
+	}
+	slices.Sort(objects)
+	if want := []string{"a.png", "b.png"}; !slices.Equal(objects, want) {
+		t.Errorf("notes are about %q, want %q", objects, want)
+	}
+}
+
+// What is claimed is due again after the lease, or when it is rescheduled.
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	entry := q.deferNew(t)
+	if got := q.claim(t, 9); len(got) != 0 {
+		t.Errorf("at once %v is due, want nothing for %v", got, FirstPause)
+	}
+	q.shift(t, FirstPause)
+	if got := q.claim(t, 9); !slices.Equal(got, []Entry{entry}) {
+		t.Errorf("later %v is due, want %v", got, entry)
+	}
+	if got := q.claim(t, 9); len(got) != 0 {
+		t.Errorf("within the lease %v is due, want nothing", got)
+	}
+	q.shift(t, time.Minute)
+	if got := q.claim(t, 9); !slices.Equal(got, []Entry{entry}) {
+		t.Errorf("after the lease %v is due, want %v", got, entry)
+	}
+	if err := q.Reschedule(t.Context(), entry, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := q.claim(t, 9); !slices.Equal(got, []Entry{entry}) {
+		t.Errorf("after Reschedule %v is due, want %v", got, entry)
+	}
+	if err := q.Settle(t.Context(), entry); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Reschedule(t.Context(), entry, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := q.due(t); len(got) != 0 {
+		t.Errorf("what is settled and rescheduled waits: %q", got)
+	}
+}
+
+// Redis's clock was set back by a day: what was due before is due now.
+func TestClaimAfterClockStep(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	entry := q.deferNew(t)
+	q.shift(t, -24*time.Hour)
+	if got := q.claim(t, 9); !slices.Equal(got, []Entry{entry}) {
+		t.Errorf("%v is due, want %v", got, entry)
+	}
+	if got := q.claim(t, 9); len(got) != 0 {
+		t.Errorf("within the lease %v is due, want nothing", got)
+	}
+}
+
+// A new event is among the first that are claimed, and so is the oldest one, whatever else is due.
+func TestClaimIsFair(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	flood := make([]redis.Z, 5000)
+	for i := range flood {
+		flood[i] = redis.Z{Score: float64(1000 + i), Member: uuid.NewString() + "/received"}
+	}
+	if err := q.client.ZAdd(t.Context(), q.keys()[0], flood...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	entry := q.deferNew(t)
+	q.shift(t, FirstPause)
+	got := q.claim(t, 64)
+	if len(got) != 64 || !slices.Contains(got, entry) || got[0].member() != flood[0].Member {
+		t.Errorf("claimed %d, first %v; want 64 with the oldest, %v, and the newest, %v", len(got), got[0], flood[0], entry)
+	}
+	seen := map[Entry]bool{}
+	for _, entry := range got {
+		seen[entry] = true
+	}
+	if len(seen) != len(got) {
+		t.Errorf("claimed %d different entries of %d", len(seen), len(got))
+	}
+}
+
+// Scans in small steps put back all that Redis has forgotten, with its time, and leave what it knows.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	if count, err := q.Restore(t.Context(), 9); count != 0 || err != nil {
+		t.Errorf("Restore() without a bucket = %d, %v; want 0", count, err)
+	}
+	var want []string
+	for range 7 {
+		want = append(want, q.deferNew(t).member())
+	}
+	slices.Sort(want)
+	if err := q.images.Put(t.Context(), "deferred/junk", []byte("x"), imagestore.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	q.forget(t)
+	total := 0
+	for range 4 {
+		count, err := q.Restore(t.Context(), 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += count
+	}
+	got := q.due(t)
+	if slices.Sort(got); total != len(want) || !slices.Equal(got, want) {
+		t.Errorf("restored %d: %q, want %q", total, got, want)
+	}
+	if count, err := q.Restore(t.Context(), 100); count != 0 || err != nil {
+		t.Errorf("another Restore() = %d, %v; want 0", count, err)
+	}
+	if got := q.claim(t, 100); len(got) != len(want) {
+		t.Errorf("%d are due, want %d", len(got), len(want))
+	}
+	if size, age, err := q.Backlog(t.Context()); err != nil || size != 7 || age > time.Minute {
+		t.Errorf("Backlog() = %d, %v, %v; want 7 of the last minute", size, age, err)
+	}
+}
+
+// An image without a note waits in Redis alone.
+func TestPostpone(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	id := uuid.NewString()
+	if err := q.Postpone(t.Context(), id, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	q.shift(t, 4*time.Second)
+	if got := q.claim(t, 9); len(got) != 0 {
+		t.Errorf("after 4 s %v is due, want nothing", got)
+	}
+	q.shift(t, time.Second)
+	entry := Entry{ImageID: id}
+	if got := q.claim(t, 9); !slices.Equal(got, []Entry{entry}) {
+		t.Errorf("after 5 s %v is due, want %v", got, entry)
+	}
+	if err := q.Settle(t.Context(), entry); err != nil {
+		t.Fatal(err)
+	}
+	if got := q.due(t); len(got) != 0 {
+		t.Errorf("%q waits, want nothing", got)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	other := noteOf(uuid.NewString())
+	if err := q.Defer(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	stolen, _, err := q.images.GetWhole(t.Context(), other.entry().key(), maxNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"empty": "", "not JSON": "text", "another JSON": "[]", "of another image": string(stolen),
+		"without an event": `{"kind":"received"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			entry := Entry{uuid.NewString(), "received"}
+			if err := q.images.Put(t.Context(), entry.key(), []byte(content), imagestore.Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+			_, since, err := q.Read(t.Context(), entry)
+			if !errors.Is(err, ErrUnreadable) || time.Since(since).Abs() > time.Minute {
+				t.Errorf("Read() = %v, %v; want ErrUnreadable and the time", since, err)
+			}
+		})
+	}
+}
+
+// Nothing is deferred that is not stored, and an error of Redis is returned as well: then the event is delivered again.
+func TestWithoutServers(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	t.Cleanup(func() { client.Close() })
+	note := noteOf(uuid.NewString())
+	if err := New(client, q.images).Defer(t.Context(), note); err == nil {
+		t.Error("Defer() without Redis = nil, want an error")
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := q.Defer(over, noteOf(uuid.NewString())); err == nil {
+		t.Error("Defer() without the store = nil, want an error")
+	}
+	if got := q.due(t); len(got) != 0 {
+		t.Errorf("%q waits, want nothing", got)
+	}
+	if count, err := q.Restore(t.Context(), 9); count != 1 || err != nil {
+		t.Errorf("Restore() = %d, %v; want the note that was stored", count, err)
+	}
+}

@@ -1,0 +1,61 @@
+// Package inbox makes images of objects that other systems put into buckets: it reads the notifications of S3, MinIO and
+// Google Cloud Storage, and publishes an image.received for each new object, which is then accepted like any other.
+//
+// A notification is published as a whole or refused as a whole, and as every object version has one event ID, a
+// notification that is delivered again makes no second image. The package does not read the objects.
+package inbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
+)
+
+// publisher is the part of package publisher that an Inbox uses.
+type publisher interface {
+	Publish(ctx context.Context, e event.Event) error
+}
+
+// An Inbox publishes an image.received for each object. It is safe for use by several goroutines.
+type Inbox struct{ publisher publisher }
+
+// New returns an Inbox.
+func New(publisher publisher) *Inbox { return &Inbox{publisher} }
+
+// Receive publishes the events of objects in their order. After an error some may be published; publishing all again
+// makes no second image. The error wraps events.ErrInvalid, with nothing published, if the name of an object is one
+// that image.received cannot have.
+func (i *Inbox) Receive(ctx context.Context, objects []Object) error {
+	received := make([]event.Event, len(objects))
+	for n, object := range objects {
+		var err error
+		if received[n], err = object.event(ctx); err != nil {
+			return err
+		}
+	}
+	for n, e := range received {
+		if err := i.publisher.Publish(ctx, e); err != nil {
+			return fmt.Errorf("publish %s for %s/%s: %w", e.Type(), objects[n].Bucket, objects[n].Key, err)
+		}
+	}
+	return nil
+}
+
+// event returns the image.received of an object. Its source is the bucket, and its ID is a hash of the key and the
+// version, because a key may be longer than an attribute should be, and have characters that not every path leaves as
+// they are.
+func (o Object) event(ctx context.Context) (event.Event, error) {
+	sum := sha256.Sum256([]byte(o.Key + "\x00" + o.Version))
+	traceparent, tracestate := trace.Parent(ctx)
+	return events.Encode(events.ImageReceived{Bucket: o.Bucket, ObjectName: o.Key}, events.Envelope{
+		Source:      "s3://" + o.Bucket,
+		ID:          hex.EncodeToString(sum[:16]),
+		TraceParent: traceparent,
+		TraceState:  tracestate,
+	})
+}

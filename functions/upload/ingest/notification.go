@@ -1,0 +1,100 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/upload/inbox"
+)
+
+// An Inbox publishes an image.received for each new object of a notification.
+type Inbox interface {
+	Receive(ctx context.Context, objects []inbox.Object) error
+}
+
+// An otherTypeError means that an event has the type of another system. It may be the notification of a bucket.
+type otherTypeError struct {
+	error
+	event event.Event
+}
+
+func (o *otherTypeError) Unwrap() error { return o.error }
+
+// isPlainJSON reports whether a request is JSON and not a CloudEvent: MinIO's webhook and EventBridge send their
+// notifications so.
+func isPlainJSON(r *http.Request) bool {
+	contentType := r.Header.Get("Content-Type")
+	return !cloudevent.IsEvent(r) && contentType != "" && events.IsJSON(contentType)
+}
+
+// deliverPlain handles a notification that is not inside a CloudEvent.
+func (in *Ingest) deliverPlain(w http.ResponseWriter, r *http.Request) error {
+	data, err := readNotification(w, r)
+	if err != nil {
+		return err
+	}
+	return in.notify(r.Context(), w, "", data)
+}
+
+// deliverOther handles a notification in a CloudEvent.
+func (in *Ingest) deliverOther(w http.ResponseWriter, r *http.Request, other *otherTypeError) error {
+	data := other.event.Data()
+	if isStream(r) { // a KafkaSource sets no content type for a record that has none
+		var err error
+		if data, err = readNotification(w, r); err != nil {
+			return err
+		}
+	}
+	err := in.notify(cloudevent.Continue(r.Context(), other.event), w, other.event.Type(), data)
+	if errors.Is(err, inbox.ErrUnknown) {
+		return fmt.Errorf("%w; %w", other.error, err)
+	}
+	return err
+}
+
+func readNotification(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	from, err := body.New(w, r, cloudevent.MaxEvent)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(from)
+}
+
+// notify publishes an image.received for each new object of a notification and answers 200: all of them, or none if one
+// is in a bucket that is not read. The service's own objects are no news to it; an event for each would never end.
+func (in *Ingest) notify(ctx context.Context, w http.ResponseWriter, eventType string, data []byte) error {
+	objects, err := inbox.Parse(eventType, data)
+	if err != nil {
+		return err
+	}
+	objects = slices.DeleteFunc(objects, func(o inbox.Object) bool { return o.Bucket == in.settings.Bucket })
+	for _, object := range objects {
+		if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !in.settings.Policy.MaySeeAll(ctx) {
+			return unknownBucket(object.Bucket)
+		}
+	}
+	if err := in.Inbox.Receive(ctx, objects); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func unknownBucket(name string) error {
+	return &apierror.Error{
+		Status:  http.StatusBadRequest,
+		Code:    apierror.CodeUnknownBucket,
+		Message: "The event names an object in a bucket that this service does not read",
+		Found:   name,
+	}
+}

@@ -1,0 +1,519 @@
+package retry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/png"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/accept"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
+	"gitlab.com/yourorg/image-service/functions/upload/relay"
+)
+
+// testRetrier is a Retrier with the servers around it. Objects are named in the service's own bucket.
+type testRetrier struct {
+	*Retrier
+	redis     *redis.Client
+	published *published
+}
+
+// published is a publisher that keeps events, unless it is down.
+type published struct {
+	sync.Mutex
+	down   bool
+	events []event.Event
+}
+
+func (p *published) Publish(_ context.Context, e event.Event) error {
+	p.Lock()
+	defer p.Unlock()
+	if p.down {
+		return errors.New("the publisher is down")
+	}
+	p.events = append(p.events, e)
+	return nil
+}
+
+func (p *published) Close() error { return nil }
+
+func (p *published) setDown(down bool) {
+	p.Lock()
+	defer p.Unlock()
+	p.down = down
+}
+
+// of returns the events of a type about an image.
+func (p *published) of(eventType, imageID string) (found []event.Event) {
+	p.Lock()
+	defer p.Unlock()
+	for _, e := range p.events {
+		if e.Type() == eventType && e.Subject() == imageID {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// open returns a Retrier that waits for an object for as long as patience.
+func open(tb testing.TB, patience time.Duration) *testRetrier {
+	tb.Helper()
+	r := config.NewReader(testservers.Start(tb))
+	settings := imagestore.ReadSettings(r)
+	settings.Memory = 32 << 20
+	images, err := imagestore.Open(settings)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	client := connect.OpenRedis(connect.ReadRedis(r))
+	if err := r.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	box := outbox.New(client, images.Bucket(), func(err error) { tb.Errorf("acknowledge: %v", err) })
+	tb.Cleanup(func() {
+		box.Close()
+		client.Close()
+	})
+	publisher, log := &published{}, slog.New(slog.DiscardHandler)
+	statuses := status.New(client, images)
+	sender := relay.New(relay.Backends{Images: images, Statuses: statuses, Outbox: box, Publisher: publisher},
+		relay.Ages{Queued: time.Minute, Stored: time.Minute}, log, nil)
+	limits := accept.Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}
+	acceptor := idempotency.New(accept.New(images, sender, box, limits, log), images, statuses, sender, limits.Bytes)
+	backends := Backends{
+		Queue: deferral.New(client, images), Images: images, Statuses: statuses, Acceptor: acceptor, Relay: sender,
+		Publisher: publisher,
+	}
+	return &testRetrier{New(backends, patience, log, nil), client, publisher}
+}
+
+// deferReceived has an image.received wait that names an object of the service's own bucket.
+func (r *testRetrier) deferReceived(tb testing.TB, object string) deferral.Note {
+	tb.Helper()
+	e := event.New()
+	e.SetType(events.TypeImageReceived)
+	e.SetSource("/retry")
+	e.SetID(uuid.NewString())
+	id := idempotency.EventImageID("", e.Source(), e.ID())
+	return r.defers(tb, deferral.NewNote(deferral.Received, e, id, r.Images.Bucket(), object, "a.png"))
+}
+
+// deferUploaded has an image.uploaded wait for an original.
+func (r *testRetrier) deferUploaded(tb testing.TB, imageID, filename string) deferral.Note {
+	tb.Helper()
+	e := event.New()
+	e.SetType(events.TypeImageUploaded)
+	e.SetSource(events.SourceUpload)
+	e.SetID(uuid.NewString())
+	key := imagestore.OriginalKey(imageID, filename)
+	return r.defers(tb, deferral.NewNote(deferral.Uploaded, e, imageID, r.Images.Bucket(), key, filename))
+}
+
+func (r *testRetrier) defers(tb testing.TB, note deferral.Note) deferral.Note {
+	tb.Helper()
+	if err := r.Queue.Defer(tb.Context(), note); err != nil {
+		tb.Fatal(err)
+	}
+	return note
+}
+
+func (r *testRetrier) put(tb testing.TB, key string, content []byte) {
+	tb.Helper()
+	if err := r.Images.Put(tb.Context(), key, content, imagestore.Attributes{ContentType: "image/png"}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func pngOf(tb testing.TB) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+		tb.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// waiting returns what waits in Redis.
+func (r *testRetrier) waiting(tb testing.TB) []string {
+	tb.Helper()
+	members, err := r.redis.ZRange(tb.Context(), "image:deferred:due:"+r.Images.Bucket(), 0, -1).Result()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return members
+}
+
+// tryAll makes everything due and tries it once, as Run does.
+func (r *testRetrier) tryAll(tb testing.TB) error {
+	tb.Helper()
+	for _, member := range r.waiting(tb) {
+		z := redis.Z{Score: 1, Member: member}
+		if err := r.redis.ZAddXX(tb.Context(), "image:deferred:due:"+r.Images.Bucket(), z).Err(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	_, err := r.tryDue(tb.Context(), tb.Context())
+	return err
+}
+
+// await tries everything until a condition holds, for up to a minute.
+func (r *testRetrier) await(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
+		if err := r.tryAll(tb); err != nil {
+			tb.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("after a minute it does not hold that %s", what)
+		}
+	}
+}
+
+// checkStatus checks the status of an image, as Redis and as the bucket has it. reason is that of one that has failed.
+func (r *testRetrier) checkStatus(t *testing.T, imageID string, want status.State, reason string) {
+	t.Helper()
+	for range 2 {
+		got, _, err := r.Statuses.Read(t.Context(), imageID)
+		if err != nil || got == nil || got.State != want || got.Reason != reason {
+			t.Errorf("status is %+v, %v; want %s %s", got, err, want, reason)
+		}
+		if err := r.Statuses.Forget(t.Context(), imageID); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkSettled checks that nothing waits about an image.
+func (r *testRetrier) checkSettled(t *testing.T, imageID string) {
+	t.Helper()
+	if deferred, err := r.Images.IsDeferred(t.Context(), imageID); err != nil || deferred {
+		t.Errorf("IsDeferred() = %t, %v; want false", deferred, err)
+	}
+	if got := r.waiting(t); len(got) != 0 {
+		t.Errorf("%q waits, want nothing", got)
+	}
+}
+
+// An object that appears is accepted once, for both kinds of event; until then its image is queued.
+func TestObjectAppears(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		wait   func(r *testRetrier) (note deferral.Note)
+		object func(note deferral.Note) string
+	}{
+		"image.received": {func(r *testRetrier) deferral.Note { return r.deferReceived(t, "inbox/late.png") },
+			func(deferral.Note) string { return "inbox/late.png" }},
+		"image.uploaded": {func(r *testRetrier) deferral.Note { return r.deferUploaded(t, uuid.NewString(), "a.png") },
+			func(note deferral.Note) string { return note.ObjectName }},
+		"image.uploaded, under another name": {
+			func(r *testRetrier) deferral.Note { return r.deferUploaded(t, uuid.NewString(), "a.png") },
+			func(note deferral.Note) string { return note.ImageID + "/b.png" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, time.Hour)
+			note := test.wait(r)
+			for range 3 {
+				if err := r.tryAll(t); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := r.waiting(t); len(got) != 1 || len(r.published.events) != 0 {
+				t.Errorf("%q waits, published %v; want one, and nothing", got, r.published.events)
+			}
+			r.checkStatus(t, note.ImageID, status.Queued, "")
+			r.put(t, test.object(note), pngOf(t))
+			for range 3 {
+				if err := r.tryAll(t); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) != 1 {
+				t.Errorf("published %v, want one image.uploaded", got)
+			}
+			r.checkStatus(t, note.ImageID, status.Queued, "")
+			r.checkSettled(t, note.ImageID)
+		})
+	}
+}
+
+// An image whose object does not appear in time has failed, with one event, for both kinds of event. Whatever happens
+// later, it stays so.
+func TestObjectNeverAppears(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		wait   func(r *testRetrier) deferral.Note
+		source string
+	}{
+		"image.received": {func(r *testRetrier) deferral.Note { return r.deferReceived(t, "inbox/never.png") },
+			events.SourceUpload},
+		"image.uploaded": {func(r *testRetrier) deferral.Note { return r.deferUploaded(t, uuid.NewString(), "a.png") },
+			events.SourceThumbnail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, time.Second) // MinIO's times cannot be changed
+			note := test.wait(r)
+			r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+			r.defers(t, note) // delivered again meanwhile
+			if err := r.tryAll(t); err != nil {
+				t.Fatal(err)
+			}
+			r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+			r.put(t, note.ObjectName, pngOf(t))
+			published := r.published.of(events.TypeImageFailed, note.ImageID)
+			if len(published) == 0 || len(published) != len(r.published.events) {
+				t.Fatalf("published %v, want image.failed only", r.published.events)
+			}
+			for _, e := range published {
+				failed, err := events.Decode[events.ImageFailed](e)
+				if err != nil || failed.Reason != events.ReasonObjectNotFound || e.Source() != test.source {
+					t.Errorf("published %v, %v; want the reason %s from %s", e, err, events.ReasonObjectNotFound, test.source)
+				}
+				if e.ID() != published[0].ID() || !bytes.Equal(e.Data(), published[0].Data()) {
+					t.Errorf("published %v, and then %v; want the same event", published[0], e)
+				}
+			}
+			r.checkStatus(t, note.ImageID, status.Failed, string(events.ReasonObjectNotFound))
+			r.checkSettled(t, note.ImageID)
+		})
+	}
+}
+
+// An object that is not an image fails as an upload of it would, but after its event was acknowledged.
+func TestObjectIsNoImage(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	note := r.deferReceived(t, "inbox/text.png")
+	r.put(t, "inbox/text.png", []byte("text"))
+	if err := r.tryAll(t); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.published.of(events.TypeImageFailed, note.ImageID); len(got) != 1 {
+		t.Errorf("published %v, want one image.failed", got)
+	}
+	r.checkStatus(t, note.ImageID, status.Failed, string(events.ReasonNotAnImage))
+	r.checkSettled(t, note.ImageID)
+}
+
+// An event that names a missing object under the ID of an image which has an original, or a thumbnail, does not fail
+// that image.
+func TestImageUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	for name, objects := range map[string][]string{
+		"original": {"b.png"}, "original and thumbnail": {"b.png", "thumbnail_b.png"}, "thumbnail": {"thumbnail_b.png"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, 0) // the time of every event is over
+			id := uuid.NewString()
+			for _, object := range objects {
+				r.put(t, imagestore.OriginalKey(id, object), pngOf(t))
+			}
+			r.deferUploaded(t, id, "a.png")
+			r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+			if got := r.published.of(events.TypeImageFailed, id); len(got) != 0 {
+				t.Errorf("published %v, want no image.failed", got)
+			}
+			if got, _, err := r.Statuses.Read(t.Context(), id); err != nil || got == nil || got.State == status.Failed {
+				t.Errorf("status is %+v, %v; want one that has not failed", got, err)
+			}
+		})
+	}
+}
+
+// The process ends after each step of failing an image, or of accepting it. The next try finishes it.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	t.Run("before the event of a failure", func(t *testing.T) {
+		r := open(t, time.Second)
+		note := r.deferReceived(t, "inbox/never.png")
+		r.published.setDown(true)
+		for deadline := time.Now().Add(time.Minute); r.tryAll(t) == nil; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the image has not failed after a minute")
+			}
+		}
+		r.checkStatus(t, note.ImageID, status.Failed, string(events.ReasonObjectNotFound))
+		r.published.setDown(false)
+		r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+		if got := r.published.of(events.TypeImageFailed, note.ImageID); len(got) != 1 {
+			t.Errorf("published %v, want one image.failed", got)
+		}
+	})
+	t.Run("before the event of an upload", func(t *testing.T) {
+		r := open(t, time.Hour)
+		note := r.deferReceived(t, "inbox/late.png")
+		r.put(t, "inbox/late.png", pngOf(t))
+		r.published.setDown(true)
+		if err := r.tryAll(t); err == nil {
+			t.Error("a try without a publisher = nil, want an error")
+		}
+		r.published.setDown(false)
+		r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+		if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) != 1 {
+			t.Errorf("published %v, want one image.uploaded", got)
+		}
+	})
+	t.Run("before it is settled", func(t *testing.T) {
+		r := open(t, time.Hour)
+		note := r.deferReceived(t, "inbox/late.png")
+		r.put(t, "inbox/late.png", pngOf(t))
+		entries, err := r.Queue.ClaimDue(t.Context(), lease, batch)
+		if err != nil || len(entries) != 0 {
+			t.Fatalf("ClaimDue() = %v, %v; want nothing within the first second", entries, err)
+		}
+		if outcome, _, err := r.attempt(t.Context(), entryOf(t, r)); outcome != settled || err != nil {
+			t.Fatalf("attempt() = %s, %v; want settled", outcome, err)
+		}
+		if err := r.Images.Remove(t.Context(), "inbox/late.png"); err != nil { // by its owner, who has it accepted
+			t.Fatal(err)
+		}
+		r.patience = 0
+		r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+		if got := r.published.of(events.TypeImageFailed, note.ImageID); len(got) != 0 {
+			t.Errorf("published %v, want no image.failed", got)
+		}
+		r.checkStatus(t, note.ImageID, status.Queued, "")
+	})
+	t.Run("by a loss of Redis's data", func(t *testing.T) {
+		r := open(t, time.Hour)
+		note := r.deferReceived(t, "inbox/late.png")
+		bucket := r.Images.Bucket()
+		r.put(t, "inbox/late.png", pngOf(t))
+		keys := []string{"image:deferred:due:" + bucket, "image:deferred:since:" + bucket, status.Key(note.ImageID)}
+		if err := r.redis.Del(t.Context(), keys...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Sweep(t.Context()); err != nil {
+			t.Errorf("Sweep() = %v", err)
+		}
+		if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) != 1 {
+			t.Errorf("published %v, want one image.uploaded", got)
+		}
+		r.checkSettled(t, note.ImageID)
+	})
+}
+
+// entryOf returns the only entry that waits.
+func entryOf(t *testing.T, r *testRetrier) deferral.Entry {
+	t.Helper()
+	members := r.waiting(t)
+	if len(members) != 1 {
+		t.Fatalf("%q waits, want one", members)
+	}
+	return deferral.Entry{ImageID: members[0][:36], Name: members[0][37:]}
+}
+
+// An image that waits for memory is announced again; one that is settled is forgotten.
+func TestPostponed(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	stored, gone := uuid.NewString(), uuid.NewString()
+	r.put(t, imagestore.OriginalKey(stored, "a.png"), pngOf(t))
+	for _, id := range []string{stored, gone} {
+		if err := r.Queue.Postpone(t.Context(), id, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.tryAll(t); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.published.of(events.TypeImageUploaded, stored); len(got) != 1 || len(r.published.events) != 1 {
+		t.Errorf("published %v, want one event of %s", r.published.events, stored)
+	}
+	r.checkSettled(t, stored)
+}
+
+// A note that makes no sense is dropped when its time is over, and stops nothing.
+func TestUnreadableNote(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Second)
+	id := uuid.NewString()
+	r.put(t, imagestore.DeferredKey(id, "received"), []byte("text"))
+	if _, err := r.Queue.Restore(t.Context(), 9); err != nil {
+		t.Fatal(err)
+	}
+	r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+	r.checkSettled(t, id)
+}
+
+// Without the store nothing fails, however long that lasts.
+func TestNothingFailsWithoutStore(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Nanosecond)
+	note := r.deferReceived(t, "inbox/never.png")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if outcome, err := r.try(over, entryOf(t, r)); outcome != broken || err == nil {
+		t.Errorf("try() = %s, %v; want an error", outcome, err)
+	}
+	r.checkStatus(t, note.ImageID, status.Queued, "")
+	if len(r.published.events) != 0 {
+		t.Errorf("published %v, want nothing", r.published.events)
+	}
+}
+
+func TestSchedule(t *testing.T) {
+	t.Parallel()
+	const patience = 15 * time.Minute
+	for name, test := range map[string]struct {
+		age, pause time.Duration
+		over       bool
+	}{
+		"new":                        {0, time.Second, false},
+		"after half a second":        {time.Second / 2, time.Second, false},
+		"after 4 s":                  {4 * time.Second, 4 * time.Second, false},
+		"after 59 s":                 {59 * time.Second, 59 * time.Second, false},
+		"after 10 minutes":           {10 * time.Minute, time.Minute, false},
+		"after 15 minutes":           {patience, time.Minute, true},
+		"clock a minute back":        {-time.Minute, time.Second, false},
+		"clock set back by a day":    {-24 * time.Hour, time.Second, true},
+		"clock set forward by a day": {24 * time.Hour, time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if pause, over := schedule(test.age, patience); pause != test.pause || over != test.over {
+				t.Errorf("schedule(%v) = %v, %t; want %v, %t", test.age, pause, over, test.pause, test.over)
+			}
+		})
+	}
+}
+
+// Run tries what is due until its context ends, and leaves the rest.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
+	late, missing := r.deferReceived(t, "inbox/late.png"), r.deferReceived(t, "inbox/missing.png")
+	r.put(t, "inbox/late.png", pngOf(t))
+	for deadline := time.Now().Add(time.Minute); len(r.waiting(t)) > 1; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("after a minute both events wait")
+		}
+	}
+	cancel()
+	running.Wait()
+	if got := r.published.of(events.TypeImageUploaded, late.ImageID); len(got) != 1 {
+		t.Errorf("published %v, want one image.uploaded", got)
+	}
+	if got, want := r.waiting(t), []string{missing.ImageID + "/received"}; !slices.Equal(got, want) {
+		t.Errorf("%q waits, want %q", got, want)
+	}
+}

@@ -1,0 +1,47 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// All pods together scan the notes once in this time, however often they are asked to.
+	scanInterval = 30 * time.Second
+	// A sweep scans this many notes, in listings of 1000.
+	scanNotes = 8000
+	// A sweep begins nothing new after this time.
+	sweepTimeout = 15 * time.Second
+)
+
+// Sweep puts back what Redis has forgotten, and tries what is due, until nothing is left or its time is over. What it
+// leaves undone, the next one does. With it, nothing depends on Run or on Redis.
+func (r *Retrier) Sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	begun, err := r.Queue.BeginScan(ctx, scanInterval)
+	if err != nil || !begun {
+		return err
+	}
+	restored, err := r.Queue.Restore(ctx, scanNotes)
+	if restored > 0 {
+		r.log.InfoContext(ctx, "deferred_events_restored", "count", restored)
+	}
+	return errors.Join(err, r.tryAllDue(ctx), r.measure(context.WithoutCancel(ctx)))
+}
+
+// tryAllDue ends after a batch that is not full: what becomes due meanwhile is for Run, or the next sweep.
+func (r *Retrier) tryAllDue(ctx context.Context) error {
+	working := context.WithoutCancel(ctx)
+	for ctx.Err() == nil {
+		count, err := r.tryDue(ctx, working)
+		if err != nil {
+			return err
+		}
+		if count < batch {
+			return nil
+		}
+	}
+	return nil
+}

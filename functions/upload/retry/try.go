@@ -1,0 +1,140 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/accept"
+)
+
+// try tries an entry, and then settles or reschedules it. After an error it is due again when its lease ends.
+func (r *Retrier) try(ctx context.Context, entry deferral.Entry) (outcome string, err error) {
+	outcome, pause, err := r.attempt(ctx, entry)
+	switch {
+	case err != nil:
+		return broken, err
+	case outcome == waiting:
+		return waiting, r.Queue.Reschedule(ctx, entry, pause)
+	}
+	return outcome, r.Queue.Settle(ctx, entry)
+}
+
+// attempt tries an entry. pause is the time until the next try if it has to wait.
+func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome string, pause time.Duration, err error) {
+	if entry.Name == "" {
+		return settled, 0, r.Relay.AnnounceAgain(ctx, entry.ImageID)
+	}
+	note, since, err := r.Queue.Read(ctx, entry)
+	if errors.Is(err, imagestore.ErrNotFound) { // another pod has settled it
+		return settled, 0, nil
+	}
+	pause, over := schedule(time.Since(since), r.patience)
+	switch {
+	case errors.Is(err, deferral.ErrUnreadable) && over:
+		r.log.ErrorContext(ctx, "deferred_event_dropped", "image_id", entry.ImageID, "error.message", err.Error())
+		return failed, 0, nil
+	case errors.Is(err, deferral.ErrUnreadable): // a later version may be rolled out, and reads it
+		return waiting, pause, nil
+	case err != nil:
+		return broken, 0, err
+	}
+	ctx = cloudevent.Continue(ctx, note.Event)
+	if note.Kind == deferral.Received {
+		outcome, err = r.receive(ctx, note, over)
+	} else {
+		outcome, err = r.announce(ctx, note, over)
+	}
+	return outcome, pause, err
+}
+
+// schedule returns the pause before the next try of what waits for a time, and whether it waits for too long. A time in
+// the future is that of a clock that was set back since: if it is far off, nobody knows for how long the note waits,
+// and it must not wait forever.
+func schedule(age, patience time.Duration) (pause time.Duration, over bool) {
+	return min(max(age, minPause), maxPause), age >= patience || age <= -patience
+}
+
+// receive accepts the image of an image.received whose object exists now. If the time is over, it looks once more.
+func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (outcome string, err error) {
+	if !over {
+		exists, err := r.Images.Exists(ctx, note.Bucket, note.ObjectName)
+		if err != nil || !exists {
+			return waiting, err
+		}
+	}
+	image, err := r.Acceptor.AcceptEvent(ctx, note.Event, accept.Candidate{
+		Owner:    note.Owner,
+		Object:   &accept.Object{Bucket: note.Bucket, Key: note.ObjectName},
+		Filename: note.Filename,
+		Cause:    note.Cause,
+	})
+	var refused *apierror.Error
+	switch {
+	case err == nil:
+		return settled, nil
+	case errors.Is(err, accept.ErrNotYet) && !over: // it was removed meanwhile
+		return waiting, nil
+	case errors.As(err, &refused) && slices.Contains(events.Reasons(), events.Reason(refused.Code)):
+		return r.fail(ctx, note, image.ObjectName, refused.Code, refused.Message)
+	}
+	return broken, err
+}
+
+// announce announces the image of an image.uploaded that has an original now, under whatever name. An image that has
+// one, or a result, has not failed because an event names another object.
+func (r *Retrier) announce(ctx context.Context, note deferral.Note, over bool) (outcome string, err error) {
+	objects, err := r.Images.Find(ctx, note.ImageID)
+	switch {
+	case err != nil:
+		return broken, err
+	case objects.Original != nil:
+		return settled, r.Relay.AnnounceAgain(ctx, note.ImageID)
+	case objects.Result == nil && !over:
+		return waiting, nil
+	case objects.Result != nil && objects.Result.Key != imagestore.ThumbnailKey(note.ObjectName):
+		return settled, nil
+	}
+	const message = "The object that the event names does not exist"
+	return r.fail(ctx, note, note.ObjectName, apierror.CodeObjectNotFound, message)
+}
+
+// fail records that an image has failed, and publishes it. If a result is stored already, be it that of an attempt
+// which ended before the event was published, that one counts.
+func (r *Retrier) fail(
+	ctx context.Context, note deferral.Note, original, reason, message string,
+) (outcome string, err error) {
+	final, err := r.Statuses.Fail(ctx, note.ImageID, original, note.Cause, reason, message)
+	if err != nil {
+		return broken, err
+	}
+	if final.State != status.Failed { // another delivery of the event has brought an image
+		return settled, nil
+	}
+	// The event is the one that another delivery of the note's event gets as its reply.
+	source, bucket := events.SourceUpload, ""
+	if note.Kind == deferral.Uploaded {
+		source, bucket = events.SourceThumbnail, note.Bucket
+	} else {
+		original = ""
+	}
+	e, err := final.Event(ctx, source, bucket, original)
+	if err != nil {
+		// No attempt at it ends otherwise, and the status has the result.
+		r.log.WarnContext(ctx, "status_without_event", "image_id", note.ImageID, "error.message", err.Error())
+		return failed, nil
+	}
+	if err := r.Publisher.Publish(ctx, e); err != nil {
+		return broken, err
+	}
+	r.log.WarnContext(ctx, "deferred_event_failed", "image_id", note.ImageID, "bucket", note.Bucket,
+		"object_name", note.ObjectName, "error.code", final.Reason, "error.message", final.Result.Error)
+	return failed, nil
+}

@@ -1,0 +1,167 @@
+package service
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/events"
+)
+
+// notification is what S3 and MinIO report about new objects.
+func notification(bucket string, keys ...string) string {
+	var records []string
+	for _, key := range keys {
+		records = append(records, `{"eventName":"s3:ObjectCreated:Put","s3":{"bucket":{"name":"`+bucket+
+			`"},"object":{"key":"`+key+`","eTag":"e"}}}`)
+	}
+	return `{"EventName":"s3:ObjectCreated:Put","Key":"` + bucket + `/a","Records":[` + strings.Join(records, ",") + `]}`
+}
+
+// deliver delivers what was published since, as the Broker does, and returns the answers.
+func (s *testServer) deliverPublished(from int) (answers []response) {
+	s.t.Helper()
+	for _, e := range s.broker.published()[from:] {
+		header := []string{"Ce-Specversion: 1.0", "Ce-Type: " + e.Type(), "Ce-Source: " + e.Source(), "Ce-Id: " + e.ID()}
+		if e.Type() == events.TypeImageReceived {
+			body := strings.NewReader(string(e.Data()))
+			answers = append(answers, s.post("/", e.DataContentType(), body, header...))
+		}
+	}
+	return answers
+}
+
+// An object in a listed bucket becomes an image, in whatever form its notification comes, and only once.
+func TestInbox(t *testing.T) {
+	t.Parallel()
+	bucket := "inbox-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket)
+	content := pngOf(t, 40, 30)
+	s.put(bucket, "2026/mein Käse.png", content)
+	records := notification(bucket, "2026%2Fmein+K%C3%A4se.png")
+	header := func(eventType string) []string {
+		return []string{"Ce-Specversion: 1.0", "Ce-Id: " + uuid.NewString(), "Ce-Source: /s", "Ce-Type: " + eventType}
+	}
+	eventBridge := `{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"` + bucket +
+		`"},"object":{"key":"2026/mein Käse.png","etag":"e"}}}`
+	structured := `{"specversion":"1.0","id":"1","source":"/s","type":"dev.knative.kafka.event","data":` + records + `}`
+	imageID := ""
+	for _, test := range []struct {
+		name, contentType, body string
+		header                  []string
+	}{
+		{"KafkaSource, no content type", "", records, header("dev.knative.kafka.event")},
+		{"KafkaSource, JSON", "application/json", records, header("dev.knative.kafka.event")},
+		{"KafkaSource, structured", structuredMode, structured, nil},
+		{"TriggerMesh", "application/json", records[strings.Index(records, `{"eventName"`) : len(records)-2],
+			header("com.amazon.s3.objectcreated")},
+		{"webhook of MinIO", "application/json", records, nil},
+		{"EventBridge", "application/json; charset=utf-8", eventBridge, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			before := len(s.broker.published())
+			got := s.post("/", test.contentType, strings.NewReader(test.body), test.header...)
+			if got.status != http.StatusOK || got.body != "" || got.header.Get("Content-Length") != "0" {
+				t.Fatalf("answer is %d %v %s, want an empty 200", got.status, got.header, got.body)
+			}
+			answers := s.deliverPublished(before)
+			if len(answers) != 1 || answers[0].status != http.StatusOK {
+				t.Fatalf("answers to image.received are %v, want one 200", answers)
+			}
+			id := strings.TrimPrefix(answers[0].header.Get("Location"), "/status/")
+			if imageID == "" {
+				imageID = id
+			}
+			if got := s.get("/images/" + id); id != imageID || got.body != string(content) {
+				t.Errorf("image is %s with %d bytes, want %s with those of the object", id, len(got.body), imageID)
+			}
+		})
+	}
+	if keys := s.keys(); len(keys) != 1 || !strings.HasSuffix(keys[0], "/mein Käse.png") {
+		t.Errorf("bucket has %q, want one image", keys)
+	}
+}
+
+// All records of a notification are accepted, or none; what is delivered again makes no second image.
+func TestInboxSeveral(t *testing.T) {
+	t.Parallel()
+	bucket := "inbox-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket)
+	body := func() io.Reader { return strings.NewReader(notification(bucket, "a.png", "b.png", "none.png")) }
+	s.put(bucket, "a.png", pngOf(t, 40, 30))
+	s.put(bucket, "b.png", []byte("this is not an image"))
+	s.broker.setDown(true)
+	if got := s.post("/", "application/json", body()); got.status != http.StatusServiceUnavailable {
+		t.Fatalf("without a Broker: %d %s, want 503", got.status, got.body)
+	}
+	s.broker.setDown(false)
+	for range 2 {
+		if got := s.post("/", "application/json", body()); got.status != http.StatusOK {
+			t.Fatalf("answer is %d %s, want 200", got.status, got.body)
+		}
+	}
+	published := s.broker.published()
+	if len(published) != 6 || published[0].ID() != published[3].ID() || published[0].ID() == published[1].ID() {
+		t.Fatalf("published %v, want three events twice", published)
+	}
+	answers := s.deliverPublished(0)
+	if answers[0].status != http.StatusOK || answers[0].body != "" || answers[3].header.Get("Location") != answers[0].header.Get("Location") {
+		t.Errorf("a.png: %+v and %+v, want 200 with one image", answers[0], answers[3])
+	}
+	if got := answers[1]; got.header.Get("Ce-Type") != events.TypeImageFailed || !strings.Contains(got.body, "not_an_image") {
+		t.Errorf("b.png: %+v, want image.failed for not_an_image", got)
+	}
+}
+
+// What is refused or ignored publishes nothing.
+func TestInboxWithoutEffect(t *testing.T) {
+	t.Parallel()
+	bucket := "inbox-" + uuid.NewString()
+	c := startWithKeys(t, "SOURCE_BUCKETS="+bucket)
+	s := c.ada.withoutAuthentication()
+	off := s.startAnother("AUTH_API_KEYS_FILE=", "AUTH_ADMINS=", "SOURCE_BUCKETS="+s.getenv("MINIO_BUCKET"))
+	own, listed := notification(s.getenv("MINIO_BUCKET"), "a.png"), notification(bucket, "a.png")
+	deleted := strings.ReplaceAll(listed, "ObjectCreated:Put", "ObjectRemoved:Delete")
+	mixed := strings.Replace(notification(bucket, "a.png", "b.png"), `"name":"`+bucket, `"name":"secrets`, 1)
+	for _, test := range []struct {
+		name, body string
+		server     *testServer
+		status     int
+		code       string
+	}{
+		{"own bucket", own, s, 200, ""},
+		{"own bucket in SOURCE_BUCKETS", own, off, 200, ""},
+		{"deletion", deleted, s, 200, ""},
+		{"test", `{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"` + bucket + `"}`, s, 200, ""},
+		{"switched off", listed, off, 400, "unknown_bucket"},
+		{"another bucket", notification("secrets", "a.png"), s, 400, "unknown_bucket"},
+		{"another bucket in one of two records", mixed, s, 400, "unknown_bucket"},
+		{"client that is not an administrator", listed, c.ada, 400, "unknown_bucket"},
+		{"key of empty segments", notification(bucket, "a.png", "a%2F%2Fb.png"), s, 400, "invalid_event"},
+		{"not a notification", `{"a":1}`, s, 400, "invalid_event"},
+		{"too large", `{"a":"` + strings.Repeat("a", 1<<16) + `"}`, s, 413, "too_many_bytes"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := *test.server
+			server.t = t
+			got := server.post("/", "application/json", strings.NewReader(test.body))
+			if got.status != test.status || test.code != "" && got.code(t) != test.code {
+				t.Errorf("answer is %d %s, want %d %s", got.status, got.body, test.status, test.code)
+			}
+			if published := s.broker.published(); len(published) > 0 {
+				t.Errorf("published %v, want nothing", published)
+			}
+		})
+	}
+	t.Run("a type of another system", func(t *testing.T) {
+		got := s.post("/", "application/json", strings.NewReader(`{"a":1}`), "Ce-Specversion: 1.0", "Ce-Id: 1",
+			"Ce-Source: /s", "Ce-Type: com.example.thing")
+		if got.status != 400 || !strings.Contains(got.body, "com.example.thing") || !strings.Contains(got.body, "image.received") {
+			t.Errorf("answer is %d %s, want 400 that names the type and what is expected", got.status, got.body)
+		}
+	})
+}

@@ -46,7 +46,8 @@ func (p *Picture) Header() Header { return p.header }
 // out. An animation with an orientation, which is rare, is rendered as its first frame.
 //
 // The error is an *Error if the image can never be rendered, and a *PanicError if a decoder has a bug. Otherwise it
-// wraps the error of the reader, or of ctx, which is checked before every read, at every frame, every few rows, and between decoding and resampling.
+// wraps the error of the reader, or of ctx, which is checked before every read, at every frame, every few rows, and
+// between decoding and resampling.
 func (p *Picture) Render(ctx context.Context, targets ...Target) (renditions []Rendition, err error) {
 	defer recoverPanic(&err)
 	if p.file == nil {

@@ -10,8 +10,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
-// reportPanic counts and logs the panic of a decoder, with what is needed to reproduce it, and returns a 500. Nothing is
-// stored: the event is delivered again, becomes a dead letter in the end, and is redriven once the decoder is fixed.
+// reportPanic counts and logs the panic of a decoder, with what is needed to reproduce it, and returns a 500. Nothing
+// is stored: the event is delivered again, becomes a dead letter in the end, and is redriven once the decoder is fixed.
 func (t *thumbnailer) reportPanic(
 	ctx context.Context, imageID string, info *imagestore.Info, panicked *raster.PanicError,
 ) error {

@@ -27,7 +27,8 @@ func TestReportPanic(t *testing.T) {
 	th := &thumbnailer{Process: httpserver.New("thumbnail", httpserver.Settings{}), store: s.store}
 	th.Log = httpserver.NewLogger(&log, "thumbnail", slog.LevelInfo)
 	th.registerMetrics()
-	err = th.reportPanic(t.Context(), id, info, &raster.PanicError{Value: "index out of range", Stack: []byte("the stack")})
+	panicked := &raster.PanicError{Value: "index out of range", Stack: []byte("the stack")}
+	err = th.reportPanic(t.Context(), id, info, panicked)
 
 	if got := apierror.From(err); got.Status != 500 || got.Permanent() {
 		t.Errorf("got %+v, want a 500, which is delivered again", got)

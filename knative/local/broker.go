@@ -54,7 +54,8 @@ func (s *stack) startIngress(o options, spec broker, topic *brokerTopic) error {
 	path := "/" + spec.Metadata.Namespace + "/" + spec.Metadata.Name
 	s.broker = "http://" + reachable(listener) + path
 	server := &http.Server{
-		Handler: &ingress{path: path, put: topic.put, log: s.log}, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute,
+		Handler:           &ingress{path: path, put: topic.put, log: s.log},
+		ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute,
 	}
 	stage := s.newFirstStage()
 	stage.wait.Go(func() { _ = server.Serve(listener) }) // until Close

@@ -35,7 +35,8 @@ func files(t *testing.T, keep func(name string) bool) []string {
 		switch base := path.Base(name); {
 		case err != nil:
 			return err
-		case entry.IsDir() && (base == "testdata" || base == "node_modules" || len(base) > 1 && base[0] == '.' && base != ".ci"):
+		case entry.IsDir() && (base == "testdata" || base == "node_modules" ||
+			len(base) > 1 && base[0] == '.' && base != ".ci"):
 			return fs.SkipDir
 		case !entry.IsDir() && keep(name):
 			names = append(names, name)

@@ -61,7 +61,7 @@ func Types() []Type {
 			Name:      TypeImageReceived,
 			Payload:   ImageReceived{},
 			Doc:       "Another system has an image for the service.",
-			Producers: []Party{PartyOtherSystems},
+			Producers: []Party{PartyOtherSystems, PartyUpload},
 			Consumers: []Party{PartyUpload},
 			Channels:  []Channel{ChannelTopic, ChannelBroker, ChannelUploadRoot, ChannelUpload},
 		},

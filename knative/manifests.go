@@ -1,6 +1,6 @@
 // Package knative has the manifests of the service. base/ is what `ko apply -f knative/` deploys, through the links in
 // this directory; overlays/ and components/ change it with kustomize; gitops/ deploys it with Argo CD. local/ runs the
-// same manifests on one machine without a cluster. The package itself only embeds base/.
+// same manifests on one machine without a cluster. The package itself only embeds base/ and one component.
 package knative
 
 import (
@@ -8,14 +8,19 @@ import (
 	"io/fs"
 )
 
-//go:embed base/*.yaml
+//go:embed base/*.yaml components/bucket-inbox/*.yaml
 var files embed.FS
 
-// Manifests holds the files that `ko apply -f knative/` deploys.
-var Manifests = func() fs.FS {
-	base, err := fs.Sub(files, "base")
+// Manifests holds the files that `ko apply -f knative/` deploys, and BucketInbox those that the component adds to them.
+var (
+	Manifests   = sub("base")
+	BucketInbox = sub("components/bucket-inbox")
+)
+
+func sub(directory string) fs.FS {
+	folder, err := fs.Sub(files, directory)
 	if err != nil {
 		panic(err) // cannot happen: the directory is embedded
 	}
-	return base
-}()
+	return folder
+}

@@ -37,8 +37,8 @@ func newS3() *http.Server {
 	}
 }
 
-// foldersOfMinIO takes an object whose name ends in __XLDIR__ for a folder, as MinIO does: it is stored, but listed with
-// a slash at its end.
+// foldersOfMinIO takes an object whose name ends in __XLDIR__ for a folder, as MinIO does: it is stored, but listed
+// with a slash at its end.
 func foldersOfMinIO(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if name, isFolder := strings.CutSuffix(r.URL.Path, "__XLDIR__"); isFolder {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,7 @@ func TestOnKnative(t *testing.T) {
 		{"HEIC", (*installation).heic},
 		{"scale to zero and back", (*installation).scaleToZero},
 		{"event of another system", (*installation).eventOfOtherSystem},
+		{"events before their objects", (*installation).eventsBeforeObjects},
 		{"pod killed while it works", (*installation).killWhileProcessing},
 		{"dead letter and redrive", (*installation).deadLetter},
 		{"revision that cannot start", (*installation).brokenRevision},
@@ -252,6 +254,65 @@ func (s *installation) eventOfOtherSystem(t *testing.T) {
 	s.completed(t, ids[0])
 }
 
+// eventsBeforeObjects posts more events whose objects do not exist than a Trigger of Knative's Kafka Broker delivers at
+// a time. An upload does not wait for them, and one whose object appears is completed, with its cause.
+func (s *installation) eventsBeforeObjects(t *testing.T) {
+	t.Helper()
+	source := fmt.Sprintf("/e2e/early/%d", rand.Int())
+	const late = "late.jpg"
+	for i := range 60 {
+		s.post(t, newReference(t, source, fmt.Sprint(i), events.ImageReceived{
+			Bucket: s.bucket.name, ObjectName: fmt.Sprintf("never-%d.jpg", i),
+		}))
+	}
+	s.post(t, newReference(t, source, late, events.ImageReceived{Bucket: s.bucket.name, ObjectName: late}))
+	began := time.Now()
+	s.completed(t, s.upload(t, photograph(t, 640, 480)))
+	t.Logf("beside 61 events without an object, an upload was completed in %s", since(began))
+
+	status := func(id string) (known struct {
+		Status string
+		Cause  events.Cause
+	}) {
+		query := url.Values{"source": {source}, "id": {id}}
+		if err := json.Unmarshal(s.get(t, s.url+"/status?"+query.Encode()), &known); err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+	if got := status(late); got.Status != "queued" {
+		t.Errorf("without its object: got %+v, want queued", got)
+	}
+	photo := photograph(t, 640, 480)
+	_, err := s.bucket.PutObject(t.Context(), s.bucket.name, late, bytes.NewReader(photo), int64(len(photo)),
+		minio.PutObjectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited := await(t, patience, "the late object is an image", func() bool { return status(late).Status == "completed" })
+	t.Logf("%s after its object was stored, the event was completed", waited.Round(10*time.Millisecond))
+	if got, want := status(late).Cause, (events.Cause{Source: source, ID: late}); got != want {
+		t.Errorf("got cause %+v, want %+v", got, want)
+	}
+	if got := status("0"); got.Status != "queued" {
+		t.Errorf("still without its object: got %+v, want queued", got)
+	}
+	if listed := s.letters(t); listed.Waiting != 0 {
+		t.Errorf("got dead letters %+v, want none", listed)
+	}
+}
+
+// newReference returns an image.received that names an object.
+func newReference(t *testing.T, source, id string, received events.ImageReceived) event.Event {
+	t.Helper()
+	e := newEvent(id, events.TypeImageReceived)
+	e.SetSource(source)
+	if err := e.SetData(event.ApplicationJSON, received); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 // killWhileProcessing kills the pods of thumbnail while large images are queued and one is in progress. All are
 // completed.
 func (s *installation) killWhileProcessing(t *testing.T) {
@@ -299,12 +360,7 @@ func (s *installation) deadLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.bucket.images(t)
-	scan := newEvent("scan", events.TypeImageReceived)
-	scan.SetSource("/scanner/" + source)
-	received := events.ImageReceived{Bucket: source, ObjectName: "scan.jpg"}
-	if err := scan.SetData(event.ApplicationJSON, received); err != nil {
-		t.Fatal(err)
-	}
+	scan := newReference(t, "/scanner/"+source, "scan", events.ImageReceived{Bucket: source, ObjectName: "scan.jpg"})
 	poison := newEvent("poison", events.TypeImageUploaded)
 	if err := poison.SetData(event.ApplicationJSON, map[string]string{"image_id": "none"}); err != nil {
 		t.Fatal(err)

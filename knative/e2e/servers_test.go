@@ -17,6 +17,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
@@ -197,7 +198,7 @@ func (b bucket) images(t *testing.T) (ids []string) {
 		if object.Err != nil {
 			t.Fatal(object.Err)
 		}
-		if id, _, _ := strings.Cut(object.Key, "/"); !slices.Contains(ids, id) {
+		if id, _, _ := strings.Cut(object.Key, "/"); events.IsImageID(id) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

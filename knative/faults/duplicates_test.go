@@ -136,7 +136,8 @@ func TestEventBeforeObject(t *testing.T) {
 	u := &submission{sample: samples(t)[0], imageID: uuid.NewString()}
 	uploaded := l.uploadedEvent(u)
 	l.repeat(func(i int) {
-		if answer, err := l.deliver(l.thumbnail.pods[i%2].address, uploaded); err != nil || strings.TrimSpace(answer) != "200" {
+		answer, err := l.deliver(l.thumbnail.pods[i%2].address, uploaded)
+		if err != nil || strings.TrimSpace(answer) != "200" {
 			t.Errorf("answer without the object: %s, %v, want an empty 200", answer, err)
 		}
 	})

@@ -20,8 +20,8 @@ import (
 const missingObjects, lateObjects = 60, 10
 
 // TestMissingObjects sends references to objects that do not exist, under load, kills all functions repeatedly and has
-// Redis lose everything meanwhile. Nobody waits for them: an image whose object appears is completed, each of the others
-// fails with one event.
+// Redis lose everything meanwhile. Nobody waits for them: an image whose object appears is completed, each of the
+// others fails with one event.
 func TestMissingObjects(t *testing.T) {
 	s := newSystem(t, withRace, "OBJECT_WAIT_SECONDS=40")
 	files := samples(t)

@@ -54,7 +54,8 @@ func (s *stack) startIngress(o options, spec broker, topic *brokerTopic) error {
 	path := "/" + spec.Metadata.Namespace + "/" + spec.Metadata.Name
 	s.broker = "http://" + reachable(listener) + path
 	server := &http.Server{
-		Handler: &ingress{path: path, put: topic.put, log: s.log}, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute,
+		Handler:           &ingress{path: path, put: topic.put, log: s.log},
+		ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute,
 	}
 	stage := s.newFirstStage()
 	stage.wait.Go(func() { _ = server.Serve(listener) }) // until Close
@@ -94,12 +95,16 @@ func (d *dispatcher) handleEvent(ctx context.Context, record *sarama.ConsumerMes
 	return d.dispatch(ctx, e)
 }
 
-// startSources sends the records of the topic, and pings, to the Broker. The topic is that of the upload function, so
-// that one setting moves both.
+// startSources sends the records of the topics, and pings, to where the manifests say. The topic of images is that of
+// the upload function, so that one setting moves both.
 func (s *stack) startSources(o options, broker *brokerTopic, subscribers map[string]string) error {
 	stage, client := s.newFirstStage(), newClient()
 	topic := s.settings(s.deployment.services["upload"])("KAFKA_TOPIC")
 	for _, spec := range s.deployment.sources {
+		topic := topic
+		if spec.Spec.Sink.Ref.Kind != "Broker" { // the component bucket-inbox
+			topic = o.notifications
+		}
 		source, err := s.newSource(spec, topic, s.suffix(o), client, subscribers)
 		if err != nil {
 			return err
@@ -116,7 +121,8 @@ func (s *stack) startSources(o options, broker *brokerTopic, subscribers map[str
 	return nil
 }
 
-// newSource returns a KafkaSource that delivers to the Broker's ingress. Like the real one it drops replies.
+// newSource returns a KafkaSource that delivers to the Broker's ingress, or to a Service. Like the real one it drops
+// replies.
 func (s *stack) newSource(
 	spec kafkaSource, topic, suffix string, client *http.Client, subscribers map[string]string,
 ) (*consumer, error) {
@@ -124,7 +130,14 @@ func (s *stack) newSource(
 	if rules == nil {
 		rules = &sourceDelivery
 	}
-	to, err := newRoute("KafkaSource "+spec.Metadata.Name, s.broker, rules, subscribers)
+	sink := s.broker
+	if spec.Spec.Sink.Ref.Kind != "Broker" {
+		var err error
+		if sink, err = addressOf(spec.Spec.Sink, subscribers); err != nil {
+			return nil, fmt.Errorf("sink of KafkaSource %q: %w", spec.Metadata.Name, err)
+		}
+	}
+	to, err := newRoute("KafkaSource "+spec.Metadata.Name, sink, rules, subscribers)
 	if err != nil {
 		return nil, err
 	}

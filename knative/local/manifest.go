@@ -125,17 +125,19 @@ func (t *isoTime) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// readDeployment reads all manifests of a folder. An unknown kind is an error, so that nothing deployed is silently
+// readDeployment reads all manifests of folders. An unknown kind is an error, so that nothing deployed is silently
 // missing in local mode.
-func readDeployment(folder fs.FS) (*deployment, error) {
+func readDeployment(folders ...fs.FS) (*deployment, error) {
 	d := &deployment{services: map[string]service{}, configs: map[string]map[string]string{}}
-	files, err := fs.Glob(folder, "*.yaml")
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		if err := d.readFile(folder, file); err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
+	for _, folder := range folders {
+		files, err := fs.Glob(folder, "*.yaml")
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			if err := d.readFile(folder, file); err != nil {
+				return nil, fmt.Errorf("read %s: %w", file, err)
+			}
 		}
 	}
 	return d, nil

@@ -33,11 +33,14 @@ var program = cli.Program{
 }
 
 type flags struct {
-	Listen      string      `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of upload; port 0: any."`
-	Broker      string      `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of the Broker."`
-	DeadLetters string      `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of dead-letters."`
-	Running     []elsewhere `sep:"none" placeholder:"NAME=HOST:PORT" help:"Do not start this function; it runs elsewhere."`
-	Watcher     []string    `sep:"none" placeholder:"URL" help:"Send every event there, too."`
+	Listen      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of upload; port 0: any."`
+	Broker      string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of the Broker."`
+	DeadLetters string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of dead-letters."`
+
+	Running []elsewhere `sep:"none" placeholder:"NAME=HOST:PORT" help:"Do not start this function; it runs elsewhere."`
+	Watcher []string    `sep:"none" placeholder:"URL" help:"Send every event there, too."`
+
+	Notifications string `placeholder:"TOPIC" help:"Kafka topic with the notifications of buckets, from a real MinIO."`
 }
 
 // readOptions reads the command line. It writes the help text to out and returns cli.ErrHelp if it is asked for.
@@ -46,7 +49,9 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	if err := program.Parse(&f, arguments, out); err != nil {
 		return options{}, err
 	}
-	o := options{listen: f.Listen, broker: f.Broker, deadLetters: f.DeadLetters, watchers: f.Watcher}
+	o := options{
+		listen: f.Listen, broker: f.Broker, deadLetters: f.DeadLetters, watchers: f.Watcher, notifications: f.Notifications,
+	}
 	for _, function := range f.Running {
 		if o.running == nil {
 			o.running = map[string]string{}

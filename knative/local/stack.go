@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -21,6 +22,8 @@ type options struct {
 	running map[string]string
 	// URLs that every event is sent to.
 	watchers []string
+	// Kafka topic with notifications of buckets; "" for none.
+	notifications string
 }
 
 // stack is the running service with everything around it.
@@ -74,7 +77,11 @@ func start(o options) (*stack, error) {
 }
 
 func (s *stack) start(o options) (err error) {
-	if s.deployment, err = readDeployment(knative.Manifests); err != nil {
+	folders := []fs.FS{knative.Manifests}
+	if o.notifications != "" {
+		folders = append(folders, knative.BucketInbox)
+	}
+	if s.deployment, err = readDeployment(folders...); err != nil {
 		return err
 	}
 	if s.servers, err = fakes.Start(o.getenv); err != nil {
@@ -84,7 +91,7 @@ func (s *stack) start(o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.createTopics(); err != nil {
+	if err := s.createTopics(o); err != nil {
 		return err
 	}
 	s.deadLetters = subscribers[deadLetters]
@@ -95,9 +102,12 @@ func (s *stack) start(o options) (err error) {
 	return s.startSources(o, topic, subscribers)
 }
 
-// createTopics creates the topics that the functions' settings name; on a cluster the platform does.
-func (s *stack) createTopics() error {
+// createTopics creates the topics that options and the functions' settings name; on a cluster the platform does.
+func (s *stack) createTopics(o options) error {
 	var names []string
+	if o.notifications != "" {
+		names = append(names, o.notifications)
+	}
 	for _, service := range s.deployment.services {
 		settings := s.settings(service)
 		for _, name := range []string{settings("KAFKA_TOPIC"), settings("KAFKA_DEAD_LETTER_TOPIC")} {

@@ -119,8 +119,8 @@ var requestCodes = []Code{
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},
 	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
-		"The object that the event names does not exist, or its sender may not know that it does. A delivery to `POST /` is " +
-			"acknowledged, and waits in the service for the object.",
+		"The object that the event names does not exist, or its sender may not know that it does. A delivery to `POST /` " +
+			"is acknowledged, and waits in the service for the object.",
 		"Send the event to `/upload` again once the object exists."},
 	{CodeMethodNotAllowed, []int{http.StatusMethodNotAllowed}, "Method not allowed",
 		"The path has no such method. `Allow` and `limit` list those that it has.", repair},

@@ -435,7 +435,8 @@ func (panickingFile) Decode(codec.Options) (codec.Result, error) {
 	panic("index out of range [7] with length 4")
 }
 
-func TestPanicOfDecoderIsDamage(t *testing.T) {
+// A bug of a decoder is not the image's fault: the error is not an *Error, which would be stored as its result.
+func TestPanicOfDecoderIsNoVerdict(t *testing.T) {
 	picture := &Picture{
 		header: Header{Format: GIF, Width: 1, Height: 1},
 		source: newSource(strings.NewReader("")),
@@ -445,7 +446,11 @@ func TestPanicOfDecoderIsDamage(t *testing.T) {
 	}
 	_, err := picture.Render(t.Context(), Target{Box: thumbnail})
 	var imgErr *Error
-	if !errors.As(err, &imgErr) || imgErr.Reason != ReasonDamaged || strings.Contains(imgErr.Message, "index") {
-		t.Errorf("got %v, want reason damaged, without details of the code", err)
+	var panicked *PanicError
+	if errors.As(err, &imgErr) || !errors.As(err, &panicked) {
+		t.Fatalf("got %v, want a *PanicError and not an *Error", err)
+	}
+	if !strings.Contains(panicked.Error(), "index") || !strings.Contains(string(panicked.Stack), "panickingFile") {
+		t.Errorf("got %v with the stack %s, want the panic and where it was", panicked, panicked.Stack)
 	}
 }

@@ -26,7 +26,8 @@ type Picture struct {
 // rendered within the limits, otherwise that of r.
 func Open(r io.Reader, limits Limits) (*Picture, error) { return formats.openPicture(r, limits) }
 
-func (t formatTable) openPicture(r io.Reader, limits Limits) (*Picture, error) {
+func (t formatTable) openPicture(r io.Reader, limits Limits) (picture *Picture, err error) {
+	defer recoverPanic(&err)
 	s := newSource(r)
 	header, entry, file, err := t.open(s, limits)
 	if err != nil {
@@ -46,9 +47,11 @@ func (p *Picture) Header() Header { return p.header }
 // All frames of an animation together may have as many pixels as the limit for an image; frames beyond that are left
 // out. An animation with an orientation, which is rare, is rendered as its first frame.
 //
-// The error is an *Error if the image can never be rendered. Otherwise it wraps the error of the reader, or of ctx,
-// which is checked before every read, at every frame, every few rows, and between decoding and resampling.
-func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, error) {
+// The error is an *Error if the image can never be rendered, and a *PanicError if a decoder has a bug. Otherwise it
+// wraps the error of the reader, or of ctx, which is checked before every read, at every frame, every few rows, and
+// between decoding and resampling.
+func (p *Picture) Render(ctx context.Context, targets ...Target) (renditions []Rendition, err error) {
+	defer recoverPanic(&err)
 	if p.file == nil {
 		return nil, errors.New("render image: it was rendered before")
 	}
@@ -60,7 +63,7 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, e
 		}
 		r.outputs = append(r.outputs, newOutput(t, p.header, p.entry, p.table))
 	}
-	err := p.decode(ctx, &r)
+	err = p.decode(ctx, &r)
 	switch {
 	case r.encodeErr != nil:
 		return nil, r.encodeErr
@@ -71,15 +74,10 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) ([]Rendition, e
 	}
 }
 
-// decode passes the frames to r. A panic in a decoder is reported as damage, so that no upload can end the process.
+// decode passes the frames to r.
 func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
 	file := p.file
 	p.file = nil
-	defer func() {
-		if recover() != nil {
-			err = imgerr.Damaged("image", "its decoder failed")
-		}
-	}()
 	o := codec.Options{
 		Frames: 1, Tolerant: p.limits.Tolerant, IgnoreThumbnails: p.limits.IgnoreThumbnails,
 		Show: r.addFrame, Check: r.checkCancelled,

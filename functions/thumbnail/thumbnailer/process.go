@@ -207,6 +207,10 @@ func (t *thumbnailer) render(
 	}
 	defer object.Close()
 	rendition, err = t.renderObject(ctx, task.ImageID, object, info)
+	var panicked *raster.PanicError
+	if errors.As(err, &panicked) {
+		err = t.reportPanic(ctx, task.ImageID, info, panicked)
+	}
 	return rendition, info.Cause(), err
 }
 

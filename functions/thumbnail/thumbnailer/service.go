@@ -91,6 +91,7 @@ type thumbnailer struct {
 	duration  prometheus.Histogram
 	active    prometheus.Gauge
 	inFlight  prometheus.Gauge
+	panics    prometheus.Counter
 }
 
 // Run serves the function on listener until ctx ends and requests in flight are answered. The settings are read with
@@ -163,5 +164,9 @@ func (t *thumbnailer) registerMetrics() {
 	t.inFlight = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "pixels_in_flight",
 		Help: "Pixels of the images in progress; bounded by MAX_PIXELS_IN_FLIGHT.",
+	})
+	t.panics = factory.NewCounter(prometheus.CounterOpts{
+		Name: "decoder_panics_total",
+		Help: "Panics of decoders, each a bug: the image's event is delivered again, and becomes a dead letter.",
 	})
 }

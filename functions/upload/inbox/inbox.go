@@ -1,5 +1,5 @@
-// Package inbox makes images of objects that other systems put into buckets: it reads the notifications of S3, MinIO and
-// Google Cloud Storage, and publishes an image.received for each new object, which is then accepted like any other.
+// Package inbox makes images of objects that other systems put into buckets: it reads the notifications of S3, MinIO
+// and Google Cloud Storage, and publishes an image.received for each new object, which is then accepted like any other.
 //
 // A notification is published as a whole or refused as a whole, and as every object version has one event ID, a
 // notification that is delivered again makes no second image. The package does not read the objects.

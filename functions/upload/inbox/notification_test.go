@@ -11,9 +11,9 @@ import (
 
 // s3Record is a record as S3 and MinIO write it; fields are those of the object.
 func s3Record(eventName, bucket, fields string) string {
-	return `{"eventVersion":"2.0","eventSource":"aws:s3","eventTime":"2026-11-29T10:00:00.000Z","eventName":"` + eventName +
-		`","s3":{"s3SchemaVersion":"1.0","bucket":{"name":"` + bucket + `","arn":"arn:aws:s3:::` + bucket +
-		`"},"object":{` + fields + `}}}`
+	return `{"eventVersion":"2.0","eventSource":"aws:s3","eventTime":"2026-11-29T10:00:00.000Z",` +
+		`"eventName":"` + eventName + `","s3":{"s3SchemaVersion":"1.0",` +
+		`"bucket":{"name":"` + bucket + `","arn":"arn:aws:s3:::` + bucket + `"},"object":{` + fields + `}}}`
 }
 
 func records(list ...string) string { return `{"Records":[` + strings.Join(list, ",") + `]}` }
@@ -30,7 +30,8 @@ func TestParse(t *testing.T) {
 	}
 	google := `{"kind":"storage#object","bucket":"inbox","name":"2026/a+b.png","generation":"1700","size":"5","etag":"e1"}`
 	minio := `{"EventName":"s3:ObjectCreated:Put","Key":"inbox/a.png","Records":[` +
-		s3Record("s3:ObjectCreated:Put", "inbox", `"key":"a.png","size":78,"eTag":"e1","sequencer":"1","versionId":"v1"`) + `]}`
+		s3Record("s3:ObjectCreated:Put", "inbox",
+			`"key":"a.png","size":78,"eTag":"e1","sequencer":"1","versionId":"v1"`) + `]}`
 	for _, test := range []struct {
 		name, eventType, data string
 		want                  []Object
@@ -58,8 +59,10 @@ func TestParse(t *testing.T) {
 			[]Object{{"inbox", "a", "e"}}},
 		{"sequencer", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"a","sequencer":"17A"`)),
 			[]Object{{"inbox", "a", "17A"}}},
-		{"Post", kafka, records(s3Record("s3:ObjectCreated:Post", "inbox", `"key":"a","eTag":"e"`)), []Object{{"inbox", "a", "e"}}},
-		{"Copy", kafka, records(s3Record("s3:ObjectCreated:Copy", "inbox", `"key":"a","eTag":"e"`)), []Object{{"inbox", "a", "e"}}},
+		{"Post", kafka, records(s3Record("s3:ObjectCreated:Post", "inbox", `"key":"a","eTag":"e"`)),
+			[]Object{{"inbox", "a", "e"}}},
+		{"Copy", kafka, records(s3Record("s3:ObjectCreated:Copy", "inbox", `"key":"a","eTag":"e"`)),
+			[]Object{{"inbox", "a", "e"}}},
 		{"multipart", kafka, records(s3Record("s3:ObjectCreated:CompleteMultipartUpload", "inbox", `"key":"a","eTag":"e-2"`)),
 			[]Object{{"inbox", "a", "e-2"}}},
 		{"folder", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"2026%2F","size":0`)), nil},
@@ -69,7 +72,8 @@ func TestParse(t *testing.T) {
 		{"delete marker", kafka, records(s3Record("s3:ObjectRemoved:DeleteMarkerCreated", "inbox", `"key":"a"`)), nil},
 		{"read", kafka, records(s3Record("s3:ObjectAccessed:Get", "inbox", `"key":"a"`)), nil},
 		{"restored", kafka, records(s3Record("ObjectRestore:Completed", "inbox", `"key":"a"`)), nil},
-		{"test event", kafka, `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-11-29T10:00:00Z","Bucket":"inbox"}`, nil},
+		{"test event", kafka,
+			`{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-11-29T10:00:00Z","Bucket":"inbox"}`, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := Parse(test.eventType, []byte(test.data))

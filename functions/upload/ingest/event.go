@@ -178,8 +178,8 @@ func isStream(r *http.Request) bool {
 	return !cloudevent.IsStructured(r) && (contentType == "" || !events.IsJSON(contentType))
 }
 
-// openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A body
-// that is declared to be too large an image is refused by its size, before a byte is read.
+// openBody makes the body of a request the image of the candidate, or else, if it is JSON, the data of the event. A
+// body that is declared to be too large an image is refused by its size, before a byte is read.
 func openBody(
 	w http.ResponseWriter, r *http.Request, maxBytes int64, candidate *accept.Candidate, e *event.Event,
 ) error {

@@ -166,7 +166,8 @@ func TestNothingDeferredWithoutStore(t *testing.T) {
 	if strings.HasPrefix(s.getenv("MINIO_ENDPOINT"), "https://") {
 		scheme = "https://"
 	}
-	got := s.startAnother("MINIO_ENDPOINT="+scheme+"127.0.0.1:1").post("/", "application/json", reference(s.getenv("MINIO_BUCKET"), "none.png"), binaryHeader("no store")...)
+	got := s.startAnother("MINIO_ENDPOINT="+scheme+"127.0.0.1:1").post("/", "application/json",
+		reference(s.getenv("MINIO_BUCKET"), "none.png"), binaryHeader("no store")...)
 	if got.status != http.StatusServiceUnavailable {
 		t.Errorf("answer is %d %s, want 503", got.status, got.body)
 	}

@@ -1,7 +1,7 @@
 // Package inbox makes images of objects that other systems put into buckets: it reads the notifications of S3, MinIO
 // and Google Cloud Storage, and publishes an image.received for each new object, which is then accepted like any other.
 //
-// A notification is published as a whole or refused as a whole, and as every object version has one event ID, a
+// A record that cannot be published does not hold up the others, and as every object version has one event ID, a
 // notification that is delivered again makes no second image. The package does not read the objects.
 package inbox
 
@@ -46,13 +46,20 @@ func (i *Inbox) Receive(ctx context.Context, objects []Object) error {
 	return nil
 }
 
+// Validate checks that image.received can have the object's name. The error wraps events.ErrInvalid.
+func (o Object) Validate() error { return o.payload().Validate() }
+
+func (o Object) payload() events.ImageReceived {
+	return events.ImageReceived{Bucket: o.Bucket, ObjectName: o.Key}
+}
+
 // event returns the image.received of an object. Its source is the bucket, and its ID is a hash of the key and the
 // version, because a key may be longer than an attribute should be, and have characters that not every path leaves as
 // they are.
 func (o Object) event(ctx context.Context) (event.Event, error) {
 	sum := sha256.Sum256([]byte(o.Key + "\x00" + o.Version))
 	traceparent, tracestate := trace.Parent(ctx)
-	return events.Encode(events.ImageReceived{Bucket: o.Bucket, ObjectName: o.Key}, events.Envelope{
+	return events.Encode(o.payload(), events.Envelope{
 		Source:      "s3://" + o.Bucket,
 		ID:          hex.EncodeToString(sum[:16]),
 		TraceParent: traceparent,

@@ -31,24 +31,34 @@ var ErrUnknown = fmt.Errorf("%w: the data is not a notification of a bucket, exp
 //   - EventBridge (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html),
 //   - Google Cloud Storage, whose event type says what has happened.
 //
-// eventType is the type of the CloudEvent that has the data; "" if it is not one. The error wraps events.ErrInvalid.
-func Parse(eventType string, data []byte) ([]Object, error) {
-	if !utf8.Valid(data) { // encoding/json would replace what is not, and so name another object
-		return nil, ErrUnknown
-	}
+// eventType is the type of the CloudEvent that has the data; "" if it is not one. Each error in refused is about one
+// record, or about the whole, and wraps events.ErrInvalid; the other records' objects are returned beside it.
+func Parse(eventType string, data []byte) (objects []Object, refused []error) {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, ErrUnknown
+	// encoding/json would replace what is not UTF-8, and so name another object.
+	if !utf8.Valid(data) || json.Unmarshal(data, &fields) != nil {
+		return nil, []error{ErrUnknown}
 	}
-	switch has := func(name string) bool { return fields[name] != nil }; {
-	case has("Records"):
+	switch {
+	case fields["Records"] != nil:
 		return parseRecords(fields["Records"])
-	case has("s3"):
-		return parseRecord(data)
-	case has("detail"):
-		return parseEventBridge(data)
-	case has("Message") && textOf(fields["Type"]) == "Notification" && !strings.HasPrefix(eventType, snsMark):
+	case fields["Message"] != nil && textOf(fields["Type"]) == "Notification" && !strings.HasPrefix(eventType, snsMark):
 		return Parse(snsMark+eventType, []byte(textOf(fields["Message"])))
+	}
+	objects, err := parseSingle(eventType, data, fields)
+	if err != nil {
+		refused = []error{err}
+	}
+	return objects, refused
+}
+
+// parseSingle parses the notification of a single object.
+func parseSingle(eventType string, data []byte, fields map[string]json.RawMessage) ([]Object, error) {
+	switch {
+	case fields["s3"] != nil:
+		return parseRecord(data)
+	case fields["detail"] != nil:
+		return parseEventBridge(data)
 	case textOf(fields["Event"]) == "s3:TestEvent": // that the notifications are configured
 		return nil, nil
 	case strings.HasPrefix(eventType, googleStorage):
@@ -90,19 +100,19 @@ type record struct {
 	} `json:"s3"`
 }
 
-func parseRecords(list json.RawMessage) (objects []Object, err error) {
+func parseRecords(list json.RawMessage) (objects []Object, refused []error) {
 	var records []json.RawMessage
 	if err := json.Unmarshal(list, &records); err != nil {
-		return nil, ErrUnknown
+		return nil, []error{ErrUnknown}
 	}
 	for _, r := range records {
 		found, err := parseRecord(r)
 		if err != nil {
-			return nil, err
+			refused = append(refused, err)
 		}
 		objects = append(objects, found...)
 	}
-	return objects, nil
+	return objects, refused
 }
 
 func parseRecord(data []byte) ([]Object, error) {

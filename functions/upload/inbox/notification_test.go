@@ -76,9 +76,9 @@ func TestParse(t *testing.T) {
 			`{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-11-29T10:00:00Z","Bucket":"inbox"}`, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := Parse(test.eventType, []byte(test.data))
-			if err != nil || !slices.Equal(got, test.want) {
-				t.Errorf("Parse() = %q, %v; want %q", got, err, test.want)
+			got, refused := Parse(test.eventType, []byte(test.data))
+			if refused != nil || !slices.Equal(got, test.want) {
+				t.Errorf("Parse() = %q, %v; want %q", got, refused, test.want)
 			}
 		})
 	}
@@ -113,9 +113,28 @@ func TestParseRefuses(t *testing.T) {
 		{"Google, no name", google, `{"bucket":"inbox"}`, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := Parse(test.eventType, []byte(test.data))
-			if !errors.Is(err, events.ErrInvalid) || errors.Is(err, ErrUnknown) != test.unknown {
+			got, refused := Parse(test.eventType, []byte(test.data))
+			err := errors.Join(refused...)
+			if len(refused) != 1 || !errors.Is(err, events.ErrInvalid) || errors.Is(err, ErrUnknown) != test.unknown {
 				t.Errorf("Parse() = %q, %v; want an invalid event, unknown: %t", got, err, test.unknown)
+			}
+		})
+	}
+}
+
+// A record that cannot be read does not take the others with it.
+func TestParseSomeRecords(t *testing.T) {
+	t.Parallel()
+	good := s3Record("ObjectCreated:Put", "inbox", `"key":"a.png","eTag":"e1"`)
+	for name, bad := range map[string]string{
+		"key that is not encoded": s3Record("ObjectCreated:Put", "inbox", `"key":"a%zz"`),
+		"no key":                  s3Record("ObjectCreated:Put", "inbox", ""),
+		"null":                    "null",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, refused := Parse("", []byte(records(bad, good, bad)))
+			if !slices.Equal(got, []Object{{"inbox", "a.png", "e1"}}) || len(refused) != 2 {
+				t.Errorf("Parse() = %q, %v; want a.png and two errors", got, refused)
 			}
 		})
 	}
@@ -127,9 +146,11 @@ func FuzzParse(f *testing.F) {
 	f.Add(googleStorage+"finalized", `{"bucket":"inbox","name":"a","generation":1}`)
 	f.Add("", `{"Type":"Notification","Message":"{\"Records\":[]}"}`)
 	f.Fuzz(func(t *testing.T, eventType, data string) {
-		objects, err := Parse(eventType, []byte(data))
-		if err != nil && !errors.Is(err, events.ErrInvalid) {
-			t.Errorf("error is %v, want one that wraps events.ErrInvalid", err)
+		objects, refused := Parse(eventType, []byte(data))
+		for _, err := range refused {
+			if !errors.Is(err, events.ErrInvalid) {
+				t.Errorf("error is %v, want one that wraps events.ErrInvalid", err)
+			}
 		}
 		for _, o := range objects {
 			if o.Bucket == "" || o.Key == "" || strings.HasSuffix(o.Key, "/") {

@@ -74,6 +74,10 @@ const (
 	googleStorage = "google.cloud.storage.object.v1."
 )
 
+// maxRecords bounds the events that one notification causes. S3 and MinIO send one record, a queue between them and the
+// service a few.
+const maxRecords = 1000
+
 // textOf returns a JSON string; "" if it is not one.
 func textOf(value json.RawMessage) string {
 	var text string
@@ -104,6 +108,10 @@ func parseRecords(list json.RawMessage) (objects []Object, refused []error) {
 	var records []json.RawMessage
 	if err := json.Unmarshal(list, &records); err != nil {
 		return nil, []error{ErrUnknown}
+	}
+	if len(records) > maxRecords {
+		return nil, []error{fmt.Errorf("%w: the notification has %d records, expected at most %d",
+			events.ErrInvalid, len(records), maxRecords)}
 	}
 	for _, r := range records {
 		found, err := parseRecord(r)

@@ -108,6 +108,7 @@ func TestParseRefuses(t *testing.T) {
 		{"message in a message", "", `{"Type":"Notification","Message":` +
 			quote(`{"Type":"Notification","Message":`+quote(`{}`)+`}`) + `}`, true},
 		{"key that is not encoded", "", records(s3Record("ObjectCreated:Put", "inbox", `"key":"100%.png"`)), false},
+		{"too many records", "", records(slices.Repeat([]string{"null"}, maxRecords+1)...), false},
 		{"no key", "", records(s3Record("ObjectCreated:Put", "inbox", "")), false},
 		{"no bucket", "", records(s3Record("ObjectCreated:Put", "", `"key":"a"`)), false},
 		{"Google, no name", google, `{"bucket":"inbox"}`, false},

@@ -3,6 +3,7 @@ package service
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,15 +106,23 @@ func TestInboxSeveral(t *testing.T) {
 		}
 	}
 	published := s.broker.published()
-	if len(published) != 6 || published[0].ID() != published[3].ID() || published[0].ID() == published[1].ID() {
+	ids, answers := map[string]int{}, map[string]response{}
+	for n, answer := range s.deliverPublished(0) {
+		ids[published[n].ID()]++
+		payload, err := events.Decode[events.ImageReceived](published[n])
+		if before, again := answers[payload.ObjectName]; err != nil ||
+			again && before.header.Get("Location") != answer.header.Get("Location") {
+			t.Errorf("%s: %+v and %+v, %v; want one image", payload.ObjectName, before, answer, err)
+		}
+		answers[payload.ObjectName] = answer
+	}
+	if len(published) != 6 || len(ids) != 3 {
 		t.Fatalf("published %v, want three events twice", published)
 	}
-	answers := s.deliverPublished(0)
-	location := answers[0].header.Get("Location")
-	if answers[0].status != http.StatusOK || location == "" || answers[3].header.Get("Location") != location {
-		t.Errorf("a.png: %+v and %+v, want 200 with one image", answers[0], answers[3])
+	if got := answers["a.png"]; got.status != http.StatusOK || got.header.Get("Location") == "" {
+		t.Errorf("a.png: %+v, want 200 with an image", got)
 	}
-	got := answers[1]
+	got := answers["b.png"]
 	if got.header.Get("Ce-Type") != events.TypeImageFailed || !strings.Contains(got.body, "not_an_image") {
 		t.Errorf("b.png: %+v, want image.failed for not_an_image", got)
 	}
@@ -175,6 +184,7 @@ func TestInboxWithoutEffect(t *testing.T) {
 		{"client that is not an administrator", listed, c.ada, 400, "unknown_bucket"},
 		{"key of empty segments", notification(bucket, "a%2F%2Fb.png"), s, 400, "invalid_event"},
 		{"not a notification", `{"a":1}`, s, 400, "invalid_event"},
+		{"too many records", `{"Records":[` + strings.Repeat("null,", 1000) + `null]}`, s, 400, "invalid_event"},
 		{"too large", `{"a":"` + strings.Repeat("a", 1<<16) + `"}`, s, 413, "too_many_bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -189,6 +199,14 @@ func TestInboxWithoutEffect(t *testing.T) {
 			}
 		})
 	}
+	t.Run("too large, structured", func(t *testing.T) {
+		keys := slices.Repeat([]string{"a.png"}, 1000)
+		got := s.post("/", structuredMode, strings.NewReader(`{"specversion":"1.0","id":"1","source":"/s",`+
+			`"type":"dev.knative.kafka.event","data":`+notification(bucket, keys...)+`}`))
+		if published := s.broker.published(); got.status != 413 || len(published) > 0 {
+			t.Errorf("answer is %d %s, published %d events; want 413 and none", got.status, got.body, len(published))
+		}
+	})
 	t.Run("a type of another system", func(t *testing.T) {
 		got := s.post("/", "application/json", strings.NewReader(`{"a":1}`), "Ce-Specversion: 1.0", "Ce-Id: 1",
 			"Ce-Source: /s", "Ce-Type: com.example.thing")

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -14,8 +15,8 @@ import (
 // An Object is an object that a notification reports as new.
 type Object struct {
 	Bucket, Key string
-	// Version tells the object from others that had or will have the same key: its version, otherwise the ETag of its
-	// content, otherwise what orders its notifications.
+	// Version tells the object from others that had or will have the same key: its version, otherwise the sequencer of
+	// its notifications, otherwise the ETag of its content and the time.
 	Version string
 }
 
@@ -136,7 +137,7 @@ func parseRecord(data []byte) ([]Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the key %.90q is not URL-encoded", events.ErrInvalid, object.Key)
 	}
-	return newObject(r.S3.Bucket.Name, key, object.VersionID, object.ETag, object.Sequencer, r.EventTime)
+	return newObject(r.S3.Bucket.Name, key, object.VersionID, object.Sequencer, object.ETag, r.EventTime)
 }
 
 // unchanged are events of creation that leave the content of the object as it was.
@@ -172,7 +173,7 @@ func parseEventBridge(data []byte) ([]Object, error) {
 		return nil, nil
 	}
 	object := event.Detail.Object
-	return newObject(event.Detail.Bucket.Name, object.Key, object.VersionID, object.ETag, object.Sequencer, event.Time)
+	return newObject(event.Detail.Bucket.Name, object.Key, object.VersionID, object.Sequencer, object.ETag, event.Time)
 }
 
 func parseGoogle(eventType string, data []byte) ([]Object, error) {
@@ -190,11 +191,12 @@ func parseGoogle(eventType string, data []byte) ([]Object, error) {
 		return nil, nil
 	}
 	generation := strings.Trim(string(object.Generation), `"`)
-	return newObject(object.Bucket, object.Name, generation, object.ETag, object.Time)
+	return newObject(object.Bucket, object.Name, generation, "", object.ETag, object.Time)
 }
 
-// newObject returns an object that has the first of the versions that is not empty; nothing for the marker of a folder.
-func newObject(bucket, key string, versions ...string) ([]Object, error) {
+// newObject returns an object; nothing for the marker of a folder. In a bucket without versions the ETag alone does not
+// identify it: an object that is put again with the same bytes, after its first image failed, is a new one.
+func newObject(bucket, key, version, sequencer, etag, time string) ([]Object, error) {
 	if bucket == "" || key == "" {
 		return nil, fmt.Errorf("%w: the notification has the bucket %.70q and the key %.90q, expected both",
 			events.ErrInvalid, bucket, key)
@@ -202,11 +204,9 @@ func newObject(bucket, key string, versions ...string) ([]Object, error) {
 	if strings.HasSuffix(key, "/") {
 		return nil, nil
 	}
-	for _, version := range versions {
-		version = strings.Trim(version, `"`)
-		if version != "" && version != "null" { // null is the version of an object in a bucket without versions
-			return []Object{{bucket, key, version}}, nil
-		}
+	if version == "null" { // of an object in a bucket without versions
+		version = ""
 	}
-	return []Object{{Bucket: bucket, Key: key}}, nil
+	content := strings.TrimSpace(strings.Trim(etag, `"`) + " " + time)
+	return []Object{{bucket, key, cmp.Or(version, sequencer, content)}}, nil
 }

@@ -128,6 +128,36 @@ func TestInboxSeveral(t *testing.T) {
 	}
 }
 
+// An object that is put again with the same bytes, after its first image failed, is another image; what is notified
+// again is not.
+func TestInboxPutAgain(t *testing.T) {
+	t.Parallel()
+	bucket := "inbox-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket, "OBJECT_WAIT_SECONDS=1")
+	s.put(bucket, "other.png", pngOf(t, 8, 8)) // makes the bucket
+	put := func(sequencer string) response {
+		s.t.Helper()
+		before := len(s.broker.published())
+		body := strings.Replace(notification(bucket, "a.png"), `"eTag"`, `"sequencer":"`+sequencer+`","eTag"`, 1)
+		if got := s.post("/", "application/json", strings.NewReader(body)); got.status != http.StatusOK {
+			t.Fatalf("answer is %d %s, want 200", got.status, got.body)
+		}
+		return s.deliverPublished(before)[0]
+	}
+	first := strings.TrimPrefix(put("17A").header.Get("Location"), "/status/") // removed before it is read
+	await(t, "failed", func() bool { return s.status(first) == "failed" })
+	content := pngOf(t, 30, 20)
+	s.put(bucket, "a.png", content)
+	second, repeated := put("17B"), put("17B")
+	id := strings.TrimPrefix(second.header.Get("Location"), "/status/")
+	if got := s.get("/images/" + id); id == first || got.body != string(content) {
+		t.Errorf("put again: answer %+v, image %s of %d bytes; want another image than %s", second, id, len(got.body), first)
+	}
+	if got := repeated.header.Get("Location"); got != second.header.Get("Location") {
+		t.Errorf("notified again: image at %s, want %s", got, second.header.Get("Location"))
+	}
+}
+
 // A record that cannot become an image is counted, and does not hold up another in the same notification.
 func TestInboxOneRecordBad(t *testing.T) {
 	t.Parallel()

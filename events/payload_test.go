@@ -27,7 +27,7 @@ func kindOf[P events.Payload](payload P) kind {
 }
 
 var kinds = []kind{
-	kindOf(events.ImageReceived{Bucket: "scans", ObjectName: "2026/Straße/東京.png", Filename: "東京タワー 🗼.png"}),
+	kindOf(events.ImageReceived{Bucket: "scans", ObjectName: "2026/Straße/東京.png", Version: "v1", Filename: "東京 🗼.png"}),
 	kindOf(events.ImageUploaded{
 		ImageID: imageID, ObjectName: imageID + "/Zürich 100%.jpg", Filename: "Zürich 100%.jpg", Timestamp: 1767225600.25,
 		Bucket: "images", ContentType: "image/jpeg", Size: 2897311, Width: 4032, Height: 3024,
@@ -83,6 +83,13 @@ var verdicts = []struct {
 	{events.TypeImageReceived, `{"object_name": "` + strings.Repeat("a", 1024) + `"}`, ""},
 	{events.TypeImageReceived, `{"bucket": "a.b-c"}`, ""},
 	{events.TypeImageReceived, `{"bucket": "` + strings.Repeat("b", 63) + `"}`, ""},
+	{events.TypeImageReceived, `{"version": null}`, ""},
+	{events.TypeImageReceived, `{"version": ""}`, ""},
+	{events.TypeImageReceived, `{"version": "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY"}`, ""},
+	{events.TypeImageReceived, `{"version": "` + strings.Repeat("v", 1024) + `"}`, ""},
+	{events.TypeImageReceived, `{"version": 7}`, "data: "},
+	{events.TypeImageReceived, `{"version": "a\nb"}`, "version is"},
+	{events.TypeImageReceived, `{"version": "` + strings.Repeat("v", 1025) + `"}`, "(1025 bytes)"},
 	{events.TypeImageReceived, `{"filename": 7}`, "data: "},
 	{events.TypeImageReceived, `{"bucket": null}`, "bucket is"},
 	{events.TypeImageReceived, `{"bucket": ""}`, "bucket is"},

@@ -124,6 +124,17 @@ func (s *Store) Get(ctx context.Context, bucket, key string) (io.ReadCloser, *In
 	return s.get(ctx, bucket, key, minio.GetObjectOptions{})
 }
 
+// GetVersion is Get for a version of an object; "" is the latest one. ErrNotFound includes a version ID that the server
+// does not issue.
+func (s *Store) GetVersion(ctx context.Context, bucket, key, version string) (io.ReadCloser, *Info, error) {
+	body, info, err := s.get(ctx, bucket, key, minio.GetObjectOptions{VersionID: version})
+	var response minio.ErrorResponse
+	if version != "" && errors.As(err, &response) && response.Code == minio.InvalidArgument {
+		err = fmt.Errorf("get object %q in %q, version %.90q: %w", key, bucket, version, ErrNotFound)
+	}
+	return body, info, err
+}
+
 // GetRange reads the bytes [from, to) of the object that info describes. It fails with ErrNotFound if the object was
 // removed, and with another error if there is a different one under its key. The caller closes the body.
 func (s *Store) GetRange(ctx context.Context, info *Info, from, to int64) (io.ReadCloser, error) {

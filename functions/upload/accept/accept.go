@@ -44,6 +44,7 @@ type Candidate struct {
 // An Object is an object that another system has stored.
 type Object struct {
 	Bucket, Key string
+	Version     string // "" for the latest
 	// Hidden is whether the sender may not read it: then it is never looked for.
 	Hidden bool
 }
@@ -81,7 +82,7 @@ func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploade
 		return events.ImageUploaded{}, objectNotFound(*c.Object)
 	}
 	if c.Object != nil {
-		object, info, err := a.images.Get(ctx, c.Object.Bucket, c.Object.Key)
+		object, info, err := a.images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
 		if errors.Is(err, imagestore.ErrNotFound) {
 			return events.ImageUploaded{}, fmt.Errorf("%w: %w", ErrNotYet, objectNotFound(*c.Object))
 		}

@@ -6,6 +6,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -59,14 +60,14 @@ func (i *Inbox) Receive(ctx context.Context, objects []Object) error {
 func (o Object) Validate() error { return o.payload().Validate() }
 
 func (o Object) payload() events.ImageReceived {
-	return events.ImageReceived{Bucket: o.Bucket, ObjectName: o.Key}
+	return events.ImageReceived{Bucket: o.Bucket, ObjectName: o.Key, Version: o.Version}
 }
 
 // event returns the image.received of an object. Its source is the bucket, and its ID is a hash of the key and the
 // version, because a key may be longer than an attribute should be, and have characters that not every path leaves as
 // they are.
 func (o Object) event(ctx context.Context) (event.Event, error) {
-	sum := sha256.Sum256([]byte(o.Key + "\x00" + o.Version))
+	sum := sha256.Sum256([]byte(o.Key + "\x00" + cmp.Or(o.Version, o.Put)))
 	traceparent, tracestate := trace.Parent(ctx)
 	return events.Encode(o.payload(), events.Envelope{
 		Source:      "s3://" + o.Bucket,

@@ -34,8 +34,8 @@ func TestReceive(t *testing.T) {
 	t.Parallel()
 	topic := &topic{}
 	objects := []Object{
-		{"inbox", "2026/mein Käse.png", "v1"}, {"inbox", "2026/mein Käse.png", "v2"}, {"inbox", "b.png", "v1"},
-		{"other", "b.png", "v1"}, {"inbox", "2026/mein Käse.png", "v1"}, {"inbox", strings.Repeat("ä", 500), "v1"},
+		{"inbox", "2026/mein Käse.png", "v1", ""}, {"inbox", "2026/mein Käse.png", "v2", ""}, {"inbox", "b.png", "v1", ""},
+		{"other", "b.png", "v1", ""}, {"inbox", "2026/mein Käse.png", "v1", ""}, {"inbox", strings.Repeat("ä", 500), "v1", ""},
 	}
 	if err := New(topic).Receive(t.Context(), objects); err != nil {
 		t.Fatal(err)
@@ -45,6 +45,9 @@ func TestReceive(t *testing.T) {
 		got, err := events.Decode[events.ImageReceived](e)
 		if err != nil || e.Source() != "s3://"+got.Bucket {
 			t.Errorf("published %+v from %s, %v; want a valid event from its bucket", got, e.Source(), err)
+		}
+		if !slices.ContainsFunc(objects, func(o Object) bool { return o.Key == got.ObjectName && o.Version == got.Version }) {
+			t.Errorf("published %+v, want one of the versions", got)
 		}
 		ids[e.Source()+" "+e.ID()]++
 	}
@@ -64,7 +67,7 @@ func TestReceiveFails(t *testing.T) {
 	t.Parallel()
 	t.Run("Kafka is down", func(t *testing.T) {
 		down := errors.New("down")
-		err := New(&topic{err: down}).Receive(t.Context(), []Object{{"inbox", "a", ""}, {"inbox", "b", ""}})
+		err := New(&topic{err: down}).Receive(t.Context(), []Object{{"inbox", "a", "", ""}, {"inbox", "b", "", ""}})
 		if !errors.Is(err, down) || errors.Is(err, events.ErrInvalid) || !strings.Contains(err.Error(), "inbox/") {
 			t.Errorf("Receive() = %v, want the error of the publisher, for an object", err)
 		}
@@ -72,7 +75,7 @@ func TestReceiveFails(t *testing.T) {
 	for _, key := range []string{"a//b.png", "../a.png", "/a.png", "a\nb.png", strings.Repeat("a", 1025)} {
 		t.Run("key "+key[:min(len(key), 20)], func(t *testing.T) {
 			topic := &topic{}
-			err := New(topic).Receive(t.Context(), []Object{{"inbox", "a.png", ""}, {"inbox", key, ""}})
+			err := New(topic).Receive(t.Context(), []Object{{"inbox", "a.png", "", ""}, {"inbox", key, "", ""}})
 			if !errors.Is(err, events.ErrInvalid) || len(topic.events) > 0 {
 				t.Errorf("Receive() = %v, published %d events; want an invalid event and none", err, len(topic.events))
 			}

@@ -15,9 +15,11 @@ import (
 // An Object is an object that a notification reports as new.
 type Object struct {
 	Bucket, Key string
-	// Version tells the object from others that had or will have the same key: its version, otherwise the sequencer of
-	// its notifications, otherwise the ETag of its content and the time.
+	// Version is the object's version ID; "" if its bucket has no versions, or if S3's interface cannot read them.
 	Version string
+	// Put tells the object from others that had or will have the same key, if it has no version: the sequencer of its
+	// notifications, otherwise the ETag of its content and the time.
+	Put string
 }
 
 // ErrUnknown means that data has none of the forms of a notification.
@@ -191,7 +193,7 @@ func parseGoogle(eventType string, data []byte) ([]Object, error) {
 		return nil, nil
 	}
 	generation := strings.Trim(string(object.Generation), `"`)
-	return newObject(object.Bucket, object.Name, generation, "", object.ETag, object.Time)
+	return newObject(object.Bucket, object.Name, "", generation, object.ETag, object.Time)
 }
 
 // newObject returns an object; nothing for the marker of a folder. In a bucket without versions the ETag alone does not
@@ -207,6 +209,9 @@ func newObject(bucket, key, version, sequencer, etag, time string) ([]Object, er
 	if version == "null" { // of an object in a bucket without versions
 		version = ""
 	}
+	if version != "" {
+		return []Object{{Bucket: bucket, Key: key, Version: version}}, nil
+	}
 	content := strings.TrimSpace(strings.Trim(etag, `"`) + " " + time)
-	return []Object{{bucket, key, cmp.Or(version, sequencer, content)}}, nil
+	return []Object{{Bucket: bucket, Key: key, Put: cmp.Or(sequencer, content)}}, nil
 }

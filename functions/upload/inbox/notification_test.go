@@ -36,35 +36,35 @@ func TestParse(t *testing.T) {
 		name, eventType, data string
 		want                  []Object
 	}{
-		{"S3, from Kafka", kafka, records(put), []Object{{"inbox", "a.png", "1"}}},
-		{"S3, plain", "", records(put), []Object{{"inbox", "a.png", "1"}}},
-		{"MinIO", kafka, minio, []Object{{"inbox", "a.png", "v1"}}},
+		{"S3, from Kafka", kafka, records(put), []Object{{"inbox", "a.png", "", "1"}}},
+		{"S3, plain", "", records(put), []Object{{"inbox", "a.png", "", "1"}}},
+		{"MinIO", kafka, minio, []Object{{"inbox", "a.png", "v1", ""}}},
 		{"several records", kafka, records(put, put, s3Record("ObjectRemoved:Delete", "inbox", `"key":"b.png"`)),
-			[]Object{{"inbox", "a.png", "1"}, {"inbox", "a.png", "1"}}},
+			[]Object{{"inbox", "a.png", "", "1"}, {"inbox", "a.png", "", "1"}}},
 		{"no record", kafka, records(), nil},
-		{"one record (TriggerMesh)", "com.amazon.s3.objectcreated", put, []Object{{"inbox", "a.png", "1"}}},
-		{"SNS", sqs, sns, []Object{{"inbox", "a.png", "1"}}},
-		{"EventBridge", "", eventBridge("Object Created"), []Object{{"inbox", "2026/a+b %41.png", "v1"}}},
+		{"one record (TriggerMesh)", "com.amazon.s3.objectcreated", put, []Object{{"inbox", "a.png", "", "1"}}},
+		{"SNS", sqs, sns, []Object{{"inbox", "a.png", "", "1"}}},
+		{"EventBridge", "", eventBridge("Object Created"), []Object{{"inbox", "2026/a+b %41.png", "v1", ""}}},
 		{"EventBridge, deleted", "", eventBridge("Object Deleted"), nil},
-		{"Google", googleStorage + "finalized", google, []Object{{"inbox", "2026/a+b.png", "1700"}}},
+		{"Google", googleStorage + "finalized", google, []Object{{"inbox", "2026/a+b.png", "", "1700"}}},
 		{"Google, generation as a number", googleStorage + "finalized", strings.Replace(google, `"1700"`, "1700", 1),
-			[]Object{{"inbox", "2026/a+b.png", "1700"}}},
+			[]Object{{"inbox", "2026/a+b.png", "", "1700"}}},
 		{"Google, deleted", googleStorage + "deleted", google, nil},
 		{"Google, metadata", googleStorage + "metadataUpdated", google, nil},
 		{"encoded key", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"2026%2Fmein+K%C3%A4se+%2B+%25.png"`)),
-			[]Object{{"inbox", "2026/mein Käse + %.png", "2026-11-29T10:00:00.000Z"}}},
+			[]Object{{"inbox", "2026/mein Käse + %.png", "", "2026-11-29T10:00:00.000Z"}}},
 		{"version null", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"a","versionId":"null","eTag":"e"`)),
-			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
+			[]Object{{"inbox", "a", "", "e 2026-11-29T10:00:00.000Z"}}},
 		{"quoted ETag", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"a","eTag":"\"e\""`)),
-			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
+			[]Object{{"inbox", "a", "", "e 2026-11-29T10:00:00.000Z"}}},
 		{"sequencer", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"a","sequencer":"17A"`)),
-			[]Object{{"inbox", "a", "17A"}}},
+			[]Object{{"inbox", "a", "", "17A"}}},
 		{"Post", kafka, records(s3Record("s3:ObjectCreated:Post", "inbox", `"key":"a","eTag":"e"`)),
-			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
+			[]Object{{"inbox", "a", "", "e 2026-11-29T10:00:00.000Z"}}},
 		{"Copy", kafka, records(s3Record("s3:ObjectCreated:Copy", "inbox", `"key":"a","eTag":"e"`)),
-			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
+			[]Object{{"inbox", "a", "", "e 2026-11-29T10:00:00.000Z"}}},
 		{"multipart", kafka, records(s3Record("s3:ObjectCreated:CompleteMultipartUpload", "inbox", `"key":"a","eTag":"e-2"`)),
-			[]Object{{"inbox", "a", "e-2 2026-11-29T10:00:00.000Z"}}},
+			[]Object{{"inbox", "a", "", "e-2 2026-11-29T10:00:00.000Z"}}},
 		{"folder", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"2026%2F","size":0`)), nil},
 		{"tagging", kafka, records(s3Record("s3:ObjectCreated:PutTagging", "inbox", `"key":"a"`)), nil},
 		{"retention", kafka, records(s3Record("s3:ObjectCreated:PutRetention", "inbox", `"key":"a"`)), nil},
@@ -134,7 +134,7 @@ func TestParseSomeRecords(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, refused := Parse("", []byte(records(bad, good, bad)))
-			if !slices.Equal(got, []Object{{"inbox", "a.png", "e1 2026-11-29T10:00:00.000Z"}}) || len(refused) != 2 {
+			if !slices.Equal(got, []Object{{"inbox", "a.png", "", "e1 2026-11-29T10:00:00.000Z"}}) || len(refused) != 2 {
 				t.Errorf("Parse() = %q, %v; want a.png and two errors", got, refused)
 			}
 		})

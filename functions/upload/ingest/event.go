@@ -258,7 +258,7 @@ func refer(candidate *accept.Candidate, e event.Event) error {
 	if err != nil {
 		return err
 	}
-	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName}
+	candidate.Object = &accept.Object{Bucket: reference.Bucket, Key: reference.ObjectName, Version: reference.Version}
 	candidate.Filename = cmp.Or(reference.Filename, extendedFilename(e), path.Base(reference.ObjectName))
 	return nil
 }

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -8,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // notification is what S3 and MinIO report about new objects.
@@ -155,6 +159,50 @@ func TestInboxPutAgain(t *testing.T) {
 	}
 	if got := repeated.header.Get("Location"); got != second.header.Get("Location") {
 		t.Errorf("notified again: image at %s, want %s", got, second.header.Get("Location"))
+	}
+}
+
+// Each version of an object is an image with the bytes of that version, one that does not exist waits for it.
+func TestInboxVersions(t *testing.T) {
+	t.Parallel()
+	bucket := "inbox-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket, "OBJECT_WAIT_SECONDS=1")
+	client := testservers.MinIO(t, s.getenv)
+	s.put(bucket, "other.png", pngOf(t, 8, 8)) // makes the bucket
+	if err := client.EnableVersioning(t.Context(), bucket); err != nil {
+		t.Fatal(err)
+	}
+	notify := func(version string) response {
+		s.t.Helper()
+		before := len(s.broker.published())
+		body := strings.Replace(notification(bucket, "a.png"), `"eTag"`, `"versionId":"`+version+`","eTag"`, 1)
+		if got := s.post("/", "application/json", strings.NewReader(body)); got.status != http.StatusOK {
+			t.Fatalf("answer is %d %s, want 200", got.status, got.body)
+		}
+		return s.deliverPublished(before)[0]
+	}
+	contents, versions := [][]byte{pngOf(t, 30, 20), pngOf(t, 99, 11)}, []string{"", ""}
+	for n, content := range contents {
+		stored, err := client.PutObject(
+			t.Context(), bucket, "a.png", bytes.NewReader(content), int64(len(content)), minio.PutObjectOptions{})
+		if versions[n] = stored.VersionID; err != nil || versions[n] == "" {
+			t.Fatalf("put: version %q, %v", versions[n], err)
+		}
+		t.Cleanup(func() {
+			_ = client.RemoveObject(context.Background(), bucket, "a.png", minio.RemoveObjectOptions{VersionID: versions[n]})
+		})
+	}
+	for n, content := range contents {
+		answer := notify(versions[n])
+		id := strings.TrimPrefix(answer.header.Get("Location"), "/status/")
+		if got := s.get("/images/" + id).body; got != string(content) {
+			t.Errorf("version %d: answer %+v, image of %d bytes; want the %d of the version", n, answer, len(got), len(content))
+		}
+	}
+	waiting := notify(uuid.NewString())
+	id := strings.TrimPrefix(waiting.header.Get("Location"), "/status/")
+	if waiting.status != http.StatusOK || s.status(id) != "queued" {
+		t.Fatalf("a version that does not exist: answer %+v, want 200 and that it waits", waiting)
 	}
 }
 

@@ -61,7 +61,7 @@ func (c *Checker) Check(m *Message) Report {
 		attributes = memberAttributes(m.body)
 	}
 	report.describeMode(structured)
-	if m.bodiless && (structured || events.IsJSON(m.Header.Get("Content-Type"))) {
+	if m.bodiless && structured {
 		report.Findings = append(report.Findings, noBody)
 		return report
 	}
@@ -86,6 +86,9 @@ func (c *Checker) Check(m *Message) Report {
 			report.fact("by Broker", "the status of the image becomes failed, and image.failed gives the reason")
 		}
 	}
+	if m.bodiless && !m.declaresImage() {
+		report.Findings = append(report.Findings, m.undecided())
+	}
 	report.Findings = append(report.Findings, checkTransport(attributes, structured)...)
 	report.checkSize(m, e)
 	return report
@@ -94,15 +97,32 @@ func (c *Checker) Check(m *Message) Report {
 // request returns the message as the HTTP server of a function would. It has some image in place of a body that the
 // input does not have.
 func (m *Message) request() *http.Request {
-	content, size := m.body, m.size
+	content, size, header := m.body, m.size, m.Header
 	if m.bodiless {
 		content = []byte(pixel)
 		size = max(size, int64(len(pixel)))
 	}
+	if m.bodiless && !m.declaresImage() && !m.isCloudEvents() {
+		header = header.Clone()
+		header.Set("Content-Type", "image/gif") // so that the attributes are judged, and not the data
+	}
 	return &http.Request{
-		Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: m.Header,
+		Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: header,
 		Body: io.NopCloser(bytes.NewReader(content)), ContentLength: size,
 	}
+}
+
+// isCloudEvents reports whether the content type is that of structured mode, or of a batch.
+func (m *Message) isCloudEvents() bool {
+	mediaType, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	return strings.HasPrefix(mediaType, "application/cloudevents")
+}
+
+// declaresImage reports whether the content type is that of an image, or of bytes of any kind. Of any other type, the
+// body decides.
+func (m *Message) declaresImage() bool {
+	mediaType, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	return strings.HasPrefix(mediaType, "image/") || strings.HasSuffix(mediaType, "/octet-stream")
 }
 
 // pixel is a GIF of one pixel.
@@ -148,6 +168,9 @@ func (c *Checker) describeImage(r *Report, m *Message, e event.Event, candidate 
 		return nil
 	}
 	if m.bodiless {
+		if !m.declaresImage() { // undecided says so
+			return nil
+		}
 		r.Findings = append(r.Findings, Finding{What: "the image was not checked",
 			Found: "only the header of the request", Expected: "the body, too", Mend: noBody.Mend})
 		return nil
@@ -166,6 +189,24 @@ var noBody = Finding{Fault: true, What: "the input has no body",
 	Found:    "only the header of a request, as curl -v shows it",
 	Expected: "the header and the body",
 	Mend:     "Use curl --trace FILE instead of -v, or name the file with the body: --body FILE."}
+
+// undecided is the finding about a header whose content type leaves open what the body is.
+func (m *Message) undecided() Finding {
+	contentType := m.Header.Get("Content-Type")
+	if events.IsJSON(contentType) && contentType != "" {
+		return noBody
+	}
+	f := Finding{Fault: true, What: "the event cannot be judged without its body",
+		Found: fmt.Sprintf("Content-Type %.90q, which is neither that of an image nor JSON, and no body", contentType),
+		Expected: "Content-Type application/json for a reference, that of an image such as image/jpeg, or " +
+			"application/octet-stream",
+		Mend: "Send the content type. " + noBody.Mend}
+	if strings.HasPrefix(contentType, "application/x-www-form-urlencoded") {
+		f.Mend = "curl sends this type with -d and --data-binary: add -H 'Content-Type: application/json' for a " +
+			"reference, or that of the image. " + noBody.Mend
+	}
+	return f
+}
 
 // judge makes findings of the functions' verdict and the advice. Without an error from the functions, advice is a
 // warning.

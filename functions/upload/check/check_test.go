@@ -136,6 +136,18 @@ func trace(header, body string) string {
 	return text.String()
 }
 
+// verbose returns what curl -v writes of a request with a content type and more lines.
+func verbose(contentType, more string) string {
+	return "*   Trying 127.0.0.1:8080...\n> POST / HTTP/1.1\n> Host: x\n> " +
+		strings.ReplaceAll(attributes, "\r\n", "\n> ") + "Content-Type: " + contentType + "\n> Content-Length: 40\n" +
+		more + "> \n* upload completely sent off: 40 bytes\n< HTTP/1.1 400 Bad Request\n"
+}
+
+// meter is what curl writes before the output of -v if that is not a terminal.
+const meter = "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n" +
+	"                                 Dload  Upload   Total   Spent    Left  Speed\n" +
+	"\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
+
 // Each fault is found, with what was found and how to mend it.
 func TestFaults(t *testing.T) {
 	image := readSample(t)
@@ -188,6 +200,15 @@ func TestFaults(t *testing.T) {
 			[]string{"--trace-ascii does not"}},
 		{"curl -v without the data", "* Connected\n> POST / HTTP/1.1\n> Content-Type: application/cloudevents+json\n> \n",
 			[]string{"the input has no body", "--body FILE"}},
+		{"curl -sv -d", verbose("application/x-www-form-urlencoded", ""),
+			[]string{"cannot be judged without its body", "-H 'Content-Type: application/json'", "1 fault"}},
+		{"curl -v without a content type", strings.Replace(verbose("x", ""), "> Content-Type: x\n", "", 1),
+			[]string{"cannot be judged without its body"}},
+		{"curl -v of JSON, and a faulty attribute", verbose("application/json", "> Ce-My-Ext: 1\n"),
+			[]string{"the input has no body", "Rename the attribute: myext.", "2 faults"}},
+		{"curl -v of a form, and a faulty attribute", verbose("application/x-www-form-urlencoded", "> Ce-My-Ext: 1\n"),
+			[]string{"cannot be judged", "Rename the attribute: myext.", "2 faults"}},
+		{"curl -v, redirected", meter + verbose("application/json", ""), []string{"/camera/1", "the input has no body"}},
 		{"no header", "POST / HTTP/1.1\r\nno colon\r\n\r\n", []string{"not that of an HTTP message"}},
 		{"long header", "Ce-Id: " + strings.Repeat("x", 70000), []string{"the header is too long"}},
 		{"large structured event", structured(`"datacontenttype": "image/jpeg", "data_base64": "` +
@@ -216,6 +237,9 @@ func TestWarnings(t *testing.T) {
 		{"no body", lines, "the image was not checked"},
 		{"curl -v", "* Connected\n> POST / HTTP/1.1\n> " +
 			strings.ReplaceAll(lines, "\r\n", "\n> ") + "\n", "was not checked"},
+		{"curl -v, redirected", meter + verbose("image/jpeg", ""), "was not checked"},
+		{"curl -v -X", "Note: Unnecessary use of -X or --request, POST is already inferred.\n" + verbose("image/jpeg", ""),
+			"was not checked"},
 		{"no length", "POST / HTTP/1.1\r\n" + lines + "\r\n" + string(image), "the length of the body is not given"},
 		{"large for a Broker", request(lines, append(bytes.Clone(image), make([]byte, 1<<20)...)), "send a reference"},
 	} {

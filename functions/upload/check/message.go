@@ -155,6 +155,7 @@ func (m *Message) readVerbose(in *bufio.Reader) error {
 	var lines bytes.Buffer
 	for began := false; ; {
 		line, err := in.ReadSlice('\n')
+		line = cutProgress(line)
 		sent, ok := bytes.CutPrefix(bytes.TrimRight(line, "\r\n"), []byte("> "))
 		if bytes.Equal(bytes.TrimRight(line, " \r\n"), []byte(">")) {
 			break
@@ -172,13 +173,16 @@ func (m *Message) readVerbose(in *bufio.Reader) error {
 			return m.fault(err)
 		}
 	}
-	m.bodiless = true
 	if err := m.parseHeader(lines.Bytes()); err != nil {
+		m.bodiless = true
 		return m.fault(err)
 	}
-	if length, ok := m.length(); ok {
+	length, ok := m.length()
+	if ok {
 		m.size = length
 	}
+	isReference := m.Header.Get("Ce-Dataref") != "" && length == 0 && m.Header.Get("Transfer-Encoding") == ""
+	m.bodiless = !isReference
 	_, err := io.Copy(io.Discard, in)
 	return err
 }

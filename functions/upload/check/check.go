@@ -51,14 +51,17 @@ func (c *Checker) Check(m *Message) Report {
 		return report
 	}
 	request := m.request()
-	if !cloudevent.IsEvent(request) || m.isBatch() {
-		report.Findings = append(report.Findings, notAnEvent(m))
-		return report
-	}
 	structured := cloudevent.IsStructured(request)
 	attributes := headerAttributes(m.Header)
 	if structured {
 		attributes = memberAttributes(m.body)
+	}
+	if data, ok := m.plainNotification(attributes); ok && report.describeNotification("", data) {
+		return report
+	}
+	if !cloudevent.IsEvent(request) || m.isBatch() {
+		report.Findings = append(report.Findings, notAnEvent(m))
+		return report
 	}
 	report.describeMode(structured)
 	if m.bodiless && structured {
@@ -71,6 +74,10 @@ func (c *Checker) Check(m *Message) Report {
 	}
 	e, candidate, err := ingest.Read(discard{}, request, c.limits.Bytes)
 	report.describeEvent(e)
+	if data, ok := m.notificationOf(e); err != nil && ok && report.describeNotification(e.Type(), data) {
+		report.Findings = append(report.Findings, checkTransport(attributes, structured)...)
+		return report
+	}
 	isSweep := e.Type() == events.TypeImageSweep || e.Type() == events.TypePing
 	switch {
 	case err != nil && isSweep:
@@ -297,6 +304,9 @@ func notEnveloped(members []attribute) Finding {
 // notAnEvent is the finding about an HTTP message that is not meant to be an event.
 func notAnEvent(m *Message) Finding {
 	contentType := m.Header.Get("Content-Type")
+	if m.isPlainJSON() {
+		return plainJSON(contentType)
+	}
 	f := Finding{Fault: true, What: "the message is not an event",
 		Found: fmt.Sprintf("Content-Type %.90q and no header Ce-Specversion", contentType),
 		Expected: "headers Ce-Specversion, Ce-Type, Ce-Source and Ce-Id (binary mode), or " +

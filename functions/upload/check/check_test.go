@@ -61,6 +61,10 @@ func structured(members string) string {
 	return `{"specversion": "1.0", "type": "image.received", "source": "/camera/1", "id": "4711", ` + members + `}`
 }
 
+// notification is what S3 reports about a new object.
+const notification = `{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"inbox"},` +
+	`"object":{"key":"2026%2Fa+b.png","eTag":"e"}}}]}`
+
 // The image ID of /camera/1 and 4711, as the README's example has it.
 const imageID = "055c7d00-61a7-5eb1-ba14-d4e5cabf04d9"
 
@@ -91,6 +95,16 @@ func TestValid(t *testing.T) {
 			[]string{imageID, `the object "2026/Zürich.jpg" in the bucket "scans"`, "valid\n"}},
 		{"sweep", strings.Replace(structured(`"data": {}`), "image.received", "image.sweep", 1),
 			[]string{"POST / of upload", "valid\n"}},
+		{"notification in binary mode", request(strings.Replace(attributes, "image.received",
+			"com.amazon.s3.objectcreated", 1)+"Content-Type: application/json\r\n", []byte(notification)),
+			[]string{"a notification of a bucket: POST / accepts it", "1 new", `"2026/a b.png" in the bucket "inbox"`, "valid\n"}},
+		{"notification without a content type", request(strings.Replace(attributes, "image.received",
+			"dev.knative.kafka.event", 1), []byte(notification)), []string{"a notification of a bucket", "valid\n"}},
+		{"notification in structured mode", strings.Replace(structured(`"data": `+notification), "image.received",
+			"com.amazon.s3.objectcreated", 1), []string{"a notification of a bucket", "valid\n"}},
+		{"plain notification", request("Content-Type: application/json\r\n", []byte(notification)),
+			[]string{"a notification of a bucket", "SOURCE_BUCKETS", "valid\n"}},
+		{"plain notification, JSON alone", notification, []string{"a notification of a bucket", "valid\n"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			report, text := checkText(t, strings.NewReader(row.message))
@@ -209,6 +223,11 @@ func TestFaults(t *testing.T) {
 		{"curl -v of a form, and a faulty attribute", verbose("application/x-www-form-urlencoded", "> Ce-My-Ext: 1\n"),
 			[]string{"cannot be judged", "Rename the attribute: myext.", "2 faults"}},
 		{"curl -v, redirected", meter + verbose("application/json", ""), []string{"/camera/1", "the input has no body"}},
+		{"notification of a malformed key", strings.Replace(notification, "2026%2F", "%2F%2F", 1),
+			[]string{"the notification is malformed", "object_name"}},
+		{"plain JSON", request("Content-Type: application/json\r\n", []byte(`{"a": 1}`)),
+			[]string{"neither an event nor a notification", "Ce-Specversion"}},
+		{"notification with image.received", structured(`"data": ` + notification), []string{"400 invalid_event", "bucket"}},
 		{"no header", "POST / HTTP/1.1\r\nno colon\r\n\r\n", []string{"not that of an HTTP message"}},
 		{"long header", "Ce-Id: " + strings.Repeat("x", 70000), []string{"the header is too long"}},
 		{"large structured event", structured(`"datacontenttype": "image/jpeg", "data_base64": "` +

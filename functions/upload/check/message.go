@@ -34,6 +34,8 @@ type Message struct {
 	size int64
 	// bodiless is set if the input shows the header only, as curl -v does.
 	bodiless bool
+	// isObject is set if the input is one JSON object, without a header.
+	isObject bool
 	findings []Finding
 }
 
@@ -55,6 +57,7 @@ func ReadMessage(r io.Reader) (*Message, error) {
 	switch text := bytes.TrimLeftFunc(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), unicode.IsSpace); {
 	case bytes.HasPrefix(text, []byte("{")):
 		m.Header.Set("Content-Type", "application/cloudevents+json")
+		m.isObject = true
 		return m, m.readBody(in)
 	case bytes.HasPrefix(text, []byte("[")):
 		m.Header.Set("Content-Type", mediaTypeBatch)

@@ -20,6 +20,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -68,8 +69,15 @@ func (c *Checker) Check(m *Message) Report {
 		report.Findings = append(report.Findings, noBody)
 		return report
 	}
+	if err := body.CheckCoding(discard{}, request); err != nil {
+		report.judge(err, checkAttributes(attributes, structured), m, nil)
+		return report
+	}
 	advice := checkAttributes(attributes, structured)
-	if len(advice) >= len(required) && structured {
+	if m.hasBrokenJSON() {
+		advice = withoutAbsent(advice)
+	}
+	if len(advice) >= len(required) && structured && !m.hasBrokenJSON() {
 		advice = []Finding{notEnveloped(attributes)}
 	}
 	e, candidate, err := ingest.Read(discard{}, request, c.limits.Bytes)
@@ -82,21 +90,24 @@ func (c *Checker) Check(m *Message) Report {
 	switch {
 	case err != nil && isSweep:
 		report.fact("accepted", "by POST / of upload and from the Broker, not by POST /upload")
-		report.judge(nil, advice, m)
+		report.judge(nil, advice, m, nil)
 	case err != nil:
-		report.judge(err, advice, m)
+		report.judge(err, advice, m, e.Data())
 		report.fact("by Broker", "a dead letter, unless the Broker refuses the event itself")
 	default:
 		err = c.describeImage(&report, m, e, candidate)
-		report.judge(err, advice, m)
+		report.judge(err, advice, m, nil)
 		if err != nil {
-			report.fact("by Broker", "the status of the image becomes failed, and image.failed gives the reason")
+			report.fact("by Broker", "POST / answers 200: the status of the image becomes failed, and image.failed gives the reason")
 		}
 	}
 	if m.bodiless && !m.declaresImage() {
 		report.Findings = append(report.Findings, m.undecided())
 	}
 	report.Findings = append(report.Findings, checkTransport(attributes, structured)...)
+	if !structured {
+		report.Findings = append(report.Findings, repeated(m.Header)...)
+	}
 	report.checkSize(m, e)
 	return report
 }
@@ -216,8 +227,8 @@ func (m *Message) undecided() Finding {
 }
 
 // judge makes findings of the functions' verdict and the advice. Without an error from the functions, advice is a
-// warning.
-func (r *Report) judge(err error, advice []Finding, m *Message) {
+// warning. data is that of the event, as far as it is JSON.
+func (r *Report) judge(err error, advice []Finding, m *Message, data []byte) {
 	isInvalid := errors.Is(err, events.ErrInvalid)
 	for _, f := range advice {
 		f.Fault = isInvalid
@@ -227,40 +238,19 @@ func (r *Report) judge(err error, advice []Finding, m *Message) {
 		return
 	}
 	refused := apierror.From(err)
-	r.fact("answer", "%d %s: %s", refused.Status, refused.Code, refused.Message)
-	if isInvalid && len(advice) > 0 { // which says the same in more words
+	r.fact("answer", "of POST /upload: %d %s: %s", refused.Status, refused.Code, refused.Message)
+	if isInvalid && len(advice) > 0 && !m.hasBrokenJSON() { // which says the same in more words
 		return
 	}
-	f := Finding{Fault: true, What: strings.TrimPrefix(refused.Message, events.ErrInvalid.Error()+": ")}
+	f := Finding{Fault: true, What: nameMissing(withoutPrefix(refused.Message), data)}
 	if refused.Found != nil {
 		f.Found = fmt.Sprint(refused.Found)
 	}
 	if refused.Limit != nil {
-		f.Expected = fmt.Sprintf("at most %v", refused.Limit)
+		f.Expected = expectation(refused.Limit)
 	}
 	f.Mend = m.mend(refused)
 	r.Findings = append(r.Findings, f)
-}
-
-// mend returns advice for an error of the functions.
-func (m *Message) mend(refused *apierror.Error) string {
-	mediaType, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	_, err := raster.Probe(bytes.NewReader(m.body))
-	switch {
-	case bytes.HasPrefix(m.body, []byte("\xef\xbb\xbf")):
-		return "Remove the byte order mark (EF BB BF) before the JSON: it is not a part of it (RFC 8259, section 8.1)."
-	case err == nil && events.IsJSON(mediaType) && !strings.HasPrefix(mediaType, "application/cloudevents"):
-		return "The body is an image. Send its content type, such as image/jpeg, or application/octet-stream."
-	case refused.Code == apierror.CodeTooManyBytes && strings.HasPrefix(mediaType, "application/cloudevents"):
-		return "Send the image in binary mode, or store it in a bucket and send a reference to it."
-	case m.Header.Get("Content-Encoding") != "":
-		return "Send the body without Content-Encoding: the service does not decode it."
-	case refused.Code == apierror.CodeInvalidEvent:
-		return `Send the image itself, with its content type, or a reference: ` +
-			`datacontenttype application/json and data {"bucket": "scans", "object_name": "2026/photo.jpg"}.`
-	}
-	code, _ := apierror.Lookup(refused.Code)
-	return code.Action
 }
 
 // checkSize warns of data that is too large for a Broker.

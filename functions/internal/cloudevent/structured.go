@@ -161,7 +161,7 @@ func checkSyntax(object []byte) error {
 	}
 	var syntax *json.SyntaxError
 	if err := json.Unmarshal(object, new(json.RawMessage)); errors.As(err, &syntax) {
-		return fmt.Errorf("%w: %.100s, at byte %d", errNotObject, syntax, syntax.Offset)
+		return fmt.Errorf("%w: %.100s, at byte %d", errNotObject, syntax.Error(), syntax.Offset)
 	}
 	return errNotObject
 }

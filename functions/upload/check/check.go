@@ -98,7 +98,8 @@ func (c *Checker) Check(m *Message) Report {
 		err = c.describeImage(&report, m, e, candidate)
 		report.judge(err, advice, m, nil)
 		if err != nil {
-			report.fact("by Broker", "POST / answers 200: the status of the image becomes failed, and image.failed gives the reason")
+			report.fact("by Broker", "POST / answers 200: the status of the image becomes failed, and "+
+				"image.failed gives the reason")
 		}
 	}
 	if m.bodiless && !m.declaresImage() {

@@ -90,6 +90,9 @@ func (m *Message) ReplaceBody(r io.Reader) error {
 	return m.readBody(r)
 }
 
+// IsEmpty reports whether the input had nothing in it.
+func (m *Message) IsEmpty() bool { return m.size == 0 && len(m.Header) == 0 }
+
 func (m *Message) add(f Finding) { m.findings = append(m.findings, f) }
 
 func (m *Message) readBody(r io.Reader) error {

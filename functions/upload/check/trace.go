@@ -31,7 +31,8 @@ func cutProgress(line []byte) []byte {
 var (
 	verboseStart = regexp.MustCompile(`^(?:[*>] |\s*% Total |Note: Unnecessary use of -X)`)
 	// progress ends in the current speed, after three times.
-	progress = regexp.MustCompile(`^.*(?:(?:--:--:--|[0-9]+:[0-9]{2}:[0-9]{2}|[0-9]+[dhm] [0-9]+[hms]) +){3}[0-9.]+[kMGTP]?`)
+	progress = regexp.MustCompile(
+		`^.*(?:(?:--:--:--|[0-9]+:[0-9]{2}:[0-9]{2}|[0-9]+[dhm] [0-9]+[hms]) +){3}[0-9.]+[kMGTP]?`)
 
 	traceStart = regexp.MustCompile(`^(?:== Info|[=<][=>] (?:Send|Recv) )`)
 	traceSent  = regexp.MustCompile(`^=> Send (?:header|data), (\d+) bytes`)

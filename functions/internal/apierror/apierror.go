@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/eventing"
@@ -57,13 +58,53 @@ func (e *Error) Write(w http.ResponseWriter, r *http.Request) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
 	}
+	text := e.body()
+	w.Header().Set("Content-Type", contentTypeFor(r.Header))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(text) // the client may have gone
+}
+
+// MaxBody is the length in bytes to which an error's body is cut. Knative keeps 1024 bytes of base64 of the body with a
+// dead letter, and its dispatcher of in-memory channels ends with a panic at a longer one (eventing 0.50,
+// kncloudevents.dispatchExecutionInfoTransformers): any sender of an invalid event could stop all Brokers.
+const MaxBody = 768
+
+// body returns the error as a line of JSON. Of one that is too long, Message and Found are cut, or else left out.
+func (e *Error) body() []byte {
+	text := e.line()
+	short := *e
+	for limit := MaxBody / 2; len(text) > MaxBody; limit /= 2 {
+		short.Message = cut(e.Message, limit)
+		if found, ok := e.Found.(string); ok && limit > 0 {
+			short.Found = cut(found, limit)
+		} else {
+			short.Found = nil
+		}
+		text = short.line()
+		if limit == 0 {
+			break
+		}
+	}
+	return text
+}
+
+func (e *Error) line() []byte {
 	text, err := json.Marshal(detailsOf(e))
 	if err != nil {
 		panic(err) // Limit and Found are numbers, strings, and lists of them
 	}
-	w.Header().Set("Content-Type", contentTypeFor(r.Header))
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(e.Status)
-	_, _ = w.Write(append(text, '\n')) // the client may have gone
+	return append(text, '\n')
+}
+
+// cut returns at most the first limit bytes of a text, in whole characters.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit] + "..."
 }

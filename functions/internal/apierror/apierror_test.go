@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,31 @@ func TestWrite(t *testing.T) {
 }
 
 // In the answer for several images an Error has only the members of the original contract.
+// Whatever a caller sent, a body is short enough for Knative, and still JSON with its code.
+func TestLongErrors(t *testing.T) {
+	for name, e := range map[string]Error{
+		"message":            {Message: strings.Repeat("a name ", 200)},
+		"found":              {Message: "short", Found: strings.Repeat("ä", 1024)},
+		"both, escaped":      {Message: strings.Repeat("<", 1000), Found: strings.Repeat("<", 1000)},
+		"invalid UTF-8":      {Message: strings.Repeat("\xff", 1000)},
+		"one that just fits": {Message: strings.Repeat("x", 200)},
+		"a long list":        {Message: "short", Found: slices.Repeat([]string{"a value"}, 200)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e.Status, e.Code = http.StatusBadRequest, CodeInvalidEvent
+			answer := httptest.NewRecorder()
+			e.Write(answer, httptest.NewRequest(http.MethodPost, "/", nil))
+			if got := answer.Body.Len(); got > MaxBody {
+				t.Errorf("the body has %d bytes, want at most %d", got, MaxBody)
+			}
+			var read struct{ Code, Error, Detail string }
+			if err := json.Unmarshal(answer.Body.Bytes(), &read); err != nil || read.Code != e.Code || read.Error == "" {
+				t.Errorf("got %s, %v, want JSON with code and error", answer.Body, err)
+			}
+		})
+	}
+}
+
 func TestErrorInList(t *testing.T) {
 	text, err := json.Marshal(&Error{Status: 413, Code: CodeTooManyBytes, Message: "Too large", Limit: 10, Found: 11})
 	if want := `{"error":"Too large","code":"too_many_bytes","limit":10,"found":11}`; err != nil || string(text) != want {

@@ -1,6 +1,8 @@
 package httpserver
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"time"
 
@@ -9,6 +11,19 @@ import (
 
 // maxWrite bounds a single write in bytes, so that a large response to a slow client is many writes that progress.
 const maxWrite = 64 << 10
+
+// writeBuffer is the send buffer of a connection in bytes, of which the kernel makes twice as many. It lets a blocked
+// write go on once a third of them is free. A buffer that the kernel sizes itself grows to 4 MB, and then a client that
+// reads steadily at pace.MinRate would seem to stall for longer than pace.Grace.
+const writeBuffer = 128 << 10
+
+// boundWriteBuffer sets writeBuffer, as http.Server.ConnContext.
+func boundWriteBuffer(ctx context.Context, connection net.Conn) context.Context {
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(writeBuffer) // fails only on a connection that is closed already
+	}
+	return ctx
+}
 
 // paceWrites ends the connection of a client that does not read its response: without a deadline, the response and what
 // its handler holds stay in memory for as long as the client likes. A client that reads, however slowly, is not cut off

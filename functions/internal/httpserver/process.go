@@ -121,6 +121,7 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 		ReadHeaderTimeout: readHeaderTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
+		ConnContext:       boundWriteBuffer,
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)

@@ -21,6 +21,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/pace"
 )
 
 // lines is a log that a test reads.
@@ -569,6 +570,37 @@ func TestCut(t *testing.T) {
 				t.Errorf("got %.2000v, want %.2000v", got, test.want)
 			}
 		})
+	}
+}
+
+// A client that reads steadily, if slowly, is not taken for one that does not read.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	const rate = pace.MinRate * 5 / 4
+	failed := make(chan error, 1)
+	url, _, _ := run(t, map[string]http.HandlerFunc{"/long": func(w http.ResponseWriter, _ *http.Request) {
+		piece := make([]byte, 32<<10)
+		for {
+			if _, err := w.Write(piece); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}})
+	response, err := http.Get(url + "/long")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	for piece, began := make([]byte, rate/4), time.Now(); time.Since(began) < 2*pace.Grace; {
+		if _, err := io.ReadFull(response.Body, piece); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-failed: // what was sent before is still there to be read
+			t.Fatalf("after %v a write failed: %v", time.Since(began).Round(time.Second), err)
+		case <-time.After(time.Second / 4):
+		}
 	}
 }
 

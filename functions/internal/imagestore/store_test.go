@@ -466,3 +466,31 @@ func TestMinIOStalls(t *testing.T) {
 	}
 	both.Wait()
 }
+
+// What a store says about an object decides whether it can still appear.
+func TestAbsence(t *testing.T) {
+	t.Parallel()
+	s := &Store{}
+	for name, test := range map[string]struct {
+		response minio.ErrorResponse
+		want     error // nil if it is neither
+	}{
+		"no object":         {minio.ErrorResponse{StatusCode: 404, Code: minio.NoSuchKey, RequestID: "1"}, ErrNotFound},
+		"no bucket":         {minio.ErrorResponse{StatusCode: 404, Code: minio.NoSuchBucket, RequestID: "1"}, ErrNoBucket},
+		"segment too long":  {minio.ErrorResponse{StatusCode: 400, Code: "XMinioInvalidObjectName", RequestID: "1"}, ErrNotFound},
+		"backslash of dots": {minio.ErrorResponse{StatusCode: 400, Code: "XMinioInvalidResourceName", RequestID: "1"}, ErrNotFound},
+		"key too long":      {minio.ErrorResponse{StatusCode: 400, Code: "KeyTooLongError", RequestID: "1"}, ErrNotFound},
+		"forbidden":         {minio.ErrorResponse{StatusCode: 403, Code: minio.AccessDenied, RequestID: "1"}, nil},
+		"a proxy's 404":     {minio.ErrorResponse{StatusCode: 404}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := s.wrap(test.response, "get", "scans", "a.png")
+			if got := errors.Is(err, ErrNotFound); got != (test.want != nil) {
+				t.Errorf("wrap() = %v, wraps ErrNotFound: %t", err, got)
+			}
+			if got := errors.Is(err, ErrNoBucket); got != (test.want == ErrNoBucket) {
+				t.Errorf("wrap() = %v, wraps ErrNoBucket: %t", err, got)
+			}
+		})
+	}
+}

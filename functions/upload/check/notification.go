@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -28,26 +29,34 @@ func (p *published) Publish(_ context.Context, e event.Event) error {
 // describeNotification reports whether data is the notification of a bucket, and describes it then. eventType is the
 // type of the event that has the data; "" if it is not in one.
 func (r *Report) describeNotification(eventType string, data []byte) bool {
-	objects, err := inbox.Parse(eventType, data)
-	if errors.Is(err, inbox.ErrUnknown) {
+	objects, refused := inbox.Parse(eventType, data)
+	if len(refused) > 0 && errors.Is(refused[0], inbox.ErrUnknown) {
 		return false
 	}
 	r.fact("form", "a notification of a bucket: POST / accepts it and publishes an image.received for each new object; "+
 		"POST /upload refuses it")
-	var received published
-	if err == nil {
-		err = inbox.New(&received).Receive(context.Background(), objects) // does not block
-	}
-	if err != nil {
+	objects = slices.DeleteFunc(objects, func(o inbox.Object) bool {
+		err := o.Validate()
+		if err != nil {
+			refused = append(refused, err)
+		}
+		return err != nil
+	})
+	for _, err := range refused[:min(len(refused), maxListed)] {
 		what := strings.TrimPrefix(err.Error(), events.ErrInvalid.Error()+": ")
-		r.Findings = append(r.Findings, Finding{Fault: true, What: "the notification is malformed", Found: what,
+		r.Findings = append(r.Findings, Finding{Fault: true, What: "a record of the notification is malformed", Found: what,
 			Expected: "the name of a bucket and the key of an object that image.received can have",
 			Mend:     "Configure the notifications for keys that image.received can have, or rename the object."})
-		return true
 	}
 	r.fact("objects", "%d new; the service must be allowed to read their buckets (SOURCE_BUCKETS)", len(objects))
-	for i, e := range received[:min(len(received), maxListed)] {
-		r.fact("object", "%q in the bucket %q, image ID %s", objects[i].Key, objects[i].Bucket,
+	for _, o := range objects[:min(len(objects), maxListed)] {
+		var received published
+		if err := inbox.New(&received).Receive(context.Background(), []inbox.Object{o}); err != nil { // does not block
+			r.fact("object", "%q in the bucket %q: %v", o.Key, o.Bucket, err)
+			continue
+		}
+		e := received[0]
+		r.fact("object", "%q in the bucket %q, image ID %s", o.Key, o.Bucket,
 			idempotency.EventImageID("", e.Source(), e.ID()))
 	}
 	return true

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -14,8 +15,8 @@ import (
 // An Object is an object that a notification reports as new.
 type Object struct {
 	Bucket, Key string
-	// Version tells the object from others that had or will have the same key: its version, otherwise the ETag of its
-	// content, otherwise what orders its notifications.
+	// Version tells the object from others that had or will have the same key: its version, otherwise the sequencer of
+	// its notifications, otherwise the ETag of its content and the time.
 	Version string
 }
 
@@ -26,29 +27,39 @@ var ErrUnknown = fmt.Errorf("%w: the data is not a notification of a bucket, exp
 // Parse returns the objects that a notification reports as new; none for one that reports something else, such as a
 // deletion or a test. It reads the forms of
 //
-//   - S3 and MinIO (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html): Records,
-//     a single record, and either inside a message of SNS,
+//   - S3 and MinIO (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html):
+//     Records, a single record, and either inside a message of SNS,
 //   - EventBridge (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html),
 //   - Google Cloud Storage, whose event type says what has happened.
 //
-// eventType is the type of the CloudEvent that has the data; "" if it is not one. The error wraps events.ErrInvalid.
-func Parse(eventType string, data []byte) ([]Object, error) {
-	if !utf8.Valid(data) { // encoding/json would replace what is not, and so name another object
-		return nil, ErrUnknown
-	}
+// eventType is the type of the CloudEvent that has the data; "" if it is not one. Each error in refused is about one
+// record, or about the whole, and wraps events.ErrInvalid; the other records' objects are returned beside it.
+func Parse(eventType string, data []byte) (objects []Object, refused []error) {
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, ErrUnknown
+	// encoding/json would replace what is not UTF-8, and so name another object.
+	if !utf8.Valid(data) || json.Unmarshal(data, &fields) != nil {
+		return nil, []error{ErrUnknown}
 	}
-	switch has := func(name string) bool { return fields[name] != nil }; {
-	case has("Records"):
+	switch {
+	case fields["Records"] != nil:
 		return parseRecords(fields["Records"])
-	case has("s3"):
-		return parseRecord(data)
-	case has("detail"):
-		return parseEventBridge(data)
-	case has("Message") && textOf(fields["Type"]) == "Notification" && !strings.HasPrefix(eventType, snsMark):
+	case fields["Message"] != nil && textOf(fields["Type"]) == "Notification" && !strings.HasPrefix(eventType, snsMark):
 		return Parse(snsMark+eventType, []byte(textOf(fields["Message"])))
+	}
+	objects, err := parseSingle(eventType, data, fields)
+	if err != nil {
+		refused = []error{err}
+	}
+	return objects, refused
+}
+
+// parseSingle parses the notification of a single object.
+func parseSingle(eventType string, data []byte, fields map[string]json.RawMessage) ([]Object, error) {
+	switch {
+	case fields["s3"] != nil:
+		return parseRecord(data)
+	case fields["detail"] != nil:
+		return parseEventBridge(data)
 	case textOf(fields["Event"]) == "s3:TestEvent": // that the notifications are configured
 		return nil, nil
 	case strings.HasPrefix(eventType, googleStorage):
@@ -63,6 +74,10 @@ const (
 	// googleStorage is the beginning of the types of https://googleapis.github.io/google-cloudevents.
 	googleStorage = "google.cloud.storage.object.v1."
 )
+
+// maxRecords bounds the events that one notification causes. S3 and MinIO send one record, a queue between them and the
+// service a few.
+const maxRecords = 1000
 
 // textOf returns a JSON string; "" if it is not one.
 func textOf(value json.RawMessage) string {
@@ -90,19 +105,23 @@ type record struct {
 	} `json:"s3"`
 }
 
-func parseRecords(list json.RawMessage) (objects []Object, err error) {
+func parseRecords(list json.RawMessage) (objects []Object, refused []error) {
 	var records []json.RawMessage
 	if err := json.Unmarshal(list, &records); err != nil {
-		return nil, ErrUnknown
+		return nil, []error{ErrUnknown}
+	}
+	if len(records) > maxRecords {
+		return nil, []error{fmt.Errorf("%w: the notification has %d records, expected at most %d",
+			events.ErrInvalid, len(records), maxRecords)}
 	}
 	for _, r := range records {
 		found, err := parseRecord(r)
 		if err != nil {
-			return nil, err
+			refused = append(refused, err)
 		}
 		objects = append(objects, found...)
 	}
-	return objects, nil
+	return objects, refused
 }
 
 func parseRecord(data []byte) ([]Object, error) {
@@ -118,7 +137,7 @@ func parseRecord(data []byte) ([]Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the key %.90q is not URL-encoded", events.ErrInvalid, object.Key)
 	}
-	return newObject(r.S3.Bucket.Name, key, object.VersionID, object.ETag, object.Sequencer, r.EventTime)
+	return newObject(r.S3.Bucket.Name, key, object.VersionID, object.Sequencer, object.ETag, r.EventTime)
 }
 
 // unchanged are events of creation that leave the content of the object as it was.
@@ -154,7 +173,7 @@ func parseEventBridge(data []byte) ([]Object, error) {
 		return nil, nil
 	}
 	object := event.Detail.Object
-	return newObject(event.Detail.Bucket.Name, object.Key, object.VersionID, object.ETag, object.Sequencer, event.Time)
+	return newObject(event.Detail.Bucket.Name, object.Key, object.VersionID, object.Sequencer, object.ETag, event.Time)
 }
 
 func parseGoogle(eventType string, data []byte) ([]Object, error) {
@@ -172,11 +191,12 @@ func parseGoogle(eventType string, data []byte) ([]Object, error) {
 		return nil, nil
 	}
 	generation := strings.Trim(string(object.Generation), `"`)
-	return newObject(object.Bucket, object.Name, generation, object.ETag, object.Time)
+	return newObject(object.Bucket, object.Name, generation, "", object.ETag, object.Time)
 }
 
-// newObject returns an object that has the first of the versions that is not empty; nothing for the marker of a folder.
-func newObject(bucket, key string, versions ...string) ([]Object, error) {
+// newObject returns an object; nothing for the marker of a folder. In a bucket without versions the ETag alone does not
+// identify it: an object that is put again with the same bytes, after its first image failed, is a new one.
+func newObject(bucket, key, version, sequencer, etag, time string) ([]Object, error) {
 	if bucket == "" || key == "" {
 		return nil, fmt.Errorf("%w: the notification has the bucket %.70q and the key %.90q, expected both",
 			events.ErrInvalid, bucket, key)
@@ -184,11 +204,9 @@ func newObject(bucket, key string, versions ...string) ([]Object, error) {
 	if strings.HasSuffix(key, "/") {
 		return nil, nil
 	}
-	for _, version := range versions {
-		version = strings.Trim(version, `"`)
-		if version != "" && version != "null" { // null is the version of an object in a bucket without versions
-			return []Object{{bucket, key, version}}, nil
-		}
+	if version == "null" { // of an object in a bucket without versions
+		version = ""
 	}
-	return []Object{{Bucket: bucket, Key: key}}, nil
+	content := strings.TrimSpace(strings.Trim(etag, `"`) + " " + time)
+	return []Object{{bucket, key, cmp.Or(version, sequencer, content)}}, nil
 }

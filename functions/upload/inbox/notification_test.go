@@ -36,14 +36,14 @@ func TestParse(t *testing.T) {
 		name, eventType, data string
 		want                  []Object
 	}{
-		{"S3, from Kafka", kafka, records(put), []Object{{"inbox", "a.png", "e1"}}},
-		{"S3, plain", "", records(put), []Object{{"inbox", "a.png", "e1"}}},
+		{"S3, from Kafka", kafka, records(put), []Object{{"inbox", "a.png", "1"}}},
+		{"S3, plain", "", records(put), []Object{{"inbox", "a.png", "1"}}},
 		{"MinIO", kafka, minio, []Object{{"inbox", "a.png", "v1"}}},
 		{"several records", kafka, records(put, put, s3Record("ObjectRemoved:Delete", "inbox", `"key":"b.png"`)),
-			[]Object{{"inbox", "a.png", "e1"}, {"inbox", "a.png", "e1"}}},
+			[]Object{{"inbox", "a.png", "1"}, {"inbox", "a.png", "1"}}},
 		{"no record", kafka, records(), nil},
-		{"one record (TriggerMesh)", "com.amazon.s3.objectcreated", put, []Object{{"inbox", "a.png", "e1"}}},
-		{"SNS", sqs, sns, []Object{{"inbox", "a.png", "e1"}}},
+		{"one record (TriggerMesh)", "com.amazon.s3.objectcreated", put, []Object{{"inbox", "a.png", "1"}}},
+		{"SNS", sqs, sns, []Object{{"inbox", "a.png", "1"}}},
 		{"EventBridge", "", eventBridge("Object Created"), []Object{{"inbox", "2026/a+b %41.png", "v1"}}},
 		{"EventBridge, deleted", "", eventBridge("Object Deleted"), nil},
 		{"Google", googleStorage + "finalized", google, []Object{{"inbox", "2026/a+b.png", "1700"}}},
@@ -54,17 +54,17 @@ func TestParse(t *testing.T) {
 		{"encoded key", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"2026%2Fmein+K%C3%A4se+%2B+%25.png"`)),
 			[]Object{{"inbox", "2026/mein Käse + %.png", "2026-11-29T10:00:00.000Z"}}},
 		{"version null", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"a","versionId":"null","eTag":"e"`)),
-			[]Object{{"inbox", "a", "e"}}},
+			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
 		{"quoted ETag", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"a","eTag":"\"e\""`)),
-			[]Object{{"inbox", "a", "e"}}},
+			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
 		{"sequencer", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"a","sequencer":"17A"`)),
 			[]Object{{"inbox", "a", "17A"}}},
 		{"Post", kafka, records(s3Record("s3:ObjectCreated:Post", "inbox", `"key":"a","eTag":"e"`)),
-			[]Object{{"inbox", "a", "e"}}},
+			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
 		{"Copy", kafka, records(s3Record("s3:ObjectCreated:Copy", "inbox", `"key":"a","eTag":"e"`)),
-			[]Object{{"inbox", "a", "e"}}},
+			[]Object{{"inbox", "a", "e 2026-11-29T10:00:00.000Z"}}},
 		{"multipart", kafka, records(s3Record("s3:ObjectCreated:CompleteMultipartUpload", "inbox", `"key":"a","eTag":"e-2"`)),
-			[]Object{{"inbox", "a", "e-2"}}},
+			[]Object{{"inbox", "a", "e-2 2026-11-29T10:00:00.000Z"}}},
 		{"folder", kafka, records(s3Record("ObjectCreated:Put", "inbox", `"key":"2026%2F","size":0`)), nil},
 		{"tagging", kafka, records(s3Record("s3:ObjectCreated:PutTagging", "inbox", `"key":"a"`)), nil},
 		{"retention", kafka, records(s3Record("s3:ObjectCreated:PutRetention", "inbox", `"key":"a"`)), nil},
@@ -76,9 +76,9 @@ func TestParse(t *testing.T) {
 			`{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-11-29T10:00:00Z","Bucket":"inbox"}`, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := Parse(test.eventType, []byte(test.data))
-			if err != nil || !slices.Equal(got, test.want) {
-				t.Errorf("Parse() = %q, %v; want %q", got, err, test.want)
+			got, refused := Parse(test.eventType, []byte(test.data))
+			if refused != nil || !slices.Equal(got, test.want) {
+				t.Errorf("Parse() = %q, %v; want %q", got, refused, test.want)
 			}
 		})
 	}
@@ -108,14 +108,34 @@ func TestParseRefuses(t *testing.T) {
 		{"message in a message", "", `{"Type":"Notification","Message":` +
 			quote(`{"Type":"Notification","Message":`+quote(`{}`)+`}`) + `}`, true},
 		{"key that is not encoded", "", records(s3Record("ObjectCreated:Put", "inbox", `"key":"100%.png"`)), false},
+		{"too many records", "", records(slices.Repeat([]string{"null"}, maxRecords+1)...), false},
 		{"no key", "", records(s3Record("ObjectCreated:Put", "inbox", "")), false},
 		{"no bucket", "", records(s3Record("ObjectCreated:Put", "", `"key":"a"`)), false},
 		{"Google, no name", google, `{"bucket":"inbox"}`, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := Parse(test.eventType, []byte(test.data))
-			if !errors.Is(err, events.ErrInvalid) || errors.Is(err, ErrUnknown) != test.unknown {
+			got, refused := Parse(test.eventType, []byte(test.data))
+			err := errors.Join(refused...)
+			if len(refused) != 1 || !errors.Is(err, events.ErrInvalid) || errors.Is(err, ErrUnknown) != test.unknown {
 				t.Errorf("Parse() = %q, %v; want an invalid event, unknown: %t", got, err, test.unknown)
+			}
+		})
+	}
+}
+
+// A record that cannot be read does not take the others with it.
+func TestParseSomeRecords(t *testing.T) {
+	t.Parallel()
+	good := s3Record("ObjectCreated:Put", "inbox", `"key":"a.png","eTag":"e1"`)
+	for name, bad := range map[string]string{
+		"key that is not encoded": s3Record("ObjectCreated:Put", "inbox", `"key":"a%zz"`),
+		"no key":                  s3Record("ObjectCreated:Put", "inbox", ""),
+		"null":                    "null",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, refused := Parse("", []byte(records(bad, good, bad)))
+			if !slices.Equal(got, []Object{{"inbox", "a.png", "e1 2026-11-29T10:00:00.000Z"}}) || len(refused) != 2 {
+				t.Errorf("Parse() = %q, %v; want a.png and two errors", got, refused)
 			}
 		})
 	}
@@ -127,9 +147,11 @@ func FuzzParse(f *testing.F) {
 	f.Add(googleStorage+"finalized", `{"bucket":"inbox","name":"a","generation":1}`)
 	f.Add("", `{"Type":"Notification","Message":"{\"Records\":[]}"}`)
 	f.Fuzz(func(t *testing.T, eventType, data string) {
-		objects, err := Parse(eventType, []byte(data))
-		if err != nil && !errors.Is(err, events.ErrInvalid) {
-			t.Errorf("error is %v, want one that wraps events.ErrInvalid", err)
+		objects, refused := Parse(eventType, []byte(data))
+		for _, err := range refused {
+			if !errors.Is(err, events.ErrInvalid) {
+				t.Errorf("error is %v, want one that wraps events.ErrInvalid", err)
+			}
 		}
 		for _, o := range objects {
 			if o.Bucket == "" || o.Key == "" || strings.HasSuffix(o.Key, "/") {

@@ -155,7 +155,8 @@ func Read(w http.ResponseWriter, r *http.Request, maxBytes int64) (event.Event, 
 	return e, candidate, err
 }
 
-// readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body.
+// readEvent reads an event, and its data if that is JSON or inside the event's JSON. Other data stays in the body. A
+// large one may only be an image.received, which its type says once it is read.
 func readEvent(w http.ResponseWriter, r *http.Request) (event.Event, error) {
 	limit := int64(cloudevent.MaxEvent)
 	if isLarge(r) {
@@ -164,7 +165,12 @@ func readEvent(w http.ResponseWriter, r *http.Request) (event.Event, error) {
 	if isStream(r) {
 		return cloudevent.ReceiveAttributes(r)
 	}
-	return cloudevent.Receive(w, r, limit)
+	e, err := cloudevent.Receive(w, r, limit)
+	isSmall := r.ContentLength <= cloudevent.MaxEvent && len(e.Data()) <= cloudevent.MaxEvent
+	if err == nil && e.Type() != events.TypeImageReceived && !isSmall {
+		err = errEventTooLarge
+	}
+	return e, err
 }
 
 // isLarge reports whether an event may have an image inside its JSON.
@@ -215,14 +221,17 @@ func openBody(
 func readJSON(from io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(from, cloudevent.MaxEvent+1))
 	if err == nil && len(data) > cloudevent.MaxEvent {
-		err = &apierror.Error{
-			Status:  http.StatusRequestEntityTooLarge,
-			Code:    apierror.CodeTooManyBytes,
-			Message: "The event is too large",
-			Limit:   cloudevent.MaxEvent,
-		}
+		err = errEventTooLarge
 	}
 	return data, err
+}
+
+// errEventTooLarge is the answer to an event that brings no image in its data.
+var errEventTooLarge = &apierror.Error{
+	Status:  http.StatusRequestEntityTooLarge,
+	Code:    apierror.CodeTooManyBytes,
+	Message: "The event is too large",
+	Limit:   cloudevent.MaxEvent,
 }
 
 // openData makes the data of an event the image of the candidate, if it is an image. In structured mode an image is in

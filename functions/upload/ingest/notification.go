@@ -80,25 +80,47 @@ func readNotification(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return io.ReadAll(from)
 }
 
-// notify publishes an image.received for each new object of a notification and answers 200: all of them, or none if one
-// is in a bucket that is not read. The service's own objects are no news to it; an event for each would never end.
+// notify publishes an image.received for each new object of a notification and answers 200. Objects that cannot become
+// images, because of their key or their bucket, are logged and counted; only if all are such, the notification is
+// refused: a sender that repeats it, or gives it up, must not do so with the good ones.
 func (in *Ingest) notify(ctx context.Context, w http.ResponseWriter, eventType string, data []byte) error {
-	objects, err := inbox.Parse(eventType, data)
-	if err != nil {
-		return err
-	}
-	objects = slices.DeleteFunc(objects, func(o inbox.Object) bool { return o.Bucket == in.settings.Bucket })
-	for _, object := range objects {
-		if !slices.Contains(in.settings.SourceBuckets, object.Bucket) || !in.settings.Policy.MaySeeAll(ctx) {
-			return unknownBucket(object.Bucket)
-		}
+	found, refused := inbox.Parse(eventType, data)
+	objects, more := in.admit(ctx, found)
+	refused = append(refused, more...)
+	if len(objects) == 0 && len(refused) > 0 {
+		return refused[0]
 	}
 	if err := in.Inbox.Receive(ctx, objects); err != nil {
 		return err
 	}
+	for _, err := range refused {
+		in.countRefused(err)
+		in.Process.Log.WarnContext(ctx, "notification_record_refused", "error.message", err.Error())
+	}
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// admit returns the objects that may become images, and the reasons why others may not. The service's own objects are
+// no news to it; an event for each would never end.
+func (in *Ingest) admit(ctx context.Context, found []inbox.Object) (objects []inbox.Object, refused []error) {
+	maySend := in.settings.Policy.MaySeeAll(ctx)
+	for _, object := range found {
+		if object.Bucket == in.settings.Bucket {
+			continue
+		}
+		err := object.Validate()
+		if !maySend || !slices.Contains(in.settings.SourceBuckets, object.Bucket) {
+			err = unknownBucket(object.Bucket)
+		}
+		if err != nil {
+			refused = append(refused, err)
+			continue
+		}
+		objects = append(objects, object)
+	}
+	return objects, refused
 }
 
 func unknownBucket(name string) error {

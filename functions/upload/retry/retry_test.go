@@ -440,7 +440,7 @@ func TestPostponed(t *testing.T) {
 	r.checkSettled(t, stored)
 }
 
-// A note that makes no sense is kept, for whoever knows what it says, and stops nothing.
+// A note that makes no sense is kept, because a later version may read it, and stops nothing.
 func TestUnreadableNote(t *testing.T) {
 	t.Parallel()
 	r := open(t, time.Second)
@@ -450,7 +450,9 @@ func TestUnreadableNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	note := r.deferReceived(t, "inbox/never.png")
-	r.await(t, "the other event has failed", func() bool { return len(r.published.of(events.TypeImageFailed, note.ImageID)) == 1 })
+	r.await(t, "the other event has failed", func() bool {
+		return len(r.published.of(events.TypeImageFailed, note.ImageID)) == 1
+	})
 	if deferred, err := r.Images.IsDeferred(t.Context(), id); err != nil || !deferred {
 		t.Errorf("IsDeferred() = %t, %v; want the note to be kept", deferred, err)
 	}

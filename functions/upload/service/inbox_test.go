@@ -3,6 +3,7 @@ package service
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,7 +87,7 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// All records of a notification are accepted, or none; what is delivered again makes no second image.
+// Without a Broker a notification is not acknowledged; what is delivered again makes no second image.
 func TestInboxSeveral(t *testing.T) {
 	t.Parallel()
 	bucket := "inbox-" + uuid.NewString()
@@ -105,17 +106,87 @@ func TestInboxSeveral(t *testing.T) {
 		}
 	}
 	published := s.broker.published()
-	if len(published) != 6 || published[0].ID() != published[3].ID() || published[0].ID() == published[1].ID() {
+	ids, answers := map[string]int{}, map[string]response{}
+	for n, answer := range s.deliverPublished(0) {
+		ids[published[n].ID()]++
+		payload, err := events.Decode[events.ImageReceived](published[n])
+		if before, again := answers[payload.ObjectName]; err != nil ||
+			again && before.header.Get("Location") != answer.header.Get("Location") {
+			t.Errorf("%s: %+v and %+v, %v; want one image", payload.ObjectName, before, answer, err)
+		}
+		answers[payload.ObjectName] = answer
+	}
+	if len(published) != 6 || len(ids) != 3 {
 		t.Fatalf("published %v, want three events twice", published)
 	}
-	answers := s.deliverPublished(0)
-	location := answers[0].header.Get("Location")
-	if answers[0].status != http.StatusOK || location == "" || answers[3].header.Get("Location") != location {
-		t.Errorf("a.png: %+v and %+v, want 200 with one image", answers[0], answers[3])
+	if got := answers["a.png"]; got.status != http.StatusOK || got.header.Get("Location") == "" {
+		t.Errorf("a.png: %+v, want 200 with an image", got)
 	}
-	got := answers[1]
+	got := answers["b.png"]
 	if got.header.Get("Ce-Type") != events.TypeImageFailed || !strings.Contains(got.body, "not_an_image") {
 		t.Errorf("b.png: %+v, want image.failed for not_an_image", got)
+	}
+}
+
+// An object that is put again with the same bytes, after its first image failed, is another image; what is notified
+// again is not.
+func TestInboxPutAgain(t *testing.T) {
+	t.Parallel()
+	bucket := "inbox-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket, "OBJECT_WAIT_SECONDS=1")
+	s.put(bucket, "other.png", pngOf(t, 8, 8)) // makes the bucket
+	put := func(sequencer string) response {
+		s.t.Helper()
+		before := len(s.broker.published())
+		body := strings.Replace(notification(bucket, "a.png"), `"eTag"`, `"sequencer":"`+sequencer+`","eTag"`, 1)
+		if got := s.post("/", "application/json", strings.NewReader(body)); got.status != http.StatusOK {
+			t.Fatalf("answer is %d %s, want 200", got.status, got.body)
+		}
+		return s.deliverPublished(before)[0]
+	}
+	first := strings.TrimPrefix(put("17A").header.Get("Location"), "/status/") // removed before it is read
+	await(t, "failed", func() bool { return s.status(first) == "failed" })
+	content := pngOf(t, 30, 20)
+	s.put(bucket, "a.png", content)
+	second, repeated := put("17B"), put("17B")
+	id := strings.TrimPrefix(second.header.Get("Location"), "/status/")
+	if got := s.get("/images/" + id); id == first || got.body != string(content) {
+		t.Errorf("put again: answer %+v, image %s of %d bytes; want another image than %s", second, id, len(got.body), first)
+	}
+	if got := repeated.header.Get("Location"); got != second.header.Get("Location") {
+		t.Errorf("notified again: image at %s, want %s", got, second.header.Get("Location"))
+	}
+}
+
+// A record that cannot become an image is counted, and does not hold up another in the same notification.
+func TestInboxOneRecordBad(t *testing.T) {
+	t.Parallel()
+	bucket := "inbox-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket)
+	good := notification(bucket, "a.png", "b.png")
+	for _, test := range []struct{ name, code, body string }{
+		{"key of empty segments", "invalid_event", notification(bucket, "a%2F%2Fb.png", "b.png")},
+		{"key that is not encoded", "invalid_event", notification(bucket, "a%zz", "b.png")},
+		{"another bucket", "unknown_bucket", strings.Replace(good, `"name":"`+bucket, `"name":"secrets`, 1)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := *s
+			s.t = t
+			before := len(s.broker.published())
+			if got := s.post("/", "application/json", strings.NewReader(test.body)); got.status != http.StatusOK {
+				t.Fatalf("answer is %d %s, want 200", got.status, got.body)
+			}
+			published := s.broker.published()[before:]
+			if len(published) != 1 || !strings.Contains(string(published[0].Data()), "b.png") {
+				t.Errorf("published %v, want one event, for b.png", published)
+			}
+		})
+	}
+	metrics := s.get("/metrics").body
+	for _, want := range []string{`{code="invalid_event"} 2`, `{code="unknown_bucket"} 1`} {
+		if want = "image_uploads_refused_total" + want; !strings.Contains(metrics, want+"\n") {
+			t.Errorf("metrics do not have %s", want)
+		}
 	}
 }
 
@@ -128,7 +199,6 @@ func TestInboxWithoutEffect(t *testing.T) {
 	off := s.startAnother("AUTH_API_KEYS_FILE=", "AUTH_ADMINS=", "SOURCE_BUCKETS="+s.getenv("MINIO_BUCKET"))
 	own, listed := notification(s.getenv("MINIO_BUCKET"), "a.png"), notification(bucket, "a.png")
 	deleted := strings.ReplaceAll(listed, "ObjectCreated:Put", "ObjectRemoved:Delete")
-	mixed := strings.Replace(notification(bucket, "a.png", "b.png"), `"name":"`+bucket, `"name":"secrets`, 1)
 	for _, test := range []struct {
 		name, body string
 		server     *testServer
@@ -141,10 +211,10 @@ func TestInboxWithoutEffect(t *testing.T) {
 		{"test", `{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"` + bucket + `"}`, s, 200, ""},
 		{"switched off", listed, off, 400, "unknown_bucket"},
 		{"another bucket", notification("secrets", "a.png"), s, 400, "unknown_bucket"},
-		{"another bucket in one of two records", mixed, s, 400, "unknown_bucket"},
 		{"client that is not an administrator", listed, c.ada, 400, "unknown_bucket"},
-		{"key of empty segments", notification(bucket, "a.png", "a%2F%2Fb.png"), s, 400, "invalid_event"},
+		{"key of empty segments", notification(bucket, "a%2F%2Fb.png"), s, 400, "invalid_event"},
 		{"not a notification", `{"a":1}`, s, 400, "invalid_event"},
+		{"too many records", `{"Records":[` + strings.Repeat("null,", 1000) + `null]}`, s, 400, "invalid_event"},
 		{"too large", `{"a":"` + strings.Repeat("a", 1<<16) + `"}`, s, 413, "too_many_bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -170,6 +240,14 @@ func TestInboxWithoutEffect(t *testing.T) {
 		got := s.post("/", "application/json", strings.NewReader(`{"bucket":"b","object_name":"a"}`))
 		if got.status != 400 || !strings.Contains(got.body, "Ce-Specversion") {
 			t.Errorf("answer is %d %s, want 400 that names the attributes", got.status, got.body)
+		}
+	})
+	t.Run("too large, structured", func(t *testing.T) {
+		keys := slices.Repeat([]string{"a.png"}, 1000)
+		got := s.post("/", structuredMode, strings.NewReader(`{"specversion":"1.0","id":"1","source":"/s",`+
+			`"type":"dev.knative.kafka.event","data":`+notification(bucket, keys...)+`}`))
+		if published := s.broker.published(); got.status != 413 || len(published) > 0 {
+			t.Errorf("answer is %d %s, published %d events; want 413 and none", got.status, got.body, len(published))
 		}
 	})
 	t.Run("a type of another system", func(t *testing.T) {

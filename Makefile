@@ -1,6 +1,6 @@
 # Shortcuts for the commands of README.md, CONTRIBUTING.md and .ci/. Everything here can be typed by hand.
 
-# github.com/gen2brain/avif links programs with the C library otherwise (docs/adr/0039-avif.md).
+# github.com/gen2brain/avif links programs with the C library otherwise (docs/adr/0035-avif.md).
 export GOFLAGS := $(GOFLAGS) -tags=nodynamic
 GO_TEST_FLAGS ?=
 FUZZ_TIME ?= 10s

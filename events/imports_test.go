@@ -44,7 +44,7 @@ func goListText(t *testing.T, args ...string) string {
 }
 
 // Imports go one way, also of the packages under events: none imports functions or knative, but for the command that
-// runs the functions' code on an event, which nothing can import (docs/adr/0038-check-and-examples.md).
+// runs the functions' code on an event, which nothing can import (docs/adr/0034-check-and-examples.md).
 func TestImportsGoOneWay(t *testing.T) {
 	const module = "gitlab.com/yourorg/image-service/"
 	lines := strings.Split(goListText(t, "-f", `{{.Name}} {{.ImportPath}} {{join .Imports " "}}`, "./..."), "\n")

@@ -29,8 +29,9 @@ var program = cli.Program{
 		"The input is an event in structured mode, which is a JSON object; or an HTTP request with an event in either " +
 		"mode: as bytes, as header lines and body, or as curl --trace or curl -v shows it.\n\n" +
 		"The exit status is 0 if the event is valid, with or without warnings, 1 if it has faults, and 2 if there was " +
-		"nothing to check: wrong usage, or input that cannot be read. The limits on images are the defaults, or what " +
-		"MAX_UPLOAD_BYTES, MAX_IMAGE_PIXELS and FORMATS set.",
+		"nothing to check: wrong usage, or input that is empty or cannot be read. " +
+		"go run turns every failure into 1; to see 2, build the command: go build -o FILE ./events/check.\n\n" +
+		"The limits on images are the defaults, or what MAX_UPLOAD_BYTES, MAX_IMAGE_PIXELS and FORMATS set.",
 	Examples: []string{
 		"go run ./events/check event.json",
 		"go run ./events/check --body photo.jpg headers.txt",
@@ -74,6 +75,9 @@ func realMain(
 	message, err := f.read(ctx, stdin)
 	if err != nil {
 		return fmt.Errorf("%w: %w", cli.ErrUsage, err)
+	}
+	if message.IsEmpty() {
+		return fmt.Errorf("%w: the input is empty, expected an event", cli.ErrUsage)
 	}
 	report := checker.Check(message)
 	if err := report.Write(out); err != nil {

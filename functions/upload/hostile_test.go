@@ -309,7 +309,7 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 	answer, _ := io.ReadAll(response.Body)
 	want := `{"error":"The request is too large","code":"too_many_bytes","limit":52428800,"found":99999999999,` +
 		`"type":"https://gitlab.com/yourorg/image-service/-/blob/main/docs/reference/errors.md#too_many_bytes",` +
-		`"title":"Image too large","status":413,"detail":"The request is too large"}`
+		`"title":"Image or request too large","status":413,"detail":"The request is too large"}`
 	if response.StatusCode != http.StatusRequestEntityTooLarge || strings.TrimSpace(string(answer)) != want {
 		t.Errorf("answer is %s %s, want 413 %s", response.Status, answer, want)
 	}

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { CloudEvent, HTTP } from "cloudevents";
+import { CloudEvent, HTTP, ValidationError } from "cloudevents";
 
 const usage = `usage: node send.js [OPTION]... IMAGE
 
@@ -29,11 +29,28 @@ async function imageReceived(image, source, id) {
   const object = /^s3:\/\/(?<bucket>[^/]+)\/(?<key>.+)$/.exec(image)?.groups;
   if (object) {
     const data = { bucket: object.bucket, object_name: object.key };
-    return new CloudEvent({ ...attributes, datacontenttype: "application/json", data });
+    return newEvent({ ...attributes, datacontenttype: "application/json", data });
   }
   const data = await readFile(image); // the service detects the format
-  return new CloudEvent({ ...attributes, datacontenttype: "application/octet-stream", data });
+  return newEvent({ ...attributes, datacontenttype: "application/octet-stream", data });
 }
+
+/** Returns a new event. The SDK is stricter than the service: it refuses a source with a space, for example. */
+function newEvent(attributes) {
+  try {
+    return new CloudEvent(attributes);
+  } catch (error) {
+    if (!(error instanceof ValidationError)) {
+      throw error;
+    }
+    const names = error.errors.map(({ instancePath }) => instancePath?.slice(1)).filter(Boolean);
+    const found = names.map((name) => `${name} is ${JSON.stringify(attributes[name])}`).join(", ") || error.message;
+    throw new UsageError(`the SDK refuses the event: ${found}; the source must be a URI reference, in which a space is %20`);
+  }
+}
+
+/** An error of the command line. */
+class UsageError extends Error {}
 
 /** Sends an event. To send it again is safe: the same source and ID make one image. */
 async function send(event, to, structured) {
@@ -103,5 +120,5 @@ try {
   process.exitCode = status.status === "completed" ? 0 : 1;
 } catch (error) {
   console.error(`send.js: ${error.message}`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }

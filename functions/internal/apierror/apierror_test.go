@@ -73,7 +73,8 @@ func TestWrite(t *testing.T) {
 		"limit": {
 			&Error{Status: 413, Code: CodeTooManyBytes, Message: "Too large: 11 bytes", Limit: 10, Found: 11},
 			`{"error":"Too large: 11 bytes","code":"too_many_bytes","limit":10,"found":11,` +
-				`"type":"` + TypeURI(CodeTooManyBytes) + `","title":"Image too large","status":413,"detail":"Too large: 11 bytes"}`,
+				`"type":"` + TypeURI(CodeTooManyBytes) + `","title":"Image or request too large",` +
+				`"status":413,"detail":"Too large: 11 bytes"}`,
 		},
 		"undeclared code": {
 			&Error{Status: 409, Code: "x", Message: "X"},

@@ -75,7 +75,9 @@ func Codes() []Code {
 
 const (
 	repair = "Correct the request; the same one fails again."
-	wait   = "Send the same request again after the number of seconds in `Retry-After`."
+	// failedBefore ends the meaning of a code that a repeated event gets with 422: see package idempotency.
+	failedBefore = " 422 answers an event at `/upload` whose image was recorded as failed before."
+	wait         = "Send the same request again after the number of seconds in `Retry-After`."
 )
 
 // Codes of requests that are wrong in themselves.
@@ -119,8 +121,8 @@ var requestCodes = []Code{
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},
 	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
-		"The object that the event names does not exist, or its sender may not know that it does. A delivery to `POST /` " +
-			"is acknowledged, and waits in the service for the object.",
+		"The object that an event at `/upload` names does not exist, or its sender may not know that it does. An event " +
+			"that Knative delivers does not get this answer: it gets 200, and waits in the service for the object.",
 		"Send the event to `/upload` again once the object exists."},
 	{CodeMethodNotAllowed, []int{http.StatusMethodNotAllowed}, "Method not allowed",
 		"The path has no such method. `Allow` and `limit` list those that it has.", repair},
@@ -149,13 +151,15 @@ var requestCodes = []Code{
 
 // Codes of images that can never have a thumbnail: the reasons of image.failed.
 var imageCodes = []Code{
-	{CodeNotAnImage, []int{http.StatusBadRequest, http.StatusUnsupportedMediaType}, "Not an image",
-		"The content has none of the formats that are known, or the file is empty (400).", "Send an image."},
-	{CodeUnsupported, []int{http.StatusUnsupportedMediaType}, "Unsupported image",
-		"The content is an image of a format, or of a kind of it, that the service does not read.",
+	{CodeNotAnImage, []int{http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity},
+		"Not an image", "The content has none of the formats that are known, or the file is empty (400)." + failedBefore,
+		"Send an image."},
+	{CodeUnsupported, []int{http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}, "Unsupported image",
+		"The content is an image of a format, or of a kind of it, that the service does not read." + failedBefore,
 		"Convert the image to a supported format."},
-	{CodeTooManyBytes, []int{http.StatusRequestEntityTooLarge}, "Image too large",
-		"The image, or the request, has more bytes than `limit`.", "Send a smaller image, or fewer in one request."},
+	{CodeTooManyBytes, []int{http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
+		"Image or request too large", "The image, or the request, has more bytes than `limit`." + failedBefore,
+		"Send a smaller image, or fewer in one request."},
 	{CodeTooManyPixels, []int{http.StatusUnprocessableEntity}, "Too many pixels",
 		"The image has more pixels than `limit`.", "Scale the image down."},
 	{CodeDamaged, []int{http.StatusUnprocessableEntity}, "Damaged image",

@@ -24,7 +24,7 @@ func decodeHeader(header http.Header) (http.Header, error) {
 		}
 		value := events.DecodeAttribute(name, values[0])
 		if name == "time" {
-			value = strings.ToUpper(value)
+			value = upperTime(value)
 		}
 		decoded[key] = []string{value}
 	}

@@ -112,12 +112,18 @@ func TestReceiveRefuses(t *testing.T) {
 // A refusal names what is wrong.
 func TestReceiveRefusesByName(t *testing.T) {
 	for want, r := range map[string]*http.Request{
-		`"fc-checksum"`:  binaryEvent(`{}`, "Ce-Fc-Checksum: x"),
-		`"event_source"`: structuredEvent(`,"event_source":"x"`),
-		`"ratio" is 1.5`: structuredEvent(`,"ratio":1.5`),
-		"12345678901":    structuredEvent(`,"sequence":12345678901`),
-		"data_base64":    structuredEvent(`,"data_base64":"_-8"`),
-		"batches":        request(`[]`, "Content-Type: application/cloudevents-batch+json"),
+		`"fc-checksum"`:                     binaryEvent(`{}`, "Ce-Fc-Checksum: x"),
+		`"event_source"`:                    structuredEvent(`,"event_source":"x"`),
+		`"ratio" is 1.5`:                    structuredEvent(`,"ratio":1.5`),
+		"12345678901":                       structuredEvent(`,"sequence":12345678901`),
+		"data_base64":                       structuredEvent(`,"data_base64":"_-8"`),
+		"yesterday":                         binaryEvent(`{}`, "Ce-Time: yesterday"),
+		`"Yesterday"`:                       structuredEvent(`,"time":"Yesterday"`),
+		"id is a number, expected a string": structuredEvent(`,"id":7`),
+		"subject is a boolean, expected a string": structuredEvent(`,"subject":true`),
+		"time is an object, expected a string":    structuredEvent(`,"time":{}`),
+		"at byte 60":                              request(required+`,x}`, "Content-Type: "+structuredType),
+		"batches":                                 request(`[]`, "Content-Type: application/cloudevents-batch+json"),
 	} {
 		t.Run(want, func(t *testing.T) {
 			if _, err := Receive(httptest.NewRecorder(), r, MaxEvent); err == nil || !strings.Contains(err.Error(), want) {

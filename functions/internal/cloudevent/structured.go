@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // dataBase64 is the member of a structured event that has binary data.
@@ -21,7 +23,7 @@ const maxAttributes = 256
 // that is a second of processor time, which any caller could ask for. Until an event has passed, it costs no memory
 // beside its own bytes.
 func unpack(structured []byte) (rest, data []byte, err error) {
-	var encoded, time []byte
+	var encoded, sent []byte
 	var sum attributes
 	err = eachMember(structured, func(name string, value []byte) error {
 		switch name {
@@ -31,11 +33,11 @@ func unpack(structured []byte) (rest, data []byte, err error) {
 		case "data":
 			return nil
 		case "time":
-			time = value
+			sent = value
 		}
 		return sum.add(name, value)
 	})
-	if err != nil || encoded == nil && bytes.Equal(time, capitals(time)) {
+	if err != nil || encoded == nil && bytes.Equal(sent, capitals(sent)) {
 		return structured, nil, err
 	}
 	if encoded != nil {
@@ -55,6 +57,9 @@ func (a *attributes) add(name string, value []byte) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
+	if err := checkText(name, value); err != nil {
+		return err
+	}
 	if value[0] == '{' || value[0] == '[' {
 		return fmt.Errorf("attribute %.90q is an object or an array", name)
 	}
@@ -70,6 +75,26 @@ func (a *attributes) add(name string, value []byte) error {
 		return fmt.Errorf("its attributes are longer than %d bytes", MaxEvent)
 	}
 	return nil
+}
+
+// texts are the attributes that the specification defines, all of which are strings in JSON.
+var texts = []string{"specversion", "type", "source", "id", "subject", "time", "datacontenttype", "dataschema"}
+
+// checkText refuses an attribute that must be a string, unless it is one or null.
+func checkText(name string, value []byte) error {
+	if value[0] == '"' || value[0] == 'n' || !slices.Contains(texts, name) {
+		return nil
+	}
+	kind := "a number"
+	switch value[0] {
+	case '{':
+		kind = "an object"
+	case '[':
+		kind = "an array"
+	case 't', 'f':
+		kind = "a boolean"
+	}
+	return fmt.Errorf("%s is %s, expected a string", name, kind)
 }
 
 // checkName refuses a name that an attribute must not have
@@ -108,11 +133,20 @@ func rewrite(object []byte) ([]byte, error) {
 }
 
 // capitals returns a time, as JSON, with a capital T and Z.
-func capitals(time []byte) []byte {
-	if len(time) == 0 || time[0] != '"' || bytes.ContainsRune(time, '\\') {
-		return time
+func capitals(sent []byte) []byte {
+	if len(sent) < 2 || sent[0] != '"' || bytes.ContainsRune(sent, '\\') {
+		return sent
 	}
-	return bytes.ToUpper(time)
+	return []byte(`"` + upperTime(string(sent[1:len(sent)-1])) + `"`)
+}
+
+// upperTime returns a time with a capital T and Z. Other text stays as it is, so that an error quotes what was sent.
+func upperTime(sent string) string {
+	upper := strings.ToUpper(sent)
+	if _, err := time.Parse(time.RFC3339Nano, upper); err != nil {
+		return sent
+	}
+	return upper
 }
 
 var errNotObject = errors.New("the body is not a JSON object")
@@ -120,13 +154,28 @@ var errNotObject = errors.New("the body is not a JSON object")
 // space is JSON's, RFC 8259 section 2.
 const space = " \t\r\n"
 
+// checkSyntax returns an error that has the position of a fault of the JSON in bytes.
+func checkSyntax(object []byte) error {
+	if json.Valid(object) {
+		return nil
+	}
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(object, new(json.RawMessage)); errors.As(err, &syntax) {
+		return fmt.Errorf("%w: %.100s, at byte %d", errNotObject, syntax.Error(), syntax.Offset)
+	}
+	return errNotObject
+}
+
 // eachMember calls visit for every member of a JSON object, with its value as it is in the object, until visit returns
 // an error. It allocates nothing but names. encoding/json would build a map, which for many short members is thirty
 // times larger than the object.
 func eachMember(object []byte, visit func(name string, value []byte) error) error {
 	rest := bytes.TrimLeft(object, space)
-	if len(rest) == 0 || rest[0] != '{' || !json.Valid(rest) {
+	if len(rest) == 0 || rest[0] != '{' {
 		return errNotObject
+	}
+	if err := checkSyntax(object); err != nil {
+		return err
 	}
 	for rest = rest[1:]; ; {
 		rest = bytes.TrimLeft(rest, space+",")

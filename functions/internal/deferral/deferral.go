@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -26,9 +27,11 @@ import (
 const (
 	// FirstPause is the time until the first retry.
 	FirstPause = time.Second
-	// A note has the attributes and names in an event, in headers and a body of at most 64 KiB each; as JSON they may be
-	// six times as long.
+	// A note has the attributes and names in an event, which are bounded (cloudevent.MaxEvent, maxFilename); as JSON they
+	// may be six times as long.
 	maxNote = 1 << 20
+	// maxFilename is how much of a sender's name for an image is kept, in bytes. The name of an object is far shorter.
+	maxFilename = 4096
 )
 
 // A Kind is the kind of event that waits.
@@ -62,6 +65,9 @@ type Note struct {
 func NewNote(kind Kind, e event.Event, imageID, bucket, object, filename string) Note {
 	e = e.Clone()
 	e.DataEncoded, e.DataBase64 = nil, false
+	if len(filename) > maxFilename {
+		filename = strings.ToValidUTF8(filename[len(filename)-maxFilename:], "") // the end has the extension
+	}
 	return Note{Kind: kind, ImageID: imageID, Event: e, Bucket: bucket, ObjectName: object, Filename: filename}
 }
 
@@ -116,6 +122,10 @@ func (q *Queue) Defer(ctx context.Context, note Note) error {
 	if err != nil {
 		return fmt.Errorf("write note about %s: %w", note.ImageID, err)
 	}
+	if len(text) > maxNote {
+		return fmt.Errorf("%w: it has to wait for its object, and its attributes are %d bytes of JSON; expected at most %d",
+			events.ErrInvalid, len(text), maxNote)
+	}
 	entry := note.entry()
 	err = q.images.Put(ctx, entry.key(), text, imagestore.Attributes{ContentType: "application/json"})
 	if err != nil && !errors.Is(err, imagestore.ErrExists) {
@@ -159,6 +169,11 @@ func (q *Queue) Read(ctx context.Context, entry Entry) (note Note, since time.Ti
 		return note, info.Modified, fmt.Errorf("%w: object %q is about %.80q", ErrUnreadable, entry.key(), note.ImageID)
 	}
 	return note, info.Modified, nil
+}
+
+// IsReceiving reports whether an image.received waits for the object of an image.
+func (q *Queue) IsReceiving(ctx context.Context, imageID string) (bool, error) {
+	return q.images.Exists(ctx, q.images.Bucket(), imagestore.DeferredKey(imageID, string(Received)))
 }
 
 // Settle removes an entry that need not wait any longer, and its note.

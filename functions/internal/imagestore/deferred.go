@@ -3,6 +3,7 @@ package imagestore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"strings"
@@ -78,15 +79,18 @@ func (s *Store) Exists(ctx context.Context, bucket, key string) (bool, error) {
 	return err == nil, err
 }
 
-// GetWhole reads an object of the service's bucket, at most limit bytes of it. It fails with ErrNotFound if there is no
-// such object.
+// GetWhole reads an object of the service's bucket. It fails with ErrNotFound if there is no such object, and with
+// another error if it has more than limit bytes.
 func (s *Store) GetWhole(ctx context.Context, key string, limit int64) ([]byte, *Info, error) {
 	body, info, err := s.Get(ctx, s.bucket, key)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer body.Close()
-	content, err := io.ReadAll(io.LimitReader(body, limit))
+	if info.Size > limit {
+		return nil, nil, fmt.Errorf("read object %q: it has %d bytes, expected at most %d", key, info.Size, limit)
+	}
+	content, err := io.ReadAll(body)
 	if err != nil {
 		return nil, nil, s.wrap(err, "read", s.bucket, key)
 	}

@@ -14,7 +14,7 @@ import (
 // so, and the image is not stored.
 func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 	objects, err := s.Find(ctx, imageID)
-	if err != nil || objects.Original != nil && objects.Original.Key == key {
+	if err != nil || objects.Original != nil && objects.Original.Key == key && !objects.failedBefore() {
 		return err
 	}
 	if err := s.Remove(ctx, key); err != nil {
@@ -24,6 +24,11 @@ func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 		return fmt.Errorf("put object %q: it was stored, but is not in the list of the objects of its image", key)
 	}
 	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
+}
+
+// failedBefore reports whether the image had a result before it had an original, which can only be a failure.
+func (o Objects) failedBefore() bool {
+	return o.Result != nil && o.Result.Modified.Before(o.Original.Modified)
 }
 
 // Sum returns the SHA-256 of the object that info describes.

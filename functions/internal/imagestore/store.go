@@ -16,6 +16,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,8 @@ import (
 var (
 	// ErrNotFound means that an object or its bucket does not exist.
 	ErrNotFound = errors.New("object not found")
+	// ErrNoBucket wraps ErrNotFound. Nothing is known about the object: a bucket may be misspelled, or be restored.
+	ErrNoBucket = fmt.Errorf("no such bucket: %w", ErrNotFound)
 	// ErrExists means that the key of a new object is taken.
 	ErrExists = errors.New("object exists already")
 )
@@ -234,17 +237,24 @@ func (s *Store) Remove(ctx context.Context, key string) error {
 	return s.wrap(err, "remove", s.bucket, key)
 }
 
-// wrap adds what was attempted to an error, and replaces a 404 by ErrNotFound. A 404 without the request ID of S3 is
-// not from S3, but from a proxy that cannot reach it.
+// wrap adds what was attempted to an error, and replaces a 404 by ErrNotFound or ErrNoBucket. A 404 without the request
+// ID of S3 is not from S3, but from a proxy that cannot reach it. An object whose key the store refuses does not exist.
 func (s *Store) wrap(err error, verb, bucket, key string) error {
 	if err == nil {
 		return nil
 	}
-	if response := minio.ToErrorResponse(err); response.StatusCode == http.StatusNotFound && response.RequestID != "" {
+	switch response := minio.ToErrorResponse(err); {
+	case response.RequestID == "":
+	case response.Code == minio.NoSuchBucket:
+		return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, ErrNoBucket)
+	case response.StatusCode == http.StatusNotFound, slices.Contains(impossibleKey, response.Code):
 		return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, ErrNotFound)
 	}
 	return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, err)
 }
+
+// impossibleKey are the codes of S3 and MinIO for a key that no object can have.
+var impossibleKey = []string{"KeyTooLongError", minio.XMinioInvalidObjectName, "XMinioInvalidResourceName"}
 
 // wrapPut is wrap for a put. A missing bucket is a temporary error there: the next put creates it.
 func (s *Store) wrapPut(err error, key string) error {

@@ -28,7 +28,8 @@ var (
 		Doc:  "Addresses of Kafka's brokers."}
 	// TopicSetting names the topic of the service.
 	TopicSetting = config.Text{Name: "KAFKA_TOPIC", Default: "image-processing", Form: TopicForm,
-		Doc: "Topic that `image.uploaded` is published on. It must exist."}
+		Doc: "Topic that `image.uploaded` is published on, and so is `image.failed` of events that waited for their object," +
+			" and `image.received` for objects in buckets. It must exist."}
 )
 
 // ReadSettings reads KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC, and how to connect.

@@ -8,11 +8,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
+// An answer is a code with one of its statuses.
+type answer struct {
+	status int
+	apierror.Code
+}
+
 func generateErrors() (string, error) {
-	type answer struct {
-		status int
-		apierror.Code
-	}
 	var answers []answer
 	for _, declared := range apierror.Codes() {
 		for _, status := range declared.Statuses {
@@ -28,16 +30,19 @@ func generateErrors() (string, error) {
 			linked[a.Code.Code] = true
 			name = `<a id="` + a.Code.Code + `"></a>` + name // where apierror.TypeURI leads
 		}
-		rows = append(rows, []string{strconv.Itoa(a.status), name, a.Meaning, a.Action, deliveryAfter(a.status)})
+		rows = append(rows, []string{strconv.Itoa(a.status), name, a.Meaning, a.Action, deliveryAfter(a)})
 	}
 	return rows.String(), nil
 }
 
-// deliveryAfter says what Knative does with an event that was answered with a status.
-func deliveryAfter(status int) string {
-	var answer apierror.Error
-	answer.Status = status
-	if answer.Permanent() {
+// deliveryAfter says what Knative does with an event that was answered so. What waits for its object is acknowledged.
+func deliveryAfter(a answer) string {
+	if a.Code.Code == apierror.CodeObjectNotFound {
+		return "not sent to Knative"
+	}
+	var refused apierror.Error
+	refused.Status = a.status
+	if refused.Permanent() {
 		return "dead letter"
 	}
 	return "delivered again"

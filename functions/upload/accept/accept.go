@@ -84,7 +84,7 @@ func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploade
 	if c.Object != nil {
 		object, info, err := a.images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
 		if errors.Is(err, imagestore.ErrNotFound) {
-			return events.ImageUploaded{}, fmt.Errorf("%w: %w", ErrNotYet, objectNotFound(*c.Object))
+			return events.ImageUploaded{}, fmt.Errorf("%w: %w: %w", ErrNotYet, objectNotFound(*c.Object), err)
 		}
 		if err != nil {
 			return events.ImageUploaded{}, err

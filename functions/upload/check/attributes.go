@@ -82,6 +82,9 @@ var required = []struct{ name, expected, example string }{
 	{"id", "a text that is unique within the source, the same whenever the event is sent again", "4711"},
 }
 
+// absent begins the finding about a required attribute that an event does not have.
+const absent = "the event has no "
+
 // checkAttributes looks for what the specification forbids. Whether a finding is a fault is for the functions to say.
 func checkAttributes(attributes []attribute, structured bool) (found []Finding) {
 	for _, r := range required {
@@ -89,7 +92,7 @@ func checkAttributes(attributes []attribute, structured bool) (found []Finding) 
 		if ok && strings.TrimSpace(a.value) != "" && a.kind != 'n' {
 			continue
 		}
-		f := Finding{What: "the event has no " + r.name, Found: "nothing", Expected: r.expected,
+		f := Finding{What: absent + r.name, Found: "nothing", Expected: r.expected,
 			Mend: fmt.Sprintf("Send the header Ce-%s%s: %s.", strings.ToUpper(r.name[:1]), r.name[1:], r.example)}
 		if structured {
 			f.Mend = fmt.Sprintf("Add the member %q: %q.", r.name, r.example)

@@ -20,6 +20,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -51,42 +52,63 @@ func (c *Checker) Check(m *Message) Report {
 		return report
 	}
 	request := m.request()
-	if !cloudevent.IsEvent(request) || m.isBatch() {
-		report.Findings = append(report.Findings, notAnEvent(m))
-		return report
-	}
 	structured := cloudevent.IsStructured(request)
 	attributes := headerAttributes(m.Header)
 	if structured {
 		attributes = memberAttributes(m.body)
 	}
+	if data, ok := m.plainNotification(attributes); ok && report.describeNotification("", data) {
+		return report
+	}
+	if !cloudevent.IsEvent(request) || m.isBatch() {
+		report.Findings = append(report.Findings, notAnEvent(m))
+		return report
+	}
 	report.describeMode(structured)
-	if m.bodiless && (structured || events.IsJSON(m.Header.Get("Content-Type"))) {
+	if m.bodiless && structured {
 		report.Findings = append(report.Findings, noBody)
 		return report
 	}
+	if err := body.CheckCoding(discard{}, request); err != nil {
+		report.judge(err, checkAttributes(attributes, structured), m, nil)
+		return report
+	}
 	advice := checkAttributes(attributes, structured)
-	if len(advice) >= len(required) && structured {
+	if m.hasBrokenJSON() {
+		advice = withoutAbsent(advice)
+	}
+	if len(advice) >= len(required) && structured && !m.hasBrokenJSON() {
 		advice = []Finding{notEnveloped(attributes)}
 	}
 	e, candidate, err := ingest.Read(discard{}, request, c.limits.Bytes)
 	report.describeEvent(e)
+	if data, ok := m.notificationOf(e); err != nil && ok && report.describeNotification(e.Type(), data) {
+		report.Findings = append(report.Findings, checkTransport(attributes, structured)...)
+		return report
+	}
 	isSweep := e.Type() == events.TypeImageSweep || e.Type() == events.TypePing
 	switch {
 	case err != nil && isSweep:
 		report.fact("accepted", "by POST / of upload and from the Broker, not by POST /upload")
-		report.judge(nil, advice, m)
+		report.judge(nil, advice, m, nil)
 	case err != nil:
-		report.judge(err, advice, m)
+		report.judge(err, advice, m, e.Data())
 		report.fact("by Broker", "a dead letter, unless the Broker refuses the event itself")
 	default:
 		err = c.describeImage(&report, m, e, candidate)
-		report.judge(err, advice, m)
+		report.judge(err, advice, m, nil)
 		if err != nil {
-			report.fact("by Broker", "the status of the image becomes failed, and image.failed gives the reason")
+			report.fact("by Broker", "POST / answers 200: the status of the image becomes failed, and "+
+				"image.failed gives the reason")
 		}
 	}
+	if m.bodiless && !m.declaresImage() {
+		report.Findings = append(report.Findings, m.undecided())
+	}
 	report.Findings = append(report.Findings, checkTransport(attributes, structured)...)
+	if !structured {
+		report.Findings = append(report.Findings, repeated(m.Header)...)
+	}
 	report.checkSize(m, e)
 	return report
 }
@@ -94,15 +116,32 @@ func (c *Checker) Check(m *Message) Report {
 // request returns the message as the HTTP server of a function would. It has some image in place of a body that the
 // input does not have.
 func (m *Message) request() *http.Request {
-	content, size := m.body, m.size
+	content, size, header := m.body, m.size, m.Header
 	if m.bodiless {
 		content = []byte(pixel)
 		size = max(size, int64(len(pixel)))
 	}
+	if m.bodiless && !m.declaresImage() && !m.isCloudEvents() {
+		header = header.Clone()
+		header.Set("Content-Type", "image/gif") // so that the attributes are judged, and not the data
+	}
 	return &http.Request{
-		Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: m.Header,
+		Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: header,
 		Body: io.NopCloser(bytes.NewReader(content)), ContentLength: size,
 	}
+}
+
+// isCloudEvents reports whether the content type is that of structured mode, or of a batch.
+func (m *Message) isCloudEvents() bool {
+	mediaType, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	return strings.HasPrefix(mediaType, "application/cloudevents")
+}
+
+// declaresImage reports whether the content type is that of an image, or of bytes of any kind. Of any other type, the
+// body decides.
+func (m *Message) declaresImage() bool {
+	mediaType, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	return strings.HasPrefix(mediaType, "image/") || strings.HasSuffix(mediaType, "/octet-stream")
 }
 
 // pixel is a GIF of one pixel.
@@ -148,6 +187,9 @@ func (c *Checker) describeImage(r *Report, m *Message, e event.Event, candidate 
 		return nil
 	}
 	if m.bodiless {
+		if !m.declaresImage() { // undecided says so
+			return nil
+		}
 		r.Findings = append(r.Findings, Finding{What: "the image was not checked",
 			Found: "only the header of the request", Expected: "the body, too", Mend: noBody.Mend})
 		return nil
@@ -167,9 +209,27 @@ var noBody = Finding{Fault: true, What: "the input has no body",
 	Expected: "the header and the body",
 	Mend:     "Use curl --trace FILE instead of -v, or name the file with the body: --body FILE."}
 
+// undecided is the finding about a header whose content type leaves open what the body is.
+func (m *Message) undecided() Finding {
+	contentType := m.Header.Get("Content-Type")
+	if events.IsJSON(contentType) && contentType != "" {
+		return noBody
+	}
+	f := Finding{Fault: true, What: "the event cannot be judged without its body",
+		Found: fmt.Sprintf("Content-Type %.90q, which is neither that of an image nor JSON, and no body", contentType),
+		Expected: "Content-Type application/json for a reference, that of an image such as image/jpeg, or " +
+			"application/octet-stream",
+		Mend: "Send the content type. " + noBody.Mend}
+	if strings.HasPrefix(contentType, "application/x-www-form-urlencoded") {
+		f.Mend = "curl sends this type with -d and --data-binary: add -H 'Content-Type: application/json' for a " +
+			"reference, or that of the image. " + noBody.Mend
+	}
+	return f
+}
+
 // judge makes findings of the functions' verdict and the advice. Without an error from the functions, advice is a
-// warning.
-func (r *Report) judge(err error, advice []Finding, m *Message) {
+// warning. data is that of the event, as far as it is JSON.
+func (r *Report) judge(err error, advice []Finding, m *Message, data []byte) {
 	isInvalid := errors.Is(err, events.ErrInvalid)
 	for _, f := range advice {
 		f.Fault = isInvalid
@@ -179,40 +239,19 @@ func (r *Report) judge(err error, advice []Finding, m *Message) {
 		return
 	}
 	refused := apierror.From(err)
-	r.fact("answer", "%d %s: %s", refused.Status, refused.Code, refused.Message)
-	if isInvalid && len(advice) > 0 { // which says the same in more words
+	r.fact("answer", "of POST /upload: %d %s: %s", refused.Status, refused.Code, refused.Message)
+	if isInvalid && len(advice) > 0 && !m.hasBrokenJSON() { // which says the same in more words
 		return
 	}
-	f := Finding{Fault: true, What: strings.TrimPrefix(refused.Message, events.ErrInvalid.Error()+": ")}
+	f := Finding{Fault: true, What: nameMissing(withoutPrefix(refused.Message), data)}
 	if refused.Found != nil {
 		f.Found = fmt.Sprint(refused.Found)
 	}
 	if refused.Limit != nil {
-		f.Expected = fmt.Sprintf("at most %v", refused.Limit)
+		f.Expected = expectation(refused.Limit)
 	}
 	f.Mend = m.mend(refused)
 	r.Findings = append(r.Findings, f)
-}
-
-// mend returns advice for an error of the functions.
-func (m *Message) mend(refused *apierror.Error) string {
-	mediaType, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	_, err := raster.Probe(bytes.NewReader(m.body))
-	switch {
-	case bytes.HasPrefix(m.body, []byte("\xef\xbb\xbf")):
-		return "Remove the byte order mark (EF BB BF) before the JSON: it is not a part of it (RFC 8259, section 8.1)."
-	case err == nil && events.IsJSON(mediaType) && !strings.HasPrefix(mediaType, "application/cloudevents"):
-		return "The body is an image. Send its content type, such as image/jpeg, or application/octet-stream."
-	case refused.Code == apierror.CodeTooManyBytes && strings.HasPrefix(mediaType, "application/cloudevents"):
-		return "Send the image in binary mode, or store it in a bucket and send a reference to it."
-	case m.Header.Get("Content-Encoding") != "":
-		return "Send the body without Content-Encoding: the service does not decode it."
-	case refused.Code == apierror.CodeInvalidEvent:
-		return `Send the image itself, with its content type, or a reference: ` +
-			`datacontenttype application/json and data {"bucket": "scans", "object_name": "2026/photo.jpg"}.`
-	}
-	code, _ := apierror.Lookup(refused.Code)
-	return code.Action
 }
 
 // checkSize warns of data that is too large for a Broker.
@@ -256,6 +295,9 @@ func notEnveloped(members []attribute) Finding {
 // notAnEvent is the finding about an HTTP message that is not meant to be an event.
 func notAnEvent(m *Message) Finding {
 	contentType := m.Header.Get("Content-Type")
+	if m.isPlainJSON() {
+		return plainJSON(contentType)
+	}
 	f := Finding{Fault: true, What: "the message is not an event",
 		Found: fmt.Sprintf("Content-Type %.90q and no header Ce-Specversion", contentType),
 		Expected: "headers Ce-Specversion, Ce-Type, Ce-Source and Ce-Id (binary mode), or " +

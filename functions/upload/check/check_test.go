@@ -61,6 +61,10 @@ func structured(members string) string {
 	return `{"specversion": "1.0", "type": "image.received", "source": "/camera/1", "id": "4711", ` + members + `}`
 }
 
+// notification is what S3 reports about a new object.
+const notification = `{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"inbox"},` +
+	`"object":{"key":"2026%2Fa+b.png","eTag":"e"}}}]}`
+
 // The image ID of /camera/1 and 4711, as the README's example has it.
 const imageID = "055c7d00-61a7-5eb1-ba14-d4e5cabf04d9"
 
@@ -91,6 +95,17 @@ func TestValid(t *testing.T) {
 			[]string{imageID, `the object "2026/Zürich.jpg" in the bucket "scans"`, "valid\n"}},
 		{"sweep", strings.Replace(structured(`"data": {}`), "image.received", "image.sweep", 1),
 			[]string{"POST / of upload", "valid\n"}},
+		{"notification in binary mode", request(strings.Replace(attributes, "image.received",
+			"com.amazon.s3.objectcreated", 1)+"Content-Type: application/json\r\n", []byte(notification)),
+			[]string{"a notification of a bucket: POST / accepts it", "1 new",
+				`"2026/a b.png" in the bucket "inbox"`, "valid\n"}},
+		{"notification without a content type", request(strings.Replace(attributes, "image.received",
+			"dev.knative.kafka.event", 1), []byte(notification)), []string{"a notification of a bucket", "valid\n"}},
+		{"notification in structured mode", strings.Replace(structured(`"data": `+notification), "image.received",
+			"com.amazon.s3.objectcreated", 1), []string{"a notification of a bucket", "valid\n"}},
+		{"plain notification", request("Content-Type: application/json\r\n", []byte(notification)),
+			[]string{"a notification of a bucket", "SOURCE_BUCKETS", "valid\n"}},
+		{"plain notification, JSON alone", notification, []string{"a notification of a bucket", "valid\n"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			report, text := checkText(t, strings.NewReader(row.message))
@@ -136,6 +151,18 @@ func trace(header, body string) string {
 	return text.String()
 }
 
+// verbose returns what curl -v writes of a request with a content type and more lines.
+func verbose(contentType, more string) string {
+	return "*   Trying 127.0.0.1:8080...\n> POST / HTTP/1.1\n> Host: x\n> " +
+		strings.ReplaceAll(attributes, "\r\n", "\n> ") + "Content-Type: " + contentType + "\n> Content-Length: 40\n" +
+		more + "> \n* upload completely sent off: 40 bytes\n< HTTP/1.1 400 Bad Request\n"
+}
+
+// meter is what curl writes before the output of -v if that is not a terminal.
+const meter = "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n" +
+	"                                 Dload  Upload   Total   Spent    Left  Speed\n" +
+	"\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
+
 // Each fault is found, with what was found and how to mend it.
 func TestFaults(t *testing.T) {
 	image := readSample(t)
@@ -172,7 +199,17 @@ func TestFaults(t *testing.T) {
 			[]string{`bucket is "My Scans"`, "3 to 63"}},
 		{"dataref of another scheme", structured(`"dataref": "https://example.com/a.jpg"`), []string{"s3://bucket/key"}},
 		{"base64 in data", structured(`"datacontenttype": "image/jpeg", "data": "` + encoded + `"`),
-			[]string{"not_an_image"}},
+			[]string{"not_an_image", "Put the base64 into the member data_base64"}},
+		{"JSON syntax", strings.Replace(structured(`"time": "now", `+reference), `"data"`, `data`, 1),
+			[]string{"at byte 102", "attribute time is malformed", "jq", "2 faults"}},
+		{"number as id", strings.Replace(structured(reference), `"4711"`, "7", 1),
+			[]string{"id is a number, expected a string", "quotation marks", "1 fault"}},
+		{"no object_name", structured(`"data": {"bucket": "scans"}`),
+			[]string{"object_name is missing, expected 1 to", "the member bucket", "1 fault"}},
+		{"empty object_name", structured(`"data": {"bucket": "scans", "object_name": ""}`),
+			[]string{`object_name is ""`, "1 fault"}},
+		{"coding", request(attributes+"Content-Type: image/jpeg\r\nContent-Encoding: gzip\r\n", image),
+			[]string{"of POST /upload: 415 unsupported_coding", "expected identity", "without Content-Encoding", "1 fault"}},
 		{"broken base64", structured(`"datacontenttype": "image/jpeg", "data_base64": "%"`),
 			[]string{"data_base64 is not base64"}},
 		{"image declared as JSON", request(attributes+"Content-Type: application/json\r\n", image[:1000]),
@@ -188,6 +225,20 @@ func TestFaults(t *testing.T) {
 			[]string{"--trace-ascii does not"}},
 		{"curl -v without the data", "* Connected\n> POST / HTTP/1.1\n> Content-Type: application/cloudevents+json\n> \n",
 			[]string{"the input has no body", "--body FILE"}},
+		{"curl -sv -d", verbose("application/x-www-form-urlencoded", ""),
+			[]string{"cannot be judged without its body", "-H 'Content-Type: application/json'", "1 fault"}},
+		{"curl -v without a content type", strings.Replace(verbose("x", ""), "> Content-Type: x\n", "", 1),
+			[]string{"cannot be judged without its body"}},
+		{"curl -v of JSON, and a faulty attribute", verbose("application/json", "> Ce-My-Ext: 1\n"),
+			[]string{"the input has no body", "Rename the attribute: myext.", "2 faults"}},
+		{"curl -v of a form, and a faulty attribute", verbose("application/x-www-form-urlencoded", "> Ce-My-Ext: 1\n"),
+			[]string{"cannot be judged", "Rename the attribute: myext.", "2 faults"}},
+		{"curl -v, redirected", meter + verbose("application/json", ""), []string{"/camera/1", "the input has no body"}},
+		{"notification of a malformed key", strings.Replace(notification, "2026%2F", "%2F%2F", 1),
+			[]string{"the notification is malformed", "object_name"}},
+		{"plain JSON", request("Content-Type: application/json\r\n", []byte(`{"a": 1}`)),
+			[]string{"neither an event nor a notification", "Ce-Specversion"}},
+		{"notification with image.received", structured(`"data": ` + notification), []string{"400 invalid_event", "bucket"}},
 		{"no header", "POST / HTTP/1.1\r\nno colon\r\n\r\n", []string{"not that of an HTTP message"}},
 		{"long header", "Ce-Id: " + strings.Repeat("x", 70000), []string{"the header is too long"}},
 		{"large structured event", structured(`"datacontenttype": "image/jpeg", "data_base64": "` +
@@ -213,9 +264,13 @@ func TestWarnings(t *testing.T) {
 		{"letters in structured mode", structured(`"subject": "фото.jpg", ` + reference), "in structured mode"},
 		{"letters in a header", request(lines+"Ce-Subject: фото.jpg\r\n", image), "is not percent-encoded"},
 		{"space in a header", request(lines+"Ce-Subject: my photo.jpg\r\n", image), "is not percent-encoded"},
+		{"Ce-Id twice", request(lines+"Ce-Id: 4712\r\n", image), "the attribute id is sent more than once"},
 		{"no body", lines, "the image was not checked"},
 		{"curl -v", "* Connected\n> POST / HTTP/1.1\n> " +
 			strings.ReplaceAll(lines, "\r\n", "\n> ") + "\n", "was not checked"},
+		{"curl -v, redirected", meter + verbose("image/jpeg", ""), "was not checked"},
+		{"curl -v -X", "Note: Unnecessary use of -X or --request, POST is already inferred.\n" + verbose("image/jpeg", ""),
+			"was not checked"},
 		{"no length", "POST / HTTP/1.1\r\n" + lines + "\r\n" + string(image), "the length of the body is not given"},
 		{"large for a Broker", request(lines, append(bytes.Clone(image), make([]byte, 1<<20)...)), "send a reference"},
 	} {

@@ -34,6 +34,8 @@ type Message struct {
 	size int64
 	// bodiless is set if the input shows the header only, as curl -v does.
 	bodiless bool
+	// isObject is set if the input is one JSON object, without a header.
+	isObject bool
 	findings []Finding
 }
 
@@ -55,6 +57,7 @@ func ReadMessage(r io.Reader) (*Message, error) {
 	switch text := bytes.TrimLeftFunc(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), unicode.IsSpace); {
 	case bytes.HasPrefix(text, []byte("{")):
 		m.Header.Set("Content-Type", "application/cloudevents+json")
+		m.isObject = true
 		return m, m.readBody(in)
 	case bytes.HasPrefix(text, []byte("[")):
 		m.Header.Set("Content-Type", mediaTypeBatch)
@@ -86,6 +89,9 @@ func (m *Message) ReplaceBody(r io.Reader) error {
 	m.body, m.size, m.bodiless = nil, 0, false
 	return m.readBody(r)
 }
+
+// IsEmpty reports whether the input had nothing in it.
+func (m *Message) IsEmpty() bool { return m.size == 0 && len(m.Header) == 0 }
 
 func (m *Message) add(f Finding) { m.findings = append(m.findings, f) }
 
@@ -155,6 +161,7 @@ func (m *Message) readVerbose(in *bufio.Reader) error {
 	var lines bytes.Buffer
 	for began := false; ; {
 		line, err := in.ReadSlice('\n')
+		line = cutProgress(line)
 		sent, ok := bytes.CutPrefix(bytes.TrimRight(line, "\r\n"), []byte("> "))
 		if bytes.Equal(bytes.TrimRight(line, " \r\n"), []byte(">")) {
 			break
@@ -172,13 +179,16 @@ func (m *Message) readVerbose(in *bufio.Reader) error {
 			return m.fault(err)
 		}
 	}
-	m.bodiless = true
 	if err := m.parseHeader(lines.Bytes()); err != nil {
+		m.bodiless = true
 		return m.fault(err)
 	}
-	if length, ok := m.length(); ok {
+	length, ok := m.length()
+	if ok {
 		m.size = length
 	}
+	isReference := m.Header.Get("Ce-Dataref") != "" && length == 0 && m.Header.Get("Transfer-Encoding") == ""
+	m.bodiless = !isReference
 	_, err := io.Copy(io.Discard, in)
 	return err
 }

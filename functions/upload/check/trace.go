@@ -16,10 +16,24 @@ func isTrace(text []byte) bool {
 
 // isVerbose reports whether text begins as the output of curl -v does.
 func isVerbose(text []byte) bool {
-	return bytes.HasPrefix(text, []byte("* ")) || bytes.HasPrefix(text, []byte("> "))
+	return verboseStart.Match(text)
+}
+
+// cutProgress returns a line of curl -v without the progress meter, which curl writes before it on the same line if its
+// output is redirected.
+func cutProgress(line []byte) []byte {
+	if bytes.HasPrefix(line, []byte(">")) {
+		return line
+	}
+	return progress.ReplaceAll(line, nil)
 }
 
 var (
+	verboseStart = regexp.MustCompile(`^(?:[*>] |\s*% Total |Note: Unnecessary use of -X)`)
+	// progress ends in the current speed, after three times.
+	progress = regexp.MustCompile(
+		`^.*(?:(?:--:--:--|[0-9]+:[0-9]{2}:[0-9]{2}|[0-9]+[dhm] [0-9]+[hms]) +){3}[0-9.]+[kMGTP]?`)
+
 	traceStart = regexp.MustCompile(`^(?:== Info|[=<][=>] (?:Send|Recv) )`)
 	traceSent  = regexp.MustCompile(`^=> Send (?:header|data), (\d+) bytes`)
 	traceOther = regexp.MustCompile(`^(?:== Info|[=<][=>] )`)

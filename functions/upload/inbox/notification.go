@@ -29,8 +29,8 @@ var ErrUnknown = fmt.Errorf("%w: the data is not a notification of a bucket, exp
 // Parse returns the objects that a notification reports as new; none for one that reports something else, such as a
 // deletion or a test. It reads the forms of
 //
-//   - S3 and MinIO (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html): Records,
-//     a single record, and either inside a message of SNS,
+//   - S3 and MinIO (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html):
+//     Records, a single record, and either inside a message of SNS,
 //   - EventBridge (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html),
 //   - Google Cloud Storage, whose event type says what has happened.
 //

@@ -302,7 +302,7 @@ func checkType(e event.Event) error {
 		return errSweep
 	default:
 		err := fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
-		if strings.HasPrefix(e.Type(), "image.") {
+		if strings.HasPrefix(strings.ToLower(e.Type()), "image.") {
 			return err
 		}
 		return &otherTypeError{err, e}

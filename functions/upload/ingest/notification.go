@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
@@ -42,7 +43,17 @@ func (in *Ingest) deliverPlain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return in.notify(r.Context(), w, "", data)
+	err = in.notify(r.Context(), w, "", data)
+	if errors.Is(err, inbox.ErrUnknown) {
+		return fmt.Errorf("%w: the request has no attributes of a CloudEvent (headers Ce-Specversion, Ce-Type, Ce-Source "+
+			"and Ce-Id, or application/cloudevents+json); %s", events.ErrInvalid, withoutPrefix(err))
+	}
+	return err
+}
+
+// withoutPrefix returns the text of an error about an invalid event, to follow that of another.
+func withoutPrefix(err error) string {
+	return strings.TrimPrefix(err.Error(), events.ErrInvalid.Error()+": ")
 }
 
 // deliverOther handles a notification in a CloudEvent.
@@ -56,7 +67,7 @@ func (in *Ingest) deliverOther(w http.ResponseWriter, r *http.Request, other *ot
 	}
 	err := in.notify(cloudevent.Continue(r.Context(), other.event), w, other.event.Type(), data)
 	if errors.Is(err, inbox.ErrUnknown) {
-		return fmt.Errorf("%w; %w", other.error, err)
+		return fmt.Errorf("%w; %s", other.error, withoutPrefix(err))
 	}
 	return err
 }

@@ -440,7 +440,7 @@ func TestPostponed(t *testing.T) {
 	r.checkSettled(t, stored)
 }
 
-// A note that makes no sense is dropped when its time is over, and stops nothing.
+// A note that makes no sense is kept, because a later version may read it, and stops nothing.
 func TestUnreadableNote(t *testing.T) {
 	t.Parallel()
 	r := open(t, time.Second)
@@ -449,8 +449,13 @@ func TestUnreadableNote(t *testing.T) {
 	if _, err := r.Queue.Restore(t.Context(), 9); err != nil {
 		t.Fatal(err)
 	}
-	r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
-	r.checkSettled(t, id)
+	note := r.deferReceived(t, "inbox/never.png")
+	r.await(t, "the other event has failed", func() bool {
+		return len(r.published.of(events.TypeImageFailed, note.ImageID)) == 1
+	})
+	if deferred, err := r.Images.IsDeferred(t.Context(), id); err != nil || !deferred {
+		t.Errorf("IsDeferred() = %t, %v; want the note to be kept", deferred, err)
+	}
 }
 
 // Without the store nothing fails, however long that lasts.
@@ -481,6 +486,7 @@ func TestSchedule(t *testing.T) {
 		"after 4 s":                  {4 * time.Second, 4 * time.Second, false},
 		"after 59 s":                 {59 * time.Second, 59 * time.Second, false},
 		"after 10 minutes":           {10 * time.Minute, time.Minute, false},
+		"after 14:50 minutes":        {patience - 10*time.Second, 10 * time.Second, false},
 		"after 15 minutes":           {patience, time.Minute, true},
 		"clock a minute back":        {-time.Minute, time.Second, false},
 		"clock set back by a day":    {-24 * time.Hour, time.Second, true},

@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -31,17 +32,17 @@ func (r *Retrier) Sweep(ctx context.Context) error {
 	return errors.Join(err, r.tryAllDue(ctx), r.measure(context.WithoutCancel(ctx)))
 }
 
-// tryAllDue ends after a batch that is not full: what becomes due meanwhile is for Run, or the next sweep.
-func (r *Retrier) tryAllDue(ctx context.Context) error {
+// tryAllDue ends after a batch that is not full: what becomes due meanwhile is for Run, or the next sweep. It goes on
+// after a batch of which some failed, or one object that the store refuses to read would stop everything behind it, and
+// returns the first error.
+func (r *Retrier) tryAllDue(ctx context.Context) (first error) {
 	working := context.WithoutCancel(ctx)
 	for ctx.Err() == nil {
 		count, err := r.tryDue(ctx, working)
-		if err != nil {
-			return err
-		}
+		first = cmp.Or(first, err)
 		if count < batch {
-			return nil
+			break
 		}
 	}
-	return nil
+	return first
 }

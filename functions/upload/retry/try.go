@@ -39,10 +39,10 @@ func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome st
 	}
 	pause, over := schedule(time.Since(since), r.patience)
 	switch {
-	case errors.Is(err, deferral.ErrUnreadable) && over:
-		r.log.ErrorContext(ctx, "deferred_event_dropped", "image_id", entry.ImageID, "error.message", err.Error())
-		return failed, 0, nil
 	case errors.Is(err, deferral.ErrUnreadable): // a later version may be rolled out, and reads it
+		if over {
+			r.log.ErrorContext(ctx, "deferred_event_unreadable", "image_id", entry.ImageID, "error.message", err.Error())
+		}
 		return waiting, pause, nil
 	case err != nil:
 		return broken, 0, err
@@ -56,11 +56,16 @@ func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome st
 	return outcome, pause, err
 }
 
-// schedule returns the pause before the next try of what waits for a time, and whether it waits for too long. A time in
+// schedule returns the pause before the next try of what waits for a time, and whether it waits for too long; the last
+// try is when the time is over. A time in
 // the future is that of a clock that was set back since: if it is far off, nobody knows for how long the note waits,
 // and it must not wait forever.
 func schedule(age, patience time.Duration) (pause time.Duration, over bool) {
-	return min(max(age, minPause), maxPause), age >= patience || age <= -patience
+	pause = min(max(age, minPause), maxPause)
+	if left := patience - age; left > 0 {
+		pause = min(pause, max(left, minPause))
+	}
+	return pause, age >= patience || age <= -patience
 }
 
 // receive accepts the image of an image.received whose object exists now. If the time is over, it looks once more.
@@ -82,6 +87,9 @@ func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (o
 	case err == nil:
 		return settled, nil
 	case errors.Is(err, accept.ErrNotYet) && !over: // it was removed meanwhile
+		return waiting, nil
+	case errors.Is(err, imagestore.ErrNoBucket): // says nothing about the object, and must not be the end of its image
+		r.log.ErrorContext(ctx, "deferred_event_without_bucket", "image_id", note.ImageID, "bucket", note.Bucket)
 		return waiting, nil
 	case errors.As(err, &refused) && slices.Contains(events.Reasons(), events.Reason(refused.Code)):
 		return r.fail(ctx, note, image.ObjectName, refused.Code, refused.Message)
@@ -112,6 +120,12 @@ func (r *Retrier) announce(ctx context.Context, note deferral.Note, over bool) (
 	case objects.Result != nil && objects.Result.Key != imagestore.ThumbnailKey(note.ObjectName):
 		return settled, nil
 	}
+	if objects.Result == nil {
+		arriving, err := r.Queue.IsReceiving(ctx, note.ImageID)
+		if err != nil || arriving { // its own event decides
+			return settled, err
+		}
+	}
 	const message = "The object that the event names does not exist"
 	return r.fail(ctx, note, note.ObjectName, apierror.CodeObjectNotFound, message)
 }
@@ -127,6 +141,12 @@ func (r *Retrier) fail(
 	}
 	if final.State != status.Failed { // another delivery of the event has brought an image
 		return settled, nil
+	}
+	if final.Reason == apierror.CodeObjectNotFound {
+		withdrawn, err := r.withdraw(ctx, note.ImageID)
+		if err != nil || withdrawn {
+			return settled, err
+		}
 	}
 	// The event is the one that another delivery of the note's event gets as its reply.
 	source, bucket := events.SourceUpload, ""
@@ -147,4 +167,20 @@ func (r *Retrier) fail(
 	r.log.WarnContext(ctx, "deferred_event_failed", "image_id", note.ImageID, "bucket", note.Bucket,
 		"object_name", note.ObjectName, "error.code", final.Reason, "error.message", final.Result.Error)
 	return failed, nil
+}
+
+// withdraw takes a failure for want of an object back if the image has an original after all: one that another delivery
+// stored after the last look at the object, and that was accepted.
+func (r *Retrier) withdraw(ctx context.Context, imageID string) (withdrawn bool, err error) {
+	objects, err := r.Images.Find(ctx, imageID)
+	if err != nil || objects.Original == nil || objects.Result == nil {
+		return false, err
+	}
+	if err := r.Images.Remove(ctx, objects.Result.Key); err != nil {
+		return false, err
+	}
+	if err := r.Statuses.Forget(ctx, imageID); err != nil {
+		return false, err
+	}
+	return true, r.Relay.AnnounceAgain(ctx, imageID)
 }

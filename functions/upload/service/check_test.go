@@ -39,6 +39,9 @@ func TestCheckAgrees(t *testing.T) {
 		{"an attribute in capitals", "application/cloudevents+json", "", envelope + `"traceId": "1", "data": {}}`},
 		{"neither data nor dataref", "application/cloudevents+json", "", envelope + `"data": null}`},
 		{"a batch", "application/cloudevents-batch+json", "", "[" + envelope + `"data": {}}]`},
+		{"a coding", "image/png", "Content-Encoding: gzip", image},
+		{"a number as subject", "application/cloudevents+json", "",
+			strings.Replace(envelope, `"a%20b.png"`, "7", 1) + `"data": {}}`},
 		{"not JSON", "application/cloudevents+json", "", "{"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

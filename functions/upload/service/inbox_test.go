@@ -277,6 +277,19 @@ func TestInboxWithoutEffect(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a misspelt type", func(t *testing.T) {
+		got := s.post("/", "application/json", strings.NewReader(`{"bucket":"b","object_name":"a"}`),
+			"Ce-Specversion: 1.0", "Ce-Id: 1", "Ce-Source: /s", "Ce-Type: Image.Received")
+		if got.status != 400 || !strings.Contains(got.body, "Image.Received") || strings.Contains(got.body, "notification") {
+			t.Errorf("answer is %d %s, want 400 that names the type and no notification", got.status, got.body)
+		}
+	})
+	t.Run("JSON without attributes", func(t *testing.T) {
+		got := s.post("/", "application/json", strings.NewReader(`{"bucket":"b","object_name":"a"}`))
+		if got.status != 400 || !strings.Contains(got.body, "Ce-Specversion") {
+			t.Errorf("answer is %d %s, want 400 that names the attributes", got.status, got.body)
+		}
+	})
 	t.Run("too large, structured", func(t *testing.T) {
 		keys := slices.Repeat([]string{"a.png"}, 1000)
 		got := s.post("/", structuredMode, strings.NewReader(`{"specversion":"1.0","id":"1","source":"/s",`+

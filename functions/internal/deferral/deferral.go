@@ -51,6 +51,8 @@ type Note struct {
 	ImageID string `json:"image_id"`
 	// Owner is the client that sent the event; "" for nobody.
 	Owner string `json:"owner,omitempty"`
+	// Version is that of the object, of an image.received; "" for the latest.
+	Version string `json:"version,omitempty"`
 	// Event has the attributes of the event, and no data.
 	Event event.Event `json:"event"`
 	// Bucket and ObjectName name the object that the event waits for, and Filename is the sender's name for the image.

@@ -30,6 +30,7 @@ func waitingFor(err error, e event.Event, imageID string, candidate accept.Candi
 	}
 	object := candidate.Object
 	note := deferral.NewNote(deferral.Received, e, imageID, object.Bucket, object.Key, candidate.Filename)
+	note.Version = candidate.Object.Version
 	note.Owner, note.Cause = candidate.Owner, candidate.Cause
 	return &waitingError{err, note}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
@@ -78,7 +77,7 @@ func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (o
 	}
 	image, err := r.Acceptor.AcceptEvent(ctx, note.Event, accept.Candidate{
 		Owner:    note.Owner,
-		Object:   &accept.Object{Bucket: note.Bucket, Key: note.ObjectName, Version: versionOf(note.Event)},
+		Object:   &accept.Object{Bucket: note.Bucket, Key: note.ObjectName, Version: note.Version},
 		Filename: note.Filename,
 		Cause:    note.Cause,
 	})
@@ -95,15 +94,6 @@ func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (o
 		return r.fail(ctx, note, image.ObjectName, refused.Code, refused.Message)
 	}
 	return broken, err
-}
-
-// versionOf returns the version of the object that an image.received names; "" if it names none, or has a dataref only.
-func versionOf(e event.Event) string {
-	received, err := events.Decode[events.ImageReceived](e)
-	if err != nil {
-		return ""
-	}
-	return received.Version
 }
 
 // announce announces the image of an image.uploaded that has an original now, under whatever name. An image that has

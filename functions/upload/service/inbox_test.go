@@ -204,6 +204,7 @@ func TestInboxVersions(t *testing.T) {
 	if waiting.status != http.StatusOK || s.status(id) != "queued" {
 		t.Fatalf("a version that does not exist: answer %+v, want 200 and that it waits", waiting)
 	}
+	await(t, "failed", func() bool { return s.status(id) == "failed" })
 }
 
 // A record that cannot become an image is counted, and does not hold up another in the same notification.

@@ -116,7 +116,8 @@ return 1
 `)
 
 // Defer stores the note of an event, and makes the status of its image queued, unless it is further. An event that
-// waits already keeps its note. After an error the note may be stored, and the event may be handled.
+// waits already keeps its note. It fails with events.ErrInvalid if Read would refuse the note, because it is too long.
+// After another error the note may be stored, and the event may be handled.
 func (q *Queue) Defer(ctx context.Context, note Note) error {
 	text, err := json.Marshal(note)
 	if err != nil {
@@ -159,6 +160,9 @@ var ErrUnreadable = errors.New("unreadable note")
 // removed, and with ErrUnreadable, and the time, if it makes no sense.
 func (q *Queue) Read(ctx context.Context, entry Entry) (note Note, since time.Time, err error) {
 	text, info, err := q.images.GetWhole(ctx, entry.key(), maxNote)
+	if errors.Is(err, imagestore.ErrTooLong) {
+		return note, info.Modified, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
 	if err != nil {
 		return note, since, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -317,6 +318,33 @@ func TestPostpone(t *testing.T) {
 	if got := q.due(t); len(got) != 0 {
 		t.Errorf("%q waits, want nothing", got)
 	}
+}
+
+// A note is never longer than what Read accepts: a filename is cut, and other events are refused.
+func TestDeferLong(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	t.Run("filename", func(t *testing.T) {
+		long := strings.Repeat("<", 1<<20) + ".png"
+		note := NewNote(Received, noteOf(uuid.NewString()).Event, uuid.NewString(), "scans", "a.png", long)
+		if err := q.Defer(t.Context(), note); err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := q.Read(t.Context(), note.entry())
+		if err != nil || len(got.Filename) > maxFilename || !strings.HasSuffix(got.Filename, "<.png") {
+			t.Errorf("Read() has a filename of %d bytes, %v; want at most %d, with the end", len(got.Filename), err, maxFilename)
+		}
+	})
+	t.Run("attribute", func(t *testing.T) {
+		note := noteOf(uuid.NewString())
+		note.Event.SetExtension("long", strings.Repeat("a", maxNote))
+		if err := q.Defer(t.Context(), note); !errors.Is(err, events.ErrInvalid) {
+			t.Errorf("Defer() = %v, want ErrInvalid", err)
+		}
+		if deferred, err := q.images.IsDeferred(t.Context(), note.ImageID); deferred || err != nil {
+			t.Errorf("IsDeferred() = %t, %v; want false", deferred, err)
+		}
+	})
 }
 
 func TestReadRefuses(t *testing.T) {

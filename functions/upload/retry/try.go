@@ -32,11 +32,11 @@ func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome st
 	if entry.Name == "" {
 		return settled, 0, r.Relay.AnnounceAgain(ctx, entry.ImageID)
 	}
-	note, since, err := r.Queue.Read(ctx, entry)
+	note, age, err := r.Queue.Read(ctx, entry)
 	if errors.Is(err, imagestore.ErrNotFound) { // another pod has settled it
 		return settled, 0, nil
 	}
-	pause, over := schedule(time.Since(since), r.patience)
+	pause, over := schedule(age, r.patience)
 	switch {
 	case errors.Is(err, deferral.ErrUnreadable): // a later version may be rolled out, and reads it
 		if over {

@@ -118,7 +118,8 @@ return 1
 `)
 
 // Defer stores the note of an event, and makes the status of its image queued, unless it is further. An event that
-// waits already keeps its note. After an error the note may be stored, and the event may be handled.
+// waits already keeps its note. It fails with events.ErrInvalid if Read would refuse the note, because it is too long.
+// After another error the note may be stored, and the event may be handled.
 func (q *Queue) Defer(ctx context.Context, note Note) error {
 	text, err := json.Marshal(note)
 	if err != nil {
@@ -157,20 +158,27 @@ func (q *Queue) enter(ctx context.Context, entry Entry, pause time.Duration) err
 // ErrUnreadable means that a note is not one of this package: sending it again does not help.
 var ErrUnreadable = errors.New("unreadable note")
 
-// Read returns the note of an entry, and when it was stored. It fails with imagestore.ErrNotFound if the note was
-// removed, and with ErrUnreadable, and the time, if it makes no sense.
-func (q *Queue) Read(ctx context.Context, entry Entry) (note Note, since time.Time, err error) {
+// Read returns the note of an entry, and how long ago it was stored, in whole seconds and by the clock of the image
+// store alone. It fails with imagestore.ErrNotFound if the note was removed, and with ErrUnreadable, and the age, if it
+// makes no sense.
+func (q *Queue) Read(ctx context.Context, entry Entry) (note Note, age time.Duration, err error) {
 	text, info, err := q.images.GetWhole(ctx, entry.key(), maxNote)
+	if info != nil {
+		age = info.Served.Sub(info.Modified).Truncate(time.Second)
+	}
+	if errors.Is(err, imagestore.ErrTooLong) {
+		return note, age, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
 	if err != nil {
-		return note, since, err
+		return note, 0, err
 	}
 	if err := json.Unmarshal(text, &note); err != nil {
-		return note, info.Modified, fmt.Errorf("%w: object %q: %w", ErrUnreadable, entry.key(), err)
+		return note, age, fmt.Errorf("%w: object %q: %w", ErrUnreadable, entry.key(), err)
 	}
 	if !events.IsImageID(note.ImageID) || note.entry() != entry {
-		return note, info.Modified, fmt.Errorf("%w: object %q is about %.80q", ErrUnreadable, entry.key(), note.ImageID)
+		return note, age, fmt.Errorf("%w: object %q is about %.80q", ErrUnreadable, entry.key(), note.ImageID)
 	}
-	return note, info.Modified, nil
+	return note, age, nil
 }
 
 // IsReceiving reports whether an image.received waits for the object of an image.

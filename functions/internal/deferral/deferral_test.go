@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,9 +115,9 @@ func TestDefer(t *testing.T) {
 		}
 	}
 	entry := want.entry()
-	got, since, err := q.Read(t.Context(), entry)
-	if err != nil || time.Since(since).Abs() > time.Minute {
-		t.Fatalf("Read() = %+v, %v, %v", got, since, err)
+	got, age, err := q.Read(t.Context(), entry)
+	if err != nil || age.Abs() > time.Minute {
+		t.Fatalf("Read() = %+v, %v, %v", got, age, err)
 	}
 	if got.Event.String() != want.Event.String() || len(got.Event.Data()) != 0 {
 		t.Errorf("event is %s, want %s", got.Event, want.Event)
@@ -319,6 +320,33 @@ func TestPostpone(t *testing.T) {
 	}
 }
 
+// A note is never longer than what Read accepts: a filename is cut, and other events are refused.
+func TestDeferLong(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	t.Run("filename", func(t *testing.T) {
+		long := strings.Repeat("<", 1<<20) + ".png"
+		note := NewNote(Received, noteOf(uuid.NewString()).Event, uuid.NewString(), "scans", "a.png", long)
+		if err := q.Defer(t.Context(), note); err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := q.Read(t.Context(), note.entry())
+		if err != nil || len(got.Filename) > maxFilename || !strings.HasSuffix(got.Filename, "<.png") {
+			t.Errorf("Read() has a filename of %d bytes, %v; want at most %d, with the end", len(got.Filename), err, maxFilename)
+		}
+	})
+	t.Run("attribute", func(t *testing.T) {
+		note := noteOf(uuid.NewString())
+		note.Event.SetExtension("long", strings.Repeat("a", maxNote))
+		if err := q.Defer(t.Context(), note); !errors.Is(err, events.ErrInvalid) {
+			t.Errorf("Defer() = %v, want ErrInvalid", err)
+		}
+		if deferred, err := q.images.IsDeferred(t.Context(), note.ImageID); deferred || err != nil {
+			t.Errorf("IsDeferred() = %t, %v; want false", deferred, err)
+		}
+	})
+}
+
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	q := open(t)
@@ -339,9 +367,9 @@ func TestReadRefuses(t *testing.T) {
 			if err := q.images.Put(t.Context(), entry.key(), []byte(content), imagestore.Attributes{}); err != nil {
 				t.Fatal(err)
 			}
-			_, since, err := q.Read(t.Context(), entry)
-			if !errors.Is(err, ErrUnreadable) || time.Since(since).Abs() > time.Minute {
-				t.Errorf("Read() = %v, %v; want ErrUnreadable and the time", since, err)
+			_, age, err := q.Read(t.Context(), entry)
+			if !errors.Is(err, ErrUnreadable) || age.Abs() > time.Minute {
+				t.Errorf("Read() = %v, %v; want ErrUnreadable and the age", age, err)
 			}
 		})
 	}

@@ -79,8 +79,11 @@ func (s *Store) Exists(ctx context.Context, bucket, key string) (bool, error) {
 	return err == nil, err
 }
 
+// ErrTooLong means that an object has more bytes than its reader expects.
+var ErrTooLong = errors.New("object too long")
+
 // GetWhole reads an object of the service's bucket. It fails with ErrNotFound if there is no such object, and with
-// another error if it has more than limit bytes.
+// ErrTooLong, and the Info, if it has more than limit bytes.
 func (s *Store) GetWhole(ctx context.Context, key string, limit int64) ([]byte, *Info, error) {
 	body, info, err := s.Get(ctx, s.bucket, key)
 	if err != nil {
@@ -88,7 +91,8 @@ func (s *Store) GetWhole(ctx context.Context, key string, limit int64) ([]byte, 
 	}
 	defer body.Close()
 	if info.Size > limit {
-		return nil, nil, fmt.Errorf("read object %q: it has %d bytes, expected at most %d", key, info.Size, limit)
+		return nil, info, fmt.Errorf("read object %q: %w: it has %d bytes, expected at most %d", key, ErrTooLong, info.Size,
+			limit)
 	}
 	content, err := io.ReadAll(body)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -45,6 +46,7 @@ type Info struct {
 	Size        int64
 	ETag        string // without quotes
 	Modified    time.Time
+	Served      time.Time         // when the store answered, by its own clock, in whole seconds; only from Get
 	ContentType string            // only from Stat and Get
 	Metadata    map[string]string // only from Stat and Get; names as in http.Header
 }
@@ -157,7 +159,7 @@ func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetOb
 ) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timeout := time.AfterFunc(requestTimeout, func() { cancel(context.DeadlineExceeded) })
-	body, object, _, err := s.client.GetObject(ctx, bucket, key, options)
+	body, object, header, err := s.client.GetObject(ctx, bucket, key, options)
 	if !timeout.Stop() && err == nil {
 		body.Close()
 		err = context.DeadlineExceeded
@@ -166,7 +168,17 @@ func (s *Store) get(ctx context.Context, bucket, key string, options minio.GetOb
 		cancel(nil)
 		return nil, nil, s.wrap(err, "get", bucket, key)
 	}
-	return newObjectBody(ctx, cancel, body), infoOf(object), nil
+	info := infoOf(object)
+	info.Served = dateOf(header)
+	return newObjectBody(ctx, cancel, body), info, nil
+}
+
+// dateOf returns the time of a response by the clock of its sender, or else by this one.
+func dateOf(header http.Header) time.Time {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		return date
+	}
+	return time.Now()
 }
 
 // An objectBody fails with errStalled if the store stops sending, and ends its request when it is closed.

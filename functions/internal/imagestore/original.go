@@ -11,10 +11,10 @@ import (
 // Confirm checks that the original stored under key is the one that counts for its image. If not, it is removed,
 // and the error is ErrExists: two requests have stored an original for one image under two filenames, and the other one
 // counts. An object that is stored but not listed is removed as well, since nothing would ever find it: the error says
-// so, and the image is not stored.
+// so, and the image is not stored. An original whose image had failed before is removed with ErrExists, too.
 func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 	objects, err := s.Find(ctx, imageID)
-	if err != nil || objects.Original != nil && objects.Original.Key == key && !objects.failedBefore() {
+	if err != nil || objects.Original != nil && objects.Original.Key == key && !objects.FailedFirst() {
 		return err
 	}
 	if err := s.Remove(ctx, key); err != nil {
@@ -26,9 +26,10 @@ func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
 }
 
-// failedBefore reports whether the image had a result before it had an original, which can only be a failure.
-func (o Objects) failedBefore() bool {
-	return o.Result != nil && o.Result.Modified.Before(o.Original.Modified)
+// FailedFirst reports whether the image had a result before it had an original, which can only be a failure. Whoever
+// stored the one and finds the other goes by it, so that of the two exactly one is removed.
+func (o Objects) FailedFirst() bool {
+	return o.Original != nil && o.Result != nil && o.Result.Modified.Before(o.Original.Modified)
 }
 
 // Sum returns the SHA-256 of the object that info describes.

@@ -466,31 +466,3 @@ func TestMinIOStalls(t *testing.T) {
 	}
 	both.Wait()
 }
-
-// What a store says about an object decides whether it can still appear.
-func TestAbsence(t *testing.T) {
-	t.Parallel()
-	s := &Store{}
-	for name, test := range map[string]struct {
-		response         minio.ErrorResponse
-		absent, noBucket bool
-	}{
-		"no object":         {minio.ErrorResponse{StatusCode: 404, Code: minio.NoSuchKey, RequestID: "1"}, true, false},
-		"no bucket":         {minio.ErrorResponse{StatusCode: 404, Code: minio.NoSuchBucket, RequestID: "1"}, true, true},
-		"segment too long":  {minio.ErrorResponse{StatusCode: 400, Code: impossibleKey[1], RequestID: "1"}, true, false},
-		"backslash of dots": {minio.ErrorResponse{StatusCode: 400, Code: impossibleKey[2], RequestID: "1"}, true, false},
-		"key too long":      {minio.ErrorResponse{StatusCode: 400, Code: "KeyTooLongError", RequestID: "1"}, true, false},
-		"forbidden":         {minio.ErrorResponse{StatusCode: 403, Code: minio.AccessDenied, RequestID: "1"}, false, false},
-		"a proxy's 404":     {minio.ErrorResponse{StatusCode: 404}, false, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := s.wrap(test.response, "get", "scans", "a.png")
-			if got := errors.Is(err, ErrNotFound); got != test.absent {
-				t.Errorf("wrap() = %v, wraps ErrNotFound: %t", err, got)
-			}
-			if got := errors.Is(err, ErrNoBucket); got != test.noBucket {
-				t.Errorf("wrap() = %v, wraps ErrNoBucket: %t", err, got)
-			}
-		})
-	}
-}

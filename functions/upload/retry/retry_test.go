@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/deferral"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -440,21 +442,156 @@ func TestPostponed(t *testing.T) {
 	r.checkSettled(t, stored)
 }
 
-// A note that makes no sense is kept, because a later version may read it, and stops nothing.
+// A note that makes no sense is kept, however long it waits, and stops nothing: its sender was told that it is stored.
 func TestUnreadableNote(t *testing.T) {
 	t.Parallel()
-	r := open(t, time.Second)
-	id := uuid.NewString()
-	r.put(t, imagestore.DeferredKey(id, "received"), []byte("text"))
-	if _, err := r.Queue.Restore(t.Context(), 9); err != nil {
+	for name, text := range map[string][]byte{
+		"not JSON": []byte("text"),
+		"too long": bytes.Repeat([]byte(" "), 1<<20+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, 0) // its time is over
+			id := uuid.NewString()
+			r.put(t, imagestore.DeferredKey(id, "received"), text)
+			if _, err := r.Queue.Restore(t.Context(), 9); err != nil {
+				t.Fatal(err)
+			}
+			other := r.deferReceived(t, "inbox/never.png")
+			for range 2 {
+				if err := r.tryAll(t); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, want := r.waiting(t), []string{id + "/received"}; !slices.Equal(got, want) {
+				t.Errorf("%q waits, want %q", got, want)
+			}
+			if deferred, err := r.Images.IsDeferred(t.Context(), id); err != nil || !deferred {
+				t.Errorf("IsDeferred() = %t, %v; want true", deferred, err)
+			}
+			r.checkStatus(t, other.ImageID, status.Failed, string(events.ReasonObjectNotFound))
+		})
+	}
+}
+
+// candidateOf is what a delivery of a note's event brings.
+func candidateOf(note deferral.Note) accept.Candidate {
+	object := &accept.Object{Bucket: note.Bucket, Key: note.ObjectName}
+	return accept.Candidate{Object: object, Filename: note.Filename}
+}
+
+// An object that another delivery accepts after the last look at it has not failed.
+func TestAcceptedAtLastMoment(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	note := r.deferReceived(t, "inbox/late.png")
+	r.put(t, note.ObjectName, pngOf(t))
+	accepted, err := r.Acceptor.AcceptEvent(t.Context(), note.Event, candidateOf(note))
+	if err != nil {
 		t.Fatal(err)
 	}
-	note := r.deferReceived(t, "inbox/never.png")
-	r.await(t, "the other event has failed", func() bool {
-		return len(r.published.of(events.TypeImageFailed, note.ImageID)) == 1
-	})
-	if deferred, err := r.Images.IsDeferred(t.Context(), id); err != nil || !deferred {
-		t.Errorf("IsDeferred() = %t, %v; want the note to be kept", deferred, err)
+	outcome, err := r.fail(t.Context(), note, accepted.ObjectName, apierror.CodeObjectNotFound, "not there")
+	if outcome != settled || err != nil {
+		t.Errorf("fail() = %s, %v; want %s", outcome, err, settled)
+	}
+	r.checkStatus(t, note.ImageID, status.Queued, "")
+	if got := r.published.of(events.TypeImageFailed, note.ImageID); len(got) != 0 {
+		t.Errorf("published %v, want no image.failed", got)
+	}
+}
+
+// An original that is stored after its image has failed is not accepted, and is removed; of the two one stays.
+func TestFailedAtLastMoment(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	note := r.deferReceived(t, "inbox/late.png")
+	key := imagestore.OriginalKey(note.ImageID, "a.png")
+	if _, err := r.fail(t.Context(), note, key, apierror.CodeObjectNotFound, "not there"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Millisecond) // the resolution of MinIO's times is a millisecond
+	r.put(t, key, pngOf(t))
+	if withdrawn, err := r.withdraw(t.Context(), note.ImageID); withdrawn || err != nil {
+		t.Errorf("withdraw() = %t, %v; want false", withdrawn, err)
+	}
+	if err := r.Images.Confirm(t.Context(), note.ImageID, key); !errors.Is(err, imagestore.ErrExists) {
+		t.Errorf("Confirm() = %v, want ErrExists", err)
+	}
+	r.checkStatus(t, note.ImageID, status.Failed, apierror.CodeObjectNotFound)
+	objects, err := r.Images.Find(t.Context(), note.ImageID)
+	if err != nil || objects.Original != nil || objects.Result == nil {
+		t.Errorf("Find() = %+v, %v; want the failure only", objects, err)
+	}
+}
+
+// An event about the original of an image does not fail it while the event that brings the image waits.
+func TestUploadedBeforeReceived(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	note := r.deferReceived(t, "inbox/late.png")
+	forged := r.deferUploaded(t, note.ImageID, "x.png")
+	if outcome, err := r.announce(t.Context(), forged, true); outcome != settled || err != nil {
+		t.Errorf("announce() = %s, %v; want %s", outcome, err, settled)
+	}
+	r.put(t, note.ObjectName, pngOf(t))
+	if err := r.tryAll(t); err != nil {
+		t.Fatal(err)
+	}
+	r.checkStatus(t, note.ImageID, status.Queued, "")
+	if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) == 0 { // both events announce it
+		t.Error("published no image.uploaded")
+	}
+}
+
+// A bucket that does not exist says nothing about an object: the event waits for as long as the bucket is missing.
+func TestMissingBucket(t *testing.T) {
+	t.Parallel()
+	r := open(t, 0) // its time is over
+	note := r.deferReceived(t, "late.png")
+	note.Bucket = "missing-" + uuid.NewString()
+	if outcome, err := r.receive(t.Context(), note, true); outcome != waiting || err != nil {
+		t.Errorf("receive() = %s, %v; want %s", outcome, err, waiting)
+	}
+	r.checkStatus(t, note.ImageID, status.Queued, "")
+}
+
+// refusing is a relay that cannot announce one image, and counts the others.
+type refusing struct {
+	imageID   string
+	announced atomic.Int64
+}
+
+func (r *refusing) AnnounceAgain(_ context.Context, imageID string) error {
+	if imageID == r.imageID {
+		return errors.New("the store refuses to read it")
+	}
+	r.announced.Add(1)
+	return nil
+}
+
+// A sweep goes on after an entry that fails, and returns its error.
+func TestSweepGoesOn(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	relay := &refusing{imageID: uuid.NewString()}
+	r.Relay = relay
+	const others = 3 * batch
+	for i := range others + 1 {
+		id := relay.imageID
+		if i > 0 {
+			id = uuid.NewString()
+		}
+		if err := r.Queue.Postpone(t.Context(), id, -time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Sweep(t.Context()); err == nil {
+		t.Error("Sweep() succeeded, want the error of the entry")
+	}
+	if got := relay.announced.Load(); got != others {
+		t.Errorf("announced %d images, want %d", got, others)
+	}
+	if got, want := r.waiting(t), []string{relay.imageID + "/"}; !slices.Equal(got, want) {
+		t.Errorf("%q waits, want %q", got, want)
 	}
 }
 
@@ -486,7 +623,8 @@ func TestSchedule(t *testing.T) {
 		"after 4 s":                  {4 * time.Second, 4 * time.Second, false},
 		"after 59 s":                 {59 * time.Second, 59 * time.Second, false},
 		"after 10 minutes":           {10 * time.Minute, time.Minute, false},
-		"after 14:50 minutes":        {patience - 10*time.Second, 10 * time.Second, false},
+		"20 s before the end":        {patience - 20*time.Second, 20 * time.Second, false},
+		"10 ms before the end":       {patience - 10*time.Millisecond, time.Second, false},
 		"after 15 minutes":           {patience, time.Minute, true},
 		"clock a minute back":        {-time.Minute, time.Second, false},
 		"clock set back by a day":    {-24 * time.Hour, time.Second, true},

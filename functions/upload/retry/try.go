@@ -32,11 +32,11 @@ func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome st
 	if entry.Name == "" {
 		return settled, 0, r.Relay.AnnounceAgain(ctx, entry.ImageID)
 	}
-	note, since, err := r.Queue.Read(ctx, entry)
+	note, age, err := r.Queue.Read(ctx, entry)
 	if errors.Is(err, imagestore.ErrNotFound) { // another pod has settled it
 		return settled, 0, nil
 	}
-	pause, over := schedule(time.Since(since), r.patience)
+	pause, over := schedule(age, r.patience)
 	switch {
 	case errors.Is(err, deferral.ErrUnreadable): // a later version may be rolled out, and reads it
 		if over {
@@ -56,9 +56,8 @@ func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome st
 }
 
 // schedule returns the pause before the next try of what waits for a time, and whether it waits for too long; the last
-// try is when the time is over. A time in
-// the future is that of a clock that was set back since: if it is far off, nobody knows for how long the note waits,
-// and it must not wait forever.
+// try is when the time is over. A time in the future is that of a clock that was set back since: if it is far off,
+// nobody knows for how long the note waits, and it must not wait forever.
 func schedule(age, patience time.Duration) (pause time.Duration, over bool) {
 	pause = min(max(age, minPause), maxPause)
 	if left := patience - age; left > 0 {
@@ -163,7 +162,11 @@ func (r *Retrier) fail(
 // stored after the last look at the object, and that was accepted.
 func (r *Retrier) withdraw(ctx context.Context, imageID string) (withdrawn bool, err error) {
 	objects, err := r.Images.Find(ctx, imageID)
-	if err != nil || objects.Original == nil || objects.Result == nil {
+	if err != nil || objects.Original == nil || objects.Result == nil || objects.FailedFirst() {
+		return false, err
+	}
+	final, err := r.Statuses.ReadResult(ctx, imageID, objects)
+	if err != nil || final.State != status.Failed || final.Reason != apierror.CodeObjectNotFound {
 		return false, err
 	}
 	if err := r.Images.Remove(ctx, objects.Result.Key); err != nil {

@@ -26,8 +26,8 @@ func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
 }
 
-// FailedFirst reports whether the image had a result before it had an original, which can only be a failure. Whoever
-// stored the one and finds the other goes by it, so that of the two exactly one is removed.
+// FailedFirst reports whether the image had a result before it had an original, which can only be a failure. The
+// process that stored one of them and finds the other goes by it, so that exactly one of the two is removed.
 func (o Objects) FailedFirst() bool {
 	return o.Original != nil && o.Result != nil && o.Result.Modified.Before(o.Original.Modified)
 }

@@ -139,6 +139,7 @@ func TestUploadWithoutObject(t *testing.T) {
 	t.Parallel()
 	bucket := "scans-" + uuid.NewString()
 	s := start(t, "SOURCE_BUCKETS="+bucket, "OBJECT_WAIT_SECONDS=1")
+	s.put(bucket, "other.png", pngOf(t, 8, 8)) // without its bucket nothing is known about an object
 	for _, attempt := range []string{"first", "second"} {
 		t.Run(attempt, func(t *testing.T) {
 			got := s.post("/upload", "application/json", reference(bucket, "none.png"), binaryHeader("without object")...)

@@ -22,7 +22,7 @@ import (
 // it itself if the environment names the topic that it notifies, CI_NOTIFICATIONS_TOPIC.
 func TestBucketInbox(t *testing.T) {
 	t.Parallel()
-	topic, bucket := os.Getenv("CI_NOTIFICATIONS_TOPIC"), "inbox-"+uuid.NewString()
+	topic, bucket := os.Getenv("CI_NOTIFICATIONS_TOPIC"), "scans-"+uuid.NewString()
 	isReal := topic != ""
 	if !isReal {
 		topic = "bucket-notifications-" + uuid.NewString()

@@ -547,7 +547,7 @@ func TestMissingBucket(t *testing.T) {
 	t.Parallel()
 	r := open(t, 0) // its time is over
 	note := r.deferReceived(t, "late.png")
-	note.Bucket = "missing-" + uuid.NewString()
+	note.Bucket = "scans-missing-" + uuid.NewString()
 	if outcome, err := r.receive(t.Context(), note, true); outcome != waiting || err != nil {
 		t.Errorf("receive() = %s, %v; want %s", outcome, err, waiting)
 	}

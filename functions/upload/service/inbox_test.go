@@ -41,7 +41,7 @@ func (s *testServer) deliverPublished(from int) (answers []response) {
 // An object in a listed bucket becomes an image, in whatever form its notification comes, and only once.
 func TestInbox(t *testing.T) {
 	t.Parallel()
-	bucket := "inbox-" + uuid.NewString()
+	bucket := "scans-" + uuid.NewString()
 	s := start(t, "SOURCE_BUCKETS="+bucket)
 	content := pngOf(t, 40, 30)
 	s.put(bucket, "2026/mein Käse.png", content)
@@ -94,7 +94,7 @@ func TestInbox(t *testing.T) {
 // Without a Broker a notification is not acknowledged; what is delivered again makes no second image.
 func TestInboxSeveral(t *testing.T) {
 	t.Parallel()
-	bucket := "inbox-" + uuid.NewString()
+	bucket := "scans-" + uuid.NewString()
 	s := start(t, "SOURCE_BUCKETS="+bucket)
 	body := func() io.Reader { return strings.NewReader(notification(bucket, "a.png", "b.png", "none.png")) }
 	s.put(bucket, "a.png", pngOf(t, 40, 30))
@@ -136,7 +136,7 @@ func TestInboxSeveral(t *testing.T) {
 // again is not.
 func TestInboxPutAgain(t *testing.T) {
 	t.Parallel()
-	bucket := "inbox-" + uuid.NewString()
+	bucket := "scans-" + uuid.NewString()
 	s := start(t, "SOURCE_BUCKETS="+bucket, "OBJECT_WAIT_SECONDS=1")
 	s.put(bucket, "other.png", pngOf(t, 8, 8)) // makes the bucket
 	put := func(sequencer string) response {
@@ -165,7 +165,7 @@ func TestInboxPutAgain(t *testing.T) {
 // Each version of an object is an image with the bytes of that version, one that does not exist waits for it.
 func TestInboxVersions(t *testing.T) {
 	t.Parallel()
-	bucket := "inbox-" + uuid.NewString()
+	bucket := "scans-" + uuid.NewString()
 	s := start(t, "SOURCE_BUCKETS="+bucket, "OBJECT_WAIT_SECONDS=1")
 	client := testservers.MinIO(t, s.getenv)
 	s.put(bucket, "other.png", pngOf(t, 8, 8)) // makes the bucket
@@ -210,7 +210,7 @@ func TestInboxVersions(t *testing.T) {
 // A record that cannot become an image is counted, and does not hold up another in the same notification.
 func TestInboxOneRecordBad(t *testing.T) {
 	t.Parallel()
-	bucket := "inbox-" + uuid.NewString()
+	bucket := "scans-" + uuid.NewString()
 	s := start(t, "SOURCE_BUCKETS="+bucket)
 	good := notification(bucket, "a.png", "b.png")
 	for _, test := range []struct{ name, code, body string }{
@@ -242,7 +242,7 @@ func TestInboxOneRecordBad(t *testing.T) {
 // What is refused or ignored publishes nothing.
 func TestInboxWithoutEffect(t *testing.T) {
 	t.Parallel()
-	bucket := "inbox-" + uuid.NewString()
+	bucket := "scans-" + uuid.NewString()
 	c := startWithKeys(t, "SOURCE_BUCKETS="+bucket)
 	s := c.ada.withoutAuthentication()
 	off := s.startAnother("AUTH_API_KEYS_FILE=", "AUTH_ADMINS=", "SOURCE_BUCKETS="+s.getenv("MINIO_BUCKET"))

@@ -1,3 +1,8 @@
+//go:build !race
+
+// The race detector slows WebAssembly down by orders of magnitude, and needs more memory than a worker may have. CI runs
+// these tests without it, as a step of its own.
+
 package avifworker
 
 import (

@@ -2,6 +2,7 @@ package avifworker
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 )
 
@@ -25,11 +26,15 @@ func release(b []byte) {
 // limitProcess limits the memory of the process, beyond which it crashes, and allows it no core dump and few files. It
 // is a second line of defence: the memory of a picture has a limit of its own.
 func limitProcess(memory int64) error {
+	data := uint64(memory)
+	if underRaceDetector {
+		data = math.MaxUint64 // no limit
+	}
 	for _, l := range []struct {
 		resource int
 		most     uint64
 	}{
-		{syscall.RLIMIT_DATA, uint64(memory)},
+		{syscall.RLIMIT_DATA, data},
 		{syscall.RLIMIT_CORE, 0},
 		{syscall.RLIMIT_FSIZE, 0},
 		{syscall.RLIMIT_NOFILE, 16},

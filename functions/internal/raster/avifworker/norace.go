@@ -1,0 +1,5 @@
+//go:build !race
+
+package avifworker
+
+const underRaceDetector = false

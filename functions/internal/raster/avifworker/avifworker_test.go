@@ -1,7 +1,7 @@
 //go:build !race
 
-// The race detector slows WebAssembly down by orders of magnitude, and needs more memory than a worker may have. CI runs
-// these tests without it, as a step of its own.
+// The race detector slows WebAssembly down by orders of magnitude, and needs more memory than a worker may have. CI
+// runs these tests without it, as a step of its own.
 
 package avifworker
 

@@ -127,7 +127,7 @@ func (f *keyFetch) isDone() bool {
 	}
 }
 
-// run fetches the keys and keeps them. It does so before done is closed: whoever has waited finds the new ones.
+// run fetches the keys and keeps them, before done is closed, so that the callers that wait find the new ones.
 func (s *keySet) run(ctx context.Context, fetch *keyFetch) {
 	defer close(fetch.done)
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)

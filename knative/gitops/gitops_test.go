@@ -87,7 +87,7 @@ func jobs(pipeline object) (names []string) {
 // Every job runs exactly one program of .ci, which exists, or go test.
 func TestPipeline(t *testing.T) {
 	pipeline := read(t, "../../.gitlab-ci.yml")
-	want := []string{"faults", "test", "build", "scan", "sign", "deploy-dev", "deploy-prod"}
+	want := []string{"examples", "faults", "test", "build", "scan", "sign", "deploy-dev", "deploy-prod"}
 	if got := jobs(pipeline); !slices.Equal(got, want) {
 		t.Fatalf("jobs are %q, want %q", got, want)
 	}

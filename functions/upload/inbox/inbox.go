@@ -47,8 +47,8 @@ func (i *Inbox) Receive(ctx context.Context, objects []Object) error {
 	publications.SetLimit(maxPublications)
 	for n, e := range received {
 		publications.Go(func() error {
-			if failed.Err() != nil {
-				return nil // begin nothing new, and let the others finish: one that is cancelled may arrive all the same
+			if err := failed.Err(); err != nil {
+				return err // begin nothing new, and let the others finish: one that is cancelled may arrive all the same
 			}
 			if err := i.publisher.Publish(ctx, e); err != nil {
 				return fmt.Errorf("publish %s for %s/%s: %w", e.Type(), objects[n].Bucket, objects[n].Key, err)

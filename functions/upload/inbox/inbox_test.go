@@ -83,3 +83,17 @@ func TestReceiveFails(t *testing.T) {
 		})
 	}
 }
+
+// A caller that has left gets no acknowledgement of what was not published.
+func TestReceiveCancelled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	topic := &topic{}
+	if err := New(topic).Receive(ctx, []Object{{"inbox", "a.png", "v1", ""}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Receive() = %v, want context.Canceled", err)
+	}
+	if len(topic.events) != 0 {
+		t.Errorf("published %v, want nothing", topic.events)
+	}
+}

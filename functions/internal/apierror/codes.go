@@ -89,8 +89,8 @@ var requestCodes = []Code{
 		"There is more than one `Idempotency-Key`, or it is not 1 to 255 printable ASCII characters.",
 		"Use a random key, such as a UUID."},
 	{CodeBadQuery, []int{http.StatusBadRequest}, "Bad query",
-		"A query parameter is missing or has an impossible value. `dead-letters` refuses unknown ones, too: a misspelt " +
-			"filter would select every letter.", repair},
+		"A query parameter is missing, has an impossible value, or does not exist; `limit` may list those that do.",
+		repair},
 	{CodeIncompleteRequest, []int{http.StatusBadRequest}, "Incomplete request",
 		"The connection ended before the body was complete.",
 		"Send the request again, with the same `Idempotency-Key` if it had one."},

@@ -67,8 +67,8 @@ func (p *Process) observe(r *http.Request, status int, duration time.Duration) {
 	p.duration.WithLabelValues(method, endpoint).Observe(duration.Seconds())
 }
 
-// endpointOf returns the original system's name for the path of a route: "/status" for /status/{id}. It is "other"
-// without a route.
+// endpointOf returns the original system's name for the path of a route: "/status" for /status/{id}, and likewise
+// "/status/events" for /status/{id}/events. It is "other" without a route.
 func endpointOf(path string) string {
 	switch path {
 	case "", "/":
@@ -76,8 +76,9 @@ func endpointOf(path string) string {
 	case "/{$}":
 		return "/"
 	}
-	path, _, _ = strings.Cut(path, "/{")
-	return path
+	before, after, _ := strings.Cut(path, "/{")
+	_, after, _ = strings.Cut(after, "}")
+	return before + after
 }
 
 func knownMethod(method string) string {

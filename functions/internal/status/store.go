@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,20 +33,27 @@ func New(client *redis.Client, images *imagestore.Store) *Store {
 	return &Store{client: client, images: images}
 }
 
-// Key is the Redis key of an image's status.
-func Key(imageID string) string { return "image:status:" + imageID }
+const keyPrefix = "image:status:"
+
+// Key is the Redis key of an image's status, and the channel on which its changes are published.
+func Key(imageID string) string { return keyPrefix + imageID }
+
+func imageIDOf(key string) string { return strings.TrimPrefix(key, keyPrefix) }
 
 // Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state,
 // text, expiry) sets a status unless the one that is there is as far or further, and returns the state and the status
 // that were there. Redis runs a script atomically: whatever the order of the writers, a status never goes back, and the
-// first final status stays.
+// first final status stays. A change is published on the channel key, unless Redis's user may not publish.
 const Forward = `
 local function forward(key, state, text, expiry)
   local rank = {queued = 1, processing = 2, completed = 3, failed = 3}
   local before = redis.call('GET', key)
   local known, status = pcall(cjson.decode, before or '{}')
   local there = known and type(status) == 'table' and status.status
-  if not rank[there] or rank[there] < rank[state] then redis.call('SET', key, text, 'EX', expiry) end
+  if not rank[there] or rank[there] < rank[state] then
+    redis.call('SET', key, text, 'EX', expiry)
+    redis.pcall('PUBLISH', key, state)
+  end
   return there, before
 end
 `

@@ -1,6 +1,8 @@
 // Package delivery answers for images that were accepted: their status, their original, their thumbnail; and it has the
 // page on which a browser uploads images.
 //
+// Clients that do not want to ask again and again wait for a status, or read a stream of events.
+//
 // It reads only. Objects never change, so caches may keep them forever. A client that may not see an image gets the
 // same answer as for an image that does not exist.
 package delivery
@@ -15,6 +17,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+	"golang.org/x/sync/semaphore"
 )
 
 // Backends are what a Delivery works with.
@@ -22,6 +25,7 @@ type Backends struct {
 	Images   *imagestore.Store
 	Statuses *status.Store
 	Outbox   *outbox.Outbox
+	Watcher  *status.Watcher
 	// IgnoreError takes an error of Redis in an operation that the answer does not depend on.
 	IgnoreError func(ctx context.Context, operation string, err error)
 }
@@ -29,11 +33,14 @@ type Backends struct {
 // A Delivery answers GET requests. It is safe for use by several goroutines.
 type Delivery struct {
 	Backends
-	policy ownership.Policy
+	policy  ownership.Policy
+	waiting *semaphore.Weighted // requests that wait for a status
 }
 
-// New returns a Delivery.
-func New(backends Backends, policy ownership.Policy) *Delivery { return &Delivery{backends, policy} }
+// New returns a Delivery in which at most maxWaiting requests wait for a status at a time.
+func New(backends Backends, policy ownership.Policy, maxWaiting int64) *Delivery {
+	return &Delivery{backends, policy, semaphore.NewWeighted(maxWaiting)}
+}
 
 // imageID returns the ID in the path of a request. UUIDs are read without regard to case (RFC 9562, section 4).
 func imageID(r *http.Request) string { return strings.ToLower(r.PathValue("id")) }

@@ -33,7 +33,9 @@ func open(t *testing.T, policy ownership.Policy) (d *Delivery, ignored *[]string
 		t.Fatal(err)
 	}
 	down := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	watcher := status.NewWatcher(client)
 	t.Cleanup(func() {
+		watcher.Close()
 		client.Close()
 		down.Close()
 	})
@@ -42,13 +44,14 @@ func open(t *testing.T, policy ownership.Policy) (d *Delivery, ignored *[]string
 		Images:   images,
 		Statuses: status.New(client, images),
 		Outbox:   outbox.New(down, images.Bucket(), func(err error) { t.Error(err) }),
+		Watcher:  watcher,
 		IgnoreError: func(_ context.Context, operation string, err error) {
 			if err == nil {
 				t.Error("IgnoreError() is called without an error")
 			}
 			*ignored = append(*ignored, operation)
 		},
-	}, policy), ignored
+	}, policy, 1), ignored
 }
 
 func request(id string) *http.Request {

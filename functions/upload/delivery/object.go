@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -20,6 +21,9 @@ import (
 
 // Original is GET /images/{id}: the original, byte for byte.
 func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
+	if err := httpserver.CheckQuery(r); err != nil {
+		return err
+	}
 	info, err := d.findOriginal(r.Context(), imageID(r))
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found"}
@@ -47,6 +51,9 @@ func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestor
 
 // Thumbnail is GET /thumbnails/{id}.
 func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
+	if err := httpserver.CheckQuery(r); err != nil {
+		return err
+	}
 	info, err := d.findThumbnail(r.Context(), imageID(r))
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return &apierror.Error{

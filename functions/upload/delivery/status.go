@@ -13,9 +13,18 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
-// Status is GET /status/{id}.
+// Status is GET /status/{id}: at once, or, with a wait, once it is final.
 func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
-	known, err := d.read(r.Context(), imageID(r))
+	if err := httpserver.CheckQuery(r, "wait"); err != nil {
+		return err
+	}
+	patience, err := waitOf(w, r)
+	if err != nil {
+		return err
+	}
+	id, ctx := imageID(r), r.Context()
+	read := func() (*status.Status, error) { return d.read(ctx, id) }
+	known, err := d.await(ctx, patience, read, nil, id)
 	if err != nil {
 		return err
 	}
@@ -25,8 +34,11 @@ func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
 
 // EventStatus is GET /status?source=...&id=...: the status of the image that an event of this source and ID has
 // brought. It is an event that the client sent to the service itself; for those who may see all images, otherwise one
-// that came through the Broker.
+// that came through the Broker. With a wait, the event may yet arrive.
 func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
+	if err := httpserver.CheckQuery(r, "source", "id", "wait"); err != nil {
+		return err
+	}
 	query, ctx := r.URL.Query(), r.Context()
 	source, err := parameter(query, "source")
 	if err != nil {
@@ -36,19 +48,32 @@ func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	owner := ownership.Of(ctx)
-	known, err := d.read(ctx, idempotency.EventImageID(owner, source, id))
-	if errors.Is(err, errNoStatus) && owner != "" {
-		known, err = d.read(ctx, idempotency.EventImageID("", source, id))
+	patience, err := waitOf(w, r)
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, errNoStatus) {
-		return errNoEventStatus
+	imageIDs := []string{idempotency.EventImageID("", source, id)}
+	if owner := ownership.Of(ctx); owner != "" {
+		imageIDs = append([]string{idempotency.EventImageID(owner, source, id)}, imageIDs...)
 	}
+	read := func() (*status.Status, error) { return d.readFirst(ctx, imageIDs) }
+	known, err := d.await(ctx, patience, read, errNoEventStatus, imageIDs...)
 	if err != nil {
 		return err
 	}
 	httpserver.WriteJSON(w, http.StatusOK, known)
 	return nil
+}
+
+// readFirst returns the status of the first image that has one.
+func (d *Delivery) readFirst(ctx context.Context, imageIDs []string) (*status.Status, error) {
+	for _, id := range imageIDs {
+		known, err := d.read(ctx, id)
+		if !errors.Is(err, errNoStatus) {
+			return known, err
+		}
+	}
+	return nil, errNoEventStatus
 }
 
 // parameter returns a query parameter that must be given once.

@@ -20,6 +20,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/delivery"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
@@ -48,7 +49,10 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 
 	limiter := ratelimit.New(backends.redis, "image:limit:"+backends.images.Bucket()+":")
 	guard := auth.New(settings.auth, process, limiter)
-	s := wire(settings, process, backends, publisher, guard)
+	watcher := status.NewWatcher(backends.redis)
+	defer watcher.Close()
+	context.AfterFunc(ctx, watcher.Close) // who waits for a status gets the one that there is
+	s := wire(settings, process, backends, publisher, guard, watcher)
 	retrying, stopRetrying := context.WithCancel(ctx)
 	var retries sync.WaitGroup
 	retries.Go(func() { s.retrier.Run(retrying) })
@@ -72,6 +76,7 @@ type service struct {
 
 func wire(
 	settings settings, process *httpserver.Process, backends *backends, publisher publisher.Publisher, guard *auth.Guard,
+	watcher *status.Watcher,
 ) *service {
 	policy := ownership.Policy{Enforced: guard.Authenticates()}
 	relay := backends.newRelay(publisher, settings.ages, process.Metrics)
@@ -112,8 +117,9 @@ func wire(
 			Images:      backends.images,
 			Statuses:    backends.statuses,
 			Outbox:      backends.outbox,
+			Watcher:     watcher,
 			IgnoreError: backends.ignoreError,
-		}, policy),
+		}, policy, settings.maxWaiting),
 	}
 }
 
@@ -146,6 +152,8 @@ func (s *service) routes() *http.ServeMux {
 	httpserver.Route(mux, "/upload", methods{http.MethodPost: s.protect(s.ingest.Upload)})
 	httpserver.Route(mux, "/status", methods{http.MethodGet: s.protect(s.delivery.EventStatus)})
 	httpserver.Route(mux, "/status/{id}", methods{http.MethodGet: s.protect(s.delivery.Status)})
+	httpserver.Route(mux, "/status/{id}/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
+	httpserver.Route(mux, "/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
 	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protect(s.delivery.Original)})
 	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protect(s.delivery.Thumbnail)})
 	all := http.NewServeMux() // Serve adds the cluster's own paths to it, which scripts of other sites may not use

@@ -27,6 +27,7 @@ type settings struct {
 	eventsOnly    bool     // whether only Knative's deliveries are served
 	ages          relay.Ages
 	patience      time.Duration // with an object that an event names
+	maxWaiting    int64         // requests that wait for a status
 }
 
 // Settings that only this function reads.
@@ -47,6 +48,9 @@ var (
 	objectWait = config.Int{Name: "OBJECT_WAIT_SECONDS", Default: 900, Min: 1, Max: 86400, Unit: "seconds",
 		Doc: "How long an event waits for the object that it names. Then the image has failed, with the reason " +
 			"`object_not_found`."}
+	maxWaiting = config.Int{Name: "MAX_WAITING", Default: 32, Min: 0, Max: 100_000,
+		Doc: "Most requests of one process that wait for a status, or read a stream of events, at a time. Beyond that " +
+			"a wait is answered at once, and a stream refused. Each counts for Knative's `containerConcurrency`."}
 )
 
 // Settings returns the settings of the function, in words.
@@ -72,5 +76,6 @@ func readSettings(r *config.Reader) settings {
 		Stored: time.Duration(sweepStored.Read(r)) * time.Second,
 	}
 	s.patience = time.Duration(objectWait.Read(r)) * time.Second
+	s.maxWaiting = maxWaiting.Read(r)
 	return s
 }

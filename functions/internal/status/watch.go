@@ -1,0 +1,246 @@
+package status
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
+)
+
+const (
+	// Without a subscription, because Redis is down or its user may not subscribe, statuses are read again this often.
+	unsubscribedRecheck = 2 * time.Second
+	// With one they are read again every so many times as often: a result that is stored while Redis is down is not
+	// published.
+	subscribedEvery = 5
+	// How often an idle connection is checked.
+	subscriptionCheck = 30 * time.Second
+)
+
+// A Watcher says when statuses may have changed. All who watch share one connection to Redis, which is closed while
+// nobody does. Its methods are safe for use by several goroutines.
+type Watcher struct {
+	client *redis.Client
+
+	lock    sync.Mutex
+	closed  bool
+	watches map[string]map[*Watch]struct{} // by image ID; empty while run does not run
+	// Whether Redis has confirmed the subscription to an image; run has asked for those that are in it.
+	confirmed map[string]bool
+	changed   chan struct{} // has a value after watches has changed
+	running   sync.WaitGroup
+}
+
+// NewWatcher returns a Watcher. The caller closes it before the client.
+func NewWatcher(client *redis.Client) *Watcher {
+	return &Watcher{
+		client:    client,
+		watches:   map[string]map[*Watch]struct{}{},
+		confirmed: map[string]bool{},
+		changed:   make(chan struct{}, 1),
+	}
+}
+
+// A Watch is of some images. The caller stops it.
+type Watch struct {
+	// C has a value when Take has IDs. It is closed with the Watcher.
+	C <-chan struct{}
+
+	wake    chan struct{}
+	watcher *Watcher
+	ids     []string
+	taken   map[string]struct{} // that the next Take returns
+}
+
+// Watch watches images. What happens before it returns may be missed: read a status after the first value of C, which
+// comes when Redis has confirmed the subscription.
+func (w *Watcher) Watch(imageIDs ...string) *Watch {
+	wake := make(chan struct{}, 1)
+	watch := &Watch{C: wake, wake: wake, watcher: w, ids: imageIDs, taken: map[string]struct{}{}}
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	if w.closed {
+		close(wake)
+		return watch
+	}
+	if len(w.watches) == 0 && len(imageIDs) > 0 {
+		w.running.Go(w.run)
+	}
+	for _, id := range imageIDs {
+		if w.watches[id] == nil {
+			w.watches[id] = map[*Watch]struct{}{}
+		}
+		w.watches[id][watch] = struct{}{}
+		if w.confirmed[id] {
+			watch.add(id)
+		}
+	}
+	w.notify()
+	return watch
+}
+
+// Take returns the IDs of the images whose statuses may have changed since the last call.
+func (w *Watch) Take() []string {
+	w.watcher.lock.Lock()
+	defer w.watcher.lock.Unlock()
+	ids := slices.Sorted(maps.Keys(w.taken))
+	clear(w.taken)
+	return ids
+}
+
+// add has Take return an image. The caller holds the lock.
+func (w *Watch) add(imageID string) {
+	w.taken[imageID] = struct{}{}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stop ends the watch. It may be called again.
+func (w *Watch) Stop() {
+	w.watcher.lock.Lock()
+	defer w.watcher.lock.Unlock()
+	for _, id := range w.ids {
+		delete(w.watcher.watches[id], w)
+		if len(w.watcher.watches[id]) == 0 {
+			delete(w.watcher.watches, id)
+		}
+	}
+	w.watcher.notify()
+}
+
+// Close ends all watches, now and in future, and waits until the connection is closed.
+func (w *Watcher) Close() {
+	w.lock.Lock()
+	if !w.closed {
+		w.closed = true
+		ended := map[*Watch]struct{}{}
+		for _, watches := range w.watches {
+			maps.Copy(ended, watches)
+		}
+		for watch := range ended {
+			close(watch.wake)
+		}
+		clear(w.watches)
+		w.notify()
+	}
+	w.lock.Unlock()
+	w.running.Wait()
+}
+
+// notify has run compare what is watched with what is subscribed to.
+func (w *Watcher) notify() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run passes on what Redis publishes until nobody watches.
+func (w *Watcher) run() {
+	subscription := w.client.Subscribe(context.Background())
+	defer subscription.Close() // returns an error only if it was closed before
+	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(subscriptionCheck))
+	recheck := time.NewTicker(unsubscribedRecheck)
+	defer recheck.Stop()
+	for tick := 1; ; {
+		select {
+		case <-w.changed:
+			if !w.subscribe(subscription) {
+				return
+			}
+		case message := <-messages:
+			w.receive(message)
+		case <-recheck.C:
+			w.recheck(tick%subscribedEvery == 0)
+			tick++
+		}
+	}
+}
+
+// subscribe subscribes to what is watched, and to nothing else. It returns false if nothing is. Errors are go-redis's
+// to handle: it connects again, and then subscribes to everything again.
+func (w *Watcher) subscribe(subscription *redis.PubSub) bool {
+	add, remove, watched := w.update()
+	if !watched {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), connect.RedisTimeout)
+	defer cancel()
+	if len(remove) > 0 {
+		_ = subscription.Unsubscribe(ctx, keys(remove)...)
+	}
+	if len(add) > 0 {
+		_ = subscription.Subscribe(ctx, keys(add)...)
+	}
+	return true
+}
+
+// update returns the image IDs to subscribe to and those to unsubscribe from, and whether any is watched. If none is,
+// the next Watch calls run.
+func (w *Watcher) update() (add, remove []string, watched bool) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for id := range w.watches {
+		if _, known := w.confirmed[id]; !known {
+			w.confirmed[id] = false
+			add = append(add, id)
+		}
+	}
+	for id := range w.confirmed {
+		if w.watches[id] == nil {
+			delete(w.confirmed, id)
+			remove = append(remove, id)
+		}
+	}
+	return add, remove, len(w.watches) > 0
+}
+
+// receive wakes those who watch the image of a message. A confirmation may follow a connection that was lost, and with
+// it messages.
+func (w *Watcher) receive(message any) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	switch message := message.(type) {
+	case *redis.Subscription:
+		id := imageIDOf(message.Channel)
+		if _, wanted := w.confirmed[id]; wanted && message.Kind == "subscribe" {
+			w.confirmed[id] = true
+			w.wake(id)
+		}
+	case *redis.Message:
+		w.wake(imageIDOf(message.Channel))
+	}
+}
+
+// recheck wakes those who watch images whose subscription Redis has not confirmed, or all.
+func (w *Watcher) recheck(all bool) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for id, confirmed := range w.confirmed {
+		if all || !confirmed {
+			w.wake(id)
+		}
+	}
+}
+
+// wake wakes those who watch an image. The caller holds the lock.
+func (w *Watcher) wake(imageID string) {
+	for watch := range w.watches[imageID] {
+		watch.add(imageID)
+	}
+}
+
+// keys returns the channels of images: they have the names of the keys.
+func keys(imageIDs []string) []string {
+	channels := make([]string, len(imageIDs))
+	for i, id := range imageIDs {
+		channels[i] = Key(id)
+	}
+	return channels
+}

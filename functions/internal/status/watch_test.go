@@ -1,0 +1,177 @@
+package status
+
+import (
+	"context"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+)
+
+// A step takes much less than this.
+const soon = 30 * time.Second
+
+func (s store) watcher(t *testing.T) *Watcher {
+	t.Helper()
+	w := NewWatcher(s.redis)
+	t.Cleanup(w.Close)
+	return w
+}
+
+// awaitTaken waits until a watch has an image.
+func awaitTaken(t *testing.T, watch *Watch, imageID string) {
+	t.Helper()
+	timeout := time.After(soon)
+	for {
+		select {
+		case _, open := <-watch.C:
+			if !open {
+				t.Fatal("C is closed")
+			}
+			if slices.Contains(watch.Take(), imageID) {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("nothing about %s after %v", imageID, soon)
+		}
+	}
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	w := s.watcher(t)
+	first, second := uuid.NewString(), uuid.NewString()
+	both, one := w.Watch(first, second), w.Watch(first)
+	defer both.Stop()
+	defer one.Stop()
+	awaitTaken(t, one, first) // the subscription is confirmed
+	s.advance(t, in(Queued, first))
+	awaitTaken(t, one, first)
+	awaitTaken(t, both, first)
+	s.advance(t, completedStatus(second))
+	awaitTaken(t, both, second)
+	if got := one.Take(); len(got) > 0 {
+		t.Errorf("a watch of another image has %q", got)
+	}
+}
+
+// A watch of an image that is watched already gets a first value, too.
+func TestWatchAgain(t *testing.T) {
+	t.Parallel()
+	w := open(t).watcher(t)
+	id := uuid.NewString()
+	for range 3 {
+		watch := w.Watch(id)
+		defer watch.Stop()
+		awaitTaken(t, watch, id)
+	}
+}
+
+// Nothing is published for a status that does not change.
+func TestNothingChanges(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	id := uuid.NewString()
+	s.advance(t, completedStatus(id))
+	published := s.redis.Subscribe(t.Context(), Key(id))
+	defer published.Close()
+	if _, err := published.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.advance(t, in(Processing, id))
+	s.redis.Publish(t.Context(), Key(id), "last")
+	message, err := published.ReceiveMessage(t.Context())
+	if err != nil || message.Payload != "last" {
+		t.Errorf("got %v, %v; want the last message first", message, err)
+	}
+}
+
+// The connection to Redis is closed when the last watch ends, and opened again for the next one.
+func TestWatcherWithoutWatches(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	w := s.watcher(t)
+	id := uuid.NewString()
+	for range 3 {
+		watch := w.Watch(id)
+		awaitTaken(t, watch, id)
+		watch.Stop()
+		watch.Stop()
+		w.running.Wait()
+		if len(w.watches)+len(w.confirmed) > 0 {
+			t.Errorf("left are watches of %v, subscriptions to %v", w.watches, w.confirmed)
+		}
+	}
+}
+
+func TestWatcherCloses(t *testing.T) {
+	t.Parallel()
+	w := open(t).watcher(t)
+	id := uuid.NewString()
+	before := w.Watch(id, uuid.NewString())
+	awaitTaken(t, before, id)
+	w.Close()
+	for name, watch := range map[string]*Watch{"before": before, "after": w.Watch(id)} {
+		for range 2 { // a value may be left
+			select {
+			case <-watch.C:
+			case <-time.After(soon):
+				t.Fatalf("the watch from %s Close() has not ended", name)
+			}
+		}
+		if _, open := <-watch.C; open {
+			t.Errorf("C of the watch from %s Close() is open", name)
+		}
+		watch.Stop()
+	}
+}
+
+// Without Redis, a watch has something again and again, so that the caller looks elsewhere.
+func TestWatchWithoutRedis(t *testing.T) {
+	t.Parallel()
+	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	defer client.Close()
+	w := NewWatcher(client)
+	defer w.Close()
+	id := uuid.NewString()
+	watch := w.Watch(id)
+	defer watch.Stop()
+	for range 2 {
+		awaitTaken(t, watch, id)
+	}
+}
+
+// A user of Redis that may neither publish nor subscribe changes statuses all the same, and watches without hurry.
+func TestWatchForbidden(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CI_REDIS_USERNAME") == "" {
+		t.Skip("the fake of Redis has no users; .ci/servers starts a real one")
+	}
+	s := open(t)
+	r := config.NewReader(os.Getenv) // the administrator
+	admin := connect.OpenRedis(connect.ReadRedis(r))
+	defer admin.Close()
+	user := "silent-" + uuid.NewString()
+	if err := admin.Do(t.Context(), "ACL", "SETUSER", user, "on", ">secret", "~*", "resetchannels", "+@all").Err(); err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Do(context.Background(), "ACL", "DELUSER", user)
+	settings := connect.ReadRedis(r)
+	settings.Username, settings.Password = user, "secret"
+	client := connect.OpenRedis(settings)
+	defer client.Close()
+	id := uuid.NewString()
+	if _, err := New(client, s.images).Advance(t.Context(), in(Queued, id)); err != nil {
+		t.Errorf("Advance() = %v", err)
+	}
+	w := NewWatcher(client)
+	defer w.Close()
+	watch := w.Watch(id)
+	defer watch.Stop()
+	awaitTaken(t, watch, id)
+}

@@ -1,0 +1,209 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+const (
+	// maxStreamed is the number of images in a stream. Each may cost a request to the image store.
+	maxStreamed = 20
+	// A client that is disconnected is noticed, and proxies keep an idle connection, because of the heartbeat.
+	heartbeat = 10 * time.Second
+	// A stream ends before Knative would end it (timeoutSeconds of the Service), and the client connects again.
+	streamTimeout = 4 * time.Minute
+	// How long a client should wait before it connects again.
+	reconnectMillis = 1000
+)
+
+// Events is GET /events?ids=..., and GET /status/{id}/events: the status of each image, now and at each change, as
+// server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). The stream ends after an event
+// named end once all are final. A client that reconnects with the Last-Event-ID gets what has changed since, or 204,
+// after which browsers do not connect again.
+func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
+	imageIDs, err := streamedIDs(r)
+	if err != nil {
+		return err
+	}
+	s := &stream{delivery: d, imageIDs: imageIDs, ranks: ranksIn(r.Header.Get("Last-Event-ID"), len(imageIDs))}
+	var known []*status.Status
+	for _, id := range imageIDs {
+		one, err := d.read(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		known = append(known, one)
+	}
+	if s.ended() && !slices.ContainsFunc(known, func(one *status.Status) bool { return !one.State.Final() }) {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if !d.waiting.TryAcquire(1) {
+		return errTooManyWait
+	}
+	defer d.waiting.Release(1)
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // nginx would collect the events
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	s.writer, s.response = w, http.NewResponseController(w)
+	ctx, cancel := context.WithTimeout(r.Context(), streamTimeout)
+	defer cancel()
+	return s.run(ctx, known)
+}
+
+var errTooManyWait = &apierror.Error{
+	Status:     http.StatusServiceUnavailable,
+	Code:       apierror.CodeBusy,
+	Message:    "Too many requests wait for a status already; try again, or ask without waiting",
+	RetryAfter: 5 * time.Second,
+}
+
+// streamedIDs returns the image IDs in the path or the query of a request.
+func streamedIDs(r *http.Request) ([]string, error) {
+	if id := imageID(r); id != "" {
+		return []string{id}, httpserver.CheckQuery(r)
+	}
+	if err := httpserver.CheckQuery(r, "ids"); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for id := range strings.SplitSeq(strings.ToLower(strings.Join(r.URL.Query()["ids"], ",")), ",") {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 || len(ids) > maxStreamed {
+		return nil, &apierror.Error{
+			Status:  http.StatusBadRequest,
+			Code:    apierror.CodeBadQuery,
+			Message: fmt.Sprintf("ids are 1 to %d image IDs, separated by commas", maxStreamed),
+			Limit:   maxStreamed,
+			Found:   len(ids),
+		}
+	}
+	return ids, nil
+}
+
+// A stream is the response to one request for events.
+type stream struct {
+	delivery *Delivery
+	imageIDs []string
+	ranks    []int // of the states that the client knows, by the index of the image; 0 for none
+	writer   http.ResponseWriter
+	response *http.ResponseController
+}
+
+// ranks of the states: a status only goes forward.
+var stateRanks = map[status.State]int{status.Queued: 1, status.Processing: 2, status.Completed: 3, status.Failed: 3}
+
+const finalRank = 3
+
+// ranksIn reads the ID of an event: the rank of each image, as digits. An ID of another stream is as good as none.
+func ranksIn(eventID string, count int) []int {
+	ranks := make([]int, count)
+	if len(eventID) != count {
+		return ranks
+	}
+	for i, digit := range []byte(eventID) {
+		if digit < '0' || digit > '0'+finalRank {
+			return make([]int, count)
+		}
+		ranks[i] = int(digit - '0')
+	}
+	return ranks
+}
+
+func (s *stream) eventID() string {
+	var id strings.Builder
+	for _, rank := range s.ranks {
+		id.WriteString(strconv.Itoa(rank))
+	}
+	return id.String()
+}
+
+func (s *stream) ended() bool { return slices.Min(s.ranks) == finalRank }
+
+// run writes known, and what follows, until all statuses are final, the client has gone, or the time is over. Errors of
+// a backend after the first event end the stream; the client connects again.
+func (s *stream) run(ctx context.Context, known []*status.Status) error {
+	watch := s.delivery.Watcher.Watch(s.imageIDs...)
+	defer watch.Stop()
+	if err := s.write("retry: %d\n\n", reconnectMillis); err != nil {
+		return nil //nolint:nilerr // the client has gone
+	}
+	for _, one := range known {
+		if err := s.send(one); err != nil {
+			return nil //nolint:nilerr // the client has gone
+		}
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for !s.ended() {
+		select {
+		case _, open := <-watch.C:
+			if !open || s.sendChanged(ctx, watch.Take()) != nil {
+				return nil
+			}
+		case <-beat.C:
+			if s.write(":\n\n") != nil {
+				return nil
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	_ = s.write("event: end\ndata: {}\n\n") // the client may have gone
+	return nil
+}
+
+func (s *stream) sendChanged(ctx context.Context, imageIDs []string) error {
+	for _, id := range imageIDs {
+		if s.ranks[slices.Index(s.imageIDs, id)] == finalRank {
+			continue
+		}
+		known, err := s.delivery.read(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.send(known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send writes a status unless the client knows it.
+func (s *stream) send(known *status.Status) error {
+	i := slices.Index(s.imageIDs, known.ImageID)
+	rank := stateRanks[known.State]
+	if rank <= s.ranks[i] {
+		return nil
+	}
+	s.ranks[i] = rank
+	text, err := json.Marshal(known)
+	if err != nil {
+		return fmt.Errorf("write status of %s: %w", known.ImageID, err)
+	}
+	return s.write("id: %s\nevent: status\ndata: %s\n\n", s.eventID(), text)
+}
+
+func (s *stream) write(format string, values ...any) error {
+	if _, err := fmt.Fprintf(s.writer, format, values...); err != nil {
+		return err
+	}
+	return s.response.Flush()
+}

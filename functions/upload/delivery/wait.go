@@ -1,0 +1,93 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// maxWait is how long a request may wait for a status, in seconds: proxies end a request that they hear nothing of after
+// a minute or more.
+const maxWait = 60
+
+// waitOf returns how long a request is willing to wait for a final status: the seconds in ?wait=, or in the preference
+// of RFC 7240, section 4.3, which then is applied. A preference that cannot be met is ignored, as section 2 requires.
+func waitOf(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
+	values, asked := r.URL.Query()["wait"]
+	if !asked {
+		seconds, preferred := waitPreferred(r.Header)
+		if preferred {
+			w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(seconds))
+		}
+		return time.Duration(seconds) * time.Second, nil
+	}
+	seconds, err := strconv.ParseUint(values[0], 10, 32)
+	if err != nil || seconds > maxWait || len(values) > 1 {
+		return 0, &apierror.Error{
+			Status:  http.StatusBadRequest,
+			Code:    apierror.CodeBadQuery,
+			Message: "wait is a number of seconds from 0 to " + strconv.Itoa(maxWait) + ", given once",
+			Limit:   maxWait,
+			Found:   strings.Join(values, ","),
+		}
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// waitPreferred returns the seconds in the first preference `wait` of a request, at most maxWait.
+func waitPreferred(header http.Header) (seconds int, preferred bool) {
+	for preference := range strings.SplitSeq(strings.Join(header.Values("Prefer"), ","), ",") {
+		preference, _, _ = strings.Cut(preference, ";")
+		name, value, _ := strings.Cut(preference, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
+		}
+		wanted, err := strconv.ParseUint(strings.Trim(value, " \t\""), 10, 32)
+		return int(min(wanted, maxWait)), err == nil
+	}
+	return 0, false
+}
+
+// await calls read until the status is final, and for at most as long as patience; it returns what the last call
+// returned. absent is the error of read for an image that does not exist yet; nil if it has to exist. imageIDs are those
+// whose changes call for another read. If too many requests wait already, it reads once.
+func (d *Delivery) await(
+	ctx context.Context, patience time.Duration, read func() (*status.Status, error), absent error, imageIDs ...string,
+) (known *status.Status, err error) {
+	known, err = read()
+	settled := func() bool {
+		if err != nil {
+			return absent == nil || !errors.Is(err, absent)
+		}
+		return known.State.Final()
+	}
+	if settled() || patience == 0 || !d.waiting.TryAcquire(1) {
+		return known, err
+	}
+	defer d.waiting.Release(1)
+	watch := d.Watcher.Watch(imageIDs...)
+	defer watch.Stop()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for !settled() {
+		select {
+		case _, open := <-watch.C:
+			if !open {
+				return known, err // the process ends
+			}
+			watch.Take()
+			known, err = read()
+		case <-timeout.C:
+			return known, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return known, err
+}

@@ -13,20 +13,23 @@ import (
 // to its sender as if it worked.
 func CheckQuery(r *http.Request, known ...string) error {
 	for name := range r.URL.Query() {
-		if slices.Contains(known, name) {
-			continue
-		}
-		expected := "this path has none"
-		if len(known) > 0 {
-			expected = "this path has " + strings.Join(known, ", ")
-		}
-		return &apierror.Error{
-			Status:  http.StatusBadRequest,
-			Code:    apierror.CodeBadQuery,
-			Message: fmt.Sprintf("There is no query parameter %.40q; %s", name, expected),
-			Limit:   known,
-			Found:   fmt.Sprintf("%.90s", name),
+		if !slices.Contains(known, name) {
+			return unknownParameter(name, known)
 		}
 	}
 	return nil
+}
+
+func unknownParameter(name string, known []string) error {
+	unknown := &apierror.Error{
+		Status:  http.StatusBadRequest,
+		Code:    apierror.CodeBadQuery,
+		Message: fmt.Sprintf("There is no query parameter %.40q; this path has none", name),
+		Found:   fmt.Sprintf("%.90s", name),
+	}
+	if len(known) > 0 {
+		unknown.Message = fmt.Sprintf("There is no query parameter %.40q; this path has %s", name, strings.Join(known, ", "))
+		unknown.Limit = known
+	}
+	return unknown
 }

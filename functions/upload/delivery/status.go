@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
@@ -87,7 +88,7 @@ func parameter(query url.Values, name string) (string, error) {
 		Code:    apierror.CodeBadQuery,
 		Message: "The query needs the source and the id of an event, each once; check " + name,
 		Limit:   []string{"source", "id"},
-		Found:   values,
+		Found:   strings.Join(values, ","),
 	}
 }
 

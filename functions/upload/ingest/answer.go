@@ -2,8 +2,6 @@ package ingest
 
 import (
 	"net/http"
-	"regexp"
-	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
@@ -42,16 +40,4 @@ func answerUploaded(w http.ResponseWriter, duration string, images []outcome) {
 	default:
 		httpserver.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", first.ImageID, duration})
 	}
-}
-
-var pathPrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+/?$`)
-
-// prefixOf returns the path that a proxy has removed from the path of a request, as Traefik, Spring and others report
-// it; "" without one. Only the answer to the same request depends on it, so it is read from any client.
-func prefixOf(r *http.Request) string {
-	prefix := r.Header.Get("X-Forwarded-Prefix")
-	if !pathPrefix.MatchString(prefix) {
-		return ""
-	}
-	return strings.TrimSuffix(prefix, "/")
 }

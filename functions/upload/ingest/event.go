@@ -18,6 +18,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
@@ -62,7 +63,7 @@ func isReason(code string) bool { return slices.Contains(events.Reasons(), event
 // which is what net/http sends while a request body is unread, is taken for a reply that is not an event.
 func answerAccepted(w http.ResponseWriter, r *http.Request, imageID string) error {
 	w.Header().Set("Content-Length", "0")
-	w.Header().Set("Location", prefixOf(r)+"/status/"+imageID)
+	w.Header().Set("Location", httpserver.Prefix(r)+"/status/"+imageID)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -204,7 +204,9 @@ func (s *testServer) send(request *http.Request) response {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return response{answer.StatusCode, answer.Header, string(text)}
+	got := response{answer.StatusCode, answer.Header, string(text)}
+	checkDocumented(s.t, request, got)
+	return got
 }
 
 func (s *testServer) get(path string, header ...string) response {

@@ -26,6 +26,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/inbox"
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
+	"gitlab.com/yourorg/image-service/functions/upload/openapi"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"gitlab.com/yourorg/image-service/functions/upload/retry"
 )
@@ -149,6 +150,8 @@ func (s *service) routes() *http.ServeMux {
 		http.MethodGet:  s.page,
 		http.MethodPost: s.protect(s.ingest.Deliver),
 	})
+	httpserver.Route(mux, "/openapi.json", methods{http.MethodGet: s.process.Handle(openapi.Document)})
+	httpserver.Route(mux, "/api", methods{http.MethodGet: s.process.Handle(openapi.Page)})
 	httpserver.Route(mux, "/upload", methods{http.MethodPost: s.protect(s.ingest.Upload)})
 	httpserver.Route(mux, "/status", methods{http.MethodGet: s.protect(s.delivery.EventStatus)})
 	httpserver.Route(mux, "/status/{id}", methods{http.MethodGet: s.protect(s.delivery.Status)})

@@ -41,7 +41,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 			Cause:       s.Cause,
 		}
 	}
-	if s.Result.Thumbnail != "" {
+	if s.Result.Thumbnail != "" && s.Result.Thumbnail != imagestore.ThumbnailKey(original) {
 		original = imagestore.OriginalOf(s.Result.Thumbnail) // whatever name the event has for it
 	}
 	return events.ImageThumbnailed{

@@ -18,6 +18,9 @@ const (
 	processedAt   = "Processed-At"
 )
 
+// hearsay is the metadata of a failure note whose status is Hearsay.
+const hearsay = "Hearsay"
+
 // A failure note is a few lines of JSON; of anything longer, no more than this is read.
 const maxNote = 64 << 10
 
@@ -44,6 +47,9 @@ func (s *Store) Record(
 			return nil, fmt.Errorf("write failure note for %q: %w", original, err)
 		}
 		content, about = note, imagestore.Attributes{ContentType: NoteType}
+		if final.Hearsay {
+			about.Metadata = map[string]string{hearsay: "true"}
+		}
 	}
 	err := s.images.Put(ctx, imagestore.ThumbnailKey(original), content, about)
 	if errors.Is(err, imagestore.ErrExists) {
@@ -100,6 +106,7 @@ func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagesto
 		if final.State != Failed || final.Result == nil {
 			return nil, fmt.Errorf("read object %q: it has the state %q; expected a failure note", info.Key, final.State)
 		}
+		final.Hearsay = info.Metadata[hearsay] != ""
 		return final, nil
 	}
 	final := completed(imageID, info)

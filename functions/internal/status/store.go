@@ -88,14 +88,18 @@ func (s *Store) Advance(ctx context.Context, next Status) (before *Status, err e
 func (s *Store) Fail(
 	ctx context.Context, imageID, original string, cause events.Cause, reason, message string,
 ) (*Status, error) {
-	failed, err := s.Record(ctx, original, Status{
-		ImageID:     imageID,
-		State:       Failed,
-		Reason:      reason,
-		Result:      &Result{Error: message},
-		ProcessedAt: Seconds(time.Now()),
-		Cause:       cause,
-	}, nil, "")
+	return s.fail(ctx, original, Status{ImageID: imageID, Reason: reason, Cause: cause}, message)
+}
+
+// FailByHearsay is Fail for an image of which nothing is known but an event that names its original, which does not
+// exist.
+func (s *Store) FailByHearsay(ctx context.Context, imageID, original, reason, message string) (*Status, error) {
+	return s.fail(ctx, original, Status{ImageID: imageID, Reason: reason, Hearsay: true}, message)
+}
+
+func (s *Store) fail(ctx context.Context, original string, final Status, message string) (*Status, error) {
+	final.State, final.Result, final.ProcessedAt = Failed, &Result{Error: message}, Seconds(time.Now())
+	failed, err := s.Record(ctx, original, final, nil, "")
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +199,16 @@ func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore
 		}
 	}
 	return objects, nil
+}
+
+// Discard removes the failure of an image, which the caller has just read, so that the image can be processed again. The
+// store cannot remove an object on condition. So if a caller stalls until another one has done the same and the image
+// has its thumbnail, that is removed, and a sweep has it made again.
+func (s *Store) Discard(ctx context.Context, imageID string, failure *imagestore.Info) error {
+	if err := s.images.Remove(ctx, failure.Key); err != nil {
+		return err
+	}
+	return s.Forget(ctx, imageID)
 }
 
 // Forget removes a status from Redis, so that the next Read rebuilds it.

@@ -65,6 +65,11 @@ func Seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 // Time is ProcessedAt as a time, in UTC.
 func (s Status) Time() time.Time { return time.UnixMilli(int64(s.ProcessedAt*1000 + 0.5)).UTC() }
 
+// sameOutcome reports whether two final statuses are those of one result.
+func (s Status) sameOutcome(other Status) bool {
+	return s.State == other.State && s.Reason == other.Reason && s.Time().Equal(other.Time())
+}
+
 // parse reads a status; nil if the text is not one, because another program wrote it. A final status gets a result even
 // if the original system wrote none.
 func parse(text string) *Status {

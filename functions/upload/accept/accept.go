@@ -141,11 +141,19 @@ func (a *Acceptor) storeAndAnnounce(
 	if err != nil {
 		return image, "", err
 	}
-	if err := a.images.Confirm(ctx, image.ImageID, image.ObjectName); err != nil {
+	if err := a.confirm(ctx, c, image); err != nil {
 		return image, "", err
 	}
 	token, err = a.relay.AnnounceUpload(ctx, image)
 	return image, token, err
+}
+
+// confirm confirms that the stored image counts. A new one has no rivals, and is listed if its name is plain.
+func (a *Acceptor) confirm(ctx context.Context, c Candidate, image events.ImageUploaded) error {
+	if c.New && imagestore.IsPlain(image.Filename) {
+		return nil // a listing would cost MinIO a quarter of the work of the upload
+	}
+	return a.images.Confirm(ctx, image.ImageID, image.ObjectName)
 }
 
 // describe describes an image before it is stored: all but its size in bytes. It refuses one that cannot be processed.

@@ -58,7 +58,7 @@ type Envelope struct {
 	// Source is a URI reference to the producer, such as SourceUpload. Required.
 	Source string
 	// ID names the event within its source, in printable ASCII without spaces. An event that is published
-	// again has the same ID. Empty means "<type>/<image ID>", which is right for what happens once to an image;
+	// again has the same ID. Empty means "<type>/<image ID>", which is right for what happens once to an image, and not for its failure;
 	// ImageReceived has no image ID, so its producer sets an ID.
 	ID string
 	// Time is when it happened; zero means now.

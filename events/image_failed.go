@@ -20,12 +20,16 @@ const (
 	ReasonTooManyPixels Reason = "too_many_pixels"
 	// ReasonObjectNotFound: the object that the image was to be read from did not appear in time.
 	ReasonObjectNotFound Reason = "object_not_found"
+	// ReasonObjectUnreadable: the store did not let the service read that object in time, because of its permissions, of an
+	// encryption with a key of its owner, or because it is archived.
+	ReasonObjectUnreadable Reason = "object_unreadable"
 )
 
 // Reasons returns all reasons of this version.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonNotAnImage, ReasonUnsupported, ReasonDamaged, ReasonTooManyBytes, ReasonTooManyPixels, ReasonObjectNotFound,
+		ReasonObjectUnreadable,
 	}
 }
 
@@ -57,7 +61,7 @@ func (p ImageFailed) Validate() error {
 	var f faults
 	f.checkImageID(p.ImageID)
 	f.check((p.Bucket == "") == (p.ObjectName == ""),
-		"bucket is %.70q and object_name %.90q, expected both or none", p.Bucket, p.ObjectName)
+		"bucket is %s and object_name %s, expected both or none", found(p.Bucket, 70), found(p.ObjectName, 90))
 	if p.Bucket != "" {
 		f.checkBucket(p.Bucket)
 	}
@@ -65,8 +69,9 @@ func (p ImageFailed) Validate() error {
 		f.checkOwnObject("object_name", p.ImageID, p.ObjectName)
 	}
 	f.check(reason.MatchString(string(p.Reason)),
-		"reason is %.40q, expected lower-case letters, digits and underscores, such as %q", p.Reason, ReasonDamaged)
-	f.check(strings.TrimSpace(p.Error) != "", "error is empty, expected a sentence")
+		"reason is %s, expected lower-case letters, digits and underscores, such as %q", found(string(p.Reason), 40),
+		ReasonDamaged)
+	f.check(strings.TrimSpace(p.Error) != "", "error is missing or empty, expected a sentence")
 	f.checkSeconds("processed_at", p.ProcessedAt)
 	f.checkCause(p.Cause)
 	return f.err()

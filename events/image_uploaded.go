@@ -33,7 +33,7 @@ func (p ImageUploaded) Validate() error {
 	f.checkImageID(p.ImageID)
 	f.checkOwnObject("object_name", p.ImageID, p.ObjectName)
 	f.check(p.ObjectName == p.ImageID+"/"+p.Filename,
-		"filename is %.90q, expected the last segment of object_name", p.Filename)
+		"filename is %s, expected the last segment of object_name", found(p.Filename, 90))
 	f.checkSeconds("timestamp", p.Timestamp)
 	if p.Bucket != "" {
 		f.checkBucket(p.Bucket)

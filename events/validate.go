@@ -48,16 +48,30 @@ func (f *faults) check(ok bool, format string, args ...any) {
 }
 
 func (f *faults) checkImageID(id string) {
-	f.check(IsImageID(id), "image_id is %.40q, expected a UUID in lower case", id)
+	f.check(IsImageID(id), "image_id is %s, expected a UUID in lower case", found(id, 40))
 }
 
 func (f *faults) checkBucket(name string) {
-	f.check(bucketName.MatchString(name), "bucket is %.70q, expected 3 to 63 of a-z, 0-9, '.' and '-'", name)
+	f.check(bucketName.MatchString(name), "bucket is %s, expected 3 to 63 of a-z, 0-9, '.' and '-'", found(name, 70))
+}
+
+// found describes the text of a field in a message about it: it quotes the first runes, at most length. A field that
+// is missing has the empty text as well.
+func found(text string, length int) string {
+	if text == "" {
+		return "missing or empty"
+	}
+	return fmt.Sprintf("%.*q", length, text)
 }
 
 func (f *faults) checkObjectName(field, name string) {
 	isText := utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
-	if name == "" || len(name) > MaxObjectName || !isText {
+	if name == "" {
+		f.check(false, "%s is %s, expected 1 to %d bytes of UTF-8 without control characters",
+			field, found(name, 0), MaxObjectName)
+		return
+	}
+	if len(name) > MaxObjectName || !isText {
 		f.check(false, "%s is %.40q (%d bytes), expected 1 to %d bytes of UTF-8 without control characters",
 			field, name, len(name), MaxObjectName)
 		return
@@ -73,6 +87,9 @@ func (f *faults) checkObjectName(field, name string) {
 // checkOwnObject checks the key of an object that belongs to an image: <image ID>/<name>.
 func (f *faults) checkOwnObject(field, id, name string) {
 	f.checkObjectName(field, name)
+	if name == "" {
+		return
+	}
 	rest, ok := strings.CutPrefix(name, id+"/")
 	f.check(ok && !strings.Contains(rest, "/"), "%s is %.90q, expected image_id, a slash and one name", field, name)
 }

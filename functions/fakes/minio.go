@@ -31,10 +31,26 @@ func (s *Servers) startMinIO() error {
 // which net/http would report each time.
 func newS3() *http.Server {
 	return &http.Server{
-		Handler:           foldersOfMinIO(gofakes3.New(s3mem.New()).Server()),
+		Handler:           refuseLongSegments(foldersOfMinIO(gofakes3.New(s3mem.New()).Server())),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
+}
+
+// refuseLongSegments refuses keys with a segment of more than 255 bytes, as MinIO's disks do.
+func refuseLongSegments(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for segment := range strings.SplitSeq(r.URL.Path, "/") {
+			if len(segment) > 255 {
+				w.Header().Set("X-Amz-Request-Id", "1")
+				w.Header().Set("X-Minio-Error-Code", "XMinioInvalidObjectName") // for HEAD
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, "<Error><Code>XMinioInvalidObjectName</Code><RequestId>1</RequestId></Error>")
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // foldersOfMinIO takes an object whose name ends in __XLDIR__ for a folder, as MinIO does: it is stored, but listed

@@ -73,6 +73,34 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
+// MinIO writes notifications of buckets, and can do nothing else in Kafka.
+func TestPermissionsOfNotifications(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CI_KAFKA_USERS") == "" {
+		return // servers without users permit everything
+	}
+	getenv := testservers.Start(t, testservers.As("bucket-notifications"))
+	asMinIO := func(name string) string {
+		if strings.HasPrefix(name, "TEST_") { // the test's own logins
+			return ""
+		}
+		return getenv(name)
+	}
+	brokers, config := testservers.Kafka(t, asMinIO)
+	config.Producer.Retry.Max = 0
+	producer, err := sarama.NewSyncProducer(brokers, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	for _, topic := range []string{getenv("KAFKA_TOPIC"), getenv("KAFKA_DEAD_LETTER_TOPIC")} {
+		_, _, err := producer.SendMessage(&sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder("x")})
+		if err == nil || !strings.Contains(err.Error(), "not authorized") {
+			t.Errorf("write to %s: got error %v, want %q in it", topic, err, "not authorized")
+		}
+	}
+}
+
 func grantEverything(admin sarama.ClusterAdmin) error {
 	return admin.CreateACLs([]*sarama.ResourceAcls{{
 		Resource: sarama.Resource{

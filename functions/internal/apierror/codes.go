@@ -29,6 +29,7 @@ const (
 	CodeNotAnImage           = string(events.ReasonNotAnImage)
 	CodeNotFound             = "not_found"
 	CodeObjectNotFound       = "object_not_found"
+	CodeObjectUnreadable     = "object_unreadable"
 	CodeOutOfTurn            = "out_of_turn"
 	CodeRateLimited          = "rate_limited"
 	CodeStatusNotFound       = "status_not_found"
@@ -121,8 +122,8 @@ var requestCodes = []Code{
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},
 	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
-		"The object that an event at `/upload` names does not exist, or its sender may not know that it does. An event " +
-			"that Knative delivers does not get this answer: it gets 200, and waits in the service for the object.",
+		"The object that an event at `/upload` names does not exist, or cannot, or its sender may not know that it does. An " +
+			"event that Knative delivers does not get this answer: it gets 200, and waits in the service for the object.",
 		"Send the event to `/upload` again once the object exists."},
 	{CodeMethodNotAllowed, []int{http.StatusMethodNotAllowed}, "Method not allowed",
 		"The path has no such method. `Allow` and `limit` list those that it has.", repair},
@@ -140,6 +141,11 @@ var requestCodes = []Code{
 		"Send the body as it is, without `Content-Encoding`."},
 	{CodeBeyondTheEnd, []int{http.StatusRequestedRangeNotSatisfiable}, "Range beyond the end",
 		"The requested range begins after the last byte of the image. `limit` is the size of the image.", repair},
+	{CodeObjectUnreadable, []int{http.StatusUnprocessableEntity}, "Object unreadable",
+		"The store does not let the service read the object that an event at `/upload` names: it lacks the permission, the " +
+			"object is encrypted with a key of its owner (SSE-C), or it is archived. An event that Knative delivers gets 200, " +
+			"and waits in the service until the object can be read.",
+		"Let the service read the object, or store an unencrypted copy, and send the event again."},
 	{CodeIdempotencyKeyReused, []int{http.StatusUnprocessableEntity}, "Idempotency-Key reused",
 		"Another image, or the same one under another file name, was uploaded with this `Idempotency-Key`.",
 		"Use a new key for each upload."},

@@ -53,7 +53,7 @@ func New(settings Settings, process *httpserver.Process, limiter *ratelimit.Limi
 		g.keys = newKeyring(settings, process)
 	}
 	if settings.issuer != "" {
-		g.tokens = newTokenVerifier(settings, process.Log)
+		g.tokens = newTokenVerifier(settings, process.Log, process.Metrics)
 	}
 	g.refused = promauto.With(process.Metrics).NewCounterVec(prometheus.CounterOpts{
 		Name: "auth_refused_total",
@@ -87,7 +87,8 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 
 // admit authenticates the client of a request and counts the request against its limit. Failures to authenticate, with
 // credentials or without, are counted by address and apart from other requests, so that they slow down nobody else at
-// the same address.
+// the same address. A token that cannot be verified without the issuer is not counted: it may be valid, and all of them
+// together cost one request to the issuer in an interval.
 func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (Client, error) {
 	if !g.settings.authenticates() {
 		return Client{}, g.limit(w, r, "address:"+g.addressOf(r))

@@ -111,6 +111,22 @@ func (d *door) counted(reason string) float64 {
 	return 0
 }
 
+// gauge returns the value of a gauge without labels.
+func (d *door) gauge(name string) float64 {
+	d.t.Helper()
+	families, err := d.process.Metrics.Gather()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	d.t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
 // keysFile returns the path of a file with a key for each name, and the keys.
 func keysFile(tb testing.TB, names ...string) (file string, keys map[string]string) {
 	tb.Helper()

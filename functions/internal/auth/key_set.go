@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 const (
@@ -37,6 +39,7 @@ type keySet struct {
 	fetch                     func(context.Context) ([]jose.JSONWebKey, error)
 	maxAge, interval, timeout time.Duration
 	log                       *slog.Logger
+	bad                       prometheus.Gauge
 
 	lock    sync.Mutex
 	keys    []jose.JSONWebKey // of the last fetch that succeeded; nil before
@@ -52,9 +55,16 @@ type keyFetch struct {
 	err   error
 }
 
-func newKeySet(fetch func(context.Context) ([]jose.JSONWebKey, error), log *slog.Logger) *keySet {
+func newKeySet(
+	fetch func(context.Context) ([]jose.JSONWebKey, error), log *slog.Logger, registerer prometheus.Registerer,
+) *keySet {
 	return &keySet{
 		fetch: fetch, maxAge: keysMaxAge, interval: keysFetchInterval, timeout: keysFetchTimeout, log: log,
+		bad: promauto.With(registerer).NewGauge(prometheus.GaugeOpts{
+			Name: "issuer_keys_bad",
+			Help: "1 if the keys of the issuer could not be fetched when that was last tried. Keys fetched before stay in effect; " +
+				"tokens with others are refused.",
+		}),
 	}
 }
 
@@ -134,8 +144,10 @@ func (s *keySet) run(ctx context.Context, fetch *keyFetch) {
 	defer cancel()
 	fetch.keys, fetch.err = s.fetch(ctx)
 	if fetch.err != nil {
+		s.bad.Set(1)
 		return
 	}
+	s.bad.Set(0)
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.keys = fetch.keys

@@ -47,7 +47,7 @@ func (s *keySource) set(keys []jose.JSONWebKey, err error) {
 // open returns a key set with the keys of the source. It has no fetch under way when the test ends.
 func (s *keySource) open(t *testing.T, log io.Writer) *keySet {
 	t.Helper()
-	keys := newKeySet(s.fetch, slog.New(slog.NewJSONHandler(log, nil)))
+	keys := newKeySet(s.fetch, slog.New(slog.NewJSONHandler(log, nil)), nil)
 	t.Cleanup(func() {
 		keys.renewal.Stop()
 		time.Sleep(2 * time.Second)

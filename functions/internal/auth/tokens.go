@@ -9,6 +9,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // The clock of the issuer and ours may differ by this much.
@@ -36,8 +37,9 @@ type tokenVerifier struct {
 }
 
 // newTokenVerifier makes no connection: a function starts, and API keys work, without the issuer.
-func newTokenVerifier(s Settings, log *slog.Logger) *tokenVerifier {
-	return &tokenVerifier{s.issuer, s.audience, newKeySet(newIssuerClient(s.issuer, s.jwksURL).keys, log)}
+func newTokenVerifier(s Settings, log *slog.Logger, registerer prometheus.Registerer) *tokenVerifier {
+	keys := newKeySet(newIssuerClient(s.issuer, s.jwksURL).keys, log, registerer)
+	return &tokenVerifier{s.issuer, s.audience, keys}
 }
 
 // client returns the name of the client of a token: issuer and subject, because a subject is unique only within its

@@ -258,10 +258,16 @@ func TestIssuerAway(t *testing.T) {
 	if got := d.ask("GET"); got.Code != 401 {
 		t.Errorf("without a token: got %d, want 401", got.Code)
 	}
+	if bad, refused := d.gauge("issuer_keys_bad"), d.counted("unavailable"); bad != 1 || refused != 1 {
+		t.Errorf("got issuer_keys_bad %v, auth_refused_total{reason=unavailable} %v; want 1, 1", bad, refused)
+	}
 	i.setDown(false)
 	d.tokens.keys.interval = 0
 	if got := d.bring(good); got.Code != 200 {
 		t.Errorf("when it is up: got %d %s, want 200\n%s", got.Code, got.Body, d.log)
+	}
+	if got := d.gauge("issuer_keys_bad"); got != 0 {
+		t.Errorf("when it is up: got issuer_keys_bad %v, want 0", got)
 	}
 	i.setDown(true)
 	if got := d.bring(good); got.Code != 200 {

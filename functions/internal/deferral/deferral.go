@@ -59,6 +59,8 @@ type Note struct {
 	Bucket     string `json:"bucket"`
 	ObjectName string `json:"object_name"`
 	Filename   string `json:"filename"`
+	// Impossible is whether the store allows no object of that name, so that there is nothing to wait for.
+	Impossible bool `json:"impossible,omitempty"`
 	// Cause is the event that brings the image; zero for the kind Uploaded.
 	Cause events.Cause `json:"cause,omitzero"`
 }
@@ -101,11 +103,34 @@ type Queue struct {
 // New returns the Queue of a bucket. The caller closes the client.
 func New(client *redis.Client, images *imagestore.Store) *Queue { return &Queue{client, images} }
 
-// keys are those of two sorted sets with the same members: by the time at which each is due, and by the time since
-// which it waits.
-func (q *Queue) keys() []string {
-	return []string{"image:deferred:due:" + q.images.Bucket(), "image:deferred:since:" + q.images.Bucket()}
+// A Lane has the entries of one kind, which are claimed apart from others: those of one do not wait for those of
+// another.
+type Lane string
+
+// The lanes.
+const (
+	// Events have a note, and name an object that does not exist, often for good.
+	Events Lane = "due"
+	// Images are stored, and wait for memory.
+	Images Lane = "images"
+)
+
+// lane returns the lane that an entry is put into.
+func (e Entry) lane() Lane {
+	if e.Name == "" {
+		return Images
+	}
+	return Events
 }
+
+// key is that of a sorted set: the entries of a lane by the time at which each is due.
+func (q *Queue) key(l Lane) string { return "image:deferred:" + string(l) + ":" + q.images.Bucket() }
+
+// sinceKey is that of a sorted set: all entries by the time since which each waits.
+func (q *Queue) sinceKey() string { return "image:deferred:since:" + q.images.Bucket() }
+
+// keys are those of the sorted sets that an entry is in.
+func (q *Queue) keys(entry Entry) []string { return []string{q.key(entry.lane()), q.sinceKey()} }
 
 // A status that is not final already is kept for another hour.
 var enter = redis.NewScript(status.Forward + status.Now + `
@@ -147,7 +172,7 @@ func (q *Queue) enter(ctx context.Context, entry Entry, pause time.Duration) err
 	if err != nil {
 		return fmt.Errorf("defer %s: %w", entry.ImageID, err)
 	}
-	keys := append(q.keys(), status.Key(entry.ImageID))
+	keys := append(q.keys(entry), status.Key(entry.ImageID))
 	err = enter.Run(ctx, q.client, keys, entry.member(), queued, int(status.Expiry.Seconds()), pause.Seconds()).Err()
 	if err != nil {
 		return fmt.Errorf("defer %s: %w", entry.ImageID, err)
@@ -194,7 +219,8 @@ func (q *Queue) Settle(ctx context.Context, entry Entry) error {
 		}
 	}
 	pipe := q.client.Pipeline()
-	for _, key := range q.keys() {
+	// An earlier version had a single lane.
+	for _, key := range []string{q.key(Events), q.key(Images), q.sinceKey()} {
 		pipe.ZRem(ctx, key, entry.member())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {

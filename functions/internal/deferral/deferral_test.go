@@ -68,17 +68,30 @@ func (q testQueue) deferNew(tb testing.TB) Entry {
 // shift makes everything due earlier.
 func (q testQueue) shift(tb testing.TB, d time.Duration) {
 	tb.Helper()
-	for _, member := range q.due(tb) {
-		if err := q.admin.ZIncrBy(tb.Context(), q.keys()[0], -d.Seconds(), member).Err(); err != nil {
-			tb.Fatal(err)
+	for _, lane := range lanes {
+		for _, member := range q.dueIn(tb, lane) {
+			if err := q.admin.ZIncrBy(tb.Context(), q.key(lane), -d.Seconds(), member).Err(); err != nil {
+				tb.Fatal(err)
+			}
 		}
 	}
 }
 
-// due returns all that waits, in the order in which it is due.
-func (q testQueue) due(tb testing.TB) []string {
+var lanes = []Lane{Events, Images}
+
+// due returns all that waits.
+func (q testQueue) due(tb testing.TB) (members []string) {
 	tb.Helper()
-	members, err := q.client.ZRange(tb.Context(), q.keys()[0], 0, -1).Result()
+	for _, lane := range lanes {
+		members = append(members, q.dueIn(tb, lane)...)
+	}
+	return members
+}
+
+// dueIn returns what waits in a lane, in the order in which it is due.
+func (q testQueue) dueIn(tb testing.TB, lane Lane) []string {
+	tb.Helper()
+	members, err := q.client.ZRange(tb.Context(), q.key(lane), 0, -1).Result()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -88,16 +101,20 @@ func (q testQueue) due(tb testing.TB) []string {
 // forget has Redis lose everything about what waits.
 func (q testQueue) forget(tb testing.TB) {
 	tb.Helper()
-	if err := q.client.Del(tb.Context(), append(q.keys(), q.cursorKey())...).Err(); err != nil {
+	if err := q.client.Del(tb.Context(), q.key(Events), q.key(Images), q.sinceKey(), q.cursorKey()).Err(); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-func (q testQueue) claim(tb testing.TB, limit int) []Entry {
+// claim claims up to limit entries of each lane.
+func (q testQueue) claim(tb testing.TB, limit int) (entries []Entry) {
 	tb.Helper()
-	entries, err := q.ClaimDue(tb.Context(), time.Minute, limit)
-	if err != nil {
-		tb.Fatal(err)
+	for _, lane := range lanes {
+		claimed, err := q.ClaimDue(tb.Context(), lane, time.Minute, limit)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		entries = append(entries, claimed...)
 	}
 	return entries
 }
@@ -238,7 +255,7 @@ func TestClaimIsFair(t *testing.T) {
 	for i := range flood {
 		flood[i] = redis.Z{Score: float64(1000 + i), Member: uuid.NewString() + "/received"}
 	}
-	if err := q.client.ZAdd(t.Context(), q.keys()[0], flood...).Err(); err != nil {
+	if err := q.client.ZAdd(t.Context(), q.key(Events), flood...).Err(); err != nil {
 		t.Fatal(err)
 	}
 	entry := q.deferNew(t)
@@ -311,6 +328,26 @@ func TestPostpone(t *testing.T) {
 	entry := Entry{ImageID: id}
 	if got := q.claim(t, 9); !slices.Equal(got, []Entry{entry}) {
 		t.Errorf("after 5 s %v is due, want %v", got, entry)
+	}
+	if err := q.Settle(t.Context(), entry); err != nil {
+		t.Fatal(err)
+	}
+	if got := q.due(t); len(got) != 0 {
+		t.Errorf("%q waits, want nothing", got)
+	}
+}
+
+// An entry that an earlier version has put into the lane of events leaves it when it is settled.
+func TestSettleOfEarlierVersion(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	entry := Entry{ImageID: uuid.NewString()}
+	z := redis.Z{Score: 1, Member: entry.member()}
+	if err := q.client.ZAdd(t.Context(), q.key(Events), z).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := q.claim(t, 9); !slices.Equal(got, []Entry{entry}) {
+		t.Fatalf("%v is due, want %v", got, entry)
 	}
 	if err := q.Settle(t.Context(), entry); err != nil {
 		t.Fatal(err)

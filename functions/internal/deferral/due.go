@@ -36,10 +36,11 @@ return claimed
 // horizon is later than any time at which an entry can be due.
 const horizon = time.Hour
 
-// ClaimDue returns up to limit entries that are due. They are due again after lease, unless they are rescheduled or
-// settled: so pods share the work, and what a pod leaves undone another one does.
-func (q *Queue) ClaimDue(ctx context.Context, lease time.Duration, limit int) ([]Entry, error) {
-	members, err := claimDue.Run(ctx, q.client, q.keys(), lease.Seconds(), limit, horizon.Seconds()).StringSlice()
+// ClaimDue returns up to limit entries of a lane that are due. They are due again after lease, unless they are
+// rescheduled or settled: so pods share the work, and what a pod leaves undone another one does.
+func (q *Queue) ClaimDue(ctx context.Context, lane Lane, lease time.Duration, limit int) ([]Entry, error) {
+	keys := []string{q.key(lane)}
+	members, err := claimDue.Run(ctx, q.client, keys, lease.Seconds(), limit, horizon.Seconds()).StringSlice()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("claim deferred events: %w", err)
 	}
@@ -57,7 +58,7 @@ return 1
 
 // Reschedule has an entry, unless it was settled, due after a pause.
 func (q *Queue) Reschedule(ctx context.Context, entry Entry, pause time.Duration) error {
-	if err := reschedule.Run(ctx, q.client, q.keys(), entry.member(), pause.Seconds()).Err(); err != nil {
+	if err := reschedule.Run(ctx, q.client, q.keys(entry), entry.member(), pause.Seconds()).Err(); err != nil {
 		return fmt.Errorf("reschedule %s: %w", entry.ImageID, err)
 	}
 	return nil
@@ -108,7 +109,8 @@ func (q *Queue) Restore(ctx context.Context, limit int) (restored int, err error
 		for _, note := range batch {
 			arguments = append(arguments, note.member(), status.Seconds(note.since))
 		}
-		count, err := restore.Run(ctx, q.client, q.keys(), arguments...).Int()
+		keys := []string{q.key(Events), q.sinceKey()}
+		count, err := restore.Run(ctx, q.client, keys, arguments...).Int()
 		if err != nil {
 			return restored, fmt.Errorf("restore deferred events: %w", err)
 		}
@@ -159,7 +161,7 @@ func (q *Queue) setCursor(ctx context.Context, cursor string) error {
 
 // Backlog returns how many entries wait, and for how long the oldest has waited, as far as Redis knows.
 func (q *Queue) Backlog(ctx context.Context) (size int64, age time.Duration, err error) {
-	since := q.keys()[1]
+	since := q.sinceKey()
 	pipe := q.client.Pipeline()
 	count, oldest, now := pipe.ZCard(ctx, since), pipe.ZRangeWithScores(ctx, since, 0, 0), pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {

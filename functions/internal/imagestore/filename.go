@@ -2,6 +2,7 @@ package imagestore
 
 import (
 	"path"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,6 +36,14 @@ func SafeName(name, fallback string) string {
 	}
 	return name
 }
+
+// plainName has no character that a store gives a meaning, and ends as the name of a file does.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._()-]*\.[A-Za-z0-9]{1,8}$`)
+
+// IsPlain reports whether a name for a key is like those of most files, so that a store which has an object of it lists
+// that, too: what stores reserve are names of folders and of parts of objects, without an extension, or with two
+// underscores.
+func IsPlain(name string) bool { return plainName.MatchString(name) && !strings.Contains(name, "__") }
 
 // joiners are format characters that words of Persian and Indic languages, and many emoji, are written with.
 const joiners = "\u200c\u200d"

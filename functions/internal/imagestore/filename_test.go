@@ -78,3 +78,16 @@ func FuzzSafeName(f *testing.F) {
 		}
 	})
 }
+
+func TestIsPlain(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"a.png": true, "IMG_2026 (1).JPEG": true, "photo.tar.heic": true, "xl.meta": true, "part.1": true,
+		"": false, "a": false, ".png": false, "a.": false, "a__XLDIR__": false, "a__XLDIR__.png": false, "a/b.png": false,
+		"ä.png": false, "a.png ": false, "-a.png": false, "a+b.png": false, "a%2Fb.png": false, "a.png\n": false,
+	} {
+		if got := IsPlain(name); got != want {
+			t.Errorf("IsPlain(%q) = %t, want %t", name, got, want)
+		}
+	}
+}

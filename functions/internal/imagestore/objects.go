@@ -3,6 +3,8 @@ package imagestore
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,14 +24,30 @@ const thumbnailPrefix = "thumbnail_"
 // OriginalKey returns the key of an original: <image ID>/<filename>.
 func OriginalKey(imageID, filename string) string { return imageID + "/" + filename }
 
-// ThumbnailKey returns the key of the result of an original, which is a thumbnail or a failure note:
-// <image ID>/thumbnail_<filename>. Both have one key, so that the store itself keeps one result.
+// ThumbnailKey returns the key of the result of an original, which is a thumbnail or a failure note: <image
+// ID>/thumbnail_<filename>, shortened where the store allows no such name. Both have one key, so that the store itself
+// keeps one result.
 func ThumbnailKey(original string) string {
 	imageID, filename, _ := strings.Cut(original, "/")
-	return imageID + "/" + thumbnailPrefix + filename
+	return imageID + "/" + resultName(filename)
 }
 
-// OriginalOf returns the key of the original of a thumbnail.
+// maxSegment is the length of the longest segment of a key that MinIO's disks allow, in bytes.
+const maxSegment = 255
+
+// resultName returns the name of the result of an original. One that would be too long, which no name of SafeName is,
+// ends in a hash instead.
+func resultName(filename string) string {
+	name := thumbnailPrefix + filename
+	if len(name) <= maxSegment {
+		return name
+	}
+	sum := sha256.Sum256([]byte(filename))
+	hash := "-" + hex.EncodeToString(sum[:16])
+	return strings.ToValidUTF8(name[:maxSegment-len(hash)], "") + hash
+}
+
+// OriginalOf returns the key of the original of a thumbnail whose key was not shortened.
 func OriginalOf(thumbnail string) string {
 	return strings.Replace(thumbnail, "/"+thumbnailPrefix, "/", 1)
 }
@@ -78,15 +96,18 @@ func (s *Store) Find(ctx context.Context, imageID string) (Objects, error) {
 func classify(found map[string]*Info) Objects {
 	var objects Objects
 	var lone *Info // a result without an original of its name
+	hasOriginal := map[string]bool{}
+	for name := range found {
+		hasOriginal[resultName(name)] = true
+	}
 	for name, info := range found {
-		result := found[thumbnailPrefix+name]
-		of, isResult := strings.CutPrefix(name, thumbnailPrefix)
+		result := found[resultName(name)]
 		switch {
-		case !isResult || result != nil:
+		case !strings.HasPrefix(name, thumbnailPrefix) || result != nil:
 			if one := (Objects{info, result}); objects.Original == nil || one.before(objects) {
 				objects = one
 			}
-		case found[of] == nil && (lone == nil || info.before(lone)):
+		case !hasOriginal[name] && (lone == nil || info.before(lone)):
 			lone = info
 		}
 	}

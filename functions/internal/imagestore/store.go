@@ -31,6 +31,11 @@ import (
 var (
 	// ErrNotFound means that an object or its bucket does not exist.
 	ErrNotFound = errors.New("object not found")
+	// ErrImpossible wraps ErrNotFound: no object of the store can have such a key.
+	ErrImpossible = fmt.Errorf("impossible key: %w", ErrNotFound)
+	// ErrForbidden means that the store does not let the service read an object: its rights do not suffice, or it lacks
+	// the key that the owner has encrypted the object with, or the object is archived.
+	ErrForbidden = errors.New("the object must not be read")
 	// ErrNoBucket wraps ErrNotFound. Nothing is known about the object: a bucket may be misspelled, or be restored.
 	ErrNoBucket = fmt.Errorf("no such bucket: %w", ErrNotFound)
 	// ErrExists means that the key of a new object is taken.
@@ -237,8 +242,8 @@ func (s *Store) Remove(ctx context.Context, key string) error {
 	return s.wrap(err, "remove", s.bucket, key)
 }
 
-// wrap adds what was attempted to an error, and replaces a 404 by ErrNotFound or ErrNoBucket. A 404 without the request
-// ID of S3 is not from S3, but from a proxy that cannot reach it. An object whose key the store refuses does not exist.
+// wrap adds what was attempted to an error, and replaces a 404 by ErrNotFound or ErrNoBucket, and the refusal of a key
+// by ErrImpossible. A 404 without the request ID of S3 is not from S3, but from a proxy that cannot reach it.
 func (s *Store) wrap(err error, verb, bucket, key string) error {
 	if err == nil {
 		return nil
@@ -247,14 +252,23 @@ func (s *Store) wrap(err error, verb, bucket, key string) error {
 	case response.RequestID == "":
 	case response.Code == minio.NoSuchBucket:
 		return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, ErrNoBucket)
-	case response.StatusCode == http.StatusNotFound, slices.Contains(impossibleKey, response.Code):
+	case slices.Contains(impossibleKey, response.Code):
+		return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, ErrImpossible)
+	case response.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, ErrNotFound)
+	case slices.Contains(forbidden, response.Code):
+		return fmt.Errorf("%s object %q in %q: %w: %w", verb, key, bucket, ErrForbidden, err)
 	}
 	return fmt.Errorf("%s object %q in %q: %w", verb, key, bucket, err)
 }
 
 // impossibleKey are the codes of S3 and MinIO for a key that no object can have.
 var impossibleKey = []string{"KeyTooLongError", minio.XMinioInvalidObjectName, "XMinioInvalidResourceName"}
+
+// forbidden are the codes of S3 and MinIO for an object that they do not let this client read: of another owner,
+// archived, or encrypted with a key of its owner (SSE-C, the only reason for which an object that is read is an invalid
+// request).
+var forbidden = []string{minio.AccessDenied, "InvalidObjectState", "InvalidRequest"}
 
 // wrapPut is wrap for a put. A missing bucket is a temporary error there: the next put creates it.
 func (s *Store) wrapPut(err error, key string) error {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
@@ -321,6 +322,36 @@ func TestClassify(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A result belongs to its original also where the store would not allow the name of the one with its prefix.
+func TestClassifyLongNames(t *testing.T) {
+	t.Parallel()
+	for length, isShort := range map[int]bool{244: true, 245: true, 246: false, 255: false, 300: false, 980: false} {
+		for _, letter := range []string{"a", "東"} {
+			filename := strings.Repeat(letter, length/len(letter))
+			result := strings.TrimPrefix(ThumbnailKey(OriginalKey(imageID, filename)), imageID+"/")
+			if len(result) > maxSegment || !utf8.ValidString(result) {
+				t.Errorf("the result of %d bytes has a name of %d bytes, want at most %d, of UTF-8", len(filename), len(result),
+					maxSegment)
+			}
+			if got := result == thumbnailPrefix+filename; isShort && !got {
+				t.Errorf("the result of %d bytes is %q, want the prefix and the name", length, result)
+			}
+			original, thumbnail := &Info{Key: filename}, &Info{Key: result}
+			objects := classify(map[string]*Info{filename: original, result: thumbnail})
+			if objects.Original != original || objects.Result != thumbnail {
+				t.Errorf("of %d bytes: classify() = %+v, want original and result", len(filename), objects)
+			}
+			objects = classify(map[string]*Info{result: thumbnail})
+			if objects.Original != nil || objects.Result != thumbnail {
+				t.Errorf("of %d bytes: classify() without the original = %+v, want the result", len(filename), objects)
+			}
+		}
+	}
+	if ThumbnailKey("i/"+strings.Repeat("a", 300)) == ThumbnailKey("i/"+strings.Repeat("a", 299)) {
+		t.Error("two originals have one result")
 	}
 }
 

@@ -37,7 +37,7 @@ func generateErrors() (string, error) {
 
 // deliveryAfter says what Knative does with an event that was answered so. What waits for its object is acknowledged.
 func deliveryAfter(a answer) string {
-	if a.Code.Code == apierror.CodeObjectNotFound {
+	if a.Code.Code == apierror.CodeObjectNotFound || a.Code.Code == apierror.CodeObjectUnreadable {
 		return "not sent to Knative"
 	}
 	var refused apierror.Error

@@ -16,8 +16,14 @@ import (
 // that was never stored.
 func (s Status) Event(ctx context.Context, source, bucket, original string) (event.Event, error) {
 	traceparent, tracestate := trace.Parent(ctx)
+	id := "" // the default
+	if s.State == Failed {
+		// An image that is tried again may fail again, for another reason, and that is another event.
+		id = fmt.Sprintf("%s/%s/%d", events.TypeImageFailed, s.ImageID, s.Time().UnixMilli())
+	}
 	e, err := events.Encode(s.payload(bucket, original), events.Envelope{
 		Source:      source,
+		ID:          id,
 		Time:        s.Time(),
 		TraceParent: traceparent,
 		TraceState:  tracestate,
@@ -41,7 +47,7 @@ func (s Status) payload(bucket, original string) events.Payload {
 			Cause:       s.Cause,
 		}
 	}
-	if s.Result.Thumbnail != "" {
+	if s.Result.Thumbnail != "" && s.Result.Thumbnail != imagestore.ThumbnailKey(original) {
 		original = imagestore.OriginalOf(s.Result.Thumbnail) // whatever name the event has for it
 	}
 	return events.ImageThumbnailed{

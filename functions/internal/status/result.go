@@ -18,6 +18,9 @@ const (
 	processedAt   = "Processed-At"
 )
 
+// hearsay is the metadata of a failure note whose status is Hearsay.
+const hearsay = "Hearsay"
+
 // A failure note is a few lines of JSON; of anything longer, no more than this is read.
 const maxNote = 64 << 10
 
@@ -44,6 +47,9 @@ func (s *Store) Record(
 			return nil, fmt.Errorf("write failure note for %q: %w", original, err)
 		}
 		content, about = note, imagestore.Attributes{ContentType: NoteType}
+		if final.Hearsay {
+			about.Metadata = map[string]string{hearsay: "true"}
+		}
 	}
 	err := s.images.Put(ctx, imagestore.ThumbnailKey(original), content, about)
 	if errors.Is(err, imagestore.ErrExists) {
@@ -93,14 +99,7 @@ func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagesto
 		return nil, err
 	}
 	if info.ContentType == NoteType {
-		final := &Status{}
-		if err := s.images.ReadJSON(ctx, info, maxNote, final); err != nil {
-			return nil, err
-		}
-		if final.State != Failed || final.Result == nil {
-			return nil, fmt.Errorf("read object %q: it has the state %q; expected a failure note", info.Key, final.State)
-		}
-		return final, nil
+		return s.readNote(ctx, info)
 	}
 	final := completed(imageID, info)
 	if final.Result.OriginalSize == nil || final.Result.ThumbnailSize == nil { // made by the original system
@@ -110,6 +109,33 @@ func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagesto
 		}
 		final.Result.OriginalSize, final.Result.ThumbnailSize = sizes[0], sizes[1]
 	}
+	return final, nil
+}
+
+// ReadFailure returns the failure in a result; nil if it is a thumbnail, or was removed meanwhile.
+func (s *Store) ReadFailure(ctx context.Context, result *imagestore.Info) (*Status, error) {
+	info, err := s.images.Stat(ctx, result.Key)
+	if err == nil && info.ContentType == NoteType {
+		var final *Status
+		if final, err = s.readNote(ctx, info); err == nil {
+			return final, nil
+		}
+	}
+	if errors.Is(err, imagestore.ErrNotFound) {
+		err = nil
+	}
+	return nil, err
+}
+
+func (s *Store) readNote(ctx context.Context, info *imagestore.Info) (*Status, error) {
+	final := &Status{}
+	if err := s.images.ReadJSON(ctx, info, maxNote, final); err != nil {
+		return nil, err
+	}
+	if final.State != Failed || final.Result == nil {
+		return nil, fmt.Errorf("read object %q: it has the state %q; expected a failure note", info.Key, final.State)
+	}
+	final.Hearsay = info.Metadata[hearsay] != ""
 	return final, nil
 }
 

@@ -39,6 +39,9 @@ type Status struct {
 	ProcessedAt float64 `json:"processed_at,omitempty"`
 	// Cause is the event that brought the image. It is set if the state is final and there was such an event.
 	Cause events.Cause `json:"cause,omitzero"`
+	// Hearsay is whether the image has failed because an image.uploaded, or a task of the original system, named an original
+	// that does not exist: nobody has brought an image, and somebody still may. It is known from the store only.
+	Hearsay bool `json:"-"`
 }
 
 // A Result is the outcome of an image: a thumbnail, or an error message.
@@ -61,6 +64,11 @@ func Seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // Time is ProcessedAt as a time, in UTC.
 func (s Status) Time() time.Time { return time.UnixMilli(int64(s.ProcessedAt*1000 + 0.5)).UTC() }
+
+// sameOutcome reports whether two final statuses are those of one result.
+func (s Status) sameOutcome(other Status) bool {
+	return s.State == other.State && s.Reason == other.Reason && s.Time().Equal(other.Time())
+}
 
 // parse reads a status; nil if the text is not one, because another program wrote it. A final status gets a result even
 // if the original system wrote none.

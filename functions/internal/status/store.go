@@ -96,31 +96,66 @@ func (s *Store) Advance(ctx context.Context, next Status) (before *Status, err e
 func (s *Store) Fail(
 	ctx context.Context, imageID, original string, cause events.Cause, reason, message string,
 ) (*Status, error) {
-	failed, err := s.Record(ctx, original, Status{
-		ImageID:     imageID,
-		State:       Failed,
-		Reason:      reason,
-		Result:      &Result{Error: message},
-		ProcessedAt: Seconds(time.Now()),
-		Cause:       cause,
-	}, nil, "")
+	return s.fail(ctx, original, Status{ImageID: imageID, Reason: reason, Cause: cause}, message)
+}
+
+// FailByHearsay is Fail for an image of which nothing is known but an event that names its original, which does not
+// exist.
+func (s *Store) FailByHearsay(ctx context.Context, imageID, original, reason, message string) (*Status, error) {
+	return s.fail(ctx, original, Status{ImageID: imageID, Reason: reason, Hearsay: true}, message)
+}
+
+func (s *Store) fail(ctx context.Context, original string, final Status, message string) (*Status, error) {
+	final.State, final.Result, final.ProcessedAt = Failed, &Result{Error: message}, Seconds(time.Now())
+	failed, err := s.Record(ctx, original, final, nil, "")
 	if err != nil {
 		return nil, err
 	}
 	return s.Conclude(ctx, *failed)
 }
 
-// Conclude caches a final status whose result is stored, and returns the final status that counts: an earlier one, if
-// Redis has one.
+// Conclude caches a final status whose result is stored, and returns the final status that counts. If Redis has another
+// one, the store decides: that may be of a result which was lost, or of one which was removed so that the image is tried
+// again, and which a process was slow to cache.
 func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
 	before, err := s.Advance(ctx, final)
 	if err != nil {
 		return nil, err
 	}
-	if before != nil && before.State.Final() {
-		return before, nil
+	if before == nil || !before.State.Final() || before.sameOutcome(final) {
+		return &final, nil
 	}
-	return &final, nil
+	return s.arbitrate(ctx, final.ImageID)
+}
+
+// replaceIf replaces a status, unless it has changed.
+var replaceIf = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+return 1
+`)
+
+// arbitrate returns the final status that the store has, and caches it; without one, that of Redis stays.
+func (s *Store) arbitrate(ctx context.Context, imageID string) (*Status, error) {
+	text, err := s.cached(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := s.Rebuild(ctx, imageID)
+	if err != nil {
+		return nil, err
+	}
+	if stored == nil || !stored.State.Final() {
+		return parse(text), nil
+	}
+	replacement, err := json.Marshal(stored)
+	if err != nil {
+		return nil, fmt.Errorf("write status of %s: %w", imageID, err)
+	}
+	keys := []string{Key(imageID)}
+	if err := replaceIf.Run(ctx, s.client, keys, text, replacement, int(Expiry.Seconds())).Err(); err != nil {
+		return nil, fmt.Errorf("write status of %s: %w", imageID, err)
+	}
+	return stored, nil
 }
 
 // Read returns the status of an image; nil if there is no such image. A final status in Redis takes one round trip. If
@@ -203,6 +238,16 @@ func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore
 		}
 	}
 	return objects, nil
+}
+
+// Discard removes the failure of an image, which the caller has just read, so that the image can be processed again. The
+// store cannot remove an object on condition. So if a caller stalls until another one has done the same and the image
+// has its thumbnail, that is removed, and a sweep has it made again.
+func (s *Store) Discard(ctx context.Context, imageID string, failure *imagestore.Info) error {
+	if err := s.images.Remove(ctx, failure.Key); err != nil {
+		return err
+	}
+	return s.Forget(ctx, imageID)
 }
 
 // Forget removes a status from Redis, so that the next Read rebuilds it.

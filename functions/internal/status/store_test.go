@@ -344,6 +344,33 @@ func TestRecordedAndLost(t *testing.T) {
 	}
 }
 
+// A process is slow to cache a failure that was removed meanwhile, so that the image is tried again. What the store has
+// counts, in Redis as well. What the store does not have stays in Redis: it may be the first status of two.
+func TestConcludeLate(t *testing.T) {
+	s := open(t)
+	id := uuid.NewString()
+	late, final := failedStatus(id), completedStatus(id)
+	if got, err := s.Conclude(t.Context(), late); err != nil || !reflect.DeepEqual(*got, late) {
+		t.Fatalf("Conclude() = %+v, %v; want %+v", got, err, late)
+	}
+	if got, err := s.Conclude(t.Context(), final); err != nil || got.State != Failed {
+		t.Errorf("without a stored result: Conclude() = %+v, %v; want the first one", got, err)
+	}
+	original := imagestore.OriginalKey(id, "a.png")
+	if _, err := s.Record(t.Context(), original, final, []byte("thumbnail"), "image/png"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		got, err := s.Conclude(t.Context(), final)
+		if err != nil || got.State != Completed {
+			t.Errorf("Conclude() = %+v, %v; want %s", got, err, Completed)
+		}
+		if got := s.read(t, id); got.State != Completed {
+			t.Errorf("Redis has %+v, want %s", got, Completed)
+		}
+	}
+}
+
 // The same status gives the same event.
 func TestEvent(t *testing.T) {
 	id := uuid.NewString()

@@ -106,7 +106,7 @@ func (t *thumbnailer) process(
 		t.duration.Observe(time.Since(began).Seconds())
 	}()
 	final, err = t.finalStatus(ctx, task)
-	if errors.Is(err, errNoObject) || errors.Is(err, errNoPixels) {
+	if errors.Is(err, errNoObject) || errors.Is(err, errImpossible) || errors.Is(err, errNoPixels) {
 		final, err = nil, t.deferTask(ctx, e, task, err)
 	}
 	switch {
@@ -172,7 +172,9 @@ func (t *thumbnailer) makeThumbnail(ctx context.Context, task events.ImageUpload
 // The reasons for which a task waits.
 var (
 	errNoObject = errors.New("the object that the event names does not exist") // the event may have overtaken it
-	errNoPixels = errors.New("too many pixels are being processed")
+	// The event may be about an image that has an original of another name: package retry finds out.
+	errImpossible = errors.New("no object can have the name in the event")
+	errNoPixels   = errors.New("too many pixels are being processed")
 )
 
 // deferTask has a task wait. The note of one without an object is stored. One without pixels has an original, which a
@@ -183,6 +185,7 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 		err = t.deferred.Postpone(ctx, task.ImageID, pixelsPause)
 	} else {
 		note := deferral.NewNote(deferral.Uploaded, e, task.ImageID, task.Bucket, task.ObjectName, task.Filename)
+		note.Impossible = errors.Is(cause, errImpossible)
 		err = t.deferred.Defer(ctx, note)
 	}
 	if err != nil {
@@ -194,11 +197,15 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 }
 
 // render reads the original and returns its thumbnail, and the event that brought it. The error is a *raster.Error if
-// the image can never have a thumbnail, and errNoObject or errNoPixels if it has to wait.
+// the image can never have a thumbnail, and errNoObject, errImpossible or errNoPixels if the task is for package
+// deferral.
 func (t *thumbnailer) render(
 	ctx context.Context, task events.ImageUploaded,
 ) (rendition raster.Rendition, cause events.Cause, err error) {
 	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
+	if errors.Is(err, imagestore.ErrImpossible) {
+		return rendition, cause, errImpossible
+	}
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return rendition, cause, errNoObject
 	}

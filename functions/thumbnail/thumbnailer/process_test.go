@@ -449,7 +449,7 @@ func TestPixelsInFlight(t *testing.T) {
 // waiting returns what waits in Redis, sorted.
 func (s *service) waiting() []string {
 	s.t.Helper()
-	key := "image:deferred:due:" + s.store.Bucket()
+	key := "image:deferred:images:" + s.store.Bucket()
 	members, err := testservers.Redis(s.t, s.getenv).ZRange(s.t.Context(), key, 0, -1).Result()
 	if err != nil {
 		s.t.Fatal(err)
@@ -485,6 +485,32 @@ func TestPixelsDeferred(t *testing.T) {
 	client.Close()
 	if err := th.deferTask(t.Context(), e, task, errNoPixels); apierror.From(err).Status != http.StatusServiceUnavailable {
 		t.Errorf("without Redis: got %v, want a 503", err)
+	}
+}
+
+// An event that names what can be no object is acknowledged, with a note that says so: nobody waits for the object.
+func TestImpossibleObject(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.uploaded("other.jpg", jpegOf(t, 8, 8)) // makes the bucket
+	id, name := uuid.NewString(), strings.Repeat("n", 300)
+	e, err := events.Encode(events.ImageUploaded{
+		ImageID: id, ObjectName: id + "/" + name, Filename: name, Timestamp: 1,
+	}, events.Envelope{Source: events.SourceUpload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.deliver(e); got.status != http.StatusOK || got.body != "" {
+		t.Errorf("got %d %s, want an empty 200", got.status, got.body)
+	}
+	notes := s.listed("deferred/" + id)
+	if len(notes) != 1 {
+		t.Fatalf("got notes %q, want one", notes)
+	}
+	key, _, _ := strings.Cut(notes[0], " ")
+	text, _, err := s.store.GetWhole(t.Context(), key, 1<<20)
+	if err != nil || !strings.Contains(string(text), `"impossible":true`) {
+		t.Errorf("got the note %s, %v; want it to say that the object is impossible", text, err)
 	}
 }
 

@@ -75,19 +75,16 @@ func New(images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limit
 }
 
 // Accept stores and announces an image, and returns it as it was announced. Its errors are an apierror.Error where the
-// caller is at fault, which wraps ErrNotYet if the object does not exist, an error of the candidate's Body,
-// imagestore.ErrExists if a candidate that is not New is stored already, or a failure of a backend that may pass.
+// caller is at fault, beside ErrNotYet if the object does not exist or must not be read, an error of the candidate's
+// Body, imagestore.ErrExists if a candidate that is not New is stored already, or a failure of a backend that may pass.
 func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploaded, error) {
 	if c.Object != nil && c.Object.Hidden {
 		return events.ImageUploaded{}, objectNotFound(*c.Object)
 	}
 	if c.Object != nil {
 		object, info, err := a.images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
-		if errors.Is(err, imagestore.ErrNotFound) {
-			return events.ImageUploaded{}, fmt.Errorf("%w: %w: %w", ErrNotYet, objectNotFound(*c.Object), err)
-		}
 		if err != nil {
-			return events.ImageUploaded{}, err
+			return events.ImageUploaded{}, a.withoutObject(*c.Object, err)
 		}
 		defer object.Close()
 		c.Body, c.Size = object, info.Size
@@ -106,6 +103,20 @@ func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploade
 		a.rollback(ctx, image, token)
 	}
 	return image, err
+}
+
+// withoutObject turns the error of reading an object into that of Accept. That the service may not read its own bucket
+// is a fault of its installation, and says nothing about the object.
+func (a *Acceptor) withoutObject(object Object, err error) error {
+	switch {
+	case errors.Is(err, imagestore.ErrImpossible):
+		return fmt.Errorf("%w: %w", impossibleObject(object), err)
+	case errors.Is(err, imagestore.ErrNotFound):
+		return fmt.Errorf("%w: %w: %w", ErrNotYet, objectNotFound(object), err)
+	case errors.Is(err, imagestore.ErrForbidden) && object.Bucket != a.images.Bucket():
+		return fmt.Errorf("%w: %w: %w", ErrNotYet, objectUnreadable(object), err)
+	}
+	return err
 }
 
 // storeAndAnnounce returns the image as far as it is known: with an ObjectName if there may be an object.
@@ -130,11 +141,19 @@ func (a *Acceptor) storeAndAnnounce(
 	if err != nil {
 		return image, "", err
 	}
-	if err := a.images.Confirm(ctx, image.ImageID, image.ObjectName); err != nil {
+	if err := a.confirm(ctx, c, image); err != nil {
 		return image, "", err
 	}
 	token, err = a.relay.AnnounceUpload(ctx, image)
 	return image, token, err
+}
+
+// confirm confirms that the stored image counts. A new one has no rivals, and is listed if its name is plain.
+func (a *Acceptor) confirm(ctx context.Context, c Candidate, image events.ImageUploaded) error {
+	if c.New && imagestore.IsPlain(image.Filename) {
+		return nil // a listing would cost MinIO a quarter of the work of the upload
+	}
+	return a.images.Confirm(ctx, image.ImageID, image.ObjectName)
 }
 
 // describe describes an image before it is stored: all but its size in bytes. It refuses one that cannot be processed.

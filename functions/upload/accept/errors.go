@@ -32,7 +32,8 @@ var errNoSize = &apierror.Error{
 	Message: "The first 5 MiB of the image do not contain its size",
 }
 
-// ErrNotYet is wrapped by the error for an object that does not exist and may appear: its event may have overtaken it.
+// ErrNotYet is wrapped by the error for an object that may become readable: one that does not exist, because its event
+// may have overtaken it, and one that the service may not read until somebody grants it.
 var ErrNotYet = errors.New("not there yet")
 
 // objectNotFound is the answer to an event that names an object which does not exist, or which its sender may not know
@@ -42,6 +43,26 @@ func objectNotFound(object Object) *apierror.Error {
 		Status:  http.StatusNotFound,
 		Code:    apierror.CodeObjectNotFound,
 		Message: "The object that the event names does not exist",
+		Found:   object.Bucket + "/" + object.Key,
+	}
+}
+
+// impossibleObject is the answer to an event that names what the store takes for no key, so that nothing can appear.
+func impossibleObject(object Object) *apierror.Error {
+	return &apierror.Error{
+		Status:  http.StatusNotFound,
+		Code:    apierror.CodeObjectNotFound,
+		Message: "The store allows no object of the name that the event has",
+		Found:   object.Bucket + "/" + object.Key,
+	}
+}
+
+// objectUnreadable is the answer to an event that names an object which the store does not let the service read.
+func objectUnreadable(object Object) *apierror.Error {
+	return &apierror.Error{
+		Status:  http.StatusUnprocessableEntity,
+		Code:    apierror.CodeObjectUnreadable,
+		Message: "The store does not let the service read the object that the event names",
 		Found:   object.Bucket + "/" + object.Key,
 	}
 }

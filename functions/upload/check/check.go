@@ -70,7 +70,7 @@ func (c *Checker) Check(m *Message) Report {
 		return report
 	}
 	if err := body.CheckCoding(discard{}, request); err != nil {
-		report.judge(err, checkAttributes(attributes, structured), m, nil)
+		report.judge(err, checkAttributes(attributes, structured), m)
 		return report
 	}
 	advice := checkAttributes(attributes, structured)
@@ -90,13 +90,13 @@ func (c *Checker) Check(m *Message) Report {
 	switch {
 	case err != nil && isSweep:
 		report.fact("accepted", "by POST / of upload and from the Broker, not by POST /upload")
-		report.judge(nil, advice, m, nil)
+		report.judge(nil, advice, m)
 	case err != nil:
-		report.judge(err, advice, m, e.Data())
+		report.judge(err, advice, m)
 		report.fact("by Broker", "a dead letter, unless the Broker refuses the event itself")
 	default:
 		err = c.describeImage(&report, m, e, candidate)
-		report.judge(err, advice, m, nil)
+		report.judge(err, advice, m)
 		if err != nil {
 			report.fact("by Broker", "POST / answers 200: the status of the image becomes failed, and "+
 				"image.failed gives the reason")
@@ -228,8 +228,8 @@ func (m *Message) undecided() Finding {
 }
 
 // judge makes findings of the functions' verdict and the advice. Without an error from the functions, advice is a
-// warning. data is that of the event, as far as it is JSON.
-func (r *Report) judge(err error, advice []Finding, m *Message, data []byte) {
+// warning.
+func (r *Report) judge(err error, advice []Finding, m *Message) {
 	isInvalid := errors.Is(err, events.ErrInvalid)
 	for _, f := range advice {
 		f.Fault = isInvalid
@@ -243,7 +243,7 @@ func (r *Report) judge(err error, advice []Finding, m *Message, data []byte) {
 	if isInvalid && len(advice) > 0 && !m.hasBrokenJSON() { // which says the same in more words
 		return
 	}
-	f := Finding{Fault: true, What: nameMissing(withoutPrefix(refused.Message), data)}
+	f := Finding{Fault: true, What: withoutPrefix(refused.Message)}
 	if refused.Found != nil {
 		f.Found = fmt.Sprint(refused.Found)
 	}

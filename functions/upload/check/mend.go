@@ -59,24 +59,7 @@ func mendEvent(message, mediaType string) string {
 var (
 	// wrongType is in the message about an attribute that is not a string in JSON.
 	wrongType = regexp.MustCompile(`\b[a-z]+ is (?:a number|a boolean), expected a string`)
-	// emptyField begins the fault of a field of data that is empty or missing.
-	emptyField = regexp.MustCompile(`\b(object_name|bucket) is ""(?: \(0 bytes\))?, expected`)
 )
-
-// nameMissing says of fields that data does not have that they are missing. Their decoded values are empty.
-func nameMissing(message string, data []byte) string {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(data, &fields) != nil {
-		return message
-	}
-	return emptyField.ReplaceAllStringFunc(message, func(fault string) string {
-		name := emptyField.FindStringSubmatch(fault)[1]
-		if fields[name] != nil {
-			return fault
-		}
-		return name + " is missing, expected"
-	})
-}
 
 // hasBrokenJSON reports whether the message is in structured mode, and not JSON.
 func (m *Message) hasBrokenJSON() bool {

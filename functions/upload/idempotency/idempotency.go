@@ -82,8 +82,12 @@ func (a *Acceptor) repeat(
 ) (image events.ImageUploaded, known bool, err error) {
 	objects, err := a.statuses.Reconcile(ctx, c.ImageID)
 	stored := objects.Original
-	if err != nil || stored == nil {
+	switch {
+	case err != nil || stored == nil && objects.Result == nil:
 		return image, false, err
+	case stored == nil:
+		known, err = a.resumeRefused(ctx, c.ImageID, objects)
+		return events.ImageUploaded{ImageID: c.ImageID}, known, err
 	}
 	filename := path.Base(stored.Key)
 	if c.Size >= 0 && c.Size != stored.Size || imagestore.SafeName(c.Filename, filename) != filename {
@@ -153,16 +157,30 @@ func (a *Acceptor) resume(ctx context.Context, imageID string) (image events.Ima
 	case objects.Original == nil && objects.Result == nil:
 		return image, false, nil
 	case objects.Original == nil:
-		final, err := a.statuses.ReadResult(ctx, imageID, objects)
-		if err == nil && final.State == status.Failed { // otherwise the original was removed since
-			err = refusal(final)
-		}
-		return image, true, err
+		known, err := a.resumeRefused(ctx, imageID, objects)
+		return image, known, err
 	case objects.Result != nil:
 		return image, true, nil
 	}
 	image, err = a.relay.AnnounceStored(ctx, imageID, objects.Original)
 	return image, true, err
+}
+
+// resumeRefused is resume for an image without an original. If all that is known of it is an image.uploaded, which
+// anybody who may publish can make up, its failure must not keep the image itself out.
+func (a *Acceptor) resumeRefused(
+	ctx context.Context, imageID string, objects imagestore.Objects,
+) (known bool, err error) {
+	final, err := a.statuses.ReadResult(ctx, imageID, objects)
+	switch {
+	case err != nil:
+		return true, err
+	case final.Hearsay:
+		return false, a.statuses.Discard(ctx, imageID, objects.Result)
+	case final.State == status.Failed: // otherwise the original was removed since
+		return true, refusal(final)
+	}
+	return true, nil
 }
 
 // refusal is the answer to a repetition of a request for an image that has failed before it was stored.

@@ -11,6 +11,7 @@ package retry
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,10 +27,10 @@ import (
 const (
 	// The pause between two tries is as long as the event has waited, within these bounds.
 	minPause, maxPause = deferral.FirstPause, time.Minute
-	// Run looks for what is due this often, and takes at most a batch of it. So a flood of missing objects costs the image
-	// store at most two short requests for each of a batch a second, from each process.
+	// Run looks for what is due this often, and takes at most a batch of it from each lane. So a flood of missing objects
+	// costs the image store at most two short requests for each of a batch a second, from each process.
 	interval, batch = time.Second, 64
-	// Tries at a time in one process.
+	// Tries at a time in one process, in each lane.
 	parallel = 8
 	// What a process claims and does not finish within this time, because it was killed or a backend is down, is due
 	// again.
@@ -71,10 +72,18 @@ func New(backends Backends, patience time.Duration, log *slog.Logger, registerer
 	return &Retrier{Backends: backends, patience: patience, log: log, metrics: newMetrics(registerer)}
 }
 
-// Run tries what is due, every second, until ctx ends; then it finishes the tries in progress.
+// Run tries what is due, every second, until ctx ends; then it finishes the tries in progress. A lane does not wait for
+// another, whose tries may be copies of large images.
 func (r *Retrier) Run(ctx context.Context) {
 	working, cancel := drain(ctx)
 	defer cancel()
+	var lanes sync.WaitGroup
+	lanes.Go(func() { r.runLane(ctx, working, deferral.Images) })
+	lanes.Go(func() { r.runLane(ctx, working, deferral.Events) })
+	lanes.Wait()
+}
+
+func (r *Retrier) runLane(ctx, working context.Context, lane deferral.Lane) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	var measured time.Time
@@ -85,13 +94,13 @@ func (r *Retrier) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		_, err := r.tryDue(ctx, working)
-		if err == nil && time.Since(measured) > measureInterval {
+		_, err := r.tryDue(ctx, working, lane)
+		if err == nil && lane == deferral.Events && time.Since(measured) > measureInterval {
 			measured = time.Now()
 			err = r.measure(working)
 		}
 		if err != nil && !failing && ctx.Err() == nil { // once an outage
-			r.log.WarnContext(working, "retries_interrupted", "error.message", err.Error())
+			r.log.WarnContext(working, "retries_interrupted", "lane", string(lane), "error.message", err.Error())
 		}
 		failing = err != nil
 	}
@@ -104,10 +113,11 @@ func drain(ctx context.Context) (context.Context, context.CancelFunc) {
 	return working, func() { stop(); cancel() }
 }
 
-// tryDue claims what is due, at most a batch, and tries it in working. When ctx has ended, nothing new is begun: what
-// is claimed is due again after the lease. It returns the number of entries, and the first error; it goes on after one.
-func (r *Retrier) tryDue(ctx, working context.Context) (int, error) {
-	entries, err := r.Queue.ClaimDue(ctx, lease, batch)
+// tryDue claims what is due in a lane, at most a batch, and tries it in working. When ctx has ended, nothing new is
+// begun: what is claimed is due again after the lease. It returns the number of entries, and the first error; it goes
+// on after one.
+func (r *Retrier) tryDue(ctx, working context.Context, lane deferral.Lane) (int, error) {
+	entries, err := r.Queue.ClaimDue(ctx, lane, lease, batch)
 	if err != nil {
 		return 0, err
 	}

@@ -6,8 +6,13 @@ import (
 	"errors"
 	"image"
 	"image/png"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -78,7 +83,12 @@ func (p *published) of(eventType, imageID string) (found []event.Event) {
 // open returns a Retrier that waits for an object for as long as patience.
 func open(tb testing.TB, patience time.Duration) *testRetrier {
 	tb.Helper()
-	r := config.NewReader(testservers.Start(tb))
+	return openWith(tb, testservers.Start(tb), patience)
+}
+
+func openWith(tb testing.TB, getenv func(string) string, patience time.Duration) *testRetrier {
+	tb.Helper()
+	r := config.NewReader(getenv)
 	settings := imagestore.ReadSettings(r)
 	settings.Memory = 32 << 20
 	images, err := imagestore.Open(settings)
@@ -156,24 +166,38 @@ func pngOf(tb testing.TB) []byte {
 // waiting returns what waits in Redis.
 func (r *testRetrier) waiting(tb testing.TB) []string {
 	tb.Helper()
-	members, err := r.redis.ZRange(tb.Context(), "image:deferred:due:"+r.Images.Bucket(), 0, -1).Result()
-	if err != nil {
-		tb.Fatal(err)
+	var members []string
+	for _, lane := range lanes {
+		waiting, err := r.redis.ZRange(tb.Context(), r.key(lane), 0, -1).Result()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		members = append(members, waiting...)
 	}
 	return members
+}
+
+var lanes = []deferral.Lane{deferral.Events, deferral.Images}
+
+// key is the Redis key of a lane.
+func (r *testRetrier) key(lane deferral.Lane) string {
+	return "image:deferred:" + string(lane) + ":" + r.Images.Bucket()
 }
 
 // tryAll makes everything due and tries it once, as Run does.
 func (r *testRetrier) tryAll(tb testing.TB) error {
 	tb.Helper()
-	for _, member := range r.waiting(tb) {
-		z := redis.Z{Score: 1, Member: member}
-		if err := r.redis.ZAddXX(tb.Context(), "image:deferred:due:"+r.Images.Bucket(), z).Err(); err != nil {
-			tb.Fatal(err)
+	var errs []error
+	for _, lane := range lanes {
+		for _, member := range r.waiting(tb) {
+			if err := r.redis.ZAddXX(tb.Context(), r.key(lane), redis.Z{Score: 1, Member: member}).Err(); err != nil {
+				tb.Fatal(err)
+			}
 		}
+		_, err := r.tryDue(tb.Context(), tb.Context(), lane)
+		errs = append(errs, err)
 	}
-	_, err := r.tryDue(tb.Context(), tb.Context())
-	return err
+	return errors.Join(errs...)
 }
 
 // await tries everything until a condition holds, for up to a minute.
@@ -376,7 +400,7 @@ func TestInterrupted(t *testing.T) {
 		r := open(t, time.Hour)
 		note := r.deferReceived(t, "inbox/late.png")
 		r.put(t, "inbox/late.png", pngOf(t))
-		entries, err := r.Queue.ClaimDue(t.Context(), lease, batch)
+		entries, err := r.Queue.ClaimDue(t.Context(), deferral.Events, lease, batch)
 		if err != nil || len(entries) != 0 {
 			t.Fatalf("ClaimDue() = %v, %v; want nothing within the first second", entries, err)
 		}
@@ -471,6 +495,211 @@ func TestUnreadableNote(t *testing.T) {
 			r.checkStatus(t, other.ImageID, status.Failed, string(events.ReasonObjectNotFound))
 		})
 	}
+}
+
+// An event about an original whose name the store does not allow fails at the first try; an image that has an original,
+// or whose own event waits, does not fail with it. The result of a long name has a key that the store allows.
+func TestImpossibleName(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	impossible := func(imageID string) {
+		e := event.New()
+		e.SetType(events.TypeImageUploaded)
+		e.SetSource(events.SourceUpload)
+		e.SetID(uuid.NewString())
+		filename := strings.Repeat("n", 300)
+		key := imagestore.OriginalKey(imageID, filename)
+		note := deferral.NewNote(deferral.Uploaded, e, imageID, r.Images.Bucket(), key, filename)
+		note.Impossible = true
+		r.defers(t, note)
+	}
+	stored, unknown := uuid.NewString(), uuid.NewString()
+	r.put(t, imagestore.OriginalKey(stored, "a.png"), pngOf(t))
+	waiting := r.deferReceived(t, "inbox/late.png")
+	for _, id := range []string{stored, unknown, waiting.ImageID} {
+		impossible(id)
+	}
+	if err := r.tryAll(t); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.waiting(t), []string{waiting.ImageID + "/received"}; !slices.Equal(got, want) {
+		t.Errorf("%q waits, want %q", got, want)
+	}
+	r.checkStatus(t, unknown, status.Failed, apierror.CodeObjectNotFound)
+	r.checkStatus(t, stored, status.Queued, "")
+	r.checkStatus(t, waiting.ImageID, status.Queued, "")
+	if got := r.published.of(events.TypeImageFailed, unknown); len(got) != 1 {
+		t.Errorf("published %v, want one image.failed", got)
+	}
+}
+
+// A flood of events without an object, of which some have been due for longer than an image that waits for memory, and
+// some became due later, does not delay the image.
+func TestFloodDelaysNoImage(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Hour)
+	id := uuid.NewString()
+	r.put(t, imagestore.OriginalKey(id, "a.png"), pngOf(t))
+	if err := r.Queue.Postpone(t.Context(), id, -time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	flood := make([]redis.Z, 4*batch)
+	for i := range flood {
+		due := time.Now().Add(-time.Minute)
+		if i%2 == 0 {
+			due = time.Now().Add(-24 * time.Hour)
+		}
+		flood[i] = redis.Z{Score: float64(due.Unix()), Member: uuid.NewString() + "/received"}
+	}
+	if err := r.redis.ZAdd(t.Context(), r.key(deferral.Events), flood...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, lane := range lanes {
+		if _, err := r.tryDue(t.Context(), t.Context(), lane); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.published.of(events.TypeImageUploaded, id); len(got) != 1 {
+		t.Errorf("published %v, want the image", got)
+	}
+}
+
+// forbidding returns settings with a proxy to MinIO that lets nobody read the objects of a prefix.
+func forbidding(tb testing.TB, getenv func(string) string, prefix string) func(string) string {
+	tb.Helper()
+	url, transport := testservers.MinIOTransport(tb, getenv)
+	proxy := &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(url); r.Out.Host = r.In.Host },
+		Transport: transport,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, prefix) {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("X-Amz-Request-Id", "1")
+		w.WriteHeader(http.StatusForbidden)
+		if r.Method != http.MethodHead {
+			_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><RequestId>1</RequestId></Error>")
+		}
+	}))
+	tb.Cleanup(server.Close)
+	return func(name string) string {
+		switch name {
+		case "MINIO_ENDPOINT":
+			return server.Listener.Addr().String()
+		case "MINIO_CA_FILE":
+			return ""
+		}
+		return getenv(name)
+	}
+}
+
+// An object that the service may not read waits with growing pauses, as one that does not exist, and its image fails
+// in the end for the true reason.
+func TestForbiddenObject(t *testing.T) {
+	t.Parallel()
+	r := openWith(t, forbidding(t, testservers.Start(t), "/scans-forbidden"), time.Hour)
+	note := r.deferReceived(t, "a.png")
+	if err := r.Queue.Settle(t.Context(), entryOf(t, r)); err != nil {
+		t.Fatal(err)
+	}
+	note.Bucket = "scans-forbidden"
+	r.defers(t, note)
+	if outcome, pause, err := r.attempt(t.Context(), entryOf(t, r)); outcome != waiting || pause < minPause || err != nil {
+		t.Errorf("attempt() = %s, %v, %v; want %s and a pause", outcome, pause, err, waiting)
+	}
+	r.patience = 0
+	if err := r.tryAll(t); err != nil {
+		t.Fatal(err)
+	}
+	r.checkStatus(t, note.ImageID, status.Failed, apierror.CodeObjectUnreadable)
+	if got := r.published.of(events.TypeImageFailed, note.ImageID); len(got) != 1 {
+		t.Errorf("published %v, want one image.failed", got)
+	}
+	r.checkSettled(t, note.ImageID)
+}
+
+// A process ends between the failure of an image and the look for an original that another delivery has stored just
+// before. The next try takes the failure back, and the image goes on.
+func TestEndsBeforeWithdrawal(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]func(r *testRetrier) deferral.Note{
+		"image.received": func(r *testRetrier) deferral.Note { return r.deferReceived(t, "inbox/late.png") },
+		"image.uploaded": func(r *testRetrier) deferral.Note { return r.deferUploaded(t, uuid.NewString(), "a.png") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, time.Hour)
+			note := wait(r)
+			key := imagestore.OriginalKey(note.ImageID, "a.png")
+			r.put(t, key, pngOf(t))
+			failed, err := r.Statuses.Fail(t.Context(), note.ImageID, key, note.Cause, apierror.CodeObjectNotFound, "not there")
+			if err != nil || failed.State != status.Failed {
+				t.Fatalf("Fail() = %+v, %v", failed, err)
+			}
+			r.patience = 0
+			if err := r.tryAll(t); err != nil {
+				t.Fatal(err)
+			}
+			r.checkStatus(t, note.ImageID, status.Queued, "")
+			r.checkSettled(t, note.ImageID)
+			if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) != 1 {
+				t.Errorf("published %v, want one image.uploaded", got)
+			}
+			if got := r.published.of(events.TypeImageFailed, note.ImageID); len(got) != 0 {
+				t.Errorf("published %v, want no image.failed", got)
+			}
+		})
+	}
+}
+
+// An image.uploaded that names no original, and that anybody can make up, has failed an image before the event that
+// brings it arrives. The image is accepted all the same, once.
+func TestHearsayBlocksNoImage(t *testing.T) {
+	t.Parallel()
+	r := open(t, 0)
+	note := r.deferReceived(t, "inbox/a.png")
+	if err := r.Queue.Settle(t.Context(), entryOf(t, r)); err != nil {
+		t.Fatal(err)
+	}
+	r.deferUploaded(t, note.ImageID, "a.png") // its result has the key of the image's own
+	r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+	r.checkStatus(t, note.ImageID, status.Failed, apierror.CodeObjectNotFound)
+	r.put(t, note.ObjectName, pngOf(t))
+	for range 2 {
+		accepted, err := r.Acceptor.AcceptEvent(t.Context(), note.Event, candidateOf(note))
+		if err != nil || accepted.ImageID != note.ImageID {
+			t.Fatalf("AcceptEvent() = %+v, %v; want the image", accepted, err)
+		}
+	}
+	r.checkStatus(t, note.ImageID, status.Queued, "")
+	objects, err := r.Images.Find(t.Context(), note.ImageID)
+	if err != nil || objects.Original == nil || objects.Result != nil {
+		t.Errorf("Find() = %+v, %v; want the original only", objects, err)
+	}
+	if got := r.published.of(events.TypeImageUploaded, note.ImageID); len(got) == 0 {
+		t.Error("published no image.uploaded")
+	}
+}
+
+// As TestHearsayBlocksNoImage, for an upload with an Idempotency-Key, of which the image ID follows, too.
+func TestHearsayBlocksNoUpload(t *testing.T) {
+	t.Parallel()
+	r := open(t, 0)
+	id := idempotency.KeyImageID("ada", "key", 0)
+	r.deferUploaded(t, id, "a.png")
+	r.await(t, "nothing waits", func() bool { return len(r.waiting(t)) == 0 })
+	r.checkStatus(t, id, status.Failed, apierror.CodeObjectNotFound)
+	for range 2 {
+		content := pngOf(t)
+		accepted, err := r.Acceptor.AcceptUpload(t.Context(), "key", 0, accept.Candidate{
+			Owner: "ada", Body: bytes.NewReader(content), Size: int64(len(content)), Filename: "a.png",
+		})
+		if err != nil || accepted.ImageID != id {
+			t.Fatalf("AcceptUpload() = %+v, %v; want %s", accepted, err, id)
+		}
+	}
+	r.checkStatus(t, id, status.Queued, "")
 }
 
 // candidateOf is what a delivery of a note's event brings.

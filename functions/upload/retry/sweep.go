@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
 )
 
 const (
@@ -29,16 +31,17 @@ func (r *Retrier) Sweep(ctx context.Context) error {
 	if restored > 0 {
 		r.log.InfoContext(ctx, "deferred_events_restored", "count", restored)
 	}
-	return errors.Join(err, r.tryAllDue(ctx), r.measure(context.WithoutCancel(ctx)))
+	return errors.Join(err, r.tryAllDue(ctx, deferral.Images), r.tryAllDue(ctx, deferral.Events),
+		r.measure(context.WithoutCancel(ctx)))
 }
 
-// tryAllDue ends after a batch that is not full: what becomes due meanwhile is for Run, or the next sweep. It goes on
-// after a batch of which some failed, or one object that the store refuses to read would stop everything behind it, and
-// returns the first error.
-func (r *Retrier) tryAllDue(ctx context.Context) (first error) {
+// tryAllDue tries what is due in a lane. It ends after a batch that is not full: what becomes due meanwhile is for Run,
+// or the next sweep. It goes on after a batch of which some failed, or one object that the store refuses to read would
+// stop everything behind it, and returns the first error.
+func (r *Retrier) tryAllDue(ctx context.Context, lane deferral.Lane) (first error) {
 	working := context.WithoutCancel(ctx)
 	for ctx.Err() == nil {
-		count, err := r.tryDue(ctx, working)
+		count, err := r.tryDue(ctx, working, lane)
 		first = cmp.Or(first, err)
 		if count < batch {
 			break

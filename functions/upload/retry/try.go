@@ -46,7 +46,7 @@ func (r *Retrier) attempt(ctx context.Context, entry deferral.Entry) (outcome st
 	case err != nil:
 		return broken, 0, err
 	}
-	ctx = cloudevent.Continue(ctx, note.Event)
+	ctx, over = cloudevent.Continue(ctx, note.Event), over || note.Impossible
 	if note.Kind == deferral.Received {
 		outcome, err = r.receive(ctx, note, over)
 	} else {
@@ -70,6 +70,9 @@ func schedule(age, patience time.Duration) (pause time.Duration, over bool) {
 func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (outcome string, err error) {
 	if !over {
 		exists, err := r.Images.Exists(ctx, note.Bucket, note.ObjectName)
+		if errors.Is(err, imagestore.ErrForbidden) {
+			return waiting, nil
+		}
 		if err != nil || !exists {
 			return waiting, err
 		}
@@ -82,8 +85,9 @@ func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (o
 	})
 	var refused *apierror.Error
 	switch {
-	case err == nil:
-		return settled, nil
+	case err == nil: // now, or before: by another delivery, or by a process that has ended in withdraw
+		_, err := r.withdraw(ctx, note.ImageID)
+		return settled, err
 	case errors.Is(err, accept.ErrNotYet) && !over: // it was removed meanwhile
 		return waiting, nil
 	case errors.Is(err, imagestore.ErrNoBucket): // says nothing about the object, and must not be the end of its image
@@ -103,6 +107,9 @@ func (r *Retrier) announce(ctx context.Context, note deferral.Note, over bool) (
 	case err != nil:
 		return broken, err
 	case objects.Original != nil:
+		if withdrawn, err := r.withdraw(ctx, note.ImageID); err != nil || withdrawn {
+			return settled, err
+		}
 		return settled, r.Relay.AnnounceAgain(ctx, note.ImageID)
 	case objects.Result == nil && !over:
 		return waiting, nil
@@ -115,8 +122,16 @@ func (r *Retrier) announce(ctx context.Context, note deferral.Note, over bool) (
 			return settled, err
 		}
 	}
-	const message = "The object that the event names does not exist"
+	message := "The object that the event names does not exist"
+	if note.Impossible {
+		message = "The store allows no object of the name that the event has"
+	}
 	return r.fail(ctx, note, note.ObjectName, apierror.CodeObjectNotFound, message)
+}
+
+// isForWantOfObject reports whether the reason of a failure is that no object could be read.
+func isForWantOfObject(reason string) bool {
+	return reason == apierror.CodeObjectNotFound || reason == apierror.CodeObjectUnreadable
 }
 
 // fail records that an image has failed, and publishes it. If a result is stored already, be it that of an attempt
@@ -124,14 +139,14 @@ func (r *Retrier) announce(ctx context.Context, note deferral.Note, over bool) (
 func (r *Retrier) fail(
 	ctx context.Context, note deferral.Note, original, reason, message string,
 ) (outcome string, err error) {
-	final, err := r.Statuses.Fail(ctx, note.ImageID, original, note.Cause, reason, message)
+	final, err := r.record(ctx, note, original, reason, message)
 	if err != nil {
 		return broken, err
 	}
 	if final.State != status.Failed { // another delivery of the event has brought an image
 		return settled, nil
 	}
-	if final.Reason == apierror.CodeObjectNotFound {
+	if isForWantOfObject(final.Reason) {
 		withdrawn, err := r.withdraw(ctx, note.ImageID)
 		if err != nil || withdrawn {
 			return settled, err
@@ -158,6 +173,16 @@ func (r *Retrier) fail(
 	return failed, nil
 }
 
+// record records the failure. An image.uploaded may be made up: it brings no image, and must not keep one out.
+func (r *Retrier) record(
+	ctx context.Context, note deferral.Note, original, reason, message string,
+) (*status.Status, error) {
+	if note.Kind == deferral.Uploaded {
+		return r.Statuses.FailByHearsay(ctx, note.ImageID, original, reason, message)
+	}
+	return r.Statuses.Fail(ctx, note.ImageID, original, note.Cause, reason, message)
+}
+
 // withdraw takes a failure for want of an object back if the image has an original after all: one that another delivery
 // stored after the last look at the object, and that was accepted.
 func (r *Retrier) withdraw(ctx context.Context, imageID string) (withdrawn bool, err error) {
@@ -166,13 +191,10 @@ func (r *Retrier) withdraw(ctx context.Context, imageID string) (withdrawn bool,
 		return false, err
 	}
 	final, err := r.Statuses.ReadResult(ctx, imageID, objects)
-	if err != nil || final.State != status.Failed || final.Reason != apierror.CodeObjectNotFound {
+	if err != nil || final.State != status.Failed || !isForWantOfObject(final.Reason) {
 		return false, err
 	}
-	if err := r.Images.Remove(ctx, objects.Result.Key); err != nil {
-		return false, err
-	}
-	if err := r.Statuses.Forget(ctx, imageID); err != nil {
+	if err := r.Statuses.Discard(ctx, imageID, objects.Result); err != nil {
 		return false, err
 	}
 	return true, r.Relay.AnnounceAgain(ctx, imageID)

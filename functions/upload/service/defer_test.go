@@ -1,6 +1,7 @@
 package service
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -157,6 +158,67 @@ func TestUploadWithoutObject(t *testing.T) {
 	if got.status != http.StatusNotFound || got.code(t) != "object_not_found" {
 		t.Errorf("after it has failed the answer is %d %s, want 404 object_not_found", got.status, got.body)
 	}
+}
+
+// An event that names what can be no object fails at once, and a notification of it stops nothing else.
+func TestImpossibleObject(t *testing.T) {
+	t.Parallel()
+	bucket := "scans-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket)
+	s.put(bucket, "other.png", pngOf(t, 8, 8)) // makes the bucket
+	name := strings.Repeat("n", 300) + ".png"
+	for range 2 {
+		got := s.post("/", "application/json", reference(bucket, name), binaryHeader("impossible")...)
+		failed, _ := got.failedReply(t)
+		if got.status != http.StatusOK || failed.Reason != events.ReasonObjectNotFound || !strings.Contains(failed.Error, "name") {
+			t.Errorf("answer is %d %s, want image.failed for %s because of the name", got.status, got.body,
+				events.ReasonObjectNotFound)
+		}
+	}
+	if got := s.notes(); len(got) != 0 {
+		t.Errorf("notes are %q, want none", got)
+	}
+	got := s.post("/upload", "application/json", reference(bucket, name), binaryHeader("impossible upload")...)
+	if got.status != http.StatusNotFound || got.code(t) != "object_not_found" {
+		t.Errorf("/upload: answer is %d %s, want 404 object_not_found", got.status, got.body)
+	}
+}
+
+// A forbiddingMinIO is a proxy to MinIO that lets nobody read the objects of a bucket.
+type forbiddingMinIO struct {
+	proxy  http.Handler
+	bucket string
+}
+
+// ServeHTTP forwards a request, or denies it.
+func (f *forbiddingMinIO) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.URL.Path, "/"+f.bucket+"/") {
+		f.proxy.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("X-Amz-Request-Id", "1")
+	w.WriteHeader(http.StatusForbidden)
+	if r.Method != http.MethodHead {
+		_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><RequestId>1</RequestId></Error>")
+	}
+}
+
+// The delivery of an event whose object the service may not read is acknowledged: it waits here until somebody grants
+// it. A client at /upload learns why.
+func TestForbiddenObject(t *testing.T) {
+	t.Parallel()
+	bucket := "scans-" + uuid.NewString()
+	s := start(t, "SOURCE_BUCKETS="+bucket)
+	s.put(bucket, "a.png", pngOf(t, 8, 8))
+	pod := s.behind(func(minio http.Handler) http.Handler { return &forbiddingMinIO{minio, bucket} })
+	got := pod.post("/upload", "application/json", reference(bucket, "a.png"), binaryHeader("forbidden upload")...)
+	if got.status != http.StatusUnprocessableEntity || got.code(t) != "object_unreadable" {
+		t.Errorf("/upload: answer is %d %s, want 422 object_unreadable", got.status, got.body)
+	}
+	id := pod.refer(bucket, "a.png", "forbidden")
+	await(t, "another pod, which may read it, accepts it", func() bool {
+		return len(s.broker.eventsOf(events.TypeImageUploaded, id)) > 0
+	})
 }
 
 // Without the store an event cannot be kept, and is not acknowledged.

@@ -335,7 +335,7 @@ func TestSweepFails(t *testing.T) {
 // A brokenMinIO is a proxy to MinIO that breaks connections on which an object is put, before or after MinIO has stored
 // it, so many times.
 type brokenMinIO struct {
-	proxy *httputil.ReverseProxy
+	proxy http.Handler
 	after bool
 	times int32
 	puts  atomic.Int32
@@ -354,18 +354,17 @@ func (b *brokenMinIO) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// behind starts another pod that reaches MinIO through a broken proxy.
-func (s *testServer) behind(proxy *brokenMinIO) *testServer {
+// behind starts another pod that reaches MinIO through a handler, which wrap returns.
+func (s *testServer) behind(wrap func(minio http.Handler) http.Handler) *testServer {
 	s.t.Helper()
 	if got := s.get("/ready"); got.status != http.StatusOK { // makes the bucket
 		s.t.Fatal(got.body)
 	}
 	minio, transport := testservers.MinIOTransport(s.t, s.getenv)
-	proxy.proxy = &httputil.ReverseProxy{
+	server := httptest.NewServer(wrap(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host },
 		Transport: transport,
-	}
-	server := httptest.NewServer(proxy)
+	}))
 	s.t.Cleanup(server.Close)
 	return s.startAnother("MINIO_ENDPOINT="+server.URL, "MINIO_CA_FILE=")
 }
@@ -388,7 +387,11 @@ func TestMinIOBreaks(t *testing.T) {
 			t.Parallel()
 			s := start(t)
 			proxy := &brokenMinIO{after: test.after, times: test.times}
-			got := s.behind(proxy).post("/upload", "image/png", bytes.NewReader(pngOf(t, 8, 8)))
+			pod := s.behind(func(minio http.Handler) http.Handler {
+				proxy.proxy = minio
+				return proxy
+			})
+			got := pod.post("/upload", "image/png", bytes.NewReader(pngOf(t, 8, 8)))
 			if got.status != test.want || proxy.puts.Load() == 0 {
 				t.Errorf("answer is %d %s after %d puts, want %d", got.status, got.body, proxy.puts.Load(), test.want)
 			}

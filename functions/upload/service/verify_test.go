@@ -4,6 +4,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
 
 func TestVerifyWithoutSettings(t *testing.T) {
@@ -43,5 +46,56 @@ func TestVerifyNeedsOnlyTheBucket(t *testing.T) {
 	good, err := Verify(t.Context(), without, false, &out, io.Discard)
 	if !good || err != nil || !strings.HasPrefix(out.String(), "1 images:") {
 		t.Errorf("Verify() = %v, %v, %q; want one good image", good, err, out.String())
+	}
+}
+
+// A dry run needs neither Redis nor a publisher, and an unknown reason is refused before anything is read.
+func TestRetryFailedDry(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.upload("a.png", pngOf(t, 8, 8))
+	if _, err := s.statuses().Fail(t.Context(), id, id+"/a.png", events.Cause{}, "damaged", "broken"); err != nil {
+		t.Fatal(err)
+	}
+	without := func(name string) string {
+		switch name {
+		case "REDIS_HOST":
+			return "127.0.0.1"
+		case "REDIS_PORT":
+			return "1"
+		}
+		return s.getenv(name)
+	}
+	var out strings.Builder
+	good, err := RetryFailed(t.Context(), without, relay.Failures{}, true, &out, io.Discard)
+	if !good || err != nil || !strings.HasPrefix(out.String(), "failed: "+id+"/a.png: damaged: broken\n") {
+		t.Errorf("RetryFailed() = %v, %v, %q; want the image", good, err, out.String())
+	}
+	unknown := relay.Failures{Reasons: []events.Reason{"broken"}}
+	if _, err := RetryFailed(t.Context(), without, unknown, true, io.Discard, io.Discard); err == nil {
+		t.Error("RetryFailed() for an unknown reason = nil, want an error")
+	}
+}
+
+// A failed image that is tried again is announced, and its status is queued until it has a result.
+func TestRetryFailed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.upload("a.png", pngOf(t, 8, 8))
+	if _, err := s.statuses().Fail(t.Context(), id, id+"/a.png", events.Cause{}, "damaged", "broken"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.status(id); got != "failed" {
+		t.Fatalf("status is %q, want failed", got)
+	}
+	before := len(s.broker.eventsOf(events.TypeImageUploaded, id))
+	if good, err := RetryFailed(t.Context(), s.getenv, relay.Failures{}, false, io.Discard, io.Discard); !good || err != nil {
+		t.Errorf("RetryFailed() = %v, %v; want true", good, err)
+	}
+	if got := s.status(id); got != "queued" {
+		t.Errorf("status is %q, want queued", got)
+	}
+	if got := s.broker.eventsOf(events.TypeImageUploaded, id); len(got) != before+1 || got[0].ID() != got[before].ID() {
+		t.Errorf("published %v, want the same event once more", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -22,7 +23,7 @@ func (g *Guard) limit(
 	if !g.settings.limits() {
 		return ctx, nil
 	}
-	a := &account{g, subject, w.Header()}
+	a := &account{guard: g, subject: subject, header: w.Header(), spent: 1}
 	result, err := a.take(ctx, 1)
 	switch {
 	case err != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
@@ -41,31 +42,44 @@ type account struct {
 	guard   *Guard
 	subject string
 	header  http.Header // of the response
+
+	lock  sync.Mutex
+	spent int64 // units that were counted
+	owed  int64 // units that were charged; the first was counted before it was
 }
 
 type accountKey struct{}
 
-// Charge counts a request, which has counted as one unit so far, as a number of units in all: what it asks for turned
-// out to be more work than others. One that costs more than a burst costs a burst. A request that came through no
-// Guard, or has no limit, is not counted. The error is the response to a client that has fewer units left, or
-// temporary.
+// Charge counts the units that a part of a request costs: an image of a form, or what asks for more work than others.
+// The request itself was counted as one unit, which the first part has paid for. All parts together cost at most a
+// burst, or the request could never succeed. A request that came through no Guard, or has no limit, is not counted. The
+// error is the response to a client that has fewer units left, or temporary.
 func Charge(ctx context.Context, units int64) error {
 	a, ok := ctx.Value(accountKey{}).(*account)
 	if !ok {
 		return nil
 	}
+	a.lock.Lock()
+	defer a.lock.Unlock()
 	g, limit := a.guard, a.guard.settings.limit
-	more := min(units, limit.Burst) - 1
+	owed := a.owed + units
+	more := min(owed, limit.Burst) - a.spent
 	if more <= 0 {
+		a.owed = owed
 		return nil
 	}
 	result, err := a.take(ctx, more)
-	if err != nil || result.Allowed {
+	if err != nil {
 		return err
 	}
-	refused := rateLimited(limit, result.RetryAfter+limit.Every) // the request that is sent again is counted, too
-	g.refused.WithLabelValues(refused.reason).Inc()
-	return refused
+	if !result.Allowed {
+		again := limit.Every * time.Duration(a.spent) // what was counted so far is counted again
+		refused := rateLimited(limit, result.RetryAfter+again)
+		g.refused.WithLabelValues(refused.reason).Inc()
+		return refused
+	}
+	a.owed, a.spent = owed, a.spent+more
+	return nil
 }
 
 // take takes units, and tells the client what is left.

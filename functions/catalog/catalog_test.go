@@ -36,7 +36,7 @@ func TestSettingsOfFunctions(t *testing.T) {
 				"MINIO_ENDPOINT": function.Name != "dead-letters", "REDIS_HOST": function.Name != "dead-letters",
 				"KAFKA_TOPIC": kafka, "KAFKA_SASL_PASSWORD": kafka, "KAFKA_CERT_FILE": kafka,
 				"K_SINK": function.Name == "upload", "K_CE_OVERRIDES": function.Name == "upload",
-				"RATE_LIMIT_BURST": function.Name == "upload", "MAX_PIXELS_IN_FLIGHT": function.Name == "thumbnail",
+				"RATE_LIMIT_BURST": function.Name == "upload", "IGNORE_HEIC_THUMBNAILS": function.Name == "thumbnail",
 			} {
 				if got := function.Reads(name); got != want {
 					t.Errorf("Reads(%s) = %v, want %v", name, got, want)

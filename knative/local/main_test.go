@@ -184,7 +184,7 @@ func TestStopDuringUpload(t *testing.T) {
 func TestBadSettings(t *testing.T) {
 	t.Parallel()
 	settings := map[string]string{
-		"MINIO_ENDPOINT": "127.0.0.1:1", "MAX_PIXELS_IN_FLIGHT": "few", "UPLOAD_MEMORY_BYTES": "much",
+		"MINIO_ENDPOINT": "127.0.0.1:1", "DECODE_MEMORY_BYTES": "few", "UPLOAD_MEMORY_BYTES": "much",
 	}
 	getenv := func(name string) string { return settings[name] }
 	err := realMain(t.Context(), []string{"--listen", "127.0.0.1:0"}, io.Discard, io.Discard, getenv)
@@ -194,7 +194,7 @@ func TestBadSettings(t *testing.T) {
 	lines := strings.Split(err.Error(), "\n")
 	for i, want := range []string{
 		"bad settings:", "MINIO_ACCESS_KEY is not set", "MINIO_SECRET_KEY is not set",
-		`MAX_PIXELS_IN_FLIGHT is "few"`, `UPLOAD_MEMORY_BYTES is "much"`,
+		`DECODE_MEMORY_BYTES is "few"`, `UPLOAD_MEMORY_BYTES is "much"`,
 	} {
 		if len(lines) != 5 || !strings.HasPrefix(lines[i], want) {
 			t.Fatalf("got error %v, want five lines and %s at the beginning of line %d", err, want, i+1)

@@ -269,6 +269,67 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// chargeFor is what a handler answers that charges for the parts of a request.
+func (d *door) chargeFor(key string, parts ...int64) *httptest.ResponseRecorder {
+	d.t.Helper()
+	request := httptest.NewRequest("POST", "/upload", nil)
+	request.Header.Set("X-Api-Key", key)
+	answer := httptest.NewRecorder()
+	d.Protect(d.process.Handle(func(_ http.ResponseWriter, r *http.Request) error {
+		for _, units := range parts {
+			if err := Charge(r.Context(), units); err != nil {
+				return err
+			}
+		}
+		return nil
+	})).ServeHTTP(answer, request)
+	return answer
+}
+
+// A request costs what its parts cost, and at least one unit. A client without so many is refused for as long as it
+// takes to get them. No request costs more than a burst.
+func TestCharge(t *testing.T) {
+	t.Parallel()
+	file, keys := keysFile(t, "a", "b", "c")
+	settings := map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "1/m", "RATE_LIMIT_BURST": "10"}
+	d := open(t, settings).counting()
+	for i, test := range []struct {
+		client           string
+		parts            []int64
+		status           int
+		remaining, reset int
+		retry            int // in seconds, about
+	}{
+		{"a", []int64{1}, 200, 9, 60, 0},
+		{"a", []int64{4}, 200, 5, 5 * 60, 0},
+		{"a", []int64{7}, 429, 4, 6 * 60, 3 * 60}, // of which one unit stays counted
+		{"a", []int64{4}, 200, 0, 10 * 60, 0},
+		{"b", []int64{1000}, 200, 0, 10 * 60, 0},
+		{"c", []int64{1, 1, 3}, 200, 5, 5 * 60, 0},
+		{"c", []int64{2, 4}, 429, 3, 7 * 60, 3 * 60}, // of which two stay counted
+		{"c", nil, 200, 2, 8 * 60, 0},
+	} {
+		got := d.chargeFor(keys[test.client], test.parts...)
+		if got.Code != test.status || !reportsRemaining(got.Header(), test.remaining, test.reset) {
+			t.Errorf("request %d: got %d %v, want %d and %d remaining", i, got.Code, got.Header(), test.status, test.remaining)
+		}
+		retry, _ := strconv.Atoi(got.Header().Get("Retry-After"))
+		if retry > test.retry || retry < test.retry-10 {
+			t.Errorf("request %d: got Retry-After %d, want %d", i, retry, test.retry)
+		}
+	}
+	if got := d.counted("rate_limited"); got != 2 {
+		t.Errorf("got auth_refused_total{reason=rate_limited} %v, want 2", got)
+	}
+}
+
+// Work that no client has asked for through the guard costs nobody anything.
+func TestChargeNobody(t *testing.T) {
+	if err := Charge(t.Context(), 1000); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Without authentication requests are counted by address.
 func TestLimitByAddress(t *testing.T) {
 	t.Parallel()

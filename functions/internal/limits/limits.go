@@ -15,8 +15,19 @@ var (
 	UploadBytes = config.Int{Name: "MAX_UPLOAD_BYTES", Default: 50 << 20, Min: 1, Max: 5 << 30, Unit: "bytes",
 		Doc: "Maximum size of an image, and of all images in one request together. Memory use does not depend on it."}
 	ImagePixels = config.Int{Name: "MAX_IMAGE_PIXELS", Default: raster.DefaultPixels, Min: 1, Max: 1 << 32, Unit: "pixels",
-		Doc: "Maximum width times height of an image. " +
-			"`MAX_PIXELS_IN_FLIGHT` and the memory of `thumbnail` must grow with it."}
+		Doc: "Maximum width times height of an image. JPEG, PNG that is not interlaced, and plain lossy WebP take hardly any " +
+			"memory for it, but time."}
+	BufferedPixels = config.Int{Name: "MAX_BUFFERED_PIXELS", Default: raster.DefaultBufferedPixels, Min: 1, Max: 1 << 32,
+		Unit: "pixels",
+		Doc: "Maximum width times height of an image that takes memory for each pixel, if it is less than " +
+			"`MAX_IMAGE_PIXELS`: GIF, interlaced PNG, WebP that may be lossless, animated or transparent, HEIC and AVIF. " +
+			"`DECODE_MEMORY_BYTES` must grow with it."}
+	DecodeMemory = config.Int{Name: "DECODE_MEMORY_BYTES", Default: raster.DefaultMemory, Min: 16 << 20, Max: 1 << 40,
+		Unit: "bytes",
+		Doc: "Memory that the images which one process of `thumbnail` works on at a time may take together, as estimated " +
+			"from their headers; beside it, a quarter of it is for small images. Images that need more are rejected as " +
+			"`too_many_pixels`. Does not include `AVIF_MEMORY_BYTES`. The memory limit of `thumbnail` and its `GOMEMLIMIT` " +
+			"must grow with it."}
 	Tolerant = config.Bool{Name: "TOLERANT",
 		Doc: "Render a JPEG that is broken in its last tenth, with gray in its place, as browsers show it. " +
 			"By default such an image is `damaged`."}
@@ -36,7 +47,19 @@ var (
 
 // ReadImage returns the limits on an image.
 func ReadImage(r *config.Reader) raster.Limits {
-	l := raster.Limits{Pixels: ImagePixels.Read(r), Tolerant: Tolerant.Read(r), AV1Memory: AVIFMemory.Read(r)}
+	l := raster.Limits{
+		Pixels:         ImagePixels.Read(r),
+		BufferedPixels: BufferedPixels.Read(r),
+		Memory:         DecodeMemory.Read(r),
+		Tolerant:       Tolerant.Read(r),
+		AV1Memory:      AVIFMemory.Read(r),
+		Settings: raster.LimitNames{
+			Pixels:         ImagePixels.Name,
+			BufferedPixels: BufferedPixels.Name,
+			Memory:         DecodeMemory.Name,
+			AV1Memory:      AVIFMemory.Name,
+		},
+	}
 	for _, name := range Formats.Read(r) {
 		l.Formats = append(l.Formats, raster.Format(name))
 	}

@@ -41,7 +41,7 @@ func BenchmarkProbe(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Probe(bytes.NewReader(files[name])); err != nil {
+				if _, err := Probe(b.Context(), bytes.NewReader(files[name])); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -53,7 +53,7 @@ func BenchmarkRender(b *testing.B) {
 	files := photographs(b)
 	for _, name := range names(files) {
 		b.Run(name, func(b *testing.B) {
-			header, err := Probe(bytes.NewReader(files[name]))
+			header, err := Probe(b.Context(), bytes.NewReader(files[name]))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -194,7 +194,7 @@ func TestUnreadCases(t *testing.T) {
 			case "mif1.heif", "photo.avif", "photo.heic", "photo-in-jpg.jpg": // read, but their boxes are empty
 				want, reason = "<nil>", ReasonDamaged
 			}
-			_, err := Probe(bytes.NewReader(read(t, filepath.Join("testdata/cases/unread", file.Name()))))
+			_, err := Probe(t.Context(), bytes.NewReader(read(t, filepath.Join("testdata/cases/unread", file.Name()))))
 			var refusal *Error
 			if !errors.As(err, &refusal) || refusal.Reason != reason || fmt.Sprint(refusal.Found) != want {
 				t.Errorf("the error is %v, want one for the reason %s that names %s", err, reason, want)

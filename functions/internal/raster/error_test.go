@@ -439,7 +439,7 @@ func (panickingFile) Decode(codec.Options) (codec.Result, error) {
 func TestPanicOfDecoderIsNoVerdict(t *testing.T) {
 	picture := &Picture{
 		header: Header{Format: GIF, Width: 1, Height: 1},
-		source: newSource(strings.NewReader("")),
+		source: newSource(t.Context(), strings.NewReader("")),
 		table:  formats,
 		entry:  formats.find(GIF),
 		file:   panickingFile{},

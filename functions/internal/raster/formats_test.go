@@ -114,6 +114,8 @@ func (f readOnly) Header() codec.Header {
 	return codec.Header{Width: 16, Height: 16, Frames: 0, Orientation: 1}
 }
 
+func (f readOnly) Cost(codec.Job) codec.Cost { return codec.Cost{} }
+
 func (f readOnly) Decode(o codec.Options) (codec.Result, error) {
 	if o.IgnoreThumbnails {
 		f.gray = 0
@@ -170,7 +172,7 @@ func TestRenderReadOnlyFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Probe(bytes.NewReader(renditions[0].Bytes))
+			got, err := Probe(t.Context(), bytes.NewReader(renditions[0].Bytes))
 			if err != nil || got.Format != test.want || renditions[0].Format != test.want {
 				t.Errorf("got a %s in a rendition of format %s, error %v; want %s", got.Format, renditions[0].Format, err,
 					test.want)
@@ -226,7 +228,7 @@ func TestLimitsFormats(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			_, opened := Open(bytes.NewReader(test.file), limits)
-			_, probed := limits.Probe(bytes.NewReader(test.file))
+			_, probed := limits.Probe(t.Context(), bytes.NewReader(test.file))
 			for name, err := range map[string]error{"Open": opened, "Probe": probed} {
 				var broken *Error
 				if !errors.As(err, &broken) || broken.Reason != test.reason || !strings.Contains(broken.Message, test.says) {
@@ -236,7 +238,7 @@ func TestLimitsFormats(t *testing.T) {
 		})
 	}
 	t.Run("accepted", func(t *testing.T) {
-		header, err := limits.Probe(bytes.NewReader(photo))
+		header, err := limits.Probe(t.Context(), bytes.NewReader(photo))
 		if err != nil || header.Format != JPEG {
 			t.Errorf("got %+v, %v, want a JPEG", header, err)
 		}
@@ -266,7 +268,7 @@ func TestLimitsFormats(t *testing.T) {
 
 func TestLimitsProbeChecksPixels(t *testing.T) {
 	var broken *Error
-	_, err := Limits{Pixels: 128*96 - 1}.Probe(bytes.NewReader(heic(t, "420")))
+	_, err := Limits{Pixels: 128*96 - 1}.Probe(t.Context(), bytes.NewReader(heic(t, "420")))
 	if !errors.As(err, &broken) || broken.Reason != ReasonTooManyPixels {
 		t.Errorf("got %v, want an error for the reason %s", err, ReasonTooManyPixels)
 	}

@@ -40,7 +40,7 @@ func FuzzProbe(f *testing.F) {
 		JPEG: jpeg.DecodeConfig, PNG: png.DecodeConfig, GIF: gif.DecodeConfig, WebP: xwebp.DecodeConfig,
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		header, err := Probe(bytes.NewReader(file))
+		header, err := Probe(t.Context(), bytes.NewReader(file))
 		if err != nil {
 			checkSentence(t, err)
 			return

@@ -18,6 +18,10 @@ type Header struct {
 	// AV1Memory estimates the memory in bytes that decoding the largest picture of an AVIF takes outside this process. It
 	// is 0 for other formats.
 	AV1Memory int64
+	// Buffered reports whether decoding takes memory for each pixel, however small the copy is.
+	Buffered bool
+	// Cost is that of the smallest copy, without what depends on the size of the file. See Picture.Cost.
+	Cost Cost
 }
 
 // Displayed is the size in pixels as a viewer shows the image: with its orientation applied.

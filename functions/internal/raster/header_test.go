@@ -28,37 +28,40 @@ func TestProbe(t *testing.T) {
 		file []byte
 		want Header
 	}{
-		{"baseline JPEG", sample(t, "go/video-001.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
-		{"progressive JPEG", sample(t, "go/video-001.progressive.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
-		{"CMYK JPEG", sample(t, "go/video-001.cmyk.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
-		{"gray JPEG", sample(t, "go/video-005.gray.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0}},
-		{"photograph of a phone", sample(t, "imaging/orientation_6.jpg"), Header{JPEG, 70, 50, 1, 6, 0, 0}},
-		{"JPEG with EXIF", afterSOI(jpg, exif), Header{JPEG, 40, 30, 1, 6, 0, 0}},
+		{"baseline JPEG", sample(t, "go/video-001.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
+		{"progressive JPEG", sample(t, "go/video-001.progressive.jpeg"),
+			Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
+		{"CMYK JPEG", sample(t, "go/video-001.cmyk.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
+		{"gray JPEG", sample(t, "go/video-005.gray.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
+		{"photograph of a phone", sample(t, "imaging/orientation_6.jpg"), Header{JPEG, 70, 50, 1, 6, 0, 0, false, Cost{}}},
+		{"JPEG with EXIF", afterSOI(jpg, exif), Header{JPEG, 40, 30, 1, 6, 0, 0, false, Cost{}}},
 		{"JPEG with XMP and EXIF", afterSOI(jpg, segment(0xe1, []byte("http://ns.adobe.com/xap/1.0/\x00<x/>")), exif),
-			Header{JPEG, 40, 30, 1, 6, 0, 0}},
+			Header{JPEG, 40, 30, 1, 6, 0, 0, false, Cost{}}},
 		{"JPEG with a large ICC profile", afterSOI(jpg, bytes.Repeat(segment(0xe2, icc), 100)),
-			Header{JPEG, 40, 30, 1, 1, 0, 0}},
+			Header{JPEG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
 		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")),
-			Header{JPEG, 40, 30, 1, 1, 0, 0}},
-		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1, 0, 0}},
-		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8, 0, 0}},
-		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0, 0}},
+			Header{JPEG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
+		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
+		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8, 0, 0, false, Cost{}}},
+		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
 		{"PNG with a large text", afterIHDR(pngFile, pngChunk("tEXt", make([]byte, 1<<20))),
-			Header{PNG, 40, 30, 1, 1, 0, 0}},
+			Header{PNG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
 		{"animated PNG", afterIHDR(pngFile, pngChunk("acTL", []byte{0, 0, 0, 12, 0, 0, 0, 0})),
-			Header{PNG, 40, 30, 12, 1, 0, 0}},
-		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1, 0, 0}},
-		{"lossless WebP", webpFile, Header{WebP, 40, 30, 1, 1, 0, 0}},
-		{"lossy WebP", sample(t, "x/video-001.lossy.webp"), Header{WebP, 150, 103, 1, 1, 0, 0}},
-		{"lossy WebP with alpha", sample(t, "x/yellow_rose.lossy-with-alpha.webp"), Header{WebP, 400, 301, 1, 1, 0, 0}},
+			Header{PNG, 40, 30, 12, 1, 0, 0, false, Cost{}}},
+		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1, 0, 0, true, Cost{}}},
+		{"lossless WebP", webpFile, Header{WebP, 40, 30, 1, 1, 0, 0, true, Cost{}}},
+		{"lossy WebP", sample(t, "x/video-001.lossy.webp"), Header{WebP, 150, 103, 1, 1, 0, 0, false, Cost{}}},
+		{"lossy WebP with alpha", sample(t, "x/yellow_rose.lossy-with-alpha.webp"),
+			Header{WebP, 400, 301, 1, 1, 0, 0, true, Cost{}}},
 		{"WebP with EXIF", riff(vp8x(vp8xExif, 40, 30), bitstream(webpFile), riffChunk("EXIF", tiff(binary.BigEndian, 6))),
-			Header{WebP, 40, 30, 1, 1, 0, 0}},
+			Header{WebP, 40, 30, 1, 1, 0, 0, true, Cost{}}},
 		{"animated WebP", riff(vp8x(vp8xAnimation, 60, 50), anim(), anmf(2, 4, 40, 30, bitstream(webpFile))),
-			Header{WebP, 60, 50, 0, 1, 0, 0}},
+			Header{WebP, 60, 50, 0, 1, 0, 0, true, Cost{}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := Probe(bytes.NewReader(test.file))
+			got, err := Probe(t.Context(), bytes.NewReader(test.file))
+			got.Cost = Cost{} // see TestCost
 			if err != nil || got != test.want {
 				t.Errorf("got %+v, %v, want %+v", got, err, test.want)
 			}
@@ -68,7 +71,7 @@ func TestProbe(t *testing.T) {
 
 func TestHeaderDisplayed(t *testing.T) {
 	for orientation := 1; orientation <= 8; orientation++ {
-		width, height := Header{JPEG, 40, 30, 1, orientation, 0, 0}.Displayed()
+		width, height := Header{JPEG, 40, 30, 1, orientation, 0, 0, false, Cost{}}.Displayed()
 		wantWidth, wantHeight := 40, 30
 		if orientation > 4 {
 			wantWidth, wantHeight = 30, 40
@@ -85,7 +88,7 @@ func TestProbeAgreesWithOtherDecoders(t *testing.T) {
 	}
 	files := images(t)
 	for _, name := range names(files) {
-		header, err := Probe(bytes.NewReader(files[name]))
+		header, err := Probe(t.Context(), bytes.NewReader(files[name]))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -109,16 +112,16 @@ func TestProbeReadsHeaderOnly(t *testing.T) {
 func checkProbeReadsEnough(t *testing.T, name string, file []byte) {
 	t.Helper()
 	r := bytes.NewReader(file)
-	header, err := Probe(r)
+	header, err := Probe(t.Context(), r)
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
 	read := file[:len(file)-r.Len()]
-	if again, err := Probe(bytes.NewReader(read)); again != header || err != nil {
+	if again, err := Probe(t.Context(), bytes.NewReader(read)); again != header || err != nil {
 		t.Errorf("%s: of the %d bytes that were read, it says %+v, %v, want %+v", name, len(read), again, err, header)
 	}
-	if less, err := Probe(bytes.NewReader(read[:len(read)-1])); err == nil {
+	if less, err := Probe(t.Context(), bytes.NewReader(read[:len(read)-1])); err == nil {
 		t.Errorf("%s: %d bytes were read, but %d are enough for %+v", name, len(read), len(read)-1, less)
 	}
 }
@@ -128,8 +131,9 @@ func TestProbeOfIncompleteUpload(t *testing.T) {
 	arriving, upload := io.Pipe()
 	go upload.Write(file)
 	var kept bytes.Buffer
-	header, err := Probe(io.TeeReader(arriving, &kept))
-	if want := (Header{JPEG, 40, 30, 1, 3, 0, 0}); header != want || err != nil {
+	header, err := Probe(t.Context(), io.TeeReader(arriving, &kept))
+	header.Cost = Cost{}
+	if want := (Header{JPEG, 40, 30, 1, 3, 0, 0, false, Cost{}}); header != want || err != nil {
 		t.Errorf("got %+v, %v, want %+v", header, err, want)
 	}
 	if !bytes.HasPrefix(file, kept.Bytes()) || kept.Len() == 0 {
@@ -148,7 +152,7 @@ func TestProbeMemory(t *testing.T) {
 	}
 	for name, file := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := allocated(func() { Probe(bytes.NewReader(file)) }); got > 3<<20 {
+			if got := allocated(func() { Probe(t.Context(), bytes.NewReader(file)) }); got > 3<<20 {
 				t.Errorf("it takes %d bytes of memory, want 3 MiB at most, of 16 MiB", got)
 			}
 		})
@@ -165,6 +169,7 @@ func allocated(f func()) uint64 {
 }
 
 func TestLimitsCheck(t *testing.T) {
+	names := LimitNames{Pixels: "PIXELS", BufferedPixels: "BUFFERED", Memory: "MEMORY", AV1Memory: "AV1"}
 	const most = 1<<31 - 1
 	tests := []struct {
 		name         string
@@ -173,17 +178,31 @@ func TestLimitsCheck(t *testing.T) {
 		message      string
 		limit, found any
 	}{
-		{"within the default", Limits{}, Header{Format: JPEG, Width: 8192, Height: 6144}, "", nil, nil},
-		{"beyond the default", Limits{}, Header{Format: JPEG, Width: 8192, Height: 6145},
-			"The image has 8192x6145 = 50339840 pixels, more than the limit of 50331648", int64(50_331_648), int64(50_339_840)},
+		{"within the default", Limits{}, Header{Format: JPEG, Width: 16384, Height: 12288}, "", nil, nil},
+		{"beyond the default", Limits{}, Header{Format: JPEG, Width: 16384, Height: 12289},
+			"The image has 16384x12289 = 201342976 pixels, more than the limit of 201326592",
+			int64(201_326_592), int64(201_342_976)},
+		{"within the default, buffered", Limits{}, Header{Format: GIF, Width: 8192, Height: 6144, Buffered: true}, "", nil, nil},
+		{"beyond the default, buffered", Limits{Settings: names}, Header{Format: GIF, Width: 8192, Height: 6145, Buffered: true},
+			"The image has 8192x6145 = 50339840 pixels, more than the limit of 50331648 (BUFFERED)",
+			int64(50_331_648), int64(50_339_840)},
+		{"a limit below that of buffered ones", Limits{Pixels: 99, Settings: names},
+			Header{Format: GIF, Width: 10, Height: 10, Buffered: true},
+			"The image has 10x10 = 100 pixels, more than the limit of 99 (PIXELS)", int64(99), int64(100)},
+		{"too much memory", Limits{Memory: 5e6, Settings: names}, Header{Width: 9, Height: 9, Cost: Cost{Memory: 6e6}},
+			"The image is 9x9 pixels, which take about 6 MB of memory to decode, more than the limit of 5 MB (MEMORY)",
+			int64(5e6), int64(6e6)},
+		{"too much memory for AV1", Limits{AV1Memory: 5e6, Settings: names}, Header{Width: 9, Height: 9, AV1Memory: 6e6},
+			"The image is 9x9 pixels, of which the largest AV1 picture takes about 6 MB of memory to decode, " +
+				"more than the limit of 5 MB (AV1)", int64(5e6), int64(6e6)},
 		{"a lower limit", Limits{Pixels: 99}, Header{Format: PNG, Width: 10, Height: 10},
 			"The image has 10x10 = 100 pixels, more than the limit of 99", int64(99), int64(100)},
 		{"a higher limit", Limits{Pixels: 400_000_000}, Header{Format: PNG, Width: 20000, Height: 20000}, "", nil, nil},
 		{"the largest header of PNG", Limits{}, Header{Format: PNG, Width: most, Height: most},
-			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 50331648",
-			int64(50_331_648), int64(most * most)},
+			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 201326592",
+			int64(201_326_592), int64(most * most)},
 		{"too long", Limits{}, Header{Format: PNG, Width: 1_000_000, Height: 1},
-			"The image is 1000000x1 pixels, more than the limit of 65535 on one side", 65535, 1_000_000},
+			"The image is 1000000x1 pixels, more than the limit of 65535 on one side", int64(65535), int64(1_000_000)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

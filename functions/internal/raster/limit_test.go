@@ -39,7 +39,7 @@ func TestHostileFilesMemory(t *testing.T) {
 		for range 30 {
 			file := mutant(random, files[name], files[all[random.IntN(len(all))]])
 			bound := uint64(base)
-			if header, err := Probe(bytes.NewReader(file)); err == nil {
+			if header, err := Probe(t.Context(), bytes.NewReader(file)); err == nil {
 				bound += uint64(pixel * min(header.Pixels(), pixels))
 			}
 			var err error

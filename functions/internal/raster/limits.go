@@ -10,8 +10,15 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// DefaultPixels is the limit of pixels if none is set: 8192x6144, the largest image that phones call 50 megapixels.
-const DefaultPixels = 8192 * 6144
+// The limits if none are set.
+const (
+	// DefaultPixels is 16384x12288, a little more than what phones call 200 megapixels.
+	DefaultPixels = 16384 * 12288
+	// DefaultBufferedPixels is 8192x6144, the largest image that phones call 50 megapixels.
+	DefaultBufferedPixels = 8192 * 6144
+	// DefaultMemory is enough for an interlaced PNG, and a lossless WebP, of DefaultBufferedPixels.
+	DefaultMemory = 128 << 20
+)
 
 // DefaultAV1Memory is the limit of memory for a picture of an AVIF if none is set: enough for 12 megapixels of 8 bits.
 const DefaultAV1Memory = 304 << 20
@@ -24,6 +31,14 @@ const maxSide = 65535
 type Limits struct {
 	// Pixels is the largest number of pixels, by the header. Zero means DefaultPixels.
 	Pixels int64
+	// BufferedPixels is the same for images that take memory for each pixel (see Header.Buffered), if it is less. Zero
+	// means DefaultBufferedPixels.
+	BufferedPixels int64
+	// Memory is the most that decoding may take in this process, in bytes, as far as the header says. Zero means
+	// DefaultMemory.
+	Memory int64
+	// Settings name the limits in messages; a name may be empty.
+	Settings LimitNames
 	// Formats are those that are accepted; images of the others are refused as unsupported before they are parsed. Nil
 	// means all. A rendition may be of any format that is written.
 	Formats []Format
@@ -40,6 +55,9 @@ type Limits struct {
 	AV1 AV1Decoder
 }
 
+// LimitNames are the names of the settings that Limits come from.
+type LimitNames struct{ Pixels, BufferedPixels, Memory, AV1Memory string }
+
 // An AV1Decoder decodes the pictures of AVIFs. Decode is a codec.DecodeAV1 for as long as ctx lasts.
 type AV1Decoder interface {
 	Decode(ctx context.Context, p codec.AV1Picture, show func([3]plane.Plane) error) error
@@ -48,6 +66,36 @@ type AV1Decoder interface {
 func (l Limits) av1Memory() int64 { return cmp.Or(l.AV1Memory, DefaultAV1Memory) }
 
 func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }
+
+func (l Limits) bufferedPixels() int64 {
+	return min(cmp.Or(l.BufferedPixels, DefaultBufferedPixels), l.pixels())
+}
+
+func (l Limits) memory() int64 { return cmp.Or(l.Memory, DefaultMemory) }
+
+// pixelsOf returns the limit on the pixels of an image.
+func (l Limits) pixelsOf(h Header) int64 {
+	if h.Buffered {
+		return l.bufferedPixels()
+	}
+	return l.pixels()
+}
+
+// pixelsSetting names the setting of pixelsOf.
+func (l Limits) pixelsSetting(h Header) string {
+	if h.Buffered && l.bufferedPixels() < l.pixels() {
+		return l.Settings.BufferedPixels
+	}
+	return l.Settings.Pixels
+}
+
+// inSetting appends the name of a setting to a text.
+func inSetting(text, name string) string {
+	if name == "" {
+		return text
+	}
+	return text + " (" + name + ")"
+}
 
 // accepts reports whether a format is one of those that are read.
 func (l Limits) accepts(f Format) bool { return l.Formats == nil || slices.Contains(l.Formats, f) }
@@ -78,38 +126,45 @@ func (l Limits) Extensions() []string {
 
 // Check returns an *Error if an image is larger than the limits allow.
 func (l Limits) Check(h Header) error {
-	limit := l.pixels()
-	if h.Pixels() > limit {
-		size := fmt.Sprintf("%dx%d = %d pixels", h.Width, h.Height, h.Pixels())
-		if h.Pixels() > int64(h.Width)*int64(h.Height) {
-			size = fmt.Sprintf("%d pixels before it is cropped to %dx%d", h.Pixels(), h.Width, h.Height)
-		}
-		return &Error{
-			Reason:  ReasonTooManyPixels,
-			Message: fmt.Sprintf("The image has %s, more than the limit of %d", size, limit),
-			Limit:   limit,
-			Found:   h.Pixels(),
-		}
+	switch side := max(h.Width, h.Height); {
+	case h.Pixels() > l.pixelsOf(h):
+		return l.tooManyPixels(h)
+	case side > maxSide:
+		return tooLarge(maxSide, int64(side), fmt.Sprintf("The image is %dx%d pixels, more than the limit of %d on one side",
+			h.Width, h.Height, maxSide))
+	case h.AV1Memory > l.av1Memory():
+		limit := l.av1Memory()
+		return tooLarge(limit, h.AV1Memory, inSetting(fmt.Sprintf("The image is %dx%d pixels, of which the largest AV1 "+
+			"picture takes about %d MB of memory to decode, more than the limit of %d MB", h.Width, h.Height,
+			h.AV1Memory/1e6, limit/1e6), l.Settings.AV1Memory))
+	default:
+		return l.CheckMemory(h, h.Cost)
 	}
-	if side := max(h.Width, h.Height); side > maxSide {
-		return &Error{
-			Reason: ReasonTooManyPixels,
-			Message: fmt.Sprintf("The image is %dx%d pixels, more than the limit of %d on one side",
-				h.Width, h.Height, maxSide),
-			Limit: maxSide,
-			Found: side,
-		}
+}
+
+func (l Limits) tooManyPixels(h Header) error {
+	size := fmt.Sprintf("%dx%d = %d pixels", h.Width, h.Height, h.Pixels())
+	if h.Pixels() > int64(h.Width)*int64(h.Height) {
+		size = fmt.Sprintf("%d pixels before it is cropped to %dx%d", h.Pixels(), h.Width, h.Height)
 	}
-	if limit := l.av1Memory(); h.AV1Memory > limit {
-		return &Error{
-			Reason: ReasonTooManyPixels,
-			Message: fmt.Sprintf("The image is %dx%d pixels, of which the largest AV1 picture takes about %d MB of memory "+
-				"to decode, more than the limit of %d MB", h.Width, h.Height, h.AV1Memory/1e6, limit/1e6),
-			Limit: limit,
-			Found: h.AV1Memory,
-		}
+	limit := l.pixelsOf(h)
+	message := fmt.Sprintf("The image has %s, more than the limit of %d", size, limit)
+	return tooLarge(limit, h.Pixels(), inSetting(message, l.pixelsSetting(h)))
+}
+
+// CheckMemory returns an *Error if making the renditions of an image takes more memory than the limits allow.
+func (l Limits) CheckMemory(h Header, cost Cost) error {
+	limit := l.memory()
+	if cost.Memory <= limit {
+		return nil
 	}
-	return nil
+	return tooLarge(limit, cost.Memory, inSetting(fmt.Sprintf("The image is %dx%d pixels, which take about %d MB of memory "+
+		"to decode, more than the limit of %d MB", h.Width, h.Height, cost.Memory/1e6, limit/1e6), l.Settings.Memory))
+}
+
+// tooLarge is the error for an image beyond a limit.
+func tooLarge(limit, found int64, message string) error {
+	return &Error{Reason: ReasonTooManyPixels, Message: message, Limit: limit, Found: found}
 }
 
 // acceptedBy returns the entries of the formats that limits accept.

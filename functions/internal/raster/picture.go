@@ -28,7 +28,7 @@ func Open(r io.Reader, limits Limits) (*Picture, error) { return formats.openPic
 
 func (t formatTable) openPicture(r io.Reader, limits Limits) (picture *Picture, err error) {
 	defer recoverPanic(&err)
-	s := newSource(r)
+	s := newSource(context.Background(), r) // whose context is that of Render
 	header, entry, file, err := t.open(s, limits)
 	if err != nil {
 		return nil, s.classify(err)
@@ -61,8 +61,8 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) (renditions []R
 		if err := t.validate(p.table); err != nil {
 			return nil, fmt.Errorf("render image: %w", err)
 		}
-		r.outputs = append(r.outputs, newOutput(t, p.header, p.entry, p.table))
 	}
+	r.outputs = p.outputs(targets)
 	err = p.decode(ctx, &r)
 	switch {
 	case r.encodeErr != nil:
@@ -78,8 +78,10 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) (renditions []R
 func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
 	file := p.file
 	p.file = nil
+	job := p.job(r.outputs)
 	o := codec.Options{
-		Frames: 1, Tolerant: p.limits.Tolerant, IgnoreThumbnails: p.limits.IgnoreThumbnails,
+		Width: job.Width, Height: job.Height, Frames: job.Frames,
+		Tolerant: p.limits.Tolerant, IgnoreThumbnails: job.IgnoreThumbnails,
 		Show: r.addFrame, Check: r.checkCancelled,
 	}
 	if av1 := p.limits.AV1; av1 != nil {
@@ -91,11 +93,6 @@ func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
 			return err
 		}
 	}
-	for _, out := range r.outputs {
-		width, height := out.decodeSize(p.header.Width, p.header.Height)
-		o.Width, o.Height, o.Frames = max(o.Width, width), max(o.Height, height), max(o.Frames, out.Frames)
-	}
-	o.Frames = int(max(1, min(int64(o.Frames), p.limits.pixels()/p.header.Pixels())))
 	r.result, err = file.Decode(o)
 	if err == nil && r.first == nil {
 		err = imgerr.Damaged("image", "it has no frames")

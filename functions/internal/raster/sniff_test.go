@@ -24,7 +24,7 @@ func TestProbeNotAnImage(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := Probe(strings.NewReader(test.content))
+			_, err := Probe(t.Context(), strings.NewReader(test.content))
 			want := Error{
 				Reason:  ReasonNotAnImage,
 				Message: "The content is not an image: expected " + Limits{}.FormatNames("or") + ", found " + test.found,
@@ -88,7 +88,7 @@ func TestProbeUnsupported(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.found, func(t *testing.T) {
-			_, err := Probe(strings.NewReader(test.content))
+			_, err := Probe(t.Context(), strings.NewReader(test.content))
 			want := Error{
 				Reason:  ReasonUnsupported,
 				Message: test.found + " is not supported, expected " + test.expected,
@@ -102,7 +102,7 @@ func TestProbeUnsupported(t *testing.T) {
 func TestProbeUnsupportedSamples(t *testing.T) {
 	for pattern, want := range map[string]string{"x/*.bmp": "BMP", "x/*.tiff": "TIFF"} {
 		for name, file := range samples(t, pattern) {
-			_, err := Probe(bytes.NewReader(file))
+			_, err := Probe(t.Context(), bytes.NewReader(file))
 			var imgErr *Error
 			if !errors.As(err, &imgErr) || imgErr.Found != want {
 				t.Errorf("%s: got %v, want reason %s", name, err, want)

@@ -1,6 +1,7 @@
 package raster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ type source struct {
 	err       error // of r or ctxErr
 }
 
-func newSource(r io.Reader) *source { return &source{r: r, ctxErr: func() error { return nil }} }
+func newSource(ctx context.Context, r io.Reader) *source { return &source{r: r, ctxErr: ctx.Err} }
 
 // checkCancelled returns the error of the reader or of the context, if there was one.
 func (s *source) checkCancelled() error {

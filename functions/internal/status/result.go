@@ -165,7 +165,7 @@ func (s *Store) measure(ctx context.Context, images ...*imagestore.Info) ([]*Siz
 		if err != nil {
 			return nil, err
 		}
-		header, err := raster.Probe(body)
+		header, err := raster.Probe(ctx, body)
 		body.Close()
 		var refused *raster.Error
 		if errors.As(err, &refused) {

@@ -11,6 +11,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 )
 
 // The panic of a decoder is counted and logged so that it can be reproduced, and has the event delivered again.
@@ -24,7 +25,9 @@ func TestReportPanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	th := &thumbnailer{Process: httpserver.New("thumbnail", httpserver.Settings{}), store: s.store}
+	th := &thumbnailer{
+		Process: httpserver.New("thumbnail", httpserver.Settings{}), store: s.store, gate: admission.New(1, 1),
+	}
 	th.Log = httpserver.NewLogger(&log, "thumbnail", slog.LevelInfo)
 	th.registerMetrics()
 	panicked := &raster.PanicError{Value: "index out of range", Stack: []byte("the stack")}

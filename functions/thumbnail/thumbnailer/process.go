@@ -14,15 +14,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 )
 
 // Timeouts of one task.
 const (
 	// No valid image takes this long: a decoder that still runs is at one that was made to keep it busy.
 	taskTimeout = time.Minute
-	// After this time without enough free pixels the image waits for a while, and is announced again, maybe to another
-	// process.
-	pixelsTimeout, pixelsPause = 5 * time.Second, 5 * time.Second
 	// A result is recorded even if the client has gone, within this time.
 	recordTimeout = 10 * time.Second
 )
@@ -106,7 +104,7 @@ func (t *thumbnailer) process(
 		t.duration.Observe(time.Since(began).Seconds())
 	}()
 	final, err = t.finalStatus(ctx, task)
-	if errors.Is(err, errNoObject) || errors.Is(err, errImpossible) || errors.Is(err, errNoPixels) {
+	if errors.Is(err, errNoObject) || errors.Is(err, errImpossible) || errors.Is(err, admission.ErrFull) {
 		final, err = nil, t.deferTask(ctx, e, task, err)
 	}
 	switch {
@@ -169,20 +167,19 @@ func (t *thumbnailer) makeThumbnail(ctx context.Context, task events.ImageUpload
 	return t.statuses.Conclude(ctx, *recorded)
 }
 
-// The reasons for which a task waits.
+// The reasons for which a task waits, beside admission.ErrFull.
 var (
 	errNoObject = errors.New("the object that the event names does not exist") // the event may have overtaken it
 	// The event may be about an image that has an original of another name: package retry finds out.
 	errImpossible = errors.New("no object can have the name in the event")
-	errNoPixels   = errors.New("too many pixels are being processed")
 )
 
-// deferTask has a task wait. The note of one without an object is stored. One without pixels has an original, which a
-// sweep finds even if Redis forgets it.
+// deferTask has a task wait. The note of one without an object is stored. One that was not admitted has an original,
+// which a sweep finds even if Redis forgets it.
 func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.ImageUploaded, cause error) error {
 	var err error
-	if errors.Is(cause, errNoPixels) {
-		err = t.deferred.Postpone(ctx, task.ImageID, pixelsPause)
+	if errors.Is(cause, admission.ErrFull) {
+		err = t.deferred.Postpone(ctx, task.ImageID, admissionPause())
 	} else {
 		note := deferral.NewNote(deferral.Uploaded, e, task.ImageID, task.Bucket, task.ObjectName, task.Filename)
 		note.Impossible = errors.Is(cause, errImpossible)
@@ -197,7 +194,7 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 }
 
 // render reads the original and returns its thumbnail, and the event that brought it. The error is a *raster.Error if
-// the image can never have a thumbnail, and errNoObject, errImpossible or errNoPixels if the task is for package
+// the image can never have a thumbnail, and errNoObject, errImpossible or admission.ErrFull if the task is for package
 // deferral.
 func (t *thumbnailer) render(
 	ctx context.Context, task events.ImageUploaded,
@@ -221,7 +218,7 @@ func (t *thumbnailer) render(
 	return rendition, info.Cause(), err
 }
 
-// renderObject makes the thumbnail of an object, within the limits on bytes and pixels.
+// renderObject makes the thumbnail of an object, within the limits on bytes and pixels, when it is its turn.
 func (t *thumbnailer) renderObject(
 	ctx context.Context, imageID string, object io.Reader, info *imagestore.Info,
 ) (raster.Rendition, error) {
@@ -237,11 +234,11 @@ func (t *thumbnailer) renderObject(
 	if err != nil {
 		return raster.Rendition{}, err
 	}
-	pixels := t.pixelsCharged(picture.Header())
-	if err := t.acquire(ctx, pixels); err != nil {
+	leave, err := t.enter(ctx, picture, info, target)
+	if err != nil {
 		return raster.Rendition{}, err
 	}
-	defer t.release(pixels)
+	defer leave()
 	if _, err := t.statuses.Advance(ctx, status.Status{ImageID: imageID, State: status.Processing}); err != nil {
 		return raster.Rendition{}, err
 	}
@@ -250,27 +247,4 @@ func (t *thumbnailer) renderObject(
 		return raster.Rendition{}, err
 	}
 	return renditions[0], nil
-}
-
-// pixelsCharged is how many pixels in flight an image counts as. One of an AVIF takes far more memory than one of
-// another format; the largest AVIFs are worked on alone.
-func (t *thumbnailer) pixelsCharged(h raster.Header) int64 {
-	const bytesPerPixel = 4 // as MAX_PIXELS_IN_FLIGHT says
-	return min(max(h.Pixels(), h.AV1Memory/bytesPerPixel), t.settings.pixelsInFlight)
-}
-
-// acquire waits for pixels of the process, for pixelsTimeout.
-func (t *thumbnailer) acquire(ctx context.Context, pixels int64) error {
-	ctx, cancel := context.WithTimeout(ctx, pixelsTimeout)
-	defer cancel()
-	if err := t.pixels.Acquire(ctx, pixels); err != nil {
-		return errNoPixels
-	}
-	t.inFlight.Add(float64(pixels))
-	return nil
-}
-
-func (t *thumbnailer) release(pixels int64) {
-	t.inFlight.Sub(float64(pixels))
-	t.pixels.Release(pixels)
 }

@@ -3,23 +3,22 @@ package thumbnailer
 import (
 	"bytes"
 	"cmp"
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"image"
 	_ "image/jpeg"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
-	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -27,9 +26,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/deferral"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
-	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
-	"golang.org/x/sync/semaphore"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 )
 
 func TestThumbnail(t *testing.T) {
@@ -67,7 +65,7 @@ func TestThumbnail(t *testing.T) {
 // The delivery contract: the response and the status decide what Knative and the client see.
 func TestDeliveryContract(t *testing.T) {
 	t.Parallel()
-	s := start(t, "MAX_IMAGE_PIXELS=100000", "MAX_PIXELS_IN_FLIGHT=100000", "MAX_UPLOAD_BYTES=200000")
+	s := start(t, "MAX_IMAGE_PIXELS=100000", "MAX_UPLOAD_BYTES=200000")
 	photo := jpegOf(t, 100, 80)
 	withData := func(e event.Event, data string) event.Event {
 		e = e.Clone()
@@ -418,15 +416,25 @@ func TestStatusOfTheOriginal(t *testing.T) {
 	}
 }
 
-// More pixels than allowed in flight: every delivery is answered with 200, and what got no reply waits in Redis.
-func TestPixelsInFlight(t *testing.T) {
+// plainWebP is a lossless image of 32 bytes whose pixels take no bits: each code has one symbol.
+func plainWebP(width, height int) []byte {
+	const fiveSimpleCodes = 0b0001_0001_0001_0001_0001 << 3 // then: no transform, no cache, no groups
+	size := binary.LittleEndian.AppendUint32(nil, uint32(width-1|(height-1)<<14))
+	return slices.Concat([]byte("RIFF\x16\x00\x00\x00WEBPVP8L\x0a\x00\x00\x00\x2f"), size,
+		[]byte{fiveSimpleCodes & 0xff, fiveSimpleCodes >> 8 & 0xff, fiveSimpleCodes >> 16, 0, 0})
+}
+
+// Large images that are more than the process works on at a time: every delivery is answered with 200, and what got no
+// reply waits in Redis.
+func TestTooManyLargeImages(t *testing.T) {
 	t.Parallel()
-	s := start(t, "MAX_IMAGE_PIXELS=480000", "MAX_PIXELS_IN_FLIGHT=480000")
+	s := start(t)
+	hostile := plainWebP(4096, 3000)
 	var wait sync.WaitGroup
 	var lock sync.Mutex
 	var deferred []string
-	for range 8 {
-		e := s.uploaded("photo.jpg", jpegOf(t, 800, 600))
+	for range 3 * (runtime.GOMAXPROCS(0) + 2) {
+		e := s.uploaded("hostile.webp", hostile)
 		wait.Go(func() {
 			got := s.deliver(e)
 			lock.Lock()
@@ -441,7 +449,7 @@ func TestPixelsInFlight(t *testing.T) {
 	}
 	wait.Wait()
 	slices.Sort(deferred)
-	if got := s.waiting(); !slices.Equal(got, deferred) {
+	if got := s.waiting(); !slices.Equal(got, deferred) || len(got) == 0 {
 		t.Errorf("got %q waiting, want %q, which got no reply", got, deferred)
 	}
 }
@@ -458,8 +466,8 @@ func (s *service) waiting() []string {
 	return members
 }
 
-// An image for which there are no free pixels within pixelsTimeout is announced again later, and needs no note.
-func TestPixelsDeferred(t *testing.T) {
+// An image that is not admitted is announced again later, and needs no note.
+func TestNotAdmitted(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	r := config.NewReader(s.getenv)
@@ -473,7 +481,7 @@ func TestPixelsDeferred(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := th.deferTask(t.Context(), e, task, errNoPixels); err != nil {
+	if err := th.deferTask(t.Context(), e, task, admission.ErrFull); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := s.waiting(), []string{e.Subject() + "/"}; !slices.Equal(got, want) {
@@ -483,7 +491,7 @@ func TestPixelsDeferred(t *testing.T) {
 		t.Errorf("got a note: %t, %v; want none", deferred, err)
 	}
 	client.Close()
-	if err := th.deferTask(t.Context(), e, task, errNoPixels); apierror.From(err).Status != http.StatusServiceUnavailable {
+	if err := th.deferTask(t.Context(), e, task, admission.ErrFull); apierror.From(err).Status != http.StatusServiceUnavailable {
 		t.Errorf("without Redis: got %v, want a 503", err)
 	}
 }
@@ -546,34 +554,6 @@ func TestObjectNotThere(t *testing.T) {
 	}
 }
 
-func TestBusy(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		th := &thumbnailer{
-			settings: settings{pixelsInFlight: 100},
-			pixels:   semaphore.NewWeighted(100),
-			inFlight: prometheus.NewGauge(prometheus.GaugeOpts{}),
-		}
-		if err := th.acquire(t.Context(), 60); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		if err := th.acquire(t.Context(), 60); !errors.Is(err, errNoPixels) {
-			t.Errorf("got %v, want %v", err, errNoPixels)
-		}
-		if waited := time.Since(began); waited != pixelsTimeout {
-			t.Errorf("it took %v, want %v", waited, pixelsTimeout)
-		}
-		if err := th.acquire(t.Context(), 40); err != nil {
-			t.Errorf("40 of 40 free pixels: got %v, want nil", err)
-		}
-		th.release(60)
-		if err := th.acquire(t.Context(), 60); err != nil {
-			t.Errorf("after a release: got %v, want nil", err)
-		}
-	})
-}
-
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -597,7 +577,7 @@ func TestMetrics(t *testing.T) {
 		`tasks_processed_total{status="deferred"} 1`,
 		`tasks_processed_total{status="error"} 0`,
 		"active_tasks 0",
-		"pixels_in_flight 0",
+		"decode_memory_in_flight_bytes 0",
 		"thumbnail_duration_seconds_count 3",
 	} {
 		if !strings.Contains(metrics, want+"\n") {
@@ -644,25 +624,6 @@ func TestAVIF(t *testing.T) {
 	}
 }
 
-func TestPixelsCharged(t *testing.T) {
-	t.Parallel()
-	tr := &thumbnailer{settings: settings{pixelsInFlight: 1000}}
-	for name, test := range map[string]struct {
-		header raster.Header
-		want   int64
-	}{
-		"no AVIF":        {raster.Header{Width: 20, Height: 10}, 200},
-		"AVIF":           {raster.Header{Width: 20, Height: 10, AV1Memory: 2400}, 600},
-		"AVIF for alone": {raster.Header{Width: 20, Height: 10, AV1Memory: 40000}, 1000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := tr.pixelsCharged(test.header); got != test.want {
-				t.Errorf("got %d, want %d", got, test.want)
-			}
-		})
-	}
-}
-
 func TestIgnoreHEICThumbnails(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]bool{"": false, "false": false, "true": true} {
@@ -678,7 +639,7 @@ func TestIgnoreHEICThumbnails(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	settings := map[string]string{
-		"REDIS_PORT": "0", "MAX_IMAGE_PIXELS": "2000", "MAX_PIXELS_IN_FLIGHT": "1000", "LOG_LEVEL": "LOUD",
+		"REDIS_PORT": "0", "DECODE_MEMORY_BYTES": "1000", "LOG_LEVEL": "LOUD",
 	}
 	err := Run(t.Context(), nil, func(name string) string { return settings[name] })
 	if err == nil {
@@ -686,7 +647,7 @@ func TestSettings(t *testing.T) {
 	}
 	for _, want := range []string{
 		"MINIO_ENDPOINT is not set", "MINIO_ACCESS_KEY is not set", "MINIO_SECRET_KEY is not set", "REDIS_HOST is not set",
-		`REDIS_PORT is "0"`, "MAX_PIXELS_IN_FLIGHT is 1000", "LOG_LEVEL is",
+		`REDIS_PORT is "0"`, `DECODE_MEMORY_BYTES is "1000"`, "LOG_LEVEL is",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s in it", err, want)

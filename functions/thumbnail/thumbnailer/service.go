@@ -12,6 +12,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -25,7 +26,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/avifworker"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
-	"golang.org/x/sync/semaphore"
+	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -34,16 +35,8 @@ type settings struct {
 	objects imagestore.Settings
 	redis   connect.Redis
 
-	maxBytes       int64
-	limits         raster.Limits
-	pixelsInFlight int64
-}
-
-// maxPixelsInFlight bounds the memory of a process.
-var maxPixelsInFlight = config.Int{
-	Name: "MAX_PIXELS_IN_FLIGHT", Default: raster.DefaultPixels, Min: 1, Max: 1 << 36, Unit: "pixels",
-	Doc: "Maximum number of pixels of all images that one process works on at a time; at least `MAX_IMAGE_PIXELS`. " +
-		"Allow 4 bytes of memory for each. An AVIF counts as a quarter of the bytes that it takes to decode.",
+	maxBytes int64
+	limits   raster.Limits
 }
 
 // ignoreHEICThumbnails costs the time that decoding the picture takes.
@@ -60,18 +53,13 @@ func Settings() []config.Description {
 
 func readSettings(r *config.Reader) settings {
 	s := settings{
-		process:        httpserver.ReadSettings(r),
-		objects:        imagestore.ReadSettings(r),
-		redis:          connect.ReadRedis(r),
-		maxBytes:       limits.UploadBytes.Read(r),
-		limits:         limits.ReadImage(r),
-		pixelsInFlight: maxPixelsInFlight.Read(r),
+		process:  httpserver.ReadSettings(r),
+		objects:  imagestore.ReadSettings(r),
+		redis:    connect.ReadRedis(r),
+		maxBytes: limits.UploadBytes.Read(r),
+		limits:   limits.ReadImage(r),
 	}
 	s.limits.IgnoreThumbnails = ignoreHEICThumbnails.Read(r)
-	if s.pixelsInFlight < s.limits.Pixels {
-		r.Fault("%s is %d; expected at least %s, %d, or the largest images could never be worked on",
-			maxPixelsInFlight, s.pixelsInFlight, limits.ImagePixels, s.limits.Pixels)
-	}
 	return s
 }
 
@@ -83,14 +71,13 @@ type thumbnailer struct {
 	statuses *status.Store
 	deferred *deferral.Queue
 
-	pixels     *semaphore.Weighted // of the images in progress, which bound the memory of the process
-	deliveries singleflight.Group  // so that concurrent deliveries of an image are processed once
+	gate       *admission.Gate    // before decoding, which bounds the memory of the process
+	deliveries singleflight.Group // so that concurrent deliveries of an image are processed once
 
 	processed *prometheus.CounterVec
 	last      prometheus.Gauge
 	duration  prometheus.Histogram
 	active    prometheus.Gauge
-	inFlight  prometheus.Gauge
 	panics    prometheus.Counter
 }
 
@@ -116,7 +103,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		store:    store,
 		statuses: status.New(client, store),
 		deferred: deferral.New(client, store),
-		pixels:   semaphore.NewWeighted(settings.pixelsInFlight),
+		gate:     admission.New(settings.limits.Memory, runtime.GOMAXPROCS(0)),
 	}
 	defer func() {
 		if err := client.Close(); err != nil {
@@ -161,10 +148,10 @@ func (t *thumbnailer) registerMetrics() {
 		Name: "active_tasks",
 		Help: "Tasks in progress.",
 	})
-	t.inFlight = factory.NewGauge(prometheus.GaugeOpts{
-		Name: "pixels_in_flight",
-		Help: "Pixels of the images in progress; bounded by MAX_PIXELS_IN_FLIGHT.",
-	})
+	factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "decode_memory_in_flight_bytes",
+		Help: "Estimated memory of the images in progress; bounded by DECODE_MEMORY_BYTES and a quarter of it for small ones.",
+	}, func() float64 { return float64(t.gate.InUse()) })
 	t.panics = factory.NewCounter(prometheus.CounterOpts{
 		Name: "decoder_panics_total",
 		Help: "Panics of decoders, each a bug: the image's event is delivered again, and becomes a dead letter.",

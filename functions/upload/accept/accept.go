@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
@@ -21,8 +22,13 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// A rollback may take this long, even if the caller has gone.
-const rollbackTimeout = 5 * time.Second
+const (
+	// A rollback may take this long, even if the caller has gone.
+	rollbackTimeout = 5 * time.Second
+	// The header of an image may take this long to arrive and to be parsed. Half a megabyte of metadata before the pixels
+	// is much, and arrives at 70 kbit/s.
+	probeTimeout = time.Minute
+)
 
 // A Candidate is an image to be accepted.
 type Candidate struct {
@@ -134,6 +140,7 @@ func (a *Acceptor) storeAndAnnounce(
 		Metadata:    map[string]string{"Filename": imagestore.EncodeFilename(c.Filename)},
 	}
 	attributes.SetCause(c.Cause)
+	attributes.SetLane(c.Owner)
 	image.Size, err = incoming.Put(ctx, image.ObjectName, attributes)
 	if c.New && errors.Is(err, imagestore.ErrExists) {
 		err = nil // MinIO's first answer was lost, and its client tried again
@@ -160,10 +167,14 @@ func (a *Acceptor) confirm(ctx context.Context, c Candidate, image events.ImageU
 func (a *Acceptor) describe(
 	ctx context.Context, c Candidate, incoming *imagestore.Upload,
 ) (events.ImageUploaded, error) {
-	image, err := a.limits.describe(incoming.Peek(ctx), c)
-	if err != nil {
-		return image, err
+	header, err := a.limits.probe(ctx, incoming.Peek(ctx))
+	if err == nil {
+		err = auth.Charge(ctx, units(header.Cost))
 	}
+	if err != nil {
+		return events.ImageUploaded{}, err
+	}
+	image := describe(header, c)
 	image.Bucket, image.Timestamp = a.images.Bucket(), status.Seconds(time.Now())
 	return image, nil
 }
@@ -175,15 +186,31 @@ func (l Limits) Describe(c Candidate) (events.ImageUploaded, error) {
 		return events.ImageUploaded{}, tooManyBytes(l.Bytes, c.Size)
 	}
 	body := NewBody(c.Body, l.Bytes)
-	image, err := l.describe(imagestore.Peek(body), c)
-	return image, body.Cause(err)
+	header, err := l.probe(context.Background(), imagestore.Peek(body))
+	if err != nil {
+		return events.ImageUploaded{}, body.Cause(err)
+	}
+	return describe(header, c), nil
 }
 
-func (l Limits) describe(start io.Reader, c Candidate) (events.ImageUploaded, error) {
-	header, err := l.Probe(start)
-	if err != nil {
-		return events.ImageUploaded{}, refusal(err)
+// probe reads the header of an image, as long as it takes no longer than that of any valid image.
+func (l Limits) probe(ctx context.Context, start io.Reader) (raster.Header, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, errSlowHeader)
+	defer cancel()
+	header, err := l.Probe(ctx, start)
+	if errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == error(errSlowHeader) {
+		return header, errSlowHeader
 	}
+	return header, refusal(err)
+}
+
+// unit is the CPU time of thumbnail that one request may cost: more than a photo of 48 megapixels takes.
+const unit = 100 * time.Millisecond
+
+// units returns what an image counts as against the rate limit of its client: at least as one request.
+func units(cost raster.Cost) int64 { return max(1, int64((cost.CPU+unit-1)/unit)) }
+
+func describe(header raster.Header, c Candidate) events.ImageUploaded {
 	filename := imagestore.SafeName(c.Filename, "")
 	if filename == "" {
 		filename = "image" + header.Format.Extension()
@@ -196,7 +223,7 @@ func (l Limits) describe(start io.Reader, c Candidate) (events.ImageUploaded, er
 		ContentType: header.Format.ContentType(),
 		Width:       width,
 		Height:      height,
-	}, nil
+	}
 }
 
 // rollback removes an image that was not accepted. If that fails, or a sweep has begun to announce the image, the image

@@ -32,6 +32,13 @@ var errNoSize = &apierror.Error{
 	Message: "The first 5 MiB of the image do not contain its size",
 }
 
+var errSlowHeader = &apierror.Error{
+	Status:  http.StatusRequestTimeout,
+	Code:    apierror.CodeTooSlow,
+	Message: "The header of the image takes too long to read (limit is in seconds)",
+	Limit:   int64(probeTimeout / time.Second),
+}
+
 // ErrNotYet is wrapped by the error for an object that may become readable: one that does not exist, because its event
 // may have overtaken it, and one that the service may not read until somebody grants it.
 var ErrNotYet = errors.New("not there yet")

@@ -9,6 +9,7 @@ package check
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -320,7 +321,7 @@ func notEvent(start []byte) Finding {
 	f := Finding{Fault: true, What: "the input is not an event", Found: fmt.Sprintf("it begins with %.40q", start),
 		Expected: "a JSON object, an HTTP request, or what curl --trace writes",
 		Mend:     "Capture the request as it is sent, for example with curl --trace FILE, or with nc -l PORT > FILE."}
-	header, err := raster.Probe(bytes.NewReader(start))
+	header, err := raster.Probe(context.Background(), bytes.NewReader(start))
 	switch {
 	case err == nil:
 		f.Found = "an image, " + header.Format.ContentType()

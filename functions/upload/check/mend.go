@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -17,7 +18,7 @@ import (
 // mend returns advice for an error of the functions.
 func (m *Message) mend(refused *apierror.Error) string {
 	mediaType, _, _ := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	_, err := raster.Probe(bytes.NewReader(m.body))
+	_, err := raster.Probe(context.Background(), bytes.NewReader(m.body))
 	switch {
 	case refused.Code == apierror.CodeUnsupportedCoding:
 		return "Send the body without Content-Encoding: the service does not decode it."

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func declaresImage(contentType string) bool {
 
 // looksLikeImage reports whether bytes are the beginning of an image of a format that is read.
 func looksLikeImage(start []byte) bool {
-	_, err := raster.Probe(bytes.NewReader(start))
+	_, err := raster.Probe(context.Background(), bytes.NewReader(start))
 	var refused *raster.Error
 	if !errors.As(err, &refused) {
 		return err == nil

@@ -36,7 +36,7 @@ func (r *Relay) describe(
 		return events.ImageUploaded{}, err
 	}
 	defer object.Close()
-	header, err := raster.Probe(object)
+	header, err := raster.Probe(ctx, object)
 	var refused *raster.Error
 	if err != nil && !errors.As(err, &refused) {
 		return events.ImageUploaded{}, fmt.Errorf("read header of %q: %w", original.Key, err)

@@ -5,7 +5,11 @@
 // is cut short, and otherwise the error of the reader or of a callback.
 package codec
 
-import "gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+import (
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+)
 
 // A Header is what an image states about itself before its pixels.
 type Header struct {
@@ -18,10 +22,38 @@ type Header struct {
 	// DecodedPixels is the number of pixels to decode if it is more than Width x Height, as of an image that is cropped;
 	// otherwise it may be 0.
 	DecodedPixels int64
+	// Buffered reports whether decoding takes memory for each pixel, however small the copy is.
+	Buffered bool
 	// AV1Memory estimates the memory in bytes that DecodeAV1 needs for the largest picture of the image, beside the
 	// program itself. It is 0 for an image without AV1 pictures.
 	AV1Memory int64
 }
+
+// MaxMetadata is how many bytes of metadata are unpacked of a file: colour profiles and EXIF, all of them together. What
+// follows them is skipped. No file needs more than one of each.
+const MaxMetadata = 2 << 20
+
+// A Job is what is asked of a decoder, as far as its cost depends on it: see Options.
+type Job struct {
+	Width, Height, Frames int
+	IgnoreThumbnails      bool
+	Bytes                 int64 // of the file, or 0 if that is not known
+}
+
+// A Cost is what decoding takes at most, as far as the headers say. It is an estimate by the formulas of each format,
+// which were fitted to measurements of ordinary files and of the most expensive ones.
+type Cost struct {
+	// Memory is what this process holds at a time, in bytes.
+	Memory int64
+	// CPU is the time on one core of the machine of docs/performance.md.
+	CPU time.Duration
+}
+
+// Plus returns the cost of both.
+func (c Cost) Plus(d Cost) Cost { return Cost{c.Memory + d.Memory, c.CPU + d.CPU} }
+
+// Each returns the time of n steps that take so many nanoseconds each.
+func Each(n int64, nanoseconds float64) time.Duration { return time.Duration(float64(n) * nanoseconds) }
 
 // Options are what raster wants of a decoder.
 type Options struct {
@@ -69,6 +101,8 @@ type Result struct {
 // A File is an image whose header has been read.
 type File interface {
 	Header() Header
+	// Cost estimates what Decode takes.
+	Cost(Job) Cost
 	// Decode reads the rest of the image. It can be called once.
 	Decode(Options) (Result, error)
 }

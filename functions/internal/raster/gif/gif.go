@@ -38,7 +38,7 @@ type File struct {
 
 // Header implements codec.File. No GIF header states the number of frames.
 func (f *File) Header() codec.Header {
-	return codec.Header{Width: f.Width, Height: f.Height, Frames: 0, Orientation: exif.Upright}
+	return codec.Header{Width: f.Width, Height: f.Height, Frames: 0, Orientation: exif.Upright, Buffered: true}
 }
 
 // Open reads the file up to the pixels of its first frame. It skips comments of any length without holding them. Errors

@@ -111,6 +111,7 @@ func (f *File) readHeaders() error {
 func (f *File) Header() codec.Header {
 	return codec.Header{
 		Width: f.Width, Height: f.Height, Frames: 1, Orientation: f.Orientation, DecodedPixels: f.DecodedPixels,
+		Buffered:  true,
 		AV1Memory: f.av1Memory(),
 	}
 }

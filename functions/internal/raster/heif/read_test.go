@@ -317,7 +317,7 @@ func TestHeader(t *testing.T) {
 	if f.HasAlpha {
 		t.Error("alpha that is not there is in the header")
 	}
-	want := codec.Header{Width: 20, Height: 10, Frames: 1, Orientation: 8, DecodedPixels: 41 * 30}
+	want := codec.Header{Width: 20, Height: 10, Frames: 1, Orientation: 8, DecodedPixels: 41 * 30, Buffered: true}
 	if got := f.Header(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

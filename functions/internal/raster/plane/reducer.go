@@ -24,6 +24,15 @@ type Reducer struct {
 	y                int         // the next row of the planes
 }
 
+// ReducedBytes is the memory that a Reducer takes for copies of toWidth x toHeight pixels, its planes included.
+func ReducedBytes(width, height, channels, toWidth, toHeight int) int64 {
+	factorX := ReductionFactor(float64(width) / float64(max(1, toWidth)))
+	factorY := ReductionFactor(float64(height) / float64(max(1, toHeight)))
+	const sumBytes = 4 // of a sample of the row, packed and unpacked
+	planes := int64((width+factorX-1)/factorX) * int64((height+factorY-1)/factorY)
+	return int64(channels) * (planes + sumBytes*int64(width))
+}
+
 // NewReducer returns a Reducer for rows of interleaved channels, and for boxes of factorX x factorY pixels.
 func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
 	r := &Reducer{width: width, channels: channels, factorX: factorX, factorY: factorY}

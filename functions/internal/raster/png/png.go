@@ -44,7 +44,8 @@ type File struct {
 
 // Header implements codec.File.
 func (f *File) Header() codec.Header {
-	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: f.Orientation}
+	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: f.Orientation,
+		Buffered: f.interlaced}
 }
 
 // Open reads the file up to the header of its first IDAT chunk. It skips metadata of any length without holding it,

@@ -46,7 +46,8 @@ type File struct {
 
 // Header implements codec.File. An EXIF chunk follows the pixels, so no header has an orientation.
 func (f *File) Header() codec.Header {
-	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: exif.Upright}
+	return codec.Header{Width: f.Width, Height: f.Height, Frames: f.Frames, Orientation: exif.Upright,
+		Buffered: !f.isPlainLossy()}
 }
 
 // Open reads the file up to its size. Errors are those of package codec.

@@ -83,7 +83,7 @@ func (s *Store) Examine(ctx context.Context, rounds int) ([]Verdict, error) {
 	defer x.clean(context.WithoutCancel(ctx))
 	var verdicts []Verdict
 	for _, requirement := range Requirements() {
-		err := requirement.meets(x, ctx)
+		err := x.try(ctx, requirement)
 		verdict := Verdict{Requirement: requirement}
 		switch {
 		case isLack(err):
@@ -98,17 +98,35 @@ func (s *Store) Examine(ctx context.Context, rounds int) ([]Verdict, error) {
 	return verdicts, nil
 }
 
+// try runs the check of a requirement. A lack may come from a connection that broke or a proxy that was restarted: it
+// counts if it is found again, unless there is no other reason for it.
+func (x *examination) try(ctx context.Context, requirement Requirement) error {
+	err := requirement.meets(x, ctx)
+	var l *lack
+	if !isLack(err) || errors.As(err, &l) && l.certain {
+		return err
+	}
+	again := *x
+	again.id += "-again"
+	return requirement.meets(&again, ctx)
+}
+
 // A lack is the error of a requirement that is not met.
-type lack string
+type lack struct {
+	found   string
+	certain bool // whether no lost request or answer can be the reason
+}
 
-func (l lack) Error() string { return string(l) }
+func (l *lack) Error() string { return l.found }
 
-func lacks(format string, arguments ...any) error { return lack(fmt.Sprintf(format, arguments...)) }
+func lacks(format string, arguments ...any) error {
+	return &lack{found: fmt.Sprintf(format, arguments...)}
+}
 
 // isLack separates what a server does not do from what it cannot do at the moment, or for these credentials: the same
 // request would be refused whenever and by whomever it is sent.
 func isLack(err error) bool {
-	var l lack
+	var l *lack
 	if errors.As(err, &l) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) {
 		return true
 	}
@@ -145,6 +163,18 @@ func (x *examination) clean(ctx context.Context) {
 			_ = x.Remove(ctx, object.Key)
 		}
 	}
+}
+
+// put stores an object under a new key. If the key is taken, an answer was lost and the request repeated.
+func (x *examination) put(ctx context.Context, key, content string, attributes Attributes) error {
+	return unlessTaken(x.Put(ctx, key, []byte(content), attributes))
+}
+
+func unlessTaken(err error) error {
+	if errors.Is(err, ErrExists) {
+		return nil
+	}
+	return err
 }
 
 // folder returns an ID for the objects of one purpose.

@@ -48,17 +48,17 @@ var chunks = strings.Repeat("0123456789abcdef", 100<<10/16)
 func (x *examination) bytes(ctx context.Context) error {
 	folder := x.folder("bytes")
 	for name, put := range map[string]func(key string) error{
-		"whole": func(key string) error { return x.Put(ctx, key, []byte(chunks), Attributes{}) },
+		"whole": func(key string) error { return x.put(ctx, key, chunks, Attributes{}) },
 		"stream": func(key string) error {
-			return x.putStream(ctx, key, io.LimitReader(strings.NewReader(chunks), int64(len(chunks))), int64(len(chunks)),
-				Attributes{})
+			size := int64(len(chunks))
+			return unlessTaken(x.putStream(ctx, key, io.LimitReader(strings.NewReader(chunks), size), size, Attributes{}))
 		},
 		"parts": func(key string) error {
 			complete, err := x.inParts(ctx, key, chunks)
 			if err != nil {
 				return err
 			}
-			return complete()
+			return unlessTaken(complete())
 		},
 	} {
 		key := OriginalKey(folder+"-"+name, name)
@@ -86,7 +86,7 @@ func (x *examination) metadata(ctx context.Context) error {
 		"Filename":  EncodeFilename(strings.Repeat("höhe ☃ 100% + ", 40)),
 		causeSource: EncodeMetadata("/scanner/ü%41"), causeID: strings.Repeat("x", maxEncodedCause-40),
 	}}
-	if err := x.Put(ctx, key, []byte("a"), want); err != nil {
+	if err := x.put(ctx, key, "a", want); err != nil {
 		return err
 	}
 	stat, err := x.Stat(ctx, key)
@@ -111,7 +111,7 @@ func (x *examination) metadata(ctx context.Context) error {
 
 func (x *examination) ranges(ctx context.Context) error {
 	key := OriginalKey(x.folder("ranges"), "a.png")
-	if err := x.Put(ctx, key, []byte("0123456789"), Attributes{}); err != nil {
+	if err := x.put(ctx, key, "0123456789", Attributes{}); err != nil {
 		return err
 	}
 	info, err := x.Stat(ctx, key)
@@ -153,7 +153,7 @@ func (x *examination) names(ctx context.Context) error {
 		all.Go(func() error {
 			id := x.folder(fmt.Sprint("name-", i))
 			key := OriginalKey(id, name)
-			if err := x.Put(ctx, key, []byte(name), Attributes{}); err != nil {
+			if err := x.put(ctx, key, name, Attributes{}); err != nil {
 				return fmt.Errorf("the name %q: %w", name, err)
 			}
 			err := x.Confirm(ctx, id, key)
@@ -179,7 +179,7 @@ func (x *examination) listing(ctx context.Context) error {
 		want = append(want, OriginalKey(folder, name))
 	}
 	for _, i := range []int{3, 1, 16, 0, 5, 12, 7, 9, 2, 4, 6, 8, 15, 14, 10, 11, 13} {
-		if err := x.Put(ctx, want[i], []byte("a"), Attributes{}); err != nil {
+		if err := x.put(ctx, want[i], "a", Attributes{}); err != nil {
 			return err
 		}
 		if listed, err := x.keys(ctx, want[i], "", 0); err != nil || !slices.Contains(listed, want[i]) {
@@ -193,7 +193,7 @@ func (x *examination) listing(ctx context.Context) error {
 		}
 	}
 	next := OriginalKey(folder+"x", "a")
-	if err := x.Put(ctx, next, []byte("a"), Attributes{}); err != nil {
+	if err := x.put(ctx, next, "a", Attributes{}); err != nil {
 		return err
 	}
 	if listed, err := x.keys(ctx, folder, folder+"0", 0); err != nil || !slices.Equal(listed, []string{next}) {
@@ -224,7 +224,7 @@ func orLack(err error, format string, arguments ...any) error {
 func (x *examination) removal(ctx context.Context) error {
 	key := OriginalKey(x.folder("removal"), "a.png")
 	for _, content := range []string{"first", "second"} {
-		if err := x.Put(ctx, key, []byte(content), Attributes{}); err != nil {
+		if err := x.put(ctx, key, content, Attributes{}); err != nil {
 			return err
 		}
 		if err := x.holds(ctx, key, content); err != nil {

@@ -83,6 +83,10 @@ func (x *examination) race(ctx context.Context, name string, kinds []writer) err
 	return nil
 }
 
+func certainly(format string, arguments ...any) error {
+	return &lack{found: fmt.Sprintf(format, arguments...), certain: true}
+}
+
 // each calls f for all writers at once.
 func (x *examination) each(f func(i int)) {
 	var all sync.WaitGroup
@@ -112,8 +116,8 @@ func winnerOf(errs []error) (int, error) {
 	case 0: // an answer was lost, and its request repeated
 		return 0, fmt.Errorf("none of %d writers was told that it had stored its object", writers)
 	}
-	return 0, lacks("%d of %d writers that stored an object under one key at the same time with If-None-Match: * were told "+
-		"that they had: all but one of these images would be lost", len(winners), writers)
+	return 0, certainly("%d of %d writers that stored an object under one key at the same time with If-None-Match: * were "+
+		"told that they had: all but one of these images would be lost", len(winners), writers)
 }
 
 // late checks that a taken key is refused.
@@ -124,7 +128,7 @@ func (x *examination) late(ctx context.Context, key string, kind writer) error {
 	}
 	switch err := commit(); {
 	case err == nil:
-		return lacks("an object was replaced in spite of If-None-Match: *, which is ignored")
+		return certainly("an object was replaced in spite of If-None-Match: *, which is ignored")
 	case !errors.Is(err, ErrExists):
 		return err
 	}

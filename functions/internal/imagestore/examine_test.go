@@ -209,6 +209,42 @@ func TestExamineWithoutVerdict(t *testing.T) {
 	}
 }
 
+// A connection that breaks once, before or after the server has done what it was asked to, says nothing against the server.
+func TestExamineOverBadConnections(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		for broken := range 12 {
+			var requests atomic.Int32
+			store := badServer(t, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					breaks := int(requests.Add(1)) == 13*broken+2
+					if !breaks || after {
+						next.ServeHTTP(unlessBroken(w, breaks), r)
+					}
+					if breaks {
+						panic(http.ErrAbortHandler)
+					}
+				})
+			})
+			verdicts, err := store.Examine(t.Context(), 1)
+			if err != nil {
+				continue
+			}
+			if names := missing(t, verdicts); len(names) > 0 {
+				t.Errorf("request %d, after it was served: %v; missing %q, want nothing", 13*broken+2, after, names)
+			}
+		}
+	}
+}
+
+// unlessBroken drops the response of a request whose connection breaks.
+func unlessBroken(w http.ResponseWriter, breaks bool) http.ResponseWriter {
+	if breaks {
+		return httptest.NewRecorder()
+	}
+	return w
+}
+
 // What an examination that was killed has left behind is removed by a later one, and not by one at the same time.
 func TestExamineCleansUp(t *testing.T) {
 	store, _ := open(t)

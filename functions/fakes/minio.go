@@ -7,9 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
 
 func (s *Servers) startMinIO() error {
@@ -31,7 +28,7 @@ func (s *Servers) startMinIO() error {
 // which net/http would report each time.
 func newS3() *http.Server {
 	return &http.Server{
-		Handler:           refuseLongSegments(foldersOfMinIO(gofakes3.New(s3mem.New()).Server())),
+		Handler:           S3(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
@@ -52,6 +49,9 @@ func refuseLongSegments(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// S3 returns a new fake, which does what imagestore requires.
+func S3() http.Handler { return refuseLongSegments(foldersOfMinIO(newPreconditions())) }
 
 // foldersOfMinIO takes an object whose name ends in __XLDIR__ for a folder, as MinIO does: it is stored, but listed
 // with a slash at its end.

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
@@ -41,7 +42,7 @@ func start(tb testing.TB, settings ...string) *process {
 	if output, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("build: %v\n%s", err, output)
 	}
-	sink := httptest.NewServer(&sink{})
+	sink := httptest.NewServer(newSink())
 	tb.Cleanup(sink.Close)
 	getenv := testservers.Start(tb, testservers.As("image-upload"))
 	port := freePort(tb)
@@ -89,13 +90,25 @@ func freePort(tb testing.TB) string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// A sink implements as much of S3 as an upload needs. It keeps the keys of objects and nothing else.
+// A sink implements as much of S3 as an upload needs. It keeps the keys of objects and nothing else, and has the objects
+// by which the function checks its store in a fake.
 type sink struct {
 	sync.Mutex
 	keys []string
+	fake http.Handler
+}
+
+func newSink() *sink {
+	s := &sink{fake: fakes.S3()}
+	s.fake.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPut, "/images", nil))
+	return s
 }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path+r.URL.Query().Get("prefix"), "storecheck-") {
+		s.fake.ServeHTTP(w, r)
+		return
+	}
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
 	w.Header().Set("Content-Type", "application/xml")

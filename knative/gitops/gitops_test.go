@@ -87,7 +87,9 @@ func jobs(pipeline object) (names []string) {
 // Every job runs exactly one program of .ci, which exists, or go test.
 func TestPipeline(t *testing.T) {
 	pipeline := read(t, "../../.gitlab-ci.yml")
-	want := []string{"examples", "faults", "test", "build", "scan", "sign", "deploy-dev", "deploy-prod"}
+	want := []string{
+		"examples", "faults", "stores", "test", "build", "signer", "scan", "sign", "deploy-dev", "deploy-prod",
+	}
 	if got := jobs(pipeline); !slices.Equal(got, want) {
 		t.Fatalf("jobs are %q, want %q", got, want)
 	}
@@ -108,6 +110,83 @@ func TestPipeline(t *testing.T) {
 		if found != 1 {
 			t.Errorf("%s runs %d programs, want 1: move longer scripts to .ci", job, found)
 		}
+	}
+}
+
+// Every job runs in an image that is named by its digest.
+func TestPipelineImages(t *testing.T) {
+	pinned := regexp.MustCompile(`^[^@]+:[^@:/]+@sha256:[0-9a-f]{64}$`)
+	images := 0
+	for owner, value := range read(t, "../../.gitlab-ci.yml") {
+		fields, isMap := value.(map[string]any)
+		if image := object(fields).at("image"); isMap && image != nil {
+			if images++; !pinned.MatchString(image.(string)) {
+				t.Errorf("%s: the image is %v, want one with a tag and a digest", owner, image)
+			}
+		}
+	}
+	if images == 0 {
+		t.Error("there is no image")
+	}
+}
+
+// The signing key is where no code of others runs but cosign: in one job, which compiles and installs nothing, has no
+// cache, and takes only what two jobs before it have built; its variables belong to an environment of its own.
+func TestSigningKey(t *testing.T) {
+	pipeline := read(t, "../../.gitlab-ci.yml")
+	for _, job := range jobs(pipeline) {
+		_, hasToken := pipeline.at(job, "id_tokens").(map[string]any)
+		environment := pipeline.at(job, "environment")
+		if fields, isMap := environment.(map[string]any); isMap {
+			environment = fields["name"]
+		}
+		if isSigner := job == "sign"; hasToken != isSigner || (environment == "signing") != isSigner {
+			t.Errorf("%s: has a token of Sigstore: %v, is in the environment %v", job, hasToken, environment)
+		}
+	}
+	sign := object(pipeline["sign"].(map[string]any))
+	if got, want := sign["script"], []any{".ci/sign"}; !slices.Equal(got.([]any), want) {
+		t.Errorf("sign runs %q, want %q", got, want)
+	}
+	if cache, isList := sign["cache"].([]any); !isList || len(cache) > 0 {
+		t.Errorf("sign has the cache %v, which other jobs can write", sign["cache"])
+	}
+	if got, want := sign["dependencies"].([]any), []any{"build", "signer"}; !slices.Equal(got, want) {
+		t.Errorf("sign takes files of %q, want %q", got, want)
+	}
+	foreign := regexp.MustCompile(`\.ci/install|\b(go|npm|npx|pip|pip3|mvn|ko|crane|apt-get|curl|wget|docker)\s`)
+	text, err := os.ReadFile("../../.ci/sign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		code, _, _ := strings.Cut(line, "#")
+		if match := foreign.FindString(code); match != "" {
+			t.Errorf(".ci/sign runs %q", match)
+		}
+	}
+}
+
+// Whatever CI compiles has a checksum.
+func TestProgramsHaveChecksums(t *testing.T) {
+	text, err := os.ReadFile("../../.ci/install")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := regexp.MustCompile(`(?m)^  \[([a-z-]+)\]=([^' ]+)/?[^' ]*@(v\S+)$`)
+	checksum := regexp.MustCompile(`(?m)^  \[([a-z-]+)\]='(\S+) h1:[A-Za-z0-9+/]{43}='$`)
+	modules := map[string]string{}
+	for _, match := range checksum.FindAllStringSubmatch(string(text), -1) {
+		modules[match[1]] = match[2]
+	}
+	programs := program.FindAllStringSubmatch(string(text), -1)
+	for _, match := range programs {
+		if module := modules[match[1]]; module == "" || !strings.HasPrefix(match[2], module) {
+			t.Errorf("%s: the program is %s, and the module with a checksum %q", match[1], match[2], module)
+		}
+	}
+	if len(programs) < 9 || len(programs) != len(modules) {
+		t.Errorf("found %d programs and %d checksums", len(programs), len(modules))
 	}
 }
 

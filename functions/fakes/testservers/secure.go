@@ -8,9 +8,8 @@ import (
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"gitlab.com/yourorg/image-service/functions/fakes"
 )
 
 // Secure is three fakes that are reached as the servers of production are: over TLS, with an authority of their own,
@@ -72,7 +71,7 @@ func (s *Secure) startKafka(tb testing.TB) {
 
 func (s *Secure) startMinIO(tb testing.TB) (url string) {
 	tb.Helper()
-	server := httptest.NewUnstartedServer(gofakes3.New(s3mem.New()).Server())
+	server := httptest.NewUnstartedServer(fakes.S3())
 	server.TLS, server.Config.ErrorLog = s.Authority.Server(), log.New(io.Discard, "", 0)
 	server.StartTLS()
 	tb.Cleanup(server.Close)

@@ -33,6 +33,7 @@ const (
 	CodeOutOfTurn            = "out_of_turn"
 	CodeRateLimited          = "rate_limited"
 	CodeStatusNotFound       = "status_not_found"
+	CodeStoreUnfit           = "store_unfit"
 	CodeThumbnailNotFound    = "thumbnail_not_found"
 	CodeTooManyBytes         = string(events.ReasonTooManyBytes)
 	CodeTooManyFields        = "too_many_fields"
@@ -186,6 +187,10 @@ var serverCodes = []Code{
 	{CodeUnavailable, []int{http.StatusServiceUnavailable}, "Unavailable",
 		"MinIO, Redis, Kafka or the issuer's keys cannot be reached. Seldom, the image is processed all the same.",
 		wait},
+	{CodeStoreUnfit, []int{http.StatusServiceUnavailable}, "Unfit object store",
+		"The object store does not do what the service needs to keep images, such as to store one of two objects under " +
+			"one key. `found` is what it lacks; `go run ./functions/upload/storecheck` says more.",
+		"Report it. Send the same request again when the store has been replaced."},
 	{CodeInternal, []int{http.StatusInternalServerError}, "Internal error",
 		"A defect of the service, which has logged it.", "Report it, with the trace ID of the request if there is one."},
 }

@@ -3,6 +3,7 @@ package httpserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -16,6 +17,11 @@ type Check struct {
 	Backend string // its name in the response and the log
 	Ask     func(context.Context) error
 }
+
+// A Flaw is an error of a Check whose text the response has.
+type Flaw string
+
+func (f Flaw) Error() string { return string(f) }
 
 const (
 	// A prober must get the response before it gives up.
@@ -31,38 +37,48 @@ func health(w http.ResponseWriter, _ *http.Request) {
 
 // readiness reports whether the backends can be used. It is for people, load balancers and alerts, and not for Knative:
 // a function that scales from zero would wait for every backend before its first event. The response names the backends
-// that cannot be used; the log says why.
+// that cannot be used, and their flaws; the log says why.
 type readiness struct {
 	log    *slog.Logger
 	checks []Check
 
 	lock    sync.Mutex
 	checked time.Time
-	down    []string // at that time
+	result  unavailability // at that time
+}
+
+// An unavailability has the names of the backends that cannot be used, and the flaws of some.
+type unavailability struct{ down, flaws []string }
+
+func (u unavailability) String() string {
+	message := strings.Join(u.down, " and ") + " cannot be used"
+	if len(u.flaws) > 0 {
+		message += ": " + strings.Join(u.flaws, "; ")
+	}
+	return message
 }
 
 func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	if down := r.unavailable(request.Context()); len(down) > 0 {
-		message := strings.Join(down, " and ") + " cannot be used"
-		WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": message})
+	if found := r.unavailable(request.Context()); len(found.down) > 0 {
+		WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": found.String()})
 		return
 	}
 	WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-func (r *readiness) unavailable(ctx context.Context) []string {
+func (r *readiness) unavailable(ctx context.Context) unavailability {
 	r.lock.Lock()
 	defer r.lock.Unlock() // concurrent requests wait for the same result
 	if r.checked.IsZero() || time.Since(r.checked) > readyInterval {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
 		defer cancel()
-		r.down, r.checked = r.check(ctx), time.Now()
+		r.result, r.checked = r.check(ctx), time.Now()
 	}
-	return r.down
+	return r.result
 }
 
-// check runs all checks at once and returns the names of the backends whose check failed or did not end in time.
-func (r *readiness) check(ctx context.Context) (down []string) {
+// check runs all checks at once and returns the backends whose check failed or did not end in time.
+func (r *readiness) check(ctx context.Context) (found unavailability) {
 	results := make([]chan error, len(r.checks))
 	for i, check := range r.checks {
 		results[i] = make(chan error, 1)
@@ -71,10 +87,14 @@ func (r *readiness) check(ctx context.Context) (down []string) {
 	for i, check := range r.checks {
 		if err := receive(ctx, results[i]); err != nil {
 			r.log.WarnContext(ctx, "readiness_check_failed", "backend", check.Backend, "error.message", err.Error())
-			down = append(down, check.Backend)
+			found.down = append(found.down, check.Backend)
+			var flaw Flaw
+			if errors.As(err, &flaw) {
+				found.flaws = append(found.flaws, flaw.Error())
+			}
 		}
 	}
-	return down
+	return found
 }
 
 func receive(ctx context.Context, result <-chan error) error {

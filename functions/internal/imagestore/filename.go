@@ -17,6 +17,9 @@ const MaxFilename = 200
 // stored, but listed as a folder.
 const reservedSuffix = "__XLDIR__"
 
+// reservedName is the folder in which versitygw collects objects; one of that name is stored, but not listed.
+const reservedName = ".sgwtmp"
+
 // SafeName returns a name for a key from a client's file name: the last segment of a path of any system, in NFC,
 // without invisible characters and names that are reserved, of at most MaxFilename bytes including the extension.
 // Letters of all languages are kept. If nothing is left, it returns fallback.
@@ -27,7 +30,7 @@ func SafeName(name, fallback string) string {
 	if strings.Trim(name, ". "+joiners) == "" {
 		return fallback
 	}
-	if strings.HasPrefix(name, thumbnailPrefix) {
+	if strings.HasPrefix(name, thumbnailPrefix) || name == reservedName {
 		name = "_" + name
 	}
 	name = shorten(name)

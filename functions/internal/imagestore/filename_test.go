@@ -40,6 +40,8 @@ func TestSafeName(t *testing.T) {
 		"__XLDIR__":                 "__XLDIR_",
 		"__XLDIR__ ":                "__XLDIR_",
 		"__XLDIR__.jpg":             "__XLDIR__.jpg",
+		".sgwtmp":                   "_.sgwtmp",
+		"a/.sgwtmp ":                "_.sgwtmp",
 		"%2e%2e%2fa.jpg":            "%2e%2e%2fa.jpg",
 		long + ".jpeg":              strings.Repeat("ä", 97) + ".jpeg",
 		long:                        strings.Repeat("ä", 100),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -21,10 +22,12 @@ func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 		return err
 	}
 	if objects.Original == nil {
-		return fmt.Errorf("put object %q: it was stored, but is not in the list of the objects of its image", key)
+		return fmt.Errorf("put object %q: %w", key, errNotListed)
 	}
 	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
 }
+
+var errNotListed = errors.New("it was stored, but is not in the list of the objects of its image")
 
 // FailedFirst reports whether the image had a result before it had an original, which can only be a failure. The
 // process that stored one of them and finds the other goes by it, so that exactly one of the two is removed.

@@ -185,13 +185,18 @@ type Attributes struct {
 	Metadata map[string]string
 }
 
-func (a Attributes) putOptions() minio.PutObjectOptions {
-	options := minio.PutObjectOptions{
+func (a Attributes) options() minio.PutObjectOptions {
+	return minio.PutObjectOptions{
 		ContentType:      a.ContentType,
 		UserMetadata:     a.Metadata,
 		DisableMultipart: true, // Upload does it, in bounded memory
 	}
-	options.SetMatchETagExcept("*") // never replace: see Put
+}
+
+// putOptions never replace an object: see Put.
+func (a Attributes) putOptions() minio.PutObjectOptions {
+	options := a.options()
+	options.SetMatchETagExcept("*")
 	return options
 }
 
@@ -221,7 +226,10 @@ func (s *Store) putWhole(ctx context.Context, key string, content content, attri
 	}
 	options := attributes.putOptions()
 	options.DisableContentSha256 = true // of chunks
-	_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
+	err := s.retryConflict(ctx, key, func() error {
+		_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
+		return err
+	})
 	return s.wrapPut(err, key)
 }
 
@@ -275,7 +283,8 @@ func (s *Store) wrapPut(err error, key string) error {
 	switch response := minio.ToErrorResponse(err); {
 	case err == nil:
 		return nil
-	case response.StatusCode == http.StatusPreconditionFailed:
+	case errors.Is(err, ErrExists):
+	case isTaken(response):
 		return fmt.Errorf("put object %q in %q: %w", key, s.bucket, ErrExists)
 	case response.Code == minio.NoSuchBucket:
 		s.ready.Store(false) // it was deleted meanwhile

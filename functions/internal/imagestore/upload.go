@@ -145,9 +145,7 @@ func (u *Upload) putParts(ctx context.Context, key string, attributes Attributes
 	}
 	defer func() {
 		if err != nil {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
-			defer cancel()
-			_ = s.client.AbortMultipartUpload(ctx, s.bucket, key, uploadID) // MinIO aborts it after a day anyway
+			s.abortParts(ctx, key, uploadID)
 		}
 	}()
 
@@ -173,7 +171,15 @@ func (u *Upload) putParts(ctx context.Context, key string, attributes Attributes
 func (s *Store) beginParts(ctx context.Context, key string, attributes Attributes) (uploadID string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return s.client.NewMultipartUpload(ctx, s.bucket, key, attributes.putOptions())
+	return s.client.NewMultipartUpload(ctx, s.bucket, key, attributes.options()) // the end of it has the precondition
+}
+
+// abortParts removes the parts of an upload that has failed, be it because the client has gone. If that fails, too,
+// MinIO does it after a day, and AbortIncomplete elsewhere.
+func (s *Store) abortParts(ctx context.Context, key, uploadID string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	_ = s.client.AbortMultipartUpload(ctx, s.bucket, key, uploadID)
 }
 
 func (s *Store) completeParts(ctx context.Context, key, uploadID string, parts []minio.CompletePart) error {
@@ -181,21 +187,27 @@ func (s *Store) completeParts(ctx context.Context, key, uploadID string, parts [
 	defer cancel()
 	var condition minio.PutObjectOptions
 	condition.SetMatchETagExcept("*")
-	_, err := s.client.CompleteMultipartUpload(ctx, s.bucket, key, uploadID, parts, condition)
-	return err
+	return s.retryConflict(ctx, key, func() error {
+		_, err := s.client.CompleteMultipartUpload(ctx, s.bucket, key, uploadID, parts, condition)
+		return err
+	})
 }
 
 func (u *Upload) putPart(ctx context.Context, key, uploadID string, number int) (minio.CompletePart, error) {
 	var l lease
 	defer l.end()
+	return u.store.putPart(ctx, key, uploadID, number, u.part.content(&l))
+}
+
+func (s *Store) putPart(
+	ctx context.Context, key, uploadID string, number int, content content,
+) (minio.CompletePart, error) {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	content := u.part.content(&l)
 	options := minio.PutObjectPartOptions{
 		Sha256Hex:            content.sha256,
 		DisableContentSha256: true, // of chunks
 	}
-	s := u.store
 	put, err := s.client.PutObjectPart(ctx, s.bucket, key, uploadID, number, content, content.Size(), options)
 	return minio.CompletePart{PartNumber: number, ETag: put.ETag}, err
 }

@@ -66,8 +66,14 @@ type announcer interface {
 	AnnounceUpload(ctx context.Context, image events.ImageUploaded) (outbox.Token, error)
 }
 
+// gate says whether the store may be given images.
+type gate interface {
+	Pass(ctx context.Context) error
+}
+
 // An Acceptor accepts images. It is safe for use by several goroutines.
 type Acceptor struct {
+	gate   gate
 	images *imagestore.Store
 	relay  announcer
 	outbox *outbox.Outbox
@@ -75,9 +81,11 @@ type Acceptor struct {
 	log    *slog.Logger
 }
 
-// New returns an Acceptor.
-func New(images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limits Limits, log *slog.Logger) *Acceptor {
-	return &Acceptor{images: images, relay: relay, outbox: outbox, limits: limits, log: log}
+// New returns an Acceptor, whose images pass the gate first.
+func New(
+	gate gate, images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limits Limits, log *slog.Logger,
+) *Acceptor {
+	return &Acceptor{gate: gate, images: images, relay: relay, outbox: outbox, limits: limits, log: log}
 }
 
 // Accept stores and announces an image, and returns it as it was announced. Its errors are an apierror.Error where the
@@ -134,6 +142,9 @@ func (a *Acceptor) storeAndAnnounce(
 	image, err = a.describe(ctx, c, incoming)
 	if err != nil {
 		return image, "", err
+	}
+	if err := a.gate.Pass(ctx); err != nil {
+		return events.ImageUploaded{}, "", err // nothing is stored
 	}
 	attributes := imagestore.Attributes{
 		ContentType: image.ContentType,

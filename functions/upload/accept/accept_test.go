@@ -44,6 +44,11 @@ func (r *testRelay) AnnounceUpload(ctx context.Context, image events.ImageUpload
 	return token, r.err
 }
 
+// anyStore is a gate that lets images into any store.
+type anyStore struct{}
+
+func (anyStore) Pass(context.Context) error { return nil }
+
 // testAcceptor is an Acceptor with its relay.
 type testAcceptor struct {
 	*Acceptor
@@ -72,7 +77,7 @@ func openWith(t *testing.T, getenv func(string) string) testAcceptor {
 	t.Cleanup(func() { client.Close() })
 	relay := &testRelay{outbox: outbox.New(client, images.Bucket(), func(err error) { t.Error(err) })}
 	limits := Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}
-	return testAcceptor{New(images, relay, relay.outbox, limits, slog.New(slog.DiscardHandler)), relay, client}
+	return testAcceptor{New(anyStore{}, images, relay, relay.outbox, limits, slog.New(slog.DiscardHandler)), relay, client}
 }
 
 // queued reports whether an image is in the outbox.

@@ -271,17 +271,20 @@ func (s *testServer) upload(filename string, content []byte) string {
 	return answer.imageID(s.t)
 }
 
-// keys lists the objects in the service's bucket.
+// keys lists the objects in the service's bucket, without those of its check of the store.
 func (s *testServer) keys() (keys []string) {
 	s.t.Helper()
 	client, options := testservers.MinIO(s.t, s.getenv), minio.ListObjectsOptions{Recursive: true}
 	for object := range client.ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), options) {
-		if object.Err == nil {
+		if object.Err == nil && !isOfCheck(object.Key) {
 			keys = append(keys, object.Key)
 		}
 	}
 	return keys
 }
+
+// isOfCheck reports whether a path has an object by which the function checks the store when it starts.
+func isOfCheck(path string) bool { return strings.Contains(path, "storecheck-") }
 
 // put stores an object as another program would.
 func (s *testServer) put(bucket, key string, content []byte) {

@@ -23,6 +23,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/delivery"
+	"gitlab.com/yourorg/image-service/functions/upload/fitness"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/inbox"
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
@@ -53,15 +54,23 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	watcher := status.NewWatcher(backends.redis)
 	defer watcher.Close()
 	context.AfterFunc(ctx, watcher.Close) // who waits for a status gets the one that there is
-	s := wire(settings, process, backends, publisher, guard, watcher)
+	gate := fitness.New(backends.images, settings.images.Endpoint, backends.images.Bucket(), backends.redis, process.Log,
+		process.Metrics)
+	s := wire(settings, process, backends, publisher, guard, watcher, gate)
 	retrying, stopRetrying := context.WithCancel(ctx)
 	var retries sync.WaitGroup
 	retries.Go(func() { s.retrier.Run(retrying) })
+	retries.Go(func() { gate.Run(retrying) })
 	defer retries.Wait() // before the publisher is closed
 	defer stopRetrying() // if serving fails
 	return process.Serve(ctx, listener, s.routes(),
 		httpserver.Check{Backend: "redis", Ask: backends.pingRedis},
-		httpserver.Check{Backend: "minio", Ask: backends.images.Check})
+		httpserver.Check{Backend: "minio", Ask: func(ctx context.Context) error {
+			if err := backends.images.Check(ctx); err != nil {
+				return err
+			}
+			return gate.Ready(ctx)
+		}})
 }
 
 // service is what the routes lead to.
@@ -77,13 +86,13 @@ type service struct {
 
 func wire(
 	settings settings, process *httpserver.Process, backends *backends, publisher publisher.Publisher, guard *auth.Guard,
-	watcher *status.Watcher,
+	watcher *status.Watcher, gate *fitness.Gate,
 ) *service {
 	policy := ownership.Policy{Enforced: guard.Authenticates()}
 	relay := backends.newRelay(publisher, settings.ages, process.Metrics)
 	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
 	acceptor := idempotency.New(
-		accept.New(backends.images, relay, backends.outbox, limits, process.Log),
+		accept.New(gate, backends.images, relay, backends.outbox, limits, process.Log),
 		backends.images, backends.statuses, relay, settings.maxBytes)
 	retrier := retry.New(retry.Backends{
 		Queue:     backends.deferred,

@@ -1,0 +1,200 @@
+package fitness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+)
+
+// testStore is examined with the given outcome.
+type testStore struct {
+	missing string // the requirement that is not met; "" for none
+	err     error
+	open    bool // whether no verdict about the others was possible
+	times   int
+}
+
+func (s *testStore) Examine(context.Context, int) (verdicts []imagestore.Verdict, err error) {
+	s.times++
+	for _, requirement := range imagestore.Requirements() {
+		v := imagestore.Verdict{Requirement: requirement}
+		switch {
+		case requirement.Name == s.missing:
+			v.Found = "something else"
+		case s.open:
+			v.Err = errors.New("the server failed")
+		}
+		verdicts = append(verdicts, v)
+	}
+	return verdicts, s.err
+}
+
+const endpoint = "store:9000"
+
+func open(t *testing.T, store *testStore, client redis.UniversalClient) (*Gate, *prometheus.Registry, *bytes.Buffer) {
+	t.Helper()
+	registry, log := prometheus.NewRegistry(), &bytes.Buffer{}
+	return New(store, endpoint, "images-"+t.Name(), client, slog.New(slog.NewJSONHandler(log, nil)), registry), registry, log
+}
+
+// nowhere is a Redis that is away.
+func nowhere(t *testing.T) redis.UniversalClient {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// An unfit store lets no image in, and the answer, /ready, the metric and the log say what it lacks.
+func TestUnfitStore(t *testing.T) {
+	t.Parallel()
+	gate, registry, log := open(t, &testStore{missing: "atomic_parts"}, nowhere(t))
+	var refused *apierror.Error
+	if err := gate.Pass(t.Context()); !errors.As(err, &refused) || refused.Status != 503 || refused.Code != "store_unfit" {
+		t.Errorf("Pass() = %v, want 503 store_unfit", err)
+	}
+	var flaw httpserver.Flaw
+	if err := gate.Ready(t.Context()); !errors.As(err, &flaw) || !strings.Contains(string(flaw), "atomic_parts") {
+		t.Errorf("Ready() = %v, want what is missing", err)
+	}
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != len(imagestore.Requirements()) {
+		t.Fatalf("got metrics %v (%v), want one for each requirement", families, err)
+	}
+	for _, metric := range families[0].GetMetric() {
+		name, want := metric.GetLabel()[0].GetValue(), 1.0
+		if name == "atomic_parts" {
+			want = 0
+		}
+		if got := metric.GetGauge().GetValue(); got != want {
+			t.Errorf("the metric of %s is %v, want %v", name, got, want)
+		}
+	}
+	if !strings.Contains(log.String(), `"msg":"store_unfit"`) || !strings.Contains(log.String(), "something else") {
+		t.Errorf("logged %s, want store_unfit with what was found", log)
+	}
+}
+
+func TestFitStore(t *testing.T) {
+	t.Parallel()
+	store := &testStore{}
+	gate, _, _ := open(t, store, nowhere(t))
+	for range 3 {
+		if err := errors.Join(gate.Pass(t.Context()), gate.Ready(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}
+	if store.times != 1 {
+		t.Errorf("the store was examined %d times, want once", store.times)
+	}
+}
+
+// A store that cannot be examined is neither fit nor unfit: images are refused as while MinIO is away, and the next one
+// tries again.
+func TestUnknownStore(t *testing.T) {
+	t.Parallel()
+	away := errors.New("away")
+	for name, store := range map[string]*testStore{"away": {err: away}, "failing": {open: true}} {
+		t.Run(name, func(t *testing.T) {
+			gate, _, _ := open(t, store, nowhere(t))
+			err := gate.Pass(t.Context())
+			if refused := apierror.From(err); err == nil || refused.Code != apierror.CodeUnavailable {
+				t.Errorf("Pass() = %v, want a temporary error", err)
+			}
+			if gate.Ready(t.Context()) == nil {
+				t.Error("Ready() = nil, want an error")
+			}
+			store.err, store.open = nil, false
+			if err := gate.Pass(t.Context()); err != nil {
+				t.Errorf("Pass() = %v after the store came back, want nil", err)
+			}
+		})
+	}
+	missing := &testStore{missing: "ranges", open: true}
+	gate, _, _ := open(t, missing, nowhere(t))
+	if err := gate.Pass(t.Context()); apierror.From(err).Code != apierror.CodeStoreUnfit {
+		t.Errorf("Pass() = %v, want what is known to be missing to count", err)
+	}
+}
+
+// One process examines the store for all, also for those that start later. Another store, and a version with other
+// requirements, is not taken for the one that was examined.
+func TestResultIsShared(t *testing.T) {
+	t.Parallel()
+	client := testservers.Redis(t, testservers.Start(t))
+	first, second := &testStore{}, &testStore{}
+	gate, _, _ := open(t, first, client)
+	if err := gate.Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	other, _, _ := open(t, second, client)
+	if err := other.Pass(t.Context()); err != nil || second.times != 0 {
+		t.Errorf("the next process: Pass() = %v, examined %d times; want nil, and none", err, second.times)
+	}
+	elsewhere, _, _ := open(t, second, client)
+	elsewhere.cache.endpoint = "another:9000"
+	if err := elsewhere.Pass(t.Context()); err != nil || second.times != 1 {
+		t.Errorf("another store: Pass() = %v, examined %d times; want nil, once", err, second.times)
+	}
+	gate.cache.client.Set(t.Context(), gate.cache.key, `{"endpoint":"store:9000","required":["bytes"]}`, 0)
+	older, _, _ := open(t, second, client)
+	if err := older.Pass(t.Context()); err != nil || second.times != 2 {
+		t.Errorf("after another version: Pass() = %v, examined %d times; want nil, twice", err, second.times)
+	}
+}
+
+// A good result is renewed daily and used meanwhile, a bad one every minute, and an unknown one every few seconds.
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &testStore{err: errors.New("away")}
+		client := redis.NewClient(&redis.Options{
+			Dialer:     func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no Redis") },
+			MaxRetries: -1,
+		})
+		defer client.Close()
+		gate := New(store, endpoint, "images", client, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { gate.Run(ctx); close(done) }()
+		wait := func(d time.Duration, want int) {
+			t.Helper()
+			time.Sleep(d)
+			synctest.Wait()
+			if store.times != want {
+				t.Errorf("examined %d times, want %d", store.times, want)
+			}
+		}
+		wait(time.Second, 1)
+		store.err, store.missing = nil, "names"
+		wait(renewUnknown, 2)
+		wait(renewBad/2, 2)
+		store.missing = ""
+		wait(renewBad, 3)
+		if err := gate.Pass(ctx); err != nil {
+			t.Errorf("after the repair: %v, want nil", err)
+		}
+		wait(renewGood/2, 3)
+		store.err = errors.New("away")
+		wait(renewGood/2, 4)
+		wait(renewBad, 5)
+		if err := gate.Pass(ctx); err != nil {
+			t.Errorf("when it could not be renewed: %v, want the last result", err)
+		}
+		cancel()
+		<-done
+	})
+}

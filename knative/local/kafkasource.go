@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/IBM/sarama"
 	"github.com/cloudevents/sdk-go/v2/binding"
@@ -26,10 +27,12 @@ func sourceEvent(source metadata, record *sarama.ConsumerMessage) event.Event {
 	e.SetTime(record.Timestamp)
 	if len(record.Key) > 0 {
 		setExtension(&e, "key", record.Key)
+		setExtension(&e, "partitionkey", record.Key)
 	}
 	for _, header := range record.Headers {
 		if strings.EqualFold(string(header.Key), "content-type") {
-			e.SetDataContentType(string(header.Value))
+			e.SetDataContentType(strings.ToLower(string(header.Value)))
+			continue
 		}
 		setExtension(&e, "kafkaheader"+extensionName(string(header.Key)), header.Value)
 	}
@@ -39,7 +42,11 @@ func sourceEvent(source metadata, record *sarama.ConsumerMessage) event.Event {
 
 // recordEvent returns the CloudEvent in a record, in binary or in structured mode.
 func recordEvent(record *sarama.ConsumerMessage) (event.Event, error) {
-	e, err := binding.ToEvent(context.Background(), eventing.RecordMessage(record))
+	message := eventing.RecordMessage(record)
+	if message.ReadEncoding() == binding.EncodingStructured && !utf8.Valid(record.Value) {
+		return event.Event{}, errNotUTF8
+	}
+	e, err := binding.ToEvent(context.Background(), message)
 	if err != nil {
 		return event.Event{}, err
 	}

@@ -104,6 +104,19 @@ func TestRedriveAfterFix(t *testing.T) {
 	}
 }
 
+// A delivery says where the record is, as those of Knative's Kafka data plane do.
+func TestDeliveryExtensions(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	id := s.upload("a.jpg", photo(t, imaging, "branches.jpg"))
+	got := s.awaitEvents(1, events.TypeImageThumbnailed, id)[0].Extensions()
+	for _, name := range []string{"knativekafkapartition", "knativekafkaoffset"} {
+		if value, _ := got[name].(string); value == "" || strings.Trim(value, "0123456789") != "" {
+			t.Errorf("%s is %v, want a number", name, got[name])
+		}
+	}
+}
+
 // A structured event that is not UTF-8 is not an event for Knative: it is kept as it came, with the answer of the Broker,
 // and redriven with the same bytes.
 func TestBrokenRecord(t *testing.T) {

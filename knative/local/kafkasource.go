@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -51,6 +52,13 @@ func recordEvent(record *sarama.ConsumerMessage) (event.Event, error) {
 		return event.Event{}, err
 	}
 	return *e, e.Validate()
+}
+
+// delivered returns an event with the extensions that Knative's Kafka data plane sets on each one that it delivers.
+func delivered(e event.Event, record *sarama.ConsumerMessage) event.Event {
+	e.SetExtension(eventing.KafkaPartition, strconv.Itoa(int(record.Partition)))
+	e.SetExtension(eventing.KafkaOffset, strconv.FormatInt(record.Offset, 10))
+	return e
 }
 
 // extensionName removes what the name of an extension may not contain.

@@ -28,5 +28,16 @@ const (
 	ErrorData        = "knativeerrordata" // base64 of the response's first MaxErrorData bytes
 )
 
+// Extensions that Knative's Kafka data plane sets on each event that it delivers: where the record is.
+const (
+	KafkaPartition = "knativekafkapartition"
+	KafkaOffset    = "knativekafkaoffset"
+)
+
+// DeliveryExtensions returns the names of the extensions that a delivery by Knative has added to an event.
+func DeliveryExtensions() []string {
+	return []string{ErrorDestination, ErrorCode, ErrorData, KafkaPartition, KafkaOffset}
+}
+
 // MaxErrorData bounds the bytes of a response in ErrorData, before base64.
 const MaxErrorData = 1024

@@ -92,7 +92,7 @@ func (d *dispatcher) handleEvent(ctx context.Context, record *sarama.ConsumerMes
 	if !d.wants(e) {
 		return nil
 	}
-	return d.dispatch(ctx, e)
+	return d.dispatch(ctx, delivered(e, record))
 }
 
 // startSources sends the records of the topics, and pings, to where the manifests say. The topic of images is that of
@@ -143,7 +143,7 @@ func (s *stack) newSource(
 	}
 	d := &dispatcher{route: to, client: client, log: s.log}
 	handle := func(ctx context.Context, record *sarama.ConsumerMessage) error {
-		return d.dispatch(ctx, sourceEvent(spec.Metadata, record))
+		return d.dispatch(ctx, delivered(sourceEvent(spec.Metadata, record), record))
 	}
 	return newConsumer(subscription{
 		name: to.name, topic: topic, group: spec.Spec.ConsumerGroup + suffix,

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/IBM/sarama"
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
@@ -99,5 +101,41 @@ func TestRedriveAfterFix(t *testing.T) {
 	}
 	if got := after.letters(); got.Waiting != 0 {
 		t.Errorf("got dead letters %+v, want none", got)
+	}
+}
+
+// A delivery says where the record is, as those of Knative's Kafka data plane do.
+func TestDeliveryExtensions(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	id := s.upload("a.jpg", photo(t, imaging, "branches.jpg"))
+	got := s.awaitEvents(1, events.TypeImageThumbnailed, id)[0].Extensions()
+	for _, name := range []string{"knativekafkapartition", "knativekafkaoffset"} {
+		if value, _ := got[name].(string); value == "" || strings.Trim(value, "0123456789") != "" {
+			t.Errorf("%s is %v, want a number", name, got[name])
+		}
+	}
+}
+
+// A structured event that is not UTF-8 is not an event for Knative: it is kept as it came, with the answer of the Broker,
+// and redriven with the same bytes.
+func TestBrokenRecord(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	const latin1 = `{"specversion":"1.0","id":"1","source":"/me","type":"image.received","subject":"K` + "\xe4" + `se","data":{}}`
+	s.produce(&sarama.ProducerMessage{
+		Value: sarama.StringEncoder(latin1), Headers: headers("content-type", "application/cloudevents+json"),
+	})
+	for range 2 {
+		eventually(t, "dead letter", func() bool { return s.letters().Waiting == 1 })
+		got := s.letters()
+		if got.Waiting != 1 || got.Letters[0].Type != "raw" || got.Letters[0].Code != "400" ||
+			got.Letters[0].Data != fmt.Sprintf("%+q", latin1) {
+			t.Fatalf("got dead letters %+v, want the record and the code 400", got)
+		}
+		redriven := s.do(http.MethodPost, "http://"+s.stack.deadLetters+"/redrive?raw=true", "", nil)
+		if redriven.status != http.StatusOK || !strings.Contains(string(redriven.body), `"redriven":1`) {
+			t.Fatalf("redrive: got %d %s, want one redriven", redriven.status, redriven.body)
+		}
 	}
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -69,9 +71,23 @@ func (i *ingress) refuse(w http.ResponseWriter, e *event.Event, cause error) {
 
 // readEvent reads a valid event in binary or structured mode.
 func readEvent(ctx context.Context, header http.Header, body io.ReadCloser) (*event.Event, error) {
-	e, err := binding.ToEvent(ctx, eventing.HTTPMessage(header, body))
+	message := eventing.HTTPMessage(header, body)
+	if message.ReadEncoding() == binding.EncodingStructured {
+		structured, err := io.ReadAll(body)
+		if err != nil {
+			return nil, err
+		}
+		if !utf8.Valid(structured) {
+			return nil, errNotUTF8
+		}
+		message = eventing.HTTPMessage(header, io.NopCloser(bytes.NewReader(structured)))
+	}
+	e, err := binding.ToEvent(ctx, message)
 	if err != nil {
 		return nil, err
 	}
 	return e, e.Validate()
 }
+
+// errNotUTF8 is what Knative's data plane, in Java, says of JSON that Go's SDK reads.
+var errNotUTF8 = errors.New("the structured event is not UTF-8")

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/IBM/sarama"
 	"github.com/cloudevents/sdk-go/v2/binding"
@@ -26,10 +28,12 @@ func sourceEvent(source metadata, record *sarama.ConsumerMessage) event.Event {
 	e.SetTime(record.Timestamp)
 	if len(record.Key) > 0 {
 		setExtension(&e, "key", record.Key)
+		setExtension(&e, "partitionkey", record.Key)
 	}
 	for _, header := range record.Headers {
 		if strings.EqualFold(string(header.Key), "content-type") {
-			e.SetDataContentType(string(header.Value))
+			e.SetDataContentType(strings.ToLower(string(header.Value)))
+			continue
 		}
 		setExtension(&e, "kafkaheader"+extensionName(string(header.Key)), header.Value)
 	}
@@ -39,11 +43,22 @@ func sourceEvent(source metadata, record *sarama.ConsumerMessage) event.Event {
 
 // recordEvent returns the CloudEvent in a record, in binary or in structured mode.
 func recordEvent(record *sarama.ConsumerMessage) (event.Event, error) {
-	e, err := binding.ToEvent(context.Background(), eventing.RecordMessage(record))
+	message := eventing.RecordMessage(record)
+	if message.ReadEncoding() == binding.EncodingStructured && !utf8.Valid(record.Value) {
+		return event.Event{}, errNotUTF8
+	}
+	e, err := binding.ToEvent(context.Background(), message)
 	if err != nil {
 		return event.Event{}, err
 	}
 	return *e, e.Validate()
+}
+
+// delivered returns an event with the extensions that Knative's Kafka data plane sets on each one that it delivers.
+func delivered(e event.Event, record *sarama.ConsumerMessage) event.Event {
+	e.SetExtension(eventing.KafkaPartition, strconv.Itoa(int(record.Partition)))
+	e.SetExtension(eventing.KafkaOffset, strconv.FormatInt(record.Offset, 10))
+	return e
 }
 
 // extensionName removes what the name of an extension may not contain.

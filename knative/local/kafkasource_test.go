@@ -12,6 +12,7 @@ import (
 func TestOtherRecords(t *testing.T) {
 	t.Parallel()
 	const malformed = `{"specversion":"1.0","id":"1","source":"/me","type":"a","time":"yesterday"}`
+	const latin1 = `{"specversion":"1.0","id":"1","source":"/me","type":"a","subject":"K` + "\xe4" + `se"}`
 	for name, test := range map[string]struct {
 		key, value  string
 		headers     []string // names and values in turn
@@ -19,10 +20,10 @@ func TestOtherRecords(t *testing.T) {
 		extensions  map[string]any
 	}{
 		"plain":    {"", `{"image_id": "x"}`, nil, "", map[string]any{}},
-		"with key": {"one", "hello", nil, "", map[string]any{"key": "one"}},
+		"with key": {"one", "hello", nil, "", map[string]any{"key": "one", "partitionkey": "one"}},
 		"with headers": {
-			"", "hello", []string{"Trace-ID", "7", "content-type", "text/plain"}, "text/plain",
-			map[string]any{"kafkaheadertraceid": "7", "kafkaheadercontenttype": "text/plain"},
+			"", "hello", []string{"Trace-ID", "7", "Content-Type", "Text/Plain"}, "text/plain",
+			map[string]any{"kafkaheadertraceid": "7"},
 		},
 		"header that HTTP cannot carry": {"a\nb", "hello", []string{"note", "a\r\nb"}, "", map[string]any{}},
 		"binary event with a malformed attribute": {
@@ -38,7 +39,11 @@ func TestOtherRecords(t *testing.T) {
 		},
 		"structured event with a malformed attribute": {
 			"", malformed, []string{"content-type", "application/cloudevents+json"}, "application/cloudevents+json",
-			map[string]any{"kafkaheadercontenttype": "application/cloudevents+json"},
+			map[string]any{},
+		},
+		"structured event in Latin-1": {
+			"", latin1, []string{"content-type", "application/cloudevents+json"}, "application/cloudevents+json",
+			map[string]any{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

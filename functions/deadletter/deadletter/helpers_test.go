@@ -70,6 +70,8 @@ func undelivered(tb testing.TB, id string) event.Event {
 	e.SetExtension(eventing.ErrorDestination, "http://thumbnail.image-service.svc.cluster.local")
 	e.SetExtension(eventing.ErrorCode, "400")
 	e.SetExtension(eventing.ErrorData, base64.StdEncoding.EncodeToString([]byte(`{"error":"bad <b>"}`)))
+	e.SetExtension(eventing.KafkaPartition, "3")
+	e.SetExtension(eventing.KafkaOffset, "4711")
 	e.SetDataContentType(event.ApplicationJSON)
 	e.DataEncoded = []byte(`{"image_id":"<script>"}`)
 	return e

@@ -99,10 +99,10 @@ func (s *service) claim() {
 	s.claimed = true
 }
 
-// original returns an event as it was before it became a dead letter.
+// original returns an event as it was before Knative delivered it, and gave it up.
 func original(e event.Event) event.Event {
 	e = e.Clone()
-	for _, name := range []string{eventing.ErrorDestination, eventing.ErrorCode, eventing.ErrorData} {
+	for _, name := range eventing.DeliveryExtensions() {
 		e.SetExtension(name, nil)
 	}
 	return e

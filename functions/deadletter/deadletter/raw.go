@@ -2,10 +2,12 @@ package deadletter
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/IBM/sarama"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
@@ -62,12 +64,13 @@ func rawOf(record *sarama.ConsumerMessage) *raw {
 func (r *raw) isCut() bool { return r.sha256 != "" }
 
 // original returns the record that the request would have been on a topic of the Broker: the same bytes, and the same
-// headers by the names that they have on Kafka, without Knative's about the failure.
+// headers by the names that they have on Kafka, without those that Knative has added.
 func (r *raw) original() kafka.Record {
 	record := kafka.Record{Value: r.body}
 	for _, header := range r.headers {
 		name, found := recordName(string(header.Key))
-		if found && !strings.HasPrefix(name, "ce_knativeerror") {
+		added := slices.Contains(eventing.DeliveryExtensions(), strings.TrimPrefix(name, "ce_"))
+		if found && !added {
 			record.Headers = append(record.Headers, recordHeader(name, string(header.Value)))
 		}
 	}

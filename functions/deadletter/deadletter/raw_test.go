@@ -116,6 +116,11 @@ const structuredType = "Content-Type: application/cloudevents+json"
 
 var required = []string{"Ce-Specversion: 1.0", "Ce-Id: 1", "Ce-Source: /s", "Ce-Type: t"}
 
+const (
+	structuredEvent = `{"specversion":"1.0","id":"1","source":"/s","type":"t"}`
+	latin1Event     = `{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"K` + "\xe4" + `se"}`
+)
+
 func binaryEvent(more ...string) []string { return slices.Concat(required, more) }
 
 // What is not a CloudEvent is kept as it came: it is listed with the reason, stays when everything is redriven, and is
@@ -170,6 +175,21 @@ func TestRaw(t *testing.T) {
 		"attributes of 200 KB": {
 			sinkRequest{header: []string{"Ce-Specversion: 1.0", "Ce-A: " + long}},
 			[]string{"ce_a: " + long, "ce_specversion: 1.0"}, "",
+		},
+		// Knative's Kafka data plane sends what it cannot read as the data of an event of its own.
+		"structured event as the data of another": {
+			sinkRequest{header: []string{
+				structuredType, "Ce-Specversion: 1.0", "Ce-Type: dev.knative.kafka.event", "Ce-Source: /s",
+				"Ce-Id: partition:1/offset:2", "Ce-Knativeerrorcode: 400", "Ce-Knativekafkapartition: 1", "Ce-Knativekafkaoffset: 2",
+			}, body: []byte(structuredEvent)},
+			[]string{
+				"ce_id: partition:1/offset:2", "ce_source: /s", "ce_specversion: 1.0", "ce_type: dev.knative.kafka.event",
+				"content-type: application/cloudevents+json",
+			}, structuredEvent,
+		},
+		"structured event in Latin-1": {
+			sinkRequest{header: []string{structuredType}, body: []byte(latin1Event)},
+			[]string{"content-type: application/cloudevents+json"}, fmt.Sprintf("%+q", latin1Event),
 		},
 		"structured event of many members": {
 			sinkRequest{header: []string{structuredType},

@@ -152,6 +152,11 @@ func (g received) eventRecord() (event.Event, kafka.Record, error) {
 	record := g.binaryRecord()
 	if cloudevent.IsStructured(&http.Request{Header: g.header}) {
 		e, err := cloudevent.Parse(g.header, g.data)
+		if err == nil && g.header.Get("Ce-Specversion") != "" {
+			// Knative's Kafka data plane could not read it, and made it the data of another event. What would be made of it
+			// here would be an event that nobody sent.
+			err = errors.New("it is a structured event as the data of another")
+		}
 		if err != nil {
 			return event.Event{}, kafka.Record{}, err
 		}

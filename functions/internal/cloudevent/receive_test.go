@@ -122,6 +122,7 @@ func TestReceiveRefusesByName(t *testing.T) {
 		"id is a number, expected a string": structuredEvent(`,"id":7`),
 		"subject is a boolean, expected a string": structuredEvent(`,"subject":true`),
 		"time is an object, expected a string":    structuredEvent(`,"time":{}`),
+		"byte 72 is not UTF-8":                    structuredEvent(`,"subject":"K` + "\xe4" + `se"`),
 		"at byte 60":                              request(required+`,x}`, "Content-Type: "+structuredType),
 		"batches":                                 request(`[]`, "Content-Type: application/cloudevents-batch+json"),
 	} {

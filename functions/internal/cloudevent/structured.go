@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // dataBase64 is the member of a structured event that has binary data.
@@ -154,8 +155,13 @@ var errNotObject = errors.New("the body is not a JSON object")
 // space is JSON's, RFC 8259 section 2.
 const space = " \t\r\n"
 
-// checkSyntax returns an error that has the position of a fault of the JSON in bytes.
+// checkSyntax returns an error that has the position of a fault of the JSON in bytes. Text in another encoding than UTF-8
+// is one (RFC 8259, section 8.1): encoding/json reads it, and the SDK passes its bytes on, so that attributes would be
+// garbled, or differ for each reader.
 func checkSyntax(object []byte) error {
+	if !utf8.Valid(object) {
+		return fmt.Errorf("%w: byte %d is not UTF-8", errNotObject, validLength(object)+1)
+	}
 	if json.Valid(object) {
 		return nil
 	}
@@ -164,6 +170,18 @@ func checkSyntax(object []byte) error {
 		return fmt.Errorf("%w: %.100s, at byte %d", errNotObject, syntax.Error(), syntax.Offset)
 	}
 	return errNotObject
+}
+
+// validLength returns the length of the UTF-8 that a text begins with, in bytes.
+func validLength(text []byte) (length int) {
+	for length < len(text) {
+		r, size := utf8.DecodeRune(text[length:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		length += size
+	}
+	return length
 }
 
 // eachMember calls visit for every member of a JSON object, with its value as it is in the object, until visit returns

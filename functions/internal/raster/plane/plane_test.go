@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/disintegration/imaging"
@@ -174,6 +175,33 @@ func TestReducer(t *testing.T) {
 							got, want)
 					}
 				}
+			}
+		}
+	}
+}
+
+// Equal rows can be added at once.
+func TestReducerAddEqual(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for range 100 {
+		width, channels, factorX, factorY := 1+r.IntN(70), 1+r.IntN(4), 1+r.IntN(5), 1+r.IntN(40)
+		height := 1 + r.IntN(200)
+		one, all := NewReducer(width, height, channels, factorX, factorY), NewReducer(width, height, channels, factorX, factorY)
+		for y := 0; y < height; {
+			row := make([]uint8, width*channels)
+			for i := range row {
+				row[i] = uint8(r.IntN(256))
+			}
+			count := 1 + r.IntN(height-y)
+			all.AddEqual(row, count)
+			for range count {
+				one.Add(row)
+			}
+			y += count
+		}
+		for i, want := range one.Planes() {
+			if got := all.Planes()[i]; !slices.Equal(got.Pix, want.Pix) {
+				t.Fatalf("%dx%d by %dx%d: got %d, want %d", width, height, factorX, factorY, got.Pix, want.Pix)
 			}
 		}
 	}

@@ -367,3 +367,24 @@ func BenchmarkReduce(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(p.Pix))*float64(b.N)/b.Elapsed().Seconds()/1e6, "MB/s")
 }
+
+// Every level with every alpha, in rows of every length.
+func TestPremultiplyIsRounded(t *testing.T) {
+	for alpha := range 256 {
+		var row []uint8
+		for level := range 255 - alpha%7 {
+			row = append(row, uint8(level), uint8(255-level), uint8(level*alpha), uint8(alpha))
+		}
+		got := slices.Clone(row)
+		Premultiply(got)
+		for i, v := range row {
+			want := uint8(alpha)
+			if i%4 < 3 {
+				want = uint8((2*int(v)*alpha + 255) / 510)
+			}
+			if got[i] != want {
+				t.Fatalf("level %d with alpha %d became %d, want %d", v, alpha, got[i], want)
+			}
+		}
+	}
+}

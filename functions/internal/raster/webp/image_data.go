@@ -122,21 +122,28 @@ func (p *imageData) decodeRows(smooth bool, show func(pixels []uint8, count int)
 		return p.alpha != nil, p.decodeLossyRows(pixels, smooth, show)
 	}
 	return lossless.Decode(p.bitstream.body, p.width, p.height, func(rows lossless.Rows) error {
-		const alpha = 0xff000000
-		least, opaque := uint32(alpha), uint32(0)
-		if rows.Opaque {
-			opaque = alpha
-		}
-		for x, v := range rows.Pixels {
-			v |= opaque
-			least &= v
-			binary.LittleEndian.PutUint32(pixels[4*x:4*x+4], v&0xff00ff00|v>>16&0xff|v&0xff<<16)
-		}
-		if least != alpha {
+		if !toRGBABytes(pixels, rows) {
 			plane.Premultiply(pixels)
 		}
 		return show(pixels, rows.Count)
 	})
+}
+
+// toRGBABytes converts pixels to interleaved RGBA. It reports whether all of them are opaque.
+func toRGBABytes(to []uint8, rows lossless.Rows) bool {
+	const alpha = 0xff000000
+	opaque := uint32(0)
+	if rows.Opaque {
+		opaque = alpha
+	}
+	converted, common := convertVectors(to, rows.Pixels, opaque)
+	to = to[4*converted:]
+	for x, v := range rows.Pixels[converted:] {
+		v |= opaque
+		common &= v
+		binary.LittleEndian.PutUint32(to[4*x:4*x+4], v&0xff00ff00|v>>16&0xff|v&0xff<<16)
+	}
+	return common >= alpha
 }
 
 func (p *imageData) decodeLossyRows(pixels []uint8, smooth bool, show func(pixels []uint8, count int) error) error {

@@ -51,9 +51,11 @@ func (d *decoder) readTransforms(width, height int) (list []transform, packed in
 // subtractGreen is the transform that subtracts green from red and blue, for rows of that many pixels.
 type subtractGreen int
 
-func (g subtractGreen) invert(_ int, row []uint32) {
+func (g subtractGreen) invert(_ int, row []uint32) { undoSubtractGreen(addGreen(row[:g])) }
+
+func undoSubtractGreen(row []uint32) {
 	const others = 0x00ff00ff
-	for i, pixel := range row[:g] {
+	for i, pixel := range row {
 		row[i] = pixel&^others | (pixel&others+pixel>>8&0xff*0x10001)&others
 	}
 }
@@ -90,7 +92,7 @@ func (c *crossColor) invert(y int, row []uint32) {
 	for _, factors := range c.factors[y>>c.bits*c.tiles:][:c.tiles] {
 		tile := row[:min(1<<c.bits, len(row))]
 		row = row[len(tile):]
-		undoCrossColor(tile, factors)
+		undoCrossColor(undoCrossColors(tile, factors), factors)
 	}
 }
 

@@ -77,7 +77,9 @@ func predict(mode uint8, row, above []uint32) {
 	case 10:
 		addAverageOfFour(row, above)
 	case 11:
-		addSelect(row, above)
+		if !addSelected(row, above) {
+			addSelect(row, above)
+		}
 	case 12:
 		addClampedGradient(row, above)
 	case 13:

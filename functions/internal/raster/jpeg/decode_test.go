@@ -41,9 +41,9 @@ func TestProgressiveEqualsSequential(t *testing.T) {
 			sequential := d.sequential()
 			d.rand = rand.New(rand.NewPCG(seed, 2)) // for the same quantization
 			progressive := d.progressive()
-			for _, part := range []int{1, 2, 4, 8} {
-				width, height := max(1, d.width/(2*part)), max(1, d.height/(2*part))
-				if part == 1 {
+			for _, scale := range scales {
+				width, height := max(1, d.width*scale/16), max(1, d.height*scale/16)
+				if scale == 8 {
 					width, height = whole, whole
 				}
 				same(t, decode(t, progressive, width, height), decode(t, sequential, width, height))

@@ -1,7 +1,10 @@
 package jpeg
 
-// lastCoef is the last coefficient, in zigzag order, that a block of 1, 2, 4 or 8 samples across needs.
-var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 8: 63}
+// scales are the numbers of samples across that a block of 8 can become.
+var scales = [...]int{1, 2, 4, 6, 8}
+
+// lastCoef is the last coefficient, in zigzag order, that a block of a scale needs.
+var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 6: 51, 8: 63}
 
 // A block is coefficients or samples, row by row, packed in pairs so that one multiplication serves both: the second is
 // in the upper half of a word, and a negative first one has borrowed from it.
@@ -30,13 +33,15 @@ func (b *block) fillDC(pix []uint8, stride, scale int) {
 	}
 }
 
-// idct writes scale x scale samples, 2, 4 or 8: an inverse DCT of the lowest coefficients, which is a low-pass filter.
+// idct writes scale x scale samples, 2, 4, 6 or 8: an inverse DCT of the lowest coefficients, which is a low-pass filter.
 func (b *block) idct(pix []uint8, stride, scale int) {
 	switch scale {
 	case 2:
 		b.idct2(pix, stride)
 	case 4:
 		b.idct4(pix, stride)
+	case 6:
+		b.idct6(pix, stride)
 	default:
 		b.idct8(pix, stride)
 	}
@@ -101,19 +106,73 @@ func idct1D4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
 	return even0 + odd0, even1 + odd1, even1 - odd1, even0 - odd0
 }
 
+func (b *block) idct6(pix []uint8, stride int) {
+	var rows [6][3]int64
+	for i := range 3 {
+		s0, s1, s2, s3, s4, s5 := idct1D6(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i])
+		left, right := &rows[2*i], &rows[2*i+1]
+		left[0], right[0] = transposePair(s0+columnHalf, s1+columnHalf, columnShift)
+		left[1], right[1] = transposePair(s2+columnHalf, s3+columnHalf, columnShift)
+		left[2], right[2] = transposePair(s4+columnHalf, s5+columnHalf, columnShift)
+	}
+	for i := range 3 {
+		s0, s1, s2, s3, s4, s5 := idct1D6(rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i])
+		upper, lower := pix[2*i*stride:][:6:6], pix[(2*i+1)*stride:][:6:6]
+		upper[0], lower[0] = clampPair(s0)
+		upper[1], lower[1] = clampPair(s1)
+		upper[2], lower[2] = clampPair(s2)
+		upper[3], lower[3] = clampPair(s3)
+		upper[4], lower[4] = clampPair(s4)
+		upper[5], lower[5] = clampPair(s5)
+	}
+}
+
+// idct1D6 is an inverse DCT of 6 points. The others of its cosines are 1, 0, and 1 more or less than sixth5.
+func idct1D6(x0, x1, x2, x3, x4, x5 int64) (s0, s1, s2, s3, s4, s5 int64) {
+	const sixth2, sixth4, sixth5 = 10033, 5793, 2998 // sqrt(2) cos(k pi/12), of 13 bits
+	first, middle := x0<<cosBits+x4*sixth4, x0<<cosBits-x4*(2*sixth4)
+	second, turn := x2*sixth2, (x1+x5)*sixth5
+	odd0, odd1, odd2 := (x1+x3)<<cosBits+turn, (x1-x3-x5)<<cosBits, (x5-x3)<<cosBits+turn
+	s0, s1, s2 = first+second, middle, first-second
+	return s0 + odd0, s1 + odd1, s2 + odd2, s2 - odd2, s1 - odd1, s0 - odd0
+}
+
 func (b *block) idct8(pix []uint8, stride int) {
 	var rows [8][4]int64
+	columns := 0 // up to the last that is not zero
 	for i := range 4 {
-		s0, s1, s2, s3, s4, s5, s6, s7 := idct1D8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
+		low, high := b[4+i]|b[8+i]|b[12+i], b[16+i]|b[20+i]|b[24+i]|b[28+i]
 		left, right := &rows[2*i], &rows[2*i+1]
+		if low|high == 0 {
+			if b[i] != 0 {
+				columns = 2 * (i + 1)
+				first := b[i]<<cosBits + columnHalf
+				left[0], right[0] = transposePair(first, first, columnShift)
+				left[1], left[2], left[3] = left[0], left[0], left[0]
+				right[1], right[2], right[3] = right[0], right[0], right[0]
+			}
+			continue
+		}
+		columns = 2 * (i + 1)
+		var s0, s1, s2, s3, s4, s5, s6, s7 int64
+		if high == 0 {
+			s0, s1, s2, s3, s4, s5, s6, s7 = idct1DHalf(b[i], b[4+i], b[8+i], b[12+i])
+		} else {
+			s0, s1, s2, s3, s4, s5, s6, s7 = idct1D8(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i], b[24+i], b[28+i])
+		}
 		left[0], right[0] = transposePair(s0+columnHalf, s1+columnHalf, columnShift)
 		left[1], right[1] = transposePair(s2+columnHalf, s3+columnHalf, columnShift)
 		left[2], right[2] = transposePair(s4+columnHalf, s5+columnHalf, columnShift)
 		left[3], right[3] = transposePair(s6+columnHalf, s7+columnHalf, columnShift)
 	}
 	for i := range 4 {
-		s0, s1, s2, s3, s4, s5, s6, s7 := idct1D8(
-			rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i], rows[6][i], rows[7][i])
+		var s0, s1, s2, s3, s4, s5, s6, s7 int64
+		if columns <= 4 {
+			s0, s1, s2, s3, s4, s5, s6, s7 = idct1DHalf(rows[0][i], rows[1][i], rows[2][i], rows[3][i])
+		} else {
+			s0, s1, s2, s3, s4, s5, s6, s7 = idct1D8(
+				rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i], rows[6][i], rows[7][i])
+		}
 		upper, lower := pix[2*i*stride:][:8:8], pix[(2*i+1)*stride:][:8:8]
 		upper[0], lower[0] = clampPair(s0)
 		upper[1], lower[1] = clampPair(s1)
@@ -145,6 +204,14 @@ func idct1D8(x0, x1, x2, x3, x4, x5, x6, x7 int64) (s0, s1, s2, s3, s4, s5, s6, 
 	even2, even3 := turn+x2*(cos2-cos6), turn-x6*(cos2+cos6)
 	odd0, odd1, odd2, odd3 := oddPart(x1, x3, x5, x7)
 	s0, s1, s2, s3 = even0+even2, even1+even3, even1-even3, even0-even2
+	return s0 + odd0, s1 + odd1, s2 + odd2, s3 + odd3, s3 - odd3, s2 - odd2, s1 - odd1, s0 - odd0
+}
+
+// idct1DHalf is idct1D8 for a higher half of zeros.
+func idct1DHalf(x0, x1, x2, x3 int64) (s0, s1, s2, s3, s4, s5, s6, s7 int64) {
+	first, even2, even3 := x0<<cosBits, x2*cos2, x2*cos6
+	odd0, odd1, odd2, odd3 := x1*cos1+x3*cos3, x1*cos3-x3*cos7, x1*cos5-x3*cos1, x1*cos7-x3*cos5
+	s0, s1, s2, s3 = first+even2, first+even3, first-even3, first-even2
 	return s0 + odd0, s1 + odd1, s2 + odd2, s3 + odd3, s3 - odd3, s2 - odd2, s1 - odd1, s0 - odd0
 }
 

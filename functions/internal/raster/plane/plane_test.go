@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/disintegration/imaging"
@@ -179,6 +180,33 @@ func TestReducer(t *testing.T) {
 	}
 }
 
+// Equal rows can be added at once.
+func TestReducerAddEqual(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for range 100 {
+		width, channels, factorX, factorY := 1+r.IntN(70), 1+r.IntN(4), 1+r.IntN(5), 1+r.IntN(40)
+		height := 1 + r.IntN(200)
+		one, all := NewReducer(width, height, channels, factorX, factorY), NewReducer(width, height, channels, factorX, factorY)
+		for y := 0; y < height; {
+			row := make([]uint8, width*channels)
+			for i := range row {
+				row[i] = uint8(r.IntN(256))
+			}
+			count := 1 + r.IntN(height-y)
+			all.AddEqual(row, count)
+			for range count {
+				one.Add(row)
+			}
+			y += count
+		}
+		for i, want := range one.Planes() {
+			if got := all.Planes()[i]; !slices.Equal(got.Pix, want.Pix) {
+				t.Fatalf("%dx%d by %dx%d: got %d, want %d", width, height, factorX, factorY, got.Pix, want.Pix)
+			}
+		}
+	}
+}
+
 func TestReducerLargestFactor(t *testing.T) {
 	r := NewReducer(300, 600, 1, maxFactor, maxFactor)
 	row := make([]uint8, 300)
@@ -338,4 +366,25 @@ func BenchmarkReduce(b *testing.B) {
 		p.Reduce(6, 6)
 	}
 	b.ReportMetric(float64(len(p.Pix))*float64(b.N)/b.Elapsed().Seconds()/1e6, "MB/s")
+}
+
+// Every level with every alpha, in rows of every length.
+func TestPremultiplyIsRounded(t *testing.T) {
+	for alpha := range 256 {
+		var row []uint8
+		for level := range 255 - alpha%7 {
+			row = append(row, uint8(level), uint8(255-level), uint8(level*alpha), uint8(alpha))
+		}
+		got := slices.Clone(row)
+		Premultiply(got)
+		for i, v := range row {
+			want := uint8(alpha)
+			if i%4 < 3 {
+				want = uint8((2*int(v)*alpha + 255) / 510)
+			}
+			if got[i] != want {
+				t.Fatalf("level %d with alpha %d became %d, want %d", v, alpha, got[i], want)
+			}
+		}
+	}
 }

@@ -1,7 +1,5 @@
 package plane
 
-import "encoding/binary"
-
 // maxFactor bounds a Reducer's factors, because its sums of rows have 16 bits.
 const maxFactor = 256
 
@@ -18,8 +16,8 @@ type Reducer struct {
 	planes           []Plane
 	width, channels  int
 	factorX, factorY int
-	packed           [][2]uint64 // sums of columns, four to a word: of the even bytes of 8, and of the odd ones
-	sums             []uint16    // the same, unpacked
+	sums             []uint16    // of columns
+	packed           [][2]uint64 // the same, where there are no vectors: see add
 	rows             int         // number of rows in the sums
 	y                int         // the next row of the planes
 }
@@ -40,8 +38,7 @@ func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
 	for range channels {
 		r.planes = append(r.planes, New(reducedWidth, reducedHeight, float64(factorX), float64(factorY)))
 	}
-	words := (width*channels + 7) / 8
-	r.packed, r.sums = make([][2]uint64, words), make([]uint16, 8*words)
+	r.sums = make([]uint16, (width*channels+7)&^7)
 	return r
 }
 
@@ -51,24 +48,26 @@ func (r *Reducer) Add(row []uint8) {
 		r.splitRow(row)
 		return
 	}
-	const even = 0x00ff00ff00ff00ff
-	whole := len(row) &^ 7
-	for i, p := 0, 0; i < whole && p < len(r.packed); i, p = i+8, p+1 {
-		word := binary.LittleEndian.Uint64(row[i : i+8])
-		sums := &r.packed[p]
-		sums[0] += word & even
-		sums[1] += word >> 8 & even
-	}
-	if whole < len(row) {
-		var last [8]byte
-		copy(last[:], row[whole:])
-		word := binary.LittleEndian.Uint64(last[:])
-		sums := &r.packed[whole/8]
-		sums[0] += word & even
-		sums[1] += word >> 8 & even
-	}
+	r.add(row, 1)
 	if r.rows++; r.rows == r.factorY {
 		r.flush()
+	}
+}
+
+// AddEqual takes the next count rows, which are all the same.
+func (r *Reducer) AddEqual(row []uint8, count int) {
+	for count > 0 {
+		if r.factorY == 1 {
+			r.Add(row)
+			count--
+			continue
+		}
+		n := min(count, r.factorY-r.rows)
+		r.add(row, n)
+		count -= n
+		if r.rows += n; r.rows == r.factorY {
+			r.flush()
+		}
 	}
 }
 
@@ -104,18 +103,9 @@ func (r *Reducer) flush() {
 	if rest := r.width % r.factorX; rest > 0 {
 		r.average(whole, whole+1, rest)
 	}
+	clear(r.sums)
 	r.rows = 0
 	r.y++
-}
-
-func (r *Reducer) unpack() {
-	for i, packed := range r.packed {
-		even, odd := packed[0], packed[1]
-		sums := r.sums[8*i : 8*i+8]
-		sums[0], sums[1], sums[2], sums[3] = uint16(even), uint16(odd), uint16(even>>16), uint16(odd>>16)
-		sums[4], sums[5], sums[6], sums[7] = uint16(even>>32), uint16(odd>>32), uint16(even>>48), uint16(odd>>48)
-	}
-	clear(r.packed)
 }
 
 // average computes the samples from:to, each of boxes that are count pixels wide.
@@ -130,6 +120,15 @@ func (r *Reducer) average(from, to, count int) {
 		rows[c] = p.Row(r.y)[from:to]
 	}
 	switch r.channels {
+	case 1:
+		for x := range rows[0] {
+			sum := uint32(0)
+			for _, v := range sums[:size] {
+				sum += uint32(v)
+			}
+			sums = sums[size:]
+			rows[0][x] = mean(sum)
+		}
 	case 3:
 		red, green, blue := rows[0], rows[1][:len(rows[0])], rows[2][:len(rows[0])]
 		for x := range red {

@@ -20,21 +20,28 @@ func (p Plane) Resize(x, y Axis) Plane {
 	result := New(x.Count, y.Count, x.Step, y.Step)
 	across := cachedKernel(kernelKey{p.Width, x.Count, x.Start / p.StepX, x.Step / p.StepX})
 	down := cachedKernel(kernelKey{p.Height, y.Count, y.Start / p.StepY, y.Step / p.StepY})
+	if !p.resampleVectors(result, across, down) {
+		p.resample(result, across, down)
+	}
+	return result
+}
+
+// resample is resampleVectors in Go.
+func (p Plane) resample(result Plane, across, down *kernel) {
 	rows := newWindow(down.maxTaps, p.Width)
 	defer rows.release()
 	next := 0 // the next row of p that is not in the window
-	for i := 0; i < y.Count; i += 2 {
+	for i := 0; i < result.Height; i += 2 {
 		clear(rows.pairs)
-		for j := range min(2, y.Count-i) {
+		for j := range min(2, result.Height-i) {
 			tap := down.tap(i + j)
 			for next = max(next, tap.first); next < tap.first+len(tap.weights); next++ {
 				packPairs(rows.row(next), p.Row(next))
 			}
 			rows.resampleColumn(tap, 32*j)
 		}
-		across.resampleRows(result.Row(i), result.Row(min(i+1, y.Count-1)), rows.pairs)
+		across.resampleRows(result.Row(i), result.Row(min(i+1, result.Height-1)), rows.pairs)
 	}
-	return result
 }
 
 // Weights have 14 fraction bits. Rows that were resampled down keep 6.
@@ -46,18 +53,19 @@ const (
 // A kernel has the weights of every sample of a result.
 type kernel struct {
 	maxTaps int // the largest number of weights of a sample
-	firsts  []int
+	firsts  []int32
 	counts  []int
-	weights []int32 // maxTaps for each sample
+	stride  int     // maxTaps, rounded up to a multiple of 8
+	weights []int16 // stride for each sample; those after the last are 0
 }
 
 // A tap is the weights of one sample of a result, and the source sample of the first.
 type tap struct {
 	first   int
-	weights []int32
+	weights []int16
 }
 
-func (k *kernel) tap(i int) tap { return tap{k.firsts[i], k.weights[i*k.maxTaps:][:k.counts[i]]} }
+func (k *kernel) tap(i int) tap { return tap{int(k.firsts[i]), k.weights[i*k.stride:][:k.counts[i]]} }
 
 // kernelCache keeps kernels, because most thumbnails are made of the few sizes of cameras.
 var kernelCache struct {
@@ -98,7 +106,8 @@ func newKernel(s kernelKey) *kernel {
 	scale := max(1, s.step)
 	radius := 3 * scale
 	k := &kernel{maxTaps: min(s.from, int(math.Ceil(2*radius))+1)}
-	k.firsts, k.counts, k.weights = make([]int, s.to), make([]int, s.to), make([]int32, s.to*k.maxTaps)
+	k.stride = (k.maxTaps + 7) &^ 7
+	k.firsts, k.counts, k.weights = make([]int32, s.to), make([]int, s.to), make([]int16, s.to*k.stride)
 	exact := make([]float64, k.maxTaps)
 	for i := range s.to {
 		center := s.start + (float64(i)+0.5)*s.step
@@ -109,20 +118,21 @@ func newKernel(s kernelKey) *kernel {
 			exact[j] = lanczos3((float64(first+j) + 0.5 - center) / scale)
 			sum += exact[j]
 		}
-		k.firsts[i], k.counts[i] = first, end-first
-		quantizeWeights(k.weights[i*k.maxTaps:][:end-first], exact[:end-first], sum)
+		k.firsts[i], k.counts[i] = int32(first), end-first
+		quantizeWeights(k.weights[i*k.stride:][:end-first], exact[:end-first], sum)
 	}
 	return k
 }
 
 // quantizeWeights makes fixed point weights whose sum is exactly 1, so that an even surface stays as it is. The
 // rounding error of each is carried to the next.
-func quantizeWeights(weights []int32, exact []float64, sum float64) {
+func quantizeWeights(weights []int16, exact []float64, sum float64) {
 	carried, whole := 0.0, int32(0)
 	for i, w := range exact {
 		carried += w / sum * (1 << weightBits)
-		weights[i] = int32(math.Round(carried)) - whole
-		whole += weights[i]
+		weight := int32(math.Round(carried)) - whole
+		weights[i] = int16(weight)
+		whole += weight
 	}
 }
 
@@ -142,7 +152,7 @@ func lanczos3(x float64) float64 {
 func (k *kernel) resampleRows(first, second []uint8, pairs []int64) {
 	const shift, half = weightBits + rowBits, 1 << (weightBits + rowBits - 1)
 	for i := range first {
-		weights := k.weights[i*k.maxTaps:][:k.counts[i]]
+		weights := k.weights[i*k.stride:][:k.counts[i]]
 		samples := pairs[k.firsts[i]:][:len(weights)]
 		var sum int64
 		for j, w := range weights {

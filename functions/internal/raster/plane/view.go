@@ -168,7 +168,9 @@ func mulDiv255(a, b uint8) uint8 {
 
 // Premultiply multiplies the colours of a row of interleaved RGBA by its alpha, so that the invisible colours of
 // transparent pixels do not bleed into their neighbours.
-func Premultiply(row []uint8) {
+func Premultiply(row []uint8) { premultiply(premultiplied(row)) }
+
+func premultiply(row []uint8) {
 	for ; len(row) >= 4; row = row[4:] {
 		if a := row[3]; a != 0xff {
 			row[0], row[1], row[2] = mulDiv255(row[0], a), mulDiv255(row[1], a), mulDiv255(row[2], a)

@@ -89,15 +89,16 @@ func (d *decoder) compose(p imageData, h frameHeader) (*plane.Image, error) {
 	}
 	d.canvas.applyDispose()
 	y := h.top
-	_, err := p.decodeRows(!d.skipsLoopFilter(), func(pixels []uint8) error {
-		plane.Premultiply(pixels)
-		to := d.canvas.row(y)[4*h.left:][:4*h.width]
-		if h.overwrites {
-			copy(to, pixels)
-		} else {
-			blend(to, pixels)
+	_, err := p.decodeRows(!d.skipsLoopFilter(), func(pixels []uint8, count int) error {
+		for range count {
+			to := d.canvas.row(y)[4*h.left:][:4*h.width]
+			if h.overwrites {
+				copy(to, pixels)
+			} else {
+				blend(to, pixels)
+			}
+			y++
 		}
-		y++
 		return d.check()
 	})
 	if h.disposes {

@@ -63,10 +63,9 @@ func (d *decoder) decodeImage(p imageData, left, top int) (*plane.Image, error) 
 	for range top {
 		r.Add(row)
 	}
-	hasAlpha, err := p.decodeRows(!d.skipsLoopFilter(), func(pixels []uint8) error {
-		plane.Premultiply(pixels)
+	hasAlpha, err := p.decodeRows(!d.skipsLoopFilter(), func(pixels []uint8, count int) error {
 		copy(row[4*left:], pixels)
-		r.Add(row)
+		r.AddEqual(row, count)
 		return d.check()
 	})
 	m.Planes = r.Planes()
@@ -115,23 +114,39 @@ func subsampling(plane int) int {
 	return 2
 }
 
-// decodeRows decodes an image to rows of interleaved RGBA, not premultiplied. It reports whether pixels may be
-// transparent.
-func (p *imageData) decodeRows(smooth bool, show func(pixels []uint8) error) (hasAlpha bool, err error) {
-	if p.bitstream.name != "VP8L" {
-		return p.alpha != nil, p.decodeLossyRows(smooth, show)
-	}
+// decodeRows decodes an image to rows of interleaved RGBA, premultiplied: each count times. It reports whether pixels
+// may be transparent.
+func (p *imageData) decodeRows(smooth bool, show func(pixels []uint8, count int) error) (hasAlpha bool, err error) {
 	pixels := make([]uint8, 4*p.width)
-	return lossless.Decode(p.bitstream.body, p.width, p.height, func(y int, argb []uint32) error {
-		for x, v := range argb {
-			binary.LittleEndian.PutUint32(pixels[4*x:4*x+4], v&0xff00ff00|v>>16&0xff|v&0xff<<16)
+	if p.bitstream.name != "VP8L" {
+		return p.alpha != nil, p.decodeLossyRows(pixels, smooth, show)
+	}
+	return lossless.Decode(p.bitstream.body, p.width, p.height, func(rows lossless.Rows) error {
+		if !toRGBABytes(pixels, rows) {
+			plane.Premultiply(pixels)
 		}
-		return show(pixels)
+		return show(pixels, rows.Count)
 	})
 }
 
-func (p *imageData) decodeLossyRows(smooth bool, show func(pixels []uint8) error) error {
-	pixels := make([]uint8, 4*p.width)
+// toRGBABytes converts pixels to interleaved RGBA. It reports whether all of them are opaque.
+func toRGBABytes(to []uint8, rows lossless.Rows) bool {
+	const alpha = 0xff000000
+	opaque := uint32(0)
+	if rows.Opaque {
+		opaque = alpha
+	}
+	converted, common := convertVectors(to, rows.Pixels, opaque)
+	to = to[4*converted:]
+	for x, v := range rows.Pixels[converted:] {
+		v |= opaque
+		common &= v
+		binary.LittleEndian.PutUint32(to[4*x:4*x+4], v&0xff00ff00|v>>16&0xff|v&0xff<<16)
+	}
+	return common >= alpha
+}
+
+func (p *imageData) decodeLossyRows(pixels []uint8, smooth bool, show func(pixels []uint8, count int) error) error {
 	next, stop := p.alphaRows()
 	defer stop()
 	return lossy.Decode(p.bitstream.body, p.bitstream.length, p.width, p.height, smooth, func(rows *lossy.Rows) error {
@@ -141,7 +156,8 @@ func (p *imageData) decodeLossyRows(smooth bool, show func(pixels []uint8) error
 				return err
 			}
 			toRGBA(pixels, rows[0].Row(y), rows[1].Row(y/2), rows[2].Row(y/2), alpha)
-			if err := show(pixels); err != nil {
+			plane.Premultiply(pixels)
+			if err := show(pixels, 1); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,8 @@ type codeGroup struct {
 	green, red, blue, alpha, distance prefixCode
 	rba                               []uint32
 	rbaMask                           uint64
+	isEven                            bool   // all pixels are the same, and take no bits
+	pixel                             uint32 // that pixel
 }
 
 const (
@@ -108,6 +110,9 @@ func (d *decoder) build(runs []uint8, rbaBits int) *codeGroup {
 		c.table = slices.Clone(d.table)
 	}
 	g.fillRBA(rbaBits)
+	if green := g.green.table[0]; g.rbaMask == 0 && green&entryBits == 0 && green < numLiterals<<symbolShift {
+		g.isEven, g.pixel = true, g.rba[0]&^slowPath|uint32(green)<<(rbaBitsShift-symbolShift)
+	}
 	return g
 }
 

@@ -12,8 +12,8 @@ import (
 // maxRing is the largest distance of a copy, rounded up to a power of two, in pixels.
 const maxRing = 1 << 20
 
-// A rowFunc receives the rows of an image from the top. It must not change them.
-type rowFunc func(y int, row []uint32) error
+// A rowFunc receives the rows of an image from the top: count equal ones from y on. It must not change them.
+type rowFunc func(y, count int, row []uint32) error
 
 // An imageState is an image that is being read. The ring of the decoder has its last pixels.
 type imageState struct {
@@ -93,11 +93,13 @@ const maxGroups = 2600
 func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
 	t.bits = 2 + int(d.in.readBits(3))
 	t.width = tilesOf(width, t.bits)
-	err = d.readImage(t.width, tilesOf(height, t.bits), false, func(_ int, row []uint32) error {
-		for _, pixel := range row {
-			group := uint16(pixel >> 8)
-			t.groups = append(t.groups, group)
-			count = max(count, 1+int(group))
+	err = d.readImage(t.width, tilesOf(height, t.bits), false, func(_, equal int, row []uint32) error {
+		for range equal {
+			for _, pixel := range row {
+				group := uint16(pixel >> 8)
+				t.groups = append(t.groups, group)
+				count = max(count, 1+int(group))
+			}
 		}
 		return nil
 	})
@@ -116,19 +118,66 @@ func (d *decoder) readTiles(width, height int) (t tiles, count int, err error) {
 func tilesOf(side, bits int) int { return (side + 1<<bits - 1) >> bits }
 
 func (d *decoder) readRows(m *imageState, add rowFunc) error {
-	for y := range m.height {
-		begin := y * m.width
+	for y := 0; y < m.height; {
+		begin, even := y*m.width, true
+		isWhole := m.pos == begin
 		for m.pos < begin+m.width {
 			index, end := m.tiles.run(m.pos-begin, y, m.width)
-			if err := d.readRun(m, d.group(m.groups, index), begin+end); err != nil {
+			g := d.group(m.groups, index)
+			if g.isEven {
+				d.fill(m, g.pixel, begin+end)
+				continue
+			}
+			even = false
+			if err := d.readRun(m, g, begin+end); err != nil {
 				return err
 			}
 		}
-		if err := add(y, d.row(begin, m.width)); err != nil {
+		row, count := d.row(begin, m.width), 1
+		if even && isWhole {
+			count = m.tiles.equalRows(y, m.height)
+			row = d.repeatRow(m, row, count-1)
+		}
+		if err := add(y, count, row); err != nil {
 			return err
 		}
+		y += count
 	}
 	return nil
+}
+
+// equalRows is the number of rows from y on that have the same groups.
+func (t *tiles) equalRows(y, height int) int {
+	if t.groups == nil {
+		return height - y
+	}
+	return min((y>>t.bits+1)<<t.bits, height) - y
+}
+
+// fill sets the pixels up to end, of a group that has no other.
+func (d *decoder) fill(m *imageState, pixel uint32, end int) {
+	for m.pos < end {
+		begin := m.pos & (len(d.ring) - 1)
+		to := d.ring[begin:min(begin+end-m.pos, len(d.ring))]
+		for i := range to {
+			to[i] = pixel
+		}
+		m.pos += len(to)
+	}
+	if d.cacheShift > 0 {
+		d.cache[pixel*cacheHash>>d.cacheShift] = pixel
+	}
+}
+
+// repeatRow repeats the last row, those that a copy can refer to. It returns the row outside of the ring.
+func (d *decoder) repeatRow(m *imageState, row []uint32, count int) []uint32 {
+	d.unrolled = append(d.unrolled[:0], row...)
+	end := m.pos + count*m.width
+	for m.pos = max(m.pos, end-(len(d.ring)/m.width+1)*m.width); m.pos < end; m.pos += m.width {
+		n := copy(d.ring[m.pos&(len(d.ring)-1):], d.unrolled)
+		copy(d.ring, d.unrolled[n:])
+	}
+	return d.unrolled
 }
 
 // row returns a row that was read. The few pixels read after it have not overwritten it in the ring.

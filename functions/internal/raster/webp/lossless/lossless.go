@@ -7,29 +7,32 @@ package lossless
 
 import (
 	"io"
+	"slices"
 	"sync"
 )
 
-// Decode reads a bitstream whose header has to state width x height pixels. It may read beyond its end. Row receives
-// the rows from the top as 0xAARRGGBB, not premultiplied, in a slice that is valid until it returns. hasAlpha is that
-// of the header; without it, all pixels are opaque.
+// Rows are rows of an image that follow each other and are all the same: Count of them.
+type Rows struct {
+	// Pixels are 0xAARRGGBB, not premultiplied, and valid until the function that they are passed to returns.
+	Pixels []uint32
+	Count  int
+	// Opaque reports whether all pixels are opaque, whatever their highest bits are.
+	Opaque bool
+}
+
+// Decode reads a bitstream whose header has to state width x height pixels. It may read beyond its end. Show receives
+// the rows from the top. hasAlpha is that of the header; without it, all rows are opaque.
 //
-// The error is an *imgerr.Error, io.ErrUnexpectedEOF if the stream ends too early, or that of r or row.
-func Decode(r io.Reader, width, height int, row func(y int, argb []uint32) error) (hasAlpha bool, err error) {
+// The error is an *imgerr.Error, io.ErrUnexpectedEOF if the stream ends too early, or that of r or show.
+func Decode(r io.Reader, width, height int, show func(Rows) error) (hasAlpha bool, err error) {
 	d := newDecoder(r)
 	defer d.release()
 	hasAlpha, err = d.readHeader(width, height)
 	if err != nil {
 		return false, err
 	}
-	const opaque = 0xff000000
-	return hasAlpha, d.decode(width, height, func(y int, argb []uint32) error {
-		if !hasAlpha {
-			for i := range argb {
-				argb[i] |= opaque
-			}
-		}
-		return row(y, argb)
+	return hasAlpha, d.decode(width, height, func(_, count int, argb []uint32) error {
+		return show(Rows{argb, count, !hasAlpha})
 	})
 }
 
@@ -38,11 +41,16 @@ func DecodeAlpha(r io.Reader, width, height int, row func(y int, alpha []uint8) 
 	d := newDecoder(r)
 	defer d.release()
 	alpha := make([]uint8, width)
-	return d.decode(width, height, func(y int, argb []uint32) error {
-		for i, pixel := range argb[:len(alpha)] {
-			alpha[i] = uint8(pixel >> 8)
+	return d.decode(width, height, func(y, count int, argb []uint32) error {
+		for ; count > 0; y, count = y+1, count-1 {
+			for i, pixel := range argb[:len(alpha)] {
+				alpha[i] = uint8(pixel >> 8)
+			}
+			if err := row(y, alpha); err != nil {
+				return err
+			}
 		}
-		return row(y, alpha)
+		return nil
 	})
 }
 
@@ -96,11 +104,53 @@ func (d *decoder) decode(width, height int, add rowFunc) error {
 		return err
 	}
 	row := make([]uint32, width)
-	return d.readImage(packed, height, true, func(y int, stored []uint32) error {
-		copy(row, stored)
-		for i := len(transforms) - 1; i >= 0; i-- {
-			transforms[i].invert(y, row)
+	return d.readImage(packed, height, true, func(y, count int, stored []uint32) error {
+		for count > 0 {
+			copy(row, stored)
+			same, left := invertEqual(transforms, y, count, row)
+			if err := addRows(left, y, same, row, add); err != nil {
+				return err
+			}
+			y, count = y+same, count-same
 		}
-		return add(y, row)
+		return nil
 	})
+}
+
+// invertEqual inverts the transforms, from the last on, that are the same for several of count rows. It returns for how
+// many, and the transforms that are left.
+func invertEqual(transforms []transform, y, count int, row []uint32) (same int, left []transform) {
+	for ; len(transforms) > 0 && count > 1; transforms = transforms[:len(transforms)-1] {
+		last := transforms[len(transforms)-1]
+		n := last.equalRows(y, count)
+		if n == 1 {
+			break
+		}
+		last.invert(y, row)
+		count = n
+	}
+	return count, transforms
+}
+
+// addRows inverts the transforms of each of count equal rows, and adds them.
+func addRows(transforms []transform, y, count int, row []uint32, add rowFunc) error {
+	if len(transforms) == 0 {
+		return add(y, count, row)
+	}
+	var equal []uint32
+	if count > 1 {
+		equal = slices.Clone(row)
+	}
+	for i := range count {
+		if i > 0 {
+			copy(row, equal)
+		}
+		for t := len(transforms) - 1; t >= 0; t-- {
+			transforms[t].invert(y+i, row)
+		}
+		if err := add(y+i, 1, row); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -23,11 +23,16 @@ func decode(stream []byte, width, height int) ([]uint32, bool, error) {
 }
 
 func decodeFrom(r io.Reader, width, height int) (pixels []uint32, hasAlpha bool, err error) {
-	hasAlpha, err = Decode(r, width, height, func(y int, argb []uint32) error {
-		if len(pixels) != y*width || len(argb) != width {
-			return fmt.Errorf("row %d of %d pixels after %d", y, len(argb), len(pixels))
+	hasAlpha, err = Decode(r, width, height, func(rows Rows) error {
+		if len(rows.Pixels) != width || rows.Count < 1 {
+			return fmt.Errorf("%d rows of %d pixels", rows.Count, len(rows.Pixels))
 		}
-		pixels = append(pixels, argb...)
+		for range rows.Count {
+			pixels = append(pixels, rows.Pixels...)
+		}
+		for i := len(pixels) - rows.Count*width; i < len(pixels) && rows.Opaque; i++ {
+			pixels[i] |= black
+		}
 		return nil
 	})
 	if err == nil && len(pixels) != width*height {
@@ -77,6 +82,34 @@ func TestDecodeRandomStreams(t *testing.T) {
 			}
 			compare(t, got, reference(t, stream), width)
 		})
+	}
+}
+
+// Pixels that take no bits are filled in, and rows of them repeated, also where copies refer to them.
+func TestDecodeEven(t *testing.T) {
+	repeated := 0
+	for seed := range uint64(400) {
+		r := random(seed)
+		width, height := 1+r.IntN(60), 1+r.IntN(120)
+		if seed < 6 { // larger than the ring
+			width, height = 1000+r.IntN(100), 1100
+		}
+		stream := withHeader((&streamWriter{Rand: r, even: true}).stream(width, height), width, height, true)
+		got, _, err := decode(stream, width, height)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, got, reference(t, stream), width)
+		_, err = Decode(bytes.NewReader(stream), width, height, func(rows Rows) error {
+			repeated += rows.Count - 1
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if repeated < 1000 {
+		t.Errorf("%d rows were repeated, want 1000 or more", repeated)
 	}
 }
 
@@ -178,7 +211,7 @@ func TestDecodeManyGroups(t *testing.T) {
 	d := &decoder{}
 	d.in.reset(bytes.NewReader(v.bytes))
 	var got []uint32
-	err := d.decode(width, height, func(_ int, argb []uint32) error {
+	err := d.decode(width, height, func(_, _ int, argb []uint32) error {
 		got = append(got, argb...)
 		return nil
 	})
@@ -205,7 +238,7 @@ func TestDecodeTooManyGroups(t *testing.T) {
 	v.bits(0, 7) // the last byte is whole
 	d := &decoder{}
 	d.in.reset(bytes.NewReader(v.bytes))
-	err := d.decode(64, 32, func(int, []uint32) error { return nil })
+	err := d.decode(64, 32, func(_, _ int, _ []uint32) error { return nil })
 	var imgErr *imgerr.Error
 	if !errors.As(err, &imgErr) || imgErr.Reason != imgerr.ReasonUnsupported || imgErr.Found != maxGroups+1 {
 		t.Errorf("got %v, want %d groups to be rejected", err, maxGroups+1)
@@ -295,7 +328,7 @@ func TestDecodeReaders(t *testing.T) {
 	if _, _, err := decodeFrom(reader, 50, 40); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the reader", err)
 	}
-	_, err := Decode(bytes.NewReader(stream), 50, 40, func(int, []uint32) error { return broken })
+	_, err := Decode(bytes.NewReader(stream), 50, 40, func(Rows) error { return broken })
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the rows", err)
 	}
@@ -388,7 +421,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(width * height)
 			for b.Loop() {
-				if _, err := Decode(bytes.NewReader(stream), width, height, func(int, []uint32) error { return nil }); err != nil {
+				if _, err := Decode(bytes.NewReader(stream), width, height, func(Rows) error { return nil }); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -11,9 +11,11 @@ type predictor struct {
 func (d *decoder) readPredictor(width, height int) (*predictor, error) {
 	p := &predictor{bits: 2 + int(d.in.readBits(3)), width: width, above: make([]uint32, width+1)}
 	p.tiles = tilesOf(width, p.bits)
-	err := d.readImage(p.tiles, tilesOf(height, p.bits), false, func(_ int, row []uint32) error {
-		for _, pixel := range row {
-			p.modes = append(p.modes, uint8(pixel>>8&15))
+	err := d.readImage(p.tiles, tilesOf(height, p.bits), false, func(_, count int, row []uint32) error {
+		for range count {
+			for _, pixel := range row {
+				p.modes = append(p.modes, uint8(pixel>>8&15))
+			}
 		}
 		return nil
 	})
@@ -34,6 +36,9 @@ func (p *predictor) invert(y int, row []uint32) {
 	}
 	copy(p.above, row)
 }
+
+// equalRows is 1, because a row is predicted from the one above it.
+func (*predictor) equalRows(int, int) int { return 1 }
 
 func (p *predictor) invertTiles(modes []uint8, row []uint32) {
 	for x := 1; x < len(row); {
@@ -72,7 +77,9 @@ func predict(mode uint8, row, above []uint32) {
 	case 10:
 		addAverageOfFour(row, above)
 	case 11:
-		addSelect(row, above)
+		if !addSelected(row, above) {
+			addSelect(row, above)
+		}
 	case 12:
 		addClampedGradient(row, above)
 	case 13:

@@ -12,6 +12,7 @@ type streamWriter struct {
 	bytes []byte
 	acc   uint64
 	n     int
+	even  bool // most prefix codes have one symbol
 }
 
 // bits writes the lowest n bits of a value, 32 at most, the lowest first.
@@ -32,9 +33,12 @@ func (v *streamWriter) maybe() bool {
 
 // randomStream returns a stream for an image of width x height pixels, without a header.
 func randomStream(r *rand.Rand, width, height int) []byte {
-	v := &streamWriter{Rand: r}
+	return (&streamWriter{Rand: r}).stream(width, height)
+}
+
+func (v *streamWriter) stream(width, height int) []byte {
 	packed := width
-	for _, kind := range r.Perm(4)[r.IntN(5):] {
+	for _, kind := range v.Perm(4)[v.IntN(5):] {
 		v.bits(1, 1)
 		v.bits(kind, 2)
 		switch kind {
@@ -43,7 +47,7 @@ func randomStream(r *rand.Rand, width, height int) []byte {
 		case colorTransform:
 			v.tiles(packed, height, numLiterals)
 		case colorIndexingTransform:
-			count := 1 + r.IntN([]int{2, 4, 16, 256}[r.IntN(4)])
+			count := 1 + v.IntN([]int{2, 4, 16, 256}[v.IntN(4)])
 			v.bits(count-1, 8)
 			v.image(count, 1, numLiterals, false)
 			packed = newColorIndexing(count, packed).packed()
@@ -126,6 +130,10 @@ func (m *randomImage) newGroup() (g [5]tree) {
 		}
 	}
 	most := []int{1, 2, 3, 12, 100, 3000}[m.IntN(6)]
+	even := m.even && m.IntN(5) > 0
+	if even {
+		most = 1
+	}
 	for !slices.ContainsFunc(g[0].symbols, func(symbol int) bool { return symbol < numLiterals }) {
 		g[0] = m.newTree(greens, most, maxCodeLength)
 	}
@@ -135,7 +143,11 @@ func (m *randomImage) newGroup() (g [5]tree) {
 		if i == 0 && m.greens < numLiterals {
 			alphabet = []int{0} // for red is part of the number of a group
 		}
-		g[1+i] = m.newTree(alphabet, []int{1, 1, 2, 3, 12, 100, 3000}[m.IntN(7)], maxCodeLength)
+		most := []int{1, 1, 2, 3, 12, 100, 3000}[m.IntN(7)]
+		if even {
+			most = 1
+		}
+		g[1+i] = m.newTree(alphabet, most, maxCodeLength)
 		m.write(&g[1+i], size)
 	}
 	return g

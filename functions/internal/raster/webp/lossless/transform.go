@@ -1,8 +1,12 @@
 package lossless
 
+import "slices"
+
 // A transform is inverted row by row, in place, in the reverse order of the stream (section 3.5).
 type transform interface {
 	invert(y int, row []uint32)
+	// equalRows returns for how many of count rows from y on the transform is the same.
+	equalRows(y, count int) int
 }
 
 // Transform types.
@@ -47,12 +51,16 @@ func (d *decoder) readTransforms(width, height int) (list []transform, packed in
 // subtractGreen is the transform that subtracts green from red and blue, for rows of that many pixels.
 type subtractGreen int
 
-func (g subtractGreen) invert(_ int, row []uint32) {
+func (g subtractGreen) invert(_ int, row []uint32) { undoSubtractGreen(addGreen(row[:g])) }
+
+func undoSubtractGreen(row []uint32) {
 	const others = 0x00ff00ff
-	for i, pixel := range row[:g] {
+	for i, pixel := range row {
 		row[i] = pixel&^others | (pixel&others+pixel>>8&0xff*0x10001)&others
 	}
 }
+
+func (subtractGreen) equalRows(_, count int) int { return count }
 
 // addPixels adds two pixels channel by channel.
 func addPixels(a, b uint32) uint32 {
@@ -70,8 +78,10 @@ type crossColor struct {
 func (d *decoder) readCrossColor(width, height int) (*crossColor, error) {
 	c := &crossColor{bits: 2 + int(d.in.readBits(3)), width: width}
 	c.tiles = tilesOf(width, c.bits)
-	err := d.readImage(c.tiles, tilesOf(height, c.bits), false, func(_ int, row []uint32) error {
-		c.factors = append(c.factors, row...)
+	err := d.readImage(c.tiles, tilesOf(height, c.bits), false, func(_, count int, row []uint32) error {
+		for range count {
+			c.factors = append(c.factors, row...)
+		}
 		return nil
 	})
 	return c, err
@@ -82,8 +92,17 @@ func (c *crossColor) invert(y int, row []uint32) {
 	for _, factors := range c.factors[y>>c.bits*c.tiles:][:c.tiles] {
 		tile := row[:min(1<<c.bits, len(row))]
 		row = row[len(tile):]
-		undoCrossColor(tile, factors)
+		undoCrossColor(undoCrossColors(tile, factors), factors)
 	}
+}
+
+func (c *crossColor) equalRows(y, count int) int {
+	row := y >> c.bits
+	first, end := c.factors[row*c.tiles:][:c.tiles], row+1
+	for end<<c.bits < y+count && slices.Equal(c.factors[end*c.tiles:][:c.tiles], first) {
+		end++
+	}
+	return min(end<<c.bits-y, count)
 }
 
 // undoCrossColor multiplies green by both of its factors at once. The constant added to the product keeps the lower
@@ -109,7 +128,7 @@ type colorIndexing struct {
 func (d *decoder) readColorIndexing(width int) (*colorIndexing, error) {
 	count := 1 + int(d.in.readBits(8))
 	p := newColorIndexing(count, width)
-	err := d.readImage(count, 1, false, func(_ int, row []uint32) error {
+	err := d.readImage(count, 1, false, func(_, _ int, row []uint32) error {
 		previous := uint32(0)
 		for i, difference := range row {
 			previous = addPixels(previous, difference)
@@ -136,6 +155,8 @@ func newColorIndexing(count, width int) *colorIndexing {
 
 // packed is the width of a row of indexes.
 func (p *colorIndexing) packed() int { return tilesOf(p.width, p.bits) }
+
+func (*colorIndexing) equalRows(_, count int) int { return count }
 
 // invert begins at the right, because no pixel is to the left of the one that has its index.
 func (p *colorIndexing) invert(_ int, row []uint32) {

@@ -167,6 +167,7 @@ func (r *residue) addBlock(p *predictionBuffer, i, at int) {
 	switch used := r.coefCounts[i]; {
 	case used == 0:
 		return
+	case addVectors(b, to):
 	case used == 1:
 		b.addIDCTDC(to)
 	case used <= 3:

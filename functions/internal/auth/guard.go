@@ -72,35 +72,34 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		client, err := g.admit(w, r)
+		ctx, err := g.admit(w, r)
 		if err != nil {
 			g.refuse(w, r, err)
 			return
 		}
-		if client.Name != "" {
-			ctx := context.WithValue(r.Context(), clientKey{}, client)
-			r = r.WithContext(httpserver.WithClient(ctx, client.Name))
-		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
-// admit authenticates the client of a request and counts the request against its limit. Failures to authenticate, with
-// credentials or without, are counted by address and apart from other requests, so that they slow down nobody else at
-// the same address. A token that cannot be verified without the issuer is not counted: it may be valid, and all of them
-// together cost one request to the issuer in an interval.
-func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (Client, error) {
+// admit authenticates the client of a request and counts the request against its limit; the context that it returns has
+// both. Failures to authenticate, with credentials or without, are counted by address and apart from other requests, so
+// that they slow down nobody else at the same address. A token that cannot be verified without the issuer is not
+// counted: it may be valid, and all of them together cost one request to the issuer in an interval.
+func (g *Guard) admit(w http.ResponseWriter, r *http.Request) (context.Context, error) {
+	ctx := r.Context()
 	if !g.settings.authenticates() {
-		return Client{}, g.limit(w, r, "address:"+g.addressOf(r))
+		return g.limit(ctx, w, r, "address:"+g.addressOf(r))
 	}
 	client, err := g.authenticate(r)
 	if errors.Is(err, errUnauthorized) {
-		return client, errors.Join(g.limit(w, r, "failures:"+g.addressOf(r)), err)
+		_, limited := g.limit(ctx, w, r, "failures:"+g.addressOf(r))
+		return ctx, errors.Join(limited, err)
 	}
 	if err != nil {
-		return client, err
+		return ctx, err
 	}
-	return client, g.limit(w, r, "client:"+client.Name)
+	ctx = httpserver.WithClient(context.WithValue(ctx, clientKey{}, client), client.Name)
+	return g.limit(ctx, w, r, "client:"+client.Name)
 }
 
 func (g *Guard) authenticate(r *http.Request) (client Client, err error) {

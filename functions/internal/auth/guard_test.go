@@ -269,6 +269,59 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// chargeFor is what the handler of TestCharge answers to a request, which it charges for.
+func (d *door) chargeFor(key string, units int64) *httptest.ResponseRecorder {
+	d.t.Helper()
+	request := httptest.NewRequest("POST", "/upload", nil)
+	request.Header.Set("X-Api-Key", key)
+	answer := httptest.NewRecorder()
+	d.Protect(d.process.Handle(func(_ http.ResponseWriter, r *http.Request) error {
+		return Charge(r.Context(), units)
+	})).ServeHTTP(answer, request)
+	return answer
+}
+
+// A request that costs several units in all is counted as that many, and a client without them is refused for as long
+// as it takes to get them. No request costs more than a burst.
+func TestCharge(t *testing.T) {
+	t.Parallel()
+	file, keys := keysFile(t, "a", "b")
+	settings := map[string]string{"AUTH_API_KEYS_FILE": file, "RATE_LIMIT": "1/m", "RATE_LIMIT_BURST": "10"}
+	d := open(t, settings).counting()
+	for i, test := range []struct {
+		client           string
+		units            int64
+		status           int
+		remaining, reset int
+		retry            int // in seconds, about
+	}{
+		{"a", 1, 200, 9, 60, 0},
+		{"a", 4, 200, 5, 5 * 60, 0},
+		{"a", 7, 429, 4, 6 * 60, 3 * 60}, // of which one unit stays counted
+		{"a", 4, 200, 0, 10 * 60, 0},
+		{"b", 1000, 200, 0, 10 * 60, 0},
+	} {
+		got := d.chargeFor(keys[test.client], test.units)
+		if got.Code != test.status || !reportsRemaining(got.Header(), test.remaining, test.reset) {
+			t.Errorf("request %d: got %d %v, want %d and %d remaining", i, got.Code, got.Header(), test.status, test.remaining)
+		}
+		retry, _ := strconv.Atoi(got.Header().Get("Retry-After"))
+		if retry > test.retry || retry < test.retry-10 {
+			t.Errorf("request %d: got Retry-After %d, want %d", i, retry, test.retry)
+		}
+	}
+	if got := d.counted("rate_limited"); got != 1 {
+		t.Errorf("got auth_refused_total{reason=rate_limited} %v, want 1", got)
+	}
+}
+
+// Work that no client has asked for through the guard costs nobody anything.
+func TestChargeNobody(t *testing.T) {
+	if err := Charge(t.Context(), 1000); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Without authentication requests are counted by address.
 func TestLimitByAddress(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,6 @@
 // Package ratelimit limits requests by the generic cell rate algorithm, with one count in Redis for all pods.
-// Concurrent requests are counted exactly. It does not decide what a request without a result means: see the callers of
-// Take.
+// Concurrent requests are counted exactly. A request may cost several units. It does not decide what a request without a
+// result means: see the callers of Take.
 package ratelimit
 
 import (
@@ -14,8 +14,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-// A Limit allows one request in each interval of length Every, and Burst requests at once. The zero Limit allows every
-// request.
+// A Limit allows one unit in each interval of length Every, and Burst units at once. The zero Limit allows every request.
 type Limit struct {
 	Every time.Duration
 	Burst int64
@@ -57,9 +56,9 @@ func (l Limit) Window() time.Duration { return l.Every * time.Duration(l.Burst) 
 // A Result is the outcome for one request.
 type Result struct {
 	Allowed    bool
-	Remaining  int64         // requests that may still be sent at once
+	Remaining  int64         // units that are available at once
 	ResetAfter time.Duration // until a full burst is available again
-	RetryAfter time.Duration // until the next request is allowed; 0 if this one is
+	RetryAfter time.Duration // until a request of the same cost is allowed; 0 if this one is
 }
 
 // A Limiter counts in Redis, under keys that begin with a prefix. It is safe for concurrent use.
@@ -72,23 +71,27 @@ type Limiter struct {
 func New(client redis.Scripter, prefix string) *Limiter { return &Limiter{client, prefix} }
 
 // take implements the generic cell rate algorithm. For each subject it stores one time in microseconds: when all of its
-// requests so far would have arrived at the allowed rate. That time is at most a burst ahead, or a clock that is put
-// back would lock subjects out. Redis supplies the time and runs a script atomically.
+// units so far would have arrived at the allowed rate. That time is at most a burst ahead, or a clock that is put back
+// would lock subjects out. Redis supplies the time and runs a script atomically.
 var take = redis.NewScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local every, window = tonumber(ARGV[1]), ARGV[1] * ARGV[2]
+local cost = every * ARGV[3]
 local debt = math.max(0, math.min((tonumber(redis.call('GET', KEYS[1])) or now) - now, window))
-if debt > window - every then return {0, 0, debt, debt + every - window} end
-debt = debt + every
+if debt > window - cost then return {0, math.floor((window - debt) / every), debt, debt + cost - window} end
+debt = debt + cost
 redis.call('SET', KEYS[1], string.format('%.0f', now + debt), 'PX', math.ceil(debt / 1000))
 return {1, math.floor((window - debt) / every), debt, 0}
 `)
 
-// Take counts one request of subject, in one round trip. Its errors are those of Redis, and temporary.
-func (l *Limiter) Take(ctx context.Context, limit Limit, subject string) (Result, error) {
+// Take counts a request of subject that costs a number of units, in one round trip. One that costs more than a burst
+// costs a burst, or it could never be sent. A request that is refused costs nothing. The errors are those of Redis, and
+// temporary.
+func (l *Limiter) Take(ctx context.Context, limit Limit, subject string, units int64) (Result, error) {
 	keys := []string{l.prefix + subject}
-	got, err := take.Run(ctx, l.redis, keys, limit.Every.Microseconds(), limit.Burst).Int64Slice()
+	units = max(1, min(units, limit.Burst))
+	got, err := take.Run(ctx, l.redis, keys, limit.Every.Microseconds(), limit.Burst, units).Int64Slice()
 	if err != nil || len(got) != 4 {
 		return Result{}, fmt.Errorf("count a request: %w", err)
 	}

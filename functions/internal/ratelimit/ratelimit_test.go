@@ -21,7 +21,7 @@ func open(t *testing.T) (*Limiter, *redis.Client) {
 
 func mustTake(t *testing.T, l *Limiter, limit Limit, subject string) Result {
 	t.Helper()
-	result, err := l.Take(t.Context(), limit, subject)
+	result, err := l.Take(t.Context(), limit, subject, 1)
 	if err != nil {
 		t.Error(err)
 	}
@@ -52,6 +52,34 @@ func TestTake(t *testing.T) {
 	}
 	if got := client.PTTL(t.Context(), l.prefix+"a").Val(); !near(got, 3*time.Minute) {
 		t.Errorf("got a key that expires after %v, want 3m", got)
+	}
+}
+
+// A request may cost several units; one that is refused costs nothing, and one beyond a burst costs the burst.
+func TestTakeUnits(t *testing.T) {
+	t.Parallel()
+	l, _ := open(t)
+	limit := Limit{Every: time.Minute, Burst: 5}
+	for i, test := range []struct {
+		subject string
+		units   int64
+		want    Result
+	}{
+		{"a", 3, Result{Allowed: true, Remaining: 2, ResetAfter: 3 * time.Minute}},
+		{"a", 4, Result{Remaining: 2, ResetAfter: 3 * time.Minute, RetryAfter: 2 * time.Minute}},
+		{"a", 2, Result{Allowed: true, ResetAfter: 5 * time.Minute}},
+		{"b", 99, Result{Allowed: true, ResetAfter: 5 * time.Minute}},
+		{"b", 99, Result{ResetAfter: 5 * time.Minute, RetryAfter: 5 * time.Minute}},
+		{"c", 0, Result{Allowed: true, Remaining: 4, ResetAfter: time.Minute}},
+	} {
+		got, err := l.Take(t.Context(), limit, test.subject, test.units)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isNear := near(got.ResetAfter, test.want.ResetAfter) && near(got.RetryAfter, test.want.RetryAfter)
+		if got.Allowed != test.want.Allowed || got.Remaining != test.want.Remaining || !isNear {
+			t.Errorf("request %d, %d units of %s: got %+v, want %+v", i, test.units, test.subject, got, test.want)
+		}
 	}
 }
 

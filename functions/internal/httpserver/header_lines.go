@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// headerListener bounds the lines of a header while it arrives. net/http bounds only their bytes, and needs some hundred
-// bytes for each line, however short, before the middleware can count them: 64 KiB of tiny lines take 1.3 MB.
+// headerListener bounds the lines of a header while it arrives. net/http bounds only their bytes, and needs some
+// hundred bytes for each line, however short, before the middleware can count them: 64 KiB of tiny lines take 1.3 MB.
 type headerListener struct {
 	net.Listener
 	limits HeaderLimits
@@ -38,7 +38,8 @@ type headerConn struct {
 	inHeader atomic.Bool
 }
 
-// follow is for http.Server.ConnState: a connection is active when a header was read, and idle when its request is over.
+// follow is for http.Server.ConnState: a connection is active once a header was read, and idle when its request is
+// over.
 func follow(connection net.Conn, state http.ConnState) {
 	c, ok := connection.(*headerConn)
 	if !ok {

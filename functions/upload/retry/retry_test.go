@@ -109,7 +109,8 @@ func openWith(tb testing.TB, getenv func(string) string, patience time.Duration)
 	sender := relay.New(relay.Backends{Images: images, Statuses: statuses, Outbox: box, Publisher: publisher},
 		relay.Ages{Queued: time.Minute, Stored: time.Minute}, log, nil)
 	limits := accept.Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}
-	acceptor := idempotency.New(accept.New(images, sender, box, limits, log), images, statuses, sender, limits.Bytes)
+	acceptor := idempotency.New(
+		accept.New(images, sender, box, limits, log), images, statuses, sender, client, limits.Bytes)
 	backends := Backends{
 		Queue: deferral.New(client, images), Images: images, Statuses: statuses, Acceptor: acceptor, Relay: sender,
 		Publisher: publisher,

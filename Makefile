@@ -6,7 +6,7 @@ GO_TEST_FLAGS ?=
 FUZZ_TIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz bench generate ci e2e faults hooks
+.PHONY: help run test lint fuzz bench generate ci e2e faults hostile hooks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ e2e: ## test on a real cluster; see the package comment of knative/e2e
 
 faults: ## inject faults under load (as root, about ten minutes)
 	go test -tags faults -count=1 -timeout 30m ./knative/faults
+
+hostile: ## attack each function within the memory limit of its pod (Linux)
+	go test -tags hostile -count=1 ./knative/hostile
 
 hooks: ## install the pre-commit hook
 	git config core.hooksPath .githooks

@@ -68,16 +68,20 @@ func (g *Guard) Authenticates() bool { return g.settings.authenticates() }
 
 // Protect passes to next the requests of authenticated clients that are within the rate limit, and refuses others.
 func (g *Guard) Protect(next http.Handler) http.Handler {
-	if !g.settings.authenticates() && !g.settings.limits() {
+	if !g.settings.authenticates() && !g.settings.limits() && !g.settings.limitsBytes() {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, err := g.admit(w, r)
+		r = r.WithContext(ctx)
+		if err == nil {
+			err = g.limitBytes(r)
+		}
 		if err != nil {
 			g.refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(w, r)
 	})
 }
 

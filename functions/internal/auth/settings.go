@@ -21,6 +21,8 @@ type Settings struct {
 	limit   ratelimit.Limit
 	proxies int64
 	origins []string
+
+	byteLimit ratelimit.Limit // in units of ratelimit.ByteUnit
 }
 
 // Settings of authentication and authorization.
@@ -62,6 +64,7 @@ func ReadSettings(r *config.Reader) Settings {
 		proxies:  trustedProxies.Read(r),
 		origins:  corsOrigins.Read(r),
 	}
+	s.byteLimit = ratelimit.ReadByteLimit(r)
 	s.readKeys(r)
 	if !r.IsSet(jwtIssuer) && (r.IsSet(jwtAudience) || r.IsSet(jwksURL)) {
 		r.Fault("%s is not set; expected the issuer of the tokens, as %s or %s is set", jwtIssuer, jwtAudience, jwksURL)
@@ -105,3 +108,5 @@ func isSafeURL(text string) bool {
 func (s *Settings) authenticates() bool { return s.keysFile.IsSet() || s.issuer != "" }
 
 func (s *Settings) limits() bool { return s.limit != ratelimit.Limit{} }
+
+func (s *Settings) limitsBytes() bool { return s.byteLimit != ratelimit.Limit{} }

@@ -29,6 +29,7 @@ func (p *Process) lingeringClose(next http.Handler) http.Handler {
 		if r.Header.Get("Expect") != "" { // the client waits for 100 Continue and has sent nothing
 			timeout = 0
 		}
+		r.Header, r.URL, r.RequestURI = nil, nil, "" // so that only the connection is held
 		connection := http.NewResponseController(w)
 		if connection.Flush() == nil && connection.SetReadDeadline(time.Now().Add(timeout)) == nil {
 			_, _ = io.Copy(io.Discard, r.Body) // it ends at the deadline at the latest

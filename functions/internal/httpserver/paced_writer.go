@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"time"
@@ -17,12 +16,11 @@ const maxWrite = 64 << 10
 // reads steadily at pace.MinRate would seem to stall for longer than pace.Grace.
 const writeBuffer = 128 << 10
 
-// boundWriteBuffer sets writeBuffer, as http.Server.ConnContext.
-func boundWriteBuffer(ctx context.Context, connection net.Conn) context.Context {
+// boundWriteBuffer sets writeBuffer.
+func boundWriteBuffer(connection net.Conn) {
 	if tcp, ok := connection.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(writeBuffer) // fails only on a connection that is closed already
 	}
-	return ctx
 }
 
 // paceWrites ends the connection of a client that does not read its response: without a deadline, the response and what

@@ -121,11 +121,11 @@ func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http
 		ReadHeaderTimeout: readHeaderTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		ConnContext:       boundWriteBuffer,
+		ConnState:         follow,
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(headerListener{listener, p.Headers}) }()
 	p.Log.Info("function_started", "server.address", listener.Addr().String())
 
 	select {

@@ -35,6 +35,26 @@ var (
 		Doc: "Requests that a client may send at once. 0 means the number in `RATE_LIMIT`."}
 )
 
+// ByteUnit is how many bytes are a unit of a limit on bytes: a limiter counts in microseconds, and bytes are too many.
+const ByteUnit = 16 << 10
+
+var rateLimitBytes = config.Int{Name: "RATE_LIMIT_BYTES", Default: 0, Min: 0, Max: 1 << 38, Unit: "bytes",
+	Doc: "Bytes of request bodies allowed a minute for each client, or for each address where clients do not " +
+		"authenticate. A client may send as many at once; a body that is larger counts as this many. 0 means no limit."}
+
+// ReadByteLimit reads RATE_LIMIT_BYTES, as a limit on units of ByteUnit.
+func ReadByteLimit(r *config.Reader) Limit {
+	bytes := rateLimitBytes.Read(r)
+	if bytes == 0 {
+		return Limit{}
+	}
+	units := UnitsOfBytes(bytes)
+	return Limit{Every: time.Minute / time.Duration(units), Burst: units}
+}
+
+// UnitsOfBytes returns the units that bytes cost.
+func UnitsOfBytes(bytes int64) int64 { return (bytes + ByteUnit - 1) / ByteUnit }
+
 // ReadLimit reads RATE_LIMIT and RATE_LIMIT_BURST.
 func ReadLimit(r *config.Reader) Limit {
 	parts := limitForm.FindStringSubmatch(rateLimit.Read(r))

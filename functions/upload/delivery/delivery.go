@@ -16,16 +16,18 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"golang.org/x/sync/semaphore"
 )
 
 // Backends are what a Delivery works with.
 type Backends struct {
-	Images   *imagestore.Store
-	Statuses *status.Store
-	Outbox   *outbox.Outbox
-	Watcher  *status.Watcher
+	Images     *imagestore.Store
+	Statuses   *status.Store
+	Outbox     *outbox.Outbox
+	Watcher    *status.Watcher
+	References *idempotency.References
 	// IgnoreError takes an error of Redis in an operation that the answer does not depend on.
 	IgnoreError func(ctx context.Context, operation string, err error)
 }

@@ -57,6 +57,7 @@ func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	if owner := ownership.Of(ctx); owner != "" {
 		imageIDs = append([]string{idempotency.EventImageID(owner, source, id)}, imageIDs...)
 	}
+	imageIDs = append(imageIDs, d.referred(ctx, imageIDs)...)
 	read := func() (*status.Status, error) { return d.readFirst(ctx, imageIDs) }
 	known, err := d.await(ctx, patience, read, errNoEventStatus, imageIDs...)
 	if err != nil {
@@ -75,6 +76,21 @@ func (d *Delivery) readFirst(ctx context.Context, imageIDs []string) (*status.St
 		}
 	}
 	return nil, errNoEventStatus
+}
+
+// referred returns the images that events refer to, which are given by the IDs that their own images would have. Without
+// Redis there are none.
+func (d *Delivery) referred(ctx context.Context, eventImageIDs []string) (imageIDs []string) {
+	for _, id := range eventImageIDs {
+		imageID, err := d.References.Find(ctx, id)
+		if err != nil {
+			d.IgnoreError(ctx, "find_reference", err)
+		}
+		if imageID != "" {
+			imageIDs = append(imageIDs, imageID)
+		}
+	}
+	return imageIDs
 }
 
 // parameter returns a query parameter that must be given once.

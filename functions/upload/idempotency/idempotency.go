@@ -17,8 +17,10 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strings"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
@@ -38,14 +40,18 @@ type Acceptor struct {
 	images   *imagestore.Store
 	statuses *status.Store
 	relay    announcer
+	redis    *redis.Client
 	maxBytes int64
 }
 
-// New returns an Acceptor that accepts images of at most maxBytes with acceptor.
+// New returns an Acceptor that accepts images of at most maxBytes with acceptor. The caller closes the client.
 func New(
-	acceptor *accept.Acceptor, images *imagestore.Store, statuses *status.Store, relay announcer, maxBytes int64,
+	acceptor *accept.Acceptor, images *imagestore.Store, statuses *status.Store, relay announcer, client *redis.Client,
+	maxBytes int64,
 ) *Acceptor {
-	return &Acceptor{acceptor: acceptor, images: images, statuses: statuses, relay: relay, maxBytes: maxBytes}
+	return &Acceptor{
+		acceptor: acceptor, images: images, statuses: statuses, relay: relay, redis: client, maxBytes: maxBytes,
+	}
 }
 
 // AcceptUpload accepts the image at an index in a request: once for a key, or as a new image if the key is "". It gives
@@ -59,15 +65,15 @@ func (a *Acceptor) AcceptUpload(
 		return a.acceptor.Accept(ctx, c)
 	}
 	c.ImageID = KeyImageID(c.Owner, key, index)
-	sum := sha256.New()
-	c.Body = io.TeeReader(c.Body, sum)
-	image, known, err := a.repeat(ctx, c, sum)
+	read := &digest{Hash: sha256.New()}
+	c.Body = io.TeeReader(c.Body, read)
+	image, known, err := a.repeat(ctx, c, read)
 	if known || err != nil {
 		return image, err
 	}
 	image, err = a.acceptor.Accept(ctx, c)
 	if errors.Is(err, imagestore.ErrExists) { // another request with the key was first
-		image, known, err = a.repeat(ctx, c, sum)
+		image, known, err = a.repeat(ctx, c, read)
 		if err == nil && !known {
 			err = gone(c.ImageID)
 		}
@@ -75,10 +81,21 @@ func (a *Acceptor) AcceptUpload(
 	return image, err
 }
 
-// repeat answers a repetition with the stored image, if the two are the same; known reports whether there is one. sum
+// A digest is the size and the hash of what was read of a candidate.
+type digest struct {
+	hash.Hash
+	size int64
+}
+
+func (d *digest) Write(p []byte) (int, error) {
+	d.size += int64(len(p))
+	return d.Hash.Write(p)
+}
+
+// repeat answers a repetition with the stored image, if the two are the same; known reports whether there is one. read
 // sees what is read of the candidate.
 func (a *Acceptor) repeat(
-	ctx context.Context, c accept.Candidate, sum hash.Hash,
+	ctx context.Context, c accept.Candidate, read *digest,
 ) (image events.ImageUploaded, known bool, err error) {
 	objects, err := a.statuses.Reconcile(ctx, c.ImageID)
 	stored := objects.Original
@@ -97,11 +114,14 @@ func (a *Acceptor) repeat(
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return image, true, body.Cause(err)
 	}
-	storedSum, err := a.images.Sum(ctx, stored)
+	if read.size != stored.Size { // a small body must not have the service read a large image
+		return image, true, errKeyReused
+	}
+	storedSum, err := a.sumOf(ctx, c.ImageID, stored)
 	if err != nil {
 		return image, true, err
 	}
-	if !bytes.Equal(storedSum, sum.Sum(nil)) {
+	if !bytes.Equal(storedSum, read.Sum(nil)) {
 		return image, true, errKeyReused
 	}
 	_, err = a.resumeStored(ctx, c.ImageID)
@@ -116,10 +136,13 @@ var errKeyReused = &apierror.Error{
 
 // AcceptEvent accepts the image of an event, once, and gives the candidate its ID. What is stored by earlier deliveries
 // counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key
-// even if there is an error.
+// even if there is an error. An event that refers to the original of an image brings that image.
 func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Candidate) (events.ImageUploaded, error) {
 	c.ImageID = EventImageID(c.Owner, e.Source(), e.ID())
 	image, known, err := a.resume(ctx, c.ImageID)
+	if !known && err == nil {
+		image, known, err = a.referred(ctx, c)
+	}
 	if !known && err == nil {
 		image, err = a.acceptor.Accept(ctx, c)
 		if errors.Is(err, imagestore.ErrExists) { // another delivery was first
@@ -131,6 +154,29 @@ func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Cand
 		image.ObjectName = imagestore.OriginalKey(c.ImageID, imagestore.SafeName(c.Filename, "image"))
 	}
 	return image, err
+}
+
+// referred returns the image whose original an event refers to, if the service keeps it already; known reports whether
+// it does. A copy would cost as much as the image, for an event of some bytes.
+func (a *Acceptor) referred(
+	ctx context.Context, c accept.Candidate,
+) (image events.ImageUploaded, known bool, err error) {
+	if c.Object == nil || c.Object.Hidden || c.Object.Bucket != a.images.Bucket() {
+		return image, false, nil
+	}
+	imageID, _, _ := strings.Cut(c.Object.Key, "/")
+	if !events.IsImageID(imageID) {
+		return image, false, nil
+	}
+	objects, err := a.statuses.Reconcile(ctx, imageID)
+	if err != nil || objects.Original == nil || objects.Original.Key != c.Object.Key {
+		return image, false, err
+	}
+	if _, err := a.resumeStored(ctx, imageID); err != nil {
+		return image, true, err
+	}
+	image = events.ImageUploaded{ImageID: imageID, ObjectName: objects.Original.Key}
+	return image, true, NewReferences(a.redis).remember(ctx, c.ImageID, imageID)
 }
 
 // resumeStored is resume for an image that was found stored.

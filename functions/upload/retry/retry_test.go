@@ -115,7 +115,7 @@ func openWith(tb testing.TB, getenv func(string) string, patience time.Duration)
 		relay.Ages{Queued: time.Minute, Stored: time.Minute}, log, nil)
 	limits := accept.Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}
 	accepting := accept.New(anyStore{}, images, sender, box, limits, log)
-	acceptor := idempotency.New(accepting, images, statuses, sender, limits.Bytes)
+	acceptor := idempotency.New(accepting, images, statuses, sender, client, limits.Bytes)
 	backends := Backends{
 		Queue: deferral.New(client, images), Images: images, Statuses: statuses, Acceptor: acceptor, Relay: sender,
 		Publisher: publisher,

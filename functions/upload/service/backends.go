@@ -49,7 +49,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 	b.outbox = outbox.New(client, images.Bucket(), func(err error) {
 		b.ignoreError(context.Background(), acknowledge, err)
 	})
-	for _, operation := range []string{acknowledge, restoreStatus} {
+	for _, operation := range []string{acknowledge, restoreStatus, findReference} {
 		b.ignored.WithLabelValues(operation) // so that rate() sees the first one
 	}
 	return b, nil
@@ -59,6 +59,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 const (
 	acknowledge   = "acknowledge"    // the image is announced once more
 	restoreStatus = "restore_status" // the next reader rebuilds the status
+	findReference = "find_reference" // an event that refers to an image is not known by its source and ID
 )
 
 // ignoreError logs and counts an error of Redis that no caller can do anything about.

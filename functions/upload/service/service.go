@@ -93,7 +93,7 @@ func wire(
 	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
 	acceptor := idempotency.New(
 		accept.New(gate, backends.images, relay, backends.outbox, limits, process.Log),
-		backends.images, backends.statuses, relay, settings.maxBytes)
+		backends.images, backends.statuses, relay, backends.redis, settings.maxBytes)
 	retrier := retry.New(retry.Backends{
 		Queue:     backends.deferred,
 		Images:    backends.images,
@@ -128,6 +128,7 @@ func wire(
 			Statuses:    backends.statuses,
 			Outbox:      backends.outbox,
 			Watcher:     watcher,
+			References:  idempotency.NewReferences(backends.redis),
 			IgnoreError: backends.ignoreError,
 		}, policy, settings.maxWaiting),
 	}

@@ -1,0 +1,233 @@
+//go:build hostile
+
+package hostile
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+)
+
+// A pod is what the manifest of a function says about its pod.
+type pod struct {
+	concurrency int    // requests at a time
+	memory      int64  // the limit, in bytes
+	goLimit     string // GOMEMLIMIT
+}
+
+var podForm = regexp.MustCompile(
+	`(?s)containerConcurrency: (\d+).*name: GOMEMLIMIT\s+value: "(\w+)".*limits:\s+cpu: "1"\s+memory: (\d+)Mi`)
+
+// podOf reads the manifest of a function.
+func podOf(tb testing.TB, function string) pod {
+	tb.Helper()
+	manifest, err := os.ReadFile(filepath.Join("..", "base", "300-"+function+".yaml"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	found := podForm.FindSubmatch(manifest)
+	if found == nil {
+		tb.Fatalf("the manifest of %s has no containerConcurrency, GOMEMLIMIT or limits", function)
+	}
+	concurrency, _ := strconv.Atoi(string(found[1]))
+	mebibytes, _ := strconv.ParseInt(string(found[3]), 10, 64)
+	return pod{concurrency, mebibytes << 20, string(found[2])}
+}
+
+// bound is the most memory that a pod may take: beyond 80 % of its limit the kernel, which counts what the process does
+// not see, could kill it.
+func (p pod) bound() int64 { return p.memory / 5 * 4 }
+
+// A process is a function under attack.
+type process struct {
+	pod
+	testing.TB
+	address string
+	getenv  func(string) string // the settings of its backends
+	command *exec.Cmd
+	log     lockedBuffer
+}
+
+// packages are the main packages of the functions, by the names of their manifests.
+var packages = map[string]string{"upload": "upload", "thumbnail": "thumbnail", "dead-letters": "deadletter"}
+
+var binaries sync.Map // func() (string, error), by function
+
+// build returns the path of a function's binary. It is built once.
+func build(function string) (string, error) {
+	made, _ := binaries.LoadOrStore(function, sync.OnceValues(func() (string, error) {
+		binary := filepath.Join(workDirectory, function)
+		build := exec.Command("go", "build", "-tags", "nodynamic", "-o", binary,
+			"gitlab.com/yourorg/image-service/functions/"+packages[function])
+		build.Env = append(os.Environ(), "GOFLAGS=-trimpath") // without the race detector, which takes memory
+		if output, err := build.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build %s: %w\n%s", function, err, output)
+		}
+		return binary, nil
+	}))
+	return made.(func() (string, error))()
+}
+
+var workDirectory string
+
+func TestMain(m *testing.M) {
+	directory, err := os.MkdirTemp("", "hostile")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	workDirectory = directory
+	code := m.Run()
+	os.RemoveAll(directory)
+	os.Exit(code)
+}
+
+// logins are the users that a function has in Kafka.
+var logins = map[string]string{
+	"upload": "image-upload", "thumbnail": "image-thumbnail", "dead-letters": "image-dead-letters",
+}
+
+// backendSettings are the settings of a function that lead to its backends.
+var backendSettings = []string{
+	"MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET", "MINIO_CA_FILE",
+	"REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS", "REDIS_CA_FILE",
+	"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_DEAD_LETTER_TOPIC", "KAFKA_TLS", "KAFKA_CA_FILE",
+	"KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
+}
+
+// start starts a function; it ends with the test, and must not crash before.
+func start(tb testing.TB, function string, settings ...string) *process {
+	tb.Helper()
+	binary, err := build(function)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	getenv := testservers.Start(tb, testservers.As(logins[function]))
+	p := &process{TB: tb, pod: podOf(tb, function), getenv: getenv, address: freeAddress(tb)}
+	_, port, _ := net.SplitHostPort(p.address)
+	p.command = exec.Command(binary)
+	p.command.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR", "GOMEMLIMIT=" + p.goLimit, "GOMAXPROCS=1"}
+	for _, name := range backendSettings {
+		if value := getenv(name); value != "" {
+			p.command.Env = append(p.command.Env, name+"="+value)
+		}
+	}
+	p.command.Env = append(p.command.Env, settings...)
+	p.command.Stderr = &p.log
+	if err := p.command.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(p.stop)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		response, err := http.Get("http://" + p.address + "/health")
+		if err == nil {
+			response.Body.Close()
+			return p
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("%v\n%s", err, p.log.String())
+		}
+	}
+}
+
+// crashes matches lines of a log that no input may cause.
+var crashes = regexp.MustCompile(`(?m)^.*("request_panicked"|^panic: |^fatal error: ).*$`)
+
+func (p *process) stop() {
+	_ = p.command.Process.Signal(os.Interrupt)
+	if err := p.command.Wait(); err != nil {
+		p.Errorf("the function ended with %v, want no error", err)
+	}
+	if found := crashes.FindString(p.log.String()); found != "" {
+		p.Errorf("the log has %.3000s", found)
+	}
+}
+
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+var (
+	peakForm = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+	// The resident memory of a process, and of the one that decodes AVIF for it.
+	childrenForm = regexp.MustCompile(`\d+`)
+)
+
+// peak returns the most memory that the process, and those that it has started and are still running, have had since
+// forget, in bytes.
+func (p *process) peak() (total int64) {
+	p.Helper()
+	for _, id := range p.ids() {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
+		if err != nil && id != p.command.Process.Pid {
+			continue // it has ended
+		}
+		found := peakForm.FindSubmatch(status)
+		if found == nil {
+			p.Fatalf("process %d has no VmHWM: %v\n%.3000s", id, err, p.log.String())
+		}
+		kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
+		total += kilobytes << 10
+	}
+	return total
+}
+
+// forget forgets the peak so far.
+func (p *process) forget() {
+	p.Helper()
+	for _, id := range p.ids() {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", id), []byte("5"), 0); err != nil {
+			p.Fatal(err)
+		}
+	}
+}
+
+// ids returns those of the process and its children.
+func (p *process) ids() []int {
+	ids := []int{p.command.Process.Pid}
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", ids[0]))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		for _, child := range childrenForm.FindAllString(string(text), -1) {
+			id, _ := strconv.Atoi(child)
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// lockedBuffer is a buffer for several goroutines.
+type lockedBuffer struct {
+	mutex  sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return strings.ToValidUTF8(b.buffer.String(), "_")
+}

@@ -173,18 +173,48 @@ func TestRetryFailedInterrupted(t *testing.T) {
 	}
 }
 
+// The process ends between the removal of the failure and that of its status in Redis. A sweep announces the image all
+// the same, and the thumbnail function takes it for one without a result.
+func TestRetryFailedKilled(t *testing.T) {
+	t.Parallel()
+	r := open(t)
+	id := uuid.NewString()
+	r.storeFailed(t, id, failureFor(events.ReasonUnsupported, "a TIFF"))
+	objects, err := r.Images.Find(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Outbox.Queue(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Images.Remove(t.Context(), objects.Result.Key); err != nil {
+		t.Fatal(err)
+	}
+	r.ages.Queued = 0
+	await(t, "a sweep announces it", func() bool {
+		if err := r.announceOverdue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(r.published.of(id)) > 0
+	})
+	if final, err := r.Statuses.FinalFromStore(t.Context(), id); final != nil || err != nil {
+		t.Errorf("FinalFromStore() = %+v, %v; want none", final, err)
+	}
+	r.checkStatus(t, id, status.Queued)
+}
+
 // Several runs at the same time have the effect of one.
 func TestRetryFailedAtOnce(t *testing.T) {
 	t.Parallel()
 	r := open(t)
 	var ids []string
-	for range 20 {
+	for range 5 {
 		id := uuid.NewString()
 		ids = append(ids, id)
 		r.storeFailed(t, id, failureFor(events.ReasonUnsupported, "a TIFF"))
 	}
 	var runs sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		runs.Go(func() {
 			if _, err := r.RetryFailed(t.Context(), Failures{}, false, io.Discard, io.Discard); err != nil {
 				t.Error(err)

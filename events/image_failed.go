@@ -20,8 +20,8 @@ const (
 	ReasonTooManyPixels Reason = "too_many_pixels"
 	// ReasonObjectNotFound: the object that the image was to be read from did not appear in time.
 	ReasonObjectNotFound Reason = "object_not_found"
-	// ReasonObjectUnreadable: the store did not let the service read that object in time, because of its permissions, of an
-	// encryption with a key of its owner, or because it is archived.
+	// ReasonObjectUnreadable: the store did not let the service read that object in time, because of its permissions, of
+	// an encryption with a key of its owner, or because it is archived.
 	ReasonObjectUnreadable Reason = "object_unreadable"
 )
 

@@ -123,8 +123,8 @@ var requestCodes = []Code{
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},
 	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
-		"The object that an event at `/upload` names does not exist, or cannot, or its sender may not know that it does. An " +
-			"event that Knative delivers does not get this answer: it gets 200, and waits in the service for the object.",
+		"The object that an event at `/upload` names does not exist, or cannot, or its sender may not know that it does. " +
+			"An event that Knative delivers does not get this answer: it gets 200, and waits in the service for the object.",
 		"Send the event to `/upload` again once the object exists."},
 	{CodeMethodNotAllowed, []int{http.StatusMethodNotAllowed}, "Method not allowed",
 		"The path has no such method. `Allow` and `limit` list those that it has.", repair},

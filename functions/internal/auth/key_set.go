@@ -62,8 +62,8 @@ func newKeySet(
 		fetch: fetch, maxAge: keysMaxAge, interval: keysFetchInterval, timeout: keysFetchTimeout, log: log,
 		bad: promauto.With(registerer).NewGauge(prometheus.GaugeOpts{
 			Name: "issuer_keys_bad",
-			Help: "1 if the keys of the issuer could not be fetched when that was last tried. Keys fetched before stay in effect; " +
-				"tokens with others are refused.",
+			Help: "1 if the keys of the issuer could not be fetched when that was last tried. Keys fetched before " +
+				"stay in effect; tokens with others are refused.",
 		}),
 	}
 }

@@ -39,8 +39,8 @@ type Status struct {
 	ProcessedAt float64 `json:"processed_at,omitempty"`
 	// Cause is the event that brought the image. It is set if the state is final and there was such an event.
 	Cause events.Cause `json:"cause,omitzero"`
-	// Hearsay is whether the image has failed because an image.uploaded, or a task of the original system, named an original
-	// that does not exist: nobody has brought an image, and somebody still may. It is known from the store only.
+	// Hearsay is whether the image has failed because an image.uploaded, or a task of the original system, named an
+	// original that does not exist: nobody has brought an image, and somebody still may. It is known from the store only.
 	Hearsay bool `json:"-"`
 }
 

@@ -115,8 +115,8 @@ func (s *Store) fail(ctx context.Context, original string, final Status, message
 }
 
 // Conclude caches a final status whose result is stored, and returns the final status that counts. If Redis has another
-// one, the store decides: that may be of a result which was lost, or of one which was removed so that the image is tried
-// again, and which a process was slow to cache.
+// one, the store decides: that may be of a result which was lost, or of one which was removed so that the image is
+// tried again, and which a process was slow to cache.
 func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
 	before, err := s.Advance(ctx, final)
 	if err != nil {
@@ -240,9 +240,9 @@ func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore
 	return objects, nil
 }
 
-// Discard removes the failure of an image, which the caller has just read, so that the image can be processed again. The
-// store cannot remove an object on condition. So if a caller stalls until another one has done the same and the image
-// has its thumbnail, that is removed, and a sweep has it made again.
+// Discard removes the failure of an image, which the caller has just read, so that the image can be processed again.
+// The store cannot remove an object on condition. So if a caller stalls until another one has done the same and the
+// image has its thumbnail, that is removed, and a sweep has it made again.
 func (s *Store) Discard(ctx context.Context, imageID string, failure *imagestore.Info) error {
 	if err := s.images.Remove(ctx, failure.Key); err != nil {
 		return err

@@ -88,7 +88,8 @@ func TestRetryFailed(t *testing.T) {
 		t.Errorf("published %d events, want none", got)
 	}
 
-	want := []string{all[1], all[2], "5 images: 2 have failed as selected, of which 2 are tried again and 0 were never stored"}
+	want := []string{all[1], all[2],
+		"5 images: 2 have failed as selected, of which 2 are tried again and 0 were never stored"}
 	selected := Failures{Reasons: []events.Reason{events.ReasonUnsupported}, Before: time.Now().Add(time.Hour)}
 	if good, lines := r.retryFailed(t, selected, false); !good || !slices.Equal(lines, want) {
 		t.Errorf("by reason: %t, %q; want true, %q", good, lines, want)

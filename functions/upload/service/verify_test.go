@@ -89,7 +89,8 @@ func TestRetryFailed(t *testing.T) {
 		t.Fatalf("status is %q, want failed", got)
 	}
 	before := len(s.broker.eventsOf(events.TypeImageUploaded, id))
-	if good, err := RetryFailed(t.Context(), s.getenv, relay.Failures{}, false, io.Discard, io.Discard); !good || err != nil {
+	good, err := RetryFailed(t.Context(), s.getenv, relay.Failures{}, false, io.Discard, io.Discard)
+	if !good || err != nil {
 		t.Errorf("RetryFailed() = %v, %v; want true", good, err)
 	}
 	if got := s.status(id); got != "queued" {

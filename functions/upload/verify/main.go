@@ -11,8 +11,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -40,41 +42,37 @@ var program = cli.Program{
 }
 
 func main() {
-	var flags struct {
-		Repair      bool            `xor:"mode" help:"Publish the events of originals without a result again."`
-		RetryFailed bool            `xor:"mode" help:"Give failed images another try."`
-		Reason      []events.Reason `placeholder:"REASON" help:"Retry those that failed for this reason only; may be repeated."`
-		Before      time.Time       `placeholder:"TIME" help:"Retry those that failed before this time only, in RFC 3339."`
-		DryRun      bool            `help:"List what would be tried again, and change nothing."`
-	}
-	if err := program.Parse(&flags, os.Args[1:], os.Stdout); err != nil {
-		exit(err)
-	}
-	if !flags.RetryFailed && (len(flags.Reason) > 0 || !flags.Before.IsZero() || flags.DryRun) {
-		exit(errors.New("--reason, --before and --dry-run are for --retry-failed"))
-	}
-	ctx := signals.NewContext()
-	verify := func() (bool, error) { return service.Verify(ctx, os.Getenv, flags.Repair, os.Stdout, os.Stderr) }
-	if flags.RetryFailed {
-		failures := relay.Failures{Reasons: flags.Reason, Before: flags.Before}
-		verify = func() (bool, error) {
-			return service.RetryFailed(ctx, os.Getenv, failures, flags.DryRun, os.Stdout, os.Stderr)
-		}
-	}
-	good, err := verify()
-	if err != nil {
-		exit(err)
-	}
-	if !good {
+	good, err := realMain(signals.NewContext(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, cli.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "verify:", err)
+		os.Exit(2)
+	case !good:
 		os.Exit(1)
 	}
 }
 
-// exit ends the process with 0 after the help text, and with 2 after an error.
-func exit(err error) {
-	if errors.Is(err, cli.ErrHelp) {
-		os.Exit(0)
+// realMain returns false if something is left to be done.
+func realMain(
+	ctx context.Context, arguments []string, getenv func(string) string, out, progress io.Writer,
+) (good bool, err error) {
+	var flags struct {
+		Repair      bool            `xor:"mode" help:"Publish the events of originals without a result again."`
+		RetryFailed bool            `xor:"mode" help:"Give failed images another try."`
+		Reason      []events.Reason `placeholder:"REASON" help:"Retry those that failed for this reason; may be repeated."`
+		Before      time.Time       `placeholder:"TIME" help:"Retry those that failed before this time, in RFC 3339."`
+		DryRun      bool            `help:"List what would be tried again, and change nothing."`
 	}
-	fmt.Fprintln(os.Stderr, "verify:", err)
-	os.Exit(2)
+	if err := program.Parse(&flags, arguments, out); err != nil {
+		return false, err
+	}
+	if flags.RetryFailed {
+		failures := relay.Failures{Reasons: flags.Reason, Before: flags.Before}
+		return service.RetryFailed(ctx, getenv, failures, flags.DryRun, out, progress)
+	}
+	if len(flags.Reason) > 0 || !flags.Before.IsZero() || flags.DryRun {
+		return false, fmt.Errorf("%w: --reason, --before and --dry-run are for --retry-failed", cli.ErrUsage)
+	}
+	return service.Verify(ctx, getenv, flags.Repair, out, progress)
 }

@@ -58,8 +58,8 @@ type Envelope struct {
 	// Source is a URI reference to the producer, such as SourceUpload. Required.
 	Source string
 	// ID names the event within its source, in printable ASCII without spaces. An event that is published
-	// again has the same ID. Empty means "<type>/<image ID>", which is right for what happens once to an image: its failure
-	// may happen again. ImageReceived has no image ID, so its producer sets an ID.
+	// again has the same ID. Empty means "<type>/<image ID>", which is right for what happens once to an image: its
+	// failure may happen again. ImageReceived has no image ID, so its producer sets an ID.
 	ID string
 	// Time is when it happened; zero means now.
 	Time time.Time

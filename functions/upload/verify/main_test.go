@@ -34,9 +34,9 @@ func TestModes(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		"verify":         {nil, "MINIO_ENDPOINT"},
-		"repair":         {[]string{"--repair"}, "MINIO_ENDPOINT"},
-		"retry":          {[]string{"--retry-failed"}, "MINIO_ENDPOINT"},
+		"verify": {nil, "MINIO_ENDPOINT"},
+		"repair": {[]string{"--repair"}, "MINIO_ENDPOINT"},
+		"retry":  {[]string{"--retry-failed"}, "MINIO_ENDPOINT"},
 		"some": {
 			[]string{"--retry-failed", "--reason=damaged", "--before=2026-11-29T12:00:00Z", "--dry-run"}, "MINIO_ENDPOINT",
 		},

@@ -125,17 +125,20 @@ func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
 	if before == nil || !before.State.Final() || before.sameOutcome(final) {
 		return &final, nil
 	}
-	return s.arbitrate(ctx, final.ImageID)
+	return s.arbitrate(ctx, final.ImageID, before)
 }
 
-// replaceIf replaces a status, unless it has changed.
+// replaceIf replaces a status, unless it has changed, and publishes the change as Forward does.
 var replaceIf = redis.NewScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+  redis.pcall('PUBLISH', KEYS[1], ARGV[4])
+end
 return 1
 `)
 
-// arbitrate returns the final status that the store has, and caches it; without one, that of Redis stays.
-func (s *Store) arbitrate(ctx context.Context, imageID string) (*Status, error) {
+// arbitrate returns the final status that the store has, and caches it. Without one it returns what Redis has.
+func (s *Store) arbitrate(ctx context.Context, imageID string, inRedis *Status) (*Status, error) {
 	text, err := s.cached(ctx, imageID)
 	if err != nil {
 		return nil, err
@@ -145,14 +148,14 @@ func (s *Store) arbitrate(ctx context.Context, imageID string) (*Status, error) 
 		return nil, err
 	}
 	if stored == nil || !stored.State.Final() {
-		return parse(text), nil
+		return inRedis, nil
 	}
 	replacement, err := json.Marshal(stored)
 	if err != nil {
 		return nil, fmt.Errorf("write status of %s: %w", imageID, err)
 	}
-	keys := []string{Key(imageID)}
-	if err := replaceIf.Run(ctx, s.client, keys, text, replacement, int(Expiry.Seconds())).Err(); err != nil {
+	keys, expiry := []string{Key(imageID)}, int(Expiry.Seconds())
+	if err := replaceIf.Run(ctx, s.client, keys, text, replacement, expiry, string(stored.State)).Err(); err != nil {
 		return nil, fmt.Errorf("write status of %s: %w", imageID, err)
 	}
 	return stored, nil

@@ -360,6 +360,11 @@ func TestConcludeLate(t *testing.T) {
 	if _, err := s.Record(t.Context(), original, final, []byte("thumbnail"), "image/png"); err != nil {
 		t.Fatal(err)
 	}
+	published := s.redis.Subscribe(t.Context(), Key(id))
+	defer published.Close()
+	if _, err := published.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		got, err := s.Conclude(t.Context(), final)
 		if err != nil || got.State != Completed {
@@ -368,6 +373,9 @@ func TestConcludeLate(t *testing.T) {
 		if got := s.read(t, id); got.State != Completed {
 			t.Errorf("Redis has %+v, want %s", got, Completed)
 		}
+	}
+	if message, err := published.ReceiveMessage(t.Context()); err != nil || message.Payload != string(Completed) {
+		t.Errorf("published %v, %v; want %s", message, err, Completed)
 	}
 }
 

@@ -65,9 +65,11 @@ func Seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 // Time is ProcessedAt as a time, in UTC.
 func (s Status) Time() time.Time { return time.UnixMilli(int64(s.ProcessedAt*1000 + 0.5)).UTC() }
 
-// sameOutcome reports whether two final statuses are those of one result.
+// sameOutcome reports whether two final statuses are those of one result. An image has one thumbnail, of which other
+// programs may say less, but may fail more than once.
 func (s Status) sameOutcome(other Status) bool {
-	return s.State == other.State && s.Reason == other.Reason && s.Time().Equal(other.Time())
+	isFailure := s.State == Failed && s.Reason == other.Reason && s.Time().Equal(other.Time())
+	return s.State == other.State && (isFailure || s.State == Completed)
 }
 
 // parse reads a status; nil if the text is not one, because another program wrote it. A final status gets a result even

@@ -122,8 +122,11 @@ func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	if before == nil || !before.State.Final() || before.sameOutcome(final) {
+	switch {
+	case before == nil || !before.State.Final():
 		return &final, nil
+	case before.sameOutcome(final):
+		return before, nil
 	}
 	return s.arbitrate(ctx, final.ImageID, before)
 }

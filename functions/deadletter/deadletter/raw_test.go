@@ -180,7 +180,8 @@ func TestRaw(t *testing.T) {
 		"structured event as the data of another": {
 			sinkRequest{header: []string{
 				structuredType, "Ce-Specversion: 1.0", "Ce-Type: dev.knative.kafka.event", "Ce-Source: /s",
-				"Ce-Id: partition:1/offset:2", "Ce-Knativeerrorcode: 400", "Ce-Knativekafkapartition: 1", "Ce-Knativekafkaoffset: 2",
+				"Ce-Id: partition:1/offset:2", "Ce-Knativeerrorcode: 400", "Ce-Knativekafkapartition: 1",
+				"Ce-Knativekafkaoffset: 2",
 			}, body: []byte(structuredEvent)},
 			[]string{
 				"ce_id: partition:1/offset:2", "ce_source: /s", "ce_specversion: 1.0", "ce_type: dev.knative.kafka.event",

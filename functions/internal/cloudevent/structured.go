@@ -155,9 +155,9 @@ var errNotObject = errors.New("the body is not a JSON object")
 // space is JSON's, RFC 8259 section 2.
 const space = " \t\r\n"
 
-// checkSyntax returns an error that has the position of a fault of the JSON in bytes. Text in another encoding than UTF-8
-// is one (RFC 8259, section 8.1): encoding/json reads it, and the SDK passes its bytes on, so that attributes would be
-// garbled, or differ for each reader.
+// checkSyntax returns an error that has the position of a fault of the JSON in bytes. Text in another encoding than
+// UTF-8 is one (RFC 8259, section 8.1): encoding/json reads it, and the SDK passes its bytes on, so that attributes
+// would be garbled, or differ for each reader.
 func checkSyntax(object []byte) error {
 	if !utf8.Valid(object) {
 		return fmt.Errorf("%w: byte %d is not UTF-8", errNotObject, validLength(object)+1)

@@ -75,7 +75,7 @@ func open(
 	return gate, registry, log, stop
 }
 
-// nowhere is a Redis that is away.
+// nowhere is a Redis that cannot be reached.
 func nowhere(t *testing.T) redis.UniversalClient {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
@@ -128,7 +128,7 @@ func TestFitStore(t *testing.T) {
 	}
 }
 
-// A store that cannot be examined is neither fit nor unfit: images are refused as while MinIO is away, and the next one
+// A store that cannot be examined is neither fit nor unfit: images are refused as while MinIO is down, and the next one
 // tries again.
 func TestUnknownStore(t *testing.T) {
 	t.Parallel()

@@ -149,7 +149,9 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestExamineBadServers(t *testing.T) {
 	t.Parallel()
 	isOdd := func(r *http.Request) bool { return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "☃") }
-	isConditional := func(r *http.Request) bool { return r.Header.Get("If-None-Match") != "" && r.Method == http.MethodPost }
+	isConditional := func(r *http.Request) bool {
+		return r.Header.Get("If-None-Match") != "" && r.Method == http.MethodPost
+	}
 	for name, test := range map[string]struct {
 		spoil func(http.Handler) http.Handler
 		want  string
@@ -220,7 +222,8 @@ func TestExamineWithoutVerdict(t *testing.T) {
 	}
 }
 
-// A connection that breaks once, before or after the server has done what it was asked to, says nothing against the server.
+// A connection that breaks once, before or after the server has done what it was asked to, says nothing against the
+// server.
 func TestExamineOverBadConnections(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {

@@ -190,7 +190,8 @@ func (g *Gate) renew(ctx context.Context) error {
 		return err
 	}
 	examined := newResult(verdicts, time.Now())
-	g.log.InfoContext(ctx, "store_examined", "event.duration", time.Since(began).Nanoseconds(), "missing", examined.names())
+	g.log.InfoContext(ctx, "store_examined", "event.duration", time.Since(began).Nanoseconds(),
+		"missing", examined.names())
 	g.set(ctx, examined)
 	if err := g.cache.save(ctx, examined); err != nil {
 		g.log.WarnContext(ctx, "store_result_not_kept", "error.message", err.Error())

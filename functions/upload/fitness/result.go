@@ -13,7 +13,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
-// keptFor is how long Redis keeps a result. Only one that is good is used for longer than renewGood, while it is renewed.
+// keptFor is how long Redis keeps a result. Only one that is good is used for longer than renewGood, while it is
+// renewed.
 const keptFor = 30 * 24 * time.Hour
 
 // A result is what one examination found, as it is kept in Redis.
@@ -55,8 +56,8 @@ func (r *result) renewIn(now time.Time) time.Duration {
 	return every - now.Sub(r.Examined).Abs()
 }
 
-// A cache keeps the result for all processes of the function. The key has the endpoint of the store, and not the bucket,
-// which can be copied to another one.
+// A cache keeps the result for all processes of the function. The key has the endpoint of the store, and not the
+// bucket, which can be copied to another one.
 type cache struct {
 	client redis.UniversalClient
 	key    string

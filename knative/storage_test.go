@@ -60,7 +60,10 @@ func TestStoragePolicies(t *testing.T) {
 			})
 			if i < 0 {
 				t.Errorf("%s has no policy that denies what is not allowed", namespace)
-			} else if types := fmt.Sprint(policies[i].at("spec", "policyTypes")); namespace != "kafka" && types != "[Ingress Egress]" {
+				continue
+			}
+			types := fmt.Sprint(policies[i].at("spec", "policyTypes"))
+			if namespace != "kafka" && types != "[Ingress Egress]" {
 				t.Errorf("%s denies %s, want both directions", namespace, types)
 			}
 		}
@@ -92,7 +95,8 @@ func TestStorageLetsFunctionsIn(t *testing.T) {
 
 // runs reports whether a workload in a namespace has pods with these labels.
 func runs(objects []object, namespace string, labels map[string]any) bool {
-	return slices.ContainsFunc(append(ofKind(objects, "StatefulSet"), ofKind(objects, "Deployment")...), func(o object) bool {
+	workloads := append(ofKind(objects, "StatefulSet"), ofKind(objects, "Deployment")...)
+	return slices.ContainsFunc(workloads, func(o object) bool {
 		got, _ := o.at("spec", "template", "metadata", "labels").(map[string]any)
 		for name, value := range labels {
 			if got[name] != value {
@@ -103,8 +107,8 @@ func runs(objects []object, namespace string, labels map[string]any) bool {
 	})
 }
 
-// The functions have users of their own: no administrator's credentials are in their namespace, Redis has no default user,
-// and the policy of the bucket grants what the tests with MinIO run with, but for making the bucket.
+// The functions have users of their own: no administrator's credentials are in their namespace, Redis has no default
+// user, and the policy of the bucket grants what the tests with MinIO run with, but for making the bucket.
 func TestStorageUsers(t *testing.T) {
 	for _, components := range [][]string{{"storage"}, {"storage", "servers-tls", "storage-tls"}} {
 		objects := build(t, "prod", components...)

@@ -90,8 +90,8 @@ func freePort(tb testing.TB) string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// A sink implements as much of S3 as an upload needs. It keeps the keys of objects and nothing else, and has the objects
-// by which the function checks its store in a fake.
+// A sink implements as much of S3 as an upload needs. It keeps the keys of objects and nothing else, and has the
+// objects by which the function checks its store in a fake.
 type sink struct {
 	sync.Mutex
 	keys []string

@@ -29,8 +29,10 @@ type Verdict struct {
 }
 
 const (
-	otherStore = "Use another server, or a newer version of this one: docs/operations/stores.md lists those that were tried."
-	proxies    = "If there is a proxy or a gateway before the server, ask the server itself: `MINIO_ENDPOINT`. " + otherStore
+	otherStore = "Use another server, or a newer version of this one: docs/operations/stores.md lists those that were " +
+		"tried."
+	proxies = "If there is a proxy or a gateway before the server, ask the server itself: `MINIO_ENDPOINT`. " +
+		otherStore
 )
 
 // Requirements returns what Examine looks for, in its order.
@@ -149,8 +151,8 @@ func responseOf(err error) (response minio.ErrorResponse) {
 	return response
 }
 
-// clean removes what this examination stored, and what older ones left behind. Whatever remains is bytes, and is removed
-// by the next one.
+// clean removes what this examination stored, and what older ones left behind. Whatever remains is small, and is
+// removed by the next one.
 func (x *examination) clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

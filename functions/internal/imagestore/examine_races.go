@@ -116,8 +116,8 @@ func winnerOf(errs []error) (int, error) {
 	case 0: // an answer was lost, and its request repeated
 		return 0, fmt.Errorf("none of %d writers was told that it had stored its object", writers)
 	}
-	return 0, certainly("%d of %d writers that stored an object under one key at the same time with If-None-Match: * were "+
-		"told that they had: all but one of these images would be lost", len(winners), writers)
+	return 0, certainly("%d of %d writers that stored an object under one key at the same time with If-None-Match: * "+
+		"were told that they had: all but one of these images would be lost", len(winners), writers)
 }
 
 // late checks that a taken key is refused.

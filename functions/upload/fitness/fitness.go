@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,12 +21,11 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
-	"golang.org/x/sync/singleflight"
 )
 
 const (
-	// rounds of each race in one examination: some 200 small requests in all.
-	rounds = 1
+	// rounds of each race in one examination: some 300 small requests in all.
+	rounds = 2
 	// An examination takes a second or two on a store that responds in milliseconds.
 	timeout = time.Minute
 	// An image waits at most this long for the first result.
@@ -41,26 +41,38 @@ type examiner interface {
 	Examine(ctx context.Context, rounds int) ([]imagestore.Verdict, error)
 }
 
-// A Gate knows whether the store is fit. It is safe for use by several goroutines.
+// A Gate knows whether the store is fit, while it runs. It is safe for use by several goroutines.
 type Gate struct {
 	store examiner
 	cache cache
 	log   *slog.Logger
+	met   *prometheus.GaugeVec
 
-	result   atomic.Pointer[result] // nil until one is known
-	learning singleflight.Group
-	met      *prometheus.GaugeVec
+	result atomic.Pointer[result] // nil until one is known
+	wanted chan struct{}          // has an element if somebody waits for the result
+
+	lock sync.Mutex
+	next *attempt // the one that ends next
 }
+
+// An attempt to learn the result.
+type attempt struct {
+	done chan struct{}
+	err  error // when it is done
+}
+
+func newAttempt() *attempt { return &attempt{done: make(chan struct{})} }
 
 // New returns a Gate for the store at an endpoint. It makes no connection.
 func New(
-	store examiner, endpoint, bucket string, client redis.UniversalClient, log *slog.Logger,
-	registerer prometheus.Registerer,
+	store examiner, endpoint string, client redis.UniversalClient, log *slog.Logger, registerer prometheus.Registerer,
 ) *Gate {
 	return &Gate{
-		store: store,
-		cache: cache{client: client, key: "image:store:" + bucket, endpoint: endpoint},
-		log:   log,
+		store:  store,
+		cache:  cache{client: client, key: "image:store:" + endpoint},
+		log:    log,
+		wanted: make(chan struct{}, 1),
+		next:   newAttempt(),
 		met: promauto.With(registerer).NewGaugeVec(prometheus.GaugeOpts{
 			Name: "object_store_requirement_met",
 			Help: "Whether the object store does what the service needs (1 or 0), by requirement; nothing until it is known.",
@@ -70,18 +82,30 @@ func New(
 
 // Run learns the result, and renews it until ctx ends.
 func (g *Gate) Run(ctx context.Context) {
-	for {
-		_ = g.learn(ctx) // logs its errors
+	for ctx.Err() == nil {
+		g.finish(g.renew(ctx))
+		var wanted chan struct{}
 		pause := renewUnknown
 		if known := g.result.Load(); known != nil {
 			pause = max(known.renewIn(time.Now()), renewBad)
+		} else {
+			wanted = g.wanted
 		}
 		select {
 		case <-ctx.Done():
-			return
+		case <-wanted:
 		case <-time.After(pause):
 		}
 	}
+}
+
+// finish ends the attempt that others wait for.
+func (g *Gate) finish(err error) {
+	g.lock.Lock()
+	defer g.lock.Unlock()
+	g.next.err = err
+	close(g.next.done)
+	g.next = newAttempt()
 }
 
 // Pass returns nil if images may be stored. It waits for the first result. The error is an apierror.Error if the store
@@ -112,7 +136,11 @@ func (g *Gate) Pass(ctx context.Context) error {
 func (g *Gate) Ready(ctx context.Context) error {
 	known := g.result.Load()
 	if known == nil {
-		return g.learn(ctx)
+		err := g.learn(ctx)
+		if ctx.Err() != nil {
+			return httpserver.Flaw("the first check of the store has not ended")
+		}
+		return err
 	}
 	if known.fit() {
 		return nil
@@ -120,16 +148,18 @@ func (g *Gate) Ready(ctx context.Context) error {
 	return httpserver.Flaw("it lacks " + strings.Join(known.names(), ", "))
 }
 
-// learn finds out whether the store is fit; concurrent callers share one attempt, which outlives them.
+// learn waits for an attempt of Run, which it asks for if there is none. Concurrent callers share it.
 func (g *Gate) learn(ctx context.Context) error {
-	learned := g.learning.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-		defer cancel()
-		return nil, g.renew(ctx)
-	})
+	g.lock.Lock()
+	next := g.next
+	g.lock.Unlock()
 	select {
-	case outcome := <-learned:
-		return outcome.Err
+	case g.wanted <- struct{}{}:
+	default: // somebody else has asked
+	}
+	select {
+	case <-next.done:
+		return next.err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -138,6 +168,8 @@ func (g *Gate) learn(ctx context.Context) error {
 // renew takes the result from the cache, and examines the store if there is none or it is due. A result that is known
 // stays if the store cannot be examined.
 func (g *Gate) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	cached, err := g.cache.load(ctx)
 	if err != nil {
 		g.log.WarnContext(ctx, "store_result_not_read", "error.message", err.Error())
@@ -158,7 +190,8 @@ func (g *Gate) renew(ctx context.Context) error {
 		return err
 	}
 	examined := newResult(verdicts, time.Now())
-	g.log.InfoContext(ctx, "store_examined", "event.duration", time.Since(began).Nanoseconds(), "missing", examined.names())
+	g.log.InfoContext(ctx, "store_examined", "event.duration", time.Since(began).Nanoseconds(),
+		"missing", examined.names())
 	g.set(ctx, examined)
 	if err := g.cache.save(ctx, examined); err != nil {
 		g.log.WarnContext(ctx, "store_result_not_kept", "error.message", err.Error())

@@ -13,13 +13,12 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
-// keptFor is how long Redis keeps a result. Only one that is good is used for longer than renewGood, while it is renewed.
+// keptFor is how long Redis keeps a result. Only one that is good is used for longer than renewGood, while it is
+// renewed.
 const keptFor = 30 * 24 * time.Hour
 
 // A result is what one examination found, as it is kept in Redis.
 type result struct {
-	// Endpoint is the store's: a bucket of the same name elsewhere is another store.
-	Endpoint string `json:"endpoint"`
 	// Required are the names of all requirements: a later version may have more of them.
 	Required []string `json:"required"`
 	// Missing has what was found instead, by the name of a requirement.
@@ -57,13 +56,14 @@ func (r *result) renewIn(now time.Time) time.Duration {
 	return every - now.Sub(r.Examined).Abs()
 }
 
-// A cache keeps the result for all processes of the function.
+// A cache keeps the result for all processes of the function. The key has the endpoint of the store, and not the
+// bucket, which can be copied to another one.
 type cache struct {
-	client        redis.UniversalClient
-	key, endpoint string
+	client redis.UniversalClient
+	key    string
 }
 
-// load returns nil if there is no result for this store and these requirements.
+// load returns nil if there is no result for these requirements.
 func (c cache) load(ctx context.Context) (*result, error) {
 	text, err := c.client.Get(ctx, c.key).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -76,14 +76,13 @@ func (c cache) load(ctx context.Context) (*result, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("read %q: %w", c.key, err)
 	}
-	if r.Endpoint != c.endpoint || !slices.Equal(r.Required, required()) {
+	if !slices.Equal(r.Required, required()) {
 		return nil, nil
 	}
 	return &r, nil
 }
 
 func (c cache) save(ctx context.Context, r *result) error {
-	r.Endpoint = c.endpoint
 	text, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write %q: %w", c.key, err)

@@ -271,6 +271,20 @@ func (s *testServer) upload(filename string, content []byte) string {
 	return answer.imageID(s.t)
 }
 
+// awaitReady waits until the backends can be used, and the store has been checked.
+func (s *testServer) awaitReady() {
+	s.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		got := s.get("/ready")
+		if got.status == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal(got.body)
+		}
+	}
+}
+
 // keys lists the objects in the service's bucket, without those of its check of the store.
 func (s *testServer) keys() (keys []string) {
 	s.t.Helper()

@@ -54,8 +54,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	watcher := status.NewWatcher(backends.redis)
 	defer watcher.Close()
 	context.AfterFunc(ctx, watcher.Close) // who waits for a status gets the one that there is
-	gate := fitness.New(backends.images, settings.images.Endpoint, backends.images.Bucket(), backends.redis, process.Log,
-		process.Metrics)
+	gate := fitness.New(backends.images, settings.images.Endpoint, backends.redis, process.Log, process.Metrics)
 	s := wire(settings, process, backends, publisher, guard, watcher, gate)
 	retrying, stopRetrying := context.WithCancel(ctx)
 	var retries sync.WaitGroup

@@ -357,9 +357,7 @@ func (b *brokenMinIO) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // behind starts another pod that reaches MinIO through a handler, which wrap returns.
 func (s *testServer) behind(wrap func(minio http.Handler) http.Handler) *testServer {
 	s.t.Helper()
-	if got := s.get("/ready"); got.status != http.StatusOK { // makes the bucket
-		s.t.Fatal(got.body)
-	}
+	s.awaitReady() // makes the bucket
 	minio, transport := testservers.MinIOTransport(s.t, s.getenv)
 	server := httptest.NewServer(wrap(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host },

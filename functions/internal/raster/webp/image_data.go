@@ -125,9 +125,17 @@ func (p *imageData) decodeRows(smooth bool, show func(pixels []uint8, count int)
 		if !toRGBABytes(pixels, rows) {
 			plane.Premultiply(pixels)
 		}
-		return show(pixels, rows.Count)
+		for left := rows.Count; left > 0; left -= rowsAtOnce {
+			if err := show(pixels, min(left, rowsAtOnce)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
+
+// rowsAtOnce bounds how many equal rows are shown at once, because cancellation is checked only between.
+const rowsAtOnce = 16
 
 // toRGBABytes converts pixels to interleaved RGBA. It reports whether all of them are opaque.
 func toRGBABytes(to []uint8, rows lossless.Rows) bool {

@@ -417,9 +417,7 @@ func (l *loadGenerator) removeDrainedBucket() (lost []*submission, err error) {
 	l.lock.Lock()
 	l.accepted = nil
 	l.lock.Unlock()
-	l.watcher.Lock()
-	clear(l.watcher.events)
-	l.watcher.Unlock()
+	l.watcher.forget()
 	all := minio.RemoveBucketOptions{ForceDelete: true}
 	return lost, l.minioClient.RemoveBucketWithOptions(l.t.Context(), l.bucket, all)
 }

@@ -72,7 +72,7 @@ func newSystem(t *testing.T, build func() (string, error), settings ...string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &system{backends: acquireBackends(t), t: t, random: newRand(t), watcher: &watcher{events: map[string]string{}}}
+	s := &system{backends: acquireBackends(t), t: t, random: newRand(t), watcher: newWatcher()}
 	s.directory = filepath.Join(workDir, strings.NewReplacer("/", "-").Replace(t.Name()))
 	s.bucket = "faults-" + uuid.NewString()
 	s.topic = s.bucket
@@ -250,9 +250,12 @@ func post(ctx context.Context, client *http.Client, url string, e event.Event) (
 type watcher struct {
 	sync.Mutex
 	events    map[string]string // the last result event of each image
+	lost      map[string]bool   // result events of a bucket that is gone, of which copies may still come
 	conflicts int
 	examples  []string
 }
+
+func newWatcher() *watcher { return &watcher{events: map[string]string{}, lost: map[string]bool{}} }
 
 func (w *watcher) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	e, err := binding.ToEvent(r.Context(), cehttp.NewMessageFromHttpRequest(r))
@@ -266,9 +269,22 @@ func (w *watcher) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	result := e.Source() + " " + e.ID() + " " + string(e.Data())
 	w.Lock()
 	defer w.Unlock()
+	if w.lost[result] {
+		return
+	}
 	if before, known := w.events[about.ImageID]; known && before != result {
 		w.conflicts++
 		w.examples = append(w.examples, before+"\n"+result)
 	}
 	w.events[about.ImageID] = result
+}
+
+// forget has every image begin anew, because the bucket with the results is about to be deleted.
+func (w *watcher) forget() {
+	w.Lock()
+	defer w.Unlock()
+	for _, result := range w.events {
+		w.lost[result] = true
+	}
+	clear(w.events)
 }

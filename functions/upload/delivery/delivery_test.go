@@ -17,6 +17,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
@@ -41,10 +42,11 @@ func open(t *testing.T, policy ownership.Policy) (d *Delivery, ignored *[]string
 	})
 	ignored = &[]string{}
 	return New(Backends{
-		Images:   images,
-		Statuses: status.New(client, images),
-		Outbox:   outbox.New(down, images.Bucket(), func(err error) { t.Error(err) }),
-		Watcher:  watcher,
+		Images:     images,
+		Statuses:   status.New(client, images),
+		Outbox:     outbox.New(down, images.Bucket(), func(err error) { t.Error(err) }),
+		Watcher:    watcher,
+		References: idempotency.NewReferences(client),
 		IgnoreError: func(_ context.Context, operation string, err error) {
 			if err == nil {
 				t.Error("IgnoreError() is called without an error")

@@ -78,8 +78,8 @@ func (d *Delivery) readFirst(ctx context.Context, imageIDs []string) (*status.St
 	return nil, errNoEventStatus
 }
 
-// referred returns the images that events refer to, which are given by the IDs that their own images would have. Without
-// Redis there are none.
+// referred returns the images that events refer to, which are given by the IDs that their own images would have.
+// Without Redis there are none.
 func (d *Delivery) referred(ctx context.Context, eventImageIDs []string) (imageIDs []string) {
 	for _, id := range eventImageIDs {
 		imageID, err := d.References.Find(ctx, id)

@@ -60,8 +60,11 @@ type process struct {
 	log     lockedBuffer
 }
 
-// packages are the main packages of the functions, by the names of their manifests.
-var packages = map[string]string{"upload": "upload", "thumbnail": "thumbnail", "dead-letters": "deadletter"}
+// packages are the main packages of the functions, by the names of their manifests, and of local mode.
+var packages = map[string]string{
+	"upload": "functions/upload", "thumbnail": "functions/thumbnail", "dead-letters": "functions/deadletter",
+	"local": "knative/local",
+}
 
 var binaries sync.Map // func() (string, error), by function
 
@@ -70,7 +73,7 @@ func build(function string) (string, error) {
 	made, _ := binaries.LoadOrStore(function, sync.OnceValues(func() (string, error) {
 		binary := filepath.Join(workDirectory, function)
 		build := exec.Command("go", "build", "-tags", "nodynamic", "-o", binary,
-			"gitlab.com/yourorg/image-service/functions/"+packages[function])
+			"gitlab.com/yourorg/image-service/"+packages[function])
 		build.Env = append(os.Environ(), "GOFLAGS=-trimpath") // without the race detector, which takes memory
 		if output, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", function, err, output)
@@ -110,34 +113,58 @@ var backendSettings = []string{
 // start starts a function; it ends with the test, and must not crash before.
 func start(tb testing.TB, function string, settings ...string) *process {
 	tb.Helper()
-	binary, err := build(function)
-	if err != nil {
-		tb.Fatal(err)
-	}
 	getenv := testservers.Start(tb, testservers.As(logins[function]))
-	p := &process{TB: tb, pod: podOf(tb, function), getenv: getenv, address: freeAddress(tb)}
+	p := newProcess(tb, function, podOf(tb, function))
+	p.getenv = getenv
 	_, port, _ := net.SplitHostPort(p.address)
-	p.command = exec.Command(binary)
-	p.command.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR", "GOMEMLIMIT=" + p.goLimit, "GOMAXPROCS=1"}
+	p.command.Env = append(p.command.Env, "PORT="+port, "GOMAXPROCS=1")
 	for _, name := range backendSettings {
 		if value := getenv(name); value != "" {
 			p.command.Env = append(p.command.Env, name+"="+value)
 		}
 	}
 	p.command.Env = append(p.command.Env, settings...)
-	p.command.Stderr = &p.log
-	if err := p.command.Start(); err != nil {
+	p.run()
+	return p
+}
+
+// startLocal starts local mode, whose process has all functions and the fakes, and so the images as well.
+func startLocal(tb testing.TB) *process {
+	tb.Helper()
+	p := newProcess(tb, "local", pod{concurrency: 32, memory: 1 << 30, goLimit: "512MiB"})
+	p.command.Args = append(p.command.Args, "--listen", p.address)
+	p.run()
+	return p
+}
+
+// newProcess returns a program that is to listen on an address of its own.
+func newProcess(tb testing.TB, program string, limits pod) *process {
+	tb.Helper()
+	binary, err := build(program)
+	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(p.stop)
+	p := &process{TB: tb, pod: limits, address: freeAddress(tb), command: exec.Command(binary)}
+	p.command.Env = []string{"LOG_LEVEL=ERROR", "GOMEMLIMIT=" + p.goLimit}
+	p.command.Stderr = &p.log
+	return p
+}
+
+// run starts the program and waits until it answers.
+func (p *process) run() {
+	p.Helper()
+	if err := p.command.Start(); err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(p.stop)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		response, err := http.Get("http://" + p.address + "/health")
 		if err == nil {
 			response.Body.Close()
-			return p
+			return
 		}
 		if time.Now().After(deadline) {
-			tb.Fatalf("%v\n%s", err, p.log.String())
+			p.Fatalf("%v\n%s", err, p.log.String())
 		}
 	}
 }

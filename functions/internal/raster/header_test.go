@@ -2,8 +2,10 @@ package raster
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"image"
 	"image/color/palette"
 	"image/gif"
@@ -202,7 +204,7 @@ func TestLimitsCheck(t *testing.T) {
 			"The image has 2147483647x2147483647 = 4611686014132420609 pixels, more than the limit of 201326592",
 			int64(201_326_592), int64(most * most)},
 		{"too long", Limits{}, Header{Format: PNG, Width: 1_000_000, Height: 1},
-			"The image is 1000000x1 pixels, more than the limit of 65535 on one side", int64(65535), int64(1_000_000)},
+			"The image is 1000000x1 pixels, more than the limit of 131072 on one side", int64(1 << 17), int64(1_000_000)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -218,5 +220,65 @@ func TestLimitsCheck(t *testing.T) {
 				t.Errorf("got %#v, want %#v", err, want)
 			}
 		})
+	}
+}
+
+// An endless reader is a PNG without end: chunks without a meaning follow its header. It cancels after some reads.
+type endless struct {
+	header, chunk []byte
+	reads         int
+	cancel        func()
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.reads++; e.reads == 100 {
+		e.cancel()
+	}
+	if len(e.header) == 0 {
+		e.header = e.chunk
+	}
+	n := copy(p, e.header)
+	e.header = e.header[n:]
+	return n, nil
+}
+
+// Cancellation ends Probe before the next read.
+func TestProbeIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := &endless{header: pngHeader(10, 10, 8, 2), chunk: pngChunk("teXt", []byte("of no use")), cancel: cancel}
+	_, err := Probe(ctx, r)
+	if !errors.Is(err, context.Canceled) || r.reads != 100 {
+		t.Errorf("got %v after %d reads, want %v after 100", err, r.reads, context.Canceled)
+	}
+}
+
+// The largest images of phones are within the limits by default, in the formats that phones write, and so are
+// screenshots of long pages.
+func TestPhonesAreAdmitted(t *testing.T) {
+	for _, size := range [][2]int{{8160, 6144}, {8192, 6144}, {9248, 6944}, {12000, 9008}, {16320, 12240}} {
+		files := map[string][]byte{
+			"baseline JPEG":    tiledJPEG(t, "baseline", 16, 16),
+			"progressive JPEG": tiledJPEG(t, "progressive", 16, 16),
+			"PNG":              append(pngHeader(uint32(size[0]), uint32(size[1]), 8, 2), pngChunk("IDAT", nil)...),
+		}
+		for name, file := range files {
+			t.Run(fmt.Sprintf("%s of %dx%d", name, size[0], size[1]), func(t *testing.T) {
+				for _, sof := range []string{"\xff\xc0\x00\x11\x08", "\xff\xc2\x00\x11\x08"} {
+					if at := bytes.Index(file, []byte(sof)); at >= 0 {
+						binary.BigEndian.PutUint16(file[at+len(sof):], uint16(size[1]))
+						binary.BigEndian.PutUint16(file[at+len(sof)+2:], uint16(size[0]))
+					}
+				}
+				header, err := Limits{}.Probe(t.Context(), bytes.NewReader(file))
+				if err != nil || header.Width != size[0] || header.Height != size[1] {
+					t.Errorf("got %+v, %v, want it admitted", header, err)
+				}
+			})
+		}
+	}
+	long := append(pngHeader(1080, 65536, 8, 2), pngChunk("IDAT", nil)...)
+	if _, err := (Limits{}).Probe(t.Context(), bytes.NewReader(long)); err != nil {
+		t.Errorf("got %v, want a long screenshot admitted", err)
 	}
 }

@@ -134,11 +134,13 @@ func TestRenderLargeImageMemory(t *testing.T) {
 		file io.Reader
 		more int64 // than the file and what one pixel needs, in MB
 	}{
-		"JPEG of 48 MP":             {bytes.NewReader(tiledJPEG(t, "baseline", 8000, 6000)), 15},
-		"progressive JPEG of 48 MP": {bytes.NewReader(tiledJPEG(t, "progressive", 8000, 6000)), 15},
-		"PNG of 48 MP":              {tiledPNG(t, 8000, 6000, 2), 15},
-		"lossless WebP of 48 MP":    {bytes.NewReader(plainWebP(8000, 6000)), 15},
-		"PNG of 400 MP":             {tiledPNG(t, 20000, 20000, 6), 15},
+		"JPEG of 200 MP":             {bytes.NewReader(tiledJPEG(t, "baseline", 16320, 12240)), 20},
+		"JPEG of 48 MP":              {bytes.NewReader(tiledJPEG(t, "baseline", 8000, 6000)), 15},
+		"progressive JPEG of 200 MP": {bytes.NewReader(tiledJPEG(t, "progressive", 16320, 12240)), 45},
+		"progressive JPEG of 48 MP":  {bytes.NewReader(tiledJPEG(t, "progressive", 8000, 6000)), 15},
+		"PNG of 48 MP":               {tiledPNG(t, 8000, 6000, 2), 15},
+		"lossless WebP of 48 MP":     {bytes.NewReader(plainWebP(8000, 6000)), 15},
+		"PNG of 400 MP":              {tiledPNG(t, 20000, 20000, 6), 15},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -16,16 +16,16 @@ const (
 	DefaultPixels = 16384 * 12288
 	// DefaultBufferedPixels is 8192x6144, the largest image that phones call 50 megapixels.
 	DefaultBufferedPixels = 8192 * 6144
-	// DefaultMemory is enough for an interlaced PNG, and a lossless WebP, of DefaultBufferedPixels.
-	DefaultMemory = 128 << 20
+	// DefaultMemory is enough for an interlaced PNG, and a WebP of any kind, of DefaultBufferedPixels.
+	DefaultMemory = 144 << 20
 )
 
 // DefaultAV1Memory is the limit of memory for a picture of an AVIF if none is set: enough for 12 megapixels of 8 bits.
 const DefaultAV1Memory = 304 << 20
 
-// maxSide is the longest side in pixels. Only PNG allows more, and no camera produces it: an image of a few rows, each
-// of millions of pixels, would take resampling kernels far larger than itself.
-const maxSide = 65535
+// maxSide is the longest side in pixels: twice as many as other formats than PNG allow, for screenshots of long pages. An
+// image of a few rows, each of millions of pixels, would take resampling kernels far larger than itself.
+const maxSide = 1 << 17
 
 // Limits state which images are read, what they may cost, and what may be wrong with them.
 type Limits struct {

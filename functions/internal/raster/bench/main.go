@@ -54,7 +54,7 @@ func realMain(arguments []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	limits := raster.Limits{Pixels: 1 << 30, AV1Memory: largestMemory}
+	limits := raster.Limits{Pixels: 1 << 30, BufferedPixels: 1 << 30, Memory: 1 << 40, AV1Memory: largestMemory}
 	workers := avifworker.NewPool(limits.AV1Memory)
 	limits.AV1 = workers
 	var renditions []raster.Rendition

@@ -33,6 +33,15 @@ type Header struct {
 // follows them is skipped. No file needs more than one of each.
 const MaxMetadata = 2 << 20
 
+// Metadata counts what was unpacked of MaxMetadata.
+type Metadata struct{ taken int64 }
+
+// Left returns how many bytes may still be unpacked.
+func (m *Metadata) Left() int64 { return max(0, MaxMetadata-m.taken) }
+
+// Take counts bytes that were unpacked.
+func (m *Metadata) Take(bytes int64) { m.taken += bytes }
+
 // A Job is what is asked of a decoder, as far as its cost depends on it: see Options.
 type Job struct {
 	Width, Height, Frames int

@@ -12,9 +12,9 @@ import (
 // Orientation (CIPA DC-008, section 4.6.4): 5 to 8 exchange width and height.
 const Upright = 1
 
-// maxPayload bounds what is read of a payload, in bytes: what fits into a JPEG segment, for which EXIF was designed. A
+// MaxPayload bounds what is read of a payload, in bytes: what fits into a JPEG segment, for which EXIF was designed. A
 // larger payload continues with thumbnails and maker notes.
-const maxPayload = 1 << 16
+const MaxPayload = 1 << 16
 
 const (
 	tagOrientation = 0x0112
@@ -26,7 +26,7 @@ const (
 // Read reads a payload of length bytes from r, all of it but holding at most 64 KiB, and returns its orientation, or
 // Upright. The error is that of r: broken metadata does not make an image unreadable.
 func Read(r io.Reader, length int64) (int, error) {
-	payload := make([]byte, min(length, maxPayload))
+	payload := make([]byte, min(length, MaxPayload))
 	if _, err := io.ReadFull(r, payload); err != nil {
 		return Upright, err
 	}

@@ -45,7 +45,7 @@ func TestOrientation(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	payload := "MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00" +
-		strings.Repeat("x", 3*maxPayload)
+		strings.Repeat("x", 3*MaxPayload)
 	r := strings.NewReader(payload + "next")
 	if got, err := Read(r, int64(len(payload))); got != 6 || err != nil {
 		t.Errorf("got %d, %v, want 6", got, err)

@@ -8,7 +8,7 @@ import (
 // Cost implements codec.File.
 func (f *File) Cost(job codec.Job) codec.Cost {
 	const (
-		pixelNanos, byteNanos = 14, 10
+		pixelNanos, byteNanos = 10, 5
 		shownChannels         = 4
 		screens               = 2 // of an animation: as it is shown, and as it was before a frame that is disposed of
 	)

@@ -15,7 +15,7 @@ func (f *File) Cost(job codec.Job) codec.Cost {
 		hevcNanos, av1Nanos, byteNanos = 40, 200, 30
 		shownChannels, overlayBytes    = 4, 4
 		copies                         = 2 // of the data of an AV1 item; of other items, the file is held at worst
-		pictureBytes, pictureFixed     = 1.5, 4 << 20
+		pictureBytes, pictureFixed     = 0.5, 4 << 20
 	)
 	cost := codec.Cost{
 		Memory: plane.ReducedBytes(p.width, p.height, shownChannels, job.Width, job.Height) + copies*job.Bytes +

@@ -9,24 +9,27 @@ import (
 // coefficients that the scale needs, because its scans come one after the other.
 func (f *File) Cost(job codec.Job) codec.Cost {
 	const (
-		// A block of a few bits; one of a progressive file at a scale of 1, of which AC scans are skipped; and at others.
-		blockNanos, blockNanosDC, blockNanosAC = 60, 40, 500
-		byteNanos                              = 3
+		// At a scale of 1, of which a progressive file skips all scans but those of DC, and at others.
+		blockNanosDC, blockNanos, blockNanosProgressive = 45, 200, 500
+		byteNanos                                       = 2.5
 	)
 	d := &decoder{File: f, frame: f.frame, tables: f.tables}
 	d.setScales(job.Width, job.Height, d.colorModel() == plane.YCbCr)
 	cost := codec.Cost{CPU: codec.Each(job.Bytes, byteNanos)}
 	for _, c := range d.components {
-		blocks, perBlock := d.blocks(c), float64(blockNanos)
+		blocks := d.blocks(c)
 		cost.Memory += blocks * int64(c.scale*c.scale)
 		if f.frame.progressive {
 			cost.Memory += blocks * c.coefBytes()
-			perBlock = blockNanosDC
 		}
-		if f.frame.progressive && c.scale > 1 {
-			perBlock = blockNanosAC
+		switch {
+		case c.scale == 1:
+			cost.CPU += codec.Each(blocks, blockNanosDC)
+		case f.frame.progressive:
+			cost.CPU += codec.Each(blocks, blockNanosProgressive)
+		default:
+			cost.CPU += codec.Each(blocks, blockNanos)
 		}
-		cost.CPU += codec.Each(blocks, perBlock)
 	}
 	return cost
 }

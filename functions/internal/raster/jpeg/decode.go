@@ -106,7 +106,8 @@ func (d *decoder) readSegment(marker byte) error {
 		if d.scanCount == 0 && !d.hasExif {
 			d.hasExif, d.Orientation = true, exif.Orientation(payload)
 		}
-	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)):
+	case marker == app2 && bytes.HasPrefix(payload, []byte(profileSignature)) && d.metadata.Left() > 0:
+		d.metadata.Take(int64(len(payload)))
 		d.profile.add(payload[len(profileSignature):])
 	}
 	return nil

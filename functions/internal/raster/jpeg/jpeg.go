@@ -57,6 +57,7 @@ type File struct {
 	frame       frame
 	tables      tables
 	profile     profileChunks
+	metadata    codec.Metadata
 	rest        io.Reader
 }
 
@@ -156,9 +157,10 @@ func (f *File) readExif(length int) error {
 	if err != nil {
 		return err
 	}
-	if !signed || f.hasExif {
+	if !signed || f.hasExif || f.metadata.Left() == 0 {
 		return skipPayload(f.rest, length)
 	}
+	f.metadata.Take(int64(length))
 	f.hasExif = true
 	f.Orientation, err = exif.Read(f.rest, int64(length))
 	return err
@@ -169,9 +171,10 @@ func (f *File) readProfile(length int) error {
 	if err != nil {
 		return err
 	}
-	if !signed || !f.profile.fits(length) {
+	if !signed || !f.profile.fits(length) || f.metadata.Left() == 0 {
 		return skipPayload(f.rest, length)
 	}
+	f.metadata.Take(int64(length))
 	part, err := readPayload(f.rest, length)
 	f.profile.add(part)
 	return err

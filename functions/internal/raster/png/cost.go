@@ -9,7 +9,7 @@ import (
 // unpack to a gigabyte.
 func (f *File) Cost(job codec.Job) codec.Cost {
 	const (
-		filteredNanos, pixelNanos, byteNanos = 2.5, 3.5, 5
+		filteredNanos, pixelNanos, byteNanos = 2.5, 2, 3
 		shownChannels, filteredRows          = 4, 3
 	)
 	pixels, row := int64(f.Width)*int64(f.Height), int64(1+f.layout.rowBytes(f.Width))

@@ -32,6 +32,7 @@ type File struct {
 	Orientation int
 
 	r            io.Reader
+	metadata     codec.Metadata
 	hasExif      bool // only the first eXIf chunk with a right CRC counts
 	layout       layout
 	interlaced   bool
@@ -173,9 +174,10 @@ func (f *File) readACTL(c *chunk) error {
 
 // readMetadata reads a chunk that the pixels do not need.
 func (f *File) readMetadata(c *chunk) error {
-	if c.chunkType() != "eXIf" || f.hasExif {
+	if c.chunkType() != "eXIf" || f.hasExif || f.metadata.Left() == 0 {
 		return c.skip()
 	}
+	f.metadata.Take(min(exif.MaxPayload, int64(c.length())))
 	orientation, err := exif.Read(c, int64(c.length()))
 	if err != nil {
 		return err

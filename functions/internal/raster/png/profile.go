@@ -25,17 +25,20 @@ func (f *File) readCICP(c *chunk) error {
 }
 
 // readICCP decompresses an iCCP chunk (section 11.3.2.3): a name, a method and a stream. A profile that is broken or
-// too large is ignored.
+// too large is ignored. So are those that come when enough has been unpacked: a kilobyte may unpack to a megabyte, and
+// one that turns out to be broken has cost as much as another.
 func (f *File) readICCP(c *chunk) error {
-	if f.hasCICP || f.profile != nil || !skipProfileName(c) {
+	limit := min(icc.MaxSize+1, f.metadata.Left())
+	if f.hasCICP || f.profile != nil || limit == 0 || !skipProfileName(c) {
 		return c.skip()
 	}
 	b := decodeBuffers.Get().(*decodeBuffer)
 	defer b.release()
 	b.inflate.Reset(c)
-	profile, inflateErr := io.ReadAll(io.LimitReader(&b.inflate, icc.MaxSize+1))
+	profile, inflateErr := io.ReadAll(io.LimitReader(&b.inflate, limit))
+	f.metadata.Take(int64(len(profile)))
 	isRight, err := c.checkCRC() // which also detects that the file ends
-	if err == nil && isRight && inflateErr == nil && len(profile) <= icc.MaxSize {
+	if err == nil && isRight && inflateErr == nil && int64(len(profile)) < limit {
 		f.profile = profile
 	}
 	return err

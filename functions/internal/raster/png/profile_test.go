@@ -3,9 +3,11 @@ package png
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/icc"
 )
 
@@ -68,6 +70,37 @@ func TestProfiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := decode(t, test.file, 7, 5).Profile; !bytes.Equal(got, test.want) {
 				t.Errorf("the profile has %d bytes, %.20q, want %d", len(got), got, len(test.want))
+			}
+		})
+	}
+}
+
+// However many profiles a file has, and however small they are compressed, a bounded number of bytes is unpacked, and what
+// follows is skipped.
+func TestProfilesAreBounded(t *testing.T) {
+	bomb := chunkOf("iCCP", slices.Concat([]byte("a\x00\x00"), pack(t, make([]byte, 1<<20))))
+	bomb[len(bomb)-1] ^= 1 // the checksum, so that the next one counts
+	good := chunkOf("iCCP", slices.Concat([]byte("a\x00\x00"), pack(t, []byte("a profile"))))
+	for name, test := range map[string]struct {
+		count   int
+		profile string
+	}{
+		"one before a profile":    {1, "a profile"},
+		"a thousand before it":    {1000, ""},
+		"as many as are unpacked": {codec.MaxMetadata >> 20, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := profiled(t, append(slices.Repeat([][]byte{bomb}, test.count), good)...)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			f, err := Open(bytes.NewReader(file))
+			runtime.ReadMemStats(&after)
+			if err != nil || string(f.profile) != test.profile {
+				t.Errorf("got the profile %q, %v; want %q", f.profile, err, test.profile)
+			}
+			const perByte = 8 // io.ReadAll allocates several times what it returns
+			if got := after.TotalAlloc - before.TotalAlloc; got > perByte*codec.MaxMetadata {
+				t.Errorf("it took %d bytes, want %d for each that may be unpacked, at most", got, perByte)
 			}
 		})
 	}

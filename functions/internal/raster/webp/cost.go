@@ -10,12 +10,14 @@ import (
 func (f *File) isPlainLossy() bool { return f.first.name == "VP8 " }
 
 // Cost implements codec.File. A lossless bitstream of a few bytes may have any number of pixels. It takes memory for the
-// parameters of its transforms, of which there may be one for 16 pixels; alpha is held compressed.
+// parameters of its transforms, of which there may be one for 16 pixels, and for its prefix codes. Alpha is held
+// compressed.
 func (f *File) Cost(job codec.Job) codec.Cost {
 	const (
-		lossyNanos, pixelNanos, byteNanos = 22, 32, 25
-		shownChannels, pixelBytes         = 4, 2
-		ring                              = 8 << 20 // of the last pixels, and code tables
+		lossyNanos, pixelNanos, byteNanos = 15, 22, 20
+		shownChannels, canvasBytes        = 4, 4
+		ringBytes, pixelBytes             = 4 << 20, 1.5
+		maxCodeBytes, codeBytes           = 40 << 20, 400 // codes of a file, and for each of its bytes
 	)
 	pixels := int64(f.Width) * int64(f.Height)
 	cost := codec.Cost{
@@ -26,10 +28,13 @@ func (f *File) Cost(job codec.Job) codec.Cost {
 		cost.CPU += codec.Each(pixels, lossyNanos)
 		return cost
 	}
-	cost.Memory += pixelBytes*pixels + ring
+	cost.Memory += ringBytes + int64(pixelBytes*float64(pixels)) + min(maxCodeBytes, codeBytes*job.Bytes)
+	if f.first.name == "" {
+		cost.Memory += min(job.Bytes, pixels) // of alpha
+	}
 	cost.CPU += codec.Each(pixels*int64(job.Frames), pixelNanos)
 	if job.Frames > 1 {
-		cost.Memory += shownChannels * pixels
+		cost.Memory += canvasBytes * pixels
 	}
 	return cost
 }

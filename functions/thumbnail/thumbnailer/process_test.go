@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -451,6 +452,46 @@ func TestTooManyLargeImages(t *testing.T) {
 	slices.Sort(deferred)
 	if got := s.waiting(); !slices.Equal(got, deferred) || len(got) == 0 {
 		t.Errorf("got %q waiting, want %q, which got no reply", got, deferred)
+	}
+}
+
+// Photos that come after a flood of large images overtake it: each is answered with its thumbnail at once, while most of
+// the flood waits.
+func TestPhotosOvertakeAFlood(t *testing.T) {
+	t.Parallel()
+	const flood, photos = 40, 20
+	s := start(t)
+	hostile, photo := plainWebP(4096, 3000), jpegOf(t, 300, 200)
+	var large, small []event.Event
+	for range flood {
+		large = append(large, s.uploaded("hostile.webp", hostile))
+	}
+	for range photos {
+		small = append(small, s.uploaded("photo.jpg", photo))
+	}
+	var all, smallOnes sync.WaitGroup
+	var done atomic.Int64
+	for _, e := range large {
+		all.Go(func() {
+			if s.deliver(e).body != "" {
+				done.Add(1)
+			}
+		})
+	}
+	for _, e := range small {
+		smallOnes.Go(func() {
+			if got := s.deliver(e); got.status != http.StatusOK || got.body == "" {
+				t.Errorf("got %d %q, want 200 and the thumbnail's event", got.status, got.body)
+			}
+		})
+	}
+	smallOnes.Wait()
+	if got := done.Load(); got > flood/2 {
+		t.Errorf("got %d of %d large images done before the photos, want few", got, flood)
+	}
+	all.Wait()
+	if got := done.Load(); got == 0 || got > flood/2 {
+		t.Errorf("got %d of %d large images done, want some; the others wait", got, flood)
 	}
 }
 

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -409,5 +410,33 @@ func TestRateLimit(t *testing.T) {
 	}
 	if got := c.bob.get("/status/" + id); got.status != http.StatusNotFound {
 		t.Errorf("another client: %d, want 404", got.status)
+	}
+}
+
+// An image that takes long to process counts as many requests: a client of which few are left is refused before the
+// image is stored.
+func TestRateLimitCountsWork(t *testing.T) {
+	t.Parallel()
+	c := startWithKeys(t, "RATE_LIMIT=1/h", "RATE_LIMIT_BURST=20")
+	// A lossless WebP of 30 bytes and 50 megapixels.
+	hostile := []byte("RIFF\x16\x00\x00\x00WEBPVP8L\x0a\x00\x00\x00\x2f\xfe\x7f\xfa\x02\x88\x88\x08\x00\x00")
+	got := c.ada.post("/upload?filename=a.webp", "image/webp", bytes.NewReader(hostile))
+	var left int
+	if _, err := fmt.Sscanf(got.header.Get("RateLimit"), `"requests";r=%d`, &left); err != nil || left >= 10 {
+		t.Errorf("got %d %v, %v; want it to count as more than 10 requests", got.status, got.header, err)
+	}
+	if got.status != http.StatusOK {
+		t.Fatalf("got %d %s, want 200", got.status, got.body)
+	}
+	stored := len(c.ada.keys())
+	got = c.ada.post("/upload?filename=b.webp", "image/webp", bytes.NewReader(hostile))
+	if got.status != http.StatusTooManyRequests || got.code(t) != "rate_limited" || got.header.Get("Retry-After") == "" {
+		t.Errorf("another: got %d %s, want 429 rate_limited, and Retry-After", got.status, got.body)
+	}
+	if now := len(c.ada.keys()); now != stored {
+		t.Errorf("the bucket has %d objects, want %d", now, stored)
+	}
+	if got := c.ada.post("/upload?filename=c.png", "image/png", bytes.NewReader(pngOf(t, 8, 8))); got.status != http.StatusOK {
+		t.Errorf("a small image: got %d %s, want 200", got.status, got.body)
 	}
 }

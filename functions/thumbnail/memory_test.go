@@ -1,0 +1,263 @@
+//go:build linux && !race
+
+package main
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+)
+
+// The pod by knative/base/300-thumbnail.yaml: its memory, how many requests it gets at once, and what the process that
+// decodes AVIF may take of the memory. Below 80 % of the limit nothing is killed while the kernel accounts for what the
+// Go runtime does not.
+const (
+	memoryLimit = 768 << 20
+	avifMemory  = 304<<20 + 50_000_000
+	goLimit     = "GOMEMLIMIT=215MiB"
+	atOnce      = 8
+)
+
+// A process is the function as Knative runs it: a process of its own, whose memory can be measured.
+type process struct {
+	t      testing.TB
+	url    string
+	id     int
+	images *imagestore.Store
+}
+
+func start(t *testing.T) *process {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "thumbnail")
+	build := exec.Command("go", "build", "-tags=nodynamic", "-o", binary, ".")
+	build.Env = append(os.Environ(), "GOFLAGS=") // without the race detector, which takes memory
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, output)
+	}
+	getenv := testservers.Start(t)
+	images, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(getenv)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	listener.Close()
+	function := exec.Command(binary)
+	function.Env = []string{fmt.Sprint("PORT=", port), "LOG_LEVEL=ERROR", goLimit}
+	for _, name := range []string{
+		"MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_SECURE", "MINIO_CA_FILE", "MINIO_BUCKET",
+		"REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS", "REDIS_CA_FILE",
+	} {
+		function.Env = append(function.Env, name+"="+getenv(name))
+	}
+	function.Stderr = os.Stderr
+	if err := function.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = function.Process.Signal(os.Interrupt)
+		if err := function.Wait(); err != nil {
+			t.Errorf("the function ended with %v, want no error", err)
+		}
+	})
+	p := &process{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port), id: function.Process.Pid, images: images}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		response, err := http.Get(p.url + "/health")
+		if err == nil {
+			response.Body.Close()
+			return p
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// peak returns the most memory that the process has had, in bytes.
+func (p *process) peak() int64 {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.id))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
+	return kilobytes << 10
+}
+
+// deliver stores an image, delivers its event, and reports whether it was answered with the result rather than
+// deferred.
+func (p *process) deliver(name string, content []byte) bool {
+	id := uuid.NewString()
+	key := imagestore.OriginalKey(id, name)
+	if err := p.images.Put(p.t.Context(), key, content, imagestore.Attributes{ContentType: "image/png"}); err != nil {
+		p.t.Error(err)
+		return false
+	}
+	e, err := events.Encode(events.ImageUploaded{
+		ImageID: id, ObjectName: key, Filename: name, Timestamp: 1, Bucket: p.images.Bucket(),
+	}, events.Envelope{Source: events.SourceUpload})
+	if err != nil {
+		p.t.Error(err)
+		return false
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		p.t.Error(err)
+		return false
+	}
+	response, err := http.Post(p.url+"/", "application/cloudevents+json", bytes.NewReader(text))
+	if err != nil {
+		p.t.Error(err)
+		return false
+	}
+	defer response.Body.Close()
+	answer, _ := io.ReadAll(response.Body)
+	if response.StatusCode != http.StatusOK || bytes.Contains(answer, []byte("reason")) {
+		p.t.Errorf("%s: got %s %.500s, want 200 and a thumbnail, or nothing", name, response.Status, answer)
+	}
+	return len(answer) > 0
+}
+
+// As many images at once as a pod gets, of the kinds that take most memory and of small ones: memory stays below 80 % of
+// the pod's limit, even if the process that decodes AVIF takes all that it may, and some of each kind are processed.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	const bound = memoryLimit/5*4 - avifMemory
+	kinds := map[string][]byte{
+		"interlaced.png": interlacedPNG(t, 8192, 6144),
+		// A lossless WebP of 66 bytes and 50 megapixels that takes a second of CPU.
+		"lossless.webp": []byte("RIFF\x3a\x00\x00\x00WEBPVP8L\x2e\x00\x00\x00\x2f\xfe\x7f\xfa\x12\x81\x2e\x14\xa0\x00\xfd\x2f" +
+			"\xc0\xa0\x4d\x6d\x6a\x53\xff\x0b\x50\x34\xa0\x02\x1d\xe8\x7f\x01" + string(make([]byte, 18))),
+		"interlaced.gif": interlacedGIF(t, 8192, 6144),
+		"photo.jpg":      photo(t, 2048, 1536),
+	}
+	p := start(t)
+	for name, content := range kinds {
+		p.together(atOnce, func(int) { p.deliver(name, content) })
+		t.Logf("%d of %s: at most %d MiB", atOnce, name, p.peak()>>20)
+	}
+	names := slices.Sorted(func(yield func(string) bool) {
+		for name := range kinds {
+			if !yield(name) {
+				return
+			}
+		}
+	})
+	done := make([]atomic.Int64, len(names))
+	p.together(atOnce, func(worker int) {
+		for round := range 2 * len(names) {
+			kind := (worker + round) % len(names)
+			if p.deliver(names[kind], kinds[names[kind]]) {
+				done[kind].Add(1)
+			}
+		}
+	})
+	peak := p.peak()
+	t.Logf("all together: at most %d MiB", peak>>20)
+	if peak > bound {
+		t.Errorf("memory is at most %d MiB, want less than %d", peak>>20, bound>>20)
+	}
+	for kind, name := range names {
+		if done[kind].Load() == 0 {
+			t.Errorf("no %s was processed, want some", name)
+		}
+	}
+}
+
+func (p *process) together(count int, do func(worker int)) {
+	var all sync.WaitGroup
+	for worker := range count {
+		all.Go(func() { do(worker) })
+	}
+	all.Wait()
+}
+
+// interlacedPNG is black, of 4 channels with 8 bits, and has 7 passes.
+func interlacedPNG(t *testing.T, width, height int) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	w, err := zlib.NewWriterLevel(&packed, zlib.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pass := range [][4]int{
+		{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2},
+	} {
+		across, down := (width-pass[0]+pass[2]-1)/pass[2], (height-pass[1]+pass[3]-1)/pass[3]
+		row := make([]byte, 1+4*across)
+		for range down {
+			if _, err := w.Write(row); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	chunk := func(name string, payload []byte) []byte {
+		b := append(binary.BigEndian.AppendUint32(nil, uint32(len(payload))), name...)
+		b = append(b, payload...)
+		return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
+	}
+	size := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(width)), uint32(height))
+	return slices.Concat([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", append(size, 8, 6, 0, 0, 1)),
+		chunk("IDAT", packed.Bytes()), chunk("IEND", nil))
+}
+
+// interlacedGIF has one colour.
+func interlacedGIF(t *testing.T, width, height int) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	m := image.NewPaletted(image.Rect(0, 0, width, height), color.Palette{color.Black, color.White})
+	if err := gif.Encode(&file, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	const interlaced = 0x40
+	b := file.Bytes()
+	at := bytes.Index(b, append([]byte{0x2c, 0, 0, 0, 0}, byte(width), byte(width>>8)))
+	b[at+9] |= interlaced
+	return b
+}
+
+func photo(t *testing.T, width, height int) []byte {
+	t.Helper()
+	m := image.NewGray(image.Rect(0, 0, width, height))
+	for i := range m.Pix {
+		m.Pix[i] = byte(i * i >> 8)
+	}
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}

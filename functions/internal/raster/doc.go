@@ -3,7 +3,7 @@
 // AVIF is JPEG, or PNG if it has alpha. It does no I/O except on the reader that it is given, and knows nothing of
 // requests, events or storage.
 //
-//	header, err := raster.Probe(upload)                      // reads the first bytes only
+//	header, err := raster.Probe(ctx, upload)                 // reads the first bytes only
 //	picture, err := raster.Open(object, raster.Limits{})     // the same, to continue with
 //	thumbnails, err := picture.Render(ctx, raster.Target{Box: raster.Box{Width: 200, Height: 200}})
 //
@@ -42,7 +42,7 @@
 //
 // A lossless WebP of a few megapixels can take up to 40 MiB more for its prefix codes, if it is crafted for that.
 //
-// To bound the pixels in flight, count 4 bytes for each if the box is that small. An image that is hardly reduced, for
-// a large box, costs 3 bytes per pixel, 7 with alpha, and 12 if it is a progressive JPEG. An animation costs more: 8
-// bytes for each pixel of the original and, if it becomes a GIF, for each pixel of all frames of the rendition.
+// Picture.Cost and Header.Cost estimate it, from above. An image that is hardly reduced, for a large box, costs 3 bytes
+// per pixel, 7 with alpha, and 12 if it is a progressive JPEG. An animation costs more: 8 bytes for each pixel of the
+// original and, if it becomes a GIF, for each pixel of all frames of the rendition.
 package raster

@@ -29,10 +29,10 @@ var (
 			Expected: "a number of requests a second, minute or hour, such as 10/s, 600/m or 5000/h",
 			Valid:    limitForm.MatchString,
 		},
-		Doc: "Requests allowed for each client, or for each address where clients do not authenticate. " +
-			"Without it there is no limit."}
+		Doc: "Requests allowed for each client, or for each address where clients do not authenticate. An image counts as " +
+			"one for each 100 ms of CPU that its thumbnail is estimated to take. Without it there is no limit."}
 	rateLimitBurst = config.Int{Name: "RATE_LIMIT_BURST", Default: 0, Min: 0, Max: 1_000_000,
-		Doc: "Requests that a client may send at once. 0 means the number in `RATE_LIMIT`."}
+		Doc: "Requests that a client may send at once, and the most that one counts as. 0 means the number in `RATE_LIMIT`."}
 )
 
 // ByteUnit is how many bytes are a unit of a limit on bytes: a limiter counts in microseconds, and bytes are too many.

@@ -33,7 +33,8 @@ func (b *block) fillDC(pix []uint8, stride, scale int) {
 	}
 }
 
-// idct writes scale x scale samples, 2, 4, 6 or 8: an inverse DCT of the lowest coefficients, which is a low-pass filter.
+// idct writes scale x scale samples, 2, 4, 6 or 8: an inverse DCT of the lowest coefficients, which is a low-pass
+// filter.
 func (b *block) idct(pix []uint8, stride, scale int) {
 	switch scale {
 	case 2:

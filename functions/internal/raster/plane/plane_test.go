@@ -186,7 +186,8 @@ func TestReducerAddEqual(t *testing.T) {
 	for range 100 {
 		width, channels, factorX, factorY := 1+r.IntN(70), 1+r.IntN(4), 1+r.IntN(5), 1+r.IntN(40)
 		height := 1 + r.IntN(200)
-		one, all := NewReducer(width, height, channels, factorX, factorY), NewReducer(width, height, channels, factorX, factorY)
+		one := NewReducer(width, height, channels, factorX, factorY)
+		all := NewReducer(width, height, channels, factorX, factorY)
 		for y := 0; y < height; {
 			row := make([]uint8, width*channels)
 			for i := range row {

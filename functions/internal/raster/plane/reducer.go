@@ -16,10 +16,9 @@ type Reducer struct {
 	planes           []Plane
 	width, channels  int
 	factorX, factorY int
-	sums             []uint16    // of columns
-	packed           [][2]uint64 // the same, where there are no vectors: see add
-	rows             int         // number of rows in the sums
-	y                int         // the next row of the planes
+	columnSums
+	rows int // number of rows in the sums
+	y    int // the next row of the planes
 }
 
 // ReducedBytes is the memory that a Reducer takes for copies of toWidth x toHeight pixels, its planes included.

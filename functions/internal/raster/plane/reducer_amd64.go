@@ -5,8 +5,11 @@ package plane
 //go:noescape
 func addColumns(sums *uint16, row *uint8, count int)
 
+// columnSums are the sums of the columns of several rows.
+type columnSums struct{ sums []uint16 }
+
 // add adds count equal rows to the sums.
-func (r *Reducer) add(row []uint8, count int) {
+func (r *columnSums) add(row []uint8, count int) {
 	whole := 0
 	if count == 1 && len(row) >= 16 {
 		whole = len(row) &^ 15
@@ -19,4 +22,4 @@ func (r *Reducer) add(row []uint8, count int) {
 }
 
 // unpack is for sums that are packed.
-func (*Reducer) unpack() {}
+func (*columnSums) unpack() {}

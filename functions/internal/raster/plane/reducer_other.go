@@ -4,9 +4,15 @@ package plane
 
 import "encoding/binary"
 
+// columnSums are the sums of the columns of several rows.
+type columnSums struct {
+	sums   []uint16
+	packed [][2]uint64 // the same, before unpack
+}
+
 // add adds count equal rows to the packed sums: four sums of columns to a word, of the even bytes of 8, and of the odd
 // ones.
-func (r *Reducer) add(row []uint8, count int) {
+func (r *columnSums) add(row []uint8, count int) {
 	if r.packed == nil {
 		r.packed = make([][2]uint64, len(r.sums)/8)
 	}
@@ -28,7 +34,7 @@ func (r *Reducer) add(row []uint8, count int) {
 	}
 }
 
-func (r *Reducer) unpack() {
+func (r *columnSums) unpack() {
 	for i, packed := range r.packed {
 		even, odd := packed[0], packed[1]
 		sums := r.sums[8*i : 8*i+8]

@@ -1,13 +1,13 @@
 package lossless
 
-// subtractGreenVectors is subtractGreen.invert for count pixels, a multiple of 4 that is not 0, with the vectors of SSE2.
+// subtractGreenVectors is undoSubtractGreen for count pixels, a multiple of 4 that is not 0, with the vectors of SSE2.
 //
 //go:noescape
 func subtractGreenVectors(row *uint32, count int)
 
-// crossColorVectors is undoCrossColor for count pixels, a multiple of 4 that is not 0. The factors are 8 times as large:
-// green to red in the upper half of greenFactors, green to blue in the lower one, red to blue in the upper half of
-// redToBlue.
+// crossColorVectors is undoCrossColor for count pixels, a multiple of 4 that is not 0. The factors are 8 times as
+// large: green to red in the upper half of greenFactors, green to blue in the lower one, red to blue in the upper half
+// of redToBlue.
 //
 //go:noescape
 func crossColorVectors(row *uint32, count int, greenFactors, redToBlue uint32)

@@ -157,7 +157,8 @@ func TestWatchForbidden(t *testing.T) {
 	admin := connect.OpenRedis(connect.ReadRedis(r))
 	defer admin.Close()
 	user := "silent-" + uuid.NewString()
-	if err := admin.Do(t.Context(), "ACL", "SETUSER", user, "on", ">secret", "~*", "resetchannels", "+@all").Err(); err != nil {
+	create := admin.Do(t.Context(), "ACL", "SETUSER", user, "on", ">secret", "~*", "resetchannels", "+@all")
+	if err := create.Err(); err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Do(context.Background(), "ACL", "DELUSER", user)

@@ -148,16 +148,16 @@ func (p *process) deliver(name string, content []byte) bool {
 	return len(answer) > 0
 }
 
-// As many images at once as a pod gets, of the kinds that take most memory and of small ones: memory stays below 80 % of
-// the pod's limit, even if the process that decodes AVIF takes all that it may, and some of each kind are processed.
+// As many images at once as a pod gets, of the kinds that take most memory and of small ones: memory stays below 80 %
+// of the pod's limit, even if the process that decodes AVIF takes all that it may, and some of each kind are processed.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	const bound = memoryLimit/5*4 - avifMemory
 	kinds := map[string][]byte{
 		"interlaced.png": interlacedPNG(t, 8192, 6144),
 		// A lossless WebP of 66 bytes and 50 megapixels that takes a second of CPU.
-		"lossless.webp": []byte("RIFF\x3a\x00\x00\x00WEBPVP8L\x2e\x00\x00\x00\x2f\xfe\x7f\xfa\x12\x81\x2e\x14\xa0\x00\xfd\x2f" +
-			"\xc0\xa0\x4d\x6d\x6a\x53\xff\x0b\x50\x34\xa0\x02\x1d\xe8\x7f\x01" + string(make([]byte, 18))),
+		"lossless.webp": []byte("RIFF\x3a\x00\x00\x00WEBPVP8L\x2e\x00\x00\x00\x2f\xfe\x7f\xfa\x12\x81\x2e\x14\xa0\x00\xfd" +
+			"\x2f\xc0\xa0\x4d\x6d\x6a\x53\xff\x0b\x50\x34\xa0\x02\x1d\xe8\x7f\x01" + string(make([]byte, 18))),
 		"interlaced.gif": interlacedGIF(t, 8192, 6144),
 		"photo.jpg":      photo(t, 2048, 1536),
 	}

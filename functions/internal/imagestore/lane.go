@@ -11,8 +11,8 @@ const lane = "Lane"
 // laneBytes keeps lanes coarse: one may have several clients, so that it does not say who stored an image.
 const laneBytes = 2
 
-// SetLane has the lane of an image's owner stored with it, by which images of one client wait for each other rather than
-// those of other clients for them. Nobody's images have no lane.
+// SetLane has the lane of an image's owner stored with it, by which images of one client wait for each other rather
+// than those of other clients for them. Nobody's images have no lane.
 func (a *Attributes) SetLane(owner string) {
 	if owner == "" {
 		return

@@ -23,8 +23,8 @@ const (
 // DefaultAV1Memory is the limit of memory for a picture of an AVIF if none is set: enough for 12 megapixels of 8 bits.
 const DefaultAV1Memory = 304 << 20
 
-// maxSide is the longest side in pixels: twice as many as other formats than PNG allow, for screenshots of long pages. An
-// image of a few rows, each of millions of pixels, would take resampling kernels far larger than itself.
+// maxSide is the longest side in pixels: twice as many as other formats than PNG allow, for screenshots of long pages.
+// An image of a few rows, each of millions of pixels, would take resampling kernels far larger than itself.
 const maxSide = 1 << 17
 
 // Limits state which images are read, what they may cost, and what may be wrong with them.
@@ -158,8 +158,8 @@ func (l Limits) CheckMemory(h Header, cost Cost) error {
 	if cost.Memory <= limit {
 		return nil
 	}
-	return tooLarge(limit, cost.Memory, inSetting(fmt.Sprintf("The image is %dx%d pixels, which take about %d MB of memory "+
-		"to decode, more than the limit of %d MB", h.Width, h.Height, cost.Memory/1e6, limit/1e6), l.Settings.Memory))
+	return tooLarge(limit, cost.Memory, inSetting(fmt.Sprintf("The image is %dx%d pixels, which take about %d MB of "+
+		"memory to decode, more than the limit of %d MB", h.Width, h.Height, cost.Memory/1e6, limit/1e6), l.Settings.Memory))
 }
 
 // tooLarge is the error for an image beyond a limit.

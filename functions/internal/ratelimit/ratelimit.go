@@ -1,6 +1,6 @@
 // Package ratelimit limits requests by the generic cell rate algorithm, with one count in Redis for all pods.
-// Concurrent requests are counted exactly. A request may cost several units. It does not decide what a request without a
-// result means: see the callers of Take.
+// Concurrent requests are counted exactly. A request may cost several units. It does not decide what a request without
+// a result means: see the callers of Take.
 package ratelimit
 
 import (
@@ -14,7 +14,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-// A Limit allows one unit in each interval of length Every, and Burst units at once. The zero Limit allows every request.
+// A Limit allows one unit in each interval of length Every, and Burst units at once. The zero Limit allows every
+// request.
 type Limit struct {
 	Every time.Duration
 	Burst int64

@@ -113,10 +113,12 @@ func TestOrder(t *testing.T) {
 		first, second Work
 		want          []string
 	}{
-		"cheaper":         {hostile, Work{Memory: mb, Time: 700 * time.Millisecond}, []string{"second", "first"}},
-		"of another":      {of("flood", hostile), of("other", hostile), []string{"second", "first"}},
-		"of the same":     {of("flood", hostile), of("flood", hostile), []string{"first", "second"}},
-		"a little dearer": {aged(time.Hour, hostile), Work{Memory: mb, Time: 900 * time.Millisecond}, []string{"first", "second"}},
+		"cheaper":     {hostile, Work{Memory: mb, Time: 700 * time.Millisecond}, []string{"second", "first"}},
+		"of another":  {of("flood", hostile), of("other", hostile), []string{"second", "first"}},
+		"of the same": {of("flood", hostile), of("flood", hostile), []string{"first", "second"}},
+		"a little dearer": {
+			aged(time.Hour, hostile), Work{Memory: mb, Time: 900 * time.Millisecond}, []string{"first", "second"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

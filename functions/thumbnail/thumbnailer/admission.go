@@ -31,5 +31,5 @@ func (t *thumbnailer) enter(
 // It varies, so that a flood of them comes back a few at a time.
 func admissionPause() time.Duration {
 	const shortest, longest = 4 * time.Second, 12 * time.Second
-	return shortest + rand.N(longest-shortest)
+	return shortest + rand.N(longest-shortest) //nolint:gosec // nothing depends on its being hard to guess
 }

@@ -455,8 +455,8 @@ func TestTooManyLargeImages(t *testing.T) {
 	}
 }
 
-// Photos that come after a flood of large images overtake it: each is answered with its thumbnail at once, while most of
-// the flood waits.
+// Photos that come after a flood of large images overtake it: each is answered with its thumbnail at once, while most
+// of the flood waits.
 func TestPhotosOvertakeAFlood(t *testing.T) {
 	t.Parallel()
 	const flood, photos = 40, 20
@@ -532,7 +532,8 @@ func TestNotAdmitted(t *testing.T) {
 		t.Errorf("got a note: %t, %v; want none", deferred, err)
 	}
 	client.Close()
-	if err := th.deferTask(t.Context(), e, task, admission.ErrFull); apierror.From(err).Status != http.StatusServiceUnavailable {
+	err = th.deferTask(t.Context(), e, task, admission.ErrFull)
+	if apierror.From(err).Status != http.StatusServiceUnavailable {
 		t.Errorf("without Redis: got %v, want a 503", err)
 	}
 }

@@ -150,7 +150,8 @@ func (t *thumbnailer) registerMetrics() {
 	})
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "decode_memory_in_flight_bytes",
-		Help: "Estimated memory of the images in progress; bounded by DECODE_MEMORY_BYTES and a quarter of it for small ones.",
+		Help: "Estimated memory of the images in progress; bounded by DECODE_MEMORY_BYTES and a quarter of it for small " +
+			"ones.",
 	}, func() float64 { return float64(t.gate.InUse()) })
 	t.panics = factory.NewCounter(prometheus.CounterOpts{
 		Name: "decoder_panics_total",

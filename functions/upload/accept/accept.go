@@ -209,7 +209,7 @@ func (l Limits) probe(ctx context.Context, start io.Reader) (raster.Header, erro
 	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, errSlowHeader)
 	defer cancel()
 	header, err := l.Probe(ctx, start)
-	if errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == error(errSlowHeader) {
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errSlowHeader) {
 		return header, errSlowHeader
 	}
 	return header, refusal(err)

@@ -436,7 +436,8 @@ func TestRateLimitCountsWork(t *testing.T) {
 	if now := len(c.ada.keys()); now != stored {
 		t.Errorf("the bucket has %d objects, want %d", now, stored)
 	}
-	if got := c.ada.post("/upload?filename=c.png", "image/png", bytes.NewReader(pngOf(t, 8, 8))); got.status != http.StatusOK {
+	got = c.ada.post("/upload?filename=c.png", "image/png", bytes.NewReader(pngOf(t, 8, 8)))
+	if got.status != http.StatusOK {
 		t.Errorf("a small image: got %d %s, want 200", got.status, got.body)
 	}
 }

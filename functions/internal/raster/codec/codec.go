@@ -29,8 +29,8 @@ type Header struct {
 	AV1Memory int64
 }
 
-// MaxMetadata is how many bytes of metadata are unpacked of a file: colour profiles and EXIF, all of them together. What
-// follows them is skipped. No file needs more than one of each.
+// MaxMetadata is how many bytes of metadata are unpacked of a file: colour profiles and EXIF, all of them together.
+// What follows them is skipped. No file needs more than one of each.
 const MaxMetadata = 2 << 20
 
 // Metadata counts what was unpacked of MaxMetadata.

@@ -5,8 +5,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// Cost implements codec.File. The time goes with the bytes that are unpacked, not with those of the file: a megabyte may
-// unpack to a gigabyte.
+// Cost implements codec.File. The time goes with the bytes that are unpacked, not with those of the file: a megabyte
+// may unpack to a gigabyte.
 func (f *File) Cost(job codec.Job) codec.Cost {
 	const (
 		filteredNanos, pixelNanos, byteNanos = 2.5, 2, 3

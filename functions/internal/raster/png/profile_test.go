@@ -75,8 +75,8 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// However many profiles a file has, and however small they are compressed, a bounded number of bytes is unpacked, and what
-// follows is skipped.
+// However many profiles a file has, and however small they are compressed, a bounded number of bytes is unpacked, and
+// what follows is skipped.
 func TestProfilesAreBounded(t *testing.T) {
 	bomb := chunkOf("iCCP", slices.Concat([]byte("a\x00\x00"), pack(t, make([]byte, 1<<20))))
 	bomb[len(bomb)-1] ^= 1 // the checksum, so that the next one counts

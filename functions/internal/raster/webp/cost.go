@@ -9,8 +9,8 @@ import (
 // bitstream follows later, and may be lossless.
 func (f *File) isPlainLossy() bool { return f.first.name == "VP8 " }
 
-// Cost implements codec.File. A lossless bitstream of a few bytes may have any number of pixels. It takes memory for the
-// parameters of its transforms, of which there may be one for 16 pixels, and for its prefix codes. Alpha is held
+// Cost implements codec.File. A lossless bitstream of a few bytes may have any number of pixels. It takes memory for
+// the parameters of its transforms, of which there may be one for 16 pixels, and for its prefix codes. Alpha is held
 // compressed.
 func (f *File) Cost(job codec.Job) codec.Cost {
 	const (

@@ -168,7 +168,8 @@ var imageCodes = []Code{
 		"Image or request too large", "The image, or the request, has more bytes than `limit`." + failedBefore,
 		"Send a smaller image, or fewer in one request."},
 	{CodeTooManyPixels, []int{http.StatusUnprocessableEntity}, "Too many pixels",
-		"The image has more pixels than `limit`, or takes more memory to decode. The message names the setting.", "Scale the image down."},
+		"The image has more pixels than `limit`, or takes more memory to decode. The message names the setting.",
+		"Scale the image down."},
 	{CodeDamaged, []int{http.StatusUnprocessableEntity}, "Damaged image",
 		"The image is corrupt or truncated.", "Export the image again."},
 }

@@ -15,8 +15,8 @@ var (
 	UploadBytes = config.Int{Name: "MAX_UPLOAD_BYTES", Default: 50 << 20, Min: 1, Max: 5 << 30, Unit: "bytes",
 		Doc: "Maximum size of an image, and of all images in one request together. Memory use does not depend on it."}
 	ImagePixels = config.Int{Name: "MAX_IMAGE_PIXELS", Default: raster.DefaultPixels, Min: 1, Max: 1 << 32, Unit: "pixels",
-		Doc: "Maximum width times height of an image. JPEG, PNG that is not interlaced, and plain lossy WebP take hardly any " +
-			"memory for it, but time."}
+		Doc: "Maximum width times height of an image. JPEG, PNG that is not interlaced, and plain lossy WebP take hardly " +
+			"any memory for it, but time."}
 	BufferedPixels = config.Int{Name: "MAX_BUFFERED_PIXELS", Default: raster.DefaultBufferedPixels, Min: 1, Max: 1 << 32,
 		Unit: "pixels",
 		Doc: "Maximum width times height of an image that takes memory for each pixel, if it is less than " +

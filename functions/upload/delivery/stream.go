@@ -143,11 +143,11 @@ func (s *stream) run(ctx context.Context, known []*status.Status) error {
 	watch := s.delivery.Watcher.Watch(s.imageIDs...)
 	defer watch.Stop()
 	if err := s.write("retry: %d\n\n", reconnectMillis); err != nil {
-		return nil //nolint:nilerr // the client has gone
+		return nil // the client has gone
 	}
 	for _, one := range known {
 		if err := s.send(one); err != nil {
-			return nil //nolint:nilerr // the client has gone
+			return nil // the client has gone
 		}
 	}
 	beat := time.NewTicker(heartbeat)

@@ -12,8 +12,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// maxWait is how long a request may wait for a status, in seconds: proxies end a request that they hear nothing of after
-// a minute or more.
+// maxWait is how long a request may wait for a status, in seconds: proxies end a request that they hear nothing of
+// after a minute or more.
 const maxWait = 60
 
 // waitOf returns how long a request is willing to wait for a final status: the seconds in ?wait=, or in the preference
@@ -55,8 +55,8 @@ func waitPreferred(header http.Header) (seconds int, preferred bool) {
 }
 
 // await calls read until the status is final, and for at most as long as patience; it returns what the last call
-// returned. absent is the error of read for an image that does not exist yet; nil if it has to exist. imageIDs are those
-// whose changes call for another read. If too many requests wait already, it reads once.
+// returned. absent is the error of read for an image that does not exist yet; nil if it has to exist. imageIDs are
+// those whose changes call for another read. If too many requests wait already, it reads once.
 func (d *Delivery) await(
 	ctx context.Context, patience time.Duration, read func() (*status.Status, error), absent error, imageIDs ...string,
 ) (known *status.Status, err error) {

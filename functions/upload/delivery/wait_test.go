@@ -351,7 +351,9 @@ func TestWaitFindsStoredResult(t *testing.T) {
 	d.put(t, id, status.Queued)
 	answer := ask(t, d.Status, requestFor(id, "wait=60"))
 	d.awaitWaiting(t)
-	note := status.Status{ImageID: id, State: status.Failed, Reason: string(events.ReasonDamaged), Result: &status.Result{Error: "x"}}
+	note := status.Status{
+		ImageID: id, State: status.Failed, Reason: string(events.ReasonDamaged), Result: &status.Result{Error: "x"},
+	}
 	if _, err := d.Statuses.Record(t.Context(), id+"/a.png", note, nil, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,8 @@ var pageSource string
 var pageTemplate = template.Must(template.New("page").Parse(pageSource))
 
 // pagePolicy allows the page's own style, and nothing else.
-var pagePolicy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
+var pagePolicy = fmt.Sprintf(
+	"default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
 	hash(regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(pageSource)[1]))
 
 func hash(text string) string {

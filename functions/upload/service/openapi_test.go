@@ -26,7 +26,9 @@ var documented = sync.OnceValues(func() (routers.Router, error) {
 
 // Bodies of these types are not JSON; that they are text is all that can be checked.
 func init() {
-	for _, contentType := range []string{"image/png", "image/jpeg", "image/gif", "image/webp", "text/html", "text/event-stream"} {
+	for _, contentType := range []string{
+		"image/png", "image/jpeg", "image/gif", "image/webp", "text/html", "text/event-stream",
+	} {
 		openapi3filter.RegisterBodyDecoder(contentType, openapi3filter.FileBodyDecoder)
 	}
 }

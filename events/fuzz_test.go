@@ -65,6 +65,15 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// withoutEmpty returns a payload as Encode writes it, without lists that are empty.
+func withoutEmpty(payload events.Payload) events.Payload {
+	if made, ok := payload.(events.ImageThumbnailed); ok && len(made.Renditions) == 0 {
+		made.Renditions = nil
+		return made
+	}
+	return payload
+}
+
 // checkSentOn wants a payload that was decoded to be valid, and to be the same after another Encode and Decode.
 func checkSentOn(t *testing.T, k kind, payload events.Payload, schema *jsonschema.Schema) {
 	t.Helper()
@@ -72,7 +81,7 @@ func checkSentOn(t *testing.T, k kind, payload events.Payload, schema *jsonschem
 		t.Errorf("decoded %+v: %v", payload, err)
 	}
 	e := encode(t, payload, envelope)
-	if again, err := k.decode(e); err != nil || !reflect.DeepEqual(again, payload) {
+	if again, err := k.decode(e); err != nil || !reflect.DeepEqual(again, withoutEmpty(payload)) {
 		t.Errorf("sent on %+v, %v, want %+v", again, err, payload)
 	}
 	data, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Data()))

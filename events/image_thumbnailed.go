@@ -1,6 +1,7 @@
 package events
 
-// ImageThumbnailed means that the thumbnail of an image was stored.
+// ImageThumbnailed means that the thumbnail of an image was stored, and all renditions that the service was configured
+// to make of it.
 type ImageThumbnailed struct {
 	ImageID string `json:"image_id"`
 	Bucket  string `json:"bucket"`
@@ -11,6 +12,14 @@ type ImageThumbnailed struct {
 	// OriginalSize and ThumbnailSize are [width, height] in pixels, as a viewer shows them: orientation applied.
 	OriginalSize  [2]int `json:"original_size"`
 	ThumbnailSize [2]int `json:"thumbnail_size"`
+	// Renditions are the files that were made of the image, the thumbnail among them. There are none if the service is
+	// configured to make the thumbnail only.
+	Renditions []Rendition `json:"renditions,omitempty"`
+	// Placeholder is a ThumbHash of the image in base64 (https://evanw.github.io/thumbhash/), and Color its dominant
+	// colour, #rrggbb. They are empty unless the service is configured to make them; an image that is all transparent has
+	// no colour.
+	Placeholder string `json:"placeholder,omitempty"`
+	Color       string `json:"color,omitempty"`
 	// ProcessedAt is in seconds since 1970 with a fraction.
 	ProcessedAt float64 `json:"processed_at"`
 	// Cause is the event that brought the image, if an event did.
@@ -23,7 +32,7 @@ const TypeImageThumbnailed = "image.thumbnailed"
 // EventType is "image.thumbnailed".
 func (ImageThumbnailed) EventType() string { return TypeImageThumbnailed }
 
-// Validate checks that both objects belong to the image, and that the sizes are positive.
+// Validate checks that all objects belong to the image, and that the sizes are positive.
 func (p ImageThumbnailed) Validate() error {
 	var f faults
 	f.checkImageID(p.ImageID)
@@ -32,6 +41,10 @@ func (p ImageThumbnailed) Validate() error {
 	f.checkOwnObject("thumbnail", p.ImageID, p.Thumbnail)
 	f.checkSize("original_size", p.OriginalSize)
 	f.checkSize("thumbnail_size", p.ThumbnailSize)
+	f.checkRenditions(p.ImageID, p.Renditions)
+	f.check(p.Placeholder == "" || thumbHash.MatchString(p.Placeholder),
+		"placeholder is %.60q, expected a ThumbHash in base64", p.Placeholder)
+	f.check(p.Color == "" || color.MatchString(p.Color), "color is %.40q, expected #rrggbb", p.Color)
 	f.checkSeconds("processed_at", p.ProcessedAt)
 	f.checkCause(p.Cause)
 	return f.err()

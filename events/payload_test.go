@@ -36,6 +36,10 @@ var kinds = []kind{
 		ImageID: imageID, Bucket: "images",
 		ObjectName: imageID + "/Ελλάδα.webp", Thumbnail: imageID + "/thumbnail_Ελλάδα.webp",
 		OriginalSize: [2]int{1920, 1080}, ThumbnailSize: [2]int{200, 112}, ProcessedAt: 1767225601.5,
+		Renditions: []events.Rendition{{
+			Name: "card", Object: imageID + "/card~0123abcd_Ελλάδα.webp.jpg", Width: 640, Height: 480, Bytes: 1, Frames: 1,
+			ContentType: "image/jpeg", URL: "/images/" + imageID + "/card?v=0123abcd",
+		}},
 		Cause: events.Cause{Source: "/scanner/7", ID: "tray-4711"},
 	}),
 	kindOf(events.ImageFailed{
@@ -181,6 +185,24 @@ var verdicts = []struct {
 	{events.TypeImageThumbnailed, `{"original_size": "1920x1080"}`, "data: "},
 	{events.TypeImageThumbnailed, `{"thumbnail_size": null}`, "thumbnail_size is"},
 	{events.TypeImageThumbnailed, `{"thumbnail_size": {"width": 200, "height": 112}}`, "data: "},
+	{events.TypeImageThumbnailed, `{"renditions": null}`, ""},
+	{events.TypeImageThumbnailed, `{"renditions": []}`, ""},
+	{events.TypeImageThumbnailed, `{"placeholder": "1QcSHQRnh493V4dIh4eXh1h4kJUI", "color": "#a8c0d0"}`, ""},
+	{events.TypeImageThumbnailed, `{"placeholder": "", "color": ""}`, ""},
+	{events.TypeImageThumbnailed, `{"placeholder": "no!"}`, "placeholder is"},
+	{events.TypeImageThumbnailed, `{"color": "#FFF"}`, "color is"},
+	{events.TypeImageThumbnailed, `{"renditions": [{}]}`, "renditions[0].name is"},
+	{events.TypeImageThumbnailed, `{"renditions": {}}`, "data: "},
+	{events.TypeImageThumbnailed, rendition(`{}`), ""},
+	{events.TypeImageThumbnailed, rendition(`{"more": 1}`), ""},
+	{events.TypeImageThumbnailed, rendition(`{"name": "Card"}`), "renditions[0].name is"},
+	{events.TypeImageThumbnailed, rendition(`{"object": "elsewhere/x.jpg"}`), "renditions[0].object is"},
+	{events.TypeImageThumbnailed, rendition(`{"width": 0}`), "renditions[0].width is 0"},
+	{events.TypeImageThumbnailed, rendition(`{"height": -1}`), "renditions[0].height is -1"},
+	{events.TypeImageThumbnailed, rendition(`{"frames": null}`), "renditions[0].frames is 0"},
+	{events.TypeImageThumbnailed, rendition(`{"bytes": 0}`), "renditions[0].bytes is 0"},
+	{events.TypeImageThumbnailed, rendition(`{"content_type": "WebP"}`), "renditions[0].content_type is"},
+	{events.TypeImageThumbnailed, rendition(`{"url": "http://elsewhere"}`), "renditions[0].url is"},
 	{events.TypeImageThumbnailed, `{"processed_at": null}`, "processed_at is"},
 	{events.TypeImageThumbnailed, `{"processed_at": -0.5}`, "processed_at is"},
 
@@ -325,3 +347,24 @@ func patched(tb testing.TB, eventType, patch string) []byte {
 }
 
 func clip(text string) string { return text[:min(len(text), 80)] }
+
+// rendition returns a patch of image.thumbnailed with one rendition that is valid but for a patch of its own.
+func rendition(patch string) string {
+	fields := map[string]any{
+		"name": "card", "object": imageID + "/card~0123abcd_photo.jpg.webp", "width": 640, "height": 480, "bytes": 9,
+		"content_type": "image/webp", "frames": 1, "url": "/images/" + imageID + "/card?v=0123abcd",
+	}
+	if err := json.Unmarshal([]byte(patch), &fields); err != nil {
+		panic(err)
+	}
+	for name, value := range fields {
+		if value == nil {
+			delete(fields, name)
+		}
+	}
+	text, err := json.Marshal(map[string]any{"renditions": []any{fields}})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}

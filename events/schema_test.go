@@ -100,7 +100,7 @@ func TestSchemaFields(t *testing.T) {
 func checkType(t *testing.T, name string, p property, goType reflect.Type) {
 	t.Helper()
 	want := map[reflect.Kind]string{
-		reflect.String: "string", reflect.Array: "array", reflect.Struct: "object",
+		reflect.String: "string", reflect.Array: "array", reflect.Slice: "array", reflect.Struct: "object",
 		reflect.Int: "integer", reflect.Int64: "integer", reflect.Float64: "number",
 	}[goType.Kind()]
 	if p.Type != want || want == "" {
@@ -108,6 +108,11 @@ func checkType(t *testing.T, name string, p property, goType reflect.Type) {
 	}
 	switch goType.Kind() {
 	case reflect.Array:
+		if p.MinItems != goType.Len() || p.MaxItems != goType.Len() {
+			t.Errorf("property %s has %d to %d items, want %d", name, p.MinItems, p.MaxItems, goType.Len())
+		}
+		checkItems(t, name, p, goType)
+	case reflect.Slice:
 		checkItems(t, name, p, goType)
 	case reflect.Struct:
 		if len(p.Properties) != goType.NumField() {
@@ -122,9 +127,6 @@ func checkType(t *testing.T, name string, p property, goType reflect.Type) {
 
 func checkItems(t *testing.T, name string, p property, goType reflect.Type) {
 	t.Helper()
-	if p.MinItems != goType.Len() || p.MaxItems != goType.Len() {
-		t.Errorf("property %s has %d to %d items, want %d", name, p.MinItems, p.MaxItems, goType.Len())
-	}
 	if p.Items == nil {
 		t.Fatalf("property %s does not say what its items are", name)
 	}

@@ -40,6 +40,8 @@ type flags struct {
 	Running []elsewhere `sep:"none" placeholder:"NAME=HOST:PORT" help:"Do not start this function; it runs elsewhere."`
 	Watcher []string    `sep:"none" placeholder:"URL" help:"Send every event there, too."`
 
+	Renditions string `placeholder:"FILE" help:"YAML document of the renditions of each image; instead of RENDITIONS_FILE."`
+
 	Notifications string `placeholder:"TOPIC" help:"Kafka topic with the notifications of buckets, from a real MinIO."`
 }
 
@@ -51,6 +53,7 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	}
 	o := options{
 		listen: f.Listen, broker: f.Broker, deadLetters: f.DeadLetters, watchers: f.Watcher, notifications: f.Notifications,
+		renditions: f.Renditions,
 	}
 	for _, function := range f.Running {
 		if o.running == nil {

@@ -24,6 +24,8 @@ type options struct {
 	watchers []string
 	// Kafka topic with notifications of buckets; "" for none.
 	notifications string
+	// File with the renditions of each image; "" for what the environment says.
+	renditions string
 }
 
 // stack is the running service with everything around it.
@@ -33,6 +35,7 @@ type stack struct {
 	deadLetters string // address of the function that keeps them, HOST:PORT
 	functions   []function
 	failed      chan error // of functions that ended by themselves
+	renditions  string     // the file that the options name
 
 	deployment *deployment
 	servers    *fakes.Servers
@@ -66,8 +69,9 @@ func (s *stack) newFirstStage() *stage {
 // start starts everything and returns when the functions respond.
 func start(o options) (*stack, error) {
 	s := &stack{
-		failed: make(chan error, len(images)+1),
-		log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		failed:     make(chan error, len(images)+1),
+		renditions: o.renditions,
+		log:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if err := s.start(o); err != nil {
 		s.stop()
@@ -130,6 +134,9 @@ func (s *stack) settings(spec service) func(string) string {
 	manifest := s.deployment.environment(spec)
 	manifest["LOG_LEVEL"] = localLogLevel
 	return func(name string) string {
+		if name == "RENDITIONS_FILE" && s.renditions != "" {
+			return s.renditions
+		}
 		if value := s.servers.Getenv(name); value != "" {
 			return value
 		}

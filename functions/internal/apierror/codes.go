@@ -35,6 +35,7 @@ const (
 	CodeStatusNotFound       = "status_not_found"
 	CodeStoreUnfit           = "store_unfit"
 	CodeThumbnailNotFound    = "thumbnail_not_found"
+	CodeRenditionNotFound    = "rendition_not_found"
 	CodeTooManyBytes         = string(events.ReasonTooManyBytes)
 	CodeTooManyFields        = "too_many_fields"
 	CodeTooManyHeaders       = "too_many_headers"
@@ -122,6 +123,10 @@ var requestCodes = []Code{
 	{CodeThumbnailNotFound, []int{http.StatusNotFound}, "Thumbnail not found",
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},
+	{CodeRenditionNotFound, []int{http.StatusNotFound}, "Rendition not found",
+		"The image has no rendition of this name, or not yet. `limit` lists the names of the configuration if this one is " +
+			"not among them.",
+		"Use a name of the configuration, or ask for the status of the image."},
 	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
 		"The object that an event at `/upload` names does not exist, or cannot, or its sender may not know that it does. " +
 			"An event that Knative delivers does not get this answer: it gets 200, and waits in the service for the object.",

@@ -30,7 +30,7 @@ func SafeName(name, fallback string) string {
 	if strings.Trim(name, ". "+joiners) == "" {
 		return fallback
 	}
-	if strings.HasPrefix(name, thumbnailPrefix) || name == reservedName {
+	if strings.HasPrefix(name, thumbnailPrefix) || isRenditionName(name) || name == reservedName {
 		name = "_" + name
 	}
 	name = shorten(name)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,9 @@ func OriginalOf(thumbnail string) string {
 // thumbnail or a failure note. A failure note alone belongs to an image that was refused.
 type Objects struct {
 	Original, Result *Info
+	// Renditions are those beside the thumbnail, of any specification, in the order of their keys. They are stored before
+	// the result, so that an image with a result has all of the set that it was processed under.
+	Renditions []*Info
 }
 
 // Info describes an object.
@@ -90,9 +94,10 @@ func (s *Store) Find(ctx context.Context, imageID string) (Objects, error) {
 	return classify(found), s.wrap(ctx.Err(), "list", s.bucket, imageID+"/")
 }
 
-// classify returns the original and the result among the objects of an image by their names. An object with a result is
-// an original, whatever its name. There are several originals for a moment when an event is delivered twice at the same
-// time: the one whose result was stored first counts, or, without results, the one that was stored first.
+// classify returns the original, the result and the renditions among the objects of an image by their names. An object
+// with a result is an original, whatever its name. There are several originals for a moment when an event is delivered
+// twice at the same time: the one whose result was stored first counts, or, without results, the one that was stored
+// first.
 func classify(found map[string]*Info) Objects {
 	var objects Objects
 	var lone *Info // a result without an original of its name
@@ -103,9 +108,12 @@ func classify(found map[string]*Info) Objects {
 	for name, info := range found {
 		result := found[resultName(name)]
 		switch {
+		case result == nil && isRenditionName(name):
+			objects.Renditions = append(objects.Renditions, info)
 		case !strings.HasPrefix(name, thumbnailPrefix) || result != nil:
-			if one := (Objects{info, result}); objects.Original == nil || one.before(objects) {
-				objects = one
+			one := Objects{Original: info, Result: result}
+			if objects.Original == nil || one.before(objects) {
+				objects.Original, objects.Result = one.Original, one.Result
 			}
 		case !hasOriginal[name] && (lone == nil || info.before(lone)):
 			lone = info
@@ -114,6 +122,7 @@ func classify(found map[string]*Info) Objects {
 	if lone != nil && (objects.Result == nil || lone.before(objects.Result)) {
 		objects.Result = lone
 	}
+	slices.SortFunc(objects.Renditions, func(a, b *Info) int { return strings.Compare(a.Key, b.Key) })
 	return objects
 }
 

@@ -51,7 +51,7 @@ func TestScan(t *testing.T) {
 				t.Fatal(err)
 			}
 			if image.ID == "" {
-				if passed++; image.Objects != (Objects{}) {
+				if passed++; image.Original != nil || image.Result != nil || image.Renditions != nil {
 					t.Errorf("got %+v, want no objects of no image", image)
 				}
 				continue

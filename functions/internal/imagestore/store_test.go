@@ -242,7 +242,7 @@ func TestUploadsShareTheMemory(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	store, getenv := open(t)
-	if objects, err := store.Find(t.Context(), imageID); objects != (Objects{}) || err != nil {
+	if objects, err := store.Find(t.Context(), imageID); objects.Original != nil || objects.Result != nil || err != nil {
 		t.Errorf("without a bucket: Find() = %v, %v; want nothing", objects, err)
 	}
 	original := OriginalKey(imageID, "Ärger (1)+%41 ☃.jpg")

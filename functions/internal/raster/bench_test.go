@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"image"
 	"image/draw"
+	"syscall"
 	"testing"
+	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
 )
@@ -64,4 +66,46 @@ func BenchmarkRender(b *testing.B) {
 			b.ReportMetric(float64(header.Pixels())*float64(b.N)/b.Elapsed().Seconds()/1e6, "MP/s")
 		})
 	}
+}
+
+// cpuTime is that of the process, which other processes on the machine do not change as much as they change time.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// Renditions of one decode: the largest alone, with two and with seven smaller ones; and the seven in decodes of their
+// own.
+func BenchmarkRenditions(b *testing.B) {
+	branches := Rendition{Format: PNG, Bytes: sample(b, "imaging/branches.png"), Width: 600, Height: 400}
+	file := encodeJPEG(b, tiled(decode(b, branches), 4000, 3000))
+	var targets []Target
+	for _, side := range []int{1600, 640, 200, 480, 320, 160, 100, 64} {
+		targets = append(targets, Target{Box: Box{side, side}})
+	}
+	run := func(name string, calls ...[]Target) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			before := cpuTime(b)
+			for b.Loop() {
+				for _, targets := range calls {
+					renderAll(b, file, targets...)
+				}
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+		})
+	}
+	run("1", targets[:1])
+	run("3", targets[:3])
+	run("8", targets)
+	var alone [][]Target
+	for _, t := range targets {
+		alone = append(alone, []Target{t})
+	}
+	run("8-decodes", alone...)
+	run("7-smallest-alone", targets[1:])
 }

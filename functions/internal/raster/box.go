@@ -9,8 +9,11 @@ type Box struct{ Width, Height int }
 // never enlarged, never below 1x1. One side is that of the box. The other is, of the two integers next to its exact
 // value, the one whose ratio is closer: the rule of Pillow's Image.thumbnail. Only exact halves are always rounded
 // down, so that 1920x1080 becomes 200x112, as the original service documents it; Pillow makes it 200x113.
-func (b Box) Fit(width, height int) (int, int) {
-	if b.Width >= width && b.Height >= height {
+func (b Box) Fit(width, height int) (int, int) { return b.fit(width, height, false) }
+
+// fit is Fit, but if enlarge is true, for an image that is smaller than the box, too.
+func (b Box) fit(width, height int, enlarge bool) (int, int) {
+	if b.Width >= width && b.Height >= height && !enlarge {
 		return width, height
 	}
 	aspect := float64(width) / float64(height)

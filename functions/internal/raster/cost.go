@@ -33,8 +33,8 @@ func costOf(file codec.File, job codec.Job) Cost {
 func (p *Picture) outputCost(targets []Target) Cost {
 	pixels := int64(0)
 	for _, o := range p.outputs(targets) {
-		view := o.view(p.header.Width, p.header.Height, p.header.Orientation)
-		pixels += int64(view.Width) * int64(view.Height) * int64(o.Frames)
+		width, height := o.size(o.view(p.header.Width, p.header.Height, p.header.Orientation, position{}))
+		pixels += int64(width) * int64(height) * int64(o.Frames)
 	}
 	return Cost{Memory: outputMemory * pixels, CPU: codec.Each(pixels, outputNanos)}
 }

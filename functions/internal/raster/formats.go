@@ -184,6 +184,16 @@ func (f Format) ContentType() string {
 	return "application/octet-stream"
 }
 
+// ContentTypeOf is the usual MIME type of the files with an extension, such as ".jpg".
+func ContentTypeOf(extension string) string {
+	for i := range formats {
+		if slices.Contains(formats[i].Extensions, extension) {
+			return formats[i].MIMETypes[0]
+		}
+	}
+	return Format("").ContentType()
+}
+
 // Extension is the usual extension of a file name, such as ".jpg", or "" for a format that is not one of Formats.
 func (f Format) Extension() string {
 	if e := formats.find(f); e != nil {

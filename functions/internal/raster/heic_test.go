@@ -39,7 +39,7 @@ func TestHEIC(t *testing.T) {
 				t.Fatalf("got %+v, %v, want %+v", header, err, test.want)
 			}
 			renditions := renderAll(t, file, Target{Box: Box{30, 30}}, Target{Box: Box{30, 30}, Format: WebP, Frames: 5},
-				Target{Box: Box{20, 10}, Fill: true, Format: GIF})
+				Target{Box: Box{20, 10}, Fit: FitCover, Format: GIF})
 			width, height := Box{30, 30}.Fit(header.Displayed())
 			for i, want := range []Rendition{
 				{Format: test.format, Width: width, Height: height},

@@ -20,6 +20,9 @@ type Picture struct {
 	table  formatTable
 	entry  *formatEntry
 	file   codec.File // nil once it was decoded
+	// Of Render, for Sample.
+	pyramid pyramid
+	result  codec.Result
 }
 
 // Open reads the header of an image, and no further, and checks it. The error is an *Error if the image can never be
@@ -36,7 +39,7 @@ func (t formatTable) openPicture(r io.Reader, limits Limits) (picture *Picture, 
 	if err := limits.Check(header); err != nil {
 		return nil, err
 	}
-	return &Picture{header, limits, s, t, entry, file}, nil
+	return &Picture{header: header, limits: limits, source: s, table: t, entry: entry, file: file}, nil
 }
 
 // Header returns what the image states about itself before its pixels.
@@ -64,6 +67,7 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) (renditions []R
 	}
 	r.outputs = p.outputs(targets)
 	err = p.decode(ctx, &r)
+	p.pyramid, p.result = r.pyramid, r.result
 	switch {
 	case r.encodeErr != nil:
 		return nil, r.encodeErr

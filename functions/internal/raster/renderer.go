@@ -17,6 +17,7 @@ type renderer struct {
 	checkCancelled func() error
 	outputs        []output
 	first          *plane.Image
+	pyramid        pyramid // of first
 	frameCount     int
 	encodeErr      error
 	result         codec.Result
@@ -27,6 +28,7 @@ type output struct {
 	Target
 	entry     *formatEntry // nil as long as the format depends on the pixels
 	animation animation    // nil for a still rendition
+	position  position     // of an animation
 }
 
 // newOutput resolves what the target leaves open by the header of the image.
@@ -65,16 +67,20 @@ func (r *renderer) addFrame(frame plane.Frame) error {
 			frame.Width, frame.Height, r.header.Width, r.header.Height)
 	}
 	if r.first == nil {
-		r.first = frame.Image
+		r.first, r.pyramid = frame.Image, pyramid{frame.Image}
 	}
-	for _, o := range r.outputs {
+	for i := range r.outputs {
+		o := &r.outputs[i]
 		if o.animation == nil || r.frameCount >= o.Frames {
 			continue
 		}
 		if err := r.checkCancelled(); err != nil {
 			return err
 		}
-		small := o.resample(frame.Image, o.view(frame.Width, frame.Height, exif.Upright))
+		if r.frameCount == 0 { // all frames show the same part
+			o.position = o.locate(frame.Image, exif.Upright)
+		}
+		small := o.draw(frame.Image, o.view(frame.Width, frame.Height, exif.Upright, o.position))
 		if err := o.animation.Add(plane.Frame{Image: small, Delay: frame.Delay}); err != nil {
 			r.encodeErr = fmt.Errorf("encode %s: %w", o.Format, err)
 			return r.encodeErr
@@ -101,29 +107,48 @@ func (r *renderer) renditions() ([]Rendition, error) {
 	return all, nil
 }
 
-func (r *renderer) rendition(o output) (Rendition, error) {
+func (r *renderer) rendition(o output) (rendition Rendition, err error) {
 	width, height, orientation := r.header.Width, r.header.Height, r.result.Orientation
-	view := o.view(width, height, orientation)
-	rendition := Rendition{Format: o.Format, Width: view.Width, Height: view.Height, Frames: 1}
+	rendition = Rendition{Format: o.Format, Frames: 1}
 	rendition.OriginalWidth, rendition.OriginalHeight = orientedSize(width, height, orientation)
 	var file bytes.Buffer
-	var err error
 	if o.animation != nil && o.animation.Frames() > 1 && orientation == exif.Upright {
+		rendition.Width, rendition.Height = o.size(o.view(width, height, orientation, o.position))
 		rendition.Frames = o.animation.Frames()
 		err = o.animation.Encode(&file, r.result.Loops)
 	} else {
-		err = o.entry.encode(&file, o.resample(r.first, view), o.Quality)
+		place := r.first
+		if o.Gravity == GravitySmart {
+			place = r.smallest(attentionView(r.first, orientation), 1)
+		}
+		view := o.view(width, height, orientation, o.locate(place, orientation))
+		part := 1.0
+		if o.entry.subsampling && o.isPlain(view) {
+			part = 2
+		}
+		small := o.draw(r.smallest(view, part), view)
+		rendition.Width, rendition.Height = small.Width, small.Height
+		err = o.entry.encode(&file, small, o.Quality)
 	}
 	rendition.Bytes = file.Bytes()
 	return rendition, err
 }
 
-// resample makes the copy that is encoded. It is sRGB: colours are converted here, where pixels are few.
-func (o *output) resample(m *plane.Image, v plane.View) *plane.Image {
+// smallest returns the first frame, reduced as far as a view of it allows if there are several outputs. A single one
+// has what the decoder has reduced for it.
+func (r *renderer) smallest(v plane.View, part float64) *plane.Image {
+	if len(r.outputs) == 1 {
+		return r.first
+	}
+	return r.pyramid.smallest(v, part)
+}
+
+// resample makes a copy in sRGB: colours are converted here, where pixels are few.
+func resample(m *plane.Image, v plane.View, subsampling bool) *plane.Image {
 	switch convert := icc.Conversion(m); {
-	case o.entry.subsampling && convert == nil:
+	case subsampling && convert == nil:
 		return m.Resample420(v)
-	case o.entry.subsampling:
+	case subsampling:
 		return m.Resample(v).ConvertColors(convert).To420()
 	case convert == nil:
 		return m.Resample(v)

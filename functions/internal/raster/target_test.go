@@ -37,17 +37,23 @@ func TestTargetView(t *testing.T) {
 	}{
 		{4000, 3000, 1, Target{Box: Box{200, 200}}, 200, 150, 4000, 3000},
 		{4000, 3000, 6, Target{Box: Box{200, 200}}, 150, 200, 3000, 4000},
-		{4000, 3000, 1, Target{Box: Box{200, 200}, Fill: true}, 200, 200, 3000, 3000},
-		{3000, 4000, 1, Target{Box: Box{200, 100}, Fill: true}, 200, 100, 3000, 1500},
-		{3000, 4000, 8, Target{Box: Box{200, 100}, Fill: true}, 200, 100, 4000, 2000},
-		{100, 50, 1, Target{Box: Box{200, 200}, Fill: true}, 100, 50, 100, 50},
-		{1000, 50, 1, Target{Box: Box{200, 200}, Fill: true}, 200, 50, 200, 50},
-		{1, 65535, 1, Target{Box: Box{200, 200}, Fill: true}, 1, 200, 1, 200},
+		{4000, 3000, 1, Target{Box: Box{200, 200}, Fit: FitCover}, 200, 200, 3000, 3000},
+		{3000, 4000, 1, Target{Box: Box{200, 100}, Fit: FitCover}, 200, 100, 3000, 1500},
+		{3000, 4000, 8, Target{Box: Box{200, 100}, Fit: FitCover}, 200, 100, 4000, 2000},
+		{100, 50, 1, Target{Box: Box{200, 200}, Fit: FitCover}, 100, 50, 100, 50},
+		{1000, 50, 1, Target{Box: Box{200, 200}, Fit: FitCover}, 200, 50, 200, 50},
+		{1, 65535, 1, Target{Box: Box{200, 200}, Fit: FitCover}, 1, 200, 1, 200},
+		{100, 50, 1, Target{Box: Box{200, 200}, Fit: FitCover, Enlarge: true}, 200, 200, 50, 50},
+		{100, 50, 6, Target{Box: Box{200, 200}, Enlarge: true}, 100, 200, 50, 100},
+		{100, 50, 1, Target{Box: Box{200, 200}, Fit: FitContain}, 100, 50, 100, 50},
+		{400, 200, 1, Target{Box: Box{200, 200}, Fit: FitContain}, 200, 100, 400, 200},
+		{100, 500, 1, Target{Box: Box{200, 200}, Fit: FitFill}, 100, 200, 100, 500},
+		{100, 500, 5, Target{Box: Box{200, 200}, Fit: FitFill, Enlarge: true}, 200, 200, 500, 100},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%dx%d, orientation %d, %+v", test.width, test.height, test.orientation, test.target),
 			func(t *testing.T) {
-				v := test.target.view(test.width, test.height, test.orientation)
+				v := test.target.view(test.width, test.height, test.orientation, position{})
 				if v.Width != test.wantWidth || v.Height != test.wantHeight || v.Across != test.wantAcross ||
 					v.Down != test.wantDown {
 					t.Errorf("%+v of %dx%d, orientation %d, shows %+v, want %gx%g as %dx%d", test.target, test.width, test.height,
@@ -66,7 +72,7 @@ func TestRenderFills(t *testing.T) {
 			file := afterSOI(encodeJPEG(t, stored(m, orientation)), exifSegment(tiff(binary.BigEndian, orientation)))
 			var targets []Target
 			for _, box := range boxes {
-				targets = append(targets, Target{Box: box, Fill: true, Format: PNG})
+				targets = append(targets, Target{Box: box, Fit: FitCover, Format: PNG})
 			}
 			for i, got := range renderAll(t, file, targets...) {
 				if got.Width != boxes[i].Width || got.Height != boxes[i].Height {
@@ -89,7 +95,7 @@ func TestRenderSeveral(t *testing.T) {
 		"lossy WebP": encodeWebP(t, m, false), "lossless WebP": encodeWebP(t, m, true),
 	}
 	targets := []Target{
-		{Box: Box{20, 20}}, {Box: Box{150, 100}}, {Box: Box{32, 32}, Fill: true},
+		{Box: Box{20, 20}}, {Box: Box{150, 100}}, {Box: Box{32, 32}, Fit: FitCover},
 		{Box: Box{50, 50}, Format: JPEG, Quality: 95},
 		{Box: Box{50, 50}, Format: PNG}, {Box: Box{50, 50}, Format: GIF}, {Box: Box{50, 50}, Format: WebP, Quality: 30},
 	}
@@ -168,7 +174,7 @@ func BenchmarkRenderSeveral(b *testing.B) {
 	file := encodeJPEG(b, painted(4000, 3000))
 	for n := 1; n <= 4; n++ {
 		b.Run(fmt.Sprintf("%d of 12 megapixels", n), func(b *testing.B) {
-			targets := []Target{{Box: thumbnail}, {Box: Box{400, 400}}, {Box: Box{150, 150}, Fill: true}, {Box: Box{64, 64}}}
+			targets := []Target{{Box: thumbnail}, {Box: Box{400, 400}}, {Box: Box{150, 150}, Fit: FitCover}, {Box: Box{64, 64}}}
 			b.ReportAllocs()
 			for b.Loop() {
 				renderAll(b, file, targets[:n]...)

@@ -1,5 +1,6 @@
 // Command reference writes the tables of the reference pages from the declarations in the code: settings, event types,
-// error codes, formats and metrics. Each page keeps its hand-written text; the table stands between two comments.
+// error codes, formats, metrics and renditions. Each page keeps its hand-written text; the table stands between two
+// comments. The JSON Schema of renditions is generated as a whole.
 //
 //	go run ./functions/internal/reference
 package main
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/cli"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 )
 
 var program = cli.Program{
@@ -39,7 +41,7 @@ func realMain(arguments []string, out io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	return os.WriteFile(filepath.Join(flags.Directory, schemaFile), rendition.Schema(), 0o644)
 }
 
 // A page is a file with a generated part.
@@ -54,7 +56,11 @@ var pages = []page{
 	{"errors.md", generateErrors},
 	{"formats.md", generateFormats},
 	{"metrics.md", generateMetrics},
+	{"renditions.md", generateRenditions},
 }
+
+// schemaFile is generated as a whole.
+const schemaFile = "renditions.schema.json"
 
 func (p page) write(directory string) error {
 	path := filepath.Join(directory, p.name)

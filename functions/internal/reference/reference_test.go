@@ -10,6 +10,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/catalog"
 	"gitlab.com/yourorg/image-service/functions/cli"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 )
 
 const directory = "../../../docs/reference"
@@ -31,6 +32,13 @@ func TestPages(t *testing.T) {
 				t.Errorf("docs/reference/%s is stale at line %d: run make generate", page.name, line)
 			}
 		})
+	}
+}
+
+func TestSchemaFile(t *testing.T) {
+	got, err := os.ReadFile(filepath.Join(directory, schemaFile))
+	if err != nil || !bytes.Equal(got, rendition.Schema()) {
+		t.Errorf("docs/reference/%s is stale (%v): run make generate", schemaFile, err)
 	}
 }
 

@@ -57,6 +57,9 @@ func (s Status) payload(bucket, original string) events.Payload {
 		Thumbnail:     s.Result.Thumbnail,
 		OriginalSize:  s.Result.OriginalSize.pixels(),
 		ThumbnailSize: s.Result.ThumbnailSize.pixels(),
+		Renditions:    s.Result.Renditions,
+		Placeholder:   s.Result.Placeholder,
+		Color:         s.Result.Color,
 		ProcessedAt:   s.ProcessedAt,
 		Cause:         s.Cause,
 	}

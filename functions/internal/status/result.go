@@ -16,6 +16,8 @@ const (
 	originalSize  = "Original-Size"
 	thumbnailSize = "Thumbnail-Size"
 	processedAt   = "Processed-At"
+	placeholder   = "Placeholder"
+	color         = "Color"
 )
 
 // hearsay is the metadata of a failure note whose status is Hearsay.
@@ -29,29 +31,13 @@ const NoteType = "application/json"
 
 // Record stores the result of an image under one key: the thumbnail and its sizes if the image is completed, a failure
 // note if it failed. An earlier result stays, and its status is returned: if two workers come to different results, for
-// example with different limits, one of them counts.
-func (s *Store) Record(
-	ctx context.Context, original string, final Status, thumbnail []byte, contentType string,
-) (*Status, error) {
-	content, about := thumbnail, imagestore.Attributes{ContentType: contentType}
-	if final.State == Completed {
-		about.Metadata = map[string]string{
-			originalSize:  final.Result.OriginalSize.String(),
-			thumbnailSize: final.Result.ThumbnailSize.String(),
-			processedAt:   strconv.FormatFloat(final.ProcessedAt, 'f', 3, 64),
-		}
-		about.SetCause(final.Cause)
-	} else {
-		note, err := json.Marshal(final)
-		if err != nil {
-			return nil, fmt.Errorf("write failure note for %q: %w", original, err)
-		}
-		content, about = note, imagestore.Attributes{ContentType: NoteType}
-		if final.Hearsay {
-			about.Metadata = map[string]string{hearsay: "true"}
-		}
+// example with different limits, one of them counts. thumbnail is nil for an image that failed.
+func (s *Store) Record(ctx context.Context, original string, final Status, thumbnail *File) (*Status, error) {
+	content, about, err := resultOf(final, thumbnail)
+	if err != nil {
+		return nil, fmt.Errorf("write failure note for %q: %w", original, err)
 	}
-	err := s.images.Put(ctx, imagestore.ThumbnailKey(original), content, about)
+	err = s.images.Put(ctx, imagestore.ThumbnailKey(original), content, about)
 	if errors.Is(err, imagestore.ErrExists) {
 		return s.recorded(ctx, final.ImageID)
 	}
@@ -59,6 +45,34 @@ func (s *Store) Record(
 		return nil, err
 	}
 	return &final, nil
+}
+
+// resultOf returns the object that a final status is stored as.
+func resultOf(final Status, thumbnail *File) (content []byte, about imagestore.Attributes, err error) {
+	if final.State != Completed {
+		content, err = json.Marshal(final)
+		about.ContentType = NoteType
+		if final.Hearsay {
+			about.Metadata = map[string]string{hearsay: "true"}
+		}
+		return content, about, err
+	}
+	about = imagestore.Attributes{ContentType: thumbnail.Format.ContentType(), Metadata: map[string]string{
+		originalSize:  final.Result.OriginalSize.String(),
+		thumbnailSize: final.Result.ThumbnailSize.String(),
+		processedAt:   strconv.FormatFloat(final.ProcessedAt, 'f', 3, 64),
+	}}
+	for name, value := range map[string]string{placeholder: final.Result.Placeholder, color: final.Result.Color} {
+		if value != "" {
+			about.Metadata[name] = value
+		}
+	}
+	about.SetCause(final.Cause)
+	setFrames(&about, thumbnail.Frames)
+	if !isDefault(thumbnail.Hash) {
+		about.Metadata[specHash] = thumbnail.Hash
+	}
+	return thumbnail.Bytes, about, nil
 }
 
 // recorded returns the final status that was stored first.
@@ -109,6 +123,10 @@ func (s *Store) ReadResult(ctx context.Context, imageID string, objects imagesto
 		}
 		final.Result.OriginalSize, final.Result.ThumbnailSize = sizes[0], sizes[1]
 	}
+	final.Result.Renditions, err = s.readRenditions(ctx, imageID, objects, info, final.Result.ThumbnailSize)
+	if err != nil {
+		return nil, err
+	}
 	return final, nil
 }
 
@@ -150,6 +168,8 @@ func completed(imageID string, thumbnail *imagestore.Info) *Status {
 		Thumbnail:     thumbnail.Key,
 		OriginalSize:  parseSize(thumbnail.Metadata[originalSize]),
 		ThumbnailSize: parseSize(thumbnail.Metadata[thumbnailSize]),
+		Placeholder:   thumbnail.Metadata[placeholder],
+		Color:         thumbnail.Metadata[color],
 	}}
 }
 

@@ -26,8 +26,8 @@ const (
 // Final reports whether no other state follows.
 func (s State) Final() bool { return s == Completed || s == Failed }
 
-// A Status is the answer of GET /status/{id}, and what Redis has, as JSON. All fields but Reason and Cause are
-// the original system's.
+// A Status is the answer of GET /status/{id}, and what Redis has, as JSON. All fields but Reason, Cause, and
+// Result's Renditions, Placeholder and Color are the original system's.
 type Status struct {
 	ImageID string `json:"image_id"`
 	State   State  `json:"status"`
@@ -52,6 +52,12 @@ type Result struct {
 	// OriginalSize and ThumbnailSize have the orientation applied.
 	OriginalSize  *Size `json:"original_size,omitempty"`
 	ThumbnailSize *Size `json:"thumbnail_size,omitempty"`
+	// Renditions are the files that were made of the image, the thumbnail among them; nil if the service is configured to
+	// make the thumbnail only.
+	Renditions []events.Rendition `json:"renditions,omitempty"`
+	// Placeholder is a ThumbHash in base64, and Color the dominant colour, if the service is configured to make them.
+	Placeholder string `json:"placeholder,omitempty"`
+	Color       string `json:"color,omitempty"`
 	// Error is why an image failed, for people.
 	Error string `json:"error,omitempty"`
 }

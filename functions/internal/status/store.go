@@ -107,7 +107,7 @@ func (s *Store) FailByHearsay(ctx context.Context, imageID, original, reason, me
 
 func (s *Store) fail(ctx context.Context, original string, final Status, message string) (*Status, error) {
 	final.State, final.Result, final.ProcessedAt = Failed, &Result{Error: message}, Seconds(time.Now())
-	failed, err := s.Record(ctx, original, final, nil, "")
+	failed, err := s.Record(ctx, original, final, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
 // store is a Store with the two servers below it.
@@ -105,7 +106,8 @@ func (s store) advance(tb testing.TB, next Status) (before *Status) {
 func (s store) record(tb testing.TB, final Status) {
 	tb.Helper()
 	original := imagestore.OriginalKey(final.ImageID, "ä.jpg")
-	if _, err := s.Record(tb.Context(), original, final, nil, "image/jpeg"); err != nil {
+	thumbnail := &File{Rendition: raster.Rendition{Format: raster.JPEG}}
+	if _, err := s.Record(tb.Context(), original, final, thumbnail); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -283,7 +285,9 @@ func TestReadRebuilds(t *testing.T) {
 			}
 			checkRebuilt(in(Queued, id))
 			want := final(id)
-			recorded, err := s.Record(t.Context(), original, want, []byte("thumbnail"), "image/jpeg")
+			recorded, err := s.Record(t.Context(), original, want, &File{Rendition: raster.Rendition{
+				Format: raster.JPEG, Bytes: []byte("thumbnail"),
+			}})
 			if err != nil || !reflect.DeepEqual(*recorded, want) {
 				t.Errorf("Record() = %+v, %v; want %+v", recorded, err, want)
 			}
@@ -291,7 +295,7 @@ func TestReadRebuilds(t *testing.T) {
 
 			later := final(id)
 			later.ProcessedAt++
-			recorded, err = s.Record(t.Context(), original, later, []byte("other"), "image/png")
+			recorded, err = s.Record(t.Context(), original, later, &File{Rendition: raster.Rendition{Format: raster.PNG, Bytes: []byte("other")}})
 			if err != nil || !reflect.DeepEqual(*recorded, want) {
 				t.Errorf("second Record() = %+v, %v; want the first one's %+v", recorded, err, want)
 			}
@@ -357,7 +361,7 @@ func TestConcludeLate(t *testing.T) {
 		t.Errorf("without a stored result: Conclude() = %+v, %v; want the first one", got, err)
 	}
 	original := imagestore.OriginalKey(id, "a.png")
-	if _, err := s.Record(t.Context(), original, final, []byte("thumbnail"), "image/png"); err != nil {
+	if _, err := s.Record(t.Context(), original, final, &File{Rendition: raster.Rendition{Format: raster.JPEG, Bytes: []byte("thumbnail")}}); err != nil {
 		t.Fatal(err)
 	}
 	published := s.redis.Subscribe(t.Context(), Key(id))

@@ -25,9 +25,6 @@ const (
 	recordTimeout = 10 * time.Second
 )
 
-// target is the rendition of the original system, in pixels.
-var target = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
-
 // deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express,
 // and for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats
 // remains one of them.
@@ -125,7 +122,7 @@ func (t *thumbnailer) process(
 	return final, nil
 }
 
-// finalStatus returns the final status that the stored objects give the image, or else makes its thumbnail.
+// finalStatus returns the final status that the stored objects give the image, or else makes its renditions.
 func (t *thumbnailer) finalStatus(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
 	stored, err := t.statuses.FinalFromStore(ctx, task.ImageID)
 	if err != nil {
@@ -134,33 +131,28 @@ func (t *thumbnailer) finalStatus(ctx context.Context, task events.ImageUploaded
 	if stored != nil {
 		return t.statuses.Conclude(ctx, *stored)
 	}
-	return t.makeThumbnail(ctx, task)
+	return t.makeRenditions(ctx, task)
 }
 
-// makeThumbnail makes the thumbnail, and records it or the reason why the image can have none.
-func (t *thumbnailer) makeThumbnail(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
-	rendition, cause, err := t.render(ctx, task)
+// makeRenditions makes the renditions, and records them or the reason why the image can have none.
+func (t *thumbnailer) makeRenditions(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
+	made, cause, err := t.render(ctx, task)
 	final := status.Status{ImageID: task.ImageID, ProcessedAt: status.Seconds(time.Now()), Cause: cause}
 	var refused *raster.Error
-	switch {
-	case errors.As(err, &refused):
-		final.State = status.Failed
-		final.Reason = string(refused.Reason)
-		final.Result = &status.Result{Error: refused.Message}
-	case err != nil:
+	if err != nil && !errors.As(err, &refused) {
 		return nil, err
-	default:
-		final.State = status.Completed
-		final.Result = &status.Result{
-			Success:       true,
-			Thumbnail:     imagestore.ThumbnailKey(task.ObjectName),
-			OriginalSize:  &status.Size{rendition.OriginalWidth, rendition.OriginalHeight},
-			ThumbnailSize: &status.Size{rendition.Width, rendition.Height},
-		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	recorded, err := t.statuses.Record(ctx, task.ObjectName, final, rendition.Bytes, rendition.Format.ContentType())
+	var recorded *status.Status
+	if refused != nil {
+		final.State = status.Failed
+		final.Reason = string(refused.Reason)
+		final.Result = &status.Result{Error: refused.Message}
+		recorded, err = t.statuses.Record(ctx, task.ObjectName, final, nil)
+	} else {
+		recorded, err = t.recordFiles(ctx, task, final, made)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -193,37 +185,36 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 	return nil
 }
 
-// render reads the original and returns its thumbnail, and the event that brought it. The error is a *raster.Error if
-// the image can never have a thumbnail, and errNoObject, errImpossible or admission.ErrFull if the task is for package
-// deferral.
+// render reads the original and returns its renditions, and the event that brought it. The error is a *raster.Error if
+// the image can never have any, and errNoObject, errImpossible or admission.ErrFull if the task is for package deferral.
 func (t *thumbnailer) render(
 	ctx context.Context, task events.ImageUploaded,
-) (rendition raster.Rendition, cause events.Cause, err error) {
+) (made product, cause events.Cause, err error) {
 	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
 	if errors.Is(err, imagestore.ErrImpossible) {
-		return rendition, cause, errImpossible
+		return product{}, cause, errImpossible
 	}
 	if errors.Is(err, imagestore.ErrNotFound) {
-		return rendition, cause, errNoObject
+		return product{}, cause, errNoObject
 	}
 	if err != nil {
-		return rendition, cause, err
+		return product{}, cause, err
 	}
 	defer object.Close()
-	rendition, err = t.renderObject(ctx, task.ImageID, object, info)
+	made, err = t.renderObject(ctx, task.ImageID, object, info)
 	var panicked *raster.PanicError
 	if errors.As(err, &panicked) {
 		err = t.reportPanic(ctx, task.ImageID, info, panicked)
 	}
-	return rendition, info.Cause(), err
+	return made, info.Cause(), err
 }
 
-// renderObject makes the thumbnail of an object, within the limits on bytes and pixels, when it is its turn.
+// renderObject makes the renditions of an object, within the limits on bytes and pixels, when it is its turn.
 func (t *thumbnailer) renderObject(
 	ctx context.Context, imageID string, object io.Reader, info *imagestore.Info,
-) (raster.Rendition, error) {
+) (product, error) {
 	if info.Size > t.settings.maxBytes {
-		return raster.Rendition{}, &raster.Error{
+		return product{}, &raster.Error{
 			Reason:  raster.Reason(events.ReasonTooManyBytes),
 			Message: "The image is too large",
 			Limit:   t.settings.maxBytes,
@@ -232,19 +223,15 @@ func (t *thumbnailer) renderObject(
 	}
 	picture, err := raster.Open(object, t.settings.limits)
 	if err != nil {
-		return raster.Rendition{}, err
+		return product{}, err
 	}
-	leave, err := t.enter(ctx, picture, info, target)
+	leave, err := t.enter(ctx, picture, info, t.plan.targets...)
 	if err != nil {
-		return raster.Rendition{}, err
+		return product{}, err
 	}
 	defer leave()
 	if _, err := t.statuses.Advance(ctx, status.Status{ImageID: imageID, State: status.Processing}); err != nil {
-		return raster.Rendition{}, err
+		return product{}, err
 	}
-	renditions, err := picture.Render(ctx, target)
-	if err != nil {
-		return raster.Rendition{}, err
-	}
-	return renditions[0], nil
+	return t.plan.render(ctx, picture)
 }

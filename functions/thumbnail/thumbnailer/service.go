@@ -25,6 +25,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/limits"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/avifworker"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 	"golang.org/x/sync/singleflight"
@@ -35,8 +36,9 @@ type settings struct {
 	objects imagestore.Settings
 	redis   connect.Redis
 
-	maxBytes int64
-	limits   raster.Limits
+	maxBytes   int64
+	limits     raster.Limits
+	renditions *rendition.Set
 }
 
 // ignoreHEICThumbnails costs the time that decoding the picture takes.
@@ -53,11 +55,12 @@ func Settings() []config.Description {
 
 func readSettings(r *config.Reader) settings {
 	s := settings{
-		process:  httpserver.ReadSettings(r),
-		objects:  imagestore.ReadSettings(r),
-		redis:    connect.ReadRedis(r),
-		maxBytes: limits.UploadBytes.Read(r),
-		limits:   limits.ReadImage(r),
+		process:    httpserver.ReadSettings(r),
+		objects:    imagestore.ReadSettings(r),
+		redis:      connect.ReadRedis(r),
+		maxBytes:   limits.UploadBytes.Read(r),
+		limits:     limits.ReadImage(r),
+		renditions: rendition.Read(r),
 	}
 	s.limits.IgnoreThumbnails = ignoreHEICThumbnails.Read(r)
 	return s
@@ -67,6 +70,7 @@ func readSettings(r *config.Reader) settings {
 type thumbnailer struct {
 	*httpserver.Process
 	settings settings
+	plan     plan
 	store    *imagestore.Store
 	statuses *status.Store
 	deferred *deferral.Queue
@@ -100,6 +104,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	t := &thumbnailer{
 		Process:  httpserver.New("thumbnail", settings.process),
 		settings: settings,
+		plan:     newPlan(settings.renditions, store, settings.limits),
 		store:    store,
 		statuses: status.New(client, store),
 		deferred: deferral.New(client, store),

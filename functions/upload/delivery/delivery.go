@@ -1,5 +1,5 @@
-// Package delivery answers for images that were accepted: their status, their original, their thumbnail; and it has the
-// page on which a browser uploads images.
+// Package delivery answers for images that were accepted: their status, their original, their thumbnail and other
+// renditions; and it has the page on which a browser uploads images.
 //
 // Clients that do not want to ask again and again wait for a status, or read a stream of events.
 //
@@ -15,6 +15,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
@@ -28,6 +29,8 @@ type Backends struct {
 	Outbox     *outbox.Outbox
 	Watcher    *status.Watcher
 	References *idempotency.References
+	// Renditions are what is made of each image.
+	Renditions *rendition.Set
 	// IgnoreError takes an error of Redis in an operation that the answer does not depend on.
 	IgnoreError func(ctx context.Context, operation string, err error)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"path"
 	"regexp"
 	"strconv"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
-	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -31,7 +29,7 @@ func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.serveObject(w, r, info)
+	return d.serveObject(w, r, info, forever)
 }
 
 // findOriginal returns imagestore.ErrNotFound unless the original exists and the request may see it.
@@ -65,7 +63,7 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.serveObject(w, r, info)
+	return d.serveObject(w, r, info, forever)
 }
 
 // findThumbnail returns imagestore.ErrNotFound unless the thumbnail exists and the request may see it. The result of an
@@ -88,8 +86,19 @@ func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagesto
 	return info, err
 }
 
+// A lifetime is how long caches may keep what a URL refers to, as a part of Cache-Control.
+type lifetime string
+
+const (
+	forever lifetime = "max-age=31536000, immutable"
+	// aWhile is for what a new configuration replaces.
+	aWhile lifetime = "max-age=60, stale-while-revalidate=86400"
+)
+
 // serveObject streams an object, or a range of it.
-func (d *Delivery) serveObject(w http.ResponseWriter, r *http.Request, info *imagestore.Info) error {
+func (d *Delivery) serveObject(
+	w http.ResponseWriter, r *http.Request, info *imagestore.Info, lifetime lifetime,
+) error {
 	object := &objectReader{
 		ctx: r.Context(), images: d.Images, info: info, end: info.Size,
 		connection: http.NewResponseController(w),
@@ -100,17 +109,13 @@ func (d *Delivery) serveObject(w http.ResponseWriter, r *http.Request, info *ima
 	}
 	header := w.Header()
 	header.Set("Content-Type", info.ContentType)
-	name := path.Base(info.Key)
-	if imagestore.OriginalOf(info.Key) != info.Key { // a thumbnail, which is named after its original
-		name = raster.FileName(name, info.ContentType)
-	}
-	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": name}))
+	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": nameOf(info)}))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever the object is, it runs nothing
 	if d.policy.Enforced {
-		header.Set("Cache-Control", "private, max-age=31536000, immutable")
+		header.Set("Cache-Control", "private, "+string(lifetime))
 		header.Add("Vary", "Authorization, X-Api-Key") // several clients may share a browser
 	} else {
-		header.Set("Cache-Control", "public, max-age=31536000, immutable")
+		header.Set("Cache-Control", "public, "+string(lifetime))
 		header.Set("Cross-Origin-Resource-Policy", "cross-origin") // other sites may embed it
 	}
 	header.Set("ETag", `"`+info.ETag+`"`)

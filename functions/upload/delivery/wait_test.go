@@ -354,7 +354,7 @@ func TestWaitFindsStoredResult(t *testing.T) {
 	note := status.Status{
 		ImageID: id, State: status.Failed, Reason: string(events.ReasonDamaged), Result: &status.Result{Error: "x"},
 	}
-	if _, err := d.Statuses.Record(t.Context(), id+"/a.png", note, nil, ""); err != nil {
+	if _, err := d.Statuses.Record(t.Context(), id+"/a.png", note, nil); err != nil {
 		t.Fatal(err)
 	}
 	if w, err := answer(); err != nil || !strings.Contains(w.Body.String(), `"failed"`) {

@@ -22,7 +22,7 @@ type verification struct {
 	reported      time.Time // when progress was last reported
 	waiting       []string  // IDs of images to be announced
 
-	images, complete, young, left, repaired, orphans int
+	images, complete, young, left, repaired, orphans, renditions int
 }
 
 // Verify scans the whole bucket and writes to out a line for each inconsistent object, and a summary. On
@@ -33,7 +33,8 @@ func (r *Relay) Verify(ctx context.Context, repair bool, out, progress io.Writer
 	v := &verification{Relay: r, repair: repair, out: out, progress: progress, reported: time.Now()}
 	err := v.scan(ctx)
 	fmt.Fprintf(out, "%d images: %d have a result, %d are young, %d were left behind (%d announced again); "+
-		"%d results have no original\n", v.images, v.complete, v.young, v.left, v.repaired, v.orphans)
+		"%d renditions; %d results or renditions have no original\n",
+		v.images, v.complete, v.young, v.left, v.repaired, v.renditions, v.orphans)
 	return v.left == v.repaired && v.orphans == 0, err
 }
 
@@ -59,6 +60,9 @@ func (v *verification) scan(ctx context.Context) error {
 // check counts one image, and writes a line if something is wrong.
 func (v *verification) check(ctx context.Context, image imagestore.Image) error {
 	v.images++
+	if v.checkRenditions(image); image.Original == nil && image.Result == nil {
+		return nil
+	}
 	switch {
 	case image.Result == nil && v.waits(image):
 		v.left++
@@ -76,6 +80,20 @@ func (v *verification) check(ctx context.Context, image imagestore.Image) error 
 		return nil
 	}
 	return v.checkOrphan(ctx, image.Result)
+}
+
+// checkRenditions counts the renditions of an image, and writes a line for each that does not belong to its original.
+func (v *verification) checkRenditions(image imagestore.Image) {
+	for _, r := range image.Renditions {
+		if image.Original != nil {
+			if _, ok := imagestore.RenditionOf(image.Original.Key, r.Key); ok {
+				v.renditions++
+				continue
+			}
+		}
+		v.orphans++
+		fmt.Fprintf(v.out, "no original: %s\n", r.Key)
+	}
 }
 
 // checkOrphan checks a result without an original. A failure note may have none: the image was refused before it was

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -29,7 +30,8 @@ func (r *testRelay) record(tb testing.TB, imageID string, final status.Status, t
 	tb.Helper()
 	final.ImageID, final.ProcessedAt = imageID, 1
 	key := imagestore.OriginalKey(imageID, "a.png")
-	if _, err := r.Statuses.Record(tb.Context(), key, final, thumbnail, "image/png"); err != nil {
+	file := &status.File{Rendition: raster.Rendition{Format: raster.PNG, Bytes: thumbnail}}
+	if _, err := r.Statuses.Record(tb.Context(), key, final, file); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -61,11 +63,21 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	for _, key := range []string{ // the first one is in order
+		done + "/card~01234567_a.png.webp", orphan + "/card~01234567_a.png.webp", left + "/card~01234567_other.png.webp",
+	} {
+		if err := r.Images.Put(t.Context(), key, []byte("x"), imagestore.Attributes{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	want := []string{
+		"no original: " + left + "/card~01234567_other.png.webp",
 		"left behind: " + left + "/a.png",
+		"no original: " + orphan + "/card~01234567_a.png.webp",
 		"no original: " + orphan + "/thumbnail_a.png",
 		"left behind: " + contradicted + "/a.png",
-		"5 images: 2 have a result, 0 are young, 2 were left behind (0 announced again); 1 results have no original",
+		"5 images: 2 have a result, 0 are young, 2 were left behind (0 announced again); " +
+			"1 renditions; 3 results or renditions have no original",
 	}
 	await(t, "all images are old enough", func() bool {
 		_, lines := r.verify(t, false)
@@ -75,7 +87,8 @@ func TestVerify(t *testing.T) {
 		t.Errorf("without repair: good is %v, published %d; want false, 0", good, r.published.count())
 	}
 
-	want[3] = strings.Replace(want[3], "(0 announced", "(2 announced", 1)
+	last := len(want) - 1
+	want[last] = strings.Replace(want[last], "(0 announced", "(2 announced", 1)
 	good, lines := r.verify(t, true)
 	if good || !slices.Equal(lines, want) {
 		t.Errorf("with repair: good is %v, lines %q; want false, %q", good, lines, want)
@@ -91,8 +104,12 @@ func TestVerify(t *testing.T) {
 
 	r.record(t, left, completed, pngOf(t))
 	r.record(t, contradicted, failed, nil)
-	if err := r.Images.Remove(t.Context(), orphan+"/thumbnail_a.png"); err != nil {
-		t.Fatal(err)
+	for _, key := range []string{
+		orphan + "/thumbnail_a.png", orphan + "/card~01234567_a.png.webp", left + "/card~01234567_other.png.webp",
+	} {
+		if err := r.Images.Remove(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
 	}
 	good, lines = r.verify(t, true)
 	if !good || len(lines) != 1 || !strings.HasPrefix(lines[0], "4 images: 4 have a result") {

@@ -61,7 +61,8 @@ func TestWhatNeedsAKey(t *testing.T) {
 		status       int
 	}{
 		{"POST", "/upload", 401}, {"POST", "/", 401}, {"GET", "/status/" + id, 401}, {"GET", "/images/" + id, 401},
-		{"HEAD", "/images/" + id, 401}, {"GET", "/thumbnails/" + id, 401}, {"GET", "/status/x", 401},
+		{"HEAD", "/images/" + id, 401}, {"GET", "/thumbnails/" + id, 401}, {"GET", "/images/" + id + "/thumbnail", 401},
+		{"GET", "/status/x", 401},
 		{"GET", "/images/" + uuid.NewString(), 401},
 		{"GET", "/", 200}, {"GET", "/health", 200}, {"GET", "/ready", 200}, {"GET", "/metrics", 200},
 		{"GET", "/nothing", 404}, {"PUT", "/upload", 405}, {"OPTIONS", "/upload", 405}, {"DELETE", "/images/" + id, 405},

@@ -16,6 +16,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -60,7 +61,8 @@ func (s *testServer) complete(imageID string) {
 		OriginalSize:  &status.Size{40, 30},
 		ThumbnailSize: &status.Size{40, 30},
 	}}
-	if _, err := s.statuses().Record(s.t.Context(), imageID+"/a.png", final, pngOf(s.t, 40, 30), "image/png"); err != nil {
+	thumbnail := &status.File{Rendition: raster.Rendition{Format: raster.PNG, Bytes: pngOf(s.t, 40, 30)}}
+	if _, err := s.statuses().Record(s.t.Context(), imageID+"/a.png", final, thumbnail); err != nil {
 		s.t.Fatal(err)
 	}
 }

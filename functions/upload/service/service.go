@@ -128,6 +128,7 @@ func wire(
 			Outbox:      backends.outbox,
 			Watcher:     watcher,
 			References:  idempotency.NewReferences(backends.redis),
+			Renditions:  settings.renditions,
 			IgnoreError: backends.ignoreError,
 		}, policy, settings.maxWaiting),
 	}
@@ -167,6 +168,7 @@ func (s *service) routes() *http.ServeMux {
 	httpserver.Route(mux, "/status/{id}/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
 	httpserver.Route(mux, "/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
 	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protect(s.delivery.Original)})
+	httpserver.Route(mux, "/images/{id}/{rendition}", methods{http.MethodGet: s.protect(s.delivery.Rendition)})
 	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protect(s.delivery.Thumbnail)})
 	all := http.NewServeMux() // Serve adds the cluster's own paths to it, which scripts of other sites may not use
 	all.Handle("/", s.guard.CORS(mux))

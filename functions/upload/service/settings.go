@@ -11,6 +11,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/limits"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
 
@@ -23,6 +24,7 @@ type settings struct {
 
 	maxBytes      int64 // of an image, and of all images in a form
 	limits        raster.Limits
+	renditions    *rendition.Set
 	sourceBuckets []string // that an event may name objects in
 	eventsOnly    bool     // whether only Knative's deliveries are served
 	ages          relay.Ages
@@ -68,6 +70,7 @@ func readSettings(r *config.Reader) settings {
 		maxBytes:  limits.UploadBytes.Read(r),
 		limits:    limits.ReadImage(r),
 	}
+	s.renditions = rendition.Read(r)
 	s.images.Memory = uploadMemory.Read(r)
 	s.sourceBuckets = sourceBuckets.Read(r)
 	s.eventsOnly = eventsOnly.Read(r)

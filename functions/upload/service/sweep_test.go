@@ -168,7 +168,7 @@ func TestSweepOfSettledImages(t *testing.T) {
 	key := imagestore.OriginalKey(refused, "a.png")
 	if _, err := s.statuses().Record(t.Context(), key, status.Status{
 		ImageID: refused, State: status.Failed, Reason: "damaged", Result: &status.Result{Error: "x"}, ProcessedAt: 1,
-	}, nil, ""); err != nil {
+	}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{gone, done, refused} {

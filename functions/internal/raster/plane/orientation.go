@@ -1,5 +1,7 @@
 package plane
 
+import "bytes"
+
 // Upright undoes an EXIF orientation, 1 to 8, which says on which sides of the image the first row and the first column
 // of a plane are shown.
 func (p Plane) Upright(orientation int) Plane {
@@ -48,3 +50,22 @@ func mirrored(orientation int) (x, y bool) {
 		return false, false
 	}
 }
+
+// composed has the orientation that two have one after the other.
+var composed = func() (table [9][9]int) {
+	corners := Plane{Pix: []uint8{0, 1, 2, 3, 4, 5}, Stride: 3, Width: 3, Height: 2, StepX: 1, StepY: 1}
+	for first := 1; first <= 8; first++ {
+		for then := 1; then <= 8; then++ {
+			turned := corners.Upright(first).Upright(then)
+			for one := 1; one <= 8; one++ {
+				if p := corners.Upright(one); p.Width == turned.Width && bytes.Equal(p.Pix, turned.Pix) {
+					table[first][then] = one
+				}
+			}
+		}
+	}
+	return table
+}()
+
+// Compose returns the orientation whose undoing is that of first and after that of then.
+func Compose(first, then int) int { return composed[max(1, first)][max(1, then)] }

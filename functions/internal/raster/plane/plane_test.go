@@ -51,7 +51,9 @@ func thumbnail(p Plane, width, height int) Plane {
 
 // whole is the view of a whole image.
 func whole(m *Image, width, height, orientation int) View {
-	v := View{width, height, float64(m.Width), float64(m.Height), orientation}
+	v := View{
+		Width: width, Height: height, Across: float64(m.Width), Down: float64(m.Height), Orientation: orientation,
+	}
 	if SwapsSides(orientation) {
 		v.Across, v.Down = v.Down, v.Across
 	}

@@ -4,10 +4,12 @@ import "image"
 
 // A View is the part of an image that a copy shows, and the copy's size.
 type View struct {
-	// Width and Height are the size of the copy in pixels, upright. They are at most Across and Down.
+	// Width and Height are the size of the copy in pixels, upright.
 	Width, Height int
-	// Across and Down are the size of the part of the image that is shown, in pixels, around its middle.
+	// Across and Down are the size of the part of the image that is shown, in pixels, upright.
 	Across, Down float64
+	// OffsetX and OffsetY are how far the middle of that part is to the right of the middle of the image, and below it.
+	OffsetX, OffsetY float64
 	// Orientation is the EXIF orientation of the image, which is undone.
 	Orientation int
 }
@@ -80,21 +82,71 @@ func (m *Image) resample(v View, part int) *Image {
 		small.Source = m.Source
 	}
 	mirrorX, mirrorY := mirrored(v.Orientation)
-	width, height, across, down := v.Width, v.Height, v.Across, v.Down
+	width, height, across, down, right, below := v.Width, v.Height, v.Across, v.Down, v.OffsetX, v.OffsetY
 	if SwapsSides(v.Orientation) {
-		width, height, across, down = height, width, down, across
+		width, height, across, down, right, below = height, width, down, across, below, right
+	}
+	if mirrorX {
+		right = -right
+	}
+	if mirrorY {
+		below = -below
 	}
 	for i, p := range m.Planes {
 		n := 1
 		if i > 0 {
 			n = part
 		}
-		resized := p.Resize(axis(m.Width, width, across, n, mirrorX), axis(m.Height, height, down, n, mirrorY))
+		x, y := axis(m.Width, width, across, n, mirrorX), axis(m.Height, height, down, n, mirrorY)
+		x.Start, y.Start = x.Start+right, y.Start+below
+		resized := p.Resize(x, y)
 		resized = resized.Upright(v.Orientation)
 		resized.StepX, resized.StepY = float64(n), float64(n)
 		small.Planes = append(small.Planes, resized)
 	}
 	return small
+}
+
+// FromNRGBA returns the planes of an image of package image: gray if all of its pixels are, and with alpha if one of them
+// is not opaque.
+func FromNRGBA(pixels *image.NRGBA) *Image {
+	width, height := pixels.Rect.Dx(), pixels.Rect.Dy()
+	m := &Image{Width: width, Height: height, Model: RGB}
+	from := []int{0, 1, 2} // the channel of a pixel for each plane
+	isGray, isOpaque := inspect(pixels)
+	if isGray {
+		m.Model, from = Gray, from[:1]
+	}
+	if !isOpaque {
+		from = append(from, 3)
+	}
+	for range from {
+		m.Planes = append(m.Planes, New(width, height, 1, 1))
+	}
+	row := make([]uint8, 4*width)
+	for y := range height {
+		copy(row, pixels.Pix[y*pixels.Stride:])
+		Premultiply(row)
+		for i, p := range m.Planes {
+			to, channel := p.Row(y), from[i]
+			for x := range to {
+				to[x] = row[4*x+channel]
+			}
+		}
+	}
+	return m
+}
+
+// inspect reports whether all pixels of an image are gray, and whether all are opaque.
+func inspect(pixels *image.NRGBA) (isGray, isOpaque bool) {
+	isGray, isOpaque = true, true
+	for y := range pixels.Rect.Dy() {
+		for row := pixels.Pix[y*pixels.Stride:][:4*pixels.Rect.Dx()]; len(row) >= 4; row = row[4:] {
+			isGray = isGray && row[0] == row[1] && row[1] == row[2]
+			isOpaque = isOpaque && row[3] == 0xff
+		}
+	}
+	return isGray, isOpaque
 }
 
 // axis divides the middle part of from pixels, shown pixels long, into to samples, part of which are averaged to one.

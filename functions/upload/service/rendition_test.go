@@ -1,0 +1,152 @@
+package service
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/minio/minio-go/v7"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
+)
+
+const renditions = `renditions:
+  card: {width: 64, height: 48, fit: cover, format: webp}
+  hero: {width: 160, format: [webp, original]}
+`
+
+// withRenditions starts a server and stores an image with a thumbnail and all renditions, and one of an older
+// specification. Objects have their names as contents.
+func withRenditions(t *testing.T, settings ...string) (s *testServer, id string, set *rendition.Set) {
+	t.Helper()
+	s = start(t, append([]string{"RENDITIONS=" + renditions}, settings...)...)
+	set, err := rendition.Parse([]byte(renditions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = uuid.NewString()
+	s.storeOriginal(id, pngOf(t, 60, 40))
+	s.complete(id)
+	original := id + "/a.png"
+	for _, r := range []imagestore.Rendition{
+		{Name: "card", Hash: set.Find("card").Hash, Extension: ".webp"},
+		{Name: "hero", Hash: set.Find("hero").Hash, Extension: ".webp"},
+		{Name: "hero", Hash: set.Find("hero").Hash, Extension: ".png"},
+		{Name: "card", Hash: "01234567", Extension: ".jpg"},
+		{Name: "gone", Hash: "01234567", Extension: ".jpg"},
+	} {
+		s.putAs(r.Key(original), r.Name+r.Extension, "image/"+strings.NewReplacer(".", "", "jpg", "jpeg").Replace(r.Extension))
+	}
+	return s, id, set
+}
+
+// putAs stores an object of a content type.
+func (s *testServer) putAs(key, content, contentType string) {
+	s.t.Helper()
+	_, err := testservers.MinIO(s.t, s.getenv).PutObject(s.t.Context(), s.getenv("MINIO_BUCKET"), key,
+		strings.NewReader(content), int64(len(content)), minio.PutObjectOptions{ContentType: contentType})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestGetRendition(t *testing.T) {
+	t.Parallel()
+	s, id, set := withRenditions(t)
+	const (
+		forever = "public, max-age=31536000, immutable"
+		aWhile  = "public, max-age=60, stale-while-revalidate=86400"
+		chrome  = "Accept: image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+	)
+	for name, test := range map[string]struct {
+		path, accept        string
+		content, file, vary string
+		cache               string
+	}{
+		"by its name":           {"/card", "", "card.webp", "card_a.webp", "", aWhile},
+		"by the current hash":   {"/card?v=" + set.Find("card").Hash, "", "card.webp", "card_a.webp", "", forever},
+		"by an older hash":      {"/card?v=01234567", "", "card.jpg", "card_a.jpg", "", forever},
+		"by an unknown hash":    {"/card?v=76543210", "", "card.webp", "card_a.webp", "", aWhile},
+		"of a former name":      {"/gone?v=01234567", "", "gone.jpg", "gone_a.jpg", "", forever},
+		"for a browser":         {"/hero", chrome, "hero.webp", "hero_a.webp", "Accept", aWhile},
+		"for an older browser":  {"/hero", "Accept: image/png,image/*;q=0.8", "hero.png", "hero_a.png", "Accept", aWhile},
+		"without Accept":        {"/hero", "", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for any format":        {"/hero", "Accept: */*", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for a format less":     {"/hero", "Accept: image/webp;q=0.5, image/png", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for no format":         {"/hero", "Accept: image/avif", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for an invalid weight": {"/hero", "Accept: image/webp;q=2, image/png;q=0.1", "hero.png", "hero_a.png", "Accept", aWhile},
+		"negotiated, by hash":   {"/hero?v=" + set.Find("hero").Hash, chrome, "hero.webp", "hero_a.webp", "Accept", forever},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := s.get("/images/"+id+test.path, cmp.Or(test.accept, "X-Other: 1"))
+			if got.status != http.StatusOK || got.body != test.content {
+				t.Fatalf("answer is %d %s, want %s", got.status, got.body, test.content)
+			}
+			extension := strings.ReplaceAll(strings.TrimPrefix(test.content[len("card"):], "."), "jpg", "jpeg")
+			for name, want := range map[string]string{
+				"Content-Type": "image/" + extension, "Content-Disposition": "inline; filename=" + test.file,
+				"Vary": test.vary, "Cache-Control": test.cache,
+			} {
+				if got := got.header.Get(name); got != want {
+					t.Errorf("%s is %q, want %q", name, got, want)
+				}
+			}
+			etag := got.header.Get("Etag")
+			if again := s.get("/images/"+id+test.path, cmp.Or(test.accept, "X-Other: 1"), "If-None-Match: "+etag); again.status != 304 || etag[0] != '"' {
+				t.Errorf("with the ETag %s: answer is %d, want 304", etag, again.status)
+			}
+		})
+	}
+	head := s.do(http.MethodHead, "/images/"+id+"/card", "", nil)
+	if head.status != http.StatusOK || head.header.Get("Content-Length") != "9" || head.body != "" {
+		t.Errorf("HEAD answers %d %v, want 200 and the length", head.status, head.header)
+	}
+	if got := s.get("/images/"+id+"/card", "Range: bytes=5-8"); got.status != http.StatusPartialContent || got.body != "webp" {
+		t.Errorf("a range: answer is %d %s, want 206 and a part", got.status, got.body)
+	}
+	thumbnail, same := s.get("/thumbnails/"+id), s.get("/images/"+id+"/thumbnail")
+	if same.status != http.StatusOK || same.body != thumbnail.body || same.header.Get("Cache-Control") != aWhile {
+		t.Errorf("the thumbnail as a rendition: %d %v, want what /thumbnails answers, for a while", same.status, same.header)
+	}
+}
+
+func TestGetRenditionThatIsMissing(t *testing.T) {
+	t.Parallel()
+	s, id, _ := withRenditions(t)
+	waiting := uuid.NewString()
+	s.storeOriginal(waiting, pngOf(t, 60, 40))
+	for name, test := range map[string]struct{ path, code, body string }{
+		"unknown name":    {id + "/large", "rendition_not_found", `"limit":["thumbnail","card","hero"]`},
+		"former name":     {id + "/gone", "rendition_not_found", `"limit":["thumbnail","card","hero"]`},
+		"not a name":      {id + "/..%2f..", "rendition_not_found", `"found":"../.."`},
+		"not yet":         {waiting + "/card", "rendition_not_found", "later"},
+		"no thumbnail":    {waiting + "/thumbnail", "rendition_not_found", "later"},
+		"unknown image":   {uuid.NewString() + "/card", "image_not_found", ""},
+		"not an image ID": {"x/card", "image_not_found", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := s.get("/images/" + test.path)
+			if got.status != http.StatusNotFound || got.code(t) != test.code || !strings.Contains(got.body, test.body) {
+				t.Errorf("answer is %d %s, want 404 %s with %s", got.status, got.body, test.code, test.body)
+			}
+		})
+	}
+}
+
+// A client's renditions are no other client's, and no shared cache keeps them.
+func TestGetRenditionOfAnother(t *testing.T) {
+	t.Parallel()
+	c := startWithKeys(t)
+	id := c.ada.upload("a.png", pngOf(t, 60, 40))
+	c.ada.put(c.ada.getenv("MINIO_BUCKET"), imagestore.ThumbnailKey(id+"/a.png"), []byte("thumbnail"))
+	if got := c.ada.get("/images/" + id + "/thumbnail"); got.status != http.StatusOK ||
+		!strings.HasPrefix(got.header.Get("Cache-Control"), "private, ") {
+		t.Errorf("its owner gets %d %v, want 200 and a private one", got.status, got.header)
+	}
+	if got := c.bob.get("/images/" + id + "/thumbnail"); got.status != http.StatusNotFound || got.code(t) != "image_not_found" {
+		t.Errorf("another client gets %d %s, want 404 image_not_found", got.status, got.body)
+	}
+}

@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
@@ -14,11 +14,17 @@ import (
 //go:embed page.html
 var pageTemplate string
 
+//go:embed page.css
+var pageStyle string
+
+//go:embed page.js
+var pageScript string
+
 // The page may run its own script and style, and nothing else.
 var pagePolicy = strings.Join([]string{
 	"default-src 'none'",
-	"script-src " + hashOf("script"),
-	"style-src " + hashOf("style"),
+	"script-src " + hashOf(pageScript),
+	"style-src " + hashOf(pageStyle),
 	"img-src 'self' data: blob:",
 	"connect-src 'self'",
 	"base-uri 'none'",
@@ -26,20 +32,23 @@ var pagePolicy = strings.Join([]string{
 	"frame-ancestors 'none'",
 }, "; ")
 
-// hashOf is the source expression that allows an element of the page in a Content-Security-Policy.
-func hashOf(element string) string {
-	content := regexp.MustCompile(`(?s)<` + element + `>(.*?)</` + element + `>`).FindStringSubmatch(pageTemplate)[1]
+// hashOf is the source expression that allows an element with a content in a Content-Security-Policy.
+func hashOf(content string) string {
 	sum := sha256.Sum256([]byte(content))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// Page returns GET /: a page on which a browser uploads images. It names the formats that limits accept.
-func Page(limits raster.Limits) http.HandlerFunc {
+// Page returns GET /: a page on which a browser uploads images. It names the formats that limits accept, and how many
+// bytes an image may have. Style and script are in it, so that one request brings all, whatever path it is below.
+func Page(limits raster.Limits, maxBytes int64) http.HandlerFunc {
 	// Not every system knows the MIME type of a HEIC, and then only its extension finds it in a file picker.
 	types := append(limits.MIMETypes(), limits.Extensions()...)
 	html := []byte(strings.NewReplacer(
 		"{{formats}}", limits.FormatNames("and"),
 		"{{types}}", strings.Join(types, ","),
+		"{{bytes}}", fmt.Sprintf("%.3g MB", float64(maxBytes)/1e6),
+		"{{style}}", pageStyle,
+		"{{script}}", pageScript,
 	).Replace(pageTemplate))
 	return func(w http.ResponseWriter, _ *http.Request) { writePage(w, html) }
 }

@@ -20,7 +20,14 @@ import (
 //go:embed page.html
 var pageSource string
 
-var pageTemplate = template.Must(template.New("page").Parse(pageSource))
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"prose": prose}).Parse(pageSource))
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// prose is a text of the document as HTML: what is between backquotes is code.
+func prose(text string) template.HTML {
+	return template.HTML(codeSpan.ReplaceAllString(template.HTMLEscapeString(text), "<code>$1</code>")) //nolint:gosec // escaped
+}
 
 // pagePolicy allows the page's own style, and nothing else.
 var pagePolicy = fmt.Sprintf(

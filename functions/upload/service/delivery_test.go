@@ -2,6 +2,7 @@ package service
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -158,7 +159,7 @@ func TestGetPage(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"invites":               {got.body, "Drop images here"},
 		"accepts the formats":   {got.body, `image/webp,image/heic,image/heif,image/avif,.jpg,`},
-		"names the formats":     {got.body, "JPEG, PNG, GIF, WebP, HEIC and AVIF."},
+		"names the limits":      {got.body, "JPEG, PNG, GIF, WebP, HEIC and AVIF, each up to 52.4 MB."},
 		"loads nothing":         {policy, "default-src 'none'"},
 		"runs its own script":   {policy, "script-src 'sha256-"},
 		"has its own style":     {policy, "style-src 'sha256-"},
@@ -171,6 +172,10 @@ func TestGetPage(t *testing.T) {
 				t.Errorf("want %q in %s", test.want, test.text)
 			}
 		})
+	}
+	absolute := regexp.MustCompile(`(href="|fetch\('|open\('POST', '|address\('|linkTo\(')/`)
+	if found := absolute.FindString(got.body); found != "" {
+		t.Errorf("the page has %s, which is not below the path that a proxy has removed", found)
 	}
 	for _, place := range []string{"localStorage", "document.cookie", "http://", "https://"} {
 		t.Run("keeps the key out of "+place, func(t *testing.T) {

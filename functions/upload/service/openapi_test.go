@@ -97,6 +97,9 @@ func TestDocumentPage(t *testing.T) {
 			t.Errorf("the page does not have %s", path)
 		}
 	}
+	if strings.Contains(page, "`") {
+		t.Error("the page has backquotes, want code")
+	}
 	if want := strings.Replace(s.url, "http://", "https://", 1) + "/pictures/upload"; !strings.Contains(page, want) {
 		t.Errorf("the page does not have %s in its examples", want)
 	}

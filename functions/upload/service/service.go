@@ -105,7 +105,7 @@ func wire(
 		process:    process,
 		guard:      guard,
 		retrier:    retrier,
-		page:       delivery.Page(settings.limits),
+		page:       delivery.Page(settings.limits, settings.maxBytes),
 		eventsOnly: settings.eventsOnly,
 		ingest: ingest.New(ingest.Backends{
 			Acceptor:  acceptor,

@@ -63,7 +63,7 @@ func (d *decoder) readChunk(c chunk) (err error) {
 	switch {
 	case c.name == "EXIF":
 		d.Orientation, err = d.readOrientation(c)
-	case c.name == "ICCP" && d.flags&flagProfile != 0 && c.length <= icc.MaxSize:
+	case c.name == "ICCP" && d.flags&flagProfile != 0 && d.profile == nil && c.length <= icc.MaxSize:
 		d.profile, err = c.read()
 	case c.name == "ANIM" && animated:
 		err = d.readLoops(c)

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"maps"
 	"net/http"
 	"regexp"
@@ -19,15 +18,6 @@ import (
 
 //go:embed page.html
 var pageSource string
-
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"prose": prose}).Parse(pageSource))
-
-var codeSpan = regexp.MustCompile("`([^`]+)`")
-
-// prose is a text of the document as HTML: what is between backquotes is code.
-func prose(text string) template.HTML {
-	return template.HTML(codeSpan.ReplaceAllString(template.HTMLEscapeString(text), "<code>$1</code>")) //nolint:gosec // escaped
-}
 
 // pagePolicy allows the page's own style, and nothing else.
 var pagePolicy = fmt.Sprintf(
@@ -44,13 +34,10 @@ func Page(w http.ResponseWriter, r *http.Request) error {
 	if err := httpserver.CheckQuery(r); err != nil {
 		return err
 	}
-	var text strings.Builder
-	if err := pageTemplate.Execute(&text, described(baseOf(r))); err != nil {
-		return fmt.Errorf("write page: %w", err)
-	}
+	text := strings.Replace(pageSource, "{{body}}", described(baseOf(r)).html(), 1)
 	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Vary", variesBy)
-	serve(w, r, "text/html; charset=utf-8", []byte(text.String()))
+	serve(w, r, "text/html; charset=utf-8", []byte(text))
 	return nil
 }
 

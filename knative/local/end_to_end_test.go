@@ -373,7 +373,7 @@ func headers(pairs ...string) (headers []sarama.RecordHeader) {
 	return headers
 }
 
-func putObject(t *testing.T, client *minio.Client, bucket, key string, content []byte) {
+func putObject(t testing.TB, client *minio.Client, bucket, key string, content []byte) {
 	t.Helper()
 	body, size := bytes.NewReader(content), int64(len(content))
 	if _, err := client.PutObject(t.Context(), bucket, key, body, size, minio.PutObjectOptions{}); err != nil {

@@ -57,7 +57,6 @@ func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	if owner := ownership.Of(ctx); owner != "" {
 		imageIDs = append([]string{idempotency.EventImageID(owner, source, id)}, imageIDs...)
 	}
-	imageIDs = append(imageIDs, d.referred(ctx, imageIDs)...)
 	read := func() (*status.Status, error) { return d.readFirst(ctx, imageIDs) }
 	known, err := d.await(ctx, patience, read, errNoEventStatus, imageIDs...)
 	if err != nil {
@@ -108,8 +107,20 @@ func parameter(query url.Values, name string) (string, error) {
 	}
 }
 
-// read returns the status of an image; errNoStatus if there is none that the request may see.
+// read returns the status of an image, or of the one that the event which the ID is derived from refers to; errNoStatus
+// if there is none that the request may see.
 func (d *Delivery) read(ctx context.Context, imageID string) (*status.Status, error) {
+	known, err := d.readOwn(ctx, imageID)
+	if !errors.Is(err, errNoStatus) {
+		return known, err
+	}
+	for _, id := range d.referred(ctx, []string{imageID}) {
+		return d.readOwn(ctx, id)
+	}
+	return nil, errNoStatus
+}
+
+func (d *Delivery) readOwn(ctx context.Context, imageID string) (*status.Status, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, errNoStatus
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // memoryExpiry is how long Redis keeps what this package remembers. It can be found out again, or is missed by nobody.
@@ -38,7 +39,7 @@ func (a *Acceptor) sumOf(ctx context.Context, imageID string, stored *imagestore
 }
 
 // References remember, for a day, which images events refer to that were stored already: such an event makes no image
-// of its own, but its sender may ask for its status by its source and ID.
+// of its own, but its sender may ask for its status by its source and ID, or by the ID that is derived from them.
 type References struct{ client *redis.Client }
 
 // NewReferences returns the references that Redis remembers. The caller closes the client.
@@ -60,5 +61,6 @@ func (r *References) remember(ctx context.Context, eventImageID, imageID string)
 	if err := r.client.Set(ctx, referenceKey(eventImageID), imageID, memoryExpiry).Err(); err != nil {
 		return fmt.Errorf("remember the image that %s refers to: %w", eventImageID, err)
 	}
+	r.client.Publish(ctx, status.Key(eventImageID), "referred") // for those who wait; others find out later
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 )
 
 // countReads starts another pod, and counts the bytes that it reads from MinIO.
@@ -97,6 +98,10 @@ func TestReferenceToOwnImage(t *testing.T) {
 		}
 		if known := pod.statusOf(eventSource, event); known.status != http.StatusOK || known.json(t)["image_id"] != id {
 			t.Errorf("the status of the event is %d %s, want that of image %s", known.status, known.body, id)
+		}
+		derived := idempotency.EventImageID("", eventSource, event)
+		if known := pod.get("/status/" + derived); known.status != http.StatusOK || known.json(t)["image_id"] != id {
+			t.Errorf("the status of %s is %d %s, want that of image %s", derived, known.status, known.body, id)
 		}
 		got = pod.post("/upload", "application/json", reference(own, id+"/a.png"), binaryHeader(uuid.NewString())...)
 		if got.status != http.StatusOK || got.imageID(t) != id {

@@ -175,7 +175,7 @@ func TestUploadOfAFormatThatIsSwitchedOff(t *testing.T) {
 		t.Errorf("JPEG: answer is %d %s, want 200", got.status, got.body)
 	}
 	page := s.get("/").body
-	for _, want := range []string{`accept="image/jpeg,image/png,.jpg,.jpeg,.png"`, "JPEG and PNG."} {
+	for _, want := range []string{`accept="image/jpeg,image/png,.jpg,.jpeg,.png"`, "JPEG and PNG, each up to"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("want %q in the page %s", want, page)
 		}

@@ -36,6 +36,12 @@ func builder(t *testing.T) []string {
 // build returns the objects of an overlay with components on top.
 func build(t *testing.T, overlay string, components ...string) []object {
 	t.Helper()
+	return buildPatched(t, overlay, "", components...)
+}
+
+// buildPatched is build with a patch of an object, unless it is empty.
+func buildPatched(t *testing.T, overlay, patch string, components ...string) []object {
+	t.Helper()
 	directory := t.TempDir()
 	relative := func(name string) string {
 		absolute, err := filepath.Abs(name)
@@ -51,6 +57,9 @@ func build(t *testing.T, overlay string, components ...string) []object {
 	text := fmt.Sprintf("resources:\n  - %s\ncomponents:\n", relative("overlays/"+overlay))
 	for _, component := range components {
 		text += fmt.Sprintf("  - %s\n", relative("components/"+component))
+	}
+	if patch != "" {
+		text += fmt.Sprintf("patches:\n  - patch: %q\n", patch)
 	}
 	if err := os.WriteFile(filepath.Join(directory, "Kustomization"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -404,6 +413,100 @@ func mounts(service object) map[string]string {
 		found[secrets[fields["name"]]] = fields["mountPath"].(string)
 	}
 	return found
+}
+
+// With renditions, the functions that read the document mount it, in whatever order the components are.
+func TestRenditions(t *testing.T) {
+	for _, components := range [][]string{
+		{"renditions"}, {"renditions", "authentication"}, {"authentication", "renditions"},
+		{"renditions", "servers-tls", "authentication"}, {"servers-tls", "authentication", "renditions"},
+	} {
+		for _, overlay := range []string{"dev", "prod"} {
+			t.Run(fmt.Sprint(overlay, components), func(t *testing.T) {
+				t.Parallel()
+				objects := build(t, overlay, components...)
+				checkRenditions(t, objects, renditionsOf(t, objects))
+			})
+		}
+	}
+}
+
+// renditionsOf returns the ConfigMap of the renditions.
+func renditionsOf(t *testing.T, objects []object) object {
+	t.Helper()
+	found := slices.DeleteFunc(ofKind(objects, "ConfigMap"), func(o object) bool {
+		return !strings.HasPrefix(o.at("metadata", "name").(string), "image-service-renditions")
+	})
+	if len(found) != 1 {
+		t.Fatalf("got ConfigMaps %v, want one with renditions", found)
+	}
+	return found[0]
+}
+
+func checkRenditions(t *testing.T, objects []object, config object) {
+	t.Helper()
+	for _, service := range ofKind(objects, "Service") {
+		if service["apiVersion"] != "serving.knative.dev/v1" {
+			continue
+		}
+		name, spec := service.at("metadata", "name"), object(service.at("spec", "template", "spec").(map[string]any))
+		function, file := functionOf(t, spec.at("containers", "image").(string)), ""
+		for _, variable := range spec.at("containers", "env").([]any) {
+			if v := object(variable.(map[string]any)); v["name"] == "RENDITIONS_FILE" {
+				file = v["value"].(string)
+			}
+		}
+		if reads := function.Reads("RENDITIONS_FILE"); reads != (file != "") {
+			t.Errorf("%v has RENDITIONS_FILE=%q, and reads it: %t", name, file, reads)
+		}
+		if file == "" {
+			continue
+		}
+		if config.at("data", filepath.Base(file)) == nil {
+			t.Errorf("%v reads %s, but the ConfigMap has %v", name, file, config["data"])
+		}
+		mount := named(t, spec.at("containers", "volumeMounts"), "renditions")
+		if mount["mountPath"] != filepath.Dir(file) {
+			t.Errorf("%v reads %s, but the document is mounted at %v", name, file, mount["mountPath"])
+		}
+		volume := named(t, spec.at("volumes"), "renditions")
+		if got, want := volume.at("configMap", "name"), config.at("metadata", "name"); got != want {
+			t.Errorf("%v mounts the ConfigMap %v, want %v", name, got, want)
+		}
+	}
+}
+
+// named returns the object of a name in a list.
+func named(t *testing.T, list any, name string) object {
+	t.Helper()
+	for _, element := range list.([]any) {
+		if o := object(element.(map[string]any)); o["name"] == name {
+			return o
+		}
+	}
+	t.Fatalf("there is no %q in %v", name, list)
+	return nil
+}
+
+// A patched document has a ConfigMap of its own, which the functions mount: a new revision. Argo CD keeps the one before
+// for the revisions before.
+func TestRenditionsPatched(t *testing.T) {
+	const patch = `{apiVersion: v1, kind: ConfigMap, metadata: {name: image-service-renditions, namespace: image-service},
+ data: {renditions.yaml: "renditions: {card: {width: 640}}"}}`
+	before := renditionsOf(t, build(t, "prod", "renditions"))
+	objects := buildPatched(t, "prod", patch, "renditions")
+	after := renditionsOf(t, objects)
+	if got := after.at("data", "renditions.yaml"); got != "renditions: {card: {width: 640}}" {
+		t.Errorf("the document is %v, want that of the patch", got)
+	}
+	if a, b := before.at("metadata", "name"), after.at("metadata", "name"); a == b {
+		t.Errorf("both documents are in %v", a)
+	}
+	annotations := after.at("metadata", "annotations").(map[string]any)
+	if got := annotations["argocd.argoproj.io/sync-options"]; got != "Prune=false" {
+		t.Errorf("sync-options of the ConfigMap are %v, want Prune=false", got)
+	}
+	checkRenditions(t, objects, after)
 }
 
 // checkDeliveries checks that no event is delivered to upload, which would require a key.

@@ -163,6 +163,7 @@ type kustomization struct {
 		Target map[string]string
 	}
 	ConfigMapGenerator []struct{ Files []string } `yaml:"configMapGenerator"`
+	Configurations     []string
 }
 
 // kustomizations returns those of the base, the overlays and the components by directory.
@@ -208,7 +209,7 @@ func resources(t *testing.T) map[string][]object {
 func TestKustomizations(t *testing.T) {
 	for directory, k := range kustomizations(t) {
 		named := map[string]bool{"Kustomization": true}
-		for _, name := range append(slices.Clone(k.Resources), k.Components...) {
+		for _, name := range slices.Concat(k.Resources, k.Components, k.Configurations) {
 			named[name] = true
 			if _, err := os.Stat(filepath.Join(directory, name)); err != nil {
 				t.Errorf("%s: %v", directory, err)

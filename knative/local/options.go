@@ -40,7 +40,7 @@ type flags struct {
 	Running []elsewhere `sep:"none" placeholder:"NAME=HOST:PORT" help:"Do not start this function; it runs elsewhere."`
 	Watcher []string    `sep:"none" placeholder:"URL" help:"Send every event there, too."`
 
-	Renditions string `placeholder:"FILE" help:"YAML document of the renditions of each image; instead of RENDITIONS_FILE."`
+	Renditions string `placeholder:"FILE" help:"YAML document of the renditions of each image; it is RENDITIONS_FILE."`
 
 	Notifications string `placeholder:"TOPIC" help:"Kafka topic with the notifications of buckets, from a real MinIO."`
 }

@@ -45,7 +45,10 @@ func TestRenditionKey(t *testing.T) {
 // a name is one as soon as it has its result.
 func TestClassifyRenditions(t *testing.T) {
 	for name, test := range map[string]struct{ names, original, result, renditions string }{
-		"complete":    {"a.jpg thumbnail_a.jpg z~01234567_a.jpg.webp b~01234567_a.jpg.jpg", "a.jpg", "thumbnail_a.jpg", "b~01234567_a.jpg.jpg z~01234567_a.jpg.webp"},
+		"complete": {
+			"a.jpg thumbnail_a.jpg z~01234567_a.jpg.webp b~01234567_a.jpg.jpg", "a.jpg", "thumbnail_a.jpg",
+			"b~01234567_a.jpg.jpg z~01234567_a.jpg.webp",
+		},
 		"incomplete":  {"a.jpg b~01234567_a.jpg.jpg", "a.jpg", "", "b~01234567_a.jpg.jpg"},
 		"left behind": {"b~01234567_a.jpg.jpg", "", "", "b~01234567_a.jpg.jpg"},
 		"an original": {"b~01234567_a.jpg thumbnail_b~01234567_a.jpg", "b~01234567_a.jpg", "thumbnail_b~01234567_a.jpg", ""},

@@ -65,7 +65,8 @@ func TestTurn(t *testing.T) {
 			r := renderAll(t, file, Target{Box: Box{60, 60}, Turn: turn, Format: PNG})[0]
 			want := imaging.Fit(turned(m), 60, 60, imaging.Lanczos)
 			if r.Width != want.Rect.Dx() || r.Height != want.Rect.Dy() || r.OriginalWidth != 120 {
-				t.Fatalf("turn %d, orientation %d: got %dx%d of %d, want %v", turn, orientation, r.Width, r.Height, r.OriginalWidth, want.Rect)
+				t.Fatalf("turn %d, orientation %d: got %dx%d of %d, want %v",
+					turn, orientation, r.Width, r.Height, r.OriginalWidth, want.Rect)
 			}
 			if mean, _, _ := compare(decode(t, r), want); mean > 5 {
 				t.Errorf("turn %d, orientation %d: differs by %.1f in the mean", turn, orientation, mean)
@@ -87,7 +88,9 @@ func TestWatermark(t *testing.T) {
 	got := decode(t, renderAll(t, encodePNG(t, dark), Target{
 		Box: Box{100, 100}, Watermark: &Watermark{Image: mark, Gravity: "southeast", Opacity: 0.5, Width: 0.2},
 	})[0])
-	for at, want := range map[image.Point]uint32{{X: 0, Y: 0}: 0, {X: 78, Y: 45}: 0, {X: 90, Y: 38}: 0, {X: 82, Y: 42}: 128, {X: 99, Y: 49}: 128} {
+	for at, want := range map[image.Point]uint32{
+		{X: 0, Y: 0}: 0, {X: 78, Y: 45}: 0, {X: 90, Y: 38}: 0, {X: 82, Y: 42}: 128, {X: 99, Y: 49}: 128,
+	} {
 		if r, _, _, a := got.At(at.X, at.Y).RGBA(); r>>8 < want-min(want, 2) || r>>8 > want+2 || a != 0xffff {
 			t.Errorf("at %v the level is %d, want %d", at, r>>8, want)
 		}

@@ -32,7 +32,8 @@ func TestGravity(t *testing.T) {
 				}
 				got := target.view(width, height, orientation, positions[target.Gravity])
 				if got.OffsetX != want.OffsetX || got.OffsetY != want.OffsetY || got.Width != 100 || got.Height != 100 {
-					t.Errorf("%q of %dx%d, orientation %d: %+v, want the offsets of %+v", test.gravity, width, height, orientation, got, want)
+					t.Errorf("%q of %dx%d, orientation %d: %+v, want the offsets of %+v",
+						test.gravity, width, height, orientation, got, want)
 				}
 			}
 		}
@@ -92,7 +93,8 @@ func TestEnlarge(t *testing.T) {
 		if format == JPEG {
 			file = encodeJPEG(t, m)
 		}
-		all := renderAll(t, file, Target{Box: Box{150, 150}, Format: PNG}, Target{Box: Box{150, 150}, Format: PNG, Enlarge: true})
+		all := renderAll(t, file,
+			Target{Box: Box{150, 150}, Format: PNG}, Target{Box: Box{150, 150}, Format: PNG, Enlarge: true})
 		if all[0].Width != 60 || all[1].Width != 150 || all[1].Height != 100 {
 			t.Fatalf("got %dx%d and, enlarged, %dx%d", all[0].Width, all[0].Height, all[1].Width, all[1].Height)
 		}
@@ -120,7 +122,8 @@ func TestAttention(t *testing.T) {
 			v := target.view(picture.Width, picture.Height, orientation, target.locate(picture, orientation))
 			left, top := (300-v.Across)/2+v.OffsetX, (200-v.Down)/2+v.OffsetY
 			if float64(at.X) < left || float64(at.X) > left+v.Across || float64(at.Y) < top || float64(at.Y) > top+v.Down {
-				t.Errorf("detail at %v, orientation %d: the crop is %.0fx%.0f at %.0f,%.0f", at, orientation, v.Across, v.Down, left, top)
+				t.Errorf("detail at %v, orientation %d: the crop is %.0fx%.0f at %.0f,%.0f",
+					at, orientation, v.Across, v.Down, left, top)
 			}
 		}
 	}

@@ -27,7 +27,8 @@ func TestPicturesOfFits(t *testing.T) {
 				}
 			}
 			if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("%s is not what the engine makes, %v: run go test ./functions/internal/raster -run Pictures -update", path, err)
+				t.Errorf("%s is not what the engine makes, %v: run go test ./functions/internal/raster -run Pictures -update",
+					path, err)
 			}
 		})
 	}

@@ -34,8 +34,8 @@ func TestThumbHash(t *testing.T) {
 	}
 }
 
-// sameHash reports whether a hash is that of the reference, but for terms that are zero: they are 7.5 on their scale, and
-// the cosines of Go and JavaScript differ in their last bits.
+// sameHash reports whether a hash is that of the reference, but for terms that are zero: they are 7.5 on their scale,
+// and the cosines of Go and JavaScript differ in their last bits.
 func sameHash(tb testing.TB, got []byte, text string) bool {
 	tb.Helper()
 	want, err := base64.StdEncoding.DecodeString(text)

@@ -29,7 +29,8 @@ func TestSchema(t *testing.T) {
 		`renditions: {a: {width: 2, height: 2, fit: contain, gravity: southwest, background: "#Fff"}}`:              true,
 		"renditions: {a: {width: 2, height: 2, fit: fill, enlarge: true}}":                                          true,
 		"renditions: {a: {width: 2, animated: true, max_frames: 10, format: gif}}":                                  true,
-		"placeholder: thumbhash\ncolor: true":                                                                       true, "placeholder: none": true, "placeholder: x": false, "color: x": false,
+		"placeholder: thumbhash\ncolor: true":                                                                       true,
+		"placeholder: none":                                                                                         true, "placeholder: x": false, "color: x": false,
 		"renditions: {a: {width: 1, rotate: 90, flip: both, gamma: 1.5, blur: 3, watermark: s3://abc/d/e.png}}": true,
 		"renditions: {a: {width: 1, rotate: 91}}": false, "renditions: {a: {width: 1, watermark: s3:/abc}}": false,
 		"renditions: {a: {}}": false, "renditions: {a: }": false, "renditions: {A: {width: 1}}": false,
@@ -38,7 +39,8 @@ func TestSchema(t *testing.T) {
 		"renditions: {a: {width: 1, format: []}}": false, "renditions: {a: {width: 1, format: [gif, gif]}}": false,
 		"renditions: {a: {width: 1, format: heic}}": false, "renditions: {a: {width: 1, quality: 0}}": false,
 		`renditions: {a: {width: 2, height: 2, fit: contain, background: "#ffff"}}`: false,
-		"renditions: {a: {width: 1, animated: maybe}}":                              false, "renditions: [a]": false, "more: 1": false,
+		"renditions: {a: {width: 1, animated: maybe}}":                              false,
+		"renditions: [a]": false, "more: 1": false,
 	} {
 		t.Run(text, func(t *testing.T) {
 			var value any

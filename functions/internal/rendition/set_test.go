@@ -37,7 +37,8 @@ func TestParse(t *testing.T) {
 renditions:
   card: {width: 640, height: 480, fit: cover, gravity: smart, format: webp, quality: 80}
   hero: {width: 1600, format: [webp, jpeg]}
-  gray: {width: 90, grayscale: true, sharpen: 0.5, gamma: 1, rotate: 90, flip: horizontal, watermark: s3://assets/logo.png}
+  gray: {width: 90, grayscale: true, sharpen: 0.5, gamma: 1, rotate: 90, flip: horizontal,
+    watermark: s3://assets/logo.png}
   teaser: {width: 320, height: 320, fit: contain, background: "#fa0", gravity: north, animated: true, format: gif}
 `))
 	if err != nil {
@@ -89,7 +90,10 @@ func TestHash(t *testing.T) {
 		{"width: 200, height: 100", "height: 100, width: 200, fit: inside, enlarge: false"},
 		{"width: 2, format: webp", "width: 2, format: [webp]"},
 		{"width: 2", "width: 2, gamma: 1, brightness: 0, blur: 0.0, rotate: 0, grayscale: false"},
-		{`width: 2, height: 2, fit: contain, background: "#FA0"`, `width: 2, height: 2, fit: contain, background: "#ffaa00ff"`},
+		{
+			`width: 2, height: 2, fit: contain, background: "#FA0"`,
+			`width: 2, height: 2, fit: contain, background: "#ffaa00ff"`,
+		},
 	} {
 		if hash(same[0]) != hash(same[1]) {
 			t.Errorf("the hashes of {%s} and {%s} differ", same[0], same[1])
@@ -182,10 +186,11 @@ line 4: renditions.a.gamma is "0"; expected a number from 0.1 to 10
 line 4: renditions.a.watermark is "http://x/y"; expected the address of an object, s3://bucket/key
 line 4: renditions.a.blur is "3"; expected a number from 0 to 50
 line 5: renditions.b.watermark_opacity has no effect; expected watermark beside it`},
-		"not YAML":         {"renditions: {\n", "it is not YAML: line 1: "},
-		"not a mapping":    {"- renditions\n", "line 1: the document is a list; expected a mapping"},
-		"a bomb":           {"renditions: &a {x: *a}", "line 1: renditions.x.x is not known; expected "},
-		"too many of them": {"renditions:\n" + manyRenditions(16), "line 2: renditions has 17 with the thumbnail; expected at most 16"},
+		"not YAML":      {"renditions: {\n", "it is not YAML: line 1: "},
+		"not a mapping": {"- renditions\n", "line 1: the document is a list; expected a mapping"},
+		"a bomb":        {"renditions: &a {x: *a}", "line 1: renditions.x.x is not known; expected "},
+		"too many of them": {"renditions:\n" + manyRenditions(16),
+			"line 2: renditions has 17 with the thumbnail; expected at most 16"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(test.text))

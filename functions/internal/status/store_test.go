@@ -295,7 +295,8 @@ func TestReadRebuilds(t *testing.T) {
 
 			later := final(id)
 			later.ProcessedAt++
-			recorded, err = s.Record(t.Context(), original, later, &File{Rendition: raster.Rendition{Format: raster.PNG, Bytes: []byte("other")}})
+			recorded, err = s.Record(t.Context(), original, later,
+				&File{Rendition: raster.Rendition{Format: raster.PNG, Bytes: []byte("other")}})
 			if err != nil || !reflect.DeepEqual(*recorded, want) {
 				t.Errorf("second Record() = %+v, %v; want the first one's %+v", recorded, err, want)
 			}
@@ -361,7 +362,8 @@ func TestConcludeLate(t *testing.T) {
 		t.Errorf("without a stored result: Conclude() = %+v, %v; want the first one", got, err)
 	}
 	original := imagestore.OriginalKey(id, "a.png")
-	if _, err := s.Record(t.Context(), original, final, &File{Rendition: raster.Rendition{Format: raster.JPEG, Bytes: []byte("thumbnail")}}); err != nil {
+	thumbnail := &File{Rendition: raster.Rendition{Format: raster.JPEG, Bytes: []byte("thumbnail")}}
+	if _, err := s.Record(t.Context(), original, final, thumbnail); err != nil {
 		t.Fatal(err)
 	}
 	published := s.redis.Subscribe(t.Context(), Key(id))

@@ -186,7 +186,8 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 }
 
 // render reads the original and returns its renditions, and the event that brought it. The error is a *raster.Error if
-// the image can never have any, and errNoObject, errImpossible or admission.ErrFull if the task is for package deferral.
+// the image can never have any, and errNoObject, errImpossible or admission.ErrFull if the task is for package
+// deferral.
 func (t *thumbnailer) render(
 	ctx context.Context, task events.ImageUploaded,
 ) (made product, cause events.Cause, err error) {

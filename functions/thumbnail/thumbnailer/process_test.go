@@ -44,7 +44,8 @@ func TestThumbnail(t *testing.T) {
 		ObjectName: id + "/Überblick ☃.jpg", Thumbnail: id + "/thumbnail_Überblick ☃.jpg",
 		OriginalSize: [2]int{1920, 1080}, ThumbnailSize: [2]int{200, 112}, ProcessedAt: made.ProcessedAt,
 	}
-	if err != nil || !reflect.DeepEqual(made, want) || time.Since(time.UnixMilli(int64(made.ProcessedAt*1000))) > time.Minute {
+	age := time.Since(time.UnixMilli(int64(made.ProcessedAt * 1000)))
+	if err != nil || !reflect.DeepEqual(made, want) || age > time.Minute {
 		t.Errorf("got %+v, %v; want %+v", made, err, want)
 	}
 	trace, _ := reply.Extensions()[events.TraceParent].(string)

@@ -67,7 +67,8 @@ func TestRenditions(t *testing.T) {
 			want := wanted[r.Object]
 			content, info := s.object(r.Object)
 			header, err := raster.Probe(t.Context(), bytes.NewReader(content))
-			if err != nil || string(header.Format) != want.format || header.Width != want.size.X || header.Height != want.size.Y {
+			size := image.Pt(header.Width, header.Height)
+			if err != nil || string(header.Format) != want.format || size != want.size {
 				t.Errorf("got %+v, %v; want %+v", header, err, want)
 			}
 			if r.Width != want.size.X || r.Height != want.size.Y || r.Bytes != int64(len(content)) || r.Frames != 1 ||
@@ -228,7 +229,9 @@ func TestBadRenditions(t *testing.T) {
 func (s *service) names(imageID string) (names []string) {
 	s.t.Helper()
 	client := testservers.MinIO(s.t, s.getenv)
-	for object := range client.ListObjects(s.t.Context(), s.store.Bucket(), minio.ListObjectsOptions{Prefix: imageID + "/"}) {
+	for object := range client.ListObjects(
+		s.t.Context(), s.store.Bucket(), minio.ListObjectsOptions{Prefix: imageID + "/"},
+	) {
 		if object.Err != nil {
 			s.t.Fatal(object.Err)
 		}
@@ -261,7 +264,8 @@ func TestWatermark(t *testing.T) {
 	getenv := testservers.Start(t)
 	bucket := getenv("MINIO_BUCKET")
 	s := start(t, "MINIO_BUCKET="+bucket,
-		"RENDITIONS=renditions: {marked: {width: 100, format: png, watermark: s3://"+bucket+"/marks/logo.png, watermark_opacity: 1}}")
+		"RENDITIONS=renditions: {marked: {width: 100, format: png, watermark_opacity: 1, "+
+			"watermark: s3://"+bucket+"/marks/logo.png}}")
 	e := s.uploaded("a.jpg", jpegOf(t, 320, 240))
 	if got := s.deliver(e); got.status != 503 {
 		t.Errorf("without the watermark: got %d %s, want 503", got.status, got.body)

@@ -38,7 +38,8 @@ func withRenditions(t *testing.T, settings ...string) (s *testServer, id string,
 		{Name: "card", Hash: "01234567", Extension: ".jpg"},
 		{Name: "gone", Hash: "01234567", Extension: ".jpg"},
 	} {
-		s.putAs(r.Key(original), r.Name+r.Extension, "image/"+strings.NewReplacer(".", "", "jpg", "jpeg").Replace(r.Extension))
+		subtype := strings.NewReplacer(".", "", "jpg", "jpeg").Replace(r.Extension)
+		s.putAs(r.Key(original), r.Name+r.Extension, "image/"+subtype)
 	}
 	return s, id, set
 }
@@ -66,19 +67,21 @@ func TestGetRendition(t *testing.T) {
 		content, file, vary string
 		cache               string
 	}{
-		"by its name":           {"/card", "", "card.webp", "card_a.webp", "", aWhile},
-		"by the current hash":   {"/card?v=" + set.Find("card").Hash, "", "card.webp", "card_a.webp", "", forever},
-		"by an older hash":      {"/card?v=01234567", "", "card.jpg", "card_a.jpg", "", forever},
-		"by an unknown hash":    {"/card?v=76543210", "", "card.webp", "card_a.webp", "", aWhile},
-		"of a former name":      {"/gone?v=01234567", "", "gone.jpg", "gone_a.jpg", "", forever},
-		"for a browser":         {"/hero", chrome, "hero.webp", "hero_a.webp", "Accept", aWhile},
-		"for an older browser":  {"/hero", "Accept: image/png,image/*;q=0.8", "hero.png", "hero_a.png", "Accept", aWhile},
-		"without Accept":        {"/hero", "", "hero.png", "hero_a.png", "Accept", aWhile},
-		"for any format":        {"/hero", "Accept: */*", "hero.png", "hero_a.png", "Accept", aWhile},
-		"for a format less":     {"/hero", "Accept: image/webp;q=0.5, image/png", "hero.png", "hero_a.png", "Accept", aWhile},
-		"for no format":         {"/hero", "Accept: image/avif", "hero.png", "hero_a.png", "Accept", aWhile},
-		"for an invalid weight": {"/hero", "Accept: image/webp;q=2, image/png;q=0.1", "hero.png", "hero_a.png", "Accept", aWhile},
-		"negotiated, by hash":   {"/hero?v=" + set.Find("hero").Hash, chrome, "hero.webp", "hero_a.webp", "Accept", forever},
+		"by its name":          {"/card", "", "card.webp", "card_a.webp", "", aWhile},
+		"by the current hash":  {"/card?v=" + set.Find("card").Hash, "", "card.webp", "card_a.webp", "", forever},
+		"by an older hash":     {"/card?v=01234567", "", "card.jpg", "card_a.jpg", "", forever},
+		"by an unknown hash":   {"/card?v=76543210", "", "card.webp", "card_a.webp", "", aWhile},
+		"of a former name":     {"/gone?v=01234567", "", "gone.jpg", "gone_a.jpg", "", forever},
+		"for a browser":        {"/hero", chrome, "hero.webp", "hero_a.webp", "Accept", aWhile},
+		"for an older browser": {"/hero", "Accept: image/png,image/*;q=0.8", "hero.png", "hero_a.png", "Accept", aWhile},
+		"without Accept":       {"/hero", "", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for any format":       {"/hero", "Accept: */*", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for a format less":    {"/hero", "Accept: image/webp;q=0.5, image/png", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for no format":        {"/hero", "Accept: image/avif", "hero.png", "hero_a.png", "Accept", aWhile},
+		"for an invalid weight": {
+			"/hero", "Accept: image/webp;q=2, image/png;q=0.1", "hero.png", "hero_a.png", "Accept", aWhile,
+		},
+		"negotiated, by hash": {"/hero?v=" + set.Find("hero").Hash, chrome, "hero.webp", "hero_a.webp", "Accept", forever},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.get("/images/"+id+test.path, cmp.Or(test.accept, "X-Other: 1"))
@@ -95,7 +98,8 @@ func TestGetRendition(t *testing.T) {
 				}
 			}
 			etag := got.header.Get("Etag")
-			if again := s.get("/images/"+id+test.path, cmp.Or(test.accept, "X-Other: 1"), "If-None-Match: "+etag); again.status != 304 || etag[0] != '"' {
+			again := s.get("/images/"+id+test.path, cmp.Or(test.accept, "X-Other: 1"), "If-None-Match: "+etag)
+			if again.status != http.StatusNotModified || etag[0] != '"' {
 				t.Errorf("with the ETag %s: answer is %d, want 304", etag, again.status)
 			}
 		})
@@ -104,7 +108,8 @@ func TestGetRendition(t *testing.T) {
 	if head.status != http.StatusOK || head.header.Get("Content-Length") != "9" || head.body != "" {
 		t.Errorf("HEAD answers %d %v, want 200 and the length", head.status, head.header)
 	}
-	if got := s.get("/images/"+id+"/card", "Range: bytes=5-8"); got.status != http.StatusPartialContent || got.body != "webp" {
+	part := s.get("/images/"+id+"/card", "Range: bytes=5-8")
+	if got := part; got.status != http.StatusPartialContent || got.body != "webp" {
 		t.Errorf("a range: answer is %d %s, want 206 and a part", got.status, got.body)
 	}
 	thumbnail, same := s.get("/thumbnails/"+id), s.get("/images/"+id+"/thumbnail")
@@ -146,7 +151,8 @@ func TestGetRenditionOfAnother(t *testing.T) {
 		!strings.HasPrefix(got.header.Get("Cache-Control"), "private, ") {
 		t.Errorf("its owner gets %d %v, want 200 and a private one", got.status, got.header)
 	}
-	if got := c.bob.get("/images/" + id + "/thumbnail"); got.status != http.StatusNotFound || got.code(t) != "image_not_found" {
+	got := c.bob.get("/images/" + id + "/thumbnail")
+	if got.status != http.StatusNotFound || got.code(t) != "image_not_found" {
 		t.Errorf("another client gets %d %s, want 404 image_not_found", got.status, got.body)
 	}
 }

@@ -107,8 +107,8 @@ func (m *Image) resample(v View, part int) *Image {
 	return small
 }
 
-// FromNRGBA returns the planes of an image of package image: gray if all of its pixels are, and with alpha if one of them
-// is not opaque.
+// FromNRGBA returns the planes of an image of package image: gray if all of its pixels are, and with alpha if one of
+// them is not opaque.
 func FromNRGBA(pixels *image.NRGBA) *Image {
 	width, height := pixels.Rect.Dx(), pixels.Rect.Dy()
 	m := &Image{Width: width, Height: height, Model: RGB}

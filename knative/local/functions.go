@@ -116,7 +116,7 @@ func inside(settings func(string) string) func(string) string {
 		if name == "EVENTS_ONLY" {
 			return "true"
 		}
-		if strings.HasPrefix(name, "AUTH_") || strings.HasPrefix(name, "RATE_LIMIT") {
+		if strings.HasPrefix(name, "AUTH_") || strings.HasPrefix(name, "RATE_LIMIT") || strings.HasPrefix(name, "QUOTA_") {
 			return ""
 		}
 		return settings(name)

@@ -31,6 +31,7 @@ const (
 	CodeObjectNotFound       = "object_not_found"
 	CodeObjectUnreadable     = "object_unreadable"
 	CodeOutOfTurn            = "out_of_turn"
+	CodeQuotaExceeded        = "quota_exceeded"
 	CodeRateLimited          = "rate_limited"
 	CodeStatusNotFound       = "status_not_found"
 	CodeStoreUnfit           = "store_unfit"
@@ -113,6 +114,10 @@ var requestCodes = []Code{
 	{CodeForbidden, []int{http.StatusForbidden}, "Forbidden",
 		"A client other than an administrator asked for a sweep, or a page of another web site for dead letters.",
 		"Do not repeat the request."},
+	{CodeQuotaExceeded, []int{http.StatusForbidden}, "Quota exceeded",
+		"The client has as many images, or bytes of them, as `QUOTA_IMAGES` or `QUOTA_BYTES` allows, which is `limit`. " +
+			"`found` is what it has, including uploads in progress.",
+		"Have the operator remove images or raise the quota. Removed images count until the next count of the bucket."},
 	{CodeNotFound, []int{http.StatusNotFound}, "No such route",
 		"The path does not exist.", "Correct the path."},
 	{CodeStatusNotFound, []int{http.StatusNotFound}, "Status not found",

@@ -66,6 +66,9 @@ func New(settings Settings, process *httpserver.Process, limiter *ratelimit.Limi
 // Authenticates reports whether clients must authenticate.
 func (g *Guard) Authenticates() bool { return g.settings.authenticates() }
 
+// IsAdmin reports whether a client may see the images of other clients.
+func (g *Guard) IsAdmin(client string) bool { return slices.Contains(g.settings.admins, client) }
+
 // Protect passes to next the requests of authenticated clients that are within the rate limit, and refuses others.
 func (g *Guard) Protect(next http.Handler) http.Handler {
 	if !g.settings.authenticates() && !g.settings.limits() && !g.settings.limitsBytes() {
@@ -123,7 +126,7 @@ func (g *Guard) authenticate(r *http.Request) (client Client, err error) {
 			return client, err
 		}
 	}
-	client.Admin = slices.Contains(g.settings.admins, client.Name)
+	client.Admin = g.IsAdmin(client.Name)
 	return client, nil
 }
 

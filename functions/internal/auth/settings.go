@@ -105,6 +105,9 @@ func isSafeURL(text string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && local
 }
 
+// Authenticates reports whether clients must authenticate.
+func (s *Settings) Authenticates() bool { return s.authenticates() }
+
 func (s *Settings) authenticates() bool { return s.keysFile.IsSet() || s.issuer != "" }
 
 func (s *Settings) limits() bool { return s.limit != ratelimit.Limit{} }

@@ -22,13 +22,18 @@ type Upload struct {
 	body  io.Reader
 	size  int64
 	part  part // the current one
+	admit func(size int64) error
 }
 
 // NewUpload returns an Upload of a body of size bytes, -1 if the size is unknown. A body that is known to be larger
 // than 5 MiB is streamed. Others are collected, in memory that all uploads share, up to 5 MiB or their end.
 func (s *Store) NewUpload(body io.Reader, size int64) *Upload {
-	return &Upload{store: s, body: body, size: size, part: newPart(s.memory)}
+	return &Upload{store: s, body: body, size: size, part: newPart(s.memory), admit: func(int64) error { return nil }}
 }
+
+// Admit has Put call a function with the size of the body once it is known, and before there is an object. If the
+// function returns an error, Put fails with it.
+func (u *Upload) Admit(admit func(size int64) error) { u.admit = admit }
 
 // Close releases the memory of the upload.
 func (u *Upload) Close() { u.part.clear() }
@@ -80,6 +85,9 @@ func (u *Upload) more(ctx context.Context) error {
 // memory becomes free, and with the body's error if the body cannot be read to its end.
 func (u *Upload) Put(ctx context.Context, key string, attributes Attributes) (int64, error) {
 	if u.size > partSize {
+		if err := u.admit(u.size); err != nil {
+			return 0, err
+		}
 		return u.size, u.putStream(ctx, key, attributes)
 	}
 	full, err := u.fill(ctx)
@@ -88,6 +96,9 @@ func (u *Upload) Put(ctx context.Context, key string, attributes Attributes) (in
 	}
 	if full {
 		return u.putParts(ctx, key, attributes)
+	}
+	if err := u.admit(int64(u.part.length)); err != nil {
+		return 0, err
 	}
 	var l lease
 	defer l.end()
@@ -164,6 +175,9 @@ func (u *Upload) putParts(ctx context.Context, key string, attributes Attributes
 		if full, err = u.fill(ctx); err != nil {
 			return 0, err
 		}
+	}
+	if err := u.admit(size); err != nil {
+		return 0, err
 	}
 	return size, s.wrapPut(s.completeParts(ctx, key, uploadID, stored), key)
 }

@@ -20,6 +20,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
 const (
@@ -43,6 +44,8 @@ type Candidate struct {
 	Size   int64 // of Body, in bytes; -1 if unknown
 	// Filename is the caller's name for the image: any text, paths included.
 	Filename string
+	// LetIn is whether the candidate was accepted before its object could be read, so that no quota refuses it anymore.
+	LetIn bool
 	// Cause is the event that brings the image; zero if none does. It is stored with the image.
 	Cause events.Cause
 }
@@ -74,6 +77,7 @@ type gate interface {
 // An Acceptor accepts images. It is safe for use by several goroutines.
 type Acceptor struct {
 	gate   gate
+	quota  *quota.Quota
 	images *imagestore.Store
 	relay  announcer
 	outbox *outbox.Outbox
@@ -81,11 +85,14 @@ type Acceptor struct {
 	log    *slog.Logger
 }
 
-// New returns an Acceptor, whose images pass the gate first.
+// New returns an Acceptor, whose images pass the gate, and fit into the quota of their owner.
 func New(
-	gate gate, images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limits Limits, log *slog.Logger,
+	gate gate, quota *quota.Quota, images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limits Limits,
+	log *slog.Logger,
 ) *Acceptor {
-	return &Acceptor{gate: gate, images: images, relay: relay, outbox: outbox, limits: limits, log: log}
+	return &Acceptor{
+		gate: gate, quota: quota, images: images, relay: relay, outbox: outbox, limits: limits, log: log,
+	}
 }
 
 // Accept stores and announces an image, and returns it as it was announced. Its errors are an apierror.Error where the
@@ -95,28 +102,64 @@ func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploade
 	if c.Object != nil && c.Object.Hidden {
 		return events.ImageUploaded{}, objectNotFound(*c.Object)
 	}
-	if c.Object != nil {
-		object, info, err := a.images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
-		if err != nil {
-			return events.ImageUploaded{}, a.withoutObject(*c.Object, err)
-		}
-		defer object.Close()
-		c.Body, c.Size = object, info.Size
-	}
 	if c.Size > a.limits.Bytes {
 		return events.ImageUploaded{}, tooManyBytes(a.limits.Bytes, c.Size)
 	}
+	place, err := a.quota.Reserve(ctx, c.Owner, c.ImageID, c.Size, c.LetIn)
+	if err != nil {
+		return events.ImageUploaded{}, err // before anything is read
+	}
+	image, stored, err := a.acceptInto(ctx, c, place)
+	a.endReservation(ctx, place, image, stored)
+	return image, err
+}
+
+// acceptInto accepts an image that has a place. stored is whether the image is in the bucket, accepted or not.
+func (a *Acceptor) acceptInto(
+	ctx context.Context, c Candidate, place *quota.Reservation,
+) (image events.ImageUploaded, stored bool, err error) {
+	if c.Object != nil {
+		object, info, err := a.images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
+		if err != nil {
+			return image, false, a.withoutObject(*c.Object, err)
+		}
+		defer object.Close()
+		c.Body, c.Size = object, info.Size
+		if c.Size > a.limits.Bytes {
+			return image, false, tooManyBytes(a.limits.Bytes, c.Size)
+		}
+		if err := place.Resize(ctx, c.Size); err != nil {
+			return image, false, err
+		}
+	}
 	body := NewBody(c.Body, a.limits.Bytes)
-	image, token, err := a.storeAndAnnounce(ctx, c, body)
+	image, stored, token, err := a.storeAndAnnounce(ctx, c, body, place)
 	if err == nil {
-		return image, nil
+		return image, true, nil
 	}
 	err = body.Cause(err)
 	// Another request may have accepted an image that is not new; an event that may still arrive needs its object.
 	if c.New && image.ObjectName != "" && !errors.Is(err, publisher.ErrUncertain) {
-		a.rollback(ctx, image, token)
+		removed := a.rollback(ctx, image, token)
+		stored = stored && !removed
 	}
-	return image, err
+	return image, stored, err
+}
+
+// endReservation counts an image that is stored, and gives the place of another one back. If Redis fails, the next
+// count of the bucket puts it right.
+func (a *Acceptor) endReservation(
+	ctx context.Context, place *quota.Reservation, image events.ImageUploaded, stored bool,
+) {
+	var err error
+	if stored {
+		err = place.Commit(ctx, image.Size)
+	} else {
+		err = place.Release(ctx)
+	}
+	if err != nil {
+		a.log.WarnContext(ctx, "quota_not_counted", "image_id", image.ImageID, "error.message", err.Error())
+	}
 }
 
 // withoutObject turns the error of reading an object into that of Accept. That the service may not read its own bucket
@@ -133,18 +176,22 @@ func (a *Acceptor) withoutObject(object Object, err error) error {
 	return err
 }
 
-// storeAndAnnounce returns the image as far as it is known: with an ObjectName if there may be an object.
+// storeAndAnnounce returns the image as far as it is known: with an ObjectName if there may be an object. stored is
+// whether there is one.
 func (a *Acceptor) storeAndAnnounce(
-	ctx context.Context, c Candidate, body *Body,
-) (image events.ImageUploaded, token outbox.Token, err error) {
+	ctx context.Context, c Candidate, body *Body, place *quota.Reservation,
+) (image events.ImageUploaded, stored bool, token outbox.Token, err error) {
 	incoming := a.images.NewUpload(body, c.Size)
 	defer incoming.Close()
+	if c.Size < 0 {
+		incoming.Admit(func(size int64) error { return place.Resize(ctx, size) })
+	}
 	image, err = a.describe(ctx, c, incoming)
 	if err != nil {
-		return image, "", err
+		return image, false, "", err
 	}
 	if err := a.gate.Pass(ctx); err != nil {
-		return events.ImageUploaded{}, "", err // nothing is stored
+		return events.ImageUploaded{}, false, "", err // nothing is stored
 	}
 	attributes := imagestore.Attributes{
 		ContentType: image.ContentType,
@@ -157,13 +204,13 @@ func (a *Acceptor) storeAndAnnounce(
 		err = nil // MinIO's first answer was lost, and its client tried again
 	}
 	if err != nil {
-		return image, "", err
+		return image, false, "", err
 	}
 	if err := a.confirm(ctx, c, image); err != nil {
-		return image, "", err
+		return image, true, "", err
 	}
 	token, err = a.relay.AnnounceUpload(ctx, image)
-	return image, token, err
+	return image, true, token, err
 }
 
 // confirm confirms that the stored image counts. A new one has no rivals, and is listed if its name is plain.
@@ -239,7 +286,7 @@ func describe(header raster.Header, c Candidate) events.ImageUploaded {
 
 // rollback removes an image that was not accepted. If that fails, or a sweep has begun to announce the image, the image
 // stays, and is processed like any other.
-func (a *Acceptor) rollback(ctx context.Context, image events.ImageUploaded, token outbox.Token) {
+func (a *Acceptor) rollback(ctx context.Context, image events.ImageUploaded, token outbox.Token) (removed bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
 	err := a.withdraw(ctx, image.ImageID, token)
@@ -249,6 +296,7 @@ func (a *Acceptor) rollback(ctx context.Context, image events.ImageUploaded, tok
 	if err != nil {
 		a.log.WarnContext(ctx, "image_left_behind", "image_id", image.ImageID, "error.message", err.Error())
 	}
+	return err == nil
 }
 
 func (a *Acceptor) withdraw(ctx context.Context, imageID string, token outbox.Token) error {

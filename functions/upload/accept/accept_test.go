@@ -26,6 +26,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
 // testRelay queues images, and returns an error or announces them.
@@ -76,8 +77,8 @@ func openWith(t *testing.T, getenv func(string) string) testAcceptor {
 	}
 	t.Cleanup(func() { client.Close() })
 	relay := &testRelay{outbox: outbox.New(client, images.Bucket(), func(err error) { t.Error(err) })}
-	limits := Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}
-	return testAcceptor{New(anyStore{}, images, relay, relay.outbox, limits, slog.New(slog.DiscardHandler)), relay, client}
+	limits, log := Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}, slog.New(slog.DiscardHandler)
+	return testAcceptor{New(anyStore{}, &quota.Quota{}, images, relay, relay.outbox, limits, log), relay, client}
 }
 
 // queued reports whether an image is in the outbox.

@@ -16,6 +16,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
 // Ages are how old something is before a sweep takes care of it.
@@ -29,6 +30,7 @@ type Backends struct {
 	Images    *imagestore.Store
 	Statuses  *status.Store
 	Outbox    *outbox.Outbox
+	Ledger    *quota.Ledger       // may be nil for a Relay that does not sweep
 	Publisher publisher.Publisher // may be nil for a Relay that only verifies, without repair
 }
 

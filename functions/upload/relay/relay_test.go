@@ -20,6 +20,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
 // testRelay is a Relay with the servers around it.
@@ -91,6 +92,7 @@ func open(tb testing.TB) *testRelay {
 	})
 	publisher := &published{}
 	backends := Backends{Images: images, Statuses: status.New(client, images), Outbox: box, Publisher: publisher}
+	backends.Ledger = quota.NewLedger(client, images.Bucket())
 	ages := Ages{Queued: time.Minute, Stored: time.Second} // MinIO's times cannot be changed
 	return &testRelay{
 		Relay:     New(backends, ages, slog.New(slog.DiscardHandler), nil),

@@ -7,6 +7,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
 // A sweep scans this many images of the bucket, or for this long. A listing has 1000 objects, two for each image.
@@ -22,16 +23,25 @@ func (r *Relay) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waiting, cursor, scanErr := r.findWaiting(ctx, cursor)
+	pass, err := r.Ledger.Pass(ctx, cursor)
+	if err != nil {
+		return err
+	}
+	waiting, cursor, scanErr := r.findWaiting(ctx, cursor, pass)
 	if err := r.requeue(ctx, waiting); err != nil {
+		return errors.Join(scanErr, err)
+	}
+	if err := pass.Save(ctx, cursor, cursor == "" && scanErr == nil); err != nil {
 		return errors.Join(scanErr, err)
 	}
 	return errors.Join(scanErr, r.Outbox.SetCursor(ctx, cursor))
 }
 
 // findWaiting returns the images that wait among those after a cursor, and the cursor that it came to; "" at the end of
-// the bucket. With an error, these are as far as it came.
-func (r *Relay) findWaiting(ctx context.Context, start string) (waiting []outbox.Entry, cursor string, err error) {
+// the bucket. With an error, these are as far as it came. All images that it came by are counted.
+func (r *Relay) findWaiting(
+	ctx context.Context, start string, pass *quota.Pass,
+) (waiting []outbox.Entry, cursor string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
 	cursor = start
@@ -47,6 +57,9 @@ func (r *Relay) findWaiting(ctx context.Context, start string) (waiting []outbox
 		}
 		if r.waits(image) {
 			waiting = append(waiting, outbox.Entry{ImageID: image.ID, Since: image.Original.Modified})
+		}
+		if image.Original != nil {
+			pass.Count(image.ID, image.Original.Size, image.Original.Modified)
 		}
 		cursor = image.Cursor
 		if image.ID != "" {

@@ -81,6 +81,7 @@ func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (o
 		Owner:    note.Owner,
 		Object:   &accept.Object{Bucket: note.Bucket, Key: note.ObjectName, Version: note.Version},
 		Filename: note.Filename,
+		LetIn:    true,
 		Cause:    note.Cause,
 	})
 	var refused *apierror.Error

@@ -13,6 +13,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
 
@@ -23,6 +24,7 @@ type backends struct {
 	statuses *status.Store
 	outbox   *outbox.Outbox
 	deferred *deferral.Queue
+	ledger   *quota.Ledger
 
 	log     *slog.Logger
 	ignored *prometheus.CounterVec
@@ -40,6 +42,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 		redis:    client,
 		statuses: status.New(client, images),
 		deferred: deferral.New(client, images),
+		ledger:   quota.NewLedger(client, images.Bucket()),
 		log:      log,
 		ignored: promauto.With(registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "redis_errors_ignored_total",
@@ -78,6 +81,7 @@ func (b *backends) newRelay(
 		Images:    b.images,
 		Statuses:  b.statuses,
 		Outbox:    b.outbox,
+		Ledger:    b.ledger,
 		Publisher: announcements,
 	}, ages, b.log, registerer)
 }

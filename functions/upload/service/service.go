@@ -29,6 +29,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
 	"gitlab.com/yourorg/image-service/functions/upload/openapi"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 	"gitlab.com/yourorg/image-service/functions/upload/retry"
 )
 
@@ -90,8 +91,9 @@ func wire(
 	policy := ownership.Policy{Enforced: guard.Authenticates()}
 	relay := backends.newRelay(publisher, settings.ages, process.Metrics)
 	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
+	clientQuota := quota.New(backends.ledger, settings.quota, guard.IsAdmin)
 	acceptor := idempotency.New(
-		accept.New(gate, backends.images, relay, backends.outbox, limits, process.Log),
+		accept.New(gate, clientQuota, backends.images, relay, backends.outbox, limits, process.Log),
 		backends.images, backends.statuses, relay, backends.redis, settings.maxBytes)
 	retrier := retry.New(retry.Backends{
 		Queue:     backends.deferred,

@@ -12,6 +12,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
 
@@ -30,6 +31,7 @@ type settings struct {
 	ages          relay.Ages
 	patience      time.Duration // with an object that an event names
 	maxWaiting    int64         // requests that wait for a status
+	quota         quota.Limits  // of each client
 }
 
 // Settings that only this function reads.
@@ -71,6 +73,7 @@ func readSettings(r *config.Reader) settings {
 		limits:    limits.ReadImage(r),
 	}
 	s.renditions = rendition.Read(r)
+	s.quota = quota.ReadLimits(r, s.auth.Authenticates())
 	s.images.Memory = uploadMemory.Read(r)
 	s.sourceBuckets = sourceBuckets.Read(r)
 	s.eventsOnly = eventsOnly.Read(r)

@@ -34,9 +34,10 @@ func TestReferenceRoutes(t *testing.T) {
 	if len(found) < 9 {
 		t.Errorf("the reference has %d routes, want at least 9", len(found))
 	}
+	values := strings.NewReplacer("<id>", id, "<name>", "thumbnail", "<source>", "/scanner", "<seconds>", "1")
 	for _, match := range found {
 		t.Run(match[1]+" "+match[2], func(t *testing.T) {
-			path := strings.NewReplacer("<id>", id, "<name>", "thumbnail", "<source>", "/scanner", "<seconds>", "1").Replace(match[2])
+			path := values.Replace(match[2])
 			answer := s.do(match[1], s.url+path, "", nil)
 			if answer.status != 200 && (match[1] != "POST" || answer.status != 400) {
 				t.Errorf("got %d %s, want 200, or 400 for a POST without a body", answer.status, answer.body)

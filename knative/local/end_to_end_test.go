@@ -373,11 +373,11 @@ func headers(pairs ...string) (headers []sarama.RecordHeader) {
 	return headers
 }
 
-func putObject(t testing.TB, client *minio.Client, bucket, key string, content []byte) {
-	t.Helper()
+func putObject(tb testing.TB, client *minio.Client, bucket, key string, content []byte) {
+	tb.Helper()
 	body, size := bytes.NewReader(content), int64(len(content))
-	if _, err := client.PutObject(t.Context(), bucket, key, body, size, minio.PutObjectOptions{}); err != nil {
-		t.Fatal(err)
+	if _, err := client.PutObject(tb.Context(), bucket, key, body, size, minio.PutObjectOptions{}); err != nil {
+		tb.Fatal(err)
 	}
 }
 

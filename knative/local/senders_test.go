@@ -136,7 +136,7 @@ func TestSendersAgree(t *testing.T) {
 	}
 }
 
-// putIncoming stores an object that is no image of the service, and returns the data of an event that refers to it.
+// putIncoming stores an object outside of the images, and returns the data of an event that refers to it.
 func (s *testStack) putIncoming(name string, content []byte) (data string) {
 	s.t.Helper()
 	bucket, key := s.getenv("MINIO_BUCKET"), "incoming/"+name

@@ -137,11 +137,10 @@ func (g *Gate) Pass(ctx context.Context) error {
 func (g *Gate) Ready(ctx context.Context) error {
 	known := g.result.Load()
 	if known == nil {
-		err := g.learn(ctx)
-		if ctx.Err() != nil {
-			return nil
+		if err := g.learn(ctx); ctx.Err() == nil {
+			return err
 		}
-		return err
+		return nil
 	}
 	if known.fit() {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The page is written by hand: html/template calls methods by their names, so the linker keeps all methods of all types,
-// and the function is half as large again.
+// The page is written by hand: html/template calls methods by their names, so the linker keeps all methods of all
+// types, and the function is half as large again.
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 

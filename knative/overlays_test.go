@@ -488,8 +488,8 @@ func named(t *testing.T, list any, name string) object {
 	return nil
 }
 
-// A patched document has a ConfigMap of its own, which the functions mount: a new revision. Argo CD keeps the one before
-// for the revisions before.
+// A patched document has a ConfigMap of its own, which the functions mount: a new revision. Argo CD keeps the one
+// before for the revisions before.
 func TestRenditionsPatched(t *testing.T) {
 	const patch = `{apiVersion: v1, kind: ConfigMap, metadata: {name: image-service-renditions, namespace: image-service},
  data: {renditions.yaml: "renditions: {card: {width: 640}}"}}`

@@ -36,7 +36,8 @@ func TestReferenceRoutes(t *testing.T) {
 	}
 	for _, match := range found {
 		t.Run(match[1]+" "+match[2], func(t *testing.T) {
-			path := strings.NewReplacer("<id>", id, "<name>", "thumbnail", "<source>", "/scanner", "<seconds>", "1").Replace(match[2])
+			example := strings.NewReplacer("<id>", id, "<name>", "thumbnail", "<source>", "/scanner", "<seconds>", "1")
+			path := example.Replace(match[2])
 			answer := s.do(match[1], s.url+path, "", nil)
 			if answer.status != 200 && (match[1] != "POST" || answer.status != 400) {
 				t.Errorf("got %d %s, want 200, or 400 for a POST without a body", answer.status, answer.body)

@@ -3,6 +3,7 @@ package raster
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -80,5 +81,48 @@ func TestCostOfTargets(t *testing.T) {
 		if large.Memory < 5*small.Memory || large.CPU < 2*small.CPU {
 			t.Errorf("%s: got %+v for a copy of 2000 pixels, and %+v for 200", kind, large, small)
 		}
+	}
+}
+
+// Renditions are made one after the other, so the largest counts, and of the others their files. What is drawn on them,
+// and a filter's deviation, cost more.
+func TestCostOfRenditions(t *testing.T) {
+	still := Target{Box: Box{1000, 1000}, Format: JPEG}
+	with := func(change func(*Target)) Target {
+		changed := still
+		change(&changed)
+		return changed
+	}
+	cost := func(targets ...Target) Cost { return CostOf(Limits{}, 1<<14, targets...) }
+	one := cost(still)
+	for name, test := range map[string]struct {
+		got          Cost
+		memory, time float64 // as parts of one
+	}{
+		"two":                  {cost(still, still), 1.25, 2},
+		"eight":                {cost(still, still, still, still, still, still, still, still), 2.75, 8},
+		"WebP":                 {cost(with(func(t *Target) { t.Format = WebP })), 37.0 / 16, 10},
+		"watermark":            {cost(with(func(t *Target) { t.Watermark = &Watermark{} })), 26.0 / 16, 2},
+		"contain":              {cost(with(func(t *Target) { t.Fit = FitContain })), 26.0 / 16, 2},
+		"blur":                 {cost(with(func(t *Target) { t.Adjustments.Blur = 50 })), 26.0 / 16, 1170.0 / 60},
+		"sharpen":              {cost(with(func(t *Target) { t.Adjustments.Sharpen = 1 })), 26.0 / 16, 190.0 / 60},
+		"a side without limit": {cost(with(func(t *Target) { t.Box.Height = 1 << 14 })), 1, 1},
+		"frames of a still":    {cost(with(func(t *Target) { t.Frames = 9 })), 1, 1},
+		"frames of a GIF": {
+			cost(with(func(t *Target) { t.Frames, t.Format = 9, GIF })), (18 + 9*14) / 16.0, 15,
+		},
+		"frames beyond the limit": {
+			CostOf(Limits{BufferedPixels: 3e6}, 1<<14, with(func(t *Target) { t.Frames, t.Format = 9, GIF })),
+			(18 + 3*14) / 16.0, 5,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			memory := float64(test.got.Memory) / float64(one.Memory)
+			time := float64(test.got.CPU) / float64(one.CPU)
+			if math.Abs(memory-test.memory) > 0.01 || math.Abs(time-test.time) > 0.01 {
+				t.Errorf("got %.2f times the memory and %.2f times the time, want %.2f and %.2f",
+					memory, time, test.memory, test.time)
+			}
+		})
 	}
 }

@@ -49,6 +49,7 @@ var formats = formatTable{
 		open:        opener(jpeg.Open),
 		encode:      jpeg.Encode,
 		subsampling: true,
+		written:     perPixel{memory: 12, file: 4, nanos: 60},
 	},
 	{
 		FormatInfo: FormatInfo{
@@ -57,6 +58,7 @@ var formats = formatTable{
 		matches: startsWith("\x89PNG"),
 		open:    opener(png.Open),
 		encode:  withoutQuality(png.Encode),
+		written: perPixel{memory: 18, file: 6, nanos: 130},
 	},
 	{
 		FormatInfo: FormatInfo{
@@ -66,6 +68,7 @@ var formats = formatTable{
 		open:         opener(gif.Open),
 		encode:       withoutQuality(gif.Encode),
 		newAnimation: func(int) animation { return new(gif.Animation) },
+		written:      perPixel{memory: 14, file: 4, frame: 14, nanos: 100},
 	},
 	{
 		FormatInfo: FormatInfo{
@@ -75,6 +78,7 @@ var formats = formatTable{
 		open:         opener(webp.Open),
 		encode:       webp.Encode,
 		newAnimation: func(quality int) animation { return &webp.Animation{Quality: quality} },
+		written:      perPixel{memory: 34, file: 3, frame: 3, nanos: 600},
 	},
 	{
 		FormatInfo: FormatInfo{
@@ -234,6 +238,7 @@ type formatEntry struct {
 	subsampling bool
 	// newAnimation is nil if only still images are written.
 	newAnimation func(quality int) animation
+	written      perPixel
 }
 
 func (e *formatEntry) info() FormatInfo {

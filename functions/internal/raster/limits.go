@@ -71,7 +71,8 @@ func (l Limits) bufferedPixels() int64 {
 	return min(cmp.Or(l.BufferedPixels, DefaultBufferedPixels), l.pixels())
 }
 
-func (l Limits) memory() int64 { return cmp.Or(l.Memory, DefaultMemory) }
+// MaxMemory is Memory, or its default.
+func (l Limits) MaxMemory() int64 { return cmp.Or(l.Memory, DefaultMemory) }
 
 // pixelsOf returns the limit on the pixels of an image.
 func (l Limits) pixelsOf(h Header) int64 {
@@ -154,7 +155,7 @@ func (l Limits) tooManyPixels(h Header) error {
 
 // CheckMemory returns an *Error if making the renditions of an image takes more memory than the limits allow.
 func (l Limits) CheckMemory(h Header, cost Cost) error {
-	limit := l.memory()
+	limit := l.MaxMemory()
 	if cost.Memory <= limit {
 		return nil
 	}

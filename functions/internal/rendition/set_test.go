@@ -209,6 +209,14 @@ func manyRenditions(n int) string {
 	return text.String()
 }
 
+// blurred has renditions of much time and little memory.
+func blurred() (all []string) {
+	for i := range 12 {
+		all = append(all, string(rune('a'+i))+": {width: 1200, format: jpeg, blur: 50}")
+	}
+	return all
+}
+
 func TestRead(t *testing.T) {
 	path := t.TempDir() + "/renditions.yaml"
 	writeFile(t, path, "renditions: {card: {width: 640}}\n")
@@ -226,10 +234,16 @@ func TestRead(t *testing.T) {
 		"faults": {map[string]string{"RENDITIONS": "a: 1\nb: 2"}, "thumbnail",
 			"RENDITIONS is not valid:\nline 1: \"a\" is not known; expected renditions, placeholder or color\n" +
 				"line 2: \"b\" is not known; expected renditions, placeholder or color"},
+		"too much memory": {map[string]string{"RENDITIONS": "renditions: {a: {width: 90}, b: {width: 4096, format: png}}"},
+			"thumbnail", "RENDITIONS is not valid:\nrenditions.b may take 402 MB of memory for an image, and all renditions " +
+				"402 MB; expected at most 132 MB for all, seven eighths of DECODE_MEMORY_BYTES"},
+		"too much time": {map[string]string{"RENDITIONS": "renditions: {" + strings.Join(blurred(), ", ") + "}"},
+			"thumbnail", "RENDITIONS is not valid:\nrenditions.a may take 1.7 s of CPU time for an image, and all renditions " +
+				"20.2 s; expected at most 20 s for all"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := config.NewReader(func(name string) string { return test.environment[name] })
-			set, got := Read(r), ""
+			set, got := Read(r, raster.Limits{Settings: raster.LimitNames{Memory: "DECODE_MEMORY_BYTES"}}), ""
 			if err := r.Err(); err != nil {
 				got = strings.TrimPrefix(err.Error(), "bad settings:\n")
 			}

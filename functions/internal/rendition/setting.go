@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
 
 // The settings, which upload and thumbnail read.
@@ -15,8 +16,8 @@ var (
 		Doc: "The same in a file, instead of `RENDITIONS`."}
 )
 
-// Read returns the set that the settings describe.
-func Read(r *config.Reader) *Set {
+// Read returns the set that the settings describe. One that costs more than the limits allow is a fault.
+func Read(r *config.Reader, limits raster.Limits) *Set {
 	text, from := []byte(inline.Read(r)), fmt.Stringer(inline)
 	if document := file.Read(r); document.IsSet() {
 		if len(text) > 0 {
@@ -31,6 +32,9 @@ func Read(r *config.Reader) *Set {
 		text, from = contents, file
 	}
 	set, err := Parse(text)
+	if err == nil {
+		err = set.checkCost(limits)
+	}
 	if err == nil {
 		return set
 	}

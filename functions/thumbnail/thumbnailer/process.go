@@ -226,7 +226,7 @@ func (t *thumbnailer) renderObject(
 	if err != nil {
 		return product{}, err
 	}
-	leave, err := t.enter(ctx, picture, info, t.plan.targets...)
+	leave, err := t.enter(ctx, picture, info, t.plan.costs...)
 	if err != nil {
 		return product{}, err
 	}

@@ -436,8 +436,11 @@ func TestTooManyLargeImages(t *testing.T) {
 	var wait sync.WaitGroup
 	var lock sync.Mutex
 	var deferred []string
+	var tasks []event.Event
 	for range 3 * (runtime.GOMAXPROCS(0) + 2) {
-		e := s.uploaded("hostile.webp", hostile)
+		tasks = append(tasks, s.uploaded("hostile.webp", hostile))
+	}
+	for _, e := range tasks { // at once
 		wait.Go(func() {
 			got := s.deliver(e)
 			lock.Lock()

@@ -16,12 +16,14 @@ type plan struct {
 	set     *rendition.Set
 	specs   []rendition.Spec // one for each target
 	targets []raster.Target
+	costs   []raster.Target // the same, for estimates
 	marks   *watermarks
 }
 
 func newPlan(set *rendition.Set, store *imagestore.Store, limits raster.Limits) plan {
 	p := plan{set: set, marks: &watermarks{store: store, limits: limits}}
 	for _, spec := range set.Renditions {
+		p.costs = append(p.costs, spec.Costs()...)
 		for _, target := range spec.Targets() {
 			p.specs, p.targets = append(p.specs, spec), append(p.targets, target)
 		}

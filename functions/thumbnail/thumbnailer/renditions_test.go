@@ -3,6 +3,7 @@ package thumbnailer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color/palette"
@@ -255,6 +256,35 @@ func TestPlaceholder(t *testing.T) {
 	rebuilt, _, err := s.statuses.Read(t.Context(), e.Subject())
 	if err != nil || rebuilt.Result.Placeholder != made.Placeholder || rebuilt.Result.Color != made.Color {
 		t.Errorf("rebuilt: %+v, %v; want %+v", rebuilt.Result, err, made)
+	}
+}
+
+// A watermark is read beside the images that were admitted, so one that takes much memory is refused.
+func TestHugeWatermark(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const key = "marks/huge.webp"
+	if err := s.store.Put(t.Context(), key, plainWebP(4096, 3000), imagestore.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	marks := watermarks{store: s.store}
+	_, err := marks.read(t.Context(), "s3://"+s.store.Bucket()+"/"+key)
+	var refused *raster.Error
+	if !errors.As(err, &refused) || refused.Reason != raster.ReasonTooManyPixels {
+		t.Errorf("got error %v, want too_many_pixels", err)
+	}
+}
+
+// Admission counts a watermark, whose image is read later.
+func TestWatermarkCosts(t *testing.T) {
+	set, err := rendition.Parse([]byte("renditions: {marked: {width: 100, watermark: s3://abc/logo.png}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlan(set, nil, raster.Limits{})
+	with, without := raster.CostOf(raster.Limits{}, 1<<14, p.costs...), raster.CostOf(raster.Limits{}, 1<<14, p.targets...)
+	if with.Memory <= without.Memory || with.CPU <= without.CPU {
+		t.Errorf("got %+v with a watermark, %+v without", with, without)
 	}
 }
 

@@ -55,13 +55,13 @@ func Settings() []config.Description {
 
 func readSettings(r *config.Reader) settings {
 	s := settings{
-		process:    httpserver.ReadSettings(r),
-		objects:    imagestore.ReadSettings(r),
-		redis:      connect.ReadRedis(r),
-		maxBytes:   limits.UploadBytes.Read(r),
-		limits:     limits.ReadImage(r),
-		renditions: rendition.Read(r),
+		process:  httpserver.ReadSettings(r),
+		objects:  imagestore.ReadSettings(r),
+		redis:    connect.ReadRedis(r),
+		maxBytes: limits.UploadBytes.Read(r),
+		limits:   limits.ReadImage(r),
 	}
+	s.renditions = rendition.Read(r, s.limits)
 	s.limits.IgnoreThumbnails = ignoreHEICThumbnails.Read(r)
 	return s
 }

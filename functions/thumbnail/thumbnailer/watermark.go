@@ -19,6 +19,14 @@ import (
 // watermarkBox is the size in pixels to which watermarks are reduced, so that each takes no more than 4 MiB.
 var watermarkBox = raster.Box{Width: 1024, Height: 1024}
 
+// watermarkLimits are those on a watermark. It is decoded beside the images that package admission has admitted, so it
+// may take little memory.
+func watermarkLimits(limits raster.Limits) raster.Limits {
+	limits.Pixels, limits.BufferedPixels, limits.Memory = 4096*4096, 2048*2048, 24<<20
+	limits.Settings = raster.LimitNames{}
+	return limits
+}
+
 // watermarks keeps the images of watermarks, each of which a process reads once, when it needs it first: a function
 // starts without MinIO.
 type watermarks struct {
@@ -67,7 +75,7 @@ func (w *watermarks) read(ctx context.Context, object string) (*image.NRGBA, err
 		return nil, err
 	}
 	defer body.Close()
-	picture, err := raster.Open(body, w.limits)
+	picture, err := raster.Open(body, watermarkLimits(w.limits))
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func readSettings(r *config.Reader) settings {
 		maxBytes:  limits.UploadBytes.Read(r),
 		limits:    limits.ReadImage(r),
 	}
-	s.renditions = rendition.Read(r)
+	s.renditions = rendition.Read(r, s.limits)
 	s.quota = quota.ReadLimits(r, s.auth.Authenticates())
 	s.images.Memory = uploadMemory.Read(r)
 	s.sourceBuckets = sourceBuckets.Read(r)

@@ -139,8 +139,13 @@ func TestSendersAgree(t *testing.T) {
 // putIncoming stores an object outside of the images, and returns the data of an event that refers to it.
 func (s *testStack) putIncoming(name string, content []byte) (data string) {
 	s.t.Helper()
-	bucket, key := s.getenv("MINIO_BUCKET"), "incoming/"+name
-	putObject(s.t, testservers.MinIO(s.t, s.getenv), bucket, key, content)
+	bucket, key, client := s.getenv("MINIO_BUCKET"), "incoming/"+name, testservers.MinIO(s.t, s.getenv)
+	eventually(s.t, "the bucket", func() bool {
+		s.get("/ready") // upload makes it when it looks for it
+		exists, err := client.BucketExists(s.t.Context(), bucket)
+		return exists && err == nil
+	})
+	putObject(s.t, client, bucket, key, content)
 	return fmt.Sprintf(`{"bucket":%q,"object_name":%q}`, bucket, key)
 }
 

@@ -128,9 +128,9 @@ func (c *consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 			if err != nil {
 				stop() // before the lane is free, or an ordered consumer would begin the next record
 			}
-			delivery.ended <- err
 			<-c.slots
 			<-lanes
+			delivery.ended <- err // last, so that all slots are free once all deliveries have ended
 		}()
 	}
 	close(begun)

@@ -70,8 +70,7 @@ func (s *stack) startTriggers(o options, spec broker, topic *brokerTopic, routes
 	for _, to := range routes {
 		d := &dispatcher{route: to, client: client, reply: topic.putPatiently, log: s.log}
 		c, err := newConsumer(subscription{
-			name: to.name, topic: topic.name,
-			group: "knative-trigger-" + spec.Metadata.Namespace + "-" + to.groupName() + s.suffix(o),
+			name: to.name, topic: topic.name, group: s.triggerGroup(o, spec, to),
 		}, s.servers.Getenv, d.handleEvent, s.log)
 		if err != nil {
 			return err
@@ -79,6 +78,11 @@ func (s *stack) startTriggers(o options, spec broker, topic *brokerTopic, routes
 		stage.wait.Go(func() { c.run(stage.ctx) })
 	}
 	return nil
+}
+
+// triggerGroup is the consumer group of a Trigger, which Knative names likewise.
+func (s *stack) triggerGroup(o options, spec broker, to route) string {
+	return "knative-trigger-" + spec.Metadata.Namespace + "-" + to.groupName() + s.suffix(o)
 }
 
 // handleEvent delivers a record of a Broker's topic if the Trigger wants it.

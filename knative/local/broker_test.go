@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
@@ -103,7 +104,7 @@ func TestBrokerRestart(t *testing.T) {
 	waits.delivery.BackoffDelay = isoTime(time.Hour)
 	first := startTestBroker(t, getenv, waits, done)
 	first.post(newEvent("a"))
-	eventually(t, "an attempt", func() bool { return len(down.got()) == 1 && len(up.got()) == 1 })
+	eventually(t, "an attempt", func() bool { return len(down.got()) == 1 && first.committed(done) == 1 })
 	stopStages(first.stages)
 
 	recovered := &subscriber{codes: []int{202}}
@@ -115,6 +116,26 @@ func TestBrokerRestart(t *testing.T) {
 	if got := up.got(); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("got events %q at the Trigger that was done, want each once", got)
 	}
+}
+
+// committed returns how many records the consumer of a Trigger has committed.
+func (s *testStack) committed(trigger route) (records int64) {
+	s.t.Helper()
+	admin, err := sarama.NewClusterAdmin(testservers.Kafka(s.t, s.getenv))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer admin.Close()
+	offsets, err := admin.ListConsumerGroupOffsets(s.triggerGroup(options{}, s.deployment.brokers[0], trigger), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, partitions := range offsets.Blocks {
+		for _, block := range partitions {
+			records += max(0, block.Offset)
+		}
+	}
+	return records
 }
 
 // An event in structured mode arrives in binary mode, with the attributes that it had and no others.

@@ -38,9 +38,9 @@ import (
 // decodes AVIF may take of the memory. Below 80 % of the limit nothing is killed while the kernel accounts for what the
 // Go runtime does not.
 const (
-	memoryLimit = 768 << 20
+	memoryLimit = 832 << 20
 	avifMemory  = 304<<20 + 50_000_000
-	goLimit     = "GOMEMLIMIT=215MiB"
+	goLimit     = "GOMEMLIMIT=190MiB"
 	atOnce      = 8
 )
 

@@ -34,7 +34,7 @@ const address = `http://127.0.0.1:${proxy.address().port}/pictures/`;
 const unavailable = response => response.writeHead(503, { 'Retry-After': '1', 'Content-Type': 'application/json' }).end('{"error":"busy","code":"busy"}');
 const broken = response => response.destroy();
 
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 process.on('exit', () => browser.close());
 
 // visit opens the page, and fails at the end if a script failed or a request left the path.

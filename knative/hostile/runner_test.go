@@ -154,7 +154,7 @@ func sends(r func() request) func(p *process) int {
 	return func(p *process) int { return p.send(r()) }
 }
 
-// writes returns an attack of bytes that are no request, or not what they seem.
+// writes returns an attack by bytes that are not a request, or not the one that they seem to be.
 func writes(text ...string) func(p *process) int {
 	return func(p *process) int { return p.raw(text...) }
 }

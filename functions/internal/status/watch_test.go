@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -149,22 +151,7 @@ func TestWatchWithoutRedis(t *testing.T) {
 // A user of Redis that may neither publish nor subscribe changes statuses all the same, and watches without hurry.
 func TestWatchForbidden(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("CI_REDIS_USERNAME") == "" {
-		t.Skip("the fake of Redis has no users; .ci/servers starts a real one")
-	}
-	s := open(t)
-	r := config.NewReader(os.Getenv) // the administrator
-	admin := connect.OpenRedis(connect.ReadRedis(r))
-	defer admin.Close()
-	user := "silent-" + uuid.NewString()
-	create := admin.Do(t.Context(), "ACL", "SETUSER", user, "on", ">secret", "~*", "resetchannels", "+@all")
-	if err := create.Err(); err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Do(context.Background(), "ACL", "DELUSER", user)
-	settings := connect.ReadRedis(r)
-	settings.Username, settings.Password = user, "secret"
-	client := connect.OpenRedis(settings)
+	s, client := open(t), connect.OpenRedis(silentUser(t))
 	defer client.Close()
 	id := uuid.NewString()
 	if _, err := New(client, s.images).Advance(t.Context(), in(Queued, id)); err != nil {
@@ -175,4 +162,30 @@ func TestWatchForbidden(t *testing.T) {
 	watch := w.Watch(id)
 	defer watch.Stop()
 	awaitTaken(t, watch, id)
+}
+
+// silentUser returns a Redis whose user has no channels: a user of the real one, or a fake that refuses the commands.
+func silentUser(t *testing.T) connect.Redis {
+	t.Helper()
+	if os.Getenv("CI_REDIS_USERNAME") == "" {
+		fake := miniredis.RunT(t)
+		fake.Server().SetPreHook(func(peer *server.Peer, command string, _ ...string) bool {
+			refused := command == "PUBLISH" || command == "SUBSCRIBE"
+			if refused {
+				peer.WriteError("NOPERM this user has no permissions to access one of the channels")
+			}
+			return refused
+		})
+		return connect.Redis{Address: fake.Addr()}
+	}
+	settings := connect.ReadRedis(config.NewReader(os.Getenv))
+	admin := connect.OpenRedis(settings)
+	t.Cleanup(func() { admin.Close() })
+	settings.Username, settings.Password = "silent-"+uuid.NewString(), "secret"
+	create := admin.Do(t.Context(), "ACL", "SETUSER", settings.Username, "on", ">secret", "~*", "resetchannels", "+@all")
+	if err := create.Err(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { admin.Do(context.Background(), "ACL", "DELUSER", settings.Username) })
+	return settings
 }

@@ -112,7 +112,7 @@ func (g *Gate) InUse() int64 {
 	return g.largeUsed + g.smallUsed
 }
 
-// add has an image enter, or wait, or tells the one that would enter last that there is no place.
+// add has an image enter or wait. If too many wait then, the one that would enter last gets ErrFull.
 func (g *Gate) add(entering *waiter) {
 	g.lock.Lock()
 	defer g.lock.Unlock()

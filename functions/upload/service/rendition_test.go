@@ -141,7 +141,7 @@ func TestGetRenditionThatIsMissing(t *testing.T) {
 	}
 }
 
-// A client's renditions are no other client's, and no shared cache keeps them.
+// Other clients do not get a client's renditions, and shared caches do not keep them.
 func TestGetRenditionOfAnother(t *testing.T) {
 	t.Parallel()
 	c := startWithKeys(t)

@@ -7,19 +7,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers/pod"
 )
 
 // The memory of the pod, and how many requests it gets at once, by knative/base/300-dead-letters.yaml. Below 80 % of
@@ -32,73 +26,20 @@ const (
 
 // process is the function as Knative runs it: a process of its own, whose memory can be measured.
 type process struct {
-	t   testing.TB
-	url string
-	id  int
+	*pod.Pod
+	t testing.TB
 }
 
 func start(t *testing.T) *process {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "dead-letters")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "GOFLAGS=") // without the race detector, which takes memory
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, output)
-	}
 	getenv := testservers.Start(t, testservers.As("image-dead-letters"))
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-	function := exec.Command(binary)
-	function.Env = []string{fmt.Sprint("PORT=", port), "LOG_LEVEL=ERROR", goLimit}
-	for _, name := range []string{
-		"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_DEAD_LETTER_TOPIC", "KAFKA_TLS", "KAFKA_CA_FILE",
-		"KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
-	} {
-		function.Env = append(function.Env, name+"="+getenv(name))
-	}
-	function.Stderr = os.Stderr
-	if err := function.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = function.Process.Signal(os.Interrupt)
-		if err := function.Wait(); err != nil {
-			t.Errorf("the function ended with %v, want no error", err)
-		}
-	})
-	p := &process{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port), id: function.Process.Pid}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		response, err := http.Get(p.url + "/health")
-		if err == nil {
-			response.Body.Close()
-			return p
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-}
-
-// peak returns the most memory that the process has had, in bytes.
-func (p *process) peak() int64 {
-	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.id))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
-	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
-	return kilobytes << 10
+	return &process{pod.Start(t, getenv, goLimit), t}
 }
 
 // ask sends a request until it is not refused for memory, and returns whether it was accepted.
 func (p *process) ask(method, path string, header http.Header, body []byte, known bool) bool {
 	for range 20 { // on a slow machine, the others may take all memory for a while
-		request, err := http.NewRequest(method, p.url+path, bytes.NewReader(body))
+		request, err := http.NewRequest(method, p.URL+path, bytes.NewReader(body))
 		if err != nil {
 			p.t.Error(err)
 			return false
@@ -163,7 +104,7 @@ func TestMemory(t *testing.T) {
 	p := start(t)
 	for _, kind := range kinds {
 		p.together(func() { p.ask(http.MethodPost, "/", kind.header, kind.body, kind.known) })
-		t.Logf("%d of %q: at most %d MiB", atOnce, kind.name, p.peak()>>20)
+		t.Logf("%d of %q: at most %d MiB", atOnce, kind.name, p.Peak()>>20)
 	}
 	next := make(chan int, atOnce*len(kinds))
 	for i := range cap(next) {
@@ -182,7 +123,7 @@ func TestMemory(t *testing.T) {
 			}
 		}
 	})
-	peak := p.peak()
+	peak := p.Peak()
 	t.Logf("all together: at most %d MiB", peak>>20)
 	if peak > bound {
 		t.Errorf("memory is at most %d MiB, want less than %d", peak>>20, bound>>20)

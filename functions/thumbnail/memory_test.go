@@ -7,29 +7,22 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers/pod"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
@@ -46,72 +39,19 @@ const (
 
 // A process is the function as Knative runs it: a process of its own, whose memory can be measured.
 type process struct {
+	*pod.Pod
 	t      testing.TB
-	url    string
-	id     int
 	images *imagestore.Store
 }
 
 func start(t *testing.T) *process {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "thumbnail")
-	build := exec.Command("go", "build", "-tags=nodynamic", "-o", binary, ".")
-	build.Env = append(os.Environ(), "GOFLAGS=") // without the race detector, which takes memory
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, output)
-	}
 	getenv := testservers.Start(t)
 	images, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(getenv)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-	function := exec.Command(binary)
-	function.Env = []string{fmt.Sprint("PORT=", port), "LOG_LEVEL=ERROR", goLimit}
-	for _, name := range []string{
-		"MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_SECURE", "MINIO_CA_FILE", "MINIO_BUCKET",
-		"REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS", "REDIS_CA_FILE",
-	} {
-		function.Env = append(function.Env, name+"="+getenv(name))
-	}
-	function.Stderr = os.Stderr
-	if err := function.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = function.Process.Signal(os.Interrupt)
-		if err := function.Wait(); err != nil {
-			t.Errorf("the function ended with %v, want no error", err)
-		}
-	})
-	p := &process{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port), id: function.Process.Pid, images: images}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		response, err := http.Get(p.url + "/health")
-		if err == nil {
-			response.Body.Close()
-			return p
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-}
-
-// peak returns the most memory that the process has had, in bytes.
-func (p *process) peak() int64 {
-	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.id))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
-	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
-	return kilobytes << 10
+	return &process{Pod: pod.Start(t, getenv, goLimit), t: t, images: images}
 }
 
 // deliver stores an image, delivers its event, and reports whether it was answered with the result rather than
@@ -135,7 +75,7 @@ func (p *process) deliver(name string, content []byte) bool {
 		p.t.Error(err)
 		return false
 	}
-	response, err := http.Post(p.url+"/", "application/cloudevents+json", bytes.NewReader(text))
+	response, err := http.Post(p.URL+"/", "application/cloudevents+json", bytes.NewReader(text))
 	if err != nil {
 		p.t.Error(err)
 		return false
@@ -164,7 +104,7 @@ func TestMemory(t *testing.T) {
 	p := start(t)
 	for name, content := range kinds {
 		p.together(atOnce, func(int) { p.deliver(name, content) })
-		t.Logf("%d of %s: at most %d MiB", atOnce, name, p.peak()>>20)
+		t.Logf("%d of %s: at most %d MiB", atOnce, name, p.Peak()>>20)
 	}
 	names := slices.Sorted(func(yield func(string) bool) {
 		for name := range kinds {
@@ -182,7 +122,7 @@ func TestMemory(t *testing.T) {
 			}
 		}
 	})
-	peak := p.peak()
+	peak := p.Peak()
 	t.Logf("all together: at most %d MiB", peak>>20)
 	if peak > bound {
 		t.Errorf("memory is at most %d MiB, want less than %d", peak>>20, bound>>20)

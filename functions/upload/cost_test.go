@@ -32,7 +32,7 @@ func BenchmarkCost(b *testing.B) {
 	sink := httptest.NewServer(&sink{})
 	defer sink.Close()
 	upload := func(body []byte, contentType string) {
-		response, err := http.Post(p.url+"/upload", contentType, bytes.NewReader(body))
+		response, err := http.Post(p.URL+"/upload", contentType, bytes.NewReader(body))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -76,12 +76,12 @@ func (p *process) cost(work func()) time.Duration {
 // time returns the user and system time of the process, to the nanosecond as far as the kernel counts.
 func (p *process) time() (total time.Duration) {
 	p.t.Helper()
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.id))
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.ID))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	for _, thread := range threads {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", p.id, thread.Name()))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", p.ID, thread.Name()))
 		if err != nil {
 			p.t.Fatal(err)
 		}

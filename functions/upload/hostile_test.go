@@ -107,8 +107,8 @@ func TestHostile(t *testing.T) {
 			strings.NewReader(strings.Repeat(`{"a":`, 1_000_000)), 400, "invalid_event"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			before := p.peak()
-			request, err := http.NewRequest(test.method, p.url+"/upload", test.body)
+			before := p.Peak()
+			request, err := http.NewRequest(test.method, p.URL+"/upload", test.body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestHostile(t *testing.T) {
 					t.Errorf("answer is %s, want no %q in it", answer, leak)
 				}
 			}
-			if grown := p.peak() - before; grown > 40<<20 {
+			if grown := p.Peak() - before; grown > 40<<20 {
 				t.Errorf("memory grew by %d MB, want at most 40", grown>>20)
 			}
 			p.upload(t, photo(1000))
@@ -173,7 +173,7 @@ func send(t *testing.T, request *http.Request) (status int, answer []byte) {
 
 func (p *process) upload(t *testing.T, content []byte) {
 	t.Helper()
-	request, err := http.NewRequest(http.MethodPost, p.url+"/upload", bytes.NewReader(content))
+	request, err := http.NewRequest(http.MethodPost, p.URL+"/upload", bytes.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestSlow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			connection, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+			connection, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -249,7 +249,7 @@ func TestStalled(t *testing.T) {
 	const clients, size = 12, 5 << 20
 	answers := make(chan string, clients)
 	for range clients {
-		connection, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		connection, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ func TestStalled(t *testing.T) {
 			}
 			done++
 		case <-time.After(100 * time.Millisecond):
-			request, err := http.NewRequest(http.MethodPost, p.url+"/upload", bytes.NewReader(photo(1000)))
+			request, err := http.NewRequest(http.MethodPost, p.URL+"/upload", bytes.NewReader(photo(1000)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -294,7 +294,7 @@ func TestStalled(t *testing.T) {
 func TestRefusedBeforeItIsSent(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	connection, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	connection, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}

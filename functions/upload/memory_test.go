@@ -55,7 +55,7 @@ func TestMemory(t *testing.T) {
 					first, rest := bytes.NewReader(body.content[:100_000]), bytes.NewReader(body.content[100_000:])
 					var content io.Reader = &together{first: first, rest: rest, begun: &begun}
 					for range 10 { // on a slow machine, the service may be busy
-						request, err := http.NewRequest(http.MethodPost, p.url+"/upload", content)
+						request, err := http.NewRequest(http.MethodPost, p.URL+"/upload", content)
 						if err != nil {
 							t.Error(err)
 							return
@@ -84,7 +84,7 @@ func TestMemory(t *testing.T) {
 				})
 			}
 			all.Wait()
-			peak := p.peak()
+			peak := p.Peak()
 			t.Logf("%d uploads of %d MB at once took at most %d MB", uploads, size/1_000_000, peak/1_000_000)
 			if peak > bound {
 				t.Errorf("memory is at most %d MB, want less than %d", peak/1_000_000, bound/1_000_000)

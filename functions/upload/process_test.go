@@ -8,86 +8,35 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers/pod"
 )
 
 // A process is the function as Knative runs it: a process of its own, whose memory and processor time can be measured.
 // Around it are the fakes, except for MinIO: a sink takes all objects and keeps none.
 type process struct {
-	t   testing.TB
-	url string
-	id  int
+	*pod.Pod
+	t testing.TB
 }
 
 func start(tb testing.TB, settings ...string) *process {
 	tb.Helper()
-	binary := filepath.Join(tb.TempDir(), "upload")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "GOFLAGS=") // without the race detector, which takes memory
-	if output, err := build.CombinedOutput(); err != nil {
-		tb.Fatalf("build: %v\n%s", err, output)
-	}
 	sink := httptest.NewServer(newSink())
 	tb.Cleanup(sink.Close)
 	getenv := testservers.Start(tb, testservers.As("image-upload"))
-	port := freePort(tb)
-	function := exec.Command(binary)
-	function.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR",
-		"MINIO_ENDPOINT=" + strings.TrimPrefix(sink.URL, "http://"), "MINIO_ACCESS_KEY=sink", "MINIO_SECRET_KEY=sink-secret"}
-	for _, name := range []string{
-		"REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_TLS", "REDIS_CA_FILE",
-		"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_TLS", "KAFKA_CA_FILE", "KAFKA_SASL_MECHANISM",
-		"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD",
-	} {
-		function.Env = append(function.Env, name+"="+getenv(name))
-	}
-	function.Env = append(function.Env, settings...)
-	function.Stderr = os.Stderr
-	if err := function.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		_ = function.Process.Signal(os.Interrupt)
-		if err := function.Wait(); err != nil {
-			tb.Errorf("the function ended with %v, want no error", err)
-		}
-	})
-	p := &process{t: tb, url: "http://127.0.0.1:" + port, id: function.Process.Pid}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		response, err := http.Get(p.url + "/health")
-		if err == nil {
-			response.Body.Close()
-			return p
-		}
-		if time.Now().After(deadline) {
-			tb.Fatal(err)
-		}
-	}
-}
-
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	settings = append([]string{
+		"MINIO_ENDPOINT=" + strings.TrimPrefix(sink.URL, "http://"), "MINIO_ACCESS_KEY=sink", "MINIO_SECRET_KEY=sink-secret",
+		"MINIO_SECURE=", "MINIO_CA_FILE=", "MINIO_BUCKET=",
+	}, settings...)
+	return &process{pod.Start(tb, getenv, settings...), tb}
 }
 
 // A sink implements as much of S3 as an upload needs. It keeps the keys of objects and nothing else, and has the
@@ -146,18 +95,6 @@ func (s *sink) list(w http.ResponseWriter, prefix string) {
 		}
 	}
 	fmt.Fprint(w, `</ListBucketResult>`)
-}
-
-// peak returns the most memory that the process has had, in bytes.
-func (p *process) peak() int64 {
-	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.id))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
-	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
-	return kilobytes << 10
 }
 
 // photo is a JPEG header and then noise, of size bytes in all. An upload reads no more than the header.

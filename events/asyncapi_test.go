@@ -75,6 +75,7 @@ func TestAsyncAPIAddresses(t *testing.T) {
 	}
 	tests := map[string]struct{ address, server, protocol string }{
 		"topic":      {"image-processing", "kafka", "kafka"},
+		"backfill":   {"image-backfill", "kafka", "kafka"},
 		"broker":     {"/", "broker", "http"},
 		"uploadRoot": {"/", "upload", "https"},
 		"upload":     {"/upload", "upload", "https"},
@@ -94,12 +95,17 @@ func TestAsyncAPIAddresses(t *testing.T) {
 			t.Errorf("protocol of %s = %q, want %q", want.server, got, want.protocol)
 		}
 	}
-	if got := doc.Channels["topic"].Bindings.Kafka.Topic; got != doc.Channels["topic"].Address {
-		t.Errorf("topic of the binding = %q, want the address", got)
-	}
-	group := doc.Operations["receiveFromTopic"].Bindings.Kafka.GroupID.Enum
-	if want := []string{"image-processor-group"}; !slices.Equal(group, want) {
-		t.Errorf("group = %q, want %q", group, want)
+	for channel, operation := range map[string]struct{ name, group string }{
+		"topic":    {"receiveFromTopic", "image-processor-group"},
+		"backfill": {"receiveImageRender", "image-backfill-group"},
+	} {
+		if got := doc.Channels[channel].Bindings.Kafka.Topic; got != doc.Channels[channel].Address {
+			t.Errorf("topic of the binding of %s = %q, want the address", channel, got)
+		}
+		group := doc.Operations[operation.name].Bindings.Kafka.GroupID.Enum
+		if want := []string{operation.group}; !slices.Equal(group, want) {
+			t.Errorf("group of %s = %q, want %q", operation.name, group, want)
+		}
 	}
 }
 

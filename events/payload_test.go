@@ -47,6 +47,9 @@ var kinds = []kind{
 		Error: "the image ends in the middle of its pixels", ProcessedAt: 1767225601.5,
 		Cause: events.Cause{Source: "/scanner/7", ID: "tray-4711"},
 	}),
+	kindOf(events.ImageRender{
+		ImageID: imageID, Bucket: "images", Renditions: []string{"card", "hero-2"}, EngineOlderThan: 2,
+	}),
 	kindOf(events.ImageSweep{}),
 }
 
@@ -238,6 +241,19 @@ var verdicts = []struct {
 	{events.TypeImageFailed, `{"processed_at": null}`, "processed_at is"},
 	{events.TypeImageFailed, `{"processed_at": true}`, "data: "},
 
+	{events.TypeImageRender, `{"renditions": null, "engine_older_than": null, "bucket": null}`, ""},
+	{events.TypeImageRender, `{"renditions": [], "engine_older_than": 0, "bucket": ""}`, ""},
+	{events.TypeImageRender, `{"requested_by": "an operator"}`, ""},
+	{events.TypeImageRender, `{"image_id": null}`, "image_id is missing or empty"},
+	{events.TypeImageRender, `{"image_id": "0B6F4C1E-8A1D-4A58-9F0E-2F6F3F6F9D11"}`, "image_id is"},
+	{events.TypeImageRender, `{"bucket": "Images"}`, "bucket is"},
+	{events.TypeImageRender, `{"renditions": "card"}`, "data: "},
+	{events.TypeImageRender, `{"renditions": [""]}`, "renditions[0] is"},
+	{events.TypeImageRender, `{"renditions": ["card", "../card"]}`, "renditions[1] is"},
+	{events.TypeImageRender, `{"renditions": [` + strings.Repeat(`"a",`, 100) + `"a"]}`, "101 names"},
+	{events.TypeImageRender, `{"engine_older_than": -1}`, "engine_older_than is"},
+	{events.TypeImageRender, `{"engine_older_than": "v2"}`, "data: "},
+
 	{events.TypeImageSweep, `{}`, ""},
 	{events.TypeImageSweep, `{"asked_by": "an operator"}`, ""},
 }
@@ -367,4 +383,23 @@ func rendition(patch string) string {
 		panic(err)
 	}
 	return string(text)
+}
+
+// A request for renditions that is repeated is one event, and another one once it asks for something else.
+func TestImageRenderID(t *testing.T) {
+	base := events.ImageRender{ImageID: imageID, Bucket: "images", Renditions: []string{"card", "hero"}}
+	id := base.ID("set-1")
+	if again := base.ID("set-1"); again != id || !strings.HasPrefix(id, "image.render/"+imageID+"/") {
+		t.Errorf("id = %q and %q, want the same, with the type and the image", id, again)
+	}
+	card, redo := base, base
+	card.Renditions = base.Renditions[:1]
+	redo.EngineOlderThan = 2
+	for name, other := range map[string]string{
+		"set": base.ID("set-2"), "renditions": card.ID("set-1"), "engine": redo.ID("set-1"),
+	} {
+		if other == id {
+			t.Errorf("another %s has the same id %q", name, id)
+		}
+	}
 }

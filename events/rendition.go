@@ -32,11 +32,15 @@ var (
 
 var renditionName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
+func (f *faults) checkRenditionName(field, name string) {
+	f.check(renditionName.MatchString(name), "%s is %.40q, expected 1 to 32 of a-z, 0-9 and '-'", field, name)
+}
+
 // checkRenditions checks what belongs to an image beside its thumbnail.
 func (f *faults) checkRenditions(imageID string, renditions []Rendition) {
 	for i, r := range renditions {
 		field := func(name string) string { return fmt.Sprintf("renditions[%d].%s", i, name) }
-		f.check(renditionName.MatchString(r.Name), "%s is %.40q, expected 1 to 32 of a-z, 0-9 and '-'", field("name"), r.Name)
+		f.checkRenditionName(field("name"), r.Name)
 		f.checkOwnObject(field("object"), imageID, r.Object)
 		for name, n := range map[string]int{"width": r.Width, "height": r.Height, "frames": r.Frames} {
 			f.check(1 <= n && n <= maxSide, "%s is %d, expected 1 or more", field(name), n)

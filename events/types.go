@@ -37,6 +37,8 @@ type Channel string
 const (
 	// ChannelTopic is the Kafka topic of images.
 	ChannelTopic Channel = "topic"
+	// ChannelBackfill is the Kafka topic of images that may wait.
+	ChannelBackfill Channel = "backfill"
 	// ChannelBroker is the Knative Broker, which replies of functions go to, too.
 	ChannelBroker Channel = "broker"
 	// ChannelUploadRoot is POST / of upload.
@@ -91,6 +93,14 @@ func Types() []Type {
 			Producers: []Party{PartyThumbnail, PartyUpload},
 			Consumers: []Party{PartyOtherSystems},
 			Channels:  []Channel{ChannelTopic, ChannelBroker},
+		},
+		{
+			Name:      TypeImageRender,
+			Payload:   ImageRender{},
+			Doc:       "The service is to make what a completed image lacks of the renditions that are configured now.",
+			Producers: []Party{PartyUpload, PartyOtherSystems},
+			Consumers: []Party{PartyThumbnail},
+			Channels:  []Channel{ChannelBackfill, ChannelBroker},
 		},
 		{
 			Name:      TypeImageSweep,

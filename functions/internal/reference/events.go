@@ -14,6 +14,7 @@ import (
 // channelNames say where events are published.
 var channelNames = map[events.Channel]string{
 	events.ChannelTopic:      "the Kafka topic",
+	events.ChannelBackfill:   "the Kafka topic of backfills",
 	events.ChannelBroker:     "the Broker",
 	events.ChannelUploadRoot: "`POST /` of `upload`",
 	events.ChannelUpload:     "`POST /upload`",

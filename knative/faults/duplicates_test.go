@@ -151,11 +151,11 @@ func TestEventBeforeObject(t *testing.T) {
 	if pending := l.drain(drainLimit); len(pending) > 0 {
 		t.Fatalf("not processed: %v", pending)
 	}
-	inventory, err := s.inventory()
+	all, err := s.inventory()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.checkImage(u, inventory); err != nil {
+	if err := l.checkImage(u, all[u.imageID]); err != nil {
 		t.Error(err)
 	}
 	for _, violation := range l.violations {

@@ -226,11 +226,11 @@ func (l *loadGenerator) checkInvariants(f fault, drained time.Duration) {
 // checkQuiescent returns an error while work is left although every accepted image is final: a stored image without a
 // result, which was not accepted, an entry in the outbox, or a result that was not announced.
 func (l *loadGenerator) checkQuiescent() error {
-	inventory, err := l.inventory()
+	all, err := l.inventory()
 	if err != nil {
 		return err
 	}
-	if key := originalWithoutResult(inventory); key != "" {
+	if key := originalWithoutResult(all); key != "" {
 		return fmt.Errorf("%s is stored but has no result", key)
 	}
 	switch left, err := l.outbox(); {

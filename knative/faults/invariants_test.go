@@ -58,16 +58,21 @@ func (l *loadGenerator) fetchStatus(u *submission) {
 		Result json.RawMessage
 		At     float64 `json:"processed_at"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || response.StatusCode != http.StatusOK {
+	var result struct{ Renditions []events.Rendition }
+	err = json.Unmarshal(body, &answer)
+	if err == nil && answer.Result != nil {
+		err = json.Unmarshal(answer.Result, &result)
+	}
+	if err != nil || response.StatusCode != http.StatusOK {
 		l.violation("status of accepted image %s: got %s %s", u.imageID, response.Status, body)
 		return
 	}
-	l.observe(u, answer.Status, fmt.Sprintf("%s at %.3f", answer.Result, answer.At), began)
+	l.observe(u, answer.Status, fmt.Sprintf("%s at %.3f", answer.Result, answer.At), result.Renditions, began)
 }
 
 // observe records a status that was requested at the given time. It ignores requests that were sent before the last
 // answer arrived, because their answers may be older.
-func (l *loadGenerator) observe(u *submission, status, result string, asked time.Time) {
+func (l *loadGenerator) observe(u *submission, status, result string, renditions []events.Rendition, asked time.Time) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	switch {
@@ -81,7 +86,7 @@ func (l *loadGenerator) observe(u *submission, status, result string, asked time
 		l.violations = append(l.violations, fmt.Sprintf("final status of %s changed from %s, %s to %s, %s",
 			u.imageID, u.status, u.result, status, result))
 	}
-	u.status, u.result, u.when = status, result, time.Now()
+	u.status, u.result, u.renditions, u.when = status, result, renditions, time.Now()
 }
 
 // drainLimit bounds the time from the end of a fault and of the load until every accepted image is final.
@@ -109,28 +114,38 @@ func (l *loadGenerator) drain(limit time.Duration) (pending []string) {
 type stored struct {
 	versions int
 	removed  bool
+	etag     string
+	size     int64
 }
 
-// inventory lists everything that was ever stored in the bucket for images, by key.
-func (s *system) inventory() (map[string]stored, error) {
+// An inventory has everything that was ever stored for images, by image ID and the name of the object.
+type inventory map[string]map[string]stored
+
+// inventory lists the bucket.
+func (s *system) inventory() (inventory, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	found := map[string]stored{}
+	found := inventory{}
 	everything := minio.ListObjectsOptions{Recursive: true, WithVersions: true}
 	for object := range s.minioClient.ListObjects(ctx, s.bucket, everything) {
 		if object.Err != nil {
 			return nil, object.Err
 		}
-		if imageID, _, _ := strings.Cut(object.Key, "/"); !events.IsImageID(imageID) {
+		imageID, name, _ := strings.Cut(object.Key, "/")
+		if !events.IsImageID(imageID) {
 			continue // the note of an event that waits, or an object of another system
 		}
-		entry := found[object.Key]
+		if found[imageID] == nil {
+			found[imageID] = map[string]stored{}
+		}
+		entry := found[imageID][name]
 		if object.IsDeleteMarker {
 			entry.removed = true
 		} else {
 			entry.versions++
+			entry.etag, entry.size = object.ETag, object.Size
 		}
-		found[object.Key] = entry
+		found[imageID][name] = entry
 	}
 	return found, nil
 }
@@ -138,33 +153,36 @@ func (s *system) inventory() (map[string]stored, error) {
 // checkImages compares the bucket, the statuses and the events with the accepted uploads, and returns how many images
 // are lost.
 func (l *loadGenerator) checkImages() (lost int) {
-	inventory, err := l.inventory()
+	all, err := l.inventory()
 	if err != nil {
 		l.violation("list the bucket: %v", err)
 		return 0
 	}
 	for _, u := range l.acceptedUploads() {
-		if err := l.checkImage(u, inventory); err != nil {
+		if err := l.checkImage(u, all[u.imageID]); err != nil {
 			l.violation("%s (%s, %s, key %q): %v", u.imageID, u.name, u.mode, u.key, err)
 			lost++
 		}
 	}
-	l.checkBucket(inventory)
+	l.checkBucket(all)
+	l.checkUnaccepted(all)
 	return lost
 }
 
-// checkImage checks one accepted image: original and thumbnail are stored once, and the status is the expected one.
-func (l *loadGenerator) checkImage(u *submission, inventory map[string]stored) error {
-	original, result := u.imageID+"/"+u.name, u.imageID+"/thumbnail_"+u.name
-	for _, key := range []string{original, result} {
-		if found := inventory[key]; found.versions != 1 || found.removed {
-			return fmt.Errorf("%s has %d versions, removed: %v; want 1 version", key, found.versions, found.removed)
+// checkImage checks one accepted image: original and renditions are stored once, and the status is the expected one.
+func (l *loadGenerator) checkImage(u *submission, objects map[string]stored) error {
+	for _, name := range []string{u.name, "thumbnail_" + u.name} {
+		if found := objects[name]; found.versions != 1 || found.removed {
+			return fmt.Errorf("%s has %d versions, removed: %v; want 1 version", name, found.versions, found.removed)
 		}
 	}
 	if u.status != u.want {
 		return fmt.Errorf("status is %s, %s; want %s", u.status, u.result, u.want)
 	}
-	return l.checkOriginal(u, original)
+	if err := l.checkRenditions(u, objects); err != nil {
+		return err
+	}
+	return l.checkOriginal(u, u.imageID+"/"+u.name)
 }
 
 // checkOriginal checks that the stored original equals the uploaded file.
@@ -188,10 +206,12 @@ func (s *system) checkOriginal(u *submission, key string) error {
 
 // checkBucket checks what holds for every image, accepted or not: no object was replaced, and only one result was
 // announced.
-func (l *loadGenerator) checkBucket(inventory map[string]stored) {
-	for key, found := range inventory {
-		if found.versions > 1 {
-			l.violation("%s was stored %d times, want once", key, found.versions)
+func (l *loadGenerator) checkBucket(all inventory) {
+	for imageID, objects := range all {
+		for name, found := range objects {
+			if found.versions > 1 {
+				l.violation("%s/%s was stored %d times, want once", imageID, name, found.versions)
+			}
 		}
 	}
 	l.watcher.Lock()
@@ -203,11 +223,12 @@ func (l *loadGenerator) checkBucket(inventory map[string]stored) {
 
 // originalWithoutResult returns the key of an original without a result, or "" if every original has one. It includes
 // originals whose upload was not answered with 200: the service cannot tell them from accepted ones.
-func originalWithoutResult(inventory map[string]stored) string {
-	for key, found := range inventory {
-		imageID, name, _ := strings.Cut(key, "/")
-		if !strings.HasPrefix(name, "thumbnail_") && !found.removed && inventory[imageID+"/thumbnail_"+name].versions == 0 {
-			return key
+func originalWithoutResult(all inventory) string {
+	for imageID, objects := range all {
+		for name, found := range objects {
+			if !isRendition(name) && !found.removed && objects["thumbnail_"+name].versions == 0 {
+				return imageID + "/" + name
+			}
 		}
 	}
 	return ""

@@ -58,6 +58,8 @@ type submission struct {
 	when    time.Time // time of the last answer
 	status  string    // last status
 	result  string    // result and time of that status
+
+	renditions []events.Rendition // in that result
 }
 
 // A loadGenerator is a set of clients that upload images and poll their statuses.

@@ -54,10 +54,11 @@ func TestOverload(t *testing.T) {
 	if pending := l.drain(drainLimit); len(pending) > 0 {
 		t.Fatalf("before the overload: not processed: %v", pending)
 	}
-	s.measureFairness(l.samples[0])
+	large := sample{"large.jpg", slices.Concat(noiseJPEG(s.random, 400, 300), make([]byte, 25<<20)), "completed"}
+	s.measureFairness(l.samples[0], large)
 	before := s.gauges()
 
-	overload := s.overload()
+	overload := s.overload(append(l.samples, large))
 	overload.faultOver()
 	began := time.Now()
 	for _, image := range overload.drain(2 * drainLimit) {
@@ -184,12 +185,13 @@ func noiseJPEG(random *rand.Rand, width, height int) []byte {
 }
 
 // overload runs clients that upload photographs of about 100 KB, each without a pause after an answer. Half of them
-// wait a second after a refusal.
-func (s *system) overload() *loadGenerator {
+// wait a second after a refusal. The bucket has images of stored, too.
+func (s *system) overload(stored []sample) *loadGenerator {
 	transport := &http.Transport{MaxIdleConnsPerHost: overloadClients}
 	l := &loadGenerator{system: s, cancel: func() {}, client: &http.Client{Timeout: requestLimit, Transport: transport}}
 	defer l.client.CloseIdleConnections()
 	what := sample{"photograph.jpg", noiseJPEG(s.random, 400, 300), "completed"}
+	l.samples = append(stored, what)
 	ctx, stop := context.WithTimeout(s.t.Context(), overloadDuration)
 	defer stop()
 	for i := range overloadClients {
@@ -207,10 +209,8 @@ func (s *system) overload() *loadGenerator {
 }
 
 // measureFairness measures small uploads alone and beside uploads of 25 MB, which must not delay them much.
-func (s *system) measureFairness(small sample) {
+func (s *system) measureFairness(small, large sample) {
 	alone := s.p95(small)
-	padded := slices.Concat(noiseJPEG(s.random, 400, 300), make([]byte, 25<<20))
-	large := sample{"large.jpg", padded, "completed"}
 	l := &loadGenerator{system: s, client: &http.Client{Timeout: requestLimit}}
 	ctx, stop := context.WithCancel(s.t.Context())
 	for range 6 {

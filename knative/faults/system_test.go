@@ -111,7 +111,7 @@ func (s *system) environment() []string {
 		"MINIO_ACCESS_KEY=" + minioUser, "MINIO_SECRET_KEY=" + s.secret,
 		"KAFKA_BOOTSTRAP_SERVERS=" + s.kafka.link.address(),
 		"KAFKA_TOPIC=" + s.topic, "KAFKA_DEAD_LETTER_TOPIC=" + s.topic + ".dead",
-		"SWEEP_QUEUED_SECONDS=3", "SWEEP_STORED_SECONDS=5",
+		"SWEEP_QUEUED_SECONDS=3", "SWEEP_STORED_SECONDS=5", firstSet.setting(),
 	}
 }
 

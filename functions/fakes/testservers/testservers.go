@@ -29,7 +29,7 @@ func Start(tb testing.TB, overrides ...string) func(name string) string {
 	}
 	tb.Cleanup(servers.Close)
 	settings := ownNames()
-	topics := []string{settings["KAFKA_TOPIC"], settings["KAFKA_DEAD_LETTER_TOPIC"]}
+	topics := []string{settings["KAFKA_TOPIC"], settings["KAFKA_BACKFILL_TOPIC"], settings["KAFKA_DEAD_LETTER_TOPIC"]}
 	maps.Copy(settings, logins(servers))
 	for _, override := range overrides {
 		setting, value, _ := strings.Cut(override, "=")
@@ -58,6 +58,7 @@ func ownNames() map[string]string {
 	return map[string]string{
 		"MINIO_BUCKET":            "images" + suffix,
 		"KAFKA_TOPIC":             "image-processing" + suffix,
+		"KAFKA_BACKFILL_TOPIC":    "image-backfill" + suffix,
 		"KAFKA_DEAD_LETTER_TOPIC": "image-dead-letters" + suffix,
 		"LOG_LEVEL":               "ERROR",
 	}

@@ -30,14 +30,22 @@ var (
 	TopicSetting = config.Text{Name: "KAFKA_TOPIC", Default: "image-processing", Form: TopicForm,
 		Doc: "Topic that `image.uploaded` is published on, and so is `image.failed` of events that waited for their object," +
 			" and `image.received` for objects in buckets. It must exist."}
+	// BackfillSetting names the topic of images that may wait.
+	BackfillSetting = config.Text{Name: "KAFKA_BACKFILL_TOPIC", Default: "image-backfill", Form: TopicForm,
+		Doc: "Topic that `image.render` is published on. It must exist."}
 )
 
 // ReadSettings reads KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC, and how to connect.
-func ReadSettings(r *config.Reader) Settings {
+func ReadSettings(r *config.Reader) Settings { return readSettings(r, TopicSetting) }
+
+// ReadBackfillSettings is ReadSettings for KAFKA_BACKFILL_TOPIC.
+func ReadBackfillSettings(r *config.Reader) Settings { return readSettings(r, BackfillSetting) }
+
+func readSettings(r *config.Reader, topic config.Text) Settings {
 	return Settings{
 		Brokers:    bootstrapServers.Read(r),
 		Connection: connect.ReadKafka(r),
-		Topic:      TopicSetting.Read(r),
+		Topic:      topic.Read(r),
 	}
 }
 

@@ -50,3 +50,15 @@ func TestReadSettings(t *testing.T) {
 		})
 	}
 }
+
+// What may wait has a topic of its own.
+func TestReadBackfillSettings(t *testing.T) {
+	r := config.NewReader(func(name string) string {
+		return map[string]string{
+			"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_TOPIC": "tasks", "KAFKA_BACKFILL_TOPIC": "later",
+		}[name]
+	})
+	if now, later := ReadSettings(r), ReadBackfillSettings(r); now.Topic != "tasks" || later.Topic != "later" {
+		t.Errorf("got topics %q and %q, want tasks and later", now.Topic, later.Topic)
+	}
+}

@@ -35,12 +35,19 @@ type Settings struct {
 
 // ReadSettings reads K_SINK and the other settings that a SinkBinding injects, and those of Kafka. With K_SINK, faults
 // in the latter do not matter.
-func ReadSettings(r *config.Reader) Settings {
+func ReadSettings(r *config.Reader) Settings { return readSettings(r, kafka.ReadSettings) }
+
+// ReadBackfillSettings is ReadSettings for what may wait, which has a topic of its own.
+func ReadBackfillSettings(r *config.Reader) Settings {
+	return readSettings(r, kafka.ReadBackfillSettings)
+}
+
+func readSettings(r *config.Reader, readKafka func(*config.Reader) kafka.Settings) Settings {
 	if sink := readSinkSettings(r); sink != nil {
-		kafka.ReadSettings(r.Unchecked())
+		readKafka(r.Unchecked())
 		return Settings{sink: sink}
 	}
-	return Settings{kafka: kafka.ReadSettings(r)}
+	return Settings{kafka: readKafka(r)}
 }
 
 // Open returns the publisher that the settings ask for. It does not wait for a connection: a function starts, and stays

@@ -59,6 +59,7 @@ func (s *Store) recordRendition(ctx context.Context, imageID, original string, f
 		size: (&Size{f.Width, f.Height}).String(),
 	}}
 	setFrames(&about, f.Frames)
+	about.SetEngine(raster.Engine)
 	key := spec.Key(original)
 	err := s.images.Put(ctx, key, f.Bytes, about)
 	if errors.Is(err, imagestore.ErrExists) {

@@ -69,6 +69,7 @@ func resultOf(final Status, thumbnail *File) (content []byte, about imagestore.A
 	}
 	about.SetCause(final.Cause)
 	setFrames(&about, thumbnail.Frames)
+	about.SetEngine(raster.Engine)
 	if !isDefault(thumbnail.Hash) {
 		about.Metadata[specHash] = thumbnail.Hash
 	}

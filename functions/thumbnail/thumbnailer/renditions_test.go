@@ -65,6 +65,9 @@ func TestRenditions(t *testing.T) {
 	}
 	for _, r := range made.Renditions {
 		t.Run(r.Object, func(t *testing.T) {
+			if about, err := s.store.Stat(t.Context(), r.Object); err != nil || about.Engine() != raster.Engine {
+				t.Errorf("got %+v, %v; want the version of the engine %d", about, err, raster.Engine)
+			}
 			want := wanted[r.Object]
 			content, info := s.object(r.Object)
 			header, err := raster.Probe(t.Context(), bytes.NewReader(content))
@@ -125,7 +128,7 @@ func TestDefaultSet(t *testing.T) {
 	}
 	_, info := s.object(e.Subject() + "/thumbnail_a.jpg")
 	for name := range info.UserMetadata {
-		if !slices.Contains([]string{"Original-Size", "Thumbnail-Size", "Processed-At"}, name) {
+		if !slices.Contains([]string{"Original-Size", "Thumbnail-Size", "Processed-At", "Engine"}, name) {
 			t.Errorf("the thumbnail has the metadata %q, which it had not", name)
 		}
 	}

@@ -355,7 +355,8 @@ func TestMetricsExist(t *testing.T) {
 var (
 	metricName = regexp.MustCompile(`\b[a-z]+(_[a-z0-9]+)+\b`)
 	bucket     = regexp.MustCompile(`_bucket$`)
-	labels     = regexp.MustCompile(`\{[^}]*\}|\bby \([^)]*\)`)
+	// Their label matchers and lists of labels, and the names of recording rules.
+	labels = regexp.MustCompile(`\{[^}]*\}|\bby \([^)]*\)|\bimage:\w+:\w+`)
 )
 
 // expressions returns all queries in a dashboard or a list of alerts.

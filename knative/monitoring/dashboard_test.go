@@ -93,7 +93,7 @@ type stack struct {
 func startLocal(t *testing.T) stack {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "local")
-	build := exec.Command("go", "build", "-tags", "nodynamic", "-o", binary, "gitlab.com/yourorg/image-service/knative/local")
+	build := exec.Command("go", "build", "-tags", "nodynamic", "-o", binary, "../local")
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build local mode: %v\n%s", err, output)
 	}
@@ -237,7 +237,9 @@ func scrapeConfigs(t *testing.T, functions map[string]string, exporters string) 
 	}
 	read(t, component+"podmonitor.yaml", &monitor)
 	endpoint := monitor.Spec.Endpoints[0]
-	config := scrapeConfig{Job: "podMonitor/image-service/image-service/0", Interval: "1s", HonorLabels: endpoint.HonorLabels}
+	config := scrapeConfig{
+		Job: "podMonitor/image-service/image-service/0", Interval: "1s", HonorLabels: endpoint.HonorLabels,
+	}
 	for function, address := range functions {
 		config.Static = append(config.Static, staticConfig{[]string{address}, map[string]string{
 			"__meta_kubernetes_namespace":                              "image-service",
@@ -262,7 +264,8 @@ func scrapeConfigs(t *testing.T, functions map[string]string, exporters string) 
 	for _, r := range endpoint.Metric {
 		config.MetricRelabel = append(config.MetricRelabel, relabelling(r))
 	}
-	return []scrapeConfig{config, {Job: "exporters", Interval: "1s", Static: []staticConfig{{Targets: []string{exporters}}}}}
+	others := []staticConfig{{Targets: []string{exporters}}}
+	return []scrapeConfig{config, {Job: "exporters", Interval: "1s", Static: others}}
 }
 
 // A server is Prometheus.
@@ -274,8 +277,8 @@ func startPrometheus(t *testing.T, scrapes []scrapeConfig) server {
 	configuration := filepath.Join(directory, "prometheus.yaml")
 	write(t, configuration, map[string]any{"scrape_configs": scrapes})
 	s := server{freeAddress(t)}
-	start(t, exec.Command("prometheus", "--config.file="+configuration, "--storage.tsdb.path="+filepath.Join(directory, "data"),
-		"--web.listen-address="+s.address, "--log.level=error"))
+	start(t, exec.Command("prometheus", "--config.file="+configuration, "--web.listen-address="+s.address,
+		"--storage.tsdb.path="+filepath.Join(directory, "data"), "--log.level=error"))
 	return s
 }
 

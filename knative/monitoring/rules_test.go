@@ -30,13 +30,18 @@ type fault struct {
 	resolved string // the time at which it does not fire anymore
 }
 
+// Series, some with a status or a bound to fill in.
 const (
-	uploads    = `http_requests_total{namespace="image-service",service="upload",method="POST",endpoint="/upload",status="%s"}`
+	upload     = `{namespace="image-service",service="upload",method="POST",endpoint="/upload",`
+	uploads    = `http_requests_total` + upload + `status="%s"}`
+	slowUpload = `http_request_duration_seconds_bucket` + upload + `le="%s"}`
 	tasks      = `tasks_processed_total{namespace="image-service",service="thumbnail",status="%s"}`
-	slowUpload = `http_request_duration_seconds_bucket{namespace="image-service",service="upload",endpoint="/upload",le="%s"}`
-	restarts   = `kube_pod_container_status_restarts_total{namespace="image-service",pod="upload-1",container="user-container"}`
-	triggerLag = `kafka_consumergroup_lag{consumergroup="knative-trigger-image-service-thumbnail-image-uploaded"}`
-	offset     = `kafka_consumergroup_current_offset{consumergroup="knative-trigger-image-service-thumbnail-image-uploaded"}`
+	container  = `{namespace="image-service",pod="upload-1",container="user-container"`
+	restarts   = `kube_pod_container_status_restarts_total` + container + `}`
+	trigger    = `{consumergroup="knative-trigger-image-service-thumbnail-image-uploaded"}`
+	triggerLag = `kafka_consumergroup_lag` + trigger
+	offset     = `kafka_consumergroup_current_offset` + trigger
+	expiry     = `certmanager_certificate_expiration_timestamp_seconds{namespace="image-service",name="image-service"}`
 )
 
 // Each fault lasts for half an hour unless its alert waits longer.
@@ -81,8 +86,7 @@ var faults = []fault{
 	{"ImageFunctionRestarts", map[string]string{restarts: "0x5 1 2 3 4x80"}, "10m", "40m"},
 	{"ImageFunctionOutOfMemory", map[string]string{
 		restarts: "0x5 1x80",
-		`kube_pod_container_status_last_terminated_reason{namespace="image-service",pod="upload-1",` +
-			`container="user-container",reason="OOMKilled"}`: "0x5 1x80",
+		`kube_pod_container_status_last_terminated_reason` + container + `,reason="OOMKilled"}`: "0x5 1x80",
 	}, "10m", "40m"},
 	{"ImagesCanNotWork", map[string]string{
 		fmt.Sprintf(tasks, "success"): "0+60x180",
@@ -102,7 +106,7 @@ var faults = []fault{
 	}, "20m", "50m"},
 	{"ImageCertificateEnds", map[string]string{
 		// Samples begin at time 0, so 1000000 s is less than 14 days, and 9000000 s is more.
-		`certmanager_certificate_expiration_timestamp_seconds{namespace="image-service",name="image-service"}`: "1000000x90 9000000x90",
+		expiry: "1000000x90 9000000x90",
 	}, "70m", "100m"},
 }
 

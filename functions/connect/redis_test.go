@@ -2,6 +2,7 @@ package connect_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -53,6 +54,49 @@ func TestSecureRedisRecovers(t *testing.T) {
 	servers.Redis.RequireUserAuth(testservers.User, next)
 	if err := connect.PingRedis(t.Context(), client); err != nil {
 		t.Errorf("PingRedis() after the password was changed = %v", err)
+	}
+}
+
+// A restart of Redis closes the idle connections of a client, which uses none of them after that.
+func TestSecureRedisRestarts(t *testing.T) {
+	t.Parallel()
+	servers := testservers.StartSecure(t)
+	client := openRedis(t, servers.Getenv)
+	const idle = 8
+	var pings sync.WaitGroup
+	held := make([]*redis.Conn, idle) // each takes a connection of its own
+	for i := range held {
+		held[i] = client.Conn()
+		pings.Go(func() {
+			if err := held[i].Ping(t.Context()).Err(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	pings.Wait()
+	for _, conn := range held {
+		conn.Close()
+	}
+	servers.Redis.Close()
+	if err := servers.Redis.StartTLS(servers.Authority.Server()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range idle {
+		if err := connect.PingRedis(t.Context(), client); err != nil {
+			t.Errorf("PingRedis() after a restart, call %d = %v", i+1, err)
+		}
+	}
+}
+
+func TestRedisAddress(t *testing.T) {
+	for host, want := range map[string]string{
+		"redis": "redis:6379", "10.0.0.1": "10.0.0.1:6379", "::1": "[::1]:6379", "[::1]": "[::1]:6379",
+	} {
+		settings := map[string]string{"REDIS_HOST": host}
+		got, err := connect.From(func(name string) string { return settings[name] }, connect.ReadRedis)
+		if err != nil || got.Address != want {
+			t.Errorf("REDIS_HOST=%s: got address %q and error %v, want %q", host, got.Address, err, want)
+		}
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ImageRender asks the service to make what a completed image lacks of the renditions that are configured when the event
-// is handled. To send it several times has the effect of sending it once. Nothing happens for an image that does not
+// ImageRender asks the service to make what a completed image lacks of the renditions that are configured when the
+// event is handled. To send it several times has the effect of sending it once. Nothing happens for an image that does not
 // exist, has failed, or is not completed yet.
 type ImageRender struct {
 	ImageID string `json:"image_id"`
@@ -16,8 +16,8 @@ type ImageRender struct {
 	Bucket string `json:"bucket,omitempty"`
 	// Renditions are the names of those to make; none means all. Names that are not configured are ignored.
 	Renditions []string `json:"renditions,omitzero"`
-	// EngineOlderThan has renditions that are there made again, and replaced, if an engine of an earlier version made them.
-	// 0 means that nothing is replaced.
+	// EngineOlderThan has renditions that are there made again, and replaced, if an engine of an earlier version made
+	// them. 0 means that nothing is replaced.
 	EngineOlderThan int `json:"engine_older_than,omitempty"`
 }
 

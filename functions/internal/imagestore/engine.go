@@ -14,8 +14,8 @@ func (a *Attributes) SetEngine(version int) {
 	a.Metadata[engine] = strconv.Itoa(version)
 }
 
-// Engine returns the version that SetEngine stored; 0, which is before all versions, if there is none. Only Stat and Get
-// return it.
+// Engine returns the version that SetEngine stored; 0, which is before all versions, if there is none. Only Stat and
+// Get return it.
 func (i *Info) Engine() int {
 	version, err := strconv.Atoi(i.Metadata[engine])
 	if err != nil || version < 0 { // another program wrote it, or this one before it had versions

@@ -1,9 +1,9 @@
 // Package imagestore stores images in MinIO, or another S3. The objects under <image ID>/ determine the state of an
 // image (see Objects), and everything else can be rebuilt from them.
 //
-// It guarantees that no object is ever replaced, that memory is bounded (bodies of known size are streamed, others are
-// collected in parts of 5 MiB in memory that all uploads share), and that no call waits long for a MinIO that stops
-// responding. It does not look into images, and does not decide what their states mean.
+// It guarantees that no object is ever replaced, but by Replace, that memory is bounded (bodies of known size are
+// streamed, others are collected in parts of 5 MiB in memory that all uploads share), and that no call waits long for a
+// MinIO that stops responding. It does not look into images, and does not decide what their states mean.
 package imagestore
 
 import (
@@ -40,6 +40,8 @@ var (
 	ErrNoBucket = fmt.Errorf("no such bucket: %w", ErrNotFound)
 	// ErrExists means that the key of a new object is taken.
 	ErrExists = errors.New("object exists already")
+	// ErrChanged means that an object was replaced or removed meanwhile.
+	ErrChanged = errors.New("the object has changed")
 )
 
 const (
@@ -224,13 +226,32 @@ func (s *Store) putWhole(ctx context.Context, key string, content content, attri
 	if err := s.ensureBucket(ctx); err != nil {
 		return err
 	}
-	options := attributes.putOptions()
-	options.DisableContentSha256 = true // of chunks
 	err := s.retryConflict(ctx, key, func() error {
-		_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
-		return err
+		return s.putContent(ctx, key, content, attributes.putOptions())
 	})
 	return s.wrapPut(err, key)
+}
+
+func (s *Store) putContent(ctx context.Context, key string, content content, options minio.PutObjectOptions) error {
+	options.DisableContentSha256 = true // of chunks
+	_, err := s.client.PutObject(ctx, s.bucket, key, content, content.Size(), "", content.sha256, options)
+	return err
+}
+
+// Replace stores another object in the place of the one that info describes, as Stat has found it. It is for what can
+// be made again: of two that replace one object, the first does, and for the other the error is ErrChanged, as it is if
+// the object was removed. On a store that does not know the condition, the last one counts.
+func (s *Store) Replace(ctx context.Context, info *Info, b []byte, attributes Attributes) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	options := attributes.options()
+	options.SetMatchETag(info.ETag)
+	err := s.putContent(ctx, info.Key, contentOf(b), options)
+	response := minio.ToErrorResponse(err)
+	if isTaken(response) || response.StatusCode == http.StatusNotFound && response.Code != minio.NoSuchBucket {
+		return fmt.Errorf("replace object %q in %q: %w", info.Key, s.bucket, ErrChanged)
+	}
+	return s.wrap(err, "replace", s.bucket, info.Key)
 }
 
 // putStream stores a body of known size without collecting it in memory.

@@ -54,14 +54,9 @@ func (s *Store) RecordRenditions(ctx context.Context, imageID, original string, 
 }
 
 func (s *Store) recordRendition(ctx context.Context, imageID, original string, f File) (events.Rendition, error) {
-	spec := imagestore.Rendition{Name: f.Name, Hash: f.Hash, Extension: f.Format.Extension()}
-	about := imagestore.Attributes{ContentType: f.Format.ContentType(), Metadata: map[string]string{
-		size: (&Size{f.Width, f.Height}).String(),
-	}}
-	setFrames(&about, f.Frames)
-	about.SetEngine(raster.Engine)
+	spec := f.spec()
 	key := spec.Key(original)
-	err := s.images.Put(ctx, key, f.Bytes, about)
+	err := s.images.Put(ctx, key, f.Bytes, f.attributes())
 	if errors.Is(err, imagestore.ErrExists) {
 		return s.readRendition(ctx, imageID, spec, key)
 	}
@@ -69,6 +64,20 @@ func (s *Store) recordRendition(ctx context.Context, imageID, original string, f
 		return events.Rendition{}, err
 	}
 	return f.Describe(imageID, key), nil
+}
+
+func (f File) spec() imagestore.Rendition {
+	return imagestore.Rendition{Name: f.Name, Hash: f.Hash, Extension: f.Format.Extension()}
+}
+
+// attributes are stored with a file beside the thumbnail.
+func (f File) attributes() imagestore.Attributes {
+	about := imagestore.Attributes{ContentType: f.Format.ContentType(), Metadata: map[string]string{
+		size: (&Size{f.Width, f.Height}).String(),
+	}}
+	setFrames(&about, f.Frames)
+	about.SetEngine(raster.Engine)
+	return about
 }
 
 // Describe describes the file of an image that is stored under a key.
@@ -102,37 +111,31 @@ func (s *Store) readRendition(ctx context.Context, imageID string, spec imagesto
 }
 
 // readRenditions describes what is stored for an image whose thumbnail is described by info, of each name the files of
-// the specification that was stored last. There are none if the thumbnail is the original system's and the only one.
+// one specification: that of the set, or else the one that was stored last. There are none if the thumbnail is the
+// original system's and the only one.
 func (s *Store) readRenditions(
 	ctx context.Context, imageID string, objects imagestore.Objects, info *imagestore.Info, thumbnail *Size,
 ) ([]events.Rendition, error) {
-	newest := map[string]imagestore.Rendition{}
-	stored := map[string]*imagestore.Info{} // the objects in newest
-	specs := map[string]imagestore.Rendition{}
 	original := imagestore.OriginalOf(info.Key)
 	if objects.Original != nil {
 		original = objects.Original.Key
 	}
+	specs := map[string]imagestore.Rendition{}
 	for _, object := range objects.Renditions {
-		spec, ok := imagestore.RenditionOf(original, object.Key)
-		if !ok {
-			continue
-		}
-		specs[object.Key] = spec
-		if last := stored[spec.Name]; last == nil || last.Modified.Before(object.Modified) {
-			newest[spec.Name], stored[spec.Name] = spec, object
+		if spec, ok := imagestore.RenditionOf(original, object.Key); ok {
+			specs[object.Key] = spec
 		}
 	}
-	hash := info.Metadata[specHash]
-	if len(specs) == 0 && hash == "" || thumbnail == nil {
+	if len(specs) == 0 && info.Metadata[specHash] == "" || thumbnail == nil {
 		return nil, nil
 	}
-	all := []events.Rendition{thumbnailRendition(imageID, hash, info, *thumbnail)}
-	if _, replaced := newest[rendition.Thumbnail]; replaced {
-		all = nil
+	shown := s.shownHashes(objects, specs, ThumbnailHash(info))
+	var all []events.Rendition
+	if shown[rendition.Thumbnail] == ThumbnailHash(info) {
+		all = append(all, thumbnailRendition(imageID, ThumbnailHash(info), info, *thumbnail))
 	}
 	for key, spec := range specs {
-		if spec.Hash != newest[spec.Name].Hash {
+		if spec.Hash != shown[spec.Name] || spec.Name == rendition.Thumbnail && spec.Hash == ThumbnailHash(info) {
 			continue
 		}
 		described, err := s.readRendition(ctx, imageID, spec, key)
@@ -144,11 +147,35 @@ func (s *Store) readRenditions(
 	return inOrder(all), nil
 }
 
-// thumbnailRendition describes the thumbnail as one of the renditions. hash is "" for the default specification.
-func thumbnailRendition(imageID, hash string, info *imagestore.Info, pixels Size) events.Rendition {
-	if hash == "" {
-		hash = rendition.Default().Renditions[0].Hash
+// shownHashes returns, for each name, the hash of the specification whose files are in the status. specs are those of
+// the objects by their keys, and thumbnail that of the result; one that is stored beside it came later.
+func (s *Store) shownHashes(
+	objects imagestore.Objects, specs map[string]imagestore.Rendition, thumbnail string,
+) map[string]string {
+	shown := map[string]string{rendition.Thumbnail: thumbnail}
+	last := map[string]*imagestore.Info{}
+	isCurrent := func(name, hash string) bool {
+		if s.set == nil {
+			return false
+		}
+		spec := s.set.Find(name)
+		return spec != nil && spec.Hash == hash
 	}
+	for _, object := range objects.Renditions {
+		spec, ok := specs[object.Key]
+		if !ok || isCurrent(spec.Name, shown[spec.Name]) {
+			continue
+		}
+		before := last[spec.Name]
+		if isCurrent(spec.Name, spec.Hash) || before == nil || before.Modified.Before(object.Modified) {
+			shown[spec.Name], last[spec.Name] = spec.Hash, object
+		}
+	}
+	return shown
+}
+
+// thumbnailRendition describes the thumbnail as one of the renditions.
+func thumbnailRendition(imageID, hash string, info *imagestore.Info, pixels Size) events.Rendition {
 	return events.Rendition{
 		Name: rendition.Thumbnail, Object: info.Key, Width: pixels[0], Height: pixels[1], Bytes: info.Size,
 		ContentType: info.ContentType, Frames: framesOf(info), URL: URL(imageID, rendition.Thumbnail, hash),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
@@ -19,6 +20,9 @@ const (
 	placeholder   = "Placeholder"
 	color         = "Color"
 )
+
+// NoColor is stored as the colour of an image that is all transparent, so that a backfill looks for it once.
+const NoColor = "none"
 
 // hearsay is the metadata of a failure note whose status is Hearsay.
 const hearsay = "Hearsay"
@@ -170,7 +174,7 @@ func completed(imageID string, thumbnail *imagestore.Info) *Status {
 		OriginalSize:  parseSize(thumbnail.Metadata[originalSize]),
 		ThumbnailSize: parseSize(thumbnail.Metadata[thumbnailSize]),
 		Placeholder:   thumbnail.Metadata[placeholder],
-		Color:         thumbnail.Metadata[color],
+		Color:         strings.TrimPrefix(thumbnail.Metadata[color], NoColor),
 	}}
 }
 

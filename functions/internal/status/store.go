@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 )
 
 const (
@@ -26,11 +27,18 @@ const (
 type Store struct {
 	client *redis.Client
 	images *imagestore.Store
+	set    *rendition.Set // nil if it does not matter
 }
 
 // New returns a Store that caches in Redis what it can rebuild from images. The caller closes the client.
 func New(client *redis.Client, images *imagestore.Store) *Store {
 	return &Store{client: client, images: images}
+}
+
+// For returns a Store whose statuses have the renditions of a set where they are stored, and not those of other
+// specifications of the same names. Without it, those count that were stored last.
+func (s *Store) For(set *rendition.Set) *Store {
+	return &Store{client: s.client, images: s.images, set: set}
 }
 
 const keyPrefix = "image:status:"
@@ -136,8 +144,9 @@ var replaceIf = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
   redis.pcall('PUBLISH', KEYS[1], ARGV[4])
+  return 1
 end
-return 1
+return 0
 `)
 
 // arbitrate returns the final status that the store has, and caches it. Without one it returns what Redis has.
@@ -153,15 +162,43 @@ func (s *Store) arbitrate(ctx context.Context, imageID string, inRedis *Status) 
 	if stored == nil || !stored.State.Final() {
 		return inRedis, nil
 	}
-	replacement, err := json.Marshal(stored)
+	_, err = s.replace(ctx, text, *stored)
+	return stored, err
+}
+
+// replace caches a status in the place of another, which Redis has as text, and reports whether that had not changed.
+func (s *Store) replace(ctx context.Context, text string, next Status) (bool, error) {
+	replacement, err := json.Marshal(next)
 	if err != nil {
-		return nil, fmt.Errorf("write status of %s: %w", imageID, err)
+		return false, fmt.Errorf("write status of %s: %w", next.ImageID, err)
 	}
-	keys, expiry := []string{Key(imageID)}, int(Expiry.Seconds())
-	if err := replaceIf.Run(ctx, s.client, keys, text, replacement, expiry, string(stored.State)).Err(); err != nil {
-		return nil, fmt.Errorf("write status of %s: %w", imageID, err)
+	keys, expiry := []string{Key(next.ImageID)}, int(Expiry.Seconds())
+	replaced, err := replaceIf.Run(ctx, s.client, keys, text, replacement, expiry, string(next.State)).Bool()
+	if err != nil {
+		return false, fmt.Errorf("write status of %s: %w", next.ImageID, err)
 	}
-	return stored, nil
+	return replaced, nil
+}
+
+// Refresh has Redis know of a final status what the store does, after objects of the image have changed. Of a status
+// that Redis does not know, the next Read will.
+func (s *Store) Refresh(ctx context.Context, imageID string) error {
+	for {
+		text, err := s.cached(ctx, imageID)
+		if err != nil || text == "" {
+			return err
+		}
+		stored, err := s.Rebuild(ctx, imageID)
+		if err != nil {
+			return err
+		}
+		if stored == nil || !stored.State.Final() {
+			return nil
+		}
+		if replaced, err := s.replace(ctx, text, *stored); replaced || err != nil {
+			return err
+		}
+	}
 }
 
 // Read returns the status of an image; nil if there is no such image. A final status in Redis takes one round trip. If

@@ -29,6 +29,9 @@ const (
 // and for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats
 // remains one of them.
 func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event, error) {
+	if e.Type() == events.TypeImageRender {
+		return nil, t.backfill(ctx, e)
+	}
 	task, err := t.taskOf(e)
 	if err != nil {
 		return nil, err
@@ -60,16 +63,21 @@ func (t *thumbnailer) taskOf(e event.Event) (task events.ImageUploaded, err erro
 	if task.Bucket == "" {
 		task.Bucket = t.store.Bucket()
 	}
-	if task.Bucket != t.store.Bucket() {
-		return task, &apierror.Error{
-			Status:  http.StatusBadRequest,
-			Code:    apierror.CodeUnknownBucket,
-			Message: "The event names an object in a bucket that this function does not read",
-			Limit:   t.store.Bucket(),
-			Found:   task.Bucket,
-		}
+	return task, t.checkBucket(task.Bucket)
+}
+
+// checkBucket returns an error unless the bucket in an event is that of this function.
+func (t *thumbnailer) checkBucket(bucket string) error {
+	if bucket == t.store.Bucket() {
+		return nil
 	}
-	return task, nil
+	return &apierror.Error{
+		Status:  http.StatusBadRequest,
+		Code:    apierror.CodeUnknownBucket,
+		Message: "The event names an object in a bucket that this function does not read",
+		Limit:   t.store.Bucket(),
+		Found:   bucket,
+	}
 }
 
 // processOnce processes concurrent deliveries of a task once. It continues if the client of the first one leaves,
@@ -202,7 +210,10 @@ func (t *thumbnailer) render(
 		return product{}, cause, err
 	}
 	defer object.Close()
-	made, err = t.renderObject(ctx, task.ImageID, object, info)
+	made, err = t.renderObject(ctx, object, info, t.plan, func() error {
+		_, err := t.statuses.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing})
+		return err
+	})
 	var panicked *raster.PanicError
 	if errors.As(err, &panicked) {
 		err = t.reportPanic(ctx, task.ImageID, info, panicked)
@@ -210,9 +221,10 @@ func (t *thumbnailer) render(
 	return made, info.Cause(), err
 }
 
-// renderObject makes the renditions of an object, within the limits on bytes and pixels, when it is its turn.
+// renderObject makes the renditions of an object, within the limits on bytes and pixels, when it is its turn. It calls
+// begin before.
 func (t *thumbnailer) renderObject(
-	ctx context.Context, imageID string, object io.Reader, info *imagestore.Info,
+	ctx context.Context, object io.Reader, info *imagestore.Info, plan plan, begin func() error,
 ) (product, error) {
 	if info.Size > t.settings.maxBytes {
 		return product{}, &raster.Error{
@@ -226,13 +238,13 @@ func (t *thumbnailer) renderObject(
 	if err != nil {
 		return product{}, err
 	}
-	leave, err := t.enter(ctx, picture, info, t.plan.costs...)
+	leave, err := t.enter(ctx, picture, info, plan.costs...)
 	if err != nil {
 		return product{}, err
 	}
 	defer leave()
-	if _, err := t.statuses.Advance(ctx, status.Status{ImageID: imageID, State: status.Processing}); err != nil {
+	if err := begin(); err != nil {
 		return product{}, err
 	}
-	return t.plan.render(ctx, picture)
+	return plan.render(ctx, picture)
 }

@@ -11,7 +11,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// A plan is the files that are made of each image, the thumbnail first. They are made in one decode.
+// A plan is the files that are made of an image, in one decode: those of all specifications, the thumbnail first, or of
+// some.
 type plan struct {
 	set     *rendition.Set
 	specs   []rendition.Spec // one for each target
@@ -21,8 +22,15 @@ type plan struct {
 }
 
 func newPlan(set *rendition.Set, store *imagestore.Store, limits raster.Limits) plan {
-	p := plan{set: set, marks: &watermarks{store: store, limits: limits}}
-	for _, spec := range set.Renditions {
+	return planOf(set, set.Renditions, &watermarks{store: store, limits: limits})
+}
+
+// of returns the plan for some specifications of the set.
+func (p plan) of(specs []rendition.Spec) plan { return planOf(p.set, specs, p.marks) }
+
+func planOf(set *rendition.Set, specs []rendition.Spec, marks *watermarks) plan {
+	p := plan{set: set, marks: marks}
+	for _, spec := range specs {
 		p.costs = append(p.costs, spec.Costs()...)
 		for _, target := range spec.Targets() {
 			p.specs, p.targets = append(p.specs, spec), append(p.targets, target)
@@ -33,7 +41,7 @@ func newPlan(set *rendition.Set, store *imagestore.Store, limits raster.Limits) 
 
 // A product is what was made of an image.
 type product struct {
-	files              []status.File // the thumbnail first
+	files              []status.File // in the order of the plan
 	placeholder, color string
 }
 

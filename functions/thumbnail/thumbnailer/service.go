@@ -1,5 +1,5 @@
 // Package thumbnailer is the thumbnail function. It receives image.uploaded, stores the thumbnail, sets the status, and
-// replies image.thumbnailed or image.failed.
+// replies image.thumbnailed or image.failed. For image.render it stores what a completed image lacks of the renditions.
 //
 // Events are delivered at least once, in any order, and to several pods at a time. The effects of an event happen once:
 // object keys are fixed, objects are never replaced, a status only moves forward, and the same event always gets the
@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -74,11 +75,14 @@ type thumbnailer struct {
 	store    *imagestore.Store
 	statuses *status.Store
 	deferred *deferral.Queue
+	redis    *redis.Client // for attempts
 
 	gate       *admission.Gate    // before decoding, which bounds the memory of the process
 	deliveries singleflight.Group // so that concurrent deliveries of an image are processed once
+	backfills  singleflight.Group // the same for image.render
 
 	processed *prometheus.CounterVec
+	rendered  *prometheus.CounterVec // by image.render
 	last      prometheus.Gauge
 	duration  prometheus.Histogram
 	active    prometheus.Gauge
@@ -106,8 +110,9 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		settings: settings,
 		plan:     newPlan(settings.renditions, store, settings.limits),
 		store:    store,
-		statuses: status.New(client, store),
+		statuses: status.New(client, store).For(settings.renditions),
 		deferred: deferral.New(client, store),
+		redis:    client,
 		gate:     admission.New(settings.limits.Memory, runtime.GOMAXPROCS(0)),
 	}
 	defer func() {
@@ -139,6 +144,15 @@ func (t *thumbnailer) registerMetrics() {
 	}, []string{"status"})
 	for _, outcome := range []string{"success", "failed", "deferred", "error"} {
 		t.processed.WithLabelValues(outcome) // so that rate() counts the first one
+	}
+	t.rendered = factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "backfill_images_total",
+		Help: "Events image.render, by outcome: made, complete (nothing was missing), unfinished (there is no thumbnail " +
+			"yet), failed (the image has no renditions), absent (there is no such image), refused (it can have no more renditions), " +
+			"abandoned (the engine fails at it; a dead letter) or error (will be delivered again).",
+	}, []string{"outcome"})
+	for _, outcome := range outcomes {
+		t.rendered.WithLabelValues(string(outcome))
 	}
 	t.last = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "task_processing_duration_seconds",

@@ -40,7 +40,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 	b := &backends{
 		images:   images,
 		redis:    client,
-		statuses: status.New(client, images),
+		statuses: status.New(client, images).For(s.renditions),
 		deferred: deferral.New(client, images),
 		ledger:   quota.NewLedger(client, images.Bucket()),
 		log:      log,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
@@ -96,12 +97,41 @@ func (c redisConn) SyscallConn() (syscall.RawConn, error) {
 	return c.NetConn().(syscall.Conn).SyscallConn()
 }
 
-// PingRedis returns an error if Redis does not answer.
-func PingRedis(ctx context.Context, client *redis.Client) error {
-	if err := client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("ping redis: %w", err)
+const readyKey = "image:ready"
+
+var writeAndExpire = redis.NewScript(`return redis.call('SET', KEYS[1], '1', 'EX', 60)`)
+
+// CheckRedis does what an upload needs: it runs a script that writes a key and has it expire. The error wraps an
+// apierror.Flaw if Redis answers, but cannot be used as it is set up.
+func CheckRedis(ctx context.Context, client *redis.Client) error {
+	err := writeAndExpire.Run(ctx, client, []string{readyKey}).Err()
+	if err == nil {
+		return nil
 	}
-	return nil
+	for prefix, flaw := range redisFlaws {
+		if redis.HasErrorPrefix(err, prefix) {
+			return fmt.Errorf("check redis: %w: %w", flaw, err)
+		}
+	}
+	return fmt.Errorf("check redis: %w", err)
+}
+
+// redisFlaws are answers of Redis that stay until somebody changes it, by how they begin.
+// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+var redisFlaws = map[string]apierror.Flaw{
+	"READONLY":    "it is a replica, which takes no writes; expected the primary",
+	"NOPERM":      "its user may not run scripts or write keys image:*; expected the rights in redis.acl",
+	"WRONGPASS":   "it refuses the user or the password",
+	"NOAUTH":      "it expects a password",
+	"OOM":         "it has reached maxmemory and evicts nothing",
+	"MISCONF":     "it cannot save to its disk, and takes no writes",
+	"NOREPLICAS":  "it has too few replicas, and takes no writes",
+	"MOVED":       "it is a node of a cluster, which keeps other keys elsewhere; expected a single server",
+	"CLUSTERDOWN": "it is a node of a cluster that is down; expected a single server",
+	// go-redis drops ERR.
+	"unknown command": "it has no scripts: the command EVAL or EVALSHA is missing",
+	"The user executing the script can't run this com": "its user may run scripts, but not the commands in them; " +
+		"expected the rights in redis.acl",
 }
 
 // go-redis logs to standard error in a format of its own. The errors that it returns say the same.

@@ -1,13 +1,16 @@
 package connect_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
 func openRedis(t *testing.T, getenv func(string) string) *redis.Client {
@@ -25,7 +28,7 @@ func openRedis(t *testing.T, getenv func(string) string) *redis.Client {
 func TestSecureRedis(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	if err := connect.PingRedis(t.Context(), openRedis(t, servers.Getenv)); err != nil {
+	if err := connect.CheckRedis(t.Context(), openRedis(t, servers.Getenv)); err != nil {
 		t.Error(err)
 	}
 	for name, test := range map[string]struct{ setting, value, want string }{
@@ -34,9 +37,9 @@ func TestSecureRedis(t *testing.T) {
 		"unknown authority": {"REDIS_CA_FILE", "", "unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := connect.PingRedis(t.Context(), openRedis(t, servers.With(test.setting, test.value)))
+			err := connect.CheckRedis(t.Context(), openRedis(t, servers.With(test.setting, test.value)))
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), testservers.Password) {
-				t.Errorf("PingRedis() = %v, want %q in it, and no password", err, test.want)
+				t.Errorf("CheckRedis() = %v, want %q in it, and no password", err, test.want)
 			}
 		})
 	}
@@ -48,12 +51,12 @@ func TestSecureRedisRecovers(t *testing.T) {
 	servers := testservers.StartSecure(t)
 	next := "another " + testservers.Password
 	client := openRedis(t, servers.With("REDIS_PASSWORD", next))
-	if err := connect.PingRedis(t.Context(), client); err == nil {
-		t.Fatal("PingRedis() with a wrong password = nil, want an error")
+	if err := connect.CheckRedis(t.Context(), client); err == nil {
+		t.Fatal("CheckRedis() with a wrong password = nil, want an error")
 	}
 	servers.Redis.RequireUserAuth(testservers.User, next)
-	if err := connect.PingRedis(t.Context(), client); err != nil {
-		t.Errorf("PingRedis() after the password was changed = %v", err)
+	if err := connect.CheckRedis(t.Context(), client); err != nil {
+		t.Errorf("CheckRedis() after the password was changed = %v", err)
 	}
 }
 
@@ -82,8 +85,8 @@ func TestSecureRedisRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range idle {
-		if err := connect.PingRedis(t.Context(), client); err != nil {
-			t.Errorf("PingRedis() after a restart, call %d = %v", i+1, err)
+		if err := connect.CheckRedis(t.Context(), client); err != nil {
+			t.Errorf("CheckRedis() after a restart, call %d = %v", i+1, err)
 		}
 	}
 }
@@ -100,12 +103,50 @@ func TestRedisAddress(t *testing.T) {
 	}
 }
 
+// The answers are those of redis-server 7.0.15 in these states, to the script of CheckRedis.
+func TestRedisFlaws(t *testing.T) {
+	t.Parallel()
+	script := " script: ae6f0b897002b571e6fafaeaa70b4a82eb9e02d3, on @user_script:1."
+	for answer, want := range map[string]string{
+		"READONLY You can't write against a read only replica." + script:                       "replica",
+		"OOM command not allowed when used memory > 'maxmemory'." + script:                     "maxmemory",
+		"CLUSTERDOWN Hash slot not served":                                                     "cluster",
+		"MOVED 7029 127.0.0.1:7005":                                                            "cluster",
+		"ERR unknown command 'evalsha', with args beginning with: 'ae6f0b' '1' 'image:ready' ": "EVALSHA",
+		"NOAUTH Authentication required.":                                                      "password",
+		"NOREPLICAS Not enough good replicas to write." + script:                               "too few replicas",
+		"NOPERM this user has no permissions to run the 'evalsha' command":                     "redis.acl",
+		"NOPERM this user has no permissions to access one of the keys used as arguments":      "redis.acl",
+		"ERR The user executing the script can't run this command or subcommand" + script:      "redis.acl",
+		"MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk.": "disk",
+		"LOADING Redis is loading the dataset in memory":                                       "",
+	} {
+		t.Run(answer, func(t *testing.T) {
+			t.Parallel()
+			server := miniredis.RunT(t)
+			client := openRedis(t, func(name string) string {
+				return map[string]string{"REDIS_HOST": server.Host(), "REDIS_PORT": server.Port()}[name]
+			})
+			if err := connect.CheckRedis(t.Context(), client); err != nil {
+				t.Fatalf("CheckRedis() = %v", err)
+			}
+			server.SetError(answer)
+			err := connect.CheckRedis(t.Context(), client)
+			var flaw apierror.Flaw
+			isFlaw := errors.As(err, &flaw)
+			if err == nil || isFlaw != (want != "") || !strings.Contains(string(flaw), want) {
+				t.Errorf("CheckRedis() = %v, flaw %q; want a flaw with %q", err, flaw, want)
+			}
+		})
+	}
+}
+
 func TestRedisDown(t *testing.T) {
 	t.Parallel()
 	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
 	defer client.Close()
-	if err := connect.PingRedis(t.Context(), client); err == nil {
-		t.Error("PingRedis() = nil, want an error")
+	if err := connect.CheckRedis(t.Context(), client); err == nil {
+		t.Error("CheckRedis() = nil, want an error")
 	}
 }
 

@@ -52,6 +52,11 @@ func From(err error) *Error {
 	}
 }
 
+// A Flaw is what keeps a backend from being used until somebody mends it. GET /ready has its text.
+type Flaw string
+
+func (f Flaw) Error() string { return string(f) }
+
 // Write answers r with e as JSON that is never cached. Its content type is application/json, as in the original
 // system, unless the Accept header of r asks for application/problem+json.
 func (e *Error) Write(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
 // A Check asks a backend whether it can be used. Ask returns nil if it can, and may not return after its context ends.
@@ -17,11 +19,6 @@ type Check struct {
 	Backend string // its name in the response and the log
 	Ask     func(context.Context) error
 }
-
-// A Flaw is an error of a Check whose text the response has.
-type Flaw string
-
-func (f Flaw) Error() string { return string(f) }
 
 const (
 	// A prober must get the response before it gives up.
@@ -88,7 +85,7 @@ func (r *readiness) check(ctx context.Context) (found unavailability) {
 		if err := receive(ctx, results[i]); err != nil {
 			r.log.WarnContext(ctx, "readiness_check_failed", "backend", check.Backend, "error.message", err.Error())
 			found.down = append(found.down, check.Backend)
-			var flaw Flaw
+			var flaw apierror.Flaw
 			if errors.As(err, &flaw) {
 				found.flaws = append(found.flaws, flaw.Error())
 			}

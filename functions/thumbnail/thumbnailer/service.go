@@ -122,7 +122,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	}()
 	t.registerMetrics()
 	return t.Serve(ctx, listener, t.routes(),
-		httpserver.Check{Backend: "redis", Ask: func(ctx context.Context) error { return connect.PingRedis(ctx, client) }},
+		httpserver.Check{Backend: "redis", Ask: func(ctx context.Context) error { return connect.CheckRedis(ctx, client) }},
 		httpserver.Check{Backend: "minio", Ask: store.Check})
 }
 

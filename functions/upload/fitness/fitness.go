@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
@@ -145,7 +144,7 @@ func (g *Gate) Ready(ctx context.Context) error {
 	if known.fit() {
 		return nil
 	}
-	return httpserver.Flaw("it lacks " + strings.Join(known.names(), ", "))
+	return apierror.Flaw("it lacks " + strings.Join(known.names(), ", "))
 }
 
 // learn waits for an attempt of Run, which it asks for if there is none. Concurrent callers share it.

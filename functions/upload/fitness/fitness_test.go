@@ -17,7 +17,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
@@ -91,7 +90,7 @@ func TestUnfitStore(t *testing.T) {
 	if err := gate.Pass(t.Context()); !errors.As(err, &refused) || refused.Status != 503 || refused.Code != "store_unfit" {
 		t.Errorf("Pass() = %v, want 503 store_unfit", err)
 	}
-	var flaw httpserver.Flaw
+	var flaw apierror.Flaw
 	if err := gate.Ready(t.Context()); !errors.As(err, &flaw) || !strings.Contains(string(flaw), "atomic_parts") {
 		t.Errorf("Ready() = %v, want what is missing", err)
 	}

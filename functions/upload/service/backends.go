@@ -71,7 +71,7 @@ func (b *backends) ignoreError(ctx context.Context, operation string, err error)
 	b.log.WarnContext(ctx, "redis_error_ignored", "event.action", operation, "error.message", err.Error())
 }
 
-func (b *backends) pingRedis(ctx context.Context) error { return connect.PingRedis(ctx, b.redis) }
+func (b *backends) checkRedis(ctx context.Context) error { return connect.CheckRedis(ctx, b.redis) }
 
 // newRelay returns a relay; announcements may be nil if it is never to announce.
 func (b *backends) newRelay(

@@ -64,7 +64,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	defer retries.Wait() // before the publisher is closed
 	defer stopRetrying() // if serving fails
 	return process.Serve(ctx, listener, s.routes(),
-		httpserver.Check{Backend: "redis", Ask: backends.pingRedis},
+		httpserver.Check{Backend: "redis", Ask: backends.checkRedis},
 		httpserver.Check{Backend: "minio", Ask: func(ctx context.Context) error {
 			if err := backends.images.Check(ctx); err != nil {
 				return err

@@ -57,6 +57,8 @@ var faults = []fault{
 		return l.killRepeatedly(append(append([]*pod{l.dispatcher}, l.upload.pods...), l.thumbnail.pods...)...)
 	}},
 	{name: "rolling restart (SIGTERM)", mayNotRefuse: true, inject: (*loadGenerator).rollingRestart},
+	{name: "renditions change, one pod after the other, thumbnail killed repeatedly meanwhile",
+		inject: (*loadGenerator).changeRenditions},
 
 	{name: "clocks step ten minutes ahead and back", build: withClockStep, inject: func(l *loadGenerator) error {
 		return l.step(10*time.Minute, -10*time.Minute)

@@ -3,7 +3,6 @@
 package faults
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 )
@@ -50,11 +48,7 @@ func TestMissingObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, u := range late {
-		body, size := bytes.NewReader(u.content), int64(len(u.content))
-		_, err := s.minioClient.PutObject(t.Context(), s.bucket, lateKey(i, files[0]), body, size, minio.PutObjectOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s.put(lateKey(i, files[0]), u.content)
 	}
 	if err := l.killRepeatedly(pods...); err != nil {
 		t.Fatal(err)

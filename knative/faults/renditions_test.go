@@ -15,7 +15,6 @@ import (
 	_ "image/jpeg" // so that package image reads it
 	_ "image/png"  // so that package image reads it
 	"io"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -41,6 +40,15 @@ var firstSet = renditionSet{
 	"square":  {"width": 40, "height": 40, "fit": "contain", "background": "#ff8800ff"},
 	"hero":    {"width": 64, "format": []string{"webp", "jpeg"}},
 	"teaser":  {"width": 32, "height": 32, "fit": "cover", "gravity": "smart", "animated": true},
+}
+
+// secondSet is what the document is changed to: one rendition is as before, two have other specifications, two are gone,
+// and one is new.
+var secondSet = renditionSet{
+	thumbnail: {"width": 50, "height": 50},
+	"card":    {"width": 48, "height": 32, "fit": "cover", "format": []string{"webp"}},
+	"square":  {"width": 30, "height": 30, "fit": "contain", "background": "#0088ffff"},
+	"banner":  {"width": 60, "height": 20, "fit": "cover", "format": []string{"jpeg"}},
 }
 
 // setting is the environment variable with the document. JSON is YAML, too.
@@ -117,7 +125,7 @@ func (s renditionSet) object(name, filename, format string) string {
 	return name + "~" + s.hash(name) + "_" + filename + extensions[format]
 }
 
-// fit returns what a specification makes of an image, which it does not enlarge.
+// fit returns what a specification makes of an image, which it does not enlarge. Halves of a pixel are rounded down.
 func (f file) fit(fields map[string]any, format string) file {
 	box := func(side string) int {
 		if pixels, limited := fields[side].(int); limited {
@@ -132,8 +140,8 @@ func (f file) fit(fields map[string]any, format string) file {
 		made.width, made.height = min(made.width, f.width), min(made.height, f.height)
 	default:
 		scale := min(1, float64(made.width)/float64(f.width), float64(made.height)/float64(f.height))
-		made.width = int(math.Round(float64(f.width) * scale))
-		made.height = int(math.Round(float64(f.height) * scale))
+		made.width = int(math.Ceil(float64(f.width)*scale - 0.5))
+		made.height = int(math.Ceil(float64(f.height)*scale - 0.5))
 	}
 	if fields["animated"] == true {
 		made.frames = f.frames
@@ -153,15 +161,17 @@ func (s renditionSet) describe(imageID, object string, f file, bytes int64) even
 	}
 }
 
-// checkRenditions checks the renditions of an accepted image, and that its status lists them.
+// checkRenditions checks the renditions of an image whose status is known: they are those of the set by which the
+// thumbnail was made, and the status lists them.
 func (l *loadGenerator) checkRenditions(u *submission, objects map[string]stored) error {
 	if u.want != "completed" {
 		return checkFailure(u.name, objects)
 	}
-	if err := l.checkFiles(firstSet, u.imageID, u.sample, objects); err != nil {
+	set, err := l.checkFiles(u.imageID, u.sample, objects)
+	if err != nil {
 		return err
 	}
-	return u.checkListing(firstSet, objects)
+	return l.checkListing(u, set, objects)
 }
 
 // checkFailure checks that an image which failed has nothing but its original and the note of that.
@@ -193,7 +203,7 @@ func (l *loadGenerator) checkUnaccepted(all inventory) {
 			case !expected:
 				err = errors.New("its name is not that of a sample")
 			case of.want == "completed":
-				err = l.checkFiles(firstSet, imageID, of, objects)
+				_, err = l.checkFiles(imageID, of, objects)
 			}
 			if err != nil {
 				l.violation("%s/%s, which was not accepted: %v", imageID, name, err)
@@ -202,16 +212,35 @@ func (l *loadGenerator) checkUnaccepted(all inventory) {
 	}
 }
 
-// checkFiles checks that an image has the files of a set and no others, each as the specification says.
-func (l *loadGenerator) checkFiles(set renditionSet, imageID string, of sample, objects map[string]stored) error {
+// checkFiles checks that an image has all files of one of the sets, and no file that none of them makes. It returns the
+// set, which is that of the thumbnail: that is stored last.
+func (l *loadGenerator) checkFiles(
+	imageID string, of sample, objects map[string]stored,
+) (complete renditionSet, err error) {
+	for object := range objects {
+		if isRendition(object) && !slices.ContainsFunc(l.sets, func(s renditionSet) bool { return s.makes(object, of) }) {
+			return nil, fmt.Errorf("%s is stored, which none of the specifications makes", object)
+		}
+	}
+	for _, set := range l.sets {
+		if err = l.checkSet(set, imageID, of, objects); err == nil {
+			return set, nil
+		}
+	}
+	return nil, err
+}
+
+func (s renditionSet) makes(object string, of sample) bool {
+	files, err := s.filesOf(of)
+	_, made := files[object]
+	return err == nil && made
+}
+
+// checkSet checks that an image has the files of a set, each as the specification says.
+func (l *loadGenerator) checkSet(set renditionSet, imageID string, of sample, objects map[string]stored) error {
 	want, err := set.filesOf(of)
 	if err != nil {
 		return err
-	}
-	for object := range objects {
-		if _, expected := want[object]; isRendition(object) && !expected {
-			return fmt.Errorf("%s is stored, which none of the specifications makes", object)
-		}
 	}
 	for object, f := range want {
 		found := objects[object]
@@ -233,25 +262,53 @@ func isRendition(object string) bool {
 	return strings.HasPrefix(object, "thumbnail_") || strings.Contains(object, "~")
 }
 
-// checkListing checks that a status lists the files of a set, the thumbnail first.
-func (u *submission) checkListing(set renditionSet, objects map[string]stored) error {
-	files, err := set.filesOf(u.sample)
+// checkListing checks that the status of an image lists all files of its set, the thumbnail first. If pods of another
+// revision have stored files of other specifications meanwhile, it may list those, but it has a file for each name.
+func (l *loadGenerator) checkListing(u *submission, complete renditionSet, objects map[string]stored) error {
+	possible, err := l.describeFiles(u, objects)
 	if err != nil {
 		return err
 	}
-	var want []events.Rendition
-	for _, object := range slices.Sorted(maps.Keys(files)) {
-		described := set.describe(u.imageID, object, files[object], objects[object].size)
-		if described.Name == thumbnail {
-			want = slices.Insert(want, 0, described)
-		} else {
-			want = append(want, described)
+	names, listed := map[string]bool{}, map[string]bool{}
+	for i, r := range u.renditions {
+		if !slices.Contains(possible[r.Object], r) {
+			return fmt.Errorf("its status lists %+v, want one of %+v", r, possible[r.Object])
+		}
+		if (r.Name == thumbnail) != (i == 0) || listed[r.Object] {
+			return fmt.Errorf("its status lists %+v, want the thumbnail first, and each file once", u.renditions)
+		}
+		names[r.Name], listed[r.Object] = true, true
+	}
+	for name := range complete {
+		if !names[name] {
+			return fmt.Errorf("its status lists %+v, want %s among them", u.renditions, name)
 		}
 	}
-	if !slices.Equal(u.renditions, want) {
-		return fmt.Errorf("its status lists\n%+v, want\n%+v", u.renditions, want)
+	if len(l.sets) == 1 && len(listed) != len(possible) {
+		return fmt.Errorf("its status lists %+v, want %+v", u.renditions, possible)
 	}
 	return nil
+}
+
+// describeFiles describes the stored files of an image as each of the sets does, by their keys: the thumbnail has one
+// key in all of them.
+func (l *loadGenerator) describeFiles(
+	u *submission, objects map[string]stored,
+) (map[string][]events.Rendition, error) {
+	all := map[string][]events.Rendition{}
+	for _, set := range l.sets {
+		files, err := set.filesOf(u.sample)
+		if err != nil {
+			return nil, err
+		}
+		for object, f := range files {
+			if found := objects[object]; found.versions > 0 {
+				r := set.describe(u.imageID, object, f, found.size)
+				all[r.Object] = append(all[r.Object], r)
+			}
+		}
+	}
+	return all, nil
 }
 
 // known has the files that were read, by their names without the image ID, and by ETag: the same is made of a sample
@@ -288,4 +345,26 @@ func (s *system) storedFile(key string, of sample, found stored) (file, error) {
 		known.Store(at, f)
 	}
 	return f, err
+}
+
+// changeRenditions has the functions make other renditions, one pod after the other, as a new revision does. While pods
+// of both revisions work side by side, those of thumbnail are killed.
+func (l *loadGenerator) changeRenditions() error {
+	l.sets = append(l.sets, secondSet)
+	for i := range l.thumbnail.pods {
+		for _, service := range []*service{l.upload, l.thumbnail} {
+			p := service.pods[i]
+			p.set(secondSet.setting())
+			service.without(p)
+			p.roll()
+			service.without(nil)
+		}
+		if i > 0 {
+			break
+		}
+		if err := l.killRepeatedly(l.thumbnail.pods...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

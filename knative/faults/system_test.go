@@ -37,6 +37,8 @@ type system struct {
 	bucket    string
 	topic     string
 
+	sets []renditionSet // by which renditions are made
+
 	upload, thumbnail *service
 	dispatcher        *pod // KafkaSource, Broker, Triggers and dead letters
 	broker            string
@@ -72,7 +74,9 @@ func newSystem(t *testing.T, build func() (string, error), settings ...string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &system{backends: acquireBackends(t), t: t, random: newRand(t), watcher: newWatcher()}
+	s := &system{
+		backends: acquireBackends(t), t: t, random: newRand(t), watcher: newWatcher(), sets: []renditionSet{firstSet},
+	}
 	s.directory = filepath.Join(workDir, strings.NewReplacer("/", "-").Replace(t.Name()))
 	s.bucket = "faults-" + uuid.NewString()
 	s.topic = s.bucket

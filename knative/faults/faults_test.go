@@ -407,12 +407,7 @@ func (l *loadGenerator) removeDrainedBucket() (lost []*submission, err error) {
 	if pending := l.drain(drainLimit); len(pending) > 0 {
 		return nil, fmt.Errorf("not processed: %v", pending)
 	}
-	if err := retry(drainLimit, func() error {
-		if count := l.unannounced(); count > 0 {
-			return fmt.Errorf("the results of %d images were not announced", count)
-		}
-		return nil
-	}); err != nil {
+	if err := retry(drainLimit, l.checkIdle); err != nil {
 		return nil, err
 	}
 	lost = l.acceptedUploads()
@@ -422,6 +417,20 @@ func (l *loadGenerator) removeDrainedBucket() (lost []*submission, err error) {
 	l.watcher.forget()
 	all := minio.RemoveBucketOptions{ForceDelete: true}
 	return lost, l.minioClient.RemoveBucketWithOptions(l.t.Context(), l.bucket, all)
+}
+
+// checkIdle returns an error while work is left or in progress. A task that was delivered twice may still be: it would
+// store its files in the next bucket.
+func (l *loadGenerator) checkIdle() error {
+	if err := l.checkQuiescent(); err != nil {
+		return err
+	}
+	for _, p := range l.thumbnail.pods {
+		if active := p.metrics("active_tasks"); active["active_tasks"] > 0 || len(active) == 0 {
+			return fmt.Errorf("active tasks of %s: %v", p.address, active)
+		}
+	}
+	return nil
 }
 
 // step sets the clock errors of the first and the second pod of each function, and resets them after a while. The

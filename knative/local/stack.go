@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -139,6 +140,9 @@ func (s *stack) settings(spec service) func(string) string {
 		}
 		if value := s.servers.Getenv(name); value != "" {
 			return value
+		}
+		if name == "LIST_IMAGES" { // whoever reaches this program is its user
+			return cmp.Or(manifest[name], "all")
 		}
 		return manifest[name]
 	}

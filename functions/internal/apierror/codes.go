@@ -23,6 +23,7 @@ const (
 	CodeIncompleteRequest    = "incomplete_request"
 	CodeInternal             = "internal"
 	CodeInvalidEvent         = "invalid_event"
+	CodeListingOff           = "listing_off"
 	CodeMethodNotAllowed     = "method_not_allowed"
 	CodeNoFile               = "no_file"
 	CodeNoFileSelected       = "no_file_selected"
@@ -126,6 +127,10 @@ var requestCodes = []Code{
 		"Check the ID. An event in the Broker may need a moment: ask again."},
 	{CodeImageNotFound, []int{http.StatusNotFound}, "Image not found",
 		"There is no image with this ID, or it belongs to another client.", "Check the ID."},
+	{CodeListingOff, []int{http.StatusNotFound}, "Images are not listed",
+		"`LIST_IMAGES` does not allow anybody to list images, or the service has no authentication and does not list the " +
+			"images of everybody.",
+		"Keep the IDs of images, or have the operator change the setting."},
 	{CodeThumbnailNotFound, []int{http.StatusNotFound}, "Thumbnail not found",
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -40,11 +41,12 @@ func (o *Outbox) key() string { return "image:outbox:" + o.bucket }
 
 // A status that is not final already is kept for another hour: the age of its key is the time since the last
 // announcement, by which requeue decides.
-var queue = redis.NewScript(status.Forward + status.Now + `
+var queue = redis.NewScript(status.Forward + status.Now + imageindex.Enter + `
 local before = forward(KEYS[1], 'queued', ARGV[2], ARGV[3])
 if before == 'queued' or before == 'processing' then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
 local time = now()
 redis.call('ZADD', KEYS[2], time, ARGV[1])
+enter(ARGV[1], time, 3, 4)
 return time
 `)
 
@@ -55,12 +57,18 @@ type Token string
 // Queue makes the status of an image queued, unless it is further, and puts the image into the outbox, in one round
 // trip.
 func (o *Outbox) Queue(ctx context.Context, imageID string) (Token, error) {
+	return o.QueueListed(ctx, imageID, imageindex.Entry{})
+}
+
+// QueueListed is Queue for an image that enters the index as well, in the same round trip.
+func (o *Outbox) QueueListed(ctx context.Context, imageID string, listed imageindex.Entry) (Token, error) {
 	text, err := json.Marshal(status.Status{ImageID: imageID, State: status.Queued})
 	if err != nil {
 		return "", fmt.Errorf("queue %s: %w", imageID, err)
 	}
-	keys := []string{status.Key(imageID), o.key()}
-	since, err := queue.Run(ctx, o.client, keys, imageID, text, int(status.Expiry.Seconds())).Text()
+	keys := append([]string{status.Key(imageID), o.key()}, listed.Keys()...)
+	arguments := append([]any{imageID, text, int(status.Expiry.Seconds())}, listed.Arguments()...)
+	since, err := queue.Run(ctx, o.client, keys, arguments...).Text()
 	if err != nil {
 		return "", fmt.Errorf("queue %s: %w", imageID, err)
 	}

@@ -236,6 +236,25 @@ func (s *Store) cached(ctx context.Context, imageID string) (string, error) {
 	return text, nil
 }
 
+// Cached returns the statuses of images as Redis has them, in one round trip; nil for one that it has forgotten.
+func (s *Store) Cached(ctx context.Context, imageIDs []string) ([]*Status, error) {
+	keys := make([]string, len(imageIDs))
+	for i, id := range imageIDs {
+		keys[i] = Key(id)
+	}
+	texts, err := s.client.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read status of %d images: %w", len(imageIDs), err)
+	}
+	known := make([]*Status, len(imageIDs))
+	for i, text := range texts {
+		if text, ok := text.(string); ok {
+			known[i] = parse(text)
+		}
+	}
+	return known, nil
+}
+
 // FinalFromStore returns the final status of an image from its stored result; nil if it has none yet. If Redis says
 // that the image is queued, it asks nothing else: a result that is stored all the same stays, and Record returns it.
 func (s *Store) FinalFromStore(ctx context.Context, imageID string) (*Status, error) {

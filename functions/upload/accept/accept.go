@@ -64,9 +64,10 @@ type Limits struct {
 	raster.Limits
 }
 
-// announcer is the part of package relay that announces an image to the thumbnail function.
+// announcer is the part of package relay that lists an image and announces it to the thumbnail function.
 type announcer interface {
-	AnnounceUpload(ctx context.Context, image events.ImageUploaded) (outbox.Token, error)
+	AnnounceUpload(ctx context.Context, owner string, image events.ImageUploaded) (outbox.Token, error)
+	Unlist(ctx context.Context, owner, imageID string)
 }
 
 // gate says whether the store may be given images.
@@ -140,7 +141,7 @@ func (a *Acceptor) acceptInto(
 	err = body.Cause(err)
 	// Another request may have accepted an image that is not new; an event that may still arrive needs its object.
 	if c.New && image.ObjectName != "" && !errors.Is(err, publisher.ErrUncertain) {
-		removed := a.rollback(ctx, image, token)
+		removed := a.rollback(ctx, c.Owner, image, token)
 		stored = stored && !removed
 	}
 	return image, stored, err
@@ -209,7 +210,7 @@ func (a *Acceptor) storeAndAnnounce(
 	if err := a.confirm(ctx, c, image); err != nil {
 		return image, true, "", err
 	}
-	token, err = a.relay.AnnounceUpload(ctx, image)
+	token, err = a.relay.AnnounceUpload(ctx, c.Owner, image)
 	return image, true, token, err
 }
 
@@ -286,7 +287,9 @@ func describe(header raster.Header, c Candidate) events.ImageUploaded {
 
 // rollback removes an image that was not accepted. If that fails, or a sweep has begun to announce the image, the image
 // stays, and is processed like any other.
-func (a *Acceptor) rollback(ctx context.Context, image events.ImageUploaded, token outbox.Token) (removed bool) {
+func (a *Acceptor) rollback(
+	ctx context.Context, owner string, image events.ImageUploaded, token outbox.Token,
+) (removed bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
 	err := a.withdraw(ctx, image.ImageID, token)
@@ -295,8 +298,12 @@ func (a *Acceptor) rollback(ctx context.Context, image events.ImageUploaded, tok
 	}
 	if err != nil {
 		a.log.WarnContext(ctx, "image_left_behind", "image_id", image.ImageID, "error.message", err.Error())
+		return false
 	}
-	return err == nil
+	if token != "" {
+		a.relay.Unlist(ctx, owner, image.ImageID)
+	}
+	return true
 }
 
 func (a *Acceptor) withdraw(ctx context.Context, imageID string, token outbox.Token) error {

@@ -36,7 +36,9 @@ type testRelay struct {
 	announced []events.ImageUploaded
 }
 
-func (r *testRelay) AnnounceUpload(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
+func (r *testRelay) AnnounceUpload(
+	ctx context.Context, _ string, image events.ImageUploaded,
+) (outbox.Token, error) {
 	token, err := r.outbox.Queue(ctx, image.ImageID)
 	if err != nil {
 		return token, err
@@ -44,6 +46,8 @@ func (r *testRelay) AnnounceUpload(ctx context.Context, image events.ImageUpload
 	r.announced = append(r.announced, image)
 	return token, r.err
 }
+
+func (r *testRelay) Unlist(context.Context, string, string) {}
 
 // anyStore is a gate that lets images into any store.
 type anyStore struct{}

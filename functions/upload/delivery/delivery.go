@@ -1,5 +1,5 @@
 // Package delivery answers for images that were accepted: their status, their original, their thumbnail and other
-// renditions; and it has the page on which a browser uploads images.
+// renditions; it lists them; and it has the page on which a browser uploads images.
 //
 // Clients that do not want to ask again and again wait for a status, or read a stream of events.
 //
@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
@@ -29,6 +30,7 @@ type Backends struct {
 	Outbox     *outbox.Outbox
 	Watcher    *status.Watcher
 	References *idempotency.References
+	Index      *imageindex.Index
 	// Renditions are what is made of each image.
 	Renditions *rendition.Set
 	// IgnoreError takes an error of Redis in an operation that the answer does not depend on.

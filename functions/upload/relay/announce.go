@@ -7,11 +7,13 @@ import (
 	"path"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
 // AnnounceStored announces an upload whose original an earlier request has stored, and returns it as it was announced.
@@ -22,7 +24,7 @@ func (r *Relay) AnnounceStored(
 	if err != nil {
 		return image, err
 	}
-	_, err = r.AnnounceUpload(ctx, image)
+	_, err = r.AnnounceUpload(ctx, ownership.Of(ctx), image)
 	return image, err
 }
 
@@ -58,11 +60,13 @@ func (r *Relay) describe(
 	return image, nil
 }
 
-// AnnounceUpload announces the image of an upload, logs it, and counts it as accepted. The token is that of the image's
+// AnnounceUpload announces the image of an owner's upload, logs it, and counts it as accepted. The token is that of the image's
 // place in the outbox; it may be set even if there is an error. An error that wraps publisher.ErrUncertain leaves open
 // whether the event arrives.
-func (r *Relay) AnnounceUpload(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
-	token, err := r.announce(ctx, image)
+func (r *Relay) AnnounceUpload(
+	ctx context.Context, owner string, image events.ImageUploaded,
+) (outbox.Token, error) {
+	token, err := r.announce(ctx, image, r.Index.Entry(owner, image.ImageID, image.Timestamp))
 	if err != nil {
 		return token, err
 	}
@@ -74,12 +78,21 @@ func (r *Relay) AnnounceUpload(ctx context.Context, image events.ImageUploaded) 
 	return token, nil
 }
 
+// Unlist takes an image of an owner out of the index that is gone. If that fails, the page that comes to it does it.
+func (r *Relay) Unlist(ctx context.Context, owner, imageID string) {
+	if err := r.Index.Remove(ctx, owner, imageID); err != nil {
+		r.log.WarnContext(ctx, "image_left_in_index", "image_id", imageID, "error.message", err.Error())
+	}
+}
+
 // announce makes the image's status queued, and then publishes its event. Between the two the image is in the outbox,
 // so that it is announced even if the process ends. announce goes on if the caller leaves: to finish is quicker than to
 // roll back, and leaves less behind.
-func (r *Relay) announce(ctx context.Context, image events.ImageUploaded) (outbox.Token, error) {
+func (r *Relay) announce(
+	ctx context.Context, image events.ImageUploaded, listed imageindex.Entry,
+) (outbox.Token, error) {
 	ctx = context.WithoutCancel(ctx)
-	token, err := r.Outbox.Queue(ctx, image.ImageID)
+	token, err := r.Outbox.QueueListed(ctx, image.ImageID, listed)
 	if err != nil {
 		return token, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
@@ -31,6 +32,7 @@ type Backends struct {
 	Statuses  *status.Store
 	Outbox    *outbox.Outbox
 	Ledger    *quota.Ledger       // may be nil for a Relay that does not sweep
+	Index     *imageindex.Index   // nil if images are not listed
 	Publisher publisher.Publisher // may be nil for a Relay that only verifies, without repair
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
@@ -27,20 +29,25 @@ func (r *Relay) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waiting, cursor, scanErr := r.findWaiting(ctx, cursor, pass)
+	indexing, err := r.Index.Pass(ctx, cursor)
+	if err != nil {
+		return err
+	}
+	waiting, cursor, scanErr := r.findWaiting(ctx, cursor, pass, indexing)
 	if err := r.requeue(ctx, waiting); err != nil {
 		return errors.Join(scanErr, err)
 	}
-	if err := pass.Save(ctx, cursor, cursor == "" && scanErr == nil); err != nil {
+	over := cursor == "" && scanErr == nil
+	if err := errors.Join(pass.Save(ctx, cursor, over), indexing.Save(ctx, cursor, over)); err != nil {
 		return errors.Join(scanErr, err)
 	}
 	return errors.Join(scanErr, r.Outbox.SetCursor(ctx, cursor))
 }
 
 // findWaiting returns the images that wait among those after a cursor, and the cursor that it came to; "" at the end of
-// the bucket. With an error, these are as far as it came. All images that it came by are counted.
+// the bucket. With an error, these are as far as it came. All images that it came by are counted and indexed.
 func (r *Relay) findWaiting(
-	ctx context.Context, start string, pass *quota.Pass,
+	ctx context.Context, start string, pass *quota.Pass, indexing *imageindex.Pass,
 ) (waiting []outbox.Entry, cursor string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
@@ -60,6 +67,7 @@ func (r *Relay) findWaiting(
 		}
 		if image.Original != nil {
 			pass.Count(image.ID, image.Original.Size, image.Original.Modified)
+			indexing.Add(image.ID, status.Seconds(image.Original.Modified))
 		}
 		cursor = image.Cursor
 		if image.ID != "" {

@@ -70,7 +70,7 @@ func TestScanAmongOtherObjects(t *testing.T) {
 	r := &Relay{Backends: Backends{Images: images}}
 	for last := ""; last < "000000100.jpg"; {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		waiting, cursor, err := r.findWaiting(ctx, last, nil)
+		waiting, cursor, err := r.findWaiting(ctx, last, nil, nil)
 		cancel()
 		if len(waiting) > 0 || cursor < last || err != nil && cursor != last { // a busy machine may not get any further
 			t.Fatalf("findWaiting(%q) = %v, %q, %v; want no images, and a cursor further on", last, waiting, cursor, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"golang.org/x/sync/errgroup"
 )
@@ -107,7 +108,7 @@ func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome stri
 	if invalid := image.Validate(); invalid != nil {
 		return r.giveUp(ctx, image, invalid)
 	}
-	if _, err := r.announce(ctx, image); err != nil {
+	if _, err := r.announce(ctx, image, imageindex.Entry{}); err != nil {
 		return failed, err
 	}
 	r.log.InfoContext(ctx, "image_announced_again", "image_id", imageID, "stored", objects.Original.Modified)

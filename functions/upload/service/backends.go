@@ -9,10 +9,12 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/deferral"
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
@@ -25,6 +27,7 @@ type backends struct {
 	outbox   *outbox.Outbox
 	deferred *deferral.Queue
 	ledger   *quota.Ledger
+	index    *imageindex.Index
 
 	log     *slog.Logger
 	ignored *prometheus.CounterVec
@@ -43,6 +46,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 		statuses: status.New(client, images).For(s.renditions),
 		deferred: deferral.New(client, images),
 		ledger:   quota.NewLedger(client, images.Bucket()),
+		index:    imageindex.New(client, images.Bucket(), s.listed, ownership.Owns),
 		log:      log,
 		ignored: promauto.With(registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "redis_errors_ignored_total",
@@ -52,7 +56,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 	b.outbox = outbox.New(client, images.Bucket(), func(err error) {
 		b.ignoreError(context.Background(), acknowledge, err)
 	})
-	for _, operation := range []string{acknowledge, restoreStatus, findReference} {
+	for _, operation := range []string{acknowledge, restoreStatus, findReference, unlist} {
 		b.ignored.WithLabelValues(operation) // so that rate() sees the first one
 	}
 	return b, nil
@@ -62,6 +66,7 @@ func open(s settings, log *slog.Logger, registerer prometheus.Registerer) (*back
 const (
 	acknowledge   = "acknowledge"    // the image is announced once more
 	restoreStatus = "restore_status" // the next reader rebuilds the status
+	unlist        = "unlist"         // the next page that comes to the image that is gone takes it out
 	findReference = "find_reference" // an event that refers to an image is not known by its source and ID
 )
 
@@ -82,6 +87,7 @@ func (b *backends) newRelay(
 		Statuses:  b.statuses,
 		Outbox:    b.outbox,
 		Ledger:    b.ledger,
+		Index:     b.index,
 		Publisher: announcements,
 	}, ages, b.log, registerer)
 }

@@ -130,6 +130,7 @@ func wire(
 			Outbox:      backends.outbox,
 			Watcher:     watcher,
 			References:  idempotency.NewReferences(backends.redis),
+			Index:       backends.index,
 			Renditions:  settings.renditions,
 			IgnoreError: backends.ignoreError,
 		}, policy, settings.maxWaiting),
@@ -169,6 +170,7 @@ func (s *service) routes() *http.ServeMux {
 	httpserver.Route(mux, "/status/{id}", methods{http.MethodGet: s.protect(s.delivery.Status)})
 	httpserver.Route(mux, "/status/{id}/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
 	httpserver.Route(mux, "/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
+	httpserver.Route(mux, "/images", methods{http.MethodGet: s.protect(s.delivery.List)})
 	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protect(s.delivery.Original)})
 	httpserver.Route(mux, "/images/{id}/{rendition}", methods{http.MethodGet: s.protect(s.delivery.Rendition)})
 	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protect(s.delivery.Thumbnail)})

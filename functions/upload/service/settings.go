@@ -7,6 +7,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/limits"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
@@ -32,6 +33,7 @@ type settings struct {
 	patience      time.Duration // with an object that an event names
 	maxWaiting    int64         // requests that wait for a status
 	quota         quota.Limits  // of each client
+	listed        bool          // whether there is an index of images
 }
 
 // Settings that only this function reads.
@@ -83,5 +85,12 @@ func readSettings(r *config.Reader) settings {
 	}
 	s.patience = time.Duration(objectWait.Read(r)) * time.Second
 	s.maxWaiting = maxWaiting.Read(r)
+	s.listed = s.lists(imageindex.ModeSetting.Read(r))
 	return s
+}
+
+// lists reports whether images are indexed. A function that serves events only lists nothing, and its clients do not
+// authenticate; but those of the function that shares its bucket do.
+func (s settings) lists(mode string) bool {
+	return mode == imageindex.All || mode == imageindex.Own && (s.auth.Authenticates() || s.eventsOnly)
 }

@@ -28,8 +28,8 @@ const (
 var ModeSetting = config.Text{Name: "LIST_IMAGES", Default: Own,
 	Form: config.Form{Expected: "off, own or all", Valid: isMode},
 	Doc: "Who may list images with `GET /images`. `own`: each client its own images, administrators all, and nobody " +
-		"where clients do not authenticate. `all`: where they do not authenticate, everybody lists the images of everybody. " +
-		"`off`: nobody."}
+		"where clients do not authenticate. `all`: where they do not authenticate, everybody lists the images of " +
+		"everybody. `off`: nobody."}
 
 func isMode(value string) bool { return value == Off || value == Own || value == All }
 

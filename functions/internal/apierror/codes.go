@@ -10,6 +10,7 @@ import (
 // The codes of errors. They are part of the contract: clients tell errors apart by them. Codes declares what each
 // means.
 const (
+	CodeBadBody              = "bad_body"
 	CodeBadForm              = "bad_form"
 	CodeBadIdempotencyKey    = "bad_idempotency_key"
 	CodeBadQuery             = "bad_query"
@@ -29,11 +30,14 @@ const (
 	CodeNoFileSelected       = "no_file_selected"
 	CodeNotAnImage           = string(events.ReasonNotAnImage)
 	CodeNotFound             = "not_found"
+	CodeNothingSigned        = "nothing_signed"
 	CodeObjectNotFound       = "object_not_found"
 	CodeObjectUnreadable     = "object_unreadable"
 	CodeOutOfTurn            = "out_of_turn"
 	CodeQuotaExceeded        = "quota_exceeded"
 	CodeRateLimited          = "rate_limited"
+	CodeSignatureExpired     = "signature_expired"
+	CodeSignatureInvalid     = "signature_invalid"
 	CodeStatusNotFound       = "status_not_found"
 	CodeStoreUnfit           = "store_unfit"
 	CodeThumbnailNotFound    = "thumbnail_not_found"
@@ -88,6 +92,9 @@ const (
 
 // Codes of requests that are wrong in themselves.
 var requestCodes = []Code{
+	{CodeBadBody, []int{http.StatusBadRequest}, "Malformed body",
+		"The body is not the JSON object that the route takes, or a value in it is impossible; `limit` has what is allowed.",
+		repair},
 	{CodeBadForm, []int{http.StatusBadRequest}, "Malformed form",
 		"The body is not well-formed multipart/form-data, or ends before it is complete, or the `Content-Type` has not " +
 			"the boundary that the body has.", repair},
@@ -120,8 +127,17 @@ var requestCodes = []Code{
 		"The client has as many images, or bytes of them, as `QUOTA_IMAGES` or `QUOTA_BYTES` allows, which is `limit`. " +
 			"`found` is what it has, including uploads in progress.",
 		"Have the operator remove images or raise the quota. Removed images count until the next count of the bucket."},
+	{CodeSignatureExpired, []int{http.StatusForbidden}, "Signed URL expired",
+		"The URL was signed for a time that is over, at `found` in Unix time.",
+		"Get a new URL: the status of the image has it, and `POST /urls` makes it."},
+	{CodeSignatureInvalid, []int{http.StatusForbidden}, "Signed URL not valid",
+		"The signature is not that of this path and query, or of a key that is no longer in use.",
+		"Use a signed URL as it is: without changing, adding or reordering anything."},
 	{CodeNotFound, []int{http.StatusNotFound}, "No such route",
 		"The path does not exist.", "Correct the path."},
+	{CodeNothingSigned, []int{http.StatusNotFound}, "Nothing is signed",
+		"A signed URL or a grant was asked for, and the operator has configured no keys that sign them.",
+		"Have the operator set `AUTH_SIGNING_KEYS_FILE`, or get images with a key."},
 	{CodeStatusNotFound, []int{http.StatusNotFound}, "Status not found",
 		"There is no image with this ID, or of this event, or it belongs to another client.",
 		"Check the ID. An event in the Broker may need a moment: ask again."},

@@ -12,9 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -28,8 +25,6 @@ const (
 	keyBytes = 32
 	// keyPrefix lets secret scanners recognize a key.
 	keyPrefix = "isk_"
-	// The file is read at most this often.
-	keysInterval = 5 * time.Second
 )
 
 // clientName excludes the bar that joins issuer and subject in the name of a client with a token, so that no two
@@ -98,32 +93,26 @@ func parseKey(line string) (key apiKey, fault string) {
 
 // A keyring has the keys of a file, and reads the file again when it is used.
 type keyring struct {
-	file     config.File
-	interval time.Duration
-	log      *slog.Logger
-	bad      prometheus.Gauge
-	keys     atomic.Pointer[[]apiKey]
-
-	lock    sync.Mutex
-	checked time.Time
-	fault   string // of the file, as it was logged last
+	file *config.Watched[[]apiKey]
+	bad  prometheus.Gauge
+	log  *slog.Logger
+	last []apiKey // that were logged; used by one reading at a time
 }
 
 func newKeyring(settings Settings, process *httpserver.Process) *keyring {
-	k := &keyring{file: settings.keysFile, interval: keysInterval, log: process.Log, checked: time.Now()}
-	k.keys.Store(&settings.keys)
+	k := &keyring{log: process.Log, last: settings.keys}
 	k.bad = promauto.With(process.Metrics).NewGauge(prometheus.GaugeOpts{
 		Name: "api_keys_bad",
 		Help: "1 while the file of API keys is malformed, so that its changes have no effect.",
 	})
+	k.file = config.Watch(settings.keysFile, settings.keys, parseKeys, k.report)
 	return k
 }
 
 // client returns the name of the client whose key has the SHA-256 sum; "" if there is none. Every key is compared, each
 // in constant time.
 func (k *keyring) client(sum [sha256.Size]byte) (name string) {
-	k.refresh()
-	for _, key := range *k.keys.Load() {
+	for _, key := range k.file.Value() {
 		if subtle.ConstantTimeCompare(key.sum[:], sum[:]) == 1 {
 			name = key.client
 		}
@@ -131,38 +120,16 @@ func (k *keyring) client(sum [sha256.Size]byte) (name string) {
 	return name
 }
 
-// refresh reads the file again, which may have no keys by now. While it is malformed, the last good keys stay. Contents
-// are compared, and not times, which change when Kubernetes swaps a mounted Secret.
-func (k *keyring) refresh() {
-	if !k.lock.TryLock() {
-		return // another request does it
-	}
-	defer k.lock.Unlock()
-	if time.Since(k.checked) < k.interval {
-		return
-	}
-	k.checked = time.Now()
-	text, err := k.file.Read()
-	var keys []apiKey
-	if err == nil {
-		keys, err = parseKeys(text)
-	}
-	switch {
-	case err != nil && err.Error() != k.fault:
-		k.fault = err.Error()
+// report is for config.Watch. The file may have no keys by now.
+func (k *keyring) report(keys []apiKey, err error) {
+	if err != nil {
 		k.bad.Set(1)
-		k.log.Error("api_keys_not_read", "error.message", k.fault)
-	case err == nil:
-		k.fault = ""
-		k.bad.Set(0)
-		k.replace(keys)
-	}
-}
-
-func (k *keyring) replace(keys []apiKey) {
-	if slices.Equal(keys, *k.keys.Load()) {
+		k.log.Error("api_keys_not_read", "error.message", err.Error())
 		return
 	}
-	k.keys.Store(&keys)
-	k.log.Info("api_keys_read", "keys", len(keys))
+	k.bad.Set(0)
+	if !slices.Equal(keys, k.last) {
+		k.last = keys
+		k.log.Info("api_keys_read", "keys", len(keys))
+	}
 }

@@ -46,7 +46,7 @@ func TestParseKeys(t *testing.T) {
 func TestKeysChange(t *testing.T) {
 	file, old := keysFile(t, "scanner")
 	d := open(t, map[string]string{"AUTH_API_KEYS_FILE": file})
-	d.keys.interval = 0
+	d.keys.file.SetInterval(0)
 	status := func(key string) int { return d.ask("GET", "X-Api-Key: "+key).Code }
 	key, line, err := NewKey("scanner")
 	if err != nil {

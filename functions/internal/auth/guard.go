@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
+	"gitlab.com/yourorg/image-service/functions/internal/signing"
 )
 
 // A Client is an authenticated client.
@@ -42,6 +43,7 @@ type Guard struct {
 	process  *httpserver.Process
 	keys     *keyring       // nil if there are no API keys
 	tokens   *tokenVerifier // nil if there is no issuer
+	signing  *signing.Keys  // nil if nothing is signed
 	limiter  *ratelimit.Limiter
 	refused  *prometheus.CounterVec
 }
@@ -55,11 +57,15 @@ func New(settings Settings, process *httpserver.Process, limiter *ratelimit.Limi
 	if settings.issuer != "" {
 		g.tokens = newTokenVerifier(settings, process.Log, process.Metrics)
 	}
+	if settings.signing.IsSet() {
+		g.signing = signing.Open(settings.signing, process.Log, process.Metrics)
+	}
 	g.refused = promauto.With(process.Metrics).NewCounterVec(prometheus.CounterOpts{
 		Name: "auth_refused_total",
 		Help: "Requests refused because of their credentials or their number, by reason.",
 	}, []string{"reason"})
-	process.Log.Info("access", "api_keys", g.keys != nil, "tokens", g.tokens != nil, "rate_limit", settings.limits())
+	process.Log.Info("access", "api_keys", g.keys != nil, "tokens", g.tokens != nil, "signed_urls", g.signing != nil,
+		"rate_limit", settings.limits())
 	return g
 }
 

@@ -5,9 +5,11 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
+	"gitlab.com/yourorg/image-service/functions/internal/signing"
 )
 
 // Settings of authentication, rate limits and CORS. The zero Settings allow every request.
@@ -23,6 +25,9 @@ type Settings struct {
 	origins []string
 
 	byteLimit ratelimit.Limit // in units of ratelimit.ByteUnit
+
+	signing     signing.Settings
+	urlLifetime time.Duration
 }
 
 // Settings of authentication and authorization.
@@ -41,6 +46,10 @@ var (
 	admins = config.List{Name: "AUTH_ADMINS",
 		Doc: "Clients that see the images of all clients. " +
 			"A client with a token is named by its issuer, a vertical bar and its subject."}
+	urlSeconds = config.Int{Name: "SIGNED_URL_SECONDS", Default: 3600, Min: int64(signing.MinLifetime / time.Second),
+		Max: int64(signing.MaxLifetime / time.Second), Unit: "seconds",
+		Doc: "How long the signed URLs in a status are valid at least; they are valid for up to a quarter longer, so that " +
+			"the same URL serves for a while and caches work."}
 	trustedProxies = config.Int{Name: "TRUSTED_PROXIES", Default: 0, Min: 0, Max: 16,
 		Doc: "Number of proxies in front of the function that append to `X-Forwarded-For`."}
 	corsOrigins = config.List{Name: "CORS_ORIGINS",
@@ -52,7 +61,8 @@ var (
 // can impersonate any client.
 var safeURL = config.Form{Expected: "an https:// URL", Valid: isSafeURL}
 
-// ReadSettings reads AUTH_*, RATE_LIMIT*, TRUSTED_PROXIES and CORS_ORIGINS, and the file of API keys.
+// ReadSettings reads AUTH_*, RATE_LIMIT*, SIGNED_URL_SECONDS, TRUSTED_PROXIES and CORS_ORIGINS, and the files of API
+// keys and signing keys.
 func ReadSettings(r *config.Reader) Settings {
 	s := Settings{
 		keysFile: apiKeysFile.Read(r),
@@ -65,12 +75,18 @@ func ReadSettings(r *config.Reader) Settings {
 		origins:  corsOrigins.Read(r),
 	}
 	s.byteLimit = ratelimit.ReadByteLimit(r)
+	s.signing = signing.ReadSettings(r)
+	s.urlLifetime = time.Duration(urlSeconds.Read(r)) * time.Second
 	s.readKeys(r)
 	if !r.IsSet(jwtIssuer) && (r.IsSet(jwtAudience) || r.IsSet(jwksURL)) {
 		r.Fault("%s is not set; expected the issuer of the tokens, as %s or %s is set", jwtIssuer, jwtAudience, jwksURL)
 	}
 	if len(s.admins) > 0 && !r.IsSet(apiKeysFile) && !r.IsSet(jwtIssuer) {
 		r.Fault("%s is set, but clients cannot authenticate; expected %s or %s as well", admins, apiKeysFile, jwtIssuer)
+	}
+	if s.signing.IsSet() && !r.IsSet(apiKeysFile) && !r.IsSet(jwtIssuer) {
+		r.Fault("AUTH_SIGNING_KEYS_FILE is set, but clients cannot authenticate, and need no signed URLs; expected %s or %s "+
+			"as well", apiKeysFile, jwtIssuer)
 	}
 	return s
 }

@@ -33,11 +33,12 @@ type Backends struct {
 	Index      *imageindex.Index
 	// Renditions are what is made of each image.
 	Renditions *rendition.Set
+	Signer     Signer
 	// IgnoreError takes an error of Redis in an operation that the answer does not depend on.
 	IgnoreError func(ctx context.Context, operation string, err error)
 }
 
-// A Delivery answers GET requests. It is safe for use by several goroutines.
+// A Delivery answers GET requests, and signs URLs. It is safe for use by several goroutines.
 type Delivery struct {
 	Backends
 	policy  ownership.Policy

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -86,14 +87,25 @@ func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagesto
 	return info, err
 }
 
-// A lifetime is how long caches may keep what a URL refers to, as a part of Cache-Control.
-type lifetime string
+// A lifetime is how long caches may keep what a URL refers to.
+type lifetime struct {
+	maxAge int64 // in seconds
+	more   string
+}
 
-const (
-	forever lifetime = "max-age=31536000, immutable"
+var (
+	forever = lifetime{31536000, ", immutable"}
 	// aWhile is for what a new configuration replaces.
-	aWhile lifetime = "max-age=60, stale-while-revalidate=86400"
+	aWhile = lifetime{60, ", stale-while-revalidate=86400"}
 )
+
+func (l lifetime) String() string { return "max-age=" + strconv.FormatInt(l.maxAge, 10) + l.more }
+
+// until bounds a lifetime by the time at which a signed URL expires. After that no cache may use what it has.
+func (l lifetime) until(expires time.Time) lifetime {
+	left := max(0, int64(time.Until(expires)/time.Second))
+	return lifetime{min(l.maxAge, left), ", must-revalidate"}
+}
 
 // serveObject streams an object, or a range of it.
 func (d *Delivery) serveObject(
@@ -111,16 +123,27 @@ func (d *Delivery) serveObject(
 	header.Set("Content-Type", info.ContentType)
 	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": nameOf(info)}))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox") // whatever the object is, it runs nothing
-	if d.policy.Enforced {
-		header.Set("Cache-Control", "private, "+string(lifetime))
-		header.Add("Vary", "Authorization, X-Api-Key") // several clients may share a browser
-	} else {
-		header.Set("Cache-Control", "public, "+string(lifetime))
-		header.Set("Cross-Origin-Resource-Policy", "cross-origin") // other sites may embed it
-	}
+	d.setSharing(r, header, lifetime)
 	header.Set("ETag", `"`+info.ETag+`"`)
 	http.ServeContent(w, r, "", info.Modified, object)
 	return nil
+}
+
+// setSharing sets who may keep a response, for how long, and who may embed it. What a signed URL refers to is for
+// everybody who has it.
+func (d *Delivery) setSharing(r *http.Request, header http.Header, lifetime lifetime) {
+	signed := auth.SignedFrom(r.Context())
+	switch {
+	case signed.Image != "":
+		header.Set("Cache-Control", "public, "+lifetime.until(signed.Expires).String())
+	case d.policy.Enforced:
+		header.Set("Cache-Control", "private, "+lifetime.String())
+		header.Add("Vary", "Authorization, X-Api-Key") // several clients may share a browser
+		return
+	default:
+		header.Set("Cache-Control", "public, "+lifetime.String())
+	}
+	header.Set("Cross-Origin-Resource-Policy", "cross-origin") // other sites may embed it
 }
 
 // How long a client may take to read 32 KiB.

@@ -32,7 +32,10 @@ async function get(path, signal) {
     if (sent === key()) await askForKey();
   }
 }
-// An element cannot send the key in a header, so what needs a key is fetched as a blob.
+// An element cannot send the key in a header, so what needs a key is fetched as a blob, unless the service signs URLs.
+// Signed ones expire while the page is open, so links, which may be used later, do without.
+const below = (path, url) => url.slice(url.indexOf(path)); // relative to the page
+const unsigned = url => url.replace(/[?&]expires=.*/, '');
 async function address(path) {
   if (!key()) return path;
   const answer = await get(path);
@@ -87,13 +90,13 @@ function newRow(file) {
     },
     failed(words, again) { item.className = 'failed'; bar.hidden = true; this.setText(words); setButton('Try again', again) },
     refused(words, remove) { item.className = 'failed'; bar.hidden = true; this.setText(words); setButton('Remove', remove) },
-    async done(id, result, remove) {
+    async done(id, { result, urls }, remove) {
       bar.hidden = true;
-      show(await address('thumbnails/' + id));
+      show(urls ? below('thumbnails/', urls.thumbnail) : await address('thumbnails/' + id));
       this.setText(size(result.original_size) + ' → ' + size(result.thumbnail_size) + ' · ');
       const links = new Map([['images/' + id, 'original']]); // formats of a rendition share an address
       for (const r of result.renditions ?? []) {
-        const path = r.url.replace(/^\//, '');
+        const path = unsigned(below('images/', r.url));
         if (!links.has(path)) links.set(path, r.name + ' ' + size([r.width, r.height]));
       }
       for (const [path, label] of links) text.append(linkTo(path, label), ' ');
@@ -184,7 +187,7 @@ async function run(job) {
     const { image_id } = await send(job);
     row.setText('making the thumbnail');
     const status = await result(image_id, abort.signal);
-    if (status.status === 'completed') { await row.done(image_id, status.result, () => remove(job)); setState(job, 'done') }
+    if (status.status === 'completed') { await row.done(image_id, status, () => remove(job)); setState(job, 'done') }
     else { row.refused(status.result.error, () => remove(job)); setState(job, 'failed') }
   } catch (error) {
     if (abort.signal.aborted) return remove(job);

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
@@ -17,6 +18,9 @@ import (
 // Rendition is GET /images/{id}/{rendition}: a rendition by the current specification of its name, or by the one whose
 // hash is the query parameter v, as the URLs in a status have it. What such a URL refers to never changes.
 func (d *Delivery) Rendition(w http.ResponseWriter, r *http.Request) error {
+	if err := httpserver.CheckQuery(r, "v"); err != nil {
+		return err
+	}
 	found, err := d.findRendition(r.Context(), imageID(r), r.PathValue("rendition"), r.URL.Query().Get("v"))
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	httpserver.WriteJSON(w, http.StatusOK, known)
+	httpserver.WriteJSON(w, http.StatusOK, d.link(r, known))
 	return nil
 }
 
@@ -62,7 +62,7 @@ func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	httpserver.WriteJSON(w, http.StatusOK, known)
+	httpserver.WriteJSON(w, http.StatusOK, d.link(r, known))
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s := &stream{delivery: d, imageIDs: imageIDs, ranks: ranksIn(r.Header.Get("Last-Event-ID"), len(imageIDs))}
+	s := &stream{delivery: d, request: r, imageIDs: imageIDs, ranks: ranksIn(r.Header.Get("Last-Event-ID"), len(imageIDs))}
 	var known []*status.Status
 	for _, id := range imageIDs {
 		one, err := d.read(r.Context(), id)
@@ -101,6 +101,7 @@ func streamedIDs(r *http.Request) ([]string, error) {
 // A stream is the response to one request for events.
 type stream struct {
 	delivery *Delivery
+	request  *http.Request
 	imageIDs []string
 	ranks    []int // of the states that the client knows, by the index of the image; 0 for none
 	writer   http.ResponseWriter
@@ -194,7 +195,7 @@ func (s *stream) send(known *status.Status) error {
 		return nil
 	}
 	s.ranks[i] = rank
-	text, err := json.Marshal(known)
+	text, err := json.Marshal(s.delivery.link(s.request, known))
 	if err != nil {
 		return fmt.Errorf("write status of %s: %w", known.ImageID, err)
 	}

@@ -70,5 +70,8 @@ func (p Policy) MaySeeAll(ctx context.Context) bool { return !p.Enforced || auth
 // MaySee reports whether a request may know that an image exists. A request that may not gets the same answer as for an
 // image that does not exist.
 func (p Policy) MaySee(ctx context.Context, imageID string) bool {
+	if signed := auth.SignedFrom(ctx).Image; signed != "" {
+		return signed == imageID
+	}
 	return p.MaySeeAll(ctx) || Owns(Of(ctx), imageID)
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 const renditions = `renditions:
@@ -42,6 +44,31 @@ func withRenditions(t *testing.T, settings ...string) (s *testServer, id string,
 		s.putAs(r.Key(original), r.Name+r.Extension, "image/"+subtype)
 	}
 	return s, id, set
+}
+
+// completeWithCard records the result of an image and stores its rendition card.
+func (s *testServer) completeWithCard(id string) {
+	s.t.Helper()
+	set, err := rendition.Parse([]byte(renditions))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	card := imagestore.Rendition{Name: "card", Hash: set.Find("card").Hash, Extension: ".webp"}
+	file := status.File{Name: "card", Hash: card.Hash, Rendition: raster.Rendition{
+		Format: raster.WebP, Bytes: []byte("card"), Width: 64, Height: 48, Frames: 1,
+	}}
+	files, err := s.statuses().RecordRenditions(s.t.Context(), id, id+"/a.png", []status.File{file})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.complete(id)
+	final := status.Status{ImageID: id, State: status.Completed, ProcessedAt: 1, Result: &status.Result{
+		Success: true, Thumbnail: id + "/thumbnail_a.png", Renditions: files,
+		OriginalSize: &status.Size{60, 40}, ThumbnailSize: &status.Size{40, 30},
+	}}
+	if _, err := s.statuses().Advance(s.t.Context(), final); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // putAs stores an object of a content type.

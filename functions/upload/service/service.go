@@ -132,6 +132,7 @@ func wire(
 			References:  idempotency.NewReferences(backends.redis),
 			Index:       backends.index,
 			Renditions:  settings.renditions,
+			Signer:      delivery.Signer{Keys: guard.Signing(), Lifetime: guard.URLLifetime()},
 			IgnoreError: backends.ignoreError,
 		}, policy, settings.maxWaiting),
 	}
@@ -171,9 +172,10 @@ func (s *service) routes() *http.ServeMux {
 	httpserver.Route(mux, "/status/{id}/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
 	httpserver.Route(mux, "/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
 	httpserver.Route(mux, "/images", methods{http.MethodGet: s.protect(s.delivery.List)})
-	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protect(s.delivery.Original)})
-	httpserver.Route(mux, "/images/{id}/{rendition}", methods{http.MethodGet: s.protect(s.delivery.Rendition)})
-	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protect(s.delivery.Thumbnail)})
+	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protectObject(s.delivery.Original)})
+	httpserver.Route(mux, "/images/{id}/{rendition}", methods{http.MethodGet: s.protectObject(s.delivery.Rendition)})
+	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protectObject(s.delivery.Thumbnail)})
+	httpserver.Route(mux, "/urls", methods{http.MethodPost: s.protect(s.delivery.Links)})
 	all := http.NewServeMux() // Serve adds the cluster's own paths to it, which scripts of other sites may not use
 	all.Handle("/", s.guard.CORS(mux))
 	return all
@@ -183,4 +185,8 @@ type methods = map[string]http.Handler
 
 func (s *service) protect(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return s.guard.Protect(s.process.Handle(handle))
+}
+
+func (s *service) protectObject(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return s.guard.ProtectObject(s.process.Handle(handle))
 }

@@ -16,6 +16,9 @@ var (
 		Doc: "The same in a file, instead of `RENDITIONS`."}
 )
 
+// IsSet reports whether the settings have a document, valid or not.
+func IsSet(r *config.Reader) bool { return r.IsSet(inline) || r.IsSet(file) }
+
 // Read returns the set that the settings describe. One that costs more than the limits allow is a fault.
 func Read(r *config.Reader, limits raster.Limits) *Set {
 	text, from := []byte(inline.Read(r)), fmt.Stringer(inline)

@@ -75,3 +75,6 @@ func (s *Store) isOneOf(ctx context.Context, named []string, original *imagestor
 	}
 	return false, nil
 }
+
+// IsRendition reports whether an object was stored by RecordRenditions, and not by another program under such a key.
+func IsRendition(info *imagestore.Info) bool { return parseSize(info.Metadata[size]) != nil }

@@ -21,6 +21,7 @@ function askForKey() {
       sessionStorage.setItem('key', field.value.replace(/[^!-~]/g, '')); // invisible characters get pasted with it
       field.value = ''; ask.hidden = true; asking = null;
       resolve();
+      if (listing) loadMore();
     };
   });
 }
@@ -50,6 +51,19 @@ const shows = url => new Promise(resolve => {
 const inBytes = count => count < 1e6 ? Math.ceil(count / 1e3) + ' kB' : (count / 1e6).toFixed(1) + ' MB';
 const size = pixels => pixels?.join(' × ') ?? 'unknown size';
 
+function linkTo(path, label, name) {
+  const link = document.createElement('a'); link.href = path; link.textContent = label;
+  link.onclick = async event => {
+    if (!key()) return;
+    event.preventDefault();
+    link.onclick = null; link.href = await address(path);
+    // What the browser cannot show, such as HEIC in most, it saves; a blob has no file name of its own.
+    if (link.href.startsWith('blob:') && !await shows(link.href)) link.download = name; else link.target = '_blank';
+    link.click();
+  };
+  return link;
+}
+
 // A row shows one image. Its button cancels the upload, then tries again or removes the row.
 function newRow(file) {
   const item = document.createElement('li');
@@ -67,18 +81,6 @@ function newRow(file) {
   }
   function setButton(label, act) {
     button.textContent = label; button.setAttribute('aria-label', label + ' ' + file.name); button.onclick = act;
-  }
-  function linkTo(path, label) {
-    const link = document.createElement('a'); link.href = path; link.textContent = label;
-    link.onclick = async event => {
-      if (!key()) return;
-      event.preventDefault();
-      link.onclick = null; link.href = await address(path);
-      // What the browser cannot show, such as HEIC in most, it saves; a blob has no file name of its own.
-      if (link.href.startsWith('blob:') && !await shows(link.href)) link.download = file.name; else link.target = '_blank';
-      link.click();
-    };
-    return link;
   }
   return {
     remove() { item.remove(); URL.revokeObjectURL(preview) },
@@ -99,10 +101,198 @@ function newRow(file) {
         const path = unsigned(below('images/', r.url));
         if (!links.has(path)) links.set(path, r.name + ' ' + size([r.width, r.height]));
       }
-      for (const [path, label] of links) text.append(linkTo(path, label), ' ');
+      for (const [path, label] of links) text.append(linkTo(path, label, file.name), ' ');
       setButton('Remove', remove);
     },
   };
+}
+
+// The gallery has what the service lists; where it lists nothing, what this browser remembers.
+const gallery = element('gallery'), grid = element('grid'), more = element('more'), note = element('note');
+const listing = document.querySelector('main').dataset.listing === 'true';
+const maxRemembered = 200, pageSize = 30;
+
+// A browser in private mode may forbid storage, or forget it: then the history ends with the page.
+let remembered = [];
+try { remembered = JSON.parse(localStorage.getItem('images')) ?? [] } catch {}
+function keep(images) {
+  remembered = images.slice(0, maxRemembered);
+  try { localStorage.setItem('images', JSON.stringify(remembered)) } catch {}
+}
+
+const bytesOf = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+// placeholder draws a ThumbHash (https://evanw.github.io/thumbhash/): three channels of cosines, and perhaps alpha.
+function placeholder(hash) {
+  const h = bytesOf(hash), head = h[0] | h[1] << 8 | h[2] << 16, rest = h[3] | h[4] << 8;
+  const alpha = head >> 23 & 1, wide = rest >> 15, shorter = Math.max(3, rest & 7), longer = alpha ? 5 : 7;
+  const across = wide ? longer : shorter, down = wide ? shorter : longer;
+  let nibble = alpha ? 12 : 10;
+  const channel = (mean, nx, ny, scale) => {
+    const terms = [[0, 0, mean]];
+    for (let y = 0; y < ny; y++) {
+      for (let x = y ? 0 : 1; x * ny < nx * (ny - y); x++, nibble++) {
+        terms.push([x, y, 2 * scale * ((h[nibble >> 1] >> 4 * (nibble & 1) & 15) / 7.5 - 1)]);
+      }
+    }
+    return (u, v) => terms.reduce((sum, [x, y, term]) => sum + term * Math.cos(Math.PI * u * x) * Math.cos(Math.PI * v * y), 0);
+  };
+  const l = channel((head & 63) / 63, across, down, (head >> 18 & 31) / 31);
+  const p = channel((head >> 6 & 63) / 31.5 - 1, 3, 3, 1.25 * (rest >> 3 & 63) / 63);
+  const q = channel((head >> 12 & 63) / 31.5 - 1, 3, 3, 1.25 * (rest >> 9 & 63) / 63);
+  const a = alpha ? channel((h[5] & 15) / 15, 5, 5, (h[5] >> 4) / 15) : () => 1;
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.round(Math.min(32, 32 * across / down)); canvas.height = Math.round(Math.min(32, 32 * down / across));
+  const picture = new ImageData(canvas.width, canvas.height);
+  for (let i = 0, y = 0; y < canvas.height; y++) {
+    for (let x = 0; x < canvas.width; x++) {
+      const u = (x + .5) / canvas.width, v = (y + .5) / canvas.height;
+      const light = l(u, v), yellow = p(u, v), red = q(u, v), blue = light - 2 / 3 * yellow, r = (3 * light - blue + red) / 2;
+      for (const part of [r, r - red, blue, a(u, v)]) picture.data[i++] = 255 * part; // which the array clamps
+    }
+  }
+  canvas.getContext('2d').putImageData(picture, 0, 0);
+  return canvas;
+}
+
+// A tile shows one image, and opens the viewer.
+const tiles = new Map();
+function showTile(image, first) {
+  const known = tiles.get(image.image_id), item = known?.item ?? document.createElement('li');
+  item.innerHTML = '<button type="button"><figure></figure><span></span></button>';
+  const figure = item.querySelector('figure'), button = item.querySelector('button');
+  const state = { queued: 'waiting', processing: 'in progress', failed: 'failed' }[image.status];
+  item.querySelector('span').textContent = (image.filename ?? image.image_id) + (state ? ' (' + state + ')' : '');
+  button.onclick = () => view(image);
+  if (image.color) figure.style.background = image.color;
+  try { if (image.placeholder) figure.append(placeholder(image.placeholder)) } catch {} // it is only for the eye
+  if (image.status === 'completed') addThumbnail(figure, image.image_id);
+  tiles.set(image.image_id, { item, image });
+  if (!known) first ? grid.prepend(item) : grid.append(item);
+  gallery.hidden = false;
+}
+async function addThumbnail(figure, id) {
+  const picture = new Image(); picture.alt = ''; picture.loading = 'lazy';
+  picture.onload = () => figure.querySelector('canvas')?.remove();
+  picture.onerror = () => picture.remove();
+  picture.src = await address('thumbnails/' + id);
+  figure.append(picture);
+}
+// uploaded shows an image that this page has uploaded, and remembers it.
+function uploaded(file, status) {
+  const renditions = status.result.renditions?.map(r => ({ ...r, url: '/' + unsigned(below('images/', r.url)) }));
+  const image = { ...status.result, renditions, image_id: status.image_id, status: status.status, filename: file.name, bytes: file.size, uploaded_at: Date.now() / 1000 };
+  keep([image, ...remembered.filter(one => one.image_id !== image.image_id)]);
+  showTile(image, true);
+}
+
+// follow shows the states of images that have no result yet, by server-sent events. fetch sends the key, unlike
+// EventSource.
+async function follow(ids) {
+  while (ids.length) {
+    const answer = await get('events?ids=' + ids.slice(0, 20)).catch(() => null);
+    if (!answer?.ok) return;
+    const lines = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let text = '';;) {
+      const { done, value } = await lines.read().catch(() => ({ done: true }));
+      if (done) break;
+      const events = (text + value).split('\n\n');
+      text = events.pop();
+      for (const event of events) {
+        const status = JSON.parse(/^data: (\{"image_id".*)$/m.exec(event)?.[1] ?? 'null'), tile = status && tiles.get(status.image_id);
+        if (tile) showTile({ ...tile.image, ...status.result, status: status.status });
+      }
+    }
+    ids = ids.slice(20);
+  }
+}
+
+let cursor = '', loading = false;
+async function loadMore() {
+  if (loading) return;
+  loading = true;
+  try {
+    const answer = await fetch('images?limit=' + pageSize + (cursor && '&cursor=' + cursor), { headers: headers() });
+    if (answer.status === 401) return; // there is a key after the first upload
+    if (!answer.ok) throw new Error(answer.status);
+    const page = await answer.json();
+    for (const image of page.images) if (!tiles.has(image.image_id)) showTile(image, false);
+    follow(page.images.filter(image => image.status === 'queued' || image.status === 'processing').map(image => image.image_id));
+    note.textContent = page.complete || page.next ? '' : 'Images from before ' + new Date(1000 * page.since).toLocaleString() + ' may be missing: the service is still looking through its store.';
+    cursor = page.next ?? '';
+    more.hidden = !cursor;
+    if (cursor) { nearEnd.unobserve(more); nearEnd.observe(more) } // which reports it again if it is still in sight
+  } catch { note.textContent = 'The images could not be listed.'; more.hidden = false; gallery.hidden = false }
+  finally { loading = false }
+}
+const nearEnd = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) loadMore() }, { rootMargin: '200px' });
+more.onclick = loadMore;
+if (listing) loadMore(); else remembered.forEach(image => showTile(image, false));
+
+// The viewer shows an image with all that was made of it.
+const viewer = element('viewer'), said = element('said'), links = element('links');
+let viewed = null;
+async function copy(text, what) {
+  try { await navigator.clipboard.writeText(text) } catch { // without HTTPS
+    const area = document.createElement('textarea');
+    area.value = text; area.setAttribute('aria-hidden', 'true'); viewer.append(area); area.select();
+    document.execCommand('copy'); area.remove();
+  }
+  said.textContent = what + ' copied';
+}
+const absolute = path => new URL(path, document.baseURI).href;
+const quoted = text => "'" + text.replaceAll("'", "'\\''") + "'";
+const escaped = text => text.replace(/[&<>"]/g, letter => '&#' + letter.charCodeAt(0) + ';');
+function newButton(label, act) {
+  const button = document.createElement('button');
+  button.type = 'button'; button.textContent = label; button.onclick = act;
+  return button;
+}
+function view(image) {
+  const id = image.image_id, name = image.filename ?? id;
+  viewed = id;
+  element('name').textContent = name;
+  element('facts').textContent = [image.original_size && size(image.original_size), image.bytes && inBytes(image.bytes),
+    new Date(1000 * image.uploaded_at).toLocaleString(), image.error].filter(Boolean).join(' · ');
+  said.textContent = '';
+  const files = new Map([['images/' + id, 'original']]);
+  if (image.status === 'completed') files.set('thumbnails/' + id, 'thumbnail ' + size(image.thumbnail_size));
+  for (const r of image.renditions ?? []) {
+    if (r.name !== 'thumbnail') files.set(unsigned(below('images/', r.url)), r.name + ' ' + size([r.width, r.height]));
+  }
+  links.replaceChildren(...[...files].map(([path, label]) => {
+    const item = document.createElement('li');
+    item.append(linkTo(path, label, name), newButton('Copy link', () => copy(absolute(path), 'Link')));
+    item.lastChild.setAttribute('aria-label', 'Copy link to ' + label);
+    return item;
+  }));
+  const best = [...files.keys()].at(-1), rendition = image.renditions?.find(r => unsigned(below('images/', r.url)) === best);
+  const [width, height] = rendition ? [rendition.width, rendition.height] : image.thumbnail_size ?? [];
+  const credentials = key() ? "-H 'Authorization: Bearer KEY' " : '';
+  element('acts').replaceChildren(
+    newButton('Copy curl', () => copy('curl ' + credentials + '-o ' + quoted(name) + ' ' + absolute('images/' + id), 'Command')),
+    newButton('Copy HTML', () => copy('<img src="' + absolute(best) + '"' + (width ? ' width="' + width + '" height="' + height + '"' : '') + ' alt="' + escaped(name) + '">', 'HTML')),
+    newButton('Download', () => download('images/' + id, name)),
+    newButton('Close', () => viewer.close()),
+  );
+  showLarge(image, name);
+  if (!viewer.open) viewer.showModal();
+}
+async function showLarge(image, name) {
+  const frame = element('large');
+  frame.replaceChildren();
+  if (image.placeholder) try { frame.append(placeholder(image.placeholder)) } catch {}
+  for (const path of ['images/', 'thumbnails/']) { // the original may be of a format that the browser does not read
+    const url = await address(path + image.image_id);
+    if (!await shows(url)) continue;
+    const picture = new Image(); picture.src = url; picture.alt = name;
+    if (viewed === image.image_id) frame.replaceChildren(picture);
+    return;
+  }
+}
+async function download(path, name) {
+  const link = document.createElement('a');
+  link.href = await address(path); link.download = name;
+  link.click();
 }
 
 // XMLHttpRequest, because fetch does not report the progress of an upload. A repetition has the same Idempotency-Key, so
@@ -187,6 +377,7 @@ async function run(job) {
     const { image_id } = await send(job);
     row.setText('making the thumbnail');
     const status = await result(image_id, abort.signal);
+    uploaded(job.file, status);
     if (status.status === 'completed') { await row.done(image_id, status, () => remove(job)); setState(job, 'done') }
     else { row.refused(status.result.error, () => remove(job)); setState(job, 'failed') }
   } catch (error) {

@@ -107,7 +107,7 @@ func wire(
 		process:    process,
 		guard:      guard,
 		retrier:    retrier,
-		page:       delivery.Page(settings.limits, settings.maxBytes),
+		page:       delivery.Page(settings.limits, settings.maxBytes, settings.listed),
 		eventsOnly: settings.eventsOnly,
 		ingest: ingest.New(ingest.Backends{
 			Acceptor:  acceptor,

@@ -27,7 +27,7 @@ const proxy = http.createServer((request, response) => {
     if (unlisted && request.url === '/pictures/') {
       let html = '';
       answer.setEncoding('utf8').on('data', part => { html += part }).on('end', () => {
-        response.writeHead(200, { ...answer.headers, 'content-length': undefined }).end(html.replace('data-listing="true"', 'data-listing="false"'));
+        response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Security-Policy': answer.headers['content-security-policy'] }).end(html.replace('data-listing="true"', 'data-listing="false"'));
       });
       return;
     }
@@ -262,6 +262,9 @@ for (const colorScheme of ['light', 'dark']) {
       await inspect(page);
       await drop(page, sample, notAnImage);
       await summary(page, '2 of 2 done, 1 failed');
+      await inspect(page);
+      await page.click('#grid button');
+      await page.waitForFunction(() => document.querySelector('#large img')?.naturalWidth > 0);
       await inspect(page);
     }, { colorScheme, viewport: { width, height: 700 } });
   }

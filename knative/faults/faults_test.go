@@ -21,6 +21,8 @@ type fault struct {
 	name string
 	// inject injects the fault and returns when it is over.
 	inject func(*loadGenerator) error
+	// after, if it is not nil, goes on when everything is processed and checked.
+	after func(*loadGenerator)
 	// build builds the functions; nil means withRace.
 	build func() (string, error)
 	// large adds images that are so large that their uploads are streamed.
@@ -58,7 +60,7 @@ var faults = []fault{
 	}},
 	{name: "rolling restart (SIGTERM)", mayNotRefuse: true, inject: (*loadGenerator).rollingRestart},
 	{name: "renditions change, one pod after the other, thumbnail killed repeatedly meanwhile",
-		inject: (*loadGenerator).changeRenditions},
+		inject: (*loadGenerator).changeRenditions, after: (*loadGenerator).backfill},
 
 	{name: "clocks step ten minutes ahead and back", build: withClockStep, inject: func(l *loadGenerator) error {
 		return l.step(10*time.Minute, -10*time.Minute)
@@ -184,6 +186,9 @@ func (f fault) run(t *testing.T) {
 		t.Errorf("not processed after %v: %s", drainLimit, image)
 	}
 	l.checkInvariants(f, drained)
+	if f.after != nil {
+		f.after(l)
+	}
 }
 
 // checkInvariants checks all invariants of a finished run and adds its row to the table.
@@ -282,7 +287,7 @@ func (l *loadGenerator) restart(b *backend, empty bool) error {
 		return err
 	}
 	if b == l.kafka && empty {
-		return l.makeTopics(l.topic, l.topic+".dead")
+		return l.makeTopics(l.topics()...)
 	}
 	return nil
 }

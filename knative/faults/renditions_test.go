@@ -16,11 +16,13 @@ import (
 	_ "image/png"  // so that package image reads it
 	"io"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
 	_ "golang.org/x/image/webp" // so that package image reads it
@@ -42,10 +44,10 @@ var firstSet = renditionSet{
 	"teaser":  {"width": 32, "height": 32, "fit": "cover", "gravity": "smart", "animated": true},
 }
 
-// secondSet is what the document is changed to: one rendition is as before, two have other specifications, two are gone,
-// and one is new.
+// secondSet is what the document is changed to: one rendition is as before, two have other specifications, two are
+// gone, and one is new. No sample is so small that both make the same thumbnail of it.
 var secondSet = renditionSet{
-	thumbnail: {"width": 50, "height": 50},
+	thumbnail: {"width": 25, "height": 25},
 	"card":    {"width": 48, "height": 32, "fit": "cover", "format": []string{"webp"}},
 	"square":  {"width": 30, "height": 30, "fit": "contain", "background": "#0088ffff"},
 	"banner":  {"width": 60, "height": 20, "fit": "cover", "format": []string{"jpeg"}},
@@ -243,17 +245,24 @@ func (l *loadGenerator) checkSet(set renditionSet, imageID string, of sample, ob
 		return err
 	}
 	for object, f := range want {
-		found := objects[object]
-		if found.versions != 1 || found.removed {
-			return fmt.Errorf("%s has %d versions, removed: %v; want 1 version", object, found.versions, found.removed)
+		if err := l.checkFile(imageID, object, of, f, objects[object]); err != nil {
+			return err
 		}
-		got, err := l.storedFile(imageID+"/"+object, of, found)
-		if err != nil {
-			return fmt.Errorf("%s: %w", object, err)
-		}
-		if got != f {
-			return fmt.Errorf("%s is %+v, want %+v", object, got, f)
-		}
+	}
+	return nil
+}
+
+// checkFile checks that a file is stored once, and is what is wanted.
+func (s *system) checkFile(imageID, object string, of sample, want file, found stored) error {
+	if found.versions != 1 || found.removed {
+		return fmt.Errorf("%s has %d versions, removed: %v; want 1 version", object, found.versions, found.removed)
+	}
+	got, err := s.storedFile(imageID+"/"+object, of, found)
+	if err != nil {
+		return fmt.Errorf("%s: %w", object, err)
+	}
+	if got != want {
+		return fmt.Errorf("%s is %+v, want %+v", object, got, want)
 	}
 	return nil
 }
@@ -351,7 +360,7 @@ func (s *system) storedFile(key string, of sample, found stored) (file, error) {
 // of both revisions work side by side, those of thumbnail are killed.
 func (l *loadGenerator) changeRenditions() error {
 	l.sets = append(l.sets, secondSet)
-	for i := range l.thumbnail.pods {
+	change := func(i int) {
 		for _, service := range []*service{l.upload, l.thumbnail} {
 			p := service.pods[i]
 			p.set(secondSet.setting())
@@ -359,12 +368,136 @@ func (l *loadGenerator) changeRenditions() error {
 			p.roll()
 			service.without(nil)
 		}
-		if i > 0 {
-			break
+	}
+	change(0)
+	err := l.killRepeatedly(l.thumbnail.pods...)
+	change(1)
+	return err
+}
+
+// backfill asks twice for what all images lack of the second set, while the pods that make it are killed, and checks
+// that they have it, once, beside what they had. Nothing was replaced.
+func (l *loadGenerator) backfill() {
+	l.t.Helper()
+	var images []*submission
+	for _, u := range l.acceptedUploads() {
+		if u.want == "completed" {
+			images = append(images, u)
 		}
-		if err := l.killRepeatedly(l.thumbnail.pods...); err != nil {
+	}
+	before, err := l.inventory()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for range 2 {
+		for _, u := range images {
+			l.askForRenditions(u)
+		}
+	}
+	if err := l.killRepeatedly(l.thumbnail.pods...); err != nil {
+		l.t.Fatal(err)
+	}
+	began := time.Now()
+	if err := retry(2*drainLimit, func() error { return l.checkBackfilled(images, before) }); err != nil {
+		l.t.Error(err)
+	}
+	l.t.Logf("%d images have the second set %v after the last kill", len(images), time.Since(began))
+	for _, u := range images {
+		if err := l.checkCurrentListing(u); err != nil {
+			l.t.Errorf("%s (%s): %v", u.imageID, u.name, err)
+		}
+	}
+}
+
+// askForRenditions sends image.render through the Broker.
+func (l *loadGenerator) askForRenditions(u *submission) {
+	l.t.Helper()
+	asked := events.ImageRender{ImageID: u.imageID}
+	e, err := events.Encode(asked, events.Envelope{Source: "/faults", ID: uuid.NewString()})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	answer, err := post(l.t.Context(), l.client, l.broker, e)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusAccepted {
+		l.t.Fatalf("the Broker answered %s, want 202", answer.Status)
+	}
+}
+
+// checkBackfilled returns an error unless images have all files of the second set, those that they had before, and no
+// others.
+func (l *loadGenerator) checkBackfilled(images []*submission, before inventory) error {
+	now, err := l.inventory()
+	if err != nil {
+		return err
+	}
+	for _, u := range images {
+		want, err := l.filesAfterBackfill(u, now[u.imageID])
+		if err != nil {
 			return err
+		}
+		for object, f := range want {
+			if err := l.checkFile(u.imageID, object, u.sample, f, now[u.imageID][object]); err != nil {
+				return fmt.Errorf("%s: %w", u.imageID, err)
+			}
+		}
+		for object, found := range now[u.imageID] {
+			had, kept := before[u.imageID][object]
+			if _, wanted := want[object]; kept && found != had || !kept && !wanted {
+				return fmt.Errorf("%s/%s is %+v, and was %+v before the backfill", u.imageID, object, found, had)
+			}
 		}
 	}
 	return nil
+}
+
+// filesAfterBackfill returns the files of the second set. The thumbnail by the first one stays, and the other is beside
+// it.
+func (l *loadGenerator) filesAfterBackfill(u *submission, objects map[string]stored) (map[string]file, error) {
+	want, err := secondSet.filesOf(u.sample)
+	if err != nil {
+		return nil, err
+	}
+	object := secondSet.object(thumbnail, u.name, "")
+	f := want[object]
+	if err := l.checkFile(u.imageID, object, u.sample, f, objects[object]); err != nil {
+		delete(want, object)
+		want[thumbnail+"~"+secondSet.hash(thumbnail)+"_"+u.name+extensions[f.format]] = f
+	}
+	return want, nil
+}
+
+// checkCurrentListing checks that the status of an image lists a file of each name by the second set, and that its URL
+// works.
+func (l *loadGenerator) checkCurrentListing(u *submission) error {
+	var answer struct {
+		Result struct{ Renditions []events.Rendition }
+	}
+	if err := l.getJSON("/status/"+u.imageID, &answer); err != nil {
+		return err
+	}
+	for name := range secondSet {
+		url := "/images/" + u.imageID + "/" + name + "?v=" + secondSet.hash(name)
+		isListed := func(r events.Rendition) bool { return r.Name == name && r.URL == url }
+		if !slices.ContainsFunc(answer.Result.Renditions, isListed) {
+			return fmt.Errorf("its status lists %+v, want %s among them", answer.Result.Renditions, url)
+		}
+	}
+	return nil
+}
+
+// getJSON reads the answer of upload to a GET, which must be 200.
+func (l *loadGenerator) getJSON(path string, into any) error {
+	response, err := l.client.Get(l.address() + path)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, response.Status)
+	}
+	return json.NewDecoder(response.Body).Decode(into)
 }

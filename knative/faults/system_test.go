@@ -83,7 +83,7 @@ func newSystem(t *testing.T, build func() (string, error), settings ...string) *
 	for _, prepare := range []func() error{
 		func() error { return os.MkdirAll(s.directory, 0o700) },
 		s.makeBucket,
-		func() error { return s.makeTopics(s.topic, s.topic+".dead") },
+		func() error { return s.makeTopics(s.topics()...) },
 		func() error { return s.startFunctions(programs, settings) },
 		func() error { return s.startDispatcher(local) },
 	} {
@@ -106,6 +106,10 @@ func (s *system) makeBucket() error {
 	})
 }
 
+func (s *system) topics() []string {
+	return []string{s.topic, s.topic + ".backfill", s.topic + ".dead"}
+}
+
 // environment returns the settings of a pod. Images are overdue for the sweep after seconds instead of minutes.
 func (s *system) environment() []string {
 	host, port, _ := net.SplitHostPort(s.redis.link.address())
@@ -114,7 +118,8 @@ func (s *system) environment() []string {
 		"MINIO_ENDPOINT=" + s.minio.link.address(), "MINIO_BUCKET=" + s.bucket,
 		"MINIO_ACCESS_KEY=" + minioUser, "MINIO_SECRET_KEY=" + s.secret,
 		"KAFKA_BOOTSTRAP_SERVERS=" + s.kafka.link.address(),
-		"KAFKA_TOPIC=" + s.topic, "KAFKA_DEAD_LETTER_TOPIC=" + s.topic + ".dead",
+		"KAFKA_TOPIC=" + s.topic, "KAFKA_BACKFILL_TOPIC=" + s.topic + ".backfill",
+		"KAFKA_DEAD_LETTER_TOPIC=" + s.topic + ".dead",
 		"SWEEP_QUEUED_SECONDS=3", "SWEEP_STORED_SECONDS=5", firstSet.setting(),
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"image/color"
 	"slices"
+	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
@@ -106,6 +108,17 @@ func (s *Set) Find(name string) *Spec {
 		return nil
 	}
 	return &s.Renditions[i]
+}
+
+// Hash changes with what is made of images: a name, a specification, the placeholder or the colour.
+func (s *Set) Hash() string {
+	var text strings.Builder
+	for _, spec := range s.Renditions {
+		fmt.Fprintf(&text, "%s %s\n", spec.Name, spec.Hash)
+	}
+	fmt.Fprintf(&text, "placeholder %t\ncolor %t\n", s.Placeholder, s.Color)
+	sum := sha256.Sum256([]byte(text.String()))
+	return hex.EncodeToString(sum[:4])
 }
 
 // Names returns the names of all renditions.

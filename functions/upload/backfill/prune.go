@@ -27,7 +27,7 @@ func (r *run) prune(ctx context.Context) (good bool, err error) {
 	case !r.DryRun && !r.Yes && !r.asks:
 		return false, fmt.Errorf("%w: there is no terminal to ask on; expected --yes or --dry-run", cli.ErrUsage)
 	}
-	fmt.Fprintf(r.progress, "configured: %s\n", strings.TrimSpace(setName(r.settings.renditions)))
+	fmt.Fprintf(r.progress, "configured: %s\n", strings.TrimSpace(describe(r.settings.renditions)))
 	if !r.DryRun && !r.Yes {
 		count, err := r.pruneAll(ctx, true, io.Discard)
 		if err != nil || count.total() == 0 {

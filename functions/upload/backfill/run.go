@@ -83,7 +83,7 @@ func (r *run) backfill(ctx context.Context) (good bool, err error) {
 			images: r.images, statuses: r.statuses, specs: specs, engine: r.EngineOlderThan,
 			placeholder: all && set.Placeholder, color: all && set.Color, patience: w.patience,
 		},
-		meter: m, selected: r.Rendition, set: setName(set), pacer: newPacer(r.Rate),
+		meter: m, selected: r.Rendition, set: set.Hash(), pacer: newPacer(r.Rate),
 	}
 	if !r.DryRun {
 		a.publisher = publisher.Open(r.settings.publisher)
@@ -144,8 +144,8 @@ func (r *run) finish(err error, w *walk, mark *bookmark) error {
 	return errors.Join(fmt.Errorf("%w; to go on:\n%s", err, r.resume(w.cursor)), mark.save(w.cursor, true))
 }
 
-// setName names a set of renditions by a text that changes with it.
-func setName(set *rendition.Set) string {
+// describe names the renditions of a set, with their hashes.
+func describe(set *rendition.Set) string {
 	var name string
 	for _, spec := range set.Renditions {
 		name += spec.Name + "~" + spec.Hash + " "

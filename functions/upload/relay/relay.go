@@ -16,6 +16,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
@@ -34,6 +35,10 @@ type Backends struct {
 	Ledger    *quota.Ledger       // may be nil for a Relay that does not sweep
 	Index     *imageindex.Index   // nil if images are not listed
 	Publisher publisher.Publisher // may be nil for a Relay that only verifies, without repair
+	// Backfill is where image.render goes; only a Relay that repairs has it. Renditions are those that images should have;
+	// only a Relay that verifies has them.
+	Backfill   publisher.Publisher
+	Renditions *rendition.Set
 }
 
 // A Relay announces images. It is safe for use by several goroutines.

@@ -21,21 +21,23 @@ type verification struct {
 	out, progress io.Writer
 	reported      time.Time // when progress was last reported
 	waiting       []string  // IDs of images to be announced
+	completed     []imagestore.Image
 
 	images, complete, young, left, repaired, orphans, renditions int
+	lacking, requested                                           int // images that lack renditions
 }
 
 // Verify scans the whole bucket and writes to out a line for each inconsistent object, and a summary. On
 // progress it reports its position every few seconds. With repair, images that were left behind are announced again,
-// as by a sweep, but at once and whatever Redis knows. It returns true if nothing is left to be done. The error says
-// that not all of the bucket could be checked, or announced.
+// as by a sweep, but at once and whatever Redis knows, and renditions that completed images lack are requested. It
+// returns true if nothing is left to be done. The error says that not all of the bucket could be checked, or announced.
 func (r *Relay) Verify(ctx context.Context, repair bool, out, progress io.Writer) (bool, error) {
 	v := &verification{Relay: r, repair: repair, out: out, progress: progress, reported: time.Now()}
 	err := v.scan(ctx)
 	fmt.Fprintf(out, "%d images: %d have a result, %d are young, %d were left behind (%d announced again); "+
-		"%d renditions; %d results or renditions have no original\n",
-		v.images, v.complete, v.young, v.left, v.repaired, v.renditions, v.orphans)
-	return v.left == v.repaired && v.orphans == 0, err
+		"%d renditions; %d results or renditions have no original; %d lack renditions (%d requested)\n",
+		v.images, v.complete, v.young, v.left, v.repaired, v.renditions, v.orphans, v.lacking, v.requested)
+	return v.left == v.repaired && v.orphans == 0 && v.lacking == v.requested, err
 }
 
 func (v *verification) scan(ctx context.Context) error {
@@ -53,6 +55,9 @@ func (v *verification) scan(ctx context.Context) error {
 			return err
 		}
 		v.report(image.ID)
+	}
+	if err := v.checkCompleted(ctx); err != nil {
+		return err
 	}
 	return v.announceWaiting(ctx)
 }
@@ -77,6 +82,10 @@ func (v *verification) check(ctx context.Context, image imagestore.Image) error 
 		return nil
 	case image.Original != nil && imagestore.ThumbnailKey(image.Original.Key) == image.Result.Key:
 		v.complete++
+		v.completed = append(v.completed, image)
+		if len(v.completed) == sweepBatch {
+			return v.checkCompleted(ctx)
+		}
 		return nil
 	}
 	return v.checkOrphan(ctx, image.Result)

@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -77,7 +79,7 @@ func TestVerify(t *testing.T) {
 		"no original: " + orphan + "/thumbnail_a.png",
 		"left behind: " + contradicted + "/a.png",
 		"5 images: 2 have a result, 0 are young, 2 were left behind (0 announced again); " +
-			"1 renditions; 3 results or renditions have no original",
+			"1 renditions; 3 results or renditions have no original; 0 lack renditions (0 requested)",
 	}
 	await(t, "all images are old enough", func() bool {
 		_, lines := r.verify(t, false)
@@ -135,5 +137,48 @@ func TestVerifyWithoutBucket(t *testing.T) {
 	good, err := r.Verify(t.Context(), false, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "no bucket") {
 		t.Errorf("Verify() = %v, %v; want an error about the bucket", good, err)
+	}
+}
+
+// Completed images that lack a rendition are reported, and a repair requests what they lack.
+func TestVerifyRenditions(t *testing.T) {
+	t.Parallel()
+	r := open(t)
+	var err error
+	r.Renditions, err = rendition.Parse([]byte("renditions: {card: {width: 64, format: webp}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	backfill := &published{}
+	r.Backfill = backfill
+	whole, lacking, failing := "0"+uuid.NewString()[1:], "1"+uuid.NewString()[1:], "2"+uuid.NewString()[1:]
+	completed := status.Status{State: status.Completed, Result: &status.Result{
+		Success: true, OriginalSize: &status.Size{8, 8}, ThumbnailSize: &status.Size{8, 8},
+	}}
+	for id, final := range map[string]status.Status{
+		whole: completed, lacking: completed,
+		failing: {State: status.Failed, Reason: "damaged", Result: &status.Result{Error: "x"}},
+	} {
+		r.store(t, id)
+		r.record(t, id, final, pngOf(t))
+	}
+	card := imagestore.Rendition{Name: "card", Hash: r.Renditions.Find("card").Hash, Extension: ".webp"}
+	key := card.Key(imagestore.OriginalKey(whole, "a.png"))
+	if err := r.Images.Put(t.Context(), key, []byte("x"), imagestore.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, repair := range []bool{false, true} {
+		good, lines := r.verify(t, repair)
+		sum := fmt.Sprintf("1 lack renditions (%d requested)", map[bool]int{true: 1}[repair])
+		if good != repair || lines[0] != "lacks card: "+lacking+"/a.png" || !strings.HasSuffix(lines[1], sum) {
+			t.Errorf("repair %v: good is %v, lines %q; want the image, and %s", repair, good, lines, sum)
+		}
+	}
+	if len(backfill.of(lacking)) != 1 || backfill.count() != 1 || r.published.count() != 0 {
+		t.Errorf("published %d requests, and %d events beside; want one for %s",
+			backfill.count(), r.published.count(), lacking)
+	}
+	if e := backfill.of(lacking)[0]; e.Type() != events.TypeImageRender {
+		t.Errorf("published %s, want image.render", e.Type())
 	}
 }

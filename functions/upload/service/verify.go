@@ -39,6 +39,7 @@ func withRelay(
 ) (good bool, err error) {
 	r := config.NewReader(getenv)
 	settings := readSettings(r)
+	backfill := publisher.ReadBackfillSettings(r)
 	if err := r.Err(); err != nil {
 		return false, err
 	}
@@ -52,5 +53,11 @@ func withRelay(
 		announcements = publisher.Open(settings.publisher)
 		defer func() { err = errors.Join(err, announcements.Close()) }()
 	}
-	return use(backends.newRelay(announcements, settings.ages, nil))
+	verifier := backends.newRelay(announcements, settings.ages, nil)
+	verifier.Renditions = settings.renditions
+	if announces {
+		verifier.Backfill = publisher.Open(backfill)
+		defer func() { err = errors.Join(err, verifier.Backfill.Close()) }()
+	}
+	return use(verifier)
 }

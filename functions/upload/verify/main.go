@@ -4,10 +4,10 @@
 //	go run ./functions/upload/verify [--repair]
 //	go run ./functions/upload/verify --retry-failed [--reason=REASON]... [--before=TIME] [--dry-run]
 //
-// It writes a line for each inconsistent object, and a sum; its progress goes to standard error. With
-// --repair, the events of originals without a result are published again. With --retry-failed it gives failed images
-// another try instead: it removes the notes of why they failed. Nothing else is ever deleted. Its exit status is 1
-// if something is left to be done, and 2 if it could not see all of the bucket.
+// It writes a line for each inconsistent object, and a sum; its progress goes to standard error. With --repair, the
+// events of originals without a result are published again, and renditions that are missing are requested. With
+// --retry-failed it gives failed images another try instead: it removes the notes of why they failed. Nothing else is
+// ever deleted. Its exit status is 1 if something is left to be done, and 2 if it could not see all of the bucket.
 package main
 
 import (
@@ -28,7 +28,8 @@ import (
 var program = cli.Program{
 	Command: "go run ./functions/upload/verify",
 	Summary: "Checks the bucket of the service: every original has its result, a thumbnail or a note of why there is " +
-		"none, and every result its original. It reads the settings of the upload function from its environment. " +
+		"none, and every result its original; and an image with a thumbnail has all renditions that are configured. It " +
+		"reads the settings of the upload function from its environment. " +
 		"With --retry-failed it gives failed images another try instead, after an upgrade that reads more: it removes the " +
 		"notes of why they failed, and publishes their events again. Nothing else is ever deleted.\n\n" +
 		"It writes a line for each inconsistent object, and a sum; its progress goes to standard error. " +
@@ -58,7 +59,7 @@ func realMain(
 	ctx context.Context, arguments []string, getenv func(string) string, out, progress io.Writer,
 ) (good bool, err error) {
 	var flags struct {
-		Repair      bool            `xor:"mode" help:"Publish the events of originals without a result again."`
+		Repair      bool            `xor:"mode" help:"Publish events of originals without a result again; request missing renditions."`
 		RetryFailed bool            `xor:"mode" help:"Give failed images another try."`
 		Reason      []events.Reason `placeholder:"REASON" help:"Retry those that failed for this reason; may be repeated."`
 		Before      time.Time       `placeholder:"TIME" help:"Retry those that failed before this time, in RFC 3339."`

@@ -146,7 +146,7 @@ func TestAsyncAPITypes(t *testing.T) {
 // actionsOf returns what the service does with a type of event, as doc.actions does.
 func actionsOf(declared events.Type) string {
 	isFunction := func(party events.Party) bool {
-		return party == events.PartyUpload || party == events.PartyThumbnail
+		return slices.Contains([]events.Party{events.PartyUpload, events.PartyThumbnail, events.PartyBackfill}, party)
 	}
 	var actions []string
 	if slices.ContainsFunc(declared.Consumers, isFunction) {

@@ -26,6 +26,7 @@ type Party string
 const (
 	PartyUpload       Party = "upload"
 	PartyThumbnail    Party = "thumbnail"
+	PartyBackfill     Party = "thumbnail-backfill"
 	PartyPingSource   Party = "PingSource"
 	PartyOtherSystems Party = "other systems"
 )
@@ -99,7 +100,7 @@ func Types() []Type {
 			Payload:   ImageRender{},
 			Doc:       "The service is to make what a completed image lacks of the renditions that are configured now.",
 			Producers: []Party{PartyUpload, PartyOtherSystems},
-			Consumers: []Party{PartyThumbnail},
+			Consumers: []Party{PartyBackfill},
 			Channels:  []Channel{ChannelBackfill, ChannelBroker},
 		},
 		{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,17 +100,11 @@ func (d *dispatcher) handleEvent(ctx context.Context, record *sarama.ConsumerMes
 	return d.dispatch(ctx, delivered(e, record))
 }
 
-// startSources sends the records of the topics, and pings, to where the manifests say. The topic of images is that of
-// the upload function, so that one setting moves both.
+// startSources sends the records of the topics, and pings, to where the manifests say.
 func (s *stack) startSources(o options, broker *brokerTopic, subscribers map[string]string) error {
 	stage, client := s.newFirstStage(), newClient()
-	topic := s.settings(s.deployment.services["upload"])("KAFKA_TOPIC")
 	for _, spec := range s.deployment.sources {
-		topic := topic
-		if spec.Spec.Sink.Ref.Kind != "Broker" { // the component bucket-inbox
-			topic = o.notifications
-		}
-		source, err := s.newSource(spec, topic, s.suffix(o), client, subscribers)
+		source, err := s.newSource(spec, s.topicOf(spec, o), s.suffix(o), client, subscribers)
 		if err != nil {
 			return err
 		}
@@ -123,6 +118,18 @@ func (s *stack) startSources(o options, broker *brokerTopic, subscribers map[str
 		stage.wait.Go(func() { ping.run(stage.ctx) })
 	}
 	return nil
+}
+
+// topicOf returns the topic of a source. One that the manifests set for the upload function, too, is that of the
+// function, so that one setting moves both; the other is that of the component bucket-inbox.
+func (s *stack) topicOf(spec kafkaSource, o options) string {
+	upload := s.deployment.services["upload"]
+	for _, name := range []string{"KAFKA_TOPIC", "KAFKA_BACKFILL_TOPIC"} {
+		if slices.Contains(spec.Spec.Topics, s.deployment.environment(upload)[name]) {
+			return s.settings(upload)(name)
+		}
+	}
+	return o.notifications
 }
 
 // newSource returns a KafkaSource that delivers to the Broker's ingress, or to a Service. Like the real one it drops
@@ -146,6 +153,9 @@ func (s *stack) newSource(
 		return nil, err
 	}
 	d := &dispatcher{route: to, client: client, log: s.log}
+	if spec.Spec.Sink.Ref.Kind == "Service" {
+		d.pod = s.deployment.services[spec.Spec.Sink.Ref.Name].places()
+	}
 	handle := func(ctx context.Context, record *sarama.ConsumerMessage) error {
 		return d.dispatch(ctx, delivered(sourceEvent(spec.Metadata, record), record))
 	}

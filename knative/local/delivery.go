@@ -23,6 +23,9 @@ import (
 type dispatcher struct {
 	route
 	client *http.Client
+	// Has a value for each request to the subscriber, which waits while it is full; nil if no number is too large. An event
+	// does not keep its place from one attempt to the next.
+	pod chan struct{}
 	// Publishes a subscriber's reply; nil if replies are dropped, as a KafkaSource does.
 	reply func(context.Context, event.Event) error
 	log   *slog.Logger
@@ -93,6 +96,12 @@ func (d *dispatcher) deliver(ctx context.Context, to string, e event.Event) *fai
 
 // attempt sends an event once, and publishes the reply.
 func (d *dispatcher) attempt(ctx context.Context, to string, e event.Event) *failure {
+	if d.pod != nil && to == d.subscriber {
+		if !take(ctx, d.pod) {
+			return &failure{cause: ctx.Err(), retry: true}
+		}
+		defer func() { <-d.pod }()
+	}
 	reply, failed := d.send(ctx, to, e)
 	if failed != nil || reply == nil || d.reply == nil {
 		return failed

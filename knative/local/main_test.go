@@ -273,16 +273,21 @@ func TestReadDeployment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.services) != 3 || !d.services["upload"].public() || d.services["thumbnail"].public() {
-		t.Errorf("got services %+v, want three with upload public and thumbnail not", d.services)
+	if len(d.services) != 4 || !d.services["upload"].public() || d.services["thumbnail"].public() {
+		t.Errorf("got services %+v, want four with upload public and thumbnail not", d.services)
 	}
-	if len(d.sources) != 1 {
-		t.Fatalf("got sources %+v, want one", d.sources)
+	if len(d.sources) != 2 {
+		t.Fatalf("got sources %+v, want two", d.sources)
 	}
 	source := d.sources[0].Spec
 	if source.Topics[0] != "image-processing" || source.ConsumerGroup != "image-processor-group" ||
 		source.InitialOffset != "earliest" || source.Sink.Ref.Name != d.brokers[0].Metadata.Name {
 		t.Errorf("got source %+v, want one from image-processing to the Broker", source)
+	}
+	backfill := d.sources[1].Spec
+	if backfill.Topics[0] != "image-backfill" || backfill.Sink.Ref.Name != "thumbnail-backfill" ||
+		cap(d.services["thumbnail-backfill"].places()) != 1 {
+		t.Errorf("got source %+v, want one from image-backfill to a function that takes an event at a time", backfill)
 	}
 	environment := d.environment(d.services["thumbnail"])
 	if environment["MINIO_BUCKET"] != "images" || environment["GOMEMLIMIT"] == "" {

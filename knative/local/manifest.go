@@ -32,10 +32,20 @@ type service struct {
 	Spec     struct {
 		Template struct {
 			Spec struct {
-				Containers []container `yaml:"containers"`
+				// ContainerConcurrency bounds the requests in progress in a pod; 0 does not. The others wait.
+				ContainerConcurrency int         `yaml:"containerConcurrency"`
+				Containers           []container `yaml:"containers"`
 			} `yaml:"spec"`
 		} `yaml:"template"`
 	} `yaml:"spec"`
+}
+
+// places returns the requests that one pod takes at a time; nil if that is no limit.
+func (s service) places() chan struct{} {
+	if n := s.Spec.Template.Spec.ContainerConcurrency; n > 0 {
+		return make(chan struct{}, n)
+	}
+	return nil
 }
 
 func (s service) public() bool {

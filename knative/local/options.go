@@ -15,11 +15,12 @@ import (
 // program is what --help shows of this command.
 var program = cli.Program{
 	Command: "go run ./knative/local",
-	Summary: "Runs the whole image-service on this machine: upload, thumbnail and dead-letters, and between them the " +
+	Summary: "Runs the whole image-service on this machine: upload, thumbnail, thumbnail-backfill and dead-letters, and between them the " +
 		"Broker, Triggers and sources of the manifests.\n\n" +
 		"MinIO, Redis and Kafka are built in and forget everything when the program ends. To use a real server instead, " +
 		"set MINIO_ENDPOINT, REDIS_HOST or KAFKA_BOOTSTRAP_SERVERS, each with the settings that belong to it. " +
-		"On a Kafka that others use, set KAFKA_TOPIC and KAFKA_DEAD_LETTER_TOPIC to names of your own.\n\n" +
+		"On a Kafka that others use, set KAFKA_TOPIC, KAFKA_BACKFILL_TOPIC and KAFKA_DEAD_LETTER_TOPIC to names of " +
+		"your own.\n\n" +
 		"Each event that is delivered again or becomes a dead letter is a line on stderr.",
 	Examples: []string{
 		"go run ./knative/local",

@@ -115,7 +115,7 @@ func (s *stack) createTopics(o options) error {
 	}
 	for _, service := range s.deployment.services {
 		settings := s.settings(service)
-		for _, name := range []string{settings("KAFKA_TOPIC"), settings("KAFKA_DEAD_LETTER_TOPIC")} {
+		for _, name := range []string{settings("KAFKA_TOPIC"), settings("KAFKA_BACKFILL_TOPIC"), settings("KAFKA_DEAD_LETTER_TOPIC")} {
 			if name != "" && !slices.Contains(names, name) {
 				names = append(names, name)
 			}

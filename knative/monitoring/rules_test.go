@@ -88,6 +88,10 @@ var faults = []fault{
 		restarts: "0x5 1x80",
 		`kube_pod_container_status_last_terminated_reason` + container + `,reason="OOMKilled"}`: "0x5 1x80",
 	}, "10m", "40m"},
+	{"ImageBackfillFails", map[string]string{
+		`backfill_images_total{service="thumbnail-backfill",outcome="made"}`:      "0+60x90",
+		`backfill_images_total{service="thumbnail-backfill",outcome="abandoned"}`: "0x5 1x90",
+	}, "15m", "40m"},
 	{"ImagesCanNotWork", map[string]string{
 		fmt.Sprintf(tasks, "success"): "0+60x180",
 		fmt.Sprintf(tasks, "failed"):  "0+30x80 2400x100",

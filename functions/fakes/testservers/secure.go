@@ -27,7 +27,7 @@ const (
 	Password = "a password that no log may have"
 )
 
-// StartSecure starts the three fakes, with the topics image-processing and image-dead-letters, until the test ends.
+// StartSecure starts the three fakes, with the topics of the functions, until the test ends.
 func StartSecure(tb testing.TB) *Secure {
 	tb.Helper()
 	s := &Secure{Authority: NewAuthority(tb)}
@@ -60,7 +60,7 @@ func (s *Secure) startRedis(tb testing.TB) {
 func (s *Secure) startKafka(tb testing.TB) {
 	tb.Helper()
 	var err error
-	s.Kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "image-processing", "image-dead-letters"),
+	s.Kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "image-processing", "image-backfill", "image-dead-letters"),
 		kfake.TLS(s.Authority.Server()), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", User, Password),
 		kfake.Superuser("SCRAM-SHA-256", User, Password), kfake.Superuser("PLAIN", User, Password))
 	if err != nil {

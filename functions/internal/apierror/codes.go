@@ -152,8 +152,9 @@ var requestCodes = []Code{
 		"Ask for the status of the image."},
 	{CodeRenditionNotFound, []int{http.StatusNotFound}, "Rendition not found",
 		"The image has no rendition of this name, or not yet. `limit` lists the names of the configuration if this one is " +
-			"not among them.",
-		"Use a name of the configuration, or ask for the status of the image."},
+			"not among them. With `Retry-After`, the rendition is being made.",
+		"Use a name of the configuration. Send the same request again after the number of seconds in `Retry-After`, or ask " +
+			"for the status of the image."},
 	{CodeObjectNotFound, []int{http.StatusNotFound}, "Object not found",
 		"The object that an event at `/upload` names does not exist, or cannot, or its sender may not know that it does. " +
 			"An event that Knative delivers does not get this answer: it gets 200, and waits in the service for the object.",

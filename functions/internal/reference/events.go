@@ -41,7 +41,7 @@ func parties(list []events.Party) string {
 	names := make([]string, len(list))
 	for i, party := range list {
 		names[i] = string(party)
-		if party == events.PartyUpload || party == events.PartyThumbnail {
+		if party == events.PartyUpload || party == events.PartyThumbnail || party == events.PartyBackfill {
 			names[i] = code(party)
 		}
 	}

@@ -34,8 +34,15 @@ type Backends struct {
 	// Renditions are what is made of each image.
 	Renditions *rendition.Set
 	Signer     Signer
+	// OnDemand has renditions made that are not there.
+	OnDemand Requester
 	// IgnoreError takes an error of Redis in an operation that the answer does not depend on.
 	IgnoreError func(ctx context.Context, operation string, err error)
+}
+
+// A Requester has all renditions made that an image lacks, and reports whether they are on their way.
+type Requester interface {
+	Request(ctx context.Context, imageID string) bool
 }
 
 // A Delivery answers GET requests, and signs URLs. It is safe for use by several goroutines.

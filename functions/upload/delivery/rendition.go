@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
@@ -69,11 +70,37 @@ func (d *Delivery) findRendition(ctx context.Context, imageID, name, hash string
 	if hash == "" || len(all[hash]) == 0 {
 		found.lifetime = aWhile
 	}
-	if len(found.files) == 0 {
-		return foundRendition{}, d.noRendition(name)
+	if len(found.files) > 0 {
+		return found, nil
 	}
-	return found, nil
+	if spec != nil && d.isRequested(ctx, imageID, objects) {
+		return foundRendition{}, beingMade(name)
+	}
+	return foundRendition{}, d.noRendition(name)
 }
+
+// isRequested has the renditions made that a completed image lacks, and reports whether they are on their way.
+func (d *Delivery) isRequested(ctx context.Context, imageID string, objects imagestore.Objects) bool {
+	if objects.Result == nil {
+		return false // it gets them together with its thumbnail
+	}
+	result, err := d.Images.Stat(ctx, objects.Result.Key)
+	return err == nil && result.ContentType != status.NoteType && d.OnDemand.Request(ctx, imageID)
+}
+
+// beingMade is the answer for a rendition that a completed image does not have yet.
+func beingMade(name string) error {
+	return &apierror.Error{
+		Status:     http.StatusNotFound,
+		Code:       apierror.CodeRenditionNotFound,
+		Message:    "The image does not have this rendition yet; it is being made",
+		Found:      name,
+		RetryAfter: renderingTime,
+	}
+}
+
+// renderingTime is about what a rendition takes if no other waits.
+const renderingTime = 5 * time.Second
 
 // filesOf returns the stored files of a rendition by the hashes of their specifications.
 func (d *Delivery) filesOf(ctx context.Context, objects imagestore.Objects, name string) (map[string][]file, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
@@ -166,6 +167,66 @@ func TestGetRenditionThatIsMissing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A configured rendition that a completed image lacks is requested once, and the answer says that it is being made. The
+// next request after a failure of Kafka requests it again.
+func TestRenditionOnDemand(t *testing.T) {
+	t.Parallel()
+	s := start(t, "RENDITIONS="+renditions)
+	complete := func() string {
+		id := uuid.NewString()
+		s.storeOriginal(id, pngOf(t, 60, 40))
+		s.complete(id)
+		return id
+	}
+	id := complete()
+	for _, name := range []string{"card", "hero", "card"} {
+		got := s.get("/images/" + id + "/" + name)
+		if got.status != http.StatusNotFound || got.code(t) != "rendition_not_found" ||
+			got.header.Get("Retry-After") != "5" || !strings.Contains(got.body, "being made") {
+			t.Errorf("answer is %d %v %s, want 404 that says when to ask again", got.status, got.header, got.body)
+		}
+	}
+	await(t, "the event", func() bool { return s.broker.publishedFor(id) > 0 })
+	if got := s.get("/images/" + id + "/large"); got.header.Get("Retry-After") != "" {
+		t.Errorf("of an unknown name: got %v, want no Retry-After", got.header)
+	}
+	published := s.broker.published()
+	request, err := events.Decode[events.ImageRender](published[len(published)-1])
+	if err != nil || request.ImageID != id || len(request.Renditions) != 0 || s.broker.publishedFor(id) != 1 {
+		t.Errorf("published %+v, %v, %d times; want one event for all renditions",
+			request, err, s.broker.publishedFor(id))
+	}
+
+	s.broker.setDown(true)
+	later := complete()
+	s.get("/images/" + later + "/card")
+	await(t, "the request is forgotten", func() bool {
+		return s.redis().Exists(t.Context(), "image:render:"+s.getenv("MINIO_BUCKET")+":"+s.set(t)+":"+later).Val() == 0
+	})
+	s.broker.setDown(false)
+	s.get("/images/" + later + "/card")
+	await(t, "the event after Kafka was away", func() bool { return s.broker.publishedFor(later) == 1 })
+
+	failed := uuid.NewString()
+	s.storeOriginal(failed, pngOf(t, 60, 40))
+	if _, err := s.statuses().Fail(t.Context(), failed, failed+"/a.png", events.Cause{}, "damaged", "x"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.get("/images/" + failed + "/card"); got.header.Get("Retry-After") != "" {
+		t.Errorf("of an image that has failed: got %v, want no Retry-After", got.header)
+	}
+}
+
+// set is what the renditions of the configuration are called in keys.
+func (s *testServer) set(t *testing.T) string {
+	t.Helper()
+	set, err := rendition.Parse([]byte(s.getenv("RENDITIONS")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set.Hash()
 }
 
 // Other clients do not get a client's renditions, and shared caches do not keep them.

@@ -27,6 +27,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/inbox"
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
+	"gitlab.com/yourorg/image-service/functions/upload/ondemand"
 	"gitlab.com/yourorg/image-service/functions/upload/openapi"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
@@ -47,8 +48,12 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		return err
 	}
 	defer backends.close()
+	waiting := publisher.Open(settings.backfill)
 	publisher := publisher.Open(settings.publisher)
 	defer func() { err = errors.Join(err, publisher.Close()) }() // before Redis, and after the last answer
+
+	renderings := ondemand.New(backends.redis, waiting, backends.images.Bucket(), settings.renditions.Hash(), process.Log)
+	defer func() { renderings.Close(); err = errors.Join(err, waiting.Close()) }()
 
 	limiter := ratelimit.New(backends.redis, "image:limit:"+backends.images.Bucket()+":")
 	guard := auth.New(settings.auth, process, limiter)
@@ -56,7 +61,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	defer watcher.Close()
 	context.AfterFunc(ctx, watcher.Close) // who waits for a status gets the one that there is
 	gate := fitness.New(backends.images, settings.images.Endpoint, backends.redis, process.Log, process.Metrics)
-	s := wire(settings, process, backends, publisher, guard, watcher, gate)
+	s := wire(settings, process, backends, publisher, renderings, guard, watcher, gate)
 	retrying, stopRetrying := context.WithCancel(ctx)
 	var retries sync.WaitGroup
 	retries.Go(func() { s.retrier.Run(retrying) })
@@ -85,8 +90,8 @@ type service struct {
 }
 
 func wire(
-	settings settings, process *httpserver.Process, backends *backends, publisher publisher.Publisher, guard *auth.Guard,
-	watcher *status.Watcher, gate *fitness.Gate,
+	settings settings, process *httpserver.Process, backends *backends, publisher publisher.Publisher,
+	renderings *ondemand.Queue, guard *auth.Guard, watcher *status.Watcher, gate *fitness.Gate,
 ) *service {
 	policy := ownership.Policy{Enforced: guard.Authenticates()}
 	relay := backends.newRelay(publisher, settings.ages, process.Metrics)
@@ -133,6 +138,7 @@ func wire(
 			Index:       backends.index,
 			Renditions:  settings.renditions,
 			Signer:      delivery.Signer{Keys: guard.Signing(), Lifetime: guard.URLLifetime()},
+			OnDemand:    renderings,
 			IgnoreError: backends.ignoreError,
 		}, policy, settings.maxWaiting),
 	}

@@ -22,6 +22,7 @@ type settings struct {
 	images    imagestore.Settings
 	redis     connect.Redis
 	publisher publisher.Settings
+	backfill  publisher.Settings // of images that may wait
 	auth      auth.Settings
 
 	maxBytes      int64 // of an image, and of all images in a form
@@ -70,6 +71,7 @@ func readSettings(r *config.Reader) settings {
 		images:    imagestore.ReadSettings(r),
 		redis:     connect.ReadRedis(r),
 		publisher: publisher.ReadSettings(r),
+		backfill:  publisher.ReadBackfillSettings(r),
 		auth:      auth.ReadSettings(r),
 		maxBytes:  limits.UploadBytes.Read(r),
 		limits:    limits.ReadImage(r),

@@ -1,0 +1,98 @@
+// Package ondemand has renditions made that are configured, asked for, and not there: after a change of the
+// configuration, the images that are looked at get theirs before a backfill comes to them.
+//
+// A request costs its caller one round trip to Redis, and is lost with the process, or without Kafka: the next one of
+// the image makes up for it.
+package ondemand
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// Once an hour for an image and a set. It is longer than making a rendition takes, and ends if an event is lost.
+	repeatAfter = time.Hour
+	// The answer to the client waits for no longer than that.
+	redisTimeout = 300 * time.Millisecond
+	// Events that are being published. While Kafka is away there are no more.
+	maxPublishing = 16
+)
+
+// A Queue requests renditions. Its methods are safe for use by several goroutines.
+type Queue struct {
+	client    *redis.Client
+	publisher publisher.Publisher
+	bucket    string
+	set       string
+	log       *slog.Logger
+
+	publishing *semaphore.Weighted
+	running    sync.WaitGroup
+}
+
+// New returns a Queue for the images of a bucket. set names the renditions that are configured: any text that changes
+// with them.
+func New(client *redis.Client, publisher publisher.Publisher, bucket, set string, log *slog.Logger) *Queue {
+	return &Queue{
+		client: client, publisher: publisher, bucket: bucket, set: set, log: log,
+		publishing: semaphore.NewWeighted(maxPublishing),
+	}
+}
+
+// Request has all renditions made that an image lacks, unless that was requested before, and reports whether they are
+// on their way.
+func (q *Queue) Request(ctx context.Context, imageID string) bool {
+	if !q.publishing.TryAcquire(1) {
+		return false
+	}
+	key := "image:render:" + q.bucket + ":" + q.set + ":" + imageID
+	asking, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	first, err := q.client.SetNX(asking, key, "requested", repeatAfter).Result()
+	if !first || err != nil {
+		q.publishing.Release(1)
+		if err != nil {
+			q.log.WarnContext(ctx, "render_not_requested", "image_id", imageID, "error.message", err.Error())
+		}
+		return err == nil
+	}
+	q.running.Go(func() {
+		defer q.publishing.Release(1)
+		q.publish(context.WithoutCancel(ctx), imageID, key)
+	})
+	return true
+}
+
+// publish sends the event. Without success the next request tries again.
+func (q *Queue) publish(ctx context.Context, imageID, key string) {
+	traceparent, tracestate := trace.Parent(ctx)
+	request := events.ImageRender{ImageID: imageID, Bucket: q.bucket}
+	e, err := events.Encode(request, events.Envelope{
+		Source: events.SourceUpload, ID: request.ID(q.set), TraceParent: traceparent, TraceState: tracestate,
+	})
+	if err == nil {
+		err = q.publisher.Publish(ctx, e)
+	}
+	if err == nil {
+		q.log.InfoContext(ctx, "render_requested", "image_id", imageID)
+		return
+	}
+	q.log.WarnContext(ctx, "render_not_requested", "image_id", imageID, "error.message", err.Error())
+	forget, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	if err := q.client.Del(forget, key).Err(); err != nil {
+		q.log.WarnContext(ctx, "render_not_forgotten", "image_id", imageID, "error.message", err.Error())
+	}
+}
+
+// Close waits for the events that are being published.
+func (q *Queue) Close() { q.running.Wait() }

@@ -19,6 +19,9 @@ const (
 	CodeDamaged              = string(events.ReasonDamaged)
 	CodeFieldTooLarge        = "field_too_large"
 	CodeForbidden            = "forbidden"
+	CodeGrantExpired         = "grant_expired"
+	CodeGrantInvalid         = "grant_invalid"
+	CodeGrantUsedUp          = "grant_used_up"
 	CodeIdempotencyKeyReused = "idempotency_key_reused"
 	CodeImageNotFound        = "image_not_found"
 	CodeIncompleteRequest    = "incomplete_request"
@@ -49,6 +52,7 @@ const (
 	CodeTooManyImages        = "too_many_images"
 	CodeTooManyPixels        = string(events.ReasonTooManyPixels)
 	CodeTooSlow              = "too_slow"
+	CodeTypeNotGranted       = "type_not_granted"
 	CodeUnauthorized         = "unauthorized"
 	CodeUnavailable          = "unavailable"
 	CodeUnknownBucket        = "unknown_bucket"
@@ -121,12 +125,20 @@ var requestCodes = []Code{
 		"There is no API key and no token, or it is not valid. The answer does not say why.",
 		"Send a valid one as `Authorization: Bearer`, or an API key as `X-Api-Key`."},
 	{CodeForbidden, []int{http.StatusForbidden}, "Forbidden",
-		"A client other than an administrator asked for a sweep, or a page of another web site for dead letters.",
+		"A client other than an administrator asked for a sweep, an event was sent with an upload grant, or a page of another web site for dead letters.",
 		"Do not repeat the request."},
 	{CodeQuotaExceeded, []int{http.StatusForbidden}, "Quota exceeded",
 		"The client has as many images, or bytes of them, as `QUOTA_IMAGES` or `QUOTA_BYTES` allows, which is `limit`. " +
 			"`found` is what it has, including uploads in progress.",
 		"Have the operator remove images or raise the quota. Removed images count until the next count of the bucket."},
+	{CodeGrantExpired, []int{http.StatusForbidden}, "Grant expired",
+		"The upload grant was for a time that is over.", "Get a new grant from where you got it: `POST /grants` makes it."},
+	{CodeGrantInvalid, []int{http.StatusForbidden}, "Grant not valid",
+		"The upload grant was changed, its key or its client is no longer valid, or there are other credentials beside it.",
+		"Send one grant as it is, and no other credentials."},
+	{CodeGrantUsedUp, []int{http.StatusForbidden}, "Grant used up",
+		"As many images as the grant allows, which is `limit`, were uploaded with it, or are being uploaded.",
+		"Get a new grant. Uploads that fail do not count."},
 	{CodeSignatureExpired, []int{http.StatusForbidden}, "Signed URL expired",
 		"The URL was signed for a time that is over, at `found` in Unix time.",
 		"Get a new URL: the status of the image has it, and `POST /urls` makes it."},
@@ -170,6 +182,9 @@ var requestCodes = []Code{
 		"The form has more fields than `limit`.", repair},
 	{CodeFieldTooLarge, []int{http.StatusRequestEntityTooLarge}, "Field too large",
 		"A field of the form that is not an image, or the headers of a part, has more bytes than `limit`.", repair},
+	{CodeTypeNotGranted, []int{http.StatusUnsupportedMediaType}, "Type not granted",
+		"The image has the content type `found`, and the grant allows only those in `limit`.",
+		"Send an image of an allowed type, or get another grant."},
 	{CodeUnsupportedCoding, []int{http.StatusUnsupportedMediaType}, "Unsupported content coding",
 		"The body is compressed or coded otherwise: the request has a `Content-Encoding`, which is `found`.",
 		"Send the body as it is, without `Content-Encoding`."},

@@ -120,6 +120,11 @@ func (k *keyring) client(sum [sha256.Size]byte) (name string) {
 	return name
 }
 
+// has reports whether a client has a key.
+func (k *keyring) has(client string) bool {
+	return slices.ContainsFunc(k.file.Value(), func(key apiKey) bool { return key.client == client })
+}
+
 // report is for config.Watch. The file may have no keys by now.
 func (k *keyring) report(keys []apiKey, err error) {
 	if err != nil {

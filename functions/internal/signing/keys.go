@@ -12,10 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
@@ -105,6 +107,13 @@ func Open(settings Settings, log *slog.Logger, registerer prometheus.Registerer)
 		bad.Set(0)
 	}
 	return &Keys{config.Watch(settings.file, settings.keys, parseKeys, report)}
+}
+
+// ErrNothingSigned is the answer to a request for something signed where there are no keys.
+var ErrNothingSigned = &apierror.Error{
+	Status:  http.StatusNotFound,
+	Code:    apierror.CodeNothingSigned,
+	Message: "This service signs nothing: its operator has configured no signing keys (AUTH_SIGNING_KEYS_FILE)",
 }
 
 // mac returns the signature of a text. label says what kind of text it is, so that none is taken for another.

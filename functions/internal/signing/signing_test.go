@@ -284,3 +284,43 @@ func FuzzVerifyURL(f *testing.F) {
 		}
 	})
 }
+
+func TestGrant(t *testing.T) {
+	keys, _ := open(t, first)
+	text, err := keys.Grant(Grant{Client: "ada", MaxBytes: 5, Images: 2, Types: []string{"image/png"}, Expires: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := keys.ReadGrant(text, time.Unix(999, 0))
+	if err != nil || got.Client != "ada" || got.MaxBytes != 5 || got.Images != 2 || !got.Allows("image/png") ||
+		got.Allows("image/gif") || len(got.ID) < 20 {
+		t.Errorf("ReadGrant() = %+v, %v", got, err)
+	}
+	if _, err := keys.ReadGrant(text, time.Unix(1000, 0)); !errors.Is(err, ErrExpired) {
+		t.Errorf("at its end: %v, want %v", err, ErrExpired)
+	}
+	url := keys.URL(path, "", time.Unix(1000, 0))
+	_, signature, _ := strings.Cut(url, "&signature=")
+	encoded, _, _ := strings.Cut(text, ".")
+	for _, changed := range []string{"", "isg_", "isg_.", encoded, encoded + "." + signature, text + "A", strings.ToUpper(text)} {
+		if _, err := keys.ReadGrant(changed, time.Unix(1, 0)); !errors.Is(err, ErrInvalid) {
+			t.Errorf("ReadGrant(%s) = %v, want %v", changed, err, ErrInvalid)
+		}
+	}
+}
+
+// No text is a grant but those that were signed.
+func FuzzReadGrant(f *testing.F) {
+	keys, _ := open(f, first)
+	text, err := keys.Grant(Grant{Client: "ada", MaxBytes: 5, Images: 2, Expires: 2_000_000_000})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add("isg_e30." + strings.Repeat("A", 43))
+	f.Fuzz(func(t *testing.T, changed string) {
+		if _, err := keys.ReadGrant(changed, time.Unix(1, 0)); err == nil && changed != text {
+			t.Errorf("%s is accepted", changed)
+		}
+	})
+}

@@ -19,7 +19,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/signing"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/grant"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
@@ -46,6 +48,8 @@ type Candidate struct {
 	Filename string
 	// LetIn is whether the candidate was accepted before its object could be read, so that no quota refuses it anymore.
 	LetIn bool
+	// Grant is what allows the upload, and limits it; nil for a client's own.
+	Grant *signing.Grant
 	// Cause is the event that brings the image; zero if none does. It is stored with the image.
 	Cause events.Cause
 }
@@ -79,6 +83,7 @@ type gate interface {
 type Acceptor struct {
 	gate   gate
 	quota  *quota.Quota
+	grants *grant.Ledger
 	images *imagestore.Store
 	relay  announcer
 	outbox *outbox.Outbox
@@ -86,13 +91,14 @@ type Acceptor struct {
 	log    *slog.Logger
 }
 
-// New returns an Acceptor, whose images pass the gate, and fit into the quota of their owner.
+// New returns an Acceptor, whose images pass the gate, and fit into the quota of their owner, and the grant by which they
+// come.
 func New(
-	gate gate, quota *quota.Quota, images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limits Limits,
+	gate gate, quota *quota.Quota, grants *grant.Ledger, images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limits Limits,
 	log *slog.Logger,
 ) *Acceptor {
 	return &Acceptor{
-		gate: gate, quota: quota, images: images, relay: relay, outbox: outbox, limits: limits, log: log,
+		gate: gate, quota: quota, grants: grants, images: images, relay: relay, outbox: outbox, limits: limits, log: log,
 	}
 }
 
@@ -103,16 +109,37 @@ func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploade
 	if c.Object != nil && c.Object.Hidden {
 		return events.ImageUploaded{}, objectNotFound(*c.Object)
 	}
-	if c.Size > a.limits.Bytes {
-		return events.ImageUploaded{}, tooManyBytes(a.limits.Bytes, c.Size)
+	if limit := a.maxBytes(c); c.Size > limit {
+		return events.ImageUploaded{}, tooManyBytes(limit, c.Size)
+	}
+	if err := a.grants.Take(ctx, c.Grant, c.ImageID); err != nil {
+		return events.ImageUploaded{}, err // before anything is read
 	}
 	place, err := a.quota.Reserve(ctx, c.Owner, c.ImageID, c.Size, c.LetIn)
 	if err != nil {
-		return events.ImageUploaded{}, err // before anything is read
+		a.endGrant(ctx, c, false)
+		return events.ImageUploaded{}, err // the same
 	}
 	image, stored, err := a.acceptInto(ctx, c, place)
 	a.endReservation(ctx, place, image, stored)
+	a.endGrant(ctx, c, stored)
 	return image, err
+}
+
+// maxBytes returns how many bytes a candidate may have.
+func (a *Acceptor) maxBytes(c Candidate) int64 {
+	if c.Grant != nil {
+		return min(a.limits.Bytes, c.Grant.MaxBytes)
+	}
+	return a.limits.Bytes
+}
+
+// endGrant counts a stored image against its grant, and gives the place of another one back. If Redis fails, the place
+// is taken for as long as its lease.
+func (a *Acceptor) endGrant(ctx context.Context, c Candidate, stored bool) {
+	if err := a.grants.End(ctx, c.Grant, c.ImageID, stored); err != nil {
+		a.log.WarnContext(ctx, "grant_not_counted", "image_id", c.ImageID, "error.message", err.Error())
+	}
 }
 
 // acceptInto accepts an image that has a place. stored is whether the image is in the bucket, accepted or not.
@@ -133,7 +160,7 @@ func (a *Acceptor) acceptInto(
 			return image, false, err
 		}
 	}
-	body := NewBody(c.Body, a.limits.Bytes)
+	body := NewBody(c.Body, a.maxBytes(c))
 	image, stored, token, err := a.storeAndAnnounce(ctx, c, body, place)
 	if err == nil {
 		return image, true, nil
@@ -234,6 +261,9 @@ func (a *Acceptor) describe(
 		return events.ImageUploaded{}, err
 	}
 	image := describe(header, c)
+	if c.Grant != nil && !c.Grant.Allows(image.ContentType) {
+		return events.ImageUploaded{}, typeNotGranted(c.Grant.Types, image.ContentType)
+	}
 	image.Bucket, image.Timestamp = a.images.Bucket(), status.Seconds(time.Now())
 	return image, nil
 }

@@ -26,6 +26,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/upload/grant"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
 
@@ -82,7 +83,7 @@ func openWith(t *testing.T, getenv func(string) string) testAcceptor {
 	t.Cleanup(func() { client.Close() })
 	relay := &testRelay{outbox: outbox.New(client, images.Bucket(), func(err error) { t.Error(err) })}
 	limits, log := Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}, slog.New(slog.DiscardHandler)
-	return testAcceptor{New(anyStore{}, &quota.Quota{}, images, relay, relay.outbox, limits, log), relay, client}
+	return testAcceptor{New(anyStore{}, &quota.Quota{}, &grant.Ledger{}, images, relay, relay.outbox, limits, log), relay, client}
 }
 
 // queued reports whether an image is in the outbox.

@@ -84,6 +84,16 @@ func tooManyBytes(limit, found int64) *apierror.Error {
 	}
 }
 
+func typeNotGranted(allowed []string, found string) *apierror.Error {
+	return &apierror.Error{
+		Status:  http.StatusUnsupportedMediaType,
+		Code:    apierror.CodeTypeNotGranted,
+		Message: "The grant does not allow images of this type",
+		Limit:   allowed,
+		Found:   found,
+	}
+}
+
 // refusal turns the error for an image that can never be processed into an answer. Other errors stay as they are.
 func refusal(err error) error {
 	if errors.Is(err, imagestore.ErrPeekLimit) {

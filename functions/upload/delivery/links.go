@@ -90,7 +90,7 @@ func (d *Delivery) Links(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if d.Signer.Keys == nil {
-		return errNothingSigned
+		return signing.ErrNothingSigned
 	}
 	asked, err := readLinksRequest(w, r)
 	if err != nil {
@@ -150,10 +150,4 @@ func readLinksRequest(w http.ResponseWriter, r *http.Request) (asked linksReques
 		}
 	}
 	return asked, nil
-}
-
-var errNothingSigned = &apierror.Error{
-	Status:  http.StatusNotFound,
-	Code:    apierror.CodeNothingSigned,
-	Message: "This service signs nothing: its operator has configured no signing keys (AUTH_SIGNING_KEYS_FILE)",
 }

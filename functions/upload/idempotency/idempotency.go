@@ -26,7 +26,6 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
-	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
 // announcer is the part of package relay that announces an image which an earlier request has stored.
@@ -61,10 +60,10 @@ func (a *Acceptor) AcceptUpload(
 	ctx context.Context, key string, index int, c accept.Candidate,
 ) (events.ImageUploaded, error) {
 	if key == "" {
-		c.ImageID, c.New = ownership.NewID(c.Owner), true
+		c.ImageID, c.New = newID(c), true
 		return a.acceptor.Accept(ctx, c)
 	}
-	c.ImageID = KeyImageID(c.Owner, key, index)
+	c.ImageID = keyImageID(c, key, index)
 	read := &digest{Hash: sha256.New()}
 	c.Body = io.TeeReader(c.Body, read)
 	image, known, err := a.repeat(ctx, c, read)

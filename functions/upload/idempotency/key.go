@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
@@ -50,6 +51,23 @@ var (
 // and the owner's name knows the ID.
 func KeyImageID(owner, key string, index int) string {
 	return ownership.DerivedID(keyNamespace, owner, key+"\n"+strconv.Itoa(index))
+}
+
+// newID returns the ID of a new image.
+func newID(c accept.Candidate) string {
+	if c.Grant != nil {
+		return ownership.NewGrantedID(c.Owner, c.Grant.ID)
+	}
+	return ownership.NewID(c.Owner)
+}
+
+// keyImageID is KeyImageID for a candidate: the keys of a grant are its own, so that its holder gets no answer of the
+// client's.
+func keyImageID(c accept.Candidate, key string, index int) string {
+	if c.Grant != nil {
+		return ownership.DerivedGrantedID(keyNamespace, c.Owner, c.Grant.ID, key+"\n"+strconv.Itoa(index))
+	}
+	return KeyImageID(c.Owner, key, index)
 }
 
 // EventImageID returns the ID of the image of an event, which is identified by its source and its ID. It is the same

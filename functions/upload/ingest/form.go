@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 )
 
@@ -110,7 +111,7 @@ func (in *Ingest) acceptFile(
 			Limit:   maxImages,
 		}
 	}
-	candidate := accept.Candidate{Owner: owner, Body: file, Size: -1, Filename: file.name}
+	candidate := accept.Candidate{Owner: owner, Grant: auth.GrantFrom(ctx), Body: file, Size: -1, Filename: file.name}
 	image, err := in.Acceptor.AcceptUpload(ctx, key, index, candidate)
 	if err != nil {
 		return "", err

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
@@ -88,6 +89,9 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	}
 	owner := ownership.Of(r.Context())
 	var images []outcome
+	if cloudevent.IsEvent(r) && auth.GrantFrom(r.Context()) != nil {
+		return errEventGranted
+	}
 	if cloudevent.IsEvent(r) {
 		key = "" // the event has an ID of its own
 		images, err = in.acceptEvent(w, r, owner)
@@ -105,6 +109,12 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+var errEventGranted = &apierror.Error{
+	Status:  http.StatusForbidden,
+	Code:    apierror.CodeForbidden,
+	Message: "A grant allows images, not events; send a form with a field file, or the image as the body",
+}
+
 // acceptFiles accepts the images of a form, or the one that is the whole body.
 func (in *Ingest) acceptFiles(w http.ResponseWriter, r *http.Request, owner, key string) ([]outcome, error) {
 	boundary, isForm, err := boundaryOf(r.Header.Get("Content-Type"))
@@ -112,6 +122,11 @@ func (in *Ingest) acceptFiles(w http.ResponseWriter, r *http.Request, owner, key
 		return nil, err
 	}
 	limit := in.settings.MaxBytes
+	if grant := auth.GrantFrom(r.Context()); grant != nil && isForm {
+		limit = min(limit, grant.MaxBytes*min(grant.Images, maxImages))
+	} else if grant != nil {
+		limit = min(limit, grant.MaxBytes)
+	}
 	if isForm {
 		limit += framingBytes
 	}

@@ -5,13 +5,16 @@ import (
 	"net/http"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 )
 
 // acceptRaw accepts an image that is the whole body.
 func (in *Ingest) acceptRaw(r *http.Request, from *body.Body, owner, key string) ([]outcome, error) {
-	candidate := accept.Candidate{Owner: owner, Body: from, Size: from.Size(), Filename: rawFilename(r)}
+	candidate := accept.Candidate{
+		Owner: owner, Grant: auth.GrantFrom(r.Context()), Body: from, Size: from.Size(), Filename: rawFilename(r),
+	}
 	image, err := in.Acceptor.AcceptUpload(r.Context(), key, 0, candidate)
 	if err != nil {
 		return nil, noFile(err, r)

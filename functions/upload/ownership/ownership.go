@@ -3,7 +3,8 @@
 //
 // With authentication, the ID of an image is a UUID of version 8 (RFC 9562, section 5.8). 74 of its bits are random, or
 // derived from the name of the image; the last 48 are a hash of those bits and of the client's name. Without
-// authentication, IDs are UUIDs of version 4 or 5 and belong to nobody.
+// authentication, IDs are UUIDs of version 4 or 5 and belong to nobody. Of an image that an upload grant brings, 32 of
+// the 74 bits are a hash that names the grant, whose holder may see the image.
 package ownership
 
 import (
@@ -18,6 +19,10 @@ import (
 const (
 	tagLabel = "image-service: owner of an image" // is part of every hash, and must not change
 	tagBytes = 6
+
+	grantLabel    = "image-service: grant of an image" // the same
+	grantTagAt    = 2
+	grantTagBytes = 4
 )
 
 // NewID returns the ID of a new image of an owner; "" is nobody.
@@ -35,6 +40,37 @@ func DerivedID(namespace uuid.UUID, owner, name string) string {
 	}
 	sum := sha256.Sum256([]byte(namespace.String() + "\x00" + owner + "\x00" + name))
 	return tagged(uuid.UUID(sum[:16]), owner)
+}
+
+// NewGrantedID returns the ID of a new image that an owner's grant brings.
+func NewGrantedID(owner, grantID string) string { return granted(uuid.New(), owner, grantID) }
+
+// DerivedGrantedID returns the ID of the image that has a name in a namespace, and that an owner's grant brings.
+func DerivedGrantedID(namespace uuid.UUID, owner, grantID, name string) string {
+	sum := sha256.Sum256([]byte(namespace.String() + "\x00" + owner + "\x00" + grantID + "\x00" + name))
+	return granted(uuid.UUID(sum[:16]), owner, grantID)
+}
+
+// granted marks an ID as that of an image which a grant has brought: 32 of its bits are a hash of the others and of the
+// grant's ID, which is random and long, so that no image of another grant, or of the client itself, has that mark.
+func granted(id uuid.UUID, owner, grantID string) string {
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	copy(id[grantTagAt:], grantTagOf(id, grantID))
+	return tagged(id, owner)
+}
+
+func grantTagOf(id uuid.UUID, grantID string) []byte {
+	text := append([]byte(grantLabel+"\x00"+grantID+"\x00"), id[:grantTagAt]...)
+	sum := sha256.Sum256(append(text, id[grantTagAt+grantTagBytes:16-tagBytes]...))
+	return sum[:grantTagBytes]
+}
+
+// isGranted reports whether a grant has brought an image, if it belongs to the grant's client.
+func isGranted(grantID, imageID string) bool {
+	id, err := uuid.Parse(imageID)
+	tag := id[grantTagAt : grantTagAt+grantTagBytes]
+	return err == nil && subtle.ConstantTimeCompare(tag, grantTagOf(id, grantID)) == 1
 }
 
 func tagged(id uuid.UUID, owner string) string {
@@ -72,6 +108,9 @@ func (p Policy) MaySeeAll(ctx context.Context) bool { return !p.Enforced || auth
 func (p Policy) MaySee(ctx context.Context, imageID string) bool {
 	if signed := auth.SignedFrom(ctx).Image; signed != "" {
 		return signed == imageID
+	}
+	if grant := auth.GrantFrom(ctx); grant != nil {
+		return Owns(grant.Client, imageID) && isGranted(grant.ID, imageID)
 	}
 	return p.MaySeeAll(ctx) || Owns(Of(ctx), imageID)
 }

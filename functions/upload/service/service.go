@@ -24,6 +24,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/delivery"
 	"gitlab.com/yourorg/image-service/functions/upload/fitness"
+	"gitlab.com/yourorg/image-service/functions/upload/grant"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/inbox"
 	"gitlab.com/yourorg/image-service/functions/upload/ingest"
@@ -84,6 +85,7 @@ type service struct {
 	guard      *auth.Guard
 	ingest     *ingest.Ingest
 	delivery   *delivery.Delivery
+	grants     *grant.Grants
 	retrier    *retry.Retrier
 	page       http.Handler
 	eventsOnly bool
@@ -98,7 +100,7 @@ func wire(
 	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
 	clientQuota := quota.New(backends.ledger, settings.quota, guard.IsAdmin)
 	acceptor := idempotency.New(
-		accept.New(gate, clientQuota, backends.images, relay, backends.outbox, limits, process.Log),
+		accept.New(gate, clientQuota, grant.NewLedger(backends.redis, backends.images.Bucket()), backends.images, relay, backends.outbox, limits, process.Log),
 		backends.images, backends.statuses, relay, backends.redis, settings.maxBytes)
 	retrier := retry.New(retry.Backends{
 		Queue:     backends.deferred,
@@ -114,6 +116,7 @@ func wire(
 		retrier:    retrier,
 		page:       delivery.Page(settings.limits, settings.maxBytes, settings.listed),
 		eventsOnly: settings.eventsOnly,
+		grants:     &grant.Grants{Keys: guard.Signing(), MaxBytes: settings.maxBytes, Types: settings.limits.MIMETypes()},
 		ingest: ingest.New(ingest.Backends{
 			Acceptor:  acceptor,
 			Durations: idempotency.NewDurations(backends.redis),
@@ -172,16 +175,17 @@ func (s *service) routes() *http.ServeMux {
 	})
 	httpserver.Route(mux, "/openapi.json", methods{http.MethodGet: s.process.Handle(openapi.Document)})
 	httpserver.Route(mux, "/api", methods{http.MethodGet: s.process.Handle(openapi.Page)})
-	httpserver.Route(mux, "/upload", methods{http.MethodPost: s.protect(s.ingest.Upload)})
+	httpserver.Route(mux, "/upload", methods{http.MethodPost: s.protectGranted(s.ingest.Upload)})
 	httpserver.Route(mux, "/status", methods{http.MethodGet: s.protect(s.delivery.EventStatus)})
-	httpserver.Route(mux, "/status/{id}", methods{http.MethodGet: s.protect(s.delivery.Status)})
-	httpserver.Route(mux, "/status/{id}/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
-	httpserver.Route(mux, "/events", methods{http.MethodGet: s.protect(s.delivery.Events)})
+	httpserver.Route(mux, "/status/{id}", methods{http.MethodGet: s.protectGranted(s.delivery.Status)})
+	httpserver.Route(mux, "/status/{id}/events", methods{http.MethodGet: s.protectGranted(s.delivery.Events)})
+	httpserver.Route(mux, "/events", methods{http.MethodGet: s.protectGranted(s.delivery.Events)})
 	httpserver.Route(mux, "/images", methods{http.MethodGet: s.protect(s.delivery.List)})
 	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protectObject(s.delivery.Original)})
 	httpserver.Route(mux, "/images/{id}/{rendition}", methods{http.MethodGet: s.protectObject(s.delivery.Rendition)})
 	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protectObject(s.delivery.Thumbnail)})
 	httpserver.Route(mux, "/urls", methods{http.MethodPost: s.protect(s.delivery.Links)})
+	httpserver.Route(mux, "/grants", methods{http.MethodPost: s.protect(s.grants.Make)})
 	all := http.NewServeMux() // Serve adds the cluster's own paths to it, which scripts of other sites may not use
 	all.Handle("/", s.guard.CORS(mux))
 	return all
@@ -195,4 +199,8 @@ func (s *service) protect(handle func(http.ResponseWriter, *http.Request) error)
 
 func (s *service) protectObject(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return s.guard.ProtectObject(s.process.Handle(handle))
+}
+
+func (s *service) protectGranted(handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return s.guard.ProtectGranted(s.process.Handle(handle))
 }

@@ -323,7 +323,10 @@ func (g *gitops) removeBucket() {
 	}
 }
 
-func (g *gitops) topics() []string { return []string{g.topic, g.topic + "-dead-letters"} }
+// topics returns those of uploads, of backfills and of dead letters.
+func (g *gitops) topics() []string {
+	return []string{g.topic, g.topic + "-backfill", g.topic + "-dead-letters"}
+}
 
 func (g *gitops) makeTopics() {
 	g.Helper()
@@ -397,14 +400,20 @@ patches:
         REDIS_PORT: %q
         KAFKA_BOOTSTRAP_SERVERS: %q
         KAFKA_TOPIC: %q
+        KAFKA_BACKFILL_TOPIC: %q
         KAFKA_DEAD_LETTER_TOPIC: %q
-  - target: { kind: KafkaSource }
+  - target: { kind: KafkaSource, name: image-processing }
     patch: |
       kind: any
       metadata: { name: any }
-      spec: { bootstrapServers: [%[6]q], topics: [%[7]q], consumerGroup: %[3]q }
+      spec: { bootstrapServers: [%[6]q], topics: [%[7]q], consumerGroup: %[7]q }
+  - target: { kind: KafkaSource, name: image-backfill }
+    patch: |
+      kind: any
+      metadata: { name: any }
+      spec: { bootstrapServers: [%[6]q], topics: [%[8]q], consumerGroup: %[8]q }
 `, base, os.Getenv("POD_MINIO_ENDPOINT"), gitopsNamespace, os.Getenv("POD_REDIS_HOST"), os.Getenv("REDIS_PORT"),
-		os.Getenv("POD_KAFKA_BOOTSTRAP_SERVERS"), g.topics()[0], g.topics()[1]))
+		os.Getenv("POD_KAFKA_BOOTSTRAP_SERVERS"), g.topics()[0], g.topics()[1], g.topics()[2]))
 	manifests := strings.NewReplacer(
 		"namespace: image-service\n", "namespace: "+gitopsNamespace+"\n",
 		"  name: image-service\n", "  name: "+gitopsNamespace+"\n",

@@ -72,6 +72,7 @@ func TestOnKnative(t *testing.T) {
 		{"dead letter and redrive", (*installation).deadLetter},
 		{"revision that cannot start", (*installation).brokenRevision},
 		{"password rotation", (*installation).rotatePassword},
+		{"rendition added, and backfill", (*installation).renditions},
 		{"HTTPS", (*installation).https},
 		{"API keys", (*installation).apiKeys},
 	} {
@@ -92,7 +93,7 @@ func install(t *testing.T) *installation {
 	alias(t, config["MINIO_ENDPOINT"], podAddress("MINIO_ENDPOINT"))
 	alias(t, config["REDIS_HOST"]+":"+config["REDIS_PORT"], podAddress("REDIS_HOST")+":"+os.Getenv("REDIS_PORT"))
 	alias(t, config["KAFKA_BOOTSTRAP_SERVERS"], podAddress("KAFKA_BOOTSTRAP_SERVERS"))
-	makeTopics(t, config["KAFKA_TOPIC"], config["KAFKA_DEAD_LETTER_TOPIC"])
+	makeTopics(t, config["KAFKA_TOPIC"], config["KAFKA_BACKFILL_TOPIC"], config["KAFKA_DEAD_LETTER_TOPIC"])
 	s := &installation{http: client(t, nil), bucket: takeBucket(t, config["MINIO_BUCKET"])}
 
 	t.Cleanup(func() { cleanUp(t) })

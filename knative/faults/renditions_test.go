@@ -17,6 +17,8 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -375,8 +377,8 @@ func (l *loadGenerator) changeRenditions() error {
 	return err
 }
 
-// backfill asks twice for what all images lack of the second set, while the pods that make it are killed, and checks
-// that they have it, once, beside what they had. Nothing was replaced.
+// backfill asks twice for what all images lack of the second set, through the Broker and by the command, while the pods
+// that make it are killed, and checks that they have it, once, beside what they had. Nothing was replaced.
 func (l *loadGenerator) backfill() {
 	l.t.Helper()
 	var images []*submission
@@ -389,11 +391,10 @@ func (l *loadGenerator) backfill() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	for range 2 {
-		for _, u := range images {
-			l.askForRenditions(u)
-		}
+	for _, u := range images {
+		l.askForRenditions(u)
 	}
+	l.runBackfill()
 	if err := l.killRepeatedly(l.thumbnail.pods...); err != nil {
 		l.t.Fatal(err)
 	}
@@ -406,6 +407,20 @@ func (l *loadGenerator) backfill() {
 		if err := l.checkCurrentListing(u); err != nil {
 			l.t.Errorf("%s (%s): %v", u.imageID, u.name, err)
 		}
+	}
+}
+
+// runBackfill runs the command.
+func (l *loadGenerator) runBackfill() {
+	l.t.Helper()
+	directory, err := backfillCommand()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	command := exec.CommandContext(l.t.Context(), filepath.Join(directory, "backfill"))
+	command.Env = append(l.environment(), secondSet.setting())
+	if output, err := command.CombinedOutput(); err != nil {
+		l.t.Fatalf("backfill: %v\n%s", err, output)
 	}
 }
 

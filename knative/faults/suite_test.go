@@ -120,6 +120,10 @@ var (
 	withRace    = sync.OnceValues(func() (string, error) { return build("race", functions, "-race") })
 	withoutRace = sync.OnceValues(func() (string, error) { return build("lean", functions) })
 	dispatcher  = sync.OnceValues(func() (string, error) { return build("dispatcher", []string{"./knative/local"}) })
+
+	backfillCommand = sync.OnceValues(func() (string, error) {
+		return build("backfill", []string{"./functions/upload/backfill"})
+	})
 )
 
 var functions = []string{"./functions/upload", "./functions/thumbnail"}

@@ -203,7 +203,8 @@ func (s *system) startDispatcher(directory string) (err error) {
 	s.t.Cleanup(server.Close)
 	s.dispatcher, err = s.startPod("dispatcher", s.environment(), filepath.Join(directory, "local"),
 		"--broker", "ADDRESS", "--watcher", server.URL,
-		"--running", "upload="+s.upload.link.address(), "--running", "thumbnail="+s.thumbnail.link.address())
+		"--running", "upload="+s.upload.link.address(), "--running", "thumbnail="+s.thumbnail.link.address(),
+		"--running", "thumbnail-backfill="+s.thumbnail.link.address())
 	if err != nil {
 		return err
 	}

@@ -197,8 +197,8 @@ func (p *Pass) ownerOf(image Position, indexed bool) (name string, known bool) {
 }
 
 // end moves the pass on, or ends it: KEYS are the pass, the clients, and the set of each. A part that does not follow
-// the one before it, because that was saved by a sweep that ended before it moved the scan on, ends it without result. A
-// set that was lost, or a client that was not known, since it began is not complete.
+// the one before it, because that was saved by a sweep that ended before it moved the scan on, ends it without result.
+// A set that was lost, or a client that was not known, since it began is not complete.
 var end = redis.NewScript(`
 local pass = redis.call('GET', KEYS[1])
 if not pass then return 0 end

@@ -60,9 +60,9 @@ func (r *Relay) describe(
 	return image, nil
 }
 
-// AnnounceUpload announces the image of an owner's upload, logs it, and counts it as accepted. The token is that of the image's
-// place in the outbox; it may be set even if there is an error. An error that wraps publisher.ErrUncertain leaves open
-// whether the event arrives.
+// AnnounceUpload announces the image of an owner's upload, logs it, and counts it as accepted. The token is that of the
+// image's place in the outbox; it may be set even if there is an error. An error that wraps publisher.ErrUncertain
+// leaves open whether the event arrives.
 func (r *Relay) AnnounceUpload(
 	ctx context.Context, owner string, image events.ImageUploaded,
 ) (outbox.Token, error) {

@@ -15,7 +15,11 @@ import (
 const partitions = 3
 
 func (s *Servers) startKafka() error {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	options := []kfake.Opt{kfake.NumBrokers(1), kfake.DataDir(s.directory.in("kafka"))}
+	if s.directory.kept {
+		options = append(options, kfake.SyncWrites())
+	}
+	cluster, err := kfake.NewCluster(options...)
 	if err != nil {
 		return err
 	}

@@ -7,14 +7,20 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"gitlab.com/yourorg/image-service/functions/fakes/objects"
 )
 
 func (s *Servers) startMinIO() error {
+	store, err := objects.Open(s.directory.in("minio"), s.directory.kept)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := newS3()
+	server := newServer(handler(store))
 	go func() { _ = server.Serve(listener) }() // until Close
 	s.closers = append(s.closers, func() { server.Close() })
 	s.settings["MINIO_ENDPOINT"] = listener.Addr().String()
@@ -24,11 +30,11 @@ func (s *Servers) startMinIO() error {
 	return nil
 }
 
-// newS3 discards the server's log: gofakes3 writes a second header when a client leaves in the middle of an object,
+// newServer discards the server's log: gofakes3 writes a second header when a client leaves in the middle of an object,
 // which net/http would report each time.
-func newS3() *http.Server {
+func newServer(s3 http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           S3(),
+		Handler:           s3,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
@@ -50,8 +56,18 @@ func refuseLongSegments(next http.Handler) http.Handler {
 	})
 }
 
-// S3 returns a new fake, which does what imagestore requires.
-func S3() http.Handler { return refuseLongSegments(foldersOfMinIO(newPreconditions())) }
+// S3 returns a new fake, which does what imagestore requires, and has its files in a directory.
+func S3(directory string) (http.Handler, error) {
+	store, err := objects.Open(directory, false)
+	if err != nil {
+		return nil, err
+	}
+	return handler(store), nil
+}
+
+func handler(store *objects.Store) http.Handler {
+	return refuseLongSegments(foldersOfMinIO(newPreconditions(store)))
+}
 
 // foldersOfMinIO takes an object whose name ends in __XLDIR__ for a folder, as MinIO does: it is stored, but listed
 // with a slash at its end.

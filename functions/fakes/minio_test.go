@@ -18,7 +18,11 @@ func TestS3IsQuiet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := newS3()
+	s3, err := S3(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newServer(s3)
 	go server.Serve(listener)
 	url := "http://" + listener.Addr().String() + "/bucket"
 	send(t, http.MethodPut, url, nil)

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers/pod"
 )
@@ -29,7 +28,7 @@ type process struct {
 
 func start(tb testing.TB, settings ...string) *process {
 	tb.Helper()
-	sink := httptest.NewServer(newSink())
+	sink := httptest.NewServer(newSink(tb))
 	tb.Cleanup(sink.Close)
 	getenv := testservers.Start(tb, testservers.As("image-upload"))
 	settings = append([]string{
@@ -47,8 +46,9 @@ type sink struct {
 	fake http.Handler
 }
 
-func newSink() *sink {
-	s := &sink{fake: fakes.S3()}
+func newSink(tb testing.TB) *sink {
+	tb.Helper()
+	s := &sink{fake: testservers.S3(tb)}
 	s.fake.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPut, "/images", nil))
 	return s
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/fakes"
 )
 
 // The clients below are the test's own: they prepare servers and inspect what the functions did. They log in as the
@@ -90,4 +91,14 @@ func Own(getenv func(string) string) func(string) string {
 		}
 		return getenv(name)
 	}
+}
+
+// S3 returns a fake of MinIO without a server, until the test ends.
+func S3(tb testing.TB) http.Handler {
+	tb.Helper()
+	s3, err := fakes.S3(tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s3
 }

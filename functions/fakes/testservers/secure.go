@@ -9,7 +9,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"gitlab.com/yourorg/image-service/functions/fakes"
 )
 
 // Secure is three fakes that are reached as the servers of production are: over TLS, with an authority of their own,
@@ -71,7 +70,7 @@ func (s *Secure) startKafka(tb testing.TB) {
 
 func (s *Secure) startMinIO(tb testing.TB) (url string) {
 	tb.Helper()
-	server := httptest.NewUnstartedServer(fakes.S3())
+	server := httptest.NewUnstartedServer(S3(tb))
 	server.TLS, server.Config.ErrorLog = s.Authority.Server(), log.New(io.Discard, "", 0)
 	server.StartTLS()
 	tb.Cleanup(server.Close)

@@ -3,6 +3,7 @@ package imagestore
 import (
 	"context"
 	"errors"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,8 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"gitlab.com/yourorg/image-service/functions/fakes"
 )
 
 // missing returns the names of the requirements that are not met, and fails if one could not be found out.
@@ -58,7 +57,7 @@ func TestExamine(t *testing.T) {
 // badServer starts a fake behind a handler that spoils it.
 func badServer(t *testing.T, spoil func(http.Handler) http.Handler) *Store {
 	t.Helper()
-	server := httptest.NewServer(spoil(fakes.S3()))
+	server := httptest.NewServer(spoil(testservers.S3(t)))
 	t.Cleanup(server.Close)
 	return openAt(t, server.Listener.Addr().String())
 }

@@ -2,19 +2,19 @@ package service
 
 import (
 	"bytes"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
-	"gitlab.com/yourorg/image-service/functions/fakes"
 )
 
 // A store that replaces objects in spite of If-None-Match gets no image: no upload and no event is answered with 200.
 func TestUnfitStore(t *testing.T) {
 	t.Parallel()
-	store := fakes.S3()
+	store := testservers.S3(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("If-None-Match")
 		store.ServeHTTP(w, r)

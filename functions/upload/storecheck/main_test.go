@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/functions/cli"
-	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
@@ -26,7 +25,7 @@ func TestGoodStore(t *testing.T) {
 // at returns the settings for a server that puts a handler before a fake.
 func at(t *testing.T, spoil func(w http.ResponseWriter, r *http.Request, next http.Handler)) func(string) string {
 	t.Helper()
-	store := fakes.S3()
+	store := testservers.S3(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { spoil(w, r, store) }))
 	t.Cleanup(server.Close)
 	settings := map[string]string{

@@ -20,6 +20,7 @@ func (s *Servers) startMinIO() error {
 	if err != nil {
 		return err
 	}
+	s.objects = store
 	server := newServer(handler(store))
 	go func() { _ = server.Serve(listener) }() // until Close
 	s.closers = append(s.closers, func() { server.Close() })

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"gitlab.com/yourorg/image-service/functions/fakes/journal"
 )
 
 func (s *Servers) startRedis() error {
@@ -11,9 +12,17 @@ func (s *Servers) startRedis() error {
 	if err != nil {
 		return err
 	}
+	s.closers = append(s.closers, server.Close)
+	if s.directory.kept {
+		kept, err := journal.Open(s.directory.in("redis.journal"), server)
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, func() { _ = kept.Close() }) // what it says is in the log already
+	}
 	stop := make(chan struct{})
 	go expireKeys(server, stop)
-	s.closers = append(s.closers, server.Close, func() { close(stop) })
+	s.closers = append(s.closers, func() { close(stop) })
 	s.settings["REDIS_HOST"] = server.Host()
 	s.settings["REDIS_PORT"] = server.Port()
 	s.settings["REDIS_PASSWORD"] = ""

@@ -38,11 +38,14 @@ func (s *stack) startBroker(o options, subscribers map[string]string) (*brokerTo
 }
 
 // suffix tells the topic and the consumer groups of this program from those of others that use the same Kafka. It is
-// the same after a restart.
+// the same after a restart; on the Kafka of a data directory, which has no others, also at another address.
 func (s *stack) suffix(o options) string {
-	host, _ := os.Hostname() // without one, the rest has to do
 	settings := s.settings(s.deployment.services["upload"])
-	mine := []string{host, o.listen, settings("KAFKA_TOPIC"), settings("MINIO_BUCKET")}
+	mine := []string{settings("KAFKA_TOPIC"), settings("MINIO_BUCKET")}
+	if o.data == "" || o.getenv("KAFKA_BOOTSTRAP_SERVERS") != "" {
+		host, _ := os.Hostname() // without one, the rest has to do
+		mine = append([]string{host, o.listen}, mine...)
+	}
 	sum := sha256.Sum256([]byte(strings.Join(mine, "\x00")))
 	return "-" + hex.EncodeToString(sum[:4])
 }

@@ -4,10 +4,11 @@
 //
 //	go run ./knative/local
 //
-// It delivers events as Knative's Kafka Broker does, with its retries and pauses, its slots, replies and dead letters,
-// and writes a line to stderr for each retry, dead letter and loss. What it does not imitate is in
-// docs/adr/0020-local-mode.md. It does not scale functions, and the fakes forget everything when it ends; with real
-// servers, which the environment may name, a restart delivers what was not done.
+// It delivers events as Knative's Kafka Broker does, with its retries and pauses, its slots, replies and dead
+// letters, and writes a line to stderr for each retry, dead letter and loss. What it does not imitate is in
+// docs/adr/0020-local-mode.md. It does not scale functions. The fakes forget everything when it ends, unless --data
+// names a directory; with that, and with real servers, which the environment may name, a restart delivers what was
+// not done.
 package main
 
 import (

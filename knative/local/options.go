@@ -17,13 +17,15 @@ var program = cli.Program{
 	Command: "go run ./knative/local",
 	Summary: "Runs the whole image-service on this machine: upload, thumbnail, thumbnail-backfill and dead-letters, and between them the " +
 		"Broker, Triggers and sources of the manifests.\n\n" +
-		"MinIO, Redis and Kafka are built in and forget everything when the program ends. To use a real server instead, " +
+		"MinIO, Redis and Kafka are built in and forget everything when the program ends, unless --data names a directory, " +
+		"which one program uses at a time. To use a real server instead, " +
 		"set MINIO_ENDPOINT, REDIS_HOST or KAFKA_BOOTSTRAP_SERVERS, each with the settings that belong to it. " +
 		"On a Kafka that others use, set KAFKA_TOPIC, KAFKA_BACKFILL_TOPIC and KAFKA_DEAD_LETTER_TOPIC to names of " +
 		"your own.\n\n" +
 		"Each event that is delivered again or becomes a dead letter is a line on stderr.",
 	Examples: []string{
 		"go run ./knative/local",
+		"go run ./knative/local --data ~/images",
 		"LOG_LEVEL=INFO go run ./knative/local --listen 127.0.0.1:0",
 		"REDIS_HOST=redis.example REDIS_PORT=6380 go run ./knative/local",
 		"",
@@ -37,6 +39,8 @@ type flags struct {
 	Listen      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of upload; port 0: any."`
 	Broker      string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of the Broker."`
 	DeadLetters string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of dead-letters."`
+
+	Data string `placeholder:"DIR" help:"Keep images, statuses and queued events in this directory between runs."`
 
 	Running []elsewhere `sep:"none" placeholder:"NAME=HOST:PORT" help:"Do not start this function; it runs elsewhere."`
 	Watcher []string    `sep:"none" placeholder:"URL" help:"Send every event there, too."`
@@ -54,7 +58,7 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	}
 	o := options{
 		listen: f.Listen, broker: f.Broker, deadLetters: f.DeadLetters, watchers: f.Watcher, notifications: f.Notifications,
-		renditions: f.Renditions,
+		renditions: f.Renditions, data: f.Data,
 	}
 	for _, function := range f.Running {
 		if o.running == nil {

@@ -27,6 +27,8 @@ type options struct {
 	notifications string
 	// File with the renditions of each image; "" for what the environment says.
 	renditions string
+	// Directory of the built-in servers; "" for a temporary one.
+	data string
 }
 
 // stack is the running service with everything around it.
@@ -89,7 +91,7 @@ func (s *stack) start(o options) (err error) {
 	if s.deployment, err = readDeployment(folders...); err != nil {
 		return err
 	}
-	if s.servers, err = fakes.Start(o.getenv); err != nil {
+	if s.servers, err = startServers(o); err != nil {
 		return err
 	}
 	subscribers, err := s.startFunctions(o)
@@ -105,6 +107,17 @@ func (s *stack) start(o options) (err error) {
 		return err
 	}
 	return s.startSources(o, topic, subscribers)
+}
+
+func startServers(o options) (*fakes.Servers, error) {
+	if o.data == "" {
+		return fakes.Start(o.getenv)
+	}
+	servers, err := fakes.Open(o.getenv, o.data)
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	return servers, nil
 }
 
 // createTopics creates the topics that options and the functions' settings name; on a cluster the platform does.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/google/uuid"
 )
 
 // summary returns what a person needs to know once the service runs: its addresses, aligned, and what to do next.
@@ -17,6 +19,7 @@ func (s *stack) summary() string {
 	for _, f := range s.functions {
 		fmt.Fprintf(table, "  Metrics of %s\thttp://%s/metrics\n", f.name(), f.address)
 	}
+	fmt.Fprintf(table, "  Data\t%s\n", s.data())
 	table.Flush()
 	fmt.Fprintf(&text, `
 Open the page and drop an image on it, or upload one:
@@ -26,6 +29,30 @@ Open the page and drop an image on it, or upload one:
 Press Ctrl-C to stop.
 `, s.address)
 	return text.String()
+}
+
+// data says where the images are, how many, and what becomes of them.
+func (s *stack) data() string {
+	path, kept := s.servers.Directory()
+	if !kept {
+		return "removed at the end; --data DIR keeps it"
+	}
+	text := path + ", kept between runs"
+	keys, fake := s.servers.Keys(s.settings(s.deployment.services["upload"])("MINIO_BUCKET"))
+	if !fake {
+		return text + "; images are in your MinIO"
+	}
+	images := map[uuid.UUID]bool{}
+	for _, key := range keys {
+		image, _, _ := strings.Cut(key, "/")
+		if id, err := uuid.Parse(image); err == nil {
+			images[id] = true
+		}
+	}
+	if len(images) == 1 {
+		return text + "; 1 image"
+	}
+	return fmt.Sprintf("%s; %d images", text, len(images))
 }
 
 // name returns the service's name, with a note for a second instance.

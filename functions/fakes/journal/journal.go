@@ -159,7 +159,7 @@ func (j *Journal) run(peer *server.Peer, command string, arguments []string) {
 
 // write appends effects to the file. If that fails, the next write writes the whole state.
 func (j *Journal) write(effects [][]string) {
-	err := error(nil)
+	var err error
 	if full := j.size > max(rewriteSize, rewriteGrowth*j.base); j.behind || full {
 		err = j.rewrite()
 	} else {

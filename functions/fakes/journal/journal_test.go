@@ -31,7 +31,10 @@ func open(t *testing.T, path string) (*miniredis.Miniredis, *redis.Client) {
 	return server, client
 }
 
-func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "redis.journal") }
+func newPath(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "redis.journal")
+}
 
 // state is what a test compares.
 func state(server *miniredis.Miniredis) string {

@@ -1,5 +1,5 @@
-// Package objects keeps the objects of the fake MinIO in files, so that their number is not limited by memory. In memory
-// is only an index, of about 300 bytes for each object.
+// Package objects keeps the objects of the fake MinIO in files, so that memory does not limit their number. It holds an
+// index of about 300 bytes for each object.
 //
 // A durable store has what it acknowledged on the disk, and has it again when it is opened after the process, or the
 // machine, ended at any moment. Uploads in parts that were not completed are forgotten then.
@@ -177,20 +177,20 @@ func (r *record) version() version {
 
 func (v *version) etag() string { return gofakes3.FormatETag(v.sum[:]) }
 
-// Count returns the number of objects whose key matches, without those that are deleted.
-func (s *Store) Count(bucketName string, matches func(key string) bool) (count int) {
+// Keys returns the keys of the objects in a bucket, without those that are deleted.
+func (s *Store) Keys(bucketName string) (keys []string) {
 	s.index.RLock()
 	defer s.index.RUnlock()
 	b := s.buckets[bucketName]
 	if b == nil {
-		return 0
+		return nil
 	}
-	for key, versions := range b.objects {
-		if !versions[0].deleted && matches(key) {
-			count++
+	for _, key := range b.keys {
+		if !b.objects[key][0].deleted {
+			keys = append(keys, key)
 		}
 	}
-	return count
+	return keys
 }
 
 // ListBuckets implements gofakes3.Backend.

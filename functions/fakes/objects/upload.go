@@ -119,8 +119,8 @@ func (s *Store) CompleteMultipartUpload(
 	}
 	var conditions *gofakes3.PutConditions
 	if u.exclusive {
-		any := "*"
-		conditions = &gofakes3.PutConditions{IfNoneMatch: &any}
+		every := "*"
+		conditions = &gofakes3.PutConditions{IfNoneMatch: &every}
 	}
 	if version, err = s.commit(bucketName, key, u.metadata, f, conditions); err != nil {
 		return "", "", err

@@ -19,7 +19,6 @@ import (
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/connect"
-	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -111,7 +110,7 @@ func openBehind(
 	tb testing.TB, spoil func(w http.ResponseWriter, r *http.Request, next http.Handler), settings ...string,
 ) *bucket {
 	tb.Helper()
-	store := fakes.S3()
+	store := testservers.S3(tb)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { spoil(w, r, store) }))
 	tb.Cleanup(server.Close)
 	return open(tb, append(settings, "MINIO_ENDPOINT="+server.Listener.Addr().String(), "MINIO_CA_FILE=")...)

@@ -8,7 +8,8 @@
 //
 // Every fault is a subtest: -run 'Faults/redis' selects some of them. Four run in parallel, each with its own servers;
 // -parallel changes that. FAULTS_SEED repeats the random choices of a run that printed it, FAULTS_STORM=3m sets the
-// duration of the overload, and FAULTS_TABLE names a file that the table of results is written to.
+// duration of the overload, FAULTS_BACKFILL=10000 the number of images in the backfill, and FAULTS_TABLE names a file
+// that the table of results is written to.
 //
 // It requires Linux and root, because it fills disks and limits memory, and the tools that .ci/install provides: Go
 // with a C compiler, redis-server, Java, MinIO and Kafka. It leaves nothing behind, even if it is killed: its

@@ -16,10 +16,12 @@ func (d *door) browse(method, origin string, header ...string) http.Header {
 }
 
 func TestOrigins(t *testing.T) {
-	listed := open(t, map[string]string{"CORS_ORIGINS": "https://a.example, http://localhost:3000"})
+	listed := open(t, map[string]string{"CORS_ORIGINS": "https://a.example, http://localhost:3000, capacitor://localhost"})
 	for origin, want := range map[string]string{
 		"https://a.example":      "https://a.example",
 		"http://localhost:3000":  "http://localhost:3000",
+		"capacitor://localhost":  "capacitor://localhost",
+		"ionic://localhost":      "",
 		"https://a.example.evil": "", "https://b.example": "", "http://a.example": "", "https://a.example:444": "",
 		"null": "", "https://A.example": "",
 	} {

@@ -53,8 +53,8 @@ var (
 	trustedProxies = config.Int{Name: "TRUSTED_PROXIES", Default: 0, Min: 0, Max: 16,
 		Doc: "Number of proxies in front of the function that append to `X-Forwarded-For`."}
 	corsOrigins = config.List{Name: "CORS_ORIGINS",
-		Form: config.Form{Expected: "*, or origins such as https://www.example.com", Valid: isOrigin},
-		Doc:  "Web sites whose scripts may use the service."}
+		Form: config.Form{Expected: "*, or origins such as https://www.example.com or capacitor://localhost", Valid: isOrigin},
+		Doc:  "Web sites, and apps made of web pages, whose scripts may use the service."}
 )
 
 // safeURL is the form of a URL whose contents cannot be changed in transit: an attacker who replaces the issuer's keys
@@ -110,7 +110,8 @@ func (s *Settings) readKeys(r *config.Reader) {
 
 func isOrigin(text string) bool { return text == "*" || originForm.MatchString(text) }
 
-var originForm = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[0-9]{1,5})?$|^https?://\[[0-9a-f:]+\](:[0-9]{1,5})?$`)
+// originForm is the form of an origin as browsers send it: apps have schemes of their own.
+var originForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$`)
 
 func isSafeURL(text string) bool {
 	u, err := url.Parse(text)

@@ -234,6 +234,7 @@ func (f *form) noFile() error {
 		return errNoFile
 	}
 	refused := *errNoFile
+	refused.Message += fmt.Sprintf("; the field %q is not %q", shorten(*f.other), fileField)
 	refused.Limit, refused.Found = fileField, shorten(*f.other)
 	return &refused
 }

@@ -72,7 +72,9 @@ func TestPostUploadWithoutFile(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	noFile := problem("No file provided", "no_file", "No file", http.StatusBadRequest)
-	inPicture := strings.Replace(noFile, `"type"`, `"limit":"file","found":"picture","type"`, 1)
+	const sentence = `No file provided; the field \"picture\" is not \"file\"`
+	inPicture := strings.NewReplacer("No file provided", sentence,
+		`"type"`, `"limit":"file","found":"picture","type"`).Replace(noFile)
 	form := func(fields ...field) func() response { return func() response { return s.uploadForm(fields...) } }
 	raw := func(contentType, body string) func() response {
 		return func() response { return s.post("/upload", contentType, strings.NewReader(body)) }

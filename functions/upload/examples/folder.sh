@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Uploads the images of a folder, and shows their thumbnails in thumbnails.html. It needs curl and jq.
+#
+#   SERVICE=https://images.example KEY=isk_... folder.sh FOLDER
+set -euo pipefail
+ask() { curl --fail-with-body -sS -H "X-Api-Key: $KEY" "$@"; }
+origin=$(sed -E 's#^(https?://[^/]+).*#\1#' <<<"$SERVICE")
+
+echo '<!doctype html><title>Thumbnails</title>' >thumbnails.html
+for file in "$1"/*; do
+  image=$(ask -H "Idempotency-Key: $RANDOM$RANDOM$RANDOM$RANDOM" -H 'Content-Type: application/octet-stream' --data-binary "@$file" \
+    "$SERVICE/upload?filename=$(jq -rn --arg name "${file##*/}" '$name | @uri')" | jq -r .image_id)
+  status=$(ask "$SERVICE/status/$image?wait=30")
+  # the URL is signed: it needs no key
+  jq -r --arg origin "$origin" --arg name "${file##*/}" \
+    'select(.status == "completed") | "<img src=\"\($origin + .urls.thumbnail | @html)\" alt=\"\($name | @html)\">"' <<<"$status" >>thumbnails.html
+  echo "$image $(jq -r .status <<<"$status") ${file##*/}"
+done

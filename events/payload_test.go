@@ -50,6 +50,11 @@ var kinds = []kind{
 	kindOf(events.ImageRender{
 		ImageID: imageID, Bucket: "images", Renditions: []string{"card", "hero-2"}, EngineOlderThan: 2,
 	}),
+	kindOf(events.ImageDelete{ImageID: imageID}),
+	kindOf(events.ImageDeleted{
+		ImageID: imageID, Reason: events.DeletionExpired, DeletedAt: 1767225601.5,
+		Cause: events.Cause{Source: "/scanner/7", ID: "tray-4711"},
+	}),
 	kindOf(events.ImageSweep{}),
 }
 
@@ -254,6 +259,20 @@ var verdicts = []struct {
 	{events.TypeImageRender, `{"engine_older_than": -1}`, "engine_older_than is"},
 	{events.TypeImageRender, `{"engine_older_than": "v2"}`, "data: "},
 
+	{events.TypeImageDelete, `{}`, ""},
+	{events.TypeImageDelete, `{"asked_by": "an operator"}`, ""},
+	{events.TypeImageDelete, `{"image_id": null}`, "image_id is missing or empty"},
+	{events.TypeImageDelete, `{"image_id": "` + strings.ToUpper(imageID) + `"}`, "image_id is"},
+	{events.TypeImageDelete, `{"image_id": 7}`, "data: "},
+	{events.TypeImageDeleted, `{"cause": null}`, ""},
+	{events.TypeImageDeleted, `{"reason": "requested"}`, ""},
+	{events.TypeImageDeleted, `{"reason": "of_a_later_version_2"}`, ""},
+	{events.TypeImageDeleted, `{"image_id": ""}`, "image_id is missing or empty"},
+	{events.TypeImageDeleted, `{"reason": null}`, "reason is"},
+	{events.TypeImageDeleted, `{"reason": "Too old"}`, "reason is"},
+	{events.TypeImageDeleted, `{"deleted_at": null}`, "deleted_at is"},
+	{events.TypeImageDeleted, `{"deleted_at": 1767225601500}`, "deleted_at is"},
+	{events.TypeImageDeleted, `{"cause": {"id": "1"}}`, "both or none"},
 	{events.TypeImageSweep, `{}`, ""},
 	{events.TypeImageSweep, `{"asked_by": "an operator"}`, ""},
 }

@@ -104,6 +104,23 @@ func Types() []Type {
 			Channels:  []Channel{ChannelBackfill, ChannelBroker},
 		},
 		{
+			Name:      TypeImageDelete,
+			Payload:   ImageDelete{},
+			Doc:       "The service is to delete an image.",
+			Producers: []Party{PartyOtherSystems},
+			Consumers: []Party{PartyUpload},
+			Channels:  []Channel{ChannelTopic, ChannelBroker, ChannelUploadRoot},
+		},
+		{
+			Name:      TypeImageDeleted,
+			Payload:   ImageDeleted{},
+			Doc:       "An image was deleted, and nothing of it is stored any longer.",
+			Source:    SourceUpload,
+			Producers: []Party{PartyUpload},
+			Consumers: []Party{PartyOtherSystems},
+			Channels:  []Channel{ChannelTopic, ChannelBroker},
+		},
+		{
 			Name:      TypeImageSweep,
 			Payload:   ImageSweep{},
 			Doc:       "The service is to look for images whose events were not published, and to publish them.",

@@ -23,6 +23,7 @@ const (
 	CodeGrantInvalid         = "grant_invalid"
 	CodeGrantUsedUp          = "grant_used_up"
 	CodeIdempotencyKeyReused = "idempotency_key_reused"
+	CodeImageDeleted         = "image_deleted"
 	CodeImageNotFound        = "image_not_found"
 	CodeIncompleteRequest    = "incomplete_request"
 	CodeInternal             = "internal"
@@ -125,12 +126,13 @@ var requestCodes = []Code{
 		"There is no API key and no token, or it is not valid. The answer does not say why.",
 		"Send a valid one as `Authorization: Bearer`, or an API key as `X-Api-Key`."},
 	{CodeForbidden, []int{http.StatusForbidden}, "Forbidden",
-		"A client other than an administrator asked for a sweep, an event was sent with an upload grant, or a page of another web site for dead letters.",
+		"A client other than an administrator asked for a sweep, an event was sent with an upload grant, a page of another " +
+			"web site asked for dead letters, or a client to delete an image where `ALLOW_DELETE` does not let it.",
 		"Do not repeat the request."},
 	{CodeQuotaExceeded, []int{http.StatusForbidden}, "Quota exceeded",
 		"The client has as many images, or bytes of them, as `QUOTA_IMAGES` or `QUOTA_BYTES` allows, which is `limit`. " +
 			"`found` is what it has, including uploads in progress.",
-		"Have the operator remove images or raise the quota. Removed images count until the next count of the bucket."},
+		"Delete images, or have the operator raise the quota."},
 	{CodeGrantExpired, []int{http.StatusForbidden}, "Grant expired",
 		"The upload grant was for a time that is over.", "Get a new grant from where you got it: `POST /grants` makes it."},
 	{CodeGrantInvalid, []int{http.StatusForbidden}, "Grant not valid",
@@ -159,6 +161,10 @@ var requestCodes = []Code{
 		"`LIST_IMAGES` does not allow anybody to list images, or the service has no authentication and does not list the " +
 			"images of everybody.",
 		"Keep the IDs of images, or have the operator change the setting."},
+	{CodeImageDeleted, []int{http.StatusGone}, "Image deleted",
+		"The image was deleted, on request or because of its age. The `Idempotency-Key`, or the event, of an upload that " +
+			"brought it is answered so, too.",
+		"Forget the image. To bring it back, upload it with another key, or as another event."},
 	{CodeThumbnailNotFound, []int{http.StatusNotFound}, "Thumbnail not found",
 		"There is no image with this ID, it belongs to another client, or it has no thumbnail yet, or never will.",
 		"Ask for the status of the image."},

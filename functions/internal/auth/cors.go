@@ -10,7 +10,7 @@ import (
 // What scripts of other sites may send and read. Credentials mode is not allowed: the service has no cookies, and a key
 // that browsers send by themselves could be used by any site.
 var (
-	corsMethods = "GET, HEAD, POST"
+	corsMethods = "GET, HEAD, POST, DELETE"
 	corsHeaders = []string{
 		"Authorization", "X-Api-Key", "Content-Type", "Content-Disposition", "Idempotency-Key",
 		"If-None-Match", "If-Modified-Since", "If-Range", "Range", "Traceparent", "Tracestate", "Baggage",

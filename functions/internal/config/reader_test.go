@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func environment(values map[string]string) *Reader {
@@ -20,7 +21,7 @@ var bucket = Text{
 
 func TestValues(t *testing.T) {
 	r := environment(map[string]string{
-		"TEXT": "a", "BUCKET": "scans", "NUMBER": "7", "LIST": " a, b,,c ", "COMMAS": " , ", "YES": "true", "NO": "false",
+		"TEXT": "a", "BUCKET": "scans", "NUMBER": "7", "SPAN": "90m", "ZERO": "0", "LIST": " a, b,,c ", "COMMAS": " , ", "YES": "true", "NO": "false",
 	})
 	for name, test := range map[string]struct{ got, want any }{
 		"a text":             {Text{Name: "TEXT", Default: "x"}.Read(r), "a"},
@@ -31,11 +32,14 @@ func TestValues(t *testing.T) {
 		"looked up, not set": {Text{Name: "NONE", Default: "x", Required: true}.Lookup(r), "x"},
 		"an integer":         {Int{Name: "NUMBER", Default: 1, Max: 10}.Read(r), int64(7)},
 		"an integer not set": {Int{Name: "NONE", Default: 1, Max: 10}.Read(r), int64(1)},
+		"a duration":         {Duration{Name: "SPAN", Min: time.Minute, Max: time.Hour * 2}.Read(r), 90 * time.Minute},
+		"no duration":        {Duration{Name: "ZERO", Min: time.Minute, Max: time.Hour}.Read(r), time.Duration(0)},
+		"one not set":        {Duration{Name: "NONE", Default: time.Hour, Min: 1, Max: time.Hour}.Read(r), time.Hour},
 		"true":               {Bool{Name: "YES"}.Read(r), true},
 		"false":              {Bool{Name: "NO"}.Read(r), false},
 		"a boolean not set":  {Bool{Name: "NONE"}.Read(r), false},
 		"a set setting":      {r.IsSet(Bool{Name: "NO"}), true},
-		"one not set":        {r.IsSet(Bool{Name: "NONE"}), false},
+		"a setting not set":  {r.IsSet(Bool{Name: "NONE"}), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.got != test.want {
@@ -69,7 +73,7 @@ func TestValues(t *testing.T) {
 func TestAllFaultsAtOnce(t *testing.T) {
 	r := environment(map[string]string{
 		"WORD": "seven", "SMALL": "-1", "LARGE": "99999999999999999999", "BOTH": "yes", "BUCKET": "much too long",
-		"PIN": "topsecret", "BUCKETS": "short, much too long, user:topsecret@b",
+		"DAYS": "30d", "SHORT": "0", "PIN": "topsecret", "BUCKETS": "short, much too long, user:topsecret@b",
 	})
 	short := bucket.Form
 	bucket.Read(r)
@@ -82,6 +86,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 			t.Errorf("%s: Read() = %d, want the default", name, got)
 		}
 	}
+	Duration{Name: "DAYS", Min: time.Minute, Max: 90 * time.Minute}.Read(r)
+	Duration{Name: "SHORT", Default: time.Hour, Min: time.Minute, Max: 30 * time.Hour}.Read(r)
 	Bool{Name: "BOTH"}.Read(r)
 	Bool{Name: "BOTH"}.Read(r) // a fault is reported once
 	List{Name: "BUCKETS", Form: short}.Read(r)
@@ -98,6 +104,8 @@ USER is not set; expected a name, as BOTH is set
 WORD is "seven"; expected a whole number from 0 to 10
 SMALL is "-1"; expected a whole number from 0 to 10
 LARGE is "99999999999999999999"; expected a whole number from 0 to 10
+DAYS is "30d"; expected 0, or 1m to 1h30m, such as 720h
+SHORT is "0"; expected 1m to 30h, such as 720h
 BOTH is "yes"; expected true or false
 BUCKETS has "much too long"; expected a short name
 BUCKETS has "...@b"; expected a short name

@@ -5,9 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// A Setting is the declaration of one setting: [Text], [Int], [Bool], [List] or [FilePath].
+// A Setting is the declaration of one setting: [Text], [Int], [Duration], [Bool], [List] or
+// [FilePath].
 type Setting interface {
 	// String returns the name of the setting, so that messages show it by name and never by value.
 	fmt.Stringer
@@ -18,7 +20,7 @@ type Setting interface {
 // A Description is a setting in words, for reference pages, help texts and tests.
 type Description struct {
 	Name string
-	// Type is "text", "integer", "boolean", "list" or "file".
+	// Type is "text", "integer", "duration", "boolean", "list" or "file".
 	Type string
 	// Default is the value that counts when the setting is not set; "" means none.
 	Default string
@@ -147,6 +149,58 @@ func (i Int) Describe() Description {
 		Name: i.Name, Type: "integer", Default: strconv.FormatInt(i.Default, 10), Unit: i.Unit, Doc: i.Doc,
 		Values: fmt.Sprintf("%d to %d", i.Min, i.Max),
 	}
+}
+
+// A Duration is a setting whose value is a time span as Go writes it, such as 720h or 1h30m.
+type Duration struct {
+	Name              string
+	Default, Min, Max time.Duration
+	Doc               string
+}
+
+// Read returns the value, or the default if it is not set or not from Min to Max. 0 is allowed if it is the default.
+func (d Duration) Read(r *Reader) time.Duration {
+	text := r.value(d)
+	if text == "" {
+		return d.Default
+	}
+	value, err := time.ParseDuration(text)
+	isZero := value == 0 && d.Default == 0
+	if err != nil || !isZero && (value < d.Min || value > d.Max) {
+		r.Fault("%s is %s; expected %s, such as 720h", d, Quote(text), d.values())
+		return d.Default
+	}
+	return value
+}
+
+func (d Duration) values() string {
+	values := span(d.Min) + " to " + span(d.Max)
+	if d.Default == 0 {
+		return "0, or " + values
+	}
+	return values
+}
+
+// span writes a time span without zeros at its end.
+func span(d time.Duration) string {
+	if d == 0 {
+		return "0"
+	}
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+// String returns the name of the setting.
+func (d Duration) String() string { return d.Name }
+
+// Describe returns the declaration in words.
+func (d Duration) Describe() Description {
+	return Description{Name: d.Name, Type: "duration", Default: span(d.Default), Values: d.values(), Doc: d.Doc}
 }
 
 // A Bool is a setting whose value is true or false; it is false if it is not set.

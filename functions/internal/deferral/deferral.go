@@ -228,3 +228,23 @@ func (q *Queue) Settle(ctx context.Context, entry Entry) error {
 	}
 	return nil
 }
+
+// Forget removes all that waits for an image, which was deleted.
+func (q *Queue) Forget(ctx context.Context, imageID string) error {
+	notes, err := q.images.FindDeferred(ctx, imageID)
+	if err != nil {
+		return err
+	}
+	entries := []Entry{{ImageID: imageID}}
+	for _, note := range notes {
+		if id, name, ok := imagestore.SplitDeferredKey(note.Key); ok {
+			entries = append(entries, Entry{id, name})
+		}
+	}
+	for _, entry := range entries {
+		if err := q.Settle(ctx, entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -44,6 +44,24 @@ func (s *Store) IsDeferred(ctx context.Context, imageID string) (bool, error) {
 	return false, s.wrap(ctx.Err(), "list", s.bucket, prefix) // the listing does not always return it
 }
 
+// FindDeferred returns the notes about an image.
+func (s *Store) FindDeferred(ctx context.Context, imageID string) (notes []*Info, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	prefix := DeferredKey(imageID, "")
+	for object := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix}) {
+		err := s.wrap(object.Err, "list", s.bucket, prefix)
+		if errors.Is(err, ErrNotFound) { // there is no bucket
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, infoOf(object))
+	}
+	return notes, s.wrap(ctx.Err(), "list", s.bucket, prefix) // the listing does not always return it
+}
+
 // ScanDeferred returns all notes after a key in the order of their keys; "" starts at the first. An error of the store
 // ends the scan; there are no notes without a bucket.
 func (s *Store) ScanDeferred(ctx context.Context, after string) iter.Seq2[*Info, error] {

@@ -30,7 +30,8 @@ func SafeName(name, fallback string) string {
 	if strings.Trim(name, ". "+joiners) == "" {
 		return fallback
 	}
-	if strings.HasPrefix(name, thumbnailPrefix) || isRenditionName(name) || name == reservedName {
+	if strings.HasPrefix(name, thumbnailPrefix) || isRenditionName(name) || isTombstoneName(name) ||
+		name == reservedName {
 		name = "_" + name
 	}
 	name = shorten(name)

@@ -60,7 +60,14 @@ type Objects struct {
 	// Renditions are those beside the thumbnail, of any specification, in the order of their keys. They are stored before
 	// the result, so that an image with a result has all of the set that it was processed under.
 	Renditions []*Info
+	// Deleted is the tombstone of an image that was deleted; nil for all others. Of such an image nothing else counts:
+	// the fields above are nil, and what is stored beside the tombstone are Leftovers, in the order of their keys.
+	Deleted   *Tombstone
+	Leftovers []*Info
 }
+
+// None reports whether nothing is stored for the image, not even that it was deleted.
+func (o Objects) None() bool { return o.Original == nil && o.Result == nil && o.Deleted == nil }
 
 // Info describes an object.
 type Info struct {
@@ -99,7 +106,10 @@ func (s *Store) Find(ctx context.Context, imageID string) (Objects, error) {
 // twice at the same time: the one whose result was stored first counts, or, without results, the one that was stored
 // first.
 func classify(found map[string]*Info) Objects {
-	var objects Objects
+	objects, deleted := buried(found)
+	if deleted {
+		return objects
+	}
 	var lone *Info // a result without an original of its name
 	hasOriginal := map[string]bool{}
 	for name := range found {

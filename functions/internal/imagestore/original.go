@@ -12,7 +12,8 @@ import (
 // Confirm checks that the original stored under key is the one that counts for its image. If not, it is removed,
 // and the error is ErrExists: two requests have stored an original for one image under two filenames, and the other one
 // counts. An object that is stored but not listed is removed as well, since nothing would ever find it: the error says
-// so, and the image is not stored. An original whose image had failed before is removed with ErrExists, too.
+// so, and the image is not stored. An original whose image had failed before is removed with ErrExists, too, and one
+// whose image was deleted with ErrDeleted.
 func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 	objects, err := s.Find(ctx, imageID)
 	if err != nil || objects.Original != nil && objects.Original.Key == key && !objects.FailedFirst() {
@@ -20,6 +21,9 @@ func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
 	}
 	if err := s.Remove(ctx, key); err != nil {
 		return err
+	}
+	if objects.Deleted != nil {
+		return fmt.Errorf("put object %q: %w", key, ErrDeleted)
 	}
 	if objects.Original == nil {
 		return fmt.Errorf("put object %q: %w", key, errNotListed)

@@ -142,7 +142,7 @@ func (o *Outbox) Requeue(ctx context.Context, images []Entry, age time.Duration)
 	keys := []string{o.key()}
 	arguments := []any{seconds(status.Expiry), seconds(age)}
 	for _, image := range images {
-		keys = append(keys, status.Key(image.ImageID), "image:lost:"+image.ImageID)
+		keys = append(keys, status.Key(image.ImageID), lostKey(image.ImageID))
 		arguments = append(arguments, image.ImageID, status.Seconds(image.Since))
 	}
 	count, err := requeue.Run(ctx, o.client, keys, arguments...).Int()
@@ -150,6 +150,19 @@ func (o *Outbox) Requeue(ctx context.Context, images []Entry, age time.Duration)
 		return 0, fmt.Errorf("requeue into outbox: %w", err)
 	}
 	return count, nil
+}
+
+func lostKey(imageID string) string { return "image:lost:" + imageID }
+
+// Remove takes an image out of the outbox, and forgets how often it was requeued.
+func (o *Outbox) Remove(ctx context.Context, imageID string) error {
+	pipe := o.client.Pipeline()
+	pipe.ZRem(ctx, o.key(), imageID)
+	pipe.Del(ctx, lostKey(imageID))
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("remove %s from outbox: %w", imageID, err)
+	}
+	return nil
 }
 
 // Backlog returns how many images are in the outbox, and for how long the oldest has been.

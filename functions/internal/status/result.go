@@ -99,6 +99,8 @@ func (s *Store) Rebuild(ctx context.Context, imageID string) (*Status, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case objects.Deleted != nil:
+		return deleted(imageID, objects.Deleted), nil
 	case objects.Result != nil:
 		return s.ReadResult(ctx, imageID, objects)
 	case objects.Original != nil:

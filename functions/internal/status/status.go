@@ -1,8 +1,8 @@
 // Package status knows the status of every image. Redis caches it for an hour; what Redis has forgotten is rebuilt from
 // the objects that are stored for the image.
 //
-// A status only goes forward: queued, processing, then completed or failed. The first final status stays. The package
-// queues and announces nothing: see package outbox for that.
+// A status only goes forward: queued, processing, then completed or failed. The first final status stays, until the
+// image is deleted. The package queues and announces nothing: see package outbox for that.
 package status
 
 import (
@@ -10,21 +10,23 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
 // A State is a stage in the processing of an image.
 type State string
 
-// The states, in their order; the last two are final.
+// The states, in their order. Completed and Failed are final. Deleted may follow on any other, and nothing follows on it.
 const (
 	Queued     State = "queued"
 	Processing State = "processing"
 	Completed  State = "completed"
 	Failed     State = "failed"
+	Deleted    State = "deleted"
 )
 
-// Final reports whether no other state follows.
-func (s State) Final() bool { return s == Completed || s == Failed }
+// Final reports whether no other state follows, but that the image is deleted.
+func (s State) Final() bool { return s == Completed || s == Failed || s == Deleted }
 
 // A Status is the answer of GET /status/{id}, and what Redis has, as JSON. All fields but Reason, Cause, and
 // Result's Renditions, Placeholder and Color are the original system's.
@@ -68,6 +70,11 @@ type Size [2]int
 // Seconds is a time in the original system's format: seconds since 1970, to the millisecond.
 func Seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
+// deleted is the status of an image from its tombstone.
+func deleted(imageID string, tombstone *imagestore.Tombstone) *Status {
+	return &Status{ImageID: imageID, State: Deleted, ProcessedAt: Seconds(tombstone.Modified)}
+}
+
 // Time is ProcessedAt as a time, in UTC.
 func (s Status) Time() time.Time { return time.UnixMilli(int64(s.ProcessedAt*1000 + 0.5)).UTC() }
 
@@ -85,7 +92,7 @@ func parse(text string) *Status {
 	if err := json.Unmarshal([]byte(text), &s); err != nil || s.State == "" {
 		return nil
 	}
-	if s.State.Final() && s.Result == nil {
+	if s.State.Final() && s.State != Deleted && s.Result == nil {
 		s.Result = &Result{Success: s.State == Completed}
 	}
 	return &s

@@ -51,10 +51,10 @@ func imageIDOf(key string) string { return strings.TrimPrefix(key, keyPrefix) }
 // Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state,
 // text, expiry) sets a status unless the one that is there is as far or further, and returns the state and the status
 // that were there. Redis runs a script atomically: whatever the order of the writers, a status never goes back, and the
-// first final status stays. A change is published on the channel key, unless Redis's user may not publish.
+// first final status stays, until the image is deleted. A change is published on the channel key, unless Redis's user may not publish.
 const Forward = `
 local function forward(key, state, text, expiry)
-  local rank = {queued = 1, processing = 2, completed = 3, failed = 3}
+  local rank = {queued = 1, processing = 2, completed = 3, failed = 3, deleted = 4}
   local before = redis.call('GET', key)
   local known, status = pcall(cjson.decode, before or '{}')
   local there = known and type(status) == 'table' and status.status
@@ -131,12 +131,25 @@ func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
 		return nil, err
 	}
 	switch {
-	case before == nil || !before.State.Final():
+	case before == nil: // it may have known that the image was deleted
+		return s.unlessDeleted(ctx, final)
+	case !before.State.Final():
 		return &final, nil
 	case before.sameOutcome(final):
 		return before, nil
 	}
 	return s.arbitrate(ctx, final.ImageID, before)
+}
+
+// unlessDeleted returns a status that Redis has just been told, unless the image was deleted, which it tells Redis.
+func (s *Store) unlessDeleted(ctx context.Context, final Status) (*Status, error) {
+	objects, err := s.images.Find(ctx, final.ImageID)
+	if err != nil || objects.Deleted == nil {
+		return &final, err
+	}
+	gone := deleted(final.ImageID, objects.Deleted)
+	_, err = s.Advance(ctx, *gone)
+	return gone, err
 }
 
 // replaceIf replaces a status, unless it has changed, and publishes the change as Forward does.
@@ -255,8 +268,9 @@ func (s *Store) Cached(ctx context.Context, imageIDs []string) ([]*Status, error
 	return known, nil
 }
 
-// FinalFromStore returns the final status of an image from its stored result; nil if it has none yet. If Redis says
-// that the image is queued, it asks nothing else: a result that is stored all the same stays, and Record returns it.
+// FinalFromStore returns the final status of an image from its stored result or tombstone; nil if it has none yet. If
+// Redis says that the image is queued, it asks nothing else: a result that is stored all the same stays, and Record
+// returns it.
 func (s *Store) FinalFromStore(ctx context.Context, imageID string) (*Status, error) {
 	text, err := s.cached(ctx, imageID)
 	if err != nil {
@@ -266,8 +280,13 @@ func (s *Store) FinalFromStore(ctx context.Context, imageID string) (*Status, er
 		return nil, nil
 	}
 	objects, err := s.reconcile(ctx, imageID, text)
-	if err != nil || objects.Result == nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case objects.Deleted != nil:
+		return deleted(imageID, objects.Deleted), nil
+	case objects.Result == nil:
+		return nil, nil
 	}
 	return s.ReadResult(ctx, imageID, objects)
 }
@@ -294,7 +313,7 @@ func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore
 	if err != nil {
 		return imagestore.Objects{}, err
 	}
-	if known := parse(text); objects.Result == nil && known != nil && known.State.Final() {
+	if known := parse(text); objects.Result == nil && objects.Deleted == nil && known != nil && known.State.Final() {
 		if err := removeIf.Run(ctx, s.client, []string{Key(imageID)}, text).Err(); err != nil {
 			return imagestore.Objects{}, fmt.Errorf("remove status of %s: %w", imageID, err)
 		}
@@ -310,6 +329,12 @@ func (s *Store) Discard(ctx context.Context, imageID string, failure *imagestore
 		return err
 	}
 	return s.Forget(ctx, imageID)
+}
+
+// Delete caches that an image is deleted, whose tombstone is stored. first is whether Redis did not know.
+func (s *Store) Delete(ctx context.Context, imageID string, at time.Time) (first bool, err error) {
+	before, err := s.Advance(ctx, Status{ImageID: imageID, State: Deleted, ProcessedAt: Seconds(at)})
+	return err == nil && (before == nil || before.State != Deleted), err
 }
 
 // Forget removes a status from Redis, so that the next Read rebuilds it.

@@ -25,8 +25,8 @@ const (
 	recordTimeout = 10 * time.Second
 )
 
-// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express,
-// and for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats
+// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express, for
+// an image that was deleted, and for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats
 // remains one of them.
 func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event, error) {
 	if e.Type() == events.TypeImageRender {
@@ -38,7 +38,7 @@ func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event,
 	}
 	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "event.id", e.ID())
 	final, err := t.processOnce(ctx, e, task)
-	if err != nil || final == nil {
+	if err != nil || final == nil || final.State == status.Deleted {
 		return nil, err
 	}
 	reply, err := final.Event(ctx, events.SourceThumbnail, task.Bucket, task.ObjectName)
@@ -109,6 +109,9 @@ func (t *thumbnailer) process(
 		t.duration.Observe(time.Since(began).Seconds())
 	}()
 	final, err = t.finalStatus(ctx, task)
+	if errors.Is(err, errNoObject) {
+		final, err = t.unlessDeleted(ctx, task)
+	}
 	if errors.Is(err, errNoObject) || errors.Is(err, errImpossible) || errors.Is(err, admission.ErrFull) {
 		final, err = nil, t.deferTask(ctx, e, task, err)
 	}
@@ -118,6 +121,8 @@ func (t *thumbnailer) process(
 		return nil, err
 	case final == nil:
 		t.processed.WithLabelValues("deferred").Inc()
+	case final.State == status.Deleted:
+		return final, t.clean(ctx, task)
 	case final.State == status.Failed:
 		t.processed.WithLabelValues("failed").Inc()
 		t.Log.WarnContext(ctx, "task_failed", "image_id", task.ImageID,
@@ -128,6 +133,26 @@ func (t *thumbnailer) process(
 			"duration", time.Since(began).Seconds(), "result", final.Result)
 	}
 	return final, nil
+}
+
+// unlessDeleted returns errNoObject unless the original does not exist because the image was deleted.
+func (t *thumbnailer) unlessDeleted(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
+	objects, err := t.store.Find(ctx, task.ImageID)
+	if err == nil && objects.Deleted == nil {
+		err = errNoObject
+	}
+	return &status.Status{ImageID: task.ImageID, State: status.Deleted}, err
+}
+
+// clean removes what was stored for an image that was deleted meanwhile.
+func (t *thumbnailer) clean(ctx context.Context, task events.ImageUploaded) error {
+	if err := t.store.RemoveLeftovers(ctx, task.ImageID); err != nil {
+		t.processed.WithLabelValues("error").Inc()
+		return err
+	}
+	t.processed.WithLabelValues("deleted").Inc()
+	t.Log.InfoContext(ctx, "task_of_deleted_image", "image_id", task.ImageID)
+	return nil
 }
 
 // finalStatus returns the final status that the stored objects give the image, or else makes its renditions.

@@ -139,10 +139,10 @@ func (t *thumbnailer) registerMetrics() {
 	factory := promauto.With(t.Metrics)
 	t.processed = factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "tasks_processed_total",
-		Help: "Total tasks processed: success, failed (the image can never work), deferred (will be announced again) or " +
-			"error (will be delivered again).",
+		Help: "Total tasks processed: success, failed (the image can never work), deferred (will be announced again), " +
+			"deleted (the image was deleted) or error (will be delivered again).",
 	}, []string{"status"})
-	for _, outcome := range []string{"success", "failed", "deferred", "error"} {
+	for _, outcome := range []string{"success", "failed", "deferred", "deleted", "error"} {
 		t.processed.WithLabelValues(outcome) // so that rate() counts the first one
 	}
 	t.rendered = factory.NewCounterVec(prometheus.CounterOpts{

@@ -104,7 +104,7 @@ func New(
 
 // Accept stores and announces an image, and returns it as it was announced. Its errors are an apierror.Error where the
 // caller is at fault, beside ErrNotYet if the object does not exist or must not be read, an error of the candidate's
-// Body, imagestore.ErrExists if a candidate that is not New is stored already, or a failure of a backend that may pass.
+// Body, imagestore.ErrExists if a candidate that is not New is stored already, ErrDeleted if it was deleted, or a failure of a backend that may pass.
 func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploaded, error) {
 	if c.Object != nil && c.Object.Hidden {
 		return events.ImageUploaded{}, objectNotFound(*c.Object)
@@ -246,7 +246,11 @@ func (a *Acceptor) confirm(ctx context.Context, c Candidate, image events.ImageU
 	if c.New && imagestore.IsPlain(image.Filename) {
 		return nil // a listing would cost MinIO a quarter of the work of the upload
 	}
-	return a.images.Confirm(ctx, image.ImageID, image.ObjectName)
+	err := a.images.Confirm(ctx, image.ImageID, image.ObjectName)
+	if errors.Is(err, imagestore.ErrDeleted) {
+		return fmt.Errorf("%w: %w", ErrDeleted, err)
+	}
+	return err
 }
 
 // describe describes an image before it is stored: all but its size in bytes. It refuses one that cannot be processed.

@@ -26,6 +26,13 @@ var ErrEmpty = &apierror.Error{
 	Found:   0,
 }
 
+// ErrDeleted is the answer to a repetition of what brought an image that was deleted since.
+var ErrDeleted = &apierror.Error{
+	Status:  http.StatusGone,
+	Code:    apierror.CodeImageDeleted,
+	Message: "The image was deleted, and does not come back",
+}
+
 var errNoSize = &apierror.Error{
 	Status:  http.StatusUnprocessableEntity,
 	Code:    apierror.CodeDamaged,

@@ -166,7 +166,8 @@ func attributeRune(r rune) rune {
 }
 
 func isKnownType(name string) bool {
-	return name == events.TypePing || name == events.TypeImageSweep || name == events.TypeImageReceived
+	return name == events.TypePing || name == events.TypeImageSweep || name == events.TypeImageReceived ||
+		name == events.TypeImageDelete
 }
 
 // checkTransport warns of values that do not arrive the same by every route.

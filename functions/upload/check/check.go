@@ -87,9 +87,9 @@ func (c *Checker) Check(m *Message) Report {
 		report.Findings = append(report.Findings, checkTransport(attributes, structured)...)
 		return report
 	}
-	isSweep := e.Type() == events.TypeImageSweep || e.Type() == events.TypePing
+	isRequest := e.Type() == events.TypeImageSweep || e.Type() == events.TypePing || e.Type() == events.TypeImageDelete
 	switch {
-	case err != nil && isSweep:
+	case err != nil && isRequest:
 		report.fact("accepted", "by POST / of upload and from the Broker, not by POST /upload")
 		report.judge(nil, advice, m)
 	case err != nil:

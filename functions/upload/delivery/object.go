@@ -33,7 +33,7 @@ func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info, forever)
 }
 
-// findOriginal returns imagestore.ErrNotFound unless the original exists and the request may see it.
+// findOriginal returns imagestore.ErrNotFound unless the original exists and the request may see it, or errDeleted.
 func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
@@ -41,6 +41,9 @@ func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestor
 	objects, err := d.Images.Find(ctx, imageID)
 	if err != nil {
 		return nil, err
+	}
+	if objects.Deleted != nil {
+		return nil, errDeleted
 	}
 	if objects.Original == nil {
 		return nil, imagestore.ErrNotFound
@@ -67,8 +70,8 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info, forever)
 }
 
-// findThumbnail returns imagestore.ErrNotFound unless the thumbnail exists and the request may see it. The result of an
-// image that failed is a note, and not a thumbnail.
+// findThumbnail returns imagestore.ErrNotFound unless the thumbnail exists and the request may see it, or errDeleted. The
+// result of an image that failed is a note, and not a thumbnail.
 func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
@@ -76,6 +79,9 @@ func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagesto
 	objects, err := d.Images.Find(ctx, imageID)
 	if err != nil {
 		return nil, err
+	}
+	if objects.Deleted != nil {
+		return nil, errDeleted
 	}
 	if objects.Result == nil {
 		return nil, imagestore.ErrNotFound

@@ -54,6 +54,9 @@ func (d *Delivery) findRendition(ctx context.Context, imageID, name, hash string
 	if err != nil {
 		return foundRendition{}, err
 	}
+	if objects.Deleted != nil {
+		return foundRendition{}, errDeleted
+	}
 	if objects.Original == nil {
 		return foundRendition{}, errNoImage
 	}
@@ -140,6 +143,10 @@ func inPreferredOrder(files []file, spec rendition.Spec) []file {
 
 var errNoImage = &apierror.Error{
 	Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found",
+}
+
+var errDeleted = &apierror.Error{
+	Status: http.StatusGone, Code: apierror.CodeImageDeleted, Message: "The image was deleted",
 }
 
 // noRendition is the answer for a rendition that does not exist, or not yet.

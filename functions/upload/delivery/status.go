@@ -26,6 +26,14 @@ func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
 	id, ctx := imageID(r), r.Context()
 	read := func() (*status.Status, error) { return d.read(ctx, id) }
 	known, err := d.await(ctx, patience, read, nil, id)
+	return d.answer(w, r, known, err)
+}
+
+// answer writes a status. That of an image which was deleted is an error, as all that is read of it.
+func (d *Delivery) answer(w http.ResponseWriter, r *http.Request, known *status.Status, err error) error {
+	if err == nil && known.State == status.Deleted {
+		err = errDeleted
+	}
 	if err != nil {
 		return err
 	}
@@ -59,11 +67,7 @@ func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	}
 	read := func() (*status.Status, error) { return d.readFirst(ctx, imageIDs) }
 	known, err := d.await(ctx, patience, read, errNoEventStatus, imageIDs...)
-	if err != nil {
-		return err
-	}
-	httpserver.WriteJSON(w, http.StatusOK, d.link(r, known))
-	return nil
+	return d.answer(w, r, known, err)
 }
 
 // readFirst returns the status of the first image that has one.

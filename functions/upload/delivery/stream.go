@@ -109,9 +109,12 @@ type stream struct {
 }
 
 // ranks of the states: a status only goes forward.
-var stateRanks = map[status.State]int{status.Queued: 1, status.Processing: 2, status.Completed: 3, status.Failed: 3}
+var stateRanks = map[status.State]int{
+	status.Queued: 1, status.Processing: 2, status.Completed: finalRank, status.Failed: finalRank, status.Deleted: lastRank,
+}
 
-const finalRank = 3
+// A stream ends when all ranks are final, and then tells nobody of a deletion.
+const finalRank, lastRank = 3, 4
 
 // ranksIn reads the ID of an event: the rank of each image, as digits. An ID of another stream is as good as none.
 func ranksIn(eventID string, count int) []int {
@@ -120,7 +123,7 @@ func ranksIn(eventID string, count int) []int {
 		return ranks
 	}
 	for i, digit := range []byte(eventID) {
-		if digit < '0' || digit > '0'+finalRank {
+		if digit < '0' || digit > '0'+lastRank {
 			return make([]int, count)
 		}
 		ranks[i] = int(digit - '0')
@@ -136,7 +139,7 @@ func (s *stream) eventID() string {
 	return id.String()
 }
 
-func (s *stream) ended() bool { return slices.Min(s.ranks) == finalRank }
+func (s *stream) ended() bool { return slices.Min(s.ranks) >= finalRank }
 
 // run writes known, and what follows, until all statuses are final, the client has gone, or the time is over. Errors of
 // a backend after the first event end the stream; the client connects again.
@@ -173,7 +176,7 @@ func (s *stream) run(ctx context.Context, known []*status.Status) error {
 
 func (s *stream) sendChanged(ctx context.Context, imageIDs []string) error {
 	for _, id := range imageIDs {
-		if s.ranks[slices.Index(s.imageIDs, id)] == finalRank {
+		if s.ranks[slices.Index(s.imageIDs, id)] == lastRank {
 			continue
 		}
 		known, err := s.delivery.read(ctx, id)

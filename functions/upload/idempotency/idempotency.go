@@ -99,8 +99,10 @@ func (a *Acceptor) repeat(
 	objects, err := a.statuses.Reconcile(ctx, c.ImageID)
 	stored := objects.Original
 	switch {
-	case err != nil || stored == nil && objects.Result == nil:
+	case err != nil || objects.None():
 		return image, false, err
+	case objects.Deleted != nil:
+		return image, true, accept.ErrDeleted
 	case stored == nil:
 		known, err = a.resumeRefused(ctx, c.ImageID, objects)
 		return events.ImageUploaded{ImageID: c.ImageID}, known, err
@@ -168,6 +170,9 @@ func (a *Acceptor) referred(
 		return image, false, nil
 	}
 	objects, err := a.statuses.Reconcile(ctx, imageID)
+	if err == nil && objects.Deleted != nil { // a bucket may keep versions of it, which the event may name
+		return image, true, accept.ErrDeleted
+	}
 	if err != nil || objects.Original == nil || objects.Original.Key != c.Object.Key {
 		return image, false, err
 	}
@@ -199,8 +204,10 @@ func (a *Acceptor) resume(ctx context.Context, imageID string) (image events.Ima
 	switch {
 	case err != nil:
 		return image, false, err
-	case objects.Original == nil && objects.Result == nil:
+	case objects.None():
 		return image, false, nil
+	case objects.Deleted != nil:
+		return image, true, accept.ErrDeleted
 	case objects.Original == nil:
 		known, err := a.resumeRefused(ctx, imageID, objects)
 		return image, known, err

@@ -20,7 +20,7 @@ const memoryExpiry = 24 * time.Hour
 // other bytes of the same size must not have the service read the image each time. The ETag is that of these bytes: an
 // image that was removed may be stored again.
 func (a *Acceptor) sumOf(ctx context.Context, imageID string, stored *imagestore.Info) ([]byte, error) {
-	key, prefix := "image:sum:"+imageID, []byte(stored.ETag+" ")
+	key, prefix := sumKey(imageID), []byte(stored.ETag+" ")
 	known, err := a.redis.Get(ctx, key).Bytes()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("look for the hash of %s: %w", imageID, err)
@@ -36,6 +36,17 @@ func (a *Acceptor) sumOf(ctx context.Context, imageID string, stored *imagestore
 		return nil, fmt.Errorf("remember the hash of %s: %w", imageID, err)
 	}
 	return sum, nil
+}
+
+func sumKey(imageID string) string { return "image:sum:" + imageID }
+
+// Forget has Redis forget the hash of an image that was deleted. Events that refer to the image still do, and are
+// answered as it is.
+func Forget(ctx context.Context, client *redis.Client, imageID string) error {
+	if err := client.Del(ctx, sumKey(imageID)).Err(); err != nil {
+		return fmt.Errorf("forget the hash of %s: %w", imageID, err)
+	}
+	return nil
 }
 
 // References remember, for a day, which images events refer to that were stored already: such an event makes no image

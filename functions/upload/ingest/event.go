@@ -41,6 +41,7 @@ func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 	var refused *apierror.Error
 	var other *otherTypeError
 	var waiting *waitingError
+	var deletion *deletionError
 	switch {
 	case errors.As(err, &other):
 		return in.deliverOther(w, r, other)
@@ -48,8 +49,12 @@ func (in *Ingest) deliver(w http.ResponseWriter, r *http.Request) error {
 		return answerAccepted(w, r, arrived.image.ImageID)
 	case errors.As(err, &waiting):
 		return in.deferEvent(w, r, waiting.note)
+	case errors.Is(err, accept.ErrDeleted): // to deliver it again would not help
+		return answerAccepted(w, r, arrived.image.ImageID)
 	case errors.Is(err, errSweep):
 		return in.sweep(w, r)
+	case errors.As(err, &deletion):
+		return in.deleteImage(w, r, deletion.event)
 	case arrived.image.ImageID != "" && errors.As(err, &refused) && isReason(refused.Code):
 		return in.replyFailed(w, r, arrived, refused)
 	}
@@ -295,12 +300,22 @@ func referenceOf(e event.Event) (events.ImageReceived, error) {
 // errSweep means that an event asks for a sweep. At /upload it is an invalid event.
 var errSweep = fmt.Errorf("%w: send %s to /", events.ErrInvalid, events.TypeImageSweep)
 
+// A deletionError means that an event asks for a deletion. At /upload it is an invalid event.
+type deletionError struct {
+	error
+	event event.Event
+}
+
+func (d *deletionError) Unwrap() error { return d.error }
+
 func checkType(e event.Event) error {
 	switch e.Type() {
 	case events.TypeImageReceived:
 		return nil
 	case events.TypeImageSweep, events.TypePing:
 		return errSweep
+	case events.TypeImageDelete:
+		return &deletionError{fmt.Errorf("%w: send %s to /", events.ErrInvalid, events.TypeImageDelete), e}
 	default:
 		err := fmt.Errorf("%w: type is %.80q, expected %q", events.ErrInvalid, e.Type(), events.TypeImageReceived)
 		if strings.HasPrefix(strings.ToLower(e.Type()), "image.") {

@@ -41,11 +41,18 @@ type Backends struct {
 	Sweeper   Sweeper
 	Inbox     Inbox
 	Deferrer  Deferrer
+	Deleter   Deleter
 	Process   *httpserver.Process
 }
 
 // A Sweeper announces images that were left behind.
 type Sweeper interface{ Sweep(context.Context) error }
+
+// A Deleter deletes an image for the sender of a request. It fails with an apierror.Error if that may not, or if the
+// image does not exist.
+type Deleter interface {
+	DeleteFor(ctx context.Context, imageID string) error
+}
 
 // An Ingest answers POST /upload and POST /. It is safe for use by several goroutines.
 type Ingest struct {
@@ -140,7 +147,7 @@ func (in *Ingest) acceptFiles(w http.ResponseWriter, r *http.Request, owner, key
 	return in.acceptRaw(r, from, owner, key)
 }
 
-// Deliver is POST /, where Knative delivers image.received, image.sweep and the notifications of buckets.
+// Deliver is POST /, where Knative delivers image.received, image.delete, image.sweep and the notifications of buckets.
 func (in *Ingest) Deliver(w http.ResponseWriter, r *http.Request) error {
 	err := body.CheckCoding(w, r)
 	switch {

@@ -2,11 +2,12 @@
 //
 // An image is in the outbox from before its announcement until the announcement is acknowledged. Sweep announces again
 // what stays in the outbox for too long, and finds, by a scan of the bucket, what Redis has forgotten. Verify checks
-// the whole bucket. An image may be announced more than once, always as the same event. Nothing is ever deleted: a
-// complete object counts as accepted, because its client may have got a 200.
+// the whole bucket. An image may be announced more than once, always as the same event. No image is ever given up: a
+// complete object counts as accepted, because its client may have got a 200. What is deleted is for package deletion.
 package relay
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -34,11 +35,18 @@ type Backends struct {
 	Outbox    *outbox.Outbox
 	Ledger    *quota.Ledger       // may be nil for a Relay that does not sweep
 	Index     *imageindex.Index   // nil if images are not listed
+	Deleter   deleter             // may be nil for a Relay that only verifies, without repair
 	Publisher publisher.Publisher // may be nil for a Relay that only verifies, without repair
 	// Backfill is where image.render goes; only a Relay that repairs has it. Renditions are those that images should have;
 	// only a Relay that verifies has them.
 	Backfill   publisher.Publisher
 	Renditions *rendition.Set
+}
+
+// deleter is the part of package deletion that does what is due about images that a scan comes by.
+type deleter interface {
+	IsDue(image imagestore.Image) bool
+	Tidy(ctx context.Context, images []imagestore.Image) error
 }
 
 // A Relay announces images. It is safe for use by several goroutines.

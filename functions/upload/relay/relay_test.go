@@ -93,6 +93,7 @@ func open(tb testing.TB) *testRelay {
 	publisher := &published{}
 	backends := Backends{Images: images, Statuses: status.New(client, images), Outbox: box, Publisher: publisher}
 	backends.Ledger = quota.NewLedger(client, images.Bucket())
+	backends.Deleter = nothingDue{}
 	ages := Ages{Queued: time.Minute, Stored: time.Second} // MinIO's times cannot be changed
 	return &testRelay{
 		Relay:     New(backends, ages, slog.New(slog.DiscardHandler), nil),
@@ -100,6 +101,12 @@ func open(tb testing.TB) *testRelay {
 		published: publisher,
 	}
 }
+
+// nothingDue is a Deleter for tests without deletions.
+type nothingDue struct{}
+
+func (nothingDue) IsDue(imagestore.Image) bool                    { return false }
+func (nothingDue) Tidy(context.Context, []imagestore.Image) error { return nil }
 
 // store stores an original, as if the function had ended right after.
 func (r *testRelay) store(tb testing.TB, imageID string) {

@@ -16,6 +16,9 @@ import (
 const (
 	scanImages  = 8000
 	scanTimeout = 8 * time.Second
+	// A sweep deletes at most this many images that have expired, and then goes on with the scan next time: a new
+	// EXPIRE_AFTER must not keep the image store busy, and readers of image.deleted.
+	scanDue = 500
 )
 
 // scan goes on through the bucket where the last scan ended, and requeues the images that wait for their thumbnail and
@@ -33,22 +36,31 @@ func (r *Relay) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waiting, cursor, scanErr := r.findWaiting(ctx, cursor, pass, indexing)
-	if err := r.requeue(ctx, waiting); err != nil {
+	found, cursor, scanErr := r.findAll(ctx, cursor, pass, indexing)
+	if err := r.requeue(ctx, found.waiting); err != nil {
 		return errors.Join(scanErr, err)
 	}
 	over := cursor == "" && scanErr == nil
+	if err := r.Deleter.Tidy(ctx, found.due); err != nil { // what is left is found by the next scan
+		scanErr = errors.Join(scanErr, err)
+	}
 	if err := errors.Join(pass.Save(ctx, cursor, over), indexing.Save(ctx, cursor, over)); err != nil {
 		return errors.Join(scanErr, err)
 	}
 	return errors.Join(scanErr, r.Outbox.SetCursor(ctx, cursor))
 }
 
-// findWaiting returns the images that wait among those after a cursor, and the cursor that it came to; "" at the end of
-// the bucket. With an error, these are as far as it came. All images that it came by are counted and indexed.
-func (r *Relay) findWaiting(
+// A finding is what a scan has found.
+type finding struct {
+	waiting []outbox.Entry     // for their results
+	due     []imagestore.Image // for package deletion
+}
+
+// findAll returns what it finds after a cursor, and the cursor that it came to; "" at the end of the bucket. With an
+// error, these are as far as it came. All images that it came by are counted and indexed.
+func (r *Relay) findAll(
 	ctx context.Context, start string, pass *quota.Pass, indexing *imageindex.Pass,
-) (waiting []outbox.Entry, cursor string, err error) {
+) (all finding, cursor string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
 	cursor = start
@@ -56,16 +68,20 @@ func (r *Relay) findWaiting(
 	for image, err := range r.Images.Scan(ctx, start) {
 		switch {
 		case errors.Is(err, imagestore.ErrNotFound): // there is no bucket yet
-			return nil, "", nil
+			return finding{}, "", nil
 		case errors.Is(err, context.DeadlineExceeded) && cursor != start:
-			return waiting, cursor, nil
+			return all, cursor, nil
 		case err != nil:
-			return waiting, cursor, err
+			return all, cursor, err
 		}
-		if r.waits(image) {
-			waiting = append(waiting, outbox.Entry{ImageID: image.ID, Since: image.Original.Modified})
+		isDue := image.ID != "" && r.Deleter.IsDue(image)
+		switch {
+		case isDue:
+			all.due = append(all.due, image)
+		case r.waits(image):
+			all.waiting = append(all.waiting, outbox.Entry{ImageID: image.ID, Since: image.Original.Modified})
 		}
-		if image.Original != nil {
+		if image.Original != nil && !isDue {
 			pass.Count(image.ID, image.Original.Size, image.Original.Modified)
 			indexing.Add(image.ID, status.Seconds(image.Original.Modified))
 		}
@@ -73,11 +89,11 @@ func (r *Relay) findWaiting(
 		if image.ID != "" {
 			passed++
 		}
-		if passed == scanImages {
-			return waiting, cursor, nil
+		if passed == scanImages || len(all.due) == scanDue {
+			return all, cursor, nil
 		}
 	}
-	return waiting, "", nil
+	return all, "", nil
 }
 
 // waits reports whether an image was stored long ago and has no result.

@@ -23,8 +23,8 @@ type verification struct {
 	waiting       []string  // IDs of images to be announced
 	completed     []imagestore.Image
 
-	images, complete, young, left, repaired, orphans, renditions int
-	lacking, requested                                           int // images that lack renditions
+	images, complete, young, left, repaired, orphans, renditions, deleted int
+	lacking, requested                                                    int // images that lack renditions
 }
 
 // Verify scans the whole bucket and writes to out a line for each inconsistent object, and a summary. On
@@ -35,8 +35,8 @@ func (r *Relay) Verify(ctx context.Context, repair bool, out, progress io.Writer
 	v := &verification{Relay: r, repair: repair, out: out, progress: progress, reported: time.Now()}
 	err := v.scan(ctx)
 	fmt.Fprintf(out, "%d images: %d have a result, %d are young, %d were left behind (%d announced again); "+
-		"%d renditions; %d results or renditions have no original; %d lack renditions (%d requested)\n",
-		v.images, v.complete, v.young, v.left, v.repaired, v.renditions, v.orphans, v.lacking, v.requested)
+		"%d renditions; %d results or renditions have no original; %d lack renditions (%d requested); %d were deleted\n",
+		v.images, v.complete, v.young, v.left, v.repaired, v.renditions, v.orphans, v.lacking, v.requested, v.deleted)
 	return v.left == v.repaired && v.orphans == 0 && v.lacking == v.requested, err
 }
 
@@ -65,6 +65,9 @@ func (v *verification) scan(ctx context.Context) error {
 // check counts one image, and writes a line if something is wrong.
 func (v *verification) check(ctx context.Context, image imagestore.Image) error {
 	v.images++
+	if image.Deleted != nil {
+		return v.checkDeleted(ctx, image)
+	}
 	if v.checkRenditions(image); image.Original == nil && image.Result == nil {
 		return nil
 	}
@@ -89,6 +92,25 @@ func (v *verification) check(ctx context.Context, image imagestore.Image) error 
 		return nil
 	}
 	return v.checkOrphan(ctx, image.Result)
+}
+
+// checkDeleted writes a line for an image whose deletion is not complete.
+func (v *verification) checkDeleted(ctx context.Context, image imagestore.Image) error {
+	v.deleted++
+	tombstone := image.Deleted
+	if len(image.Leftovers) == 0 && (!tombstone.Pending || time.Since(tombstone.Modified) < v.ages.Queued) {
+		return nil
+	}
+	v.left++
+	fmt.Fprintf(v.out, "not deleted completely: %s: %d objects are left\n", image.ID, len(image.Leftovers))
+	if !v.repair {
+		return nil
+	}
+	if err := v.Deleter.Tidy(ctx, []imagestore.Image{image}); err != nil {
+		return err
+	}
+	v.repaired++
+	return nil
 }
 
 // checkRenditions counts the renditions of an image, and writes a line for each that does not belong to its original.

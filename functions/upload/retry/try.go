@@ -86,6 +86,8 @@ func (r *Retrier) receive(ctx context.Context, note deferral.Note, over bool) (o
 	})
 	var refused *apierror.Error
 	switch {
+	case errors.Is(err, accept.ErrDeleted):
+		return settled, nil
 	case err == nil: // now, or before: by another delivery, or by a process that has ended in withdraw
 		_, err := r.withdraw(ctx, note.ImageID)
 		return settled, err
@@ -107,6 +109,8 @@ func (r *Retrier) announce(ctx context.Context, note deferral.Note, over bool) (
 	switch {
 	case err != nil:
 		return broken, err
+	case objects.Deleted != nil:
+		return settled, nil
 	case objects.Original != nil:
 		if withdrawn, err := r.withdraw(ctx, note.ImageID); err != nil || withdrawn {
 			return settled, err

@@ -14,6 +14,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/deletion"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
@@ -80,7 +82,7 @@ func (b *backends) checkRedis(ctx context.Context) error { return connect.CheckR
 
 // newRelay returns a relay; announcements may be nil if it is never to announce.
 func (b *backends) newRelay(
-	announcements publisher.Publisher, ages relay.Ages, registerer prometheus.Registerer,
+	announcements publisher.Publisher, deleter *deletion.Deleter, ages relay.Ages, registerer prometheus.Registerer,
 ) *relay.Relay {
 	return relay.New(relay.Backends{
 		Images:    b.images,
@@ -88,8 +90,31 @@ func (b *backends) newRelay(
 		Outbox:    b.outbox,
 		Ledger:    b.ledger,
 		Index:     b.index,
+		Deleter:   deleter,
 		Publisher: announcements,
 	}, ages, b.log, registerer)
+}
+
+// newDeleter returns a Deleter; announcements may be nil if it is never to delete. What keeps something of an image adds
+// a step to it.
+func (b *backends) newDeleter(
+	announcements publisher.Publisher, rules deletion.Rules, policy ownership.Policy, registerer prometheus.Registerer,
+) *deletion.Deleter {
+	return deletion.New(deletion.Backends{
+		Images:    b.images,
+		Statuses:  b.statuses,
+		Outbox:    b.outbox,
+		Deferred:  b.deferred,
+		Ledger:    b.ledger,
+		Redis:     b.redis,
+		Publisher: announcements,
+		Steps: []deletion.Step{
+			func(ctx context.Context, imageID string) error { return idempotency.Forget(ctx, b.redis, imageID) },
+			func(ctx context.Context, imageID string) error {
+				return b.index.Remove(ctx, imageindex.Everybody, imageID)
+			},
+		},
+	}, rules, policy, b.log, registerer)
 }
 
 // close closes the clients, after all announcements are acknowledged in Redis. An error is only logged: the process

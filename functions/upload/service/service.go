@@ -22,6 +22,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
+	"gitlab.com/yourorg/image-service/functions/upload/deletion"
 	"gitlab.com/yourorg/image-service/functions/upload/delivery"
 	"gitlab.com/yourorg/image-service/functions/upload/fitness"
 	"gitlab.com/yourorg/image-service/functions/upload/grant"
@@ -85,6 +86,7 @@ type service struct {
 	guard      *auth.Guard
 	ingest     *ingest.Ingest
 	delivery   *delivery.Delivery
+	deleter    *deletion.Deleter
 	grants     *grant.Grants
 	retrier    *retry.Retrier
 	page       http.Handler
@@ -96,7 +98,8 @@ func wire(
 	renderings *ondemand.Queue, guard *auth.Guard, watcher *status.Watcher, gate *fitness.Gate,
 ) *service {
 	policy := ownership.Policy{Enforced: guard.Authenticates()}
-	relay := backends.newRelay(publisher, settings.ages, process.Metrics)
+	deleter := backends.newDeleter(publisher, settings.deletions, policy, process.Metrics)
+	relay := backends.newRelay(publisher, deleter, settings.ages, process.Metrics)
 	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
 	clientQuota := quota.New(backends.ledger, settings.quota, guard.IsAdmin)
 	acceptor := idempotency.New(
@@ -113,6 +116,7 @@ func wire(
 	return &service{
 		process:    process,
 		guard:      guard,
+		deleter:    deleter,
 		retrier:    retrier,
 		page:       delivery.Page(settings.limits, settings.maxBytes, settings.listed),
 		eventsOnly: settings.eventsOnly,
@@ -121,8 +125,9 @@ func wire(
 			Acceptor:  acceptor,
 			Durations: idempotency.NewDurations(backends.redis),
 			Statuses:  backends.statuses,
-			Sweeper:   sweepers{relay, retrier},
+			Sweeper:   sweepers{relay, retrier, deleter},
 			Deferrer:  backends.deferred,
+			Deleter:   deleter,
 			Inbox:     inbox.New(publisher),
 			Process:   process,
 		}, ingest.Settings{
@@ -181,7 +186,10 @@ func (s *service) routes() *http.ServeMux {
 	httpserver.Route(mux, "/status/{id}/events", methods{http.MethodGet: s.protectGranted(s.delivery.Events)})
 	httpserver.Route(mux, "/events", methods{http.MethodGet: s.protectGranted(s.delivery.Events)})
 	httpserver.Route(mux, "/images", methods{http.MethodGet: s.protect(s.delivery.List)})
-	httpserver.Route(mux, "/images/{id}", methods{http.MethodGet: s.protectObject(s.delivery.Original)})
+	httpserver.Route(mux, "/images/{id}", methods{
+		http.MethodGet:    s.protectObject(s.delivery.Original),
+		http.MethodDelete: s.protect(s.deleter.Image),
+	})
 	httpserver.Route(mux, "/images/{id}/{rendition}", methods{http.MethodGet: s.protectObject(s.delivery.Rendition)})
 	httpserver.Route(mux, "/thumbnails/{id}", methods{http.MethodGet: s.protectObject(s.delivery.Thumbnail)})
 	httpserver.Route(mux, "/urls", methods{http.MethodPost: s.protect(s.delivery.Links)})

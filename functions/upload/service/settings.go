@@ -13,6 +13,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
+	"gitlab.com/yourorg/image-service/functions/upload/deletion"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
@@ -35,6 +36,7 @@ type settings struct {
 	maxWaiting    int64         // requests that wait for a status
 	quota         quota.Limits  // of each client
 	listed        bool          // whether there is an index of images
+	deletions     deletion.Rules
 }
 
 // Settings that only this function reads.
@@ -77,14 +79,17 @@ func readSettings(r *config.Reader) settings {
 		limits:    limits.ReadImage(r),
 	}
 	s.renditions = rendition.Read(r, s.limits)
+	s.deletions = deletion.ReadRules(r)
 	s.quota = quota.ReadLimits(r, s.auth.Authenticates())
 	s.images.Memory = uploadMemory.Read(r)
 	s.sourceBuckets = sourceBuckets.Read(r)
 	s.eventsOnly = eventsOnly.Read(r)
+	s.deletions.EventsOnly = s.eventsOnly
 	s.ages = relay.Ages{
 		Queued: time.Duration(sweepQueued.Read(r)) * time.Second,
 		Stored: time.Duration(sweepStored.Read(r)) * time.Second,
 	}
+	s.deletions.Overdue = s.ages.Queued
 	s.patience = time.Duration(objectWait.Read(r)) * time.Second
 	s.maxWaiting = maxWaiting.Read(r)
 	s.listed = s.lists(imageindex.ModeSetting.Read(r))

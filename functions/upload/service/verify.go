@@ -9,6 +9,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/publisher"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
 
@@ -53,7 +54,8 @@ func withRelay(
 		announcements = publisher.Open(settings.publisher)
 		defer func() { err = errors.Join(err, announcements.Close()) }()
 	}
-	verifier := backends.newRelay(announcements, settings.ages, nil)
+	deleter := backends.newDeleter(announcements, settings.deletions, ownership.Policy{}, nil)
+	verifier := backends.newRelay(announcements, deleter, settings.ages, nil)
 	verifier.Renditions = settings.renditions
 	if announces {
 		verifier.Backfill = publisher.Open(backfill)

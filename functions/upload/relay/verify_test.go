@@ -79,7 +79,7 @@ func TestVerify(t *testing.T) {
 		"no original: " + orphan + "/thumbnail_a.png",
 		"left behind: " + contradicted + "/a.png",
 		"5 images: 2 have a result, 0 are young, 2 were left behind (0 announced again); " +
-			"1 renditions; 3 results or renditions have no original; 0 lack renditions (0 requested)",
+			"1 renditions; 3 results or renditions have no original; 0 lack renditions (0 requested); 0 were deleted",
 	}
 	await(t, "all images are old enough", func() bool {
 		_, lines := r.verify(t, false)

@@ -16,7 +16,8 @@ import (
 // A State is a stage in the processing of an image.
 type State string
 
-// The states, in their order. Completed and Failed are final. Deleted may follow on any other, and nothing follows on it.
+// The states, in their order. Completed and Failed are final. Deleted may follow on any other, and nothing follows on
+// it.
 const (
 	Queued     State = "queued"
 	Processing State = "processing"

@@ -51,7 +51,8 @@ func imageIDOf(key string) string { return strings.TrimPrefix(key, keyPrefix) }
 // Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state,
 // text, expiry) sets a status unless the one that is there is as far or further, and returns the state and the status
 // that were there. Redis runs a script atomically: whatever the order of the writers, a status never goes back, and the
-// first final status stays, until the image is deleted. A change is published on the channel key, unless Redis's user may not publish.
+// first final status stays, until the image is deleted. A change is published on the channel key, unless Redis's user
+// may not publish.
 const Forward = `
 local function forward(key, state, text, expiry)
   local rank = {queued = 1, processing = 2, completed = 3, failed = 3, deleted = 4}

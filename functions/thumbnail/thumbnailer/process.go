@@ -25,9 +25,9 @@ const (
 	recordTimeout = 10 * time.Second
 )
 
-// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express, for
-// an image that was deleted, and for a task that waits elsewhere: Knative has few deliveries in progress at a time, and one that it repeats
-// remains one of them.
+// deliver handles an event that Knative delivers at POST /. The reply is nil for a status that no event can express,
+// for an image that was deleted, and for a task that waits elsewhere: Knative has few deliveries in progress at a time,
+// and one that it repeats remains one of them.
 func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event, error) {
 	if e.Type() == events.TypeImageRender {
 		return nil, t.backfill(ctx, e)

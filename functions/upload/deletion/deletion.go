@@ -102,8 +102,8 @@ func (r record) event(ctx context.Context) (payload events.ImageDeleted, envelop
 }
 
 // Delete deletes an image. It fails with imagestore.ErrNotFound if there is no such image, and succeeds if it was
-// deleted before. Without an error nothing of the image is stored any longer, and image.deleted is published, or will be
-// when the broker is back. After another error the deletion may have begun: then it is completed in any case.
+// deleted before. Without an error nothing of the image is stored any longer, and image.deleted is published, or will
+// be when the broker is back. After another error the deletion may have begun: then it is completed in any case.
 func (d *Deleter) Delete(ctx context.Context, imageID string, reason events.Deletion) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTimeout)
 	defer cancel()
@@ -231,8 +231,8 @@ func (r record) Validate() error {
 	return payload.Validate()
 }
 
-// removeAll removes all that is kept of an image. Its status comes first: what stores something for the image after that
-// learns from it that the image was deleted, and what stored something before that is found by the listing.
+// removeAll removes all that is kept of an image. Its status comes first: what stores something for the image after
+// that learns from it that the image was deleted, and what stored something before that is found by the listing.
 func (d *Deleter) removeAll(ctx context.Context, about record) error {
 	first, err := d.Statuses.Delete(ctx, about.ImageID, time.UnixMilli(int64(about.DeletedAt*1000)))
 	if err != nil {

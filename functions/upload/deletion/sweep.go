@@ -56,7 +56,10 @@ func each[T any](items []T, do func(T) error) error {
 func (d *Deleter) IsDue(image imagestore.Image) bool {
 	if tombstone := image.Deleted; tombstone != nil {
 		age := time.Since(tombstone.Modified)
-		return len(image.Leftovers) > 0 && !tombstone.Pending || tombstone.Pending && age > d.rules.Overdue || age > d.rules.Keep
+		if tombstone.Pending {
+			return age > d.rules.Overdue
+		}
+		return len(image.Leftovers) > 0 || age > d.rules.Keep
 	}
 	return d.hasExpired(image)
 }
@@ -72,7 +75,8 @@ func (d *Deleter) hasExpired(image imagestore.Image) bool {
 	return image.Result != nil && d.rules.expired(image.Result.Modified)
 }
 
-// Tidy does what is due about images. It goes on after an error, and returns the first one: the next scan does the rest.
+// Tidy does what is due about images. It goes on after an error, and returns the first one: the next scan does the
+// rest.
 func (d *Deleter) Tidy(ctx context.Context, images []imagestore.Image) error {
 	return each(images, func(image imagestore.Image) error {
 		if err := ctx.Err(); err != nil {

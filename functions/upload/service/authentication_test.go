@@ -65,7 +65,8 @@ func TestWhatNeedsAKey(t *testing.T) {
 		{"GET", "/status/x", 401},
 		{"GET", "/images/" + uuid.NewString(), 401},
 		{"GET", "/", 200}, {"GET", "/health", 200}, {"GET", "/ready", 200}, {"GET", "/metrics", 200},
-		{"GET", "/nothing", 404}, {"PUT", "/upload", 405}, {"OPTIONS", "/upload", 405}, {"DELETE", "/images/" + id, 401}, {"DELETE", "/status/" + id, 405},
+		{"GET", "/nothing", 404}, {"PUT", "/upload", 405}, {"OPTIONS", "/upload", 405},
+		{"DELETE", "/images/" + id, 401}, {"DELETE", "/status/" + id, 405},
 	} {
 		t.Run(test.method+" "+test.path, func(t *testing.T) {
 			got := c.anonymous.do(test.method, test.path, "", nil)

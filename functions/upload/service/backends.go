@@ -95,8 +95,8 @@ func (b *backends) newRelay(
 	}, ages, b.log, registerer)
 }
 
-// newDeleter returns a Deleter; announcements may be nil if it is never to delete. What keeps something of an image adds
-// a step to it.
+// newDeleter returns a Deleter; announcements may be nil if it is never to delete. What keeps something of an image
+// adds a step to it.
 func (b *backends) newDeleter(
 	announcements publisher.Publisher, rules deletion.Rules, policy ownership.Policy, registerer prometheus.Registerer,
 ) *deletion.Deleter {

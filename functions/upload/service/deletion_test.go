@@ -123,7 +123,9 @@ func TestDelete(t *testing.T) {
 		})
 	}
 	t.Run("never stored", func(t *testing.T) {
-		for _, id := range []string{uuid.NewString(), "x", "a b", strings.Repeat("9", 400), "..%2Fx", uuid.NewString() + "%2Fa.png"} {
+		for _, id := range []string{
+			uuid.NewString(), "x", "a%20b", strings.Repeat("9", 400), "..%2Fx", uuid.NewString() + "%2Fa.png",
+		} {
 			if got := s.delete(id); got.status != http.StatusNotFound || got.code(t) != "image_not_found" {
 				t.Errorf("DELETE /images/%s: %d %s, want 404 image_not_found", id, got.status, got.body)
 			}
@@ -229,7 +231,9 @@ func TestDeleteByEvent(t *testing.T) {
 	if got := s.post("/upload", "application/json", strings.NewReader(data), attributes...); got.status != 400 {
 		t.Errorf("at /upload the answer is %d %s, want 400", got.status, got.body)
 	}
-	for name, body := range map[string]string{"no ID": "{}", "no JSON": "{", "no data": "", "bad ID": `{"image_id": "x"}`} {
+	for name, body := range map[string]string{
+		"no ID": "{}", "no JSON": "{", "no data": "", "bad ID": `{"image_id": "x"}`,
+	} {
 		if got := s.post("/", "application/json", strings.NewReader(body), attributes...); got.status != 400 {
 			t.Errorf("%s: %d %s, want 400", name, got.status, got.body)
 		}

@@ -497,4 +497,3 @@ func TestVerifyDeletions(t *testing.T) {
 		t.Errorf("verify after the repair = %t, %s", good, text)
 	}
 }
-

@@ -8,8 +8,8 @@ import (
 )
 
 // ImageRender asks the service to make what a completed image lacks of the renditions that are configured when the
-// event is handled. To send it several times has the effect of sending it once. Nothing happens for an image that does not
-// exist, has failed, or is not completed yet.
+// event is handled. To send it several times has the effect of sending it once. Nothing happens for an image that does
+// not exist, has failed, or is not completed yet.
 type ImageRender struct {
 	ImageID string `json:"image_id"`
 	// Bucket holds the image; empty means the service's own.

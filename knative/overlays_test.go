@@ -214,15 +214,16 @@ func TestProduction(t *testing.T) {
 	}
 }
 
-// With kafka-broker, the Broker reads the topic, and no KafkaSource does.
+// With kafka-broker, the Broker reads the topic of images, and no KafkaSource does. That of backfills stays.
 func TestKafkaBroker(t *testing.T) {
 	objects := build(t, "prod", "kafka-broker")
 	annotations := ofKind(objects, "Broker")[0].at("metadata", "annotations").(map[string]any)
 	if got := annotations["kafka.eventing.knative.dev/external.topic"]; got != "image-processing" {
 		t.Errorf("the topic of the Broker is %v, want image-processing", got)
 	}
-	if sources := ofKind(objects, "KafkaSource"); len(sources) > 0 {
-		t.Errorf("got KafkaSources %v, want none", sources)
+	sources := ofKind(objects, "KafkaSource")
+	if len(sources) != 1 || sources[0].at("metadata", "name") != "image-backfill" {
+		t.Errorf("got KafkaSources %v, want that of backfills", sources)
 	}
 }
 

@@ -23,8 +23,8 @@ import (
 type dispatcher struct {
 	route
 	client *http.Client
-	// Has a value for each request to the subscriber, which waits while it is full; nil if no number is too large. An event
-	// does not keep its place from one attempt to the next.
+	// Has a value for each request to the subscriber, which waits while it is full; nil if no number is too large. An
+	// event does not keep its place from one attempt to the next.
 	pod chan struct{}
 	// Publishes a subscriber's reply; nil if replies are dropped, as a KafkaSource does.
 	reply func(context.Context, event.Event) error

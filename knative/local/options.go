@@ -15,8 +15,8 @@ import (
 // program is what --help shows of this command.
 var program = cli.Program{
 	Command: "go run ./knative/local",
-	Summary: "Runs the whole image-service on this machine: upload, thumbnail, thumbnail-backfill and dead-letters, and between them the " +
-		"Broker, Triggers and sources of the manifests.\n\n" +
+	Summary: "Runs the whole image-service on this machine: upload, thumbnail, thumbnail-backfill and dead-letters, and " +
+		"between them the Broker, Triggers and sources of the manifests.\n\n" +
 		"MinIO, Redis and Kafka are built in and forget everything when the program ends, unless --data names a directory, " +
 		"which one program uses at a time. To use a real server instead, " +
 		"set MINIO_ENDPOINT, REDIS_HOST or KAFKA_BOOTSTRAP_SERVERS, each with the settings that belong to it. " +

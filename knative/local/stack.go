@@ -128,7 +128,8 @@ func (s *stack) createTopics(o options) error {
 	}
 	for _, service := range s.deployment.services {
 		settings := s.settings(service)
-		for _, name := range []string{settings("KAFKA_TOPIC"), settings("KAFKA_BACKFILL_TOPIC"), settings("KAFKA_DEAD_LETTER_TOPIC")} {
+		for _, setting := range []string{"KAFKA_TOPIC", "KAFKA_BACKFILL_TOPIC", "KAFKA_DEAD_LETTER_TOPIC"} {
+			name := settings(setting)
 			if name != "" && !slices.Contains(names, name) {
 				names = append(names, name)
 			}

@@ -148,8 +148,8 @@ func (t *thumbnailer) registerMetrics() {
 	t.rendered = factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "backfill_images_total",
 		Help: "Events image.render, by outcome: made, complete (nothing was missing), unfinished (there is no thumbnail " +
-			"yet), failed (the image has no renditions), absent (there is no such image), refused (it can have no more renditions), " +
-			"abandoned (the engine fails at it; a dead letter) or error (will be delivered again).",
+			"yet), failed (the image has no renditions), absent (there is no such image), refused (it can have no more " +
+			"renditions), abandoned (the engine fails at it; a dead letter) or error (will be delivered again).",
 	}, []string{"outcome"})
 	for _, outcome := range outcomes {
 		t.rendered.WithLabelValues(string(outcome))

@@ -109,14 +109,15 @@ func TestSummary(t *testing.T) {
 	}
 	for name, path := range map[string]string{
 		"Page": "/", "Dead letters": "/", "Metrics of upload": "", "Metrics of thumbnail": "", "Metrics of dead-letters": "",
+		"Metrics of thumbnail-backfill": "",
 	} {
 		t.Run(name, func(t *testing.T) { mustGet(t, addresses[name]+path) })
 	}
 	if broker := addresses["Broker"]; !strings.HasSuffix(broker, "/image-service/images") {
 		t.Errorf("got Broker %q, want its full URL", broker)
 	}
-	if len(rows) != 6 {
-		t.Errorf("got %d addresses in %s, want 6", len(rows), &c.stdout)
+	if len(rows) != 7 {
+		t.Errorf("got %d addresses in %s, want 7", len(rows), &c.stdout)
 	}
 }
 

@@ -67,7 +67,8 @@ func (g *Guard) admitGranted(w http.ResponseWriter, r *http.Request, grants []st
 	return g.limit(ctx, w, r, "client:"+grant.Client)
 }
 
-// grantOf returns the only grant of a request. A grant ends with the keys of its client, as far as these are known here.
+// grantOf returns the only grant of a request. A grant ends with the keys of its client, as far as these are known
+// here.
 func (g *Guard) grantOf(r *http.Request, grants []string) (*signing.Grant, error) {
 	if len(grants) > 1 || r.Header.Get("Authorization") != "" || r.Header.Get("X-Api-Key") != "" {
 		return nil, &refusal{apierror.CodeGrantInvalid, "there are several credentials", errGrantInvalid}

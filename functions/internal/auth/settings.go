@@ -53,7 +53,9 @@ var (
 	trustedProxies = config.Int{Name: "TRUSTED_PROXIES", Default: 0, Min: 0, Max: 16,
 		Doc: "Number of proxies in front of the function that append to `X-Forwarded-For`."}
 	corsOrigins = config.List{Name: "CORS_ORIGINS",
-		Form: config.Form{Expected: "*, or origins such as https://www.example.com or capacitor://localhost", Valid: isOrigin},
+		Form: config.Form{
+			Expected: "*, or origins such as https://www.example.com or capacitor://localhost", Valid: isOrigin,
+		},
 		Doc:  "Web sites, and apps made of web pages, whose scripts may use the service."}
 )
 

@@ -302,7 +302,9 @@ func TestGrant(t *testing.T) {
 	url := keys.URL(path, "", time.Unix(1000, 0))
 	_, signature, _ := strings.Cut(url, "&signature=")
 	encoded, _, _ := strings.Cut(text, ".")
-	for _, changed := range []string{"", "isg_", "isg_.", encoded, encoded + "." + signature, text + "A", strings.ToUpper(text)} {
+	for _, changed := range []string{
+		"", "isg_", "isg_.", encoded, encoded + "." + signature, text + "A", strings.ToUpper(text),
+	} {
 		if _, err := keys.ReadGrant(changed, time.Unix(1, 0)); !errors.Is(err, ErrInvalid) {
 			t.Errorf("ReadGrant(%s) = %v, want %v", changed, err, ErrInvalid)
 		}

@@ -47,7 +47,8 @@ func TestGrant(t *testing.T) {
 		t.Fatalf("uploads: %d %s, %d %s; want 200", first.status, first.body, second.status, second.body)
 	}
 	id, other := first.imageID(t), second.imageID(t)
-	if !ownership.Owns("ada", id) || !ownership.Owns("ada", other) || c.bob.get("/status/"+id).status != http.StatusNotFound {
+	bobs := c.bob.get("/status/" + id).status
+	if !ownership.Owns("ada", id) || !ownership.Owns("ada", other) || bobs != http.StatusNotFound {
 		t.Errorf("%s and %s are not ada's", id, other)
 	}
 	c.ada.complete(id)
@@ -72,7 +73,8 @@ func TestGrant(t *testing.T) {
 	if got := c.anonymous.get(thumbnail); got.status != http.StatusOK {
 		t.Errorf("thumbnail %s: %d, want 200", thumbnail, got.status)
 	}
-	if got := c.anonymous.uploadWith(grant, pngOf(t, 22, 10)); got.code(t) != "grant_used_up" || got.status != http.StatusForbidden {
+	third := c.anonymous.uploadWith(grant, pngOf(t, 22, 10))
+	if got := third; got.code(t) != "grant_used_up" || got.status != http.StatusForbidden {
 		t.Errorf("a third upload: %d %s, want 403 grant_used_up", got.status, got.body)
 	}
 	fromOther := c.ada.grant(`{}`)
@@ -116,7 +118,8 @@ func TestGrantLimits(t *testing.T) {
 		})
 	}
 	t.Run("too large, before it is read", func(t *testing.T) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.anonymous.url+"/upload?grant="+grant, unread)
+		url := c.anonymous.url + "/upload?grant=" + grant
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, unread)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -282,7 +285,8 @@ func TestPostGrants(t *testing.T) {
 	}
 	grant := c.ada.grant(`{}`)
 	for _, path := range []string{"/grants?grant=" + grant, "/urls?grant=" + grant, "/?grant=" + grant} {
-		if got := c.anonymous.post(path, "application/json", strings.NewReader(`{}`)); got.status != http.StatusUnauthorized {
+		got := c.anonymous.post(path, "application/json", strings.NewReader(`{}`))
+		if got.status != http.StatusUnauthorized {
 			t.Errorf("%.10s by a grant: %d, want 401", path, got.status)
 		}
 	}

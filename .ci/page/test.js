@@ -27,7 +27,7 @@ const proxy = http.createServer((request, response) => {
     if (unlisted && request.url === '/pictures/') {
       let html = '';
       answer.setEncoding('utf8').on('data', part => { html += part }).on('end', () => {
-        response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Security-Policy': answer.headers['content-security-policy'] }).end(html.replace('data-listing="true"', 'data-listing="false"'));
+        response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Security-Policy': answer.headers['content-security-policy'] }).end(html.replace('data-lists="true"', 'data-lists="false"'));
       });
       return;
     }
@@ -131,7 +131,7 @@ const tests = {
     });
     await page.waitForFunction(() => /does not fetch images/.test(document.querySelector('#summary').textContent));
   }),
-  'what was uploaded is in the gallery after a reload, is viewed and copied': () => visit(async (page, context) => {
+  'what was uploaded is in the gallery after a reload, is viewed, copied and deleted': () => visit(async (page, context) => {
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const clipboard = text => page.evaluate(() => navigator.clipboard.readText()).then(got => assert.match(got, text));
     await drop(page, sample, other, sample);
@@ -165,6 +165,18 @@ const tests = {
     assert.equal((await saved).suggestedFilename(), 'sample.jpg');
     await page.keyboard.press('Escape');
     await page.waitForFunction(() => !document.querySelector('#viewer').open);
+    await tile.click();
+    const id = await page.$eval('#links a', link => link.href.split('/').at(-1));
+    page.once('dialog', dialog => dialog.dismiss());
+    await page.click('#acts button:text("Delete")');
+    assert.equal((await fetch(address + 'images/' + id)).status, 200);
+    page.once('dialog', dialog => dialog.accept());
+    await page.click('#acts button:text("Delete")');
+    await page.waitForFunction(() => !document.querySelector('#viewer').open);
+    assert.equal((await fetch(address + 'images/' + id)).status, 410);
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll('#grid li').length > 0);
+    assert.deepEqual((await tiles(page)).slice(0, 2).sort(), before.slice(0, 3).sort().slice(0, 2));
   }),
   'the gallery goes on when its end comes into sight, and by keyboard': async () => {
     const form = () => { const one = new FormData(); one.append('file', new Blob([pixel], { type: 'image/png' }), 'pixel.png'); return one };

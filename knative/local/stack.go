@@ -144,6 +144,9 @@ func (s *stack) createTopics(o options) error {
 // localLogLevel is the default of LOG_LEVEL here: this program's output is for people.
 const localLogLevel = "WARN"
 
+// ownersSettings are defaults here: a client of this program is its user, who owns all images.
+var ownersSettings = map[string]string{"LIST_IMAGES": "all", "ALLOW_DELETE": "everyone"}
+
 // settings returns the environment of a service: that of this program, the fakes' settings, and those of its manifest.
 func (s *stack) settings(spec service) func(string) string {
 	manifest := s.deployment.environment(spec)
@@ -155,10 +158,7 @@ func (s *stack) settings(spec service) func(string) string {
 		if value := s.servers.Getenv(name); value != "" {
 			return value
 		}
-		if name == "LIST_IMAGES" { // whoever reaches this program is its user
-			return cmp.Or(manifest[name], "all")
-		}
-		return manifest[name]
+		return cmp.Or(manifest[name], ownersSettings[name])
 	}
 }
 

@@ -61,6 +61,9 @@ func ReadRules(r *config.Reader) Rules {
 	}
 }
 
+// Allowed reports whether requests to delete images are heard at all.
+func (d *Deleter) Allowed() bool { return d.mayDelete() == nil }
+
 // MayDelete returns an error unless the service deletes images for the sender of a request at all. Which images these
 // may be is for MaySee.
 func (d *Deleter) mayDelete() error {

@@ -40,16 +40,17 @@ func hashOf(content string) string {
 }
 
 // Page returns GET /: a page on which a browser uploads images. It names the formats that limits accept, and how many
-// bytes an image may have, and shows the images that listing has the service list. Style and script are in it, so that
-// one request brings all, whatever path it is below.
-func Page(limits raster.Limits, maxBytes int64, listing bool) http.HandlerFunc {
+// bytes an image may have, shows images if the service lists them, and deletes them if it does. Style and script are in
+// it, so that one request brings all, whatever path it is below.
+func Page(limits raster.Limits, maxBytes int64, lists, deletes bool) http.HandlerFunc {
 	// Not every system knows the MIME type of a HEIC, and then only its extension finds it in a file picker.
 	types := append(limits.MIMETypes(), limits.Extensions()...)
 	html := []byte(strings.NewReplacer(
 		"{{formats}}", limits.FormatNames("and"),
 		"{{types}}", strings.Join(types, ","),
 		"{{bytes}}", fmt.Sprintf("%.3g MB", float64(maxBytes)/1e6),
-		"{{listing}}", strconv.FormatBool(listing),
+		"{{lists}}", strconv.FormatBool(lists),
+		"{{deletes}}", strconv.FormatBool(deletes),
 		"{{style}}", pageStyle,
 		"{{script}}", pageScript,
 	).Replace(pageTemplate))

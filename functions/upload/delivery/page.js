@@ -21,7 +21,7 @@ function askForKey() {
       sessionStorage.setItem('key', field.value.replace(/[^!-~]/g, '')); // invisible characters get pasted with it
       field.value = ''; ask.hidden = true; asking = null;
       resolve();
-      if (listing) loadMore();
+      if (lists === 'true') loadMore();
     };
   });
 }
@@ -109,7 +109,7 @@ function newRow(file) {
 
 // The gallery has what the service lists; where it lists nothing, what this browser remembers.
 const gallery = element('gallery'), grid = element('grid'), more = element('more'), note = element('note');
-const listing = document.querySelector('main').dataset.listing === 'true';
+const { lists, deletes } = document.querySelector('main').dataset;
 const maxRemembered = 200, pageSize = 30;
 
 // A browser in private mode may forbid storage, or forget it: then the history ends with the page.
@@ -177,6 +177,11 @@ async function addThumbnail(figure, id) {
   picture.src = await address('thumbnails/' + id);
   figure.append(picture);
 }
+function removeTile(id) {
+  tiles.get(id)?.item.remove(); tiles.delete(id);
+  keep(remembered.filter(image => image.image_id !== id));
+  gallery.hidden = tiles.size === 0;
+}
 // uploaded shows an image that this page has uploaded, and remembers it.
 function uploaded(file, status) {
   const renditions = status.result.renditions?.map(r => ({ ...r, url: '/' + unsigned(below('images/', r.url)) }));
@@ -226,7 +231,7 @@ async function loadMore() {
 }
 const nearEnd = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) loadMore() }, { rootMargin: '200px' });
 more.onclick = loadMore;
-if (listing) loadMore(); else remembered.forEach(image => showTile(image, false));
+if (lists === 'true') loadMore(); else remembered.forEach(image => showTile(image, false));
 
 // The viewer shows an image with all that was made of it.
 const viewer = element('viewer'), said = element('said'), links = element('links');
@@ -272,6 +277,7 @@ function view(image) {
     newButton('Copy curl', () => copy('curl ' + credentials + '-o ' + quoted(name) + ' ' + absolute('images/' + id), 'Command')),
     newButton('Copy HTML', () => copy('<img src="' + absolute(best) + '"' + (width ? ' width="' + width + '" height="' + height + '"' : '') + ' alt="' + escaped(name) + '">', 'HTML')),
     newButton('Download', () => download('images/' + id, name)),
+    ...deletes === 'true' ? [newButton('Delete', () => erase(id, name))] : [],
     newButton('Close', () => viewer.close()),
   );
   showLarge(image, name);
@@ -293,6 +299,12 @@ async function download(path, name) {
   const link = document.createElement('a');
   link.href = await address(path); link.download = name;
   link.click();
+}
+async function erase(id, name) {
+  if (!confirm('Delete ' + name + ' for good?')) return;
+  const answer = await fetch('images/' + id, { method: 'DELETE', headers: headers() }).catch(() => null);
+  if (answer?.ok || answer?.status === 404) { removeTile(id); viewer.close() }
+  else said.textContent = (await answer?.json().catch(() => null))?.error ?? 'The connection was lost';
 }
 
 // XMLHttpRequest, because fetch does not report the progress of an upload. A repetition has the same Idempotency-Key, so

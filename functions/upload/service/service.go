@@ -118,7 +118,7 @@ func wire(
 		guard:      guard,
 		deleter:    deleter,
 		retrier:    retrier,
-		page:       delivery.Page(settings.limits, settings.maxBytes, settings.listed),
+		page:       delivery.Page(settings.limits, settings.maxBytes, settings.listed, deleter.Allowed()),
 		eventsOnly: settings.eventsOnly,
 		grants:     &grant.Grants{Keys: guard.Signing(), MaxBytes: settings.maxBytes, Types: settings.limits.MIMETypes()},
 		ingest: ingest.New(ingest.Backends{

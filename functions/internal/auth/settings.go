@@ -56,7 +56,7 @@ var (
 		Form: config.Form{
 			Expected: "*, or origins such as https://www.example.com or capacitor://localhost", Valid: isOrigin,
 		},
-		Doc:  "Web sites, and apps made of web pages, whose scripts may use the service."}
+		Doc: "Web sites, and apps made of web pages, whose scripts may use the service."}
 )
 
 // safeURL is the form of a URL whose contents cannot be changed in transit: an attacker who replaces the issuer's keys

@@ -32,8 +32,8 @@ const uploadInterval, uploadsWithout = 250 * time.Millisecond, 100
 const backfillLimit = 20 * time.Minute
 
 // TestBackfillBesideUploads measures the time from an upload to its thumbnail before, during all of and after a
-// backfill, and writes the distributions side by side. thumbnail-backfill is a process of its own with the lowest priority,
-// as a small request of CPU makes it on a busy node. Every image gets its renditions, and no upload fails.
+// backfill, and writes the distributions side by side. thumbnail-backfill is a process of its own with the lowest
+// priority, as a small request of CPU makes it on a busy node. Every image gets its renditions, and no upload fails.
 func TestBackfillBesideUploads(t *testing.T) {
 	images := defaultBackfill
 	if text := os.Getenv("FAULTS_BACKFILL"); text != "" {

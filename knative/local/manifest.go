@@ -40,7 +40,7 @@ type service struct {
 	} `yaml:"spec"`
 }
 
-// places returns the requests that one pod takes at a time; nil if that is no limit.
+// places returns the requests that one pod takes at a time; nil without a limit.
 func (s service) places() chan struct{} {
 	if n := s.Spec.Template.Spec.ContainerConcurrency; n > 0 {
 		return make(chan struct{}, n)

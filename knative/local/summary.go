@@ -31,7 +31,7 @@ Press Ctrl-C to stop.
 	return text.String()
 }
 
-// data says where the images are, how many, and what becomes of them.
+// data says where the images are, how many, and whether they stay.
 func (s *stack) data() string {
 	path, kept := s.servers.Directory()
 	if !kept {

@@ -16,7 +16,7 @@ import (
 )
 
 // A file of the store is the content of a version of an object, then the record of that version as JSON, then the
-// length of the record, its CRC-32C and the format's name. So the content and what is known of it change in one rename,
+// length of the record, its CRC-32C and the format's name. So the content and its description change in one rename,
 // and other programs can open the file: what follows an image does not disturb them.
 const (
 	formatName    = "imgobj01"

@@ -59,7 +59,8 @@ func (s *Secure) startRedis(tb testing.TB) {
 func (s *Secure) startKafka(tb testing.TB) {
 	tb.Helper()
 	var err error
-	s.Kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "image-processing", "image-backfill", "image-dead-letters"),
+	s.Kafka, err = kfake.NewCluster(kfake.NumBrokers(1),
+		kfake.SeedTopics(1, "image-processing", "image-backfill", "image-dead-letters"),
 		kfake.TLS(s.Authority.Server()), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", User, Password),
 		kfake.Superuser("SCRAM-SHA-256", User, Password), kfake.Superuser("PLAIN", User, Password))
 	if err != nil {

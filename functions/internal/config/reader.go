@@ -1,9 +1,9 @@
 // Package config declares and reads the settings of a process, which come from its environment.
 //
 // A setting is declared once, as a package-level variable beside the code that reads it: a [Text], [Int],
-// [Duration], [Bool], [List] or [FilePath] with its name, default, range and meaning. The reference pages, the help of local mode and the
-// test of the manifests are made from the same declarations: a [Reader] records each setting that it reads, so a
-// function's list of settings is never written down a second time.
+// [Duration], [Bool], [List] or [FilePath] with its name, default, range and meaning. The reference pages, the help of
+// local mode and the test of the manifests are made from the same declarations: a [Reader] records each setting that it
+// reads, so a function's list of settings is never written down a second time.
 //
 // Reading never stops at the first fault: a process reports everything that is wrong with its settings at once. Values
 // of secrets are never repeated.

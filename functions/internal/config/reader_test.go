@@ -21,7 +21,8 @@ var bucket = Text{
 
 func TestValues(t *testing.T) {
 	r := environment(map[string]string{
-		"TEXT": "a", "BUCKET": "scans", "NUMBER": "7", "SPAN": "90m", "ZERO": "0", "LIST": " a, b,,c ", "COMMAS": " , ", "YES": "true", "NO": "false",
+		"TEXT": "a", "BUCKET": "scans", "NUMBER": "7", "SPAN": "90m", "ZERO": "0",
+		"LIST": " a, b,,c ", "COMMAS": " , ", "YES": "true", "NO": "false",
 	})
 	for name, test := range map[string]struct{ got, want any }{
 		"a text":             {Text{Name: "TEXT", Default: "x"}.Read(r), "a"},

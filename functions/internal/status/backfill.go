@@ -87,7 +87,7 @@ type Supplement struct {
 }
 
 // Supplement replaces the thumbnail of a completed image by one with what it lacks. All else that its status has stays.
-// info is from Stat; the error is imagestore.ErrChanged if the thumbnail is not that any more.
+// info is from Stat; the error is imagestore.ErrChanged if the thumbnail has changed since.
 func (s *Store) Supplement(
 	ctx context.Context, final Status, info *imagestore.Info, lacking Supplement,
 ) error {

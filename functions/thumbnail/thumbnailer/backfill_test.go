@@ -360,7 +360,7 @@ func (s *service) age(t *testing.T, key string) {
 	t.Helper()
 	_, info := s.object(key)
 	about := minio.PutObjectOptions{ContentType: info.ContentType, UserMetadata: info.UserMetadata}
-	about.UserMetadata["Engine"] = "0" // the fake keeps metadata that an object does not have any more
+	about.UserMetadata["Engine"] = "0" // the fake keeps metadata that the object has lost
 	client := testservers.MinIO(t, s.getenv)
 	if _, err := client.PutObject(t.Context(), s.store.Bucket(), key, strings.NewReader("old"), 3, about); err != nil {
 		t.Fatal(err)

@@ -79,32 +79,32 @@ type gate interface {
 	Pass(ctx context.Context) error
 }
 
+// Backends are what an Acceptor works with.
+type Backends struct {
+	Gate   gate          // what every image passes
+	Quota  *quota.Quota  // of the owner
+	Grants *grant.Ledger // of those by which images come
+	Images *imagestore.Store
+	Relay  announcer
+	Outbox *outbox.Outbox
+}
+
 // An Acceptor accepts images. It is safe for use by several goroutines.
 type Acceptor struct {
-	gate   gate
-	quota  *quota.Quota
-	grants *grant.Ledger
-	images *imagestore.Store
-	relay  announcer
-	outbox *outbox.Outbox
+	Backends
 	limits Limits
 	log    *slog.Logger
 }
 
-// New returns an Acceptor, whose images pass the gate, and fit into the quota of their owner, and the grant by which they
-// come.
-func New(
-	gate gate, quota *quota.Quota, grants *grant.Ledger, images *imagestore.Store, relay announcer, outbox *outbox.Outbox, limits Limits,
-	log *slog.Logger,
-) *Acceptor {
-	return &Acceptor{
-		gate: gate, quota: quota, grants: grants, images: images, relay: relay, outbox: outbox, limits: limits, log: log,
-	}
+// New returns an Acceptor.
+func New(backends Backends, limits Limits, log *slog.Logger) *Acceptor {
+	return &Acceptor{Backends: backends, limits: limits, log: log}
 }
 
 // Accept stores and announces an image, and returns it as it was announced. Its errors are an apierror.Error where the
 // caller is at fault, beside ErrNotYet if the object does not exist or must not be read, an error of the candidate's
-// Body, imagestore.ErrExists if a candidate that is not New is stored already, ErrDeleted if it was deleted, or a failure of a backend that may pass.
+// Body, imagestore.ErrExists if a candidate that is not New is stored already, ErrDeleted if it was deleted, or a
+// failure of a backend that may pass.
 func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploaded, error) {
 	if c.Object != nil && c.Object.Hidden {
 		return events.ImageUploaded{}, objectNotFound(*c.Object)
@@ -112,10 +112,10 @@ func (a *Acceptor) Accept(ctx context.Context, c Candidate) (events.ImageUploade
 	if limit := a.maxBytes(c); c.Size > limit {
 		return events.ImageUploaded{}, tooManyBytes(limit, c.Size)
 	}
-	if err := a.grants.Take(ctx, c.Grant, c.ImageID); err != nil {
+	if err := a.Grants.Take(ctx, c.Grant, c.ImageID); err != nil {
 		return events.ImageUploaded{}, err // before anything is read
 	}
-	place, err := a.quota.Reserve(ctx, c.Owner, c.ImageID, c.Size, c.LetIn)
+	place, err := a.Quota.Reserve(ctx, c.Owner, c.ImageID, c.Size, c.LetIn)
 	if err != nil {
 		a.endGrant(ctx, c, false)
 		return events.ImageUploaded{}, err // the same
@@ -137,7 +137,7 @@ func (a *Acceptor) maxBytes(c Candidate) int64 {
 // endGrant counts a stored image against its grant, and gives the place of another one back. If Redis fails, the place
 // is taken for as long as its lease.
 func (a *Acceptor) endGrant(ctx context.Context, c Candidate, stored bool) {
-	if err := a.grants.End(ctx, c.Grant, c.ImageID, stored); err != nil {
+	if err := a.Grants.End(ctx, c.Grant, c.ImageID, stored); err != nil {
 		a.log.WarnContext(ctx, "grant_not_counted", "image_id", c.ImageID, "error.message", err.Error())
 	}
 }
@@ -147,7 +147,7 @@ func (a *Acceptor) acceptInto(
 	ctx context.Context, c Candidate, place *quota.Reservation,
 ) (image events.ImageUploaded, stored bool, err error) {
 	if c.Object != nil {
-		object, info, err := a.images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
+		object, info, err := a.Images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
 		if err != nil {
 			return image, false, a.withoutObject(*c.Object, err)
 		}
@@ -198,7 +198,7 @@ func (a *Acceptor) withoutObject(object Object, err error) error {
 		return fmt.Errorf("%w: %w", impossibleObject(object), err)
 	case errors.Is(err, imagestore.ErrNotFound):
 		return fmt.Errorf("%w: %w: %w", ErrNotYet, objectNotFound(object), err)
-	case errors.Is(err, imagestore.ErrForbidden) && object.Bucket != a.images.Bucket():
+	case errors.Is(err, imagestore.ErrForbidden) && object.Bucket != a.Images.Bucket():
 		return fmt.Errorf("%w: %w: %w", ErrNotYet, objectUnreadable(object), err)
 	}
 	return err
@@ -209,7 +209,7 @@ func (a *Acceptor) withoutObject(object Object, err error) error {
 func (a *Acceptor) storeAndAnnounce(
 	ctx context.Context, c Candidate, body *Body, place *quota.Reservation,
 ) (image events.ImageUploaded, stored bool, token outbox.Token, err error) {
-	incoming := a.images.NewUpload(body, c.Size)
+	incoming := a.Images.NewUpload(body, c.Size)
 	defer incoming.Close()
 	if c.Size < 0 {
 		incoming.Admit(func(size int64) error { return place.Resize(ctx, size) })
@@ -218,7 +218,7 @@ func (a *Acceptor) storeAndAnnounce(
 	if err != nil {
 		return image, false, "", err
 	}
-	if err := a.gate.Pass(ctx); err != nil {
+	if err := a.Gate.Pass(ctx); err != nil {
 		return events.ImageUploaded{}, false, "", err // nothing is stored
 	}
 	attributes := imagestore.Attributes{
@@ -237,7 +237,7 @@ func (a *Acceptor) storeAndAnnounce(
 	if err := a.confirm(ctx, c, image); err != nil {
 		return image, true, "", err
 	}
-	token, err = a.relay.AnnounceUpload(ctx, c.Owner, image)
+	token, err = a.Relay.AnnounceUpload(ctx, c.Owner, image)
 	return image, true, token, err
 }
 
@@ -246,7 +246,7 @@ func (a *Acceptor) confirm(ctx context.Context, c Candidate, image events.ImageU
 	if c.New && imagestore.IsPlain(image.Filename) {
 		return nil // a listing would cost MinIO a quarter of the work of the upload
 	}
-	err := a.images.Confirm(ctx, image.ImageID, image.ObjectName)
+	err := a.Images.Confirm(ctx, image.ImageID, image.ObjectName)
 	if errors.Is(err, imagestore.ErrDeleted) {
 		return fmt.Errorf("%w: %w", ErrDeleted, err)
 	}
@@ -268,7 +268,7 @@ func (a *Acceptor) describe(
 	if c.Grant != nil && !c.Grant.Allows(image.ContentType) {
 		return events.ImageUploaded{}, typeNotGranted(c.Grant.Types, image.ContentType)
 	}
-	image.Bucket, image.Timestamp = a.images.Bucket(), status.Seconds(time.Now())
+	image.Bucket, image.Timestamp = a.Images.Bucket(), status.Seconds(time.Now())
 	return image, nil
 }
 
@@ -328,14 +328,14 @@ func (a *Acceptor) rollback(
 	defer cancel()
 	err := a.withdraw(ctx, image.ImageID, token)
 	if err == nil {
-		err = a.images.Remove(ctx, image.ObjectName)
+		err = a.Images.Remove(ctx, image.ObjectName)
 	}
 	if err != nil {
 		a.log.WarnContext(ctx, "image_left_behind", "image_id", image.ImageID, "error.message", err.Error())
 		return false
 	}
 	if token != "" {
-		a.relay.Unlist(ctx, owner, image.ImageID)
+		a.Relay.Unlist(ctx, owner, image.ImageID)
 	}
 	return true
 }
@@ -344,7 +344,7 @@ func (a *Acceptor) withdraw(ctx context.Context, imageID string, token outbox.To
 	if token == "" {
 		return nil
 	}
-	withdrawn, err := a.outbox.Withdraw(ctx, imageID, token)
+	withdrawn, err := a.Outbox.Withdraw(ctx, imageID, token)
 	if err == nil && !withdrawn {
 		err = errors.New("a sweep has begun to announce it")
 	}

@@ -83,13 +83,14 @@ func openWith(t *testing.T, getenv func(string) string) testAcceptor {
 	t.Cleanup(func() { client.Close() })
 	relay := &testRelay{outbox: outbox.New(client, images.Bucket(), func(err error) { t.Error(err) })}
 	limits, log := Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}, slog.New(slog.DiscardHandler)
-	return testAcceptor{New(anyStore{}, &quota.Quota{}, &grant.Ledger{}, images, relay, relay.outbox, limits, log), relay, client}
+	acceptor := New(Backends{anyStore{}, &quota.Quota{}, &grant.Ledger{}, images, relay, relay.outbox}, limits, log)
+	return testAcceptor{acceptor, relay, client}
 }
 
 // queued reports whether an image is in the outbox.
 func (a testAcceptor) queued(t *testing.T, imageID string) bool {
 	t.Helper()
-	err := a.redis.ZScore(t.Context(), "image:outbox:"+a.images.Bucket(), imageID).Err()
+	err := a.redis.ZScore(t.Context(), "image:outbox:"+a.Images.Bucket(), imageID).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func newCandidate(content []byte) Candidate {
 // stored returns the key of the original of an image; "" if there is none.
 func (a testAcceptor) stored(t *testing.T, imageID string) string {
 	t.Helper()
-	objects, err := a.images.Find(t.Context(), imageID)
+	objects, err := a.Images.Find(t.Context(), imageID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func TestAccept(t *testing.T) {
 	c := newCandidate(content)
 	got, err := a.Accept(t.Context(), c)
 	want := events.ImageUploaded{
-		ImageID: c.ImageID, Bucket: a.images.Bucket(), ObjectName: c.ImageID + "/a.png", Filename: "a.png",
+		ImageID: c.ImageID, Bucket: a.Images.Bucket(), ObjectName: c.ImageID + "/a.png", Filename: "a.png",
 		Size: int64(len(content)), ContentType: "image/png", Width: 30, Height: 20, Timestamp: got.Timestamp,
 	}
 	if err != nil || got != want || got.Timestamp == 0 {
@@ -205,8 +206,8 @@ func TestAcceptRefuses(t *testing.T) {
 	broken := errors.New("the connection is broken")
 	tall := pngOf(t, 101, 100)
 	missing := &Object{Bucket: "scans-" + uuid.NewString(), Key: "a.png"}
-	hidden := &Object{Bucket: a.images.Bucket(), Key: "hidden.png", Hidden: true}
-	if err := a.images.Put(t.Context(), hidden.Key, pngOf(t, 9, 9), imagestore.Attributes{}); err != nil {
+	hidden := &Object{Bucket: a.Images.Bucket(), Key: "hidden.png", Hidden: true}
+	if err := a.Images.Put(t.Context(), hidden.Key, pngOf(t, 9, 9), imagestore.Attributes{}); err != nil {
 		t.Fatal(err)
 	}
 	large := append(pngOf(t, 9, 9), make([]byte, 100_000)...)

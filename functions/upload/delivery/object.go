@@ -70,8 +70,8 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info, forever)
 }
 
-// findThumbnail returns imagestore.ErrNotFound unless the thumbnail exists and the request may see it, or errDeleted. The
-// result of an image that failed is a note, and not a thumbnail.
+// findThumbnail returns imagestore.ErrNotFound unless the thumbnail exists and the request may see it, or errDeleted.
+// The result of an image that failed is a note, and not a thumbnail.
 func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound

@@ -110,7 +110,8 @@ type stream struct {
 
 // ranks of the states: a status only goes forward.
 var stateRanks = map[status.State]int{
-	status.Queued: 1, status.Processing: 2, status.Completed: finalRank, status.Failed: finalRank, status.Deleted: lastRank,
+	status.Queued: 1, status.Processing: 2,
+	status.Completed: finalRank, status.Failed: finalRank, status.Deleted: lastRank,
 }
 
 // A stream ends when all ranks are final, and then tells nobody of a deletion.

@@ -23,7 +23,7 @@ const (
 	repeatAfter = time.Hour
 	// The answer to the client waits for no longer than that.
 	redisTimeout = 300 * time.Millisecond
-	// Events that are being published. While Kafka is away there are no more.
+	// Events that are being published. Kafka may be unavailable, so their number is bounded.
 	maxPublishing = 16
 )
 

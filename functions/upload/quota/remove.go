@@ -10,8 +10,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
-// remove takes an image out of the record of a client. A pass that is in progress has counted the image if its cursor is
-// behind it, or if the image was stored since the pass began.
+// remove takes an image out of the record of a client. A pass that is in progress has counted the image if its cursor
+// is behind it, or if the image was stored since the pass began.
 var remove = redis.NewScript(record + `
 local client, id, size, stored = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local function take(field, n) add(client, field, -math.min(n, get(client, field))) end

@@ -116,7 +116,9 @@ func openWith(tb testing.TB, getenv func(string) string, patience time.Duration)
 	sender := relay.New(relay.Backends{Images: images, Statuses: statuses, Outbox: box, Publisher: publisher},
 		relay.Ages{Queued: time.Minute, Stored: time.Minute}, log, nil)
 	limits := accept.Limits{Bytes: 100_000, Limits: raster.Limits{Pixels: 10_000}}
-	accepting := accept.New(anyStore{}, &quota.Quota{}, &grant.Ledger{}, images, sender, box, limits, log)
+	accepting := accept.New(accept.Backends{
+		Gate: anyStore{}, Quota: &quota.Quota{}, Grants: &grant.Ledger{}, Images: images, Relay: sender, Outbox: box,
+	}, limits, log)
 	acceptor := idempotency.New(accepting, images, statuses, sender, client, limits.Bytes)
 	backends := Backends{
 		Queue: deferral.New(client, images), Images: images, Statuses: statuses, Acceptor: acceptor, Relay: sender,

@@ -211,7 +211,7 @@ func TestGrantRefused(t *testing.T) {
 	setting, keys := signingKeys(t)
 	c := startWithKeys(t, setting)
 	valid := c.ada.grant(`{}`)
-	make := func(client string, ends time.Duration) string {
+	grantOf := func(client string, ends time.Duration) string {
 		text, err := keys.Grant(signing.Grant{
 			Client: client, MaxBytes: 1 << 20, Images: 9, Expires: time.Now().Add(ends).Unix(),
 		})
@@ -229,9 +229,9 @@ func TestGrantRefused(t *testing.T) {
 		"twice":                {valid + "&grant=" + valid, "", "grant_invalid"},
 		"with a key":           {valid, "X-Api-Key: " + c.bob.key, "grant_invalid"},
 		"in query and header":  {valid, "X-Upload-Grant: " + valid, "grant_invalid"},
-		"of an unknown client": {make("carol", time.Hour), "", "grant_invalid"},
-		"of a token's client":  {make("https://login.example|carol", time.Hour), "", "grant_invalid"},
-		"expired":              {make("ada", -time.Minute), "", "grant_expired"},
+		"of an unknown client": {grantOf("carol", time.Hour), "", "grant_invalid"},
+		"of a token's client":  {grantOf("https://login.example|carol", time.Hour), "", "grant_invalid"},
+		"expired":              {grantOf("ada", -time.Minute), "", "grant_expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			headers := []string{}
@@ -244,10 +244,10 @@ func TestGrantRefused(t *testing.T) {
 			}
 		})
 	}
-	if got := c.anonymous.get("/status/x?grant=" + make("ada", -time.Minute)); got.status != http.StatusNotFound {
+	if got := c.anonymous.get("/status/x?grant=" + grantOf("ada", -time.Minute)); got.status != http.StatusNotFound {
 		t.Errorf("a status, soon after the end: %d %s, want 404", got.status, got.body)
 	}
-	if got := c.anonymous.get("/status/x?grant=" + make("ada", -2*time.Hour)); got.code(t) != "grant_expired" {
+	if got := c.anonymous.get("/status/x?grant=" + grantOf("ada", -2*time.Hour)); got.code(t) != "grant_expired" {
 		t.Errorf("a status, later: %d %s, want grant_expired", got.status, got.body)
 	}
 	admin := c.admin.grant(`{}`)

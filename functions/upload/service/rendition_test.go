@@ -207,7 +207,7 @@ func TestRenditionOnDemand(t *testing.T) {
 	})
 	s.broker.setDown(false)
 	s.get("/images/" + later + "/card")
-	await(t, "the event after Kafka was away", func() bool { return s.broker.publishedFor(later) == 1 })
+	await(t, "the event after an outage of Kafka", func() bool { return s.broker.publishedFor(later) == 1 })
 
 	failed := uuid.NewString()
 	s.storeOriginal(failed, pngOf(t, 60, 40))

@@ -101,9 +101,15 @@ func wire(
 	deleter := backends.newDeleter(publisher, settings.deletions, policy, process.Metrics)
 	relay := backends.newRelay(publisher, deleter, settings.ages, process.Metrics)
 	limits := accept.Limits{Bytes: settings.maxBytes, Limits: settings.limits}
-	clientQuota := quota.New(backends.ledger, settings.quota, guard.IsAdmin)
 	acceptor := idempotency.New(
-		accept.New(gate, clientQuota, grant.NewLedger(backends.redis, backends.images.Bucket()), backends.images, relay, backends.outbox, limits, process.Log),
+		accept.New(accept.Backends{
+			Gate:   gate,
+			Quota:  quota.New(backends.ledger, settings.quota, guard.IsAdmin),
+			Grants: grant.NewLedger(backends.redis, backends.images.Bucket()),
+			Images: backends.images,
+			Relay:  relay,
+			Outbox: backends.outbox,
+		}, limits, process.Log),
 		backends.images, backends.statuses, relay, backends.redis, settings.maxBytes)
 	retrier := retry.New(retry.Backends{
 		Queue:     backends.deferred,

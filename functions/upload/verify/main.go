@@ -59,7 +59,7 @@ func realMain(
 	ctx context.Context, arguments []string, getenv func(string) string, out, progress io.Writer,
 ) (good bool, err error) {
 	var flags struct {
-		Repair      bool            `xor:"mode" help:"Publish events of originals without a result again; request renditions."`
+		Repair      bool            `xor:"mode" help:"Announce originals without a result again; request renditions."`
 		RetryFailed bool            `xor:"mode" help:"Give failed images another try."`
 		Reason      []events.Reason `placeholder:"REASON" help:"Retry those that failed for this reason; may be repeated."`
 		Before      time.Time       `placeholder:"TIME" help:"Retry those that failed before this time, in RFC 3339."`

@@ -526,8 +526,8 @@ func checkDeliveries(t *testing.T, objects []object) {
 			}
 		}
 	}
-	if delivered != 3 {
-		t.Errorf("%d Triggers deliver to upload-events, want 3", delivered)
+	if delivered != 4 {
+		t.Errorf("%d Triggers deliver to upload-events, want 4", delivered)
 	}
 }
 

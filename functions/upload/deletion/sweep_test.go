@@ -1,0 +1,169 @@
+package deletion
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/deferral"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/outbox"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/ownership"
+	"gitlab.com/yourorg/image-service/functions/upload/quota"
+)
+
+// published is a publisher that keeps events.
+type published struct {
+	sync.Mutex
+	events []event.Event
+}
+
+func (p *published) Publish(_ context.Context, e event.Event) error {
+	p.Lock()
+	defer p.Unlock()
+	p.events = append(p.events, e)
+	return nil
+}
+
+func (p *published) Close() error { return nil }
+
+// open returns a Deleter with the servers around it.
+func open(t *testing.T, rules Rules) (*Deleter, *published) {
+	t.Helper()
+	r := config.NewReader(testservers.Start(t))
+	images, err := imagestore.Open(imagestore.ReadSettings(r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := connect.OpenRedis(connect.ReadRedis(r))
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	box := outbox.New(client, images.Bucket(), func(err error) { t.Errorf("acknowledge: %v", err) })
+	t.Cleanup(func() {
+		box.Close()
+		client.Close()
+	})
+	publisher := &published{}
+	return New(Backends{
+		Images: images, Statuses: status.New(client, images), Outbox: box, Deferred: deferral.New(client, images),
+		Ledger: quota.NewLedger(client, images.Bucket()), Redis: client, Publisher: publisher,
+	}, rules, ownership.Policy{}, slog.New(slog.DiscardHandler), nil), publisher
+}
+
+// store stores objects under the given names in the folder of a new image.
+func store(t *testing.T, d *Deleter, names ...string) (imageID string) {
+	t.Helper()
+	imageID = uuid.NewString()
+	for _, name := range names {
+		attributes := imagestore.Attributes{ContentType: "image/png"}
+		if err := d.Images.Put(t.Context(), imageID+"/"+name, []byte("an image"), attributes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return imageID
+}
+
+// scan returns an image as a scan finds it; ok is false if nothing of it is stored.
+func scan(t *testing.T, d *Deleter, imageID string) (found imagestore.Image, ok bool) {
+	t.Helper()
+	for image, err := range d.Images.Scan(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if image.ID == imageID {
+			return image, true
+		}
+	}
+	return found, false
+}
+
+// awaitDue returns an image once something is due about it.
+func awaitDue(t *testing.T, d *Deleter, imageID string) imagestore.Image {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if image, _ := scan(t, d, imageID); d.IsDue(image) {
+			return image
+		}
+	}
+	t.Fatalf("nothing is due about %s after a minute", imageID)
+	return imagestore.Image{}
+}
+
+// Images that have expired are deleted as if a client had asked for it, and announced with that reason; an image that
+// failed and has no original, too.
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	for name, objects := range map[string][]string{
+		"completed":           {"a.png", "thumbnail_a.png", "card~0123abcd_a.png.webp"},
+		"queued":              {"a.png"},
+		"without an original": {"thumbnail_a.png"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, publisher := open(t, Rules{Expire: time.Millisecond, Keep: time.Hour, Overdue: time.Hour})
+			imageID := store(t, d, objects...)
+			if err := d.Tidy(t.Context(), []imagestore.Image{awaitDue(t, d, imageID)}); err != nil {
+				t.Fatal(err)
+			}
+			image, _ := scan(t, d, imageID)
+			left := image.Original != nil || image.Result != nil || len(image.Leftovers) > 0
+			if image.Deleted == nil || image.Deleted.Pending || left {
+				t.Errorf("the image has %+v, want a tombstone alone", image.Objects)
+			}
+			if d.IsDue(image) {
+				t.Error("something is due about a deleted image")
+			}
+			if len(publisher.events) != 1 {
+				t.Fatalf("published %d events, want 1", len(publisher.events))
+			}
+			payload, err := events.Decode[events.ImageDeleted](publisher.events[0])
+			if err != nil || payload.ImageID != imageID || payload.Reason != events.DeletionExpired {
+				t.Errorf("published %+v with error %v, want an image.deleted of the image that expired", payload, err)
+			}
+		})
+	}
+}
+
+// Nothing expires before its time, or without the setting.
+func TestNotExpired(t *testing.T) {
+	t.Parallel()
+	for name, expire := range map[string]time.Duration{"later": time.Hour, "never": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, _ := open(t, Rules{Expire: expire, Keep: time.Hour, Overdue: time.Hour})
+			image, ok := scan(t, d, store(t, d, "a.png", "thumbnail_a.png"))
+			if !ok || d.IsDue(image) {
+				t.Errorf("found %v, due %v; want an image that stays", ok, d.IsDue(image))
+			}
+		})
+	}
+}
+
+// A tombstone is removed when no repeated event can come any longer, and nothing of the image is left then.
+func TestTombstoneIsRemoved(t *testing.T) {
+	t.Parallel()
+	d, publisher := open(t, Rules{Keep: time.Millisecond, Overdue: time.Hour})
+	imageID := store(t, d, "a.png", "thumbnail_a.png")
+	if err := d.Delete(t.Context(), imageID, events.DeletionRequested); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Tidy(t.Context(), []imagestore.Image{awaitDue(t, d, imageID)}); err != nil {
+		t.Fatal(err)
+	}
+	if image, ok := scan(t, d, imageID); ok {
+		t.Errorf("the bucket has %+v, want nothing", image.Objects)
+	}
+	if len(publisher.events) != 1 {
+		t.Errorf("published %d events, want 1", len(publisher.events))
+	}
+}

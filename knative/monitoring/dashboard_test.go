@@ -98,6 +98,7 @@ func startLocal(t *testing.T) stack {
 		t.Fatalf("build local mode: %v\n%s", err, output)
 	}
 	command := exec.Command(binary, "--listen", "127.0.0.1:0")
+	command.Env = append(os.Environ(), "LOG_LEVEL=ERROR")
 	output := start(t, command)
 	s := stack{metrics: map[string]string{}}
 	row := regexp.MustCompile(`^  (\S.*?)  +http://([^/]+)(\S*)$`)

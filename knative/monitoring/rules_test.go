@@ -103,6 +103,7 @@ var faults = []fault{
 		`object_store_requirement_met{service="upload",requirement="conditional_put"}`: "0x30 1x60",
 	}, "5m", "40m"},
 	{"ImageApiKeysBad", map[string]string{`api_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
+	{"ImageSigningKeysBad", map[string]string{`signing_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
 	{"ImageIssuerKeysBad", map[string]string{`issuer_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
 	{"ImageServiceNotAsInGit", map[string]string{
 		`argocd_app_info{name="image-service",sync_status="OutOfSync",health_status="Healthy"}`: "1x30 _x60",

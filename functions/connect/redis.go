@@ -2,12 +2,10 @@ package connect
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -77,24 +75,6 @@ func OpenRedis(settings Redis) *redis.Client {
 		options.Dialer = settings.TLS.dialRedis
 	}
 	return redis.NewClient(options)
-}
-
-// dialRedis is DialContext for go-redis, which looks whether a connection was closed before it uses it again, if it can
-// get at the socket. Otherwise each connection that was idle while Redis restarted would fail a command.
-func (d *Dialer) dialRedis(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return redisConn{conn.(*tls.Conn)}, nil
-}
-
-// A redisConn is a TLS connection whose socket is visible.
-type redisConn struct{ *tls.Conn }
-
-// SyscallConn implements syscall.Conn.
-func (c redisConn) SyscallConn() (syscall.RawConn, error) {
-	return c.NetConn().(syscall.Conn).SyscallConn()
 }
 
 const readyKey = "image:ready"

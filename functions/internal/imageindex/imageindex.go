@@ -13,7 +13,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
-	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // The values of LIST_IMAGES.
@@ -108,6 +107,15 @@ func (e Entry) Arguments() []any {
 	return arguments
 }
 
+// clock defines a Lua function. now() is as in status.Now, but to the microsecond: a set that is lost right after a pass
+// has begun must not seem to be older than the pass.
+const clock = `
+local function now()
+  local time = redis.call('TIME')
+  return string.format('%d.%06d', tonumber(time[1]), tonumber(time[2]))
+end
+`
+
 // Open defines a Lua function, for scripts that use a set. open(clients, set, client, time) makes the set known. A
 // client that was not known has no images from before if those of all images have known owners; otherwise its set is
 // incomplete, whatever it was when it was known the last time.
@@ -194,7 +202,7 @@ type Page struct {
 // page answers whether a set is complete, since when it has everything, and up to ARGV[2] images, after one by its time
 // and ID if they are given. Images with the same time are in the order of their IDs, and the number of those before the
 // place is found by bisection: the work does not grow with the set, or with how many have the same time.
-var page = redis.NewScript(status.Now + Open + `
+var page = redis.NewScript(clock + Open + `
 local clients, set = KEYS[1], KEYS[2]
 open(clients, set, ARGV[1], now())
 local start = 0

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // A Pass adds the images of the bucket to the index, from the beginning of the bucket to its end, in as many parts as a
@@ -37,7 +36,7 @@ type owner struct {
 }
 
 // begin makes all images' set known, and begins a pass: at a time after which every image enters the sets.
-var begin = redis.NewScript(status.Now + Open + `
+var begin = redis.NewScript(clock + Open + `
 local time = now()
 open(KEYS[1], KEYS[2], ARGV[1], time)
 redis.call('SET', KEYS[3], time .. ' 0 ')

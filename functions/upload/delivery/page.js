@@ -121,7 +121,7 @@ function keep(images) {
 }
 
 const bytesOf = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
-// placeholder draws a ThumbHash (https://evanw.github.io/thumbhash/): three channels of cosines, and perhaps alpha.
+// placeholder draws a ThumbHash (evanw.github.io/thumbhash): three channels of cosines, and perhaps alpha.
 function placeholder(hash) {
   const h = bytesOf(hash), head = h[0] | h[1] << 8 | h[2] << 16, rest = h[3] | h[4] << 8;
   const alpha = head >> 23 & 1, wide = rest >> 15, shorter = Math.max(3, rest & 7), longer = alpha ? 5 : 7;

@@ -157,7 +157,7 @@ func TestGetPage(t *testing.T) {
 	}
 	policy := got.header.Get("Content-Security-Policy")
 	for name, test := range map[string]struct{ text, want string }{
-		"invites":               {got.body, "Drop images here"},
+		"invites":               {got.body, "Drop images or folders here"},
 		"accepts the formats":   {got.body, `image/webp,image/heic,image/heif,image/avif,.jpg,`},
 		"names the limits":      {got.body, "JPEG, PNG, GIF, WebP, HEIC and AVIF, each up to 52.4 MB."},
 		"loads nothing":         {policy, "default-src 'none'"},
@@ -177,9 +177,11 @@ func TestGetPage(t *testing.T) {
 	if found := absolute.FindString(got.body); found != "" {
 		t.Errorf("the page has %s, which is not below the path that a proxy has removed", found)
 	}
+	history := regexp.MustCompile(`localStorage\.[gs]etItem\('images'`) // has IDs and names
+	body := history.ReplaceAllString(got.body, "")
 	for _, place := range []string{"localStorage", "document.cookie", "http://", "https://"} {
 		t.Run("keeps the key out of "+place, func(t *testing.T) {
-			if strings.Contains(got.body, place) {
+			if strings.Contains(body, place) {
 				t.Errorf("the page has %q, by which a key could outlive the tab or leave the service", place)
 			}
 		})

@@ -35,7 +35,7 @@ func TestClosedWithUnreadBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := redisConn{tls.Client(tcp, &tls.Config{InsecureSkipVerify: true})} //nolint:gosec // nothing secret
+	conn := redisConn{tls.Client(tcp, &tls.Config{InsecureSkipVerify: true})}
 	t.Cleanup(func() { conn.Close() })
 	if err := errors.Join(conn.Handshake(), <-sent); err != nil {
 		t.Fatal(err)

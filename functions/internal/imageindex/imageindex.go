@@ -107,8 +107,8 @@ func (e Entry) Arguments() []any {
 	return arguments
 }
 
-// clock defines a Lua function. now() is as in status.Now, but to the microsecond: a set that is lost right after a pass
-// has begun must not seem to be older than the pass.
+// clock defines a Lua function. now() is as in status.Now, but to the microsecond: a set that is lost right after a
+// pass has begun must not seem to be older than the pass.
 const clock = `
 local function now()
   local time = redis.call('TIME')

@@ -311,18 +311,27 @@ func TestGrant(t *testing.T) {
 	}
 }
 
-// No text is a grant but those that were signed.
+// No text is a grant but those that were signed. Each process of the fuzzer signs one of its own, with another ID.
 func FuzzReadGrant(f *testing.F) {
 	keys, _ := open(f, first)
-	text, err := keys.Grant(Grant{Client: "ada", MaxBytes: 5, Images: 2, Expires: 2_000_000_000})
+	signed := Grant{Client: "ada", MaxBytes: 5, Images: 2, Expires: 2_000_000_000}
+	text, err := keys.Grant(signed)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(text)
-	f.Add("isg_e30." + strings.Repeat("A", 43))
-	f.Fuzz(func(t *testing.T, changed string) {
-		if _, err := keys.ReadGrant(changed, time.Unix(1, 0)); err == nil && changed != text {
-			t.Errorf("%s is accepted", changed)
+	f.Add(text, uint16(len(text)-1), byte('A'))
+	f.Add("isg_e30."+strings.Repeat("A", 43), uint16(0), byte('I'))
+	f.Fuzz(func(t *testing.T, other string, at uint16, by byte) {
+		if got, err := keys.ReadGrant(other, time.Unix(1, 0)); err == nil {
+			got.ID = ""
+			if fmt.Sprint(*got) != fmt.Sprint(signed) {
+				t.Errorf("%s is accepted as %+v", other, got)
+			}
+		}
+		changed := []byte(text)
+		changed[int(at)%len(text)] = by
+		if _, err := keys.ReadGrant(string(changed), time.Unix(1, 0)); err == nil && string(changed) != text {
+			t.Errorf("%s is accepted for %s", changed, text)
 		}
 	})
 }

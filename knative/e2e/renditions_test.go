@@ -58,7 +58,8 @@ func (s *installation) renditions(t *testing.T) {
 	s.checkCard(t, before) // its URL works on
 }
 
-// setRenditions deploys the component renditions with a document.
+// setRenditions deploys the component renditions with a document. The pods request little, so that a small node has
+// place for those that fail beside those that serve.
 func (s *installation) setRenditions(t *testing.T, document string) {
 	t.Helper()
 	run(t, kustomize(t, fmt.Sprintf(`
@@ -70,6 +71,8 @@ patches:
       kind: ConfigMap
       metadata: { name: image-service-renditions, namespace: image-service }
       data: { renditions.yaml: %q }
+  - target: { kind: Service, name: upload|thumbnail.* }
+    patch: '[{ "op": "replace", "path": "/spec/template/spec/containers/0/resources/requests/cpu", "value": "10m" }]'
 `, relative(t, "knative/base"), relative(t, "knative/components/renditions"), document)), "ko", "apply", "--filename=-")
 }
 

@@ -55,7 +55,9 @@ func (s *installation) renditions(t *testing.T) {
 
 	run(t, "", "ko", "apply", "--filename", "knative/")
 	s.awaitRevisions(t, nil)
-	s.checkCard(t, before) // its URL works on
+	for _, r := range s.listed(t, before) { // their URLs work on, although the name is not configured any longer
+		s.get(t, s.url+r.URL)
+	}
 }
 
 // setRenditions deploys the component renditions with a document. The pods request little, so that a small node has

@@ -35,7 +35,7 @@ ci: ## run everything that CI runs, with real servers (installs what is missing)
 e2e: ## test on a real cluster; see the package comment of knative/e2e
 	go test -v -tags e2e -count=1 -timeout 60m ./knative/e2e
 
-faults: ## inject faults under load (as root, about ten minutes)
+faults: ## inject faults under load (as root, about a quarter of an hour)
 	go test -tags faults -count=1 -timeout 30m ./knative/faults
 
 hostile: ## attack each function within the memory limit of its pod (Linux)

@@ -123,7 +123,7 @@ type inventory map[string]map[string]stored
 
 // inventory lists the bucket.
 func (s *system) inventory() (inventory, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	found := inventory{}
 	everything := minio.ListObjectsOptions{Recursive: true, WithVersions: true}

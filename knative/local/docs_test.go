@@ -19,7 +19,7 @@ func page(t *testing.T, name string) string {
 	return string(text)
 }
 
-// Every route of the reference exists. Those that sign say that there are no keys, without authentication.
+// Every route of the reference exists. Those that sign answer nothing_signed, because local mode has no signing keys.
 func TestReferenceRoutes(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)

@@ -12,7 +12,7 @@ import (
 // chunk is how many members of a key one command has.
 const chunk = 100
 
-// restoring returns the commands that restore a key. They are one frame, so that there is no key without its expiry.
+// restoring returns the commands that restore a key. They are one frame, so that a key never lacks its expiry.
 func restoring(db *miniredis.RedisDB, key string) (commands [][]string, err error) {
 	switch kind := db.Type(key); kind {
 	case "string":

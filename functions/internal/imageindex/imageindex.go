@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,7 +18,7 @@ import (
 
 // The values of LIST_IMAGES.
 const (
-	Off = "off" // nothing is listed, and there is no index
+	Off = "off" // nothing is listed or indexed
 	Own = "own" // clients list their own images, administrators all; without authentication as Off
 	All = "all" // as Own; without authentication everybody lists all images
 )
@@ -175,8 +176,8 @@ func (x *Index) clients(ctx context.Context) ([]string, error) {
 	}
 	var owners []string
 	for _, element := range elements {
-		if len(element) >= len("of:") && element[:len("of:")] == "of:" {
-			owners = append(owners, element[len("of:"):])
+		if owner, isClient := strings.CutPrefix(element, "of:"); isClient {
+			owners = append(owners, owner)
 		}
 	}
 	return owners, nil

@@ -142,7 +142,7 @@ func (s *Store) Conclude(ctx context.Context, final Status) (*Status, error) {
 	return s.arbitrate(ctx, final.ImageID, before)
 }
 
-// unlessDeleted returns a status that Redis has just been told, unless the image was deleted, which it tells Redis.
+// unlessDeleted returns a status that was just written to Redis, unless the image was deleted: then it writes that.
 func (s *Store) unlessDeleted(ctx context.Context, final Status) (*Status, error) {
 	objects, err := s.images.Find(ctx, final.ImageID)
 	if err != nil || objects.Deleted == nil {

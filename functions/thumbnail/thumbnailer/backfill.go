@@ -49,7 +49,7 @@ var (
 	errInProgress = errors.New("the image is being processed, maybe by an older configuration")
 )
 
-// backfill handles an image.render: it makes what a completed image lacks of the set. There is no reply. What it finds
+// backfill handles an image.render: it makes what a completed image lacks of the set, and sends no reply. What it finds
 // out about an image that can have no more renditions, or none at all, is logged and counted, and changes nothing.
 func (t *thumbnailer) backfill(ctx context.Context, e event.Event) error {
 	request, err := events.Decode[events.ImageRender](e)

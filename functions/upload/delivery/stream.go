@@ -114,7 +114,7 @@ var stateRanks = map[status.State]int{
 	status.Completed: finalRank, status.Failed: finalRank, status.Deleted: lastRank,
 }
 
-// A stream ends when all ranks are final, and then tells nobody of a deletion.
+// A stream ends when all ranks are final, so a later deletion is not sent.
 const finalRank, lastRank = 3, 4
 
 // ranksIn reads the ID of an event: the rank of each image, as digits. An ID of another stream is as good as none.

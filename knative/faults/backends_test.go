@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -189,6 +190,20 @@ func (b *backends) mount() (err error) {
 	}
 	text, _ := os.ReadFile(log)
 	return fmt.Errorf("mount disks: %s", text)
+}
+
+// growDisk makes a disk larger, by a number of bytes.
+func (b *backends) growDisk(name string, by int64) error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(b.diskPath(name), &disk); err != nil {
+		return fmt.Errorf("size of the disk of %s: %w", name, err)
+	}
+	size := fmt.Sprintf("remount,size=%d", int64(disk.Blocks)*disk.Bsize+by)
+	command := b.inMountNamespace("mount", "-o", size, name)
+	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("grow the disk of %s: %w: %s", name, err, out)
+	}
+	return nil
 }
 
 // inMountNamespace returns the command that runs another one in the mount namespace of the disks.

@@ -149,14 +149,19 @@ func (s *system) toThumbnail(photo sample) (time.Duration, error) {
 // storeCompleted stores images as the original system has left them: each with its thumbnail, and nothing else.
 func (s *system) storeCompleted(photo sample, images int) {
 	s.t.Helper()
+	const others = 64 << 10 // the thumbnail and the renditions of an image, and what MinIO writes beside each object
+	if err := s.growDisk("minio", int64(images)*int64(len(photo.content)+others)); err != nil {
+		s.t.Fatal(err)
+	}
+	thumbnail := noiseJPEG(s.random, 200, 150)
 	var group errgroup.Group
 	group.SetLimit(16)
 	options := minio.PutObjectOptions{ContentType: "image/jpeg"}
 	for range images {
 		id := uuid.NewString()
-		for _, name := range []string{"photo.jpg", "thumbnail_photo.jpg"} {
+		for name, file := range map[string][]byte{"photo.jpg": photo.content, "thumbnail_photo.jpg": thumbnail} {
 			group.Go(func() error {
-				content := bytes.NewReader(photo.content)
+				content := bytes.NewReader(file)
 				_, err := s.minioClient.PutObject(s.t.Context(), s.bucket, id+"/"+name, content, content.Size(), options)
 				return err
 			})

@@ -29,6 +29,8 @@ const (
 	timeout = time.Minute
 	// An image waits at most this long for the first result.
 	patience = 15 * time.Second
+	// Ready waits at most this long for it, which is less than a readiness check may take.
+	readyPatience = time.Second
 
 	renewGood    = 24 * time.Hour
 	renewBad     = time.Minute
@@ -136,6 +138,8 @@ func (g *Gate) Pass(ctx context.Context) error {
 func (g *Gate) Ready(ctx context.Context) error {
 	known := g.result.Load()
 	if known == nil {
+		ctx, cancel := context.WithTimeout(ctx, readyPatience)
+		defer cancel()
 		if err := g.learn(ctx); ctx.Err() == nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
@@ -19,8 +20,15 @@ func TestVerifyWithoutSettings(t *testing.T) {
 
 func TestVerifyWithoutBucket(t *testing.T) {
 	t.Parallel()
-	s := start(t)
-	good, err := Verify(t.Context(), s.getenv, false, io.Discard, io.Discard)
+	s := start(t) // which makes its own bucket, sooner or later
+	absent := "images-" + uuid.NewString()
+	getenv := func(name string) string {
+		if name == "MINIO_BUCKET" {
+			return absent
+		}
+		return s.getenv(name)
+	}
+	good, err := Verify(t.Context(), getenv, false, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "no bucket") {
 		t.Errorf("Verify() = %v, %v; want an error about the bucket", good, err)
 	}

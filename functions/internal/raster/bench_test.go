@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"image"
 	"image/draw"
+	"io"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/disintegration/imaging"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/palette"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 // photographs are encodings of one image in every format, of 1.3 megapixels (the GIF of 0.2).
@@ -78,8 +82,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// Renditions of one decode: the largest alone, with two and with seven smaller ones; and the seven in decodes of their
-// own.
+// Renditions of one decode: the largest alone, with two and with seven smaller ones; the encoding of those two and seven
+// alone; and decodes of their own.
 func BenchmarkRenditions(b *testing.B) {
 	branches := Rendition{Format: PNG, Bytes: sample(b, "imaging/branches.png"), Width: 600, Height: 400}
 	file := encodeJPEG(b, tiled(decode(b, branches), 4000, 3000))
@@ -108,4 +112,22 @@ func BenchmarkRenditions(b *testing.B) {
 	}
 	run("8-decodes", alone...)
 	run("7-smallest-alone", targets[1:])
+
+	var smaller []*plane.Image
+	for _, r := range renderAll(b, file, targets[1:]...) {
+		smaller = append(smaller, plane.FromNRGBA(imaging.Clone(decode(b, r))).To420())
+	}
+	for _, n := range []int{2, 7} {
+		b.Run(strconv.Itoa(n)+"-encodes", func(b *testing.B) {
+			before := cpuTime(b)
+			for b.Loop() {
+				for _, m := range smaller[:n] {
+					if err := formats.find(JPEG).encode(io.Discard, m, 0); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric((cpuTime(b)-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
+		})
+	}
 }

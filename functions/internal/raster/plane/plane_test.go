@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/disintegration/imaging"
@@ -178,6 +179,25 @@ func TestReducer(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// Halves of a plane are what a Reducer makes of its rows.
+func TestReduceByTwo(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		p := New(1+r.IntN(70), 1+r.IntN(70), 1, 2)
+		reducer := NewReducer(p.Width, p.Height, 1, 2, 2)
+		for y := range p.Height {
+			for x := range p.Row(y) {
+				p.Row(y)[x] = uint8(r.IntN(256))
+			}
+			reducer.Add(p.Row(y))
+		}
+		got, want := p.Reduce(2, 2), reducer.Planes()[0]
+		if got.StepX != 2 || got.StepY != 4 || got.Width != want.Width || !slices.Equal(got.Pix, want.Pix) {
+			t.Fatalf("%dx%d: got %+v, want %+v", p.Width, p.Height, got, want)
 		}
 	}
 }
@@ -364,11 +384,15 @@ func BenchmarkResize(b *testing.B) {
 
 func BenchmarkReduce(b *testing.B) {
 	p := waves(4000, 3000, 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Reduce(6, 6)
+	for _, factor := range []int{2, 6} {
+		b.Run(strconv.Itoa(factor), func(b *testing.B) {
+			b.SetBytes(int64(len(p.Pix)))
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Reduce(factor, factor)
+			}
+		})
 	}
-	b.ReportMetric(float64(len(p.Pix))*float64(b.N)/b.Elapsed().Seconds()/1e6, "MB/s")
 }
 
 // Every level with every alpha, in rows of every length.

@@ -1,5 +1,7 @@
 package plane
 
+import "encoding/binary"
+
 // maxFactor bounds a Reducer's factors, because its sums of rows have 16 bits.
 const maxFactor = 256
 
@@ -172,8 +174,11 @@ func (r *Reducer) average(from, to, count int) {
 
 // Reduce averages boxes of factorX x factorY samples.
 func (p Plane) Reduce(factorX, factorY int) Plane {
-	if factorX == 1 && factorY == 1 {
+	switch {
+	case factorX == 1 && factorY == 1:
 		return p
+	case factorX == 2 && factorY == 2:
+		return p.halve()
 	}
 	r := NewReducer(p.Width, p.Height, 1, factorX, factorY)
 	for y := range p.Height {
@@ -182,4 +187,32 @@ func (p Plane) Reduce(factorX, factorY int) Plane {
 	reduced := r.Planes()[0]
 	reduced.StepX, reduced.StepY = p.StepX*float64(factorX), p.StepY*float64(factorY)
 	return reduced
+}
+
+// halve averages boxes of 2x2 samples.
+func (p Plane) halve() Plane {
+	half := New((p.Width+1)/2, (p.Height+1)/2, 2*p.StepX, 2*p.StepY)
+	for y := range half.Height {
+		halveRows(half.Row(y), p.Row(2*y), p.Row(min(2*y+1, p.Height-1)))
+	}
+	return half
+}
+
+// halveRows averages boxes of two samples of each row, the last of which may have one: four boxes at a time, whose sums
+// are in 16 bits each of a word.
+func halveRows(to, first, second []uint8) {
+	const even, pairs, rounding = 0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x0002000200020002
+	second = second[:len(first)]
+	x := 0
+	for ; 2*x+8 <= len(first); x += 4 {
+		a, b := binary.LittleEndian.Uint64(first[2*x:]), binary.LittleEndian.Uint64(second[2*x:])
+		means := (a&even + a>>8&even + b&even + b>>8&even + rounding) >> 2 & even
+		means = (means | means>>8) & pairs
+		binary.LittleEndian.PutUint32(to[x:], uint32(means|means>>16))
+	}
+	for ; x < len(to); x++ {
+		left, right := 2*x, min(2*x+1, len(first)-1)
+		sum := uint(first[left]) + uint(first[right]) + uint(second[left]) + uint(second[right])
+		to[x] = uint8((sum + 2) / 4)
+	}
 }

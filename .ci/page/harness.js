@@ -1,0 +1,90 @@
+// What the tests share: the browser, the proxy before the service, and what is checked at every state.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { chromium } from 'playwright-core';
+
+// A service without keys and one with them, by the path that the proxy has for each; a key of the latter.
+export const services = { pictures: process.argv[2], private: process.argv[3] }, apiKey = process.argv[4];
+const images = new URL('../../docs/images/', import.meta.url).pathname;
+export const sample = images + 'sample.jpg', other = images + 'page.png';
+export const notAnImage = new URL('../../README.md', import.meta.url).pathname;
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+// A proxy removes the path, as Traefik does. The faults are answered to the next uploads; held ones never end. With unlisted
+// the page is that of a service which lists no images. keys are the Idempotency-Keys of the uploads.
+export const traffic = { faults: [], keys: [], hold: false, unlisted: false };
+const proxy = http.createServer((request, response) => {
+  request.on('error', () => {});
+  const path = request.url.split('/')[1];
+  if (!services[path]) { response.writeHead(410).end(); return }
+  if (request.method === 'POST') {
+    traffic.keys.push(request.headers['idempotency-key']);
+    if (traffic.hold) return request.resume();
+    if (traffic.faults.length > 0) return request.resume().on('end', traffic.faults.shift().bind(null, response));
+  }
+  const options = { method: request.method, headers: { ...request.headers, 'X-Forwarded-Prefix': '/' + path } };
+  const onward = http.request(services[path] + request.url.slice(path.length + 1), options, answer => {
+    if (traffic.unlisted && request.url === `/${path}/`) {
+      let html = '';
+      answer.setEncoding('utf8').on('data', part => { html += part }).on('end', () => {
+        response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Security-Policy': answer.headers['content-security-policy'] });
+        response.end(html.replace('data-lists="true"', 'data-lists="false"'));
+      });
+      return;
+    }
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  onward.on('error', () => response.destroy());
+  request.pipe(onward);
+});
+await new Promise(resolve => proxy.listen(0, '127.0.0.1', resolve));
+const root = `http://127.0.0.1:${proxy.address().port}/`;
+export const address = root + 'pictures/', privateAddress = root + 'private/';
+const answer = (status, seconds, code) => response =>
+  response.writeHead(status, { 'Retry-After': seconds, 'Content-Type': 'application/json' }).end(JSON.stringify({ error: code, code }));
+export const unavailable = answer(503, 1, 'busy'), limited = answer(429, 1, 'rate_limited'), broken = response => response.destroy();
+
+// The service is on the loopback interface only here: pages of public sites could not use it otherwise.
+const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-features=LocalNetworkAccessChecks'];
+export const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args });
+process.on('exit', () => browser.close());
+
+// visit opens the page, and fails at the end if a script failed or a request left the path.
+export async function visit(use, { at = address, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 900, height: 900 }, ...options }), page = await context.newPage();
+  const wrong = [];
+  page.on('pageerror', error => wrong.push(String(error)));
+  page.on('response', answer => { if (answer.status() === 410) wrong.push(answer.url()) });
+  page.on('console', message => { if (/Content Security Policy/.test(message.text())) wrong.push(message.text()) });
+  await page.goto(at);
+  await use(page, context);
+  assert.deepEqual(wrong, []);
+  await context.close();
+}
+export const drop = (page, ...files) => page.setInputFiles('#pick', files);
+export const summary = (page, text) => page.waitForFunction(want => document.querySelector('#summary').textContent === want, text, { timeout: 60_000 });
+export const tiles = page => page.$$eval('#grid li', tiles => tiles.map(tile => tile.innerText));
+export const pixel = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg==', 'base64');
+export const texts = page => page.$$eval('#list li', rows => rows.map(row => row.innerText));
+
+// inspect fails if axe finds a fault, if the page is wider than its window, if two parts of a row overlap, or if what is
+// to be clicked, other than a link in a sentence, is less than 24 pixels high (WCAG 2.2, 2.5.8).
+export async function inspect(page) {
+  const state = await page.evaluate(async () => {
+    const boxes = [...document.querySelectorAll('#list li, #grid li, #links li, #viewer')].map(row => [...row.children].map(part => part.getBoundingClientRect()));
+    const overlap = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+    return {
+      wide: document.documentElement.scrollWidth - innerWidth,
+      overlaps: boxes.filter(parts => parts.some((a, i) => parts.some((b, j) => i < j && overlap(a, b)))).length,
+      small: [...document.querySelectorAll('button, li a, footer a')].filter(part => part.offsetHeight && part.offsetHeight < 24).map(part => part.textContent),
+    };
+  });
+  assert.deepEqual({ ...state, wide: Math.max(0, state.wide) }, { wide: 0, overlaps: 0, small: [] });
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => axe.run());
+  assert.deepEqual(found.violations.map(fault => `${fault.id}: ${fault.nodes[0].html}`), []);
+}
+

@@ -1,0 +1,215 @@
+// The page of a service without keys, below a path of a proxy and with faults on the way.
+import assert from 'node:assert/strict';
+import { address, broken, drop, inspect, notAnImage, other, pixel, sample, summary, texts, tiles, traffic, unavailable, visit } from './harness.js';
+
+export const tests = {
+  'images are uploaded, and their renditions are linked': () => visit(async page => {
+    await drop(page, sample, other, notAnImage);
+    await summary(page, '3 of 3 done, 1 failed');
+    const rows = (await texts(page)).join('\n');
+    assert.match(rows, /1600 × 1067 → 200 × 133 · original thumbnail 200 × 133 card 320 × 240/);
+    assert.match(rows, /The content is not an image/);
+    for (const link of await page.$$eval('#list a', links => links.map(link => link.href))) {
+      assert.equal((await fetch(link)).status, 200, link);
+    }
+    await page.waitForFunction(() => [...document.querySelectorAll('#list img')].every(image => image.naturalWidth > 0));
+  }),
+  'a fault and a lost connection are retried as the same upload': () => visit(async page => {
+    traffic.faults.push(unavailable, broken); traffic.keys.length = 0;
+    await drop(page, sample);
+    await summary(page, '1 of 1 done');
+    assert.equal(traffic.keys.length, 3);
+    assert.equal(new Set(traffic.keys).size, 1);
+  }),
+  'an upload is cancelled, one that failed removed': () => visit(async page => {
+    await drop(page, notAnImage);
+    await summary(page, '1 of 1 done, 1 failed');
+    await page.click('#list button');
+    await summary(page, '');
+    traffic.hold = true;
+    await drop(page, sample);
+    await page.click('text=Cancel');
+    await summary(page, '');
+    traffic.hold = false;
+    assert.deepEqual(await texts(page), []);
+  }),
+  'leaving with an unfinished upload asks first': () => visit(async (page, context) => {
+    traffic.hold = true;
+    await drop(page, sample);
+    await page.click('h1'); // browsers ask only on a page that was used
+    const asked = page.waitForEvent('dialog');
+    page.close({ runBeforeUnload: true });
+    const dialog = await asked;
+    assert.equal(dialog.type(), 'beforeunload');
+    await dialog.accept();
+    traffic.hold = false;
+  }),
+  'a dropped address is declined': () => visit(async page => {
+    await page.evaluate(() => {
+      const transfer = new DataTransfer();
+      transfer.setData('text/uri-list', 'https://example.com/a.jpg');
+      dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
+    });
+    await page.waitForFunction(() => /does not fetch images/.test(document.querySelector('#summary').textContent));
+  }),
+  'what was uploaded is in the gallery after a reload, is viewed, copied and deleted': () => visit(async (page, context) => {
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    const clipboard = text => page.evaluate(() => navigator.clipboard.readText()).then(got => assert.match(got, text));
+    await drop(page, sample, other, sample);
+    await summary(page, '3 of 3 done');
+    const before = await tiles(page);
+    assert.deepEqual(before.slice(0, 3).sort(), ['page.png', 'sample.jpg', 'sample.jpg']);
+    await page.reload();
+    await page.waitForFunction(count => document.querySelectorAll('#grid li').length >= count, Math.min(before.length, 30));
+    assert.deepEqual((await tiles(page)).slice(0, 3).sort(), ['page.png', 'sample.jpg', 'sample.jpg']);
+    await page.waitForFunction(() => [...document.querySelectorAll('#grid li:nth-child(-n + 3) img')].filter(image => image.naturalWidth > 0).length === 3);
+    await inspect(page);
+    const tile = page.locator('#grid button', { hasText: 'sample.jpg' }).first();
+    await tile.focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('#large img')?.naturalWidth === 1600);
+    assert.match(await page.innerText('#facts'), /^1600 × 1067 · /);
+    assert.match(await page.innerText('#links'), /original[^]*thumbnail 200 × 133[^]*card 320 × 240/);
+    await inspect(page);
+    for (const link of await page.$$eval('#links a', links => links.map(link => link.href))) assert.equal((await fetch(link)).status, 200, link);
+    await page.click('#links li:last-child button');
+    await page.waitForFunction(() => document.querySelector('#said').textContent === 'Link copied');
+    await clipboard(new RegExp(`^${address}images/[0-9a-f-]{36}/card\\?v=[0-9a-f]+$`));
+    await page.click('text=Copy HTML');
+    await page.waitForFunction(() => document.querySelector('#said').textContent === 'HTML copied');
+    await clipboard(/^<img src="http[^"]+\/card\?v=[0-9a-f]+" width="320" height="240" alt="sample.jpg">$/);
+    await page.click('text=Copy curl');
+    await page.waitForFunction(() => document.querySelector('#said').textContent === 'Command copied');
+    await clipboard(new RegExp(`^curl -o 'sample.jpg' ${address}images/[0-9a-f-]{36}$`));
+    const saved = page.waitForEvent('download');
+    await page.click('text=Download');
+    assert.equal((await saved).suggestedFilename(), 'sample.jpg');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => !document.querySelector('#viewer').open);
+    await tile.click();
+    const id = await page.$eval('#links a', link => link.href.split('/').at(-1));
+    page.once('dialog', dialog => dialog.dismiss());
+    await page.click('#acts button:text("Delete")');
+    assert.equal((await fetch(address + 'images/' + id)).status, 200);
+    page.once('dialog', dialog => dialog.accept());
+    await page.click('#acts button:text("Delete")');
+    await page.waitForFunction(() => !document.querySelector('#viewer').open);
+    assert.equal((await fetch(address + 'images/' + id)).status, 410);
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll('#grid li').length > 0);
+    assert.deepEqual((await tiles(page)).slice(0, 2).sort(), before.slice(0, 3).sort().slice(0, 2));
+  }),
+  'the gallery goes on when its end comes into sight, and by keyboard': async () => {
+    const form = () => { const one = new FormData(); one.append('file', new Blob([pixel], { type: 'image/png' }), 'pixel.png'); return one };
+    for (let i = 0; i < 60; i++) assert.equal((await fetch(address + 'upload', { method: 'POST', body: form() })).status, 200);
+    const count = page => page.$$eval('#grid li', tiles => tiles.length);
+    await visit(async page => {
+      await page.waitForFunction(() => document.querySelectorAll('#grid li').length === 30);
+      await page.waitForFunction(() => !document.querySelector('#more').hidden);
+      await inspect(page);
+      await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+      await page.waitForFunction(() => document.querySelectorAll('#grid li').length >= 60);
+      const before = await count(page);
+      await page.evaluate(() => { scrollTo(0, 0) });
+      const ids = await page.$$eval('#grid li', tiles => tiles.length);
+      assert.equal(ids, before);
+    }, { viewport: { width: 900, height: 500 } });
+    await visit(async page => {
+      await page.waitForFunction(() => document.querySelectorAll('#grid li').length === 30);
+      await page.waitForFunction(() => !document.querySelector('#more').hidden);
+      await page.evaluate(() => { nearEnd.disconnect(); more.focus() });
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => document.querySelectorAll('#grid li').length === 60);
+    }, { viewport: { width: 320, height: 500 } });
+  },
+  'states change without a reload': () => visit(async page => {
+    const id = '01234567-89ab-4cde-8f01-23456789abcd';
+    const one = { image_id: id, status: 'queued', filename: 'a.jpg', uploaded_at: 1e9, url: '/images/' + id };
+    const result = { success: true, original_size: [8, 6], thumbnail_size: [8, 6] };
+    let release;
+    const held = new Promise(resolve => { release = resolve });
+    await page.route('**/images?*', route => route.fulfill({ json: { images: [one], complete: false, since: 1.7e9 } }));
+    await page.route('**/thumbnails/*', route => route.abort());
+    await page.route('**/events?*', async route => {
+      await held;
+      await route.fulfill({ contentType: 'text/event-stream', body: `retry: 1000\n\nid: 3\nevent: status\ndata: ${JSON.stringify({ image_id: id, status: 'completed', result })}\n\nevent: end\ndata: {}\n\n` });
+    });
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector('#grid').innerText === 'a.jpg (waiting)');
+    assert.match(await page.innerText('#note'), /^Images from before .* may be missing/);
+    release();
+    await page.waitForFunction(() => document.querySelector('#grid').innerText === 'a.jpg');
+    await inspect(page);
+  }),
+  'placeholders look like the images': () => visit(async page => {
+    await page.route('**/thumbnails/*', route => route.abort());
+    await drop(page, sample);
+    await summary(page, '1 of 1 done');
+    const difference = await page.evaluate(async () => {
+      const quarters = canvas => [0, 1, 2, 3].map(i => {
+        const w = canvas.width >> 1, h = canvas.height >> 1, sum = [0, 0, 0];
+        const { data } = canvas.getContext('2d').getImageData(i & 1 ? w : 0, i & 2 ? h : 0, w, h);
+        data.forEach((value, j) => { if (j % 4 < 3) sum[j % 4] += value / (w * h) });
+        return sum;
+      }).flat();
+      const tile = [...tiles.values()].find(one => one.item === grid.firstChild), canvas = document.createElement('canvas');
+      const picture = await createImageBitmap(await (await fetch('images/' + tile.image.image_id + '/thumbnail')).blob());
+      canvas.width = picture.width; canvas.height = picture.height; canvas.getContext('2d').drawImage(picture, 0, 0);
+      const want = quarters(canvas), got = quarters(grid.querySelector('canvas'));
+      if (Math.max(...want) - Math.min(...want) < 30) return 'the image has one colour';
+      return Math.max(...want.map((value, i) => Math.abs(value - got[i])));
+    });
+    assert.ok(difference < 25, `quarters of a placeholder differ by ${difference} of 255`);
+  }),
+  'where the service lists nothing, the browser remembers': async () => {
+    traffic.unlisted = true;
+    await visit(async page => {
+      await drop(page, sample);
+      await summary(page, '1 of 1 done');
+      await page.reload();
+      assert.deepEqual(await tiles(page), ['sample.jpg']);
+      await page.evaluate(() => localStorage.clear());
+      await page.reload();
+      assert.deepEqual(await tiles(page), []);
+    });
+    await visit(async (page, context) => { // a browser that forbids storage
+      await context.addInitScript(() => Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } }));
+      await page.reload();
+      await drop(page, sample);
+      await summary(page, '1 of 1 done');
+      assert.deepEqual(await tiles(page), ['sample.jpg']);
+      await page.reload();
+      assert.deepEqual(await tiles(page), []);
+    });
+    traffic.unlisted = false;
+  },
+  'the API is described': () => visit(async page => {
+    await page.evaluate(() => document.querySelectorAll('details').forEach(part => { part.open = true }));
+    await inspect(page);
+    assert.match(await page.innerText('#upload'), new RegExp(`curl -F file=@photo.jpg ${address}upload`));
+  }, { at: address + 'api' }),
+};
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [320, 900]) {
+    tests[`nothing overlaps and axe finds nothing, ${colorScheme}, ${width} pixels wide`] = () => visit(async page => {
+      await inspect(page);
+      await drop(page, sample, notAnImage);
+      await summary(page, '2 of 2 done, 1 failed');
+      await inspect(page);
+      await page.click('#grid button');
+      await page.waitForFunction(() => document.querySelector('#large img')?.naturalWidth > 0);
+      await inspect(page);
+    }, { colorScheme, viewport: { width, height: 700 } });
+  }
+}
+
+// Only with --update.
+export const screenshot = {
+  'README.md has a new screenshot': () => visit(async page => {
+    await drop(page, sample);
+    await summary(page, '1 of 1 done');
+    await page.waitForFunction(() => document.querySelector('#list img').src.includes('thumbnails/'));
+    await page.evaluate(() => document.querySelector('#list a').blur());
+    await page.screenshot({ path: other });
+  }, { viewport: { width: 760, height: 552 } }),
+};

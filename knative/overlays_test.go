@@ -43,20 +43,9 @@ func build(t *testing.T, overlay string, components ...string) []object {
 func buildPatched(t *testing.T, overlay, patch string, components ...string) []object {
 	t.Helper()
 	directory := t.TempDir()
-	relative := func(name string) string {
-		absolute, err := filepath.Abs(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path, err := filepath.Rel(directory, absolute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	text := fmt.Sprintf("resources:\n  - %s\ncomponents:\n", relative("overlays/"+overlay))
+	text := fmt.Sprintf("resources:\n  - %s\ncomponents:\n", relative(t, directory, "overlays/"+overlay))
 	for _, component := range components {
-		text += fmt.Sprintf("  - %s\n", relative("components/"+component))
+		text += fmt.Sprintf("  - %s\n", relative(t, directory, "components/"+component))
 	}
 	if patch != "" {
 		text += fmt.Sprintf("patches:\n  - patch: %q\n", patch)
@@ -64,12 +53,32 @@ func buildPatched(t *testing.T, overlay, patch string, components ...string) []o
 	if err := os.WriteFile(filepath.Join(directory, "Kustomization"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return buildDirectory(t, directory)
+}
+
+// relative returns the path of a file of this package from a directory.
+func relative(t *testing.T, directory, name string) string {
+	t.Helper()
+	absolute, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Rel(directory, absolute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// buildDirectory returns the objects of a Kustomization.
+func buildDirectory(t *testing.T, directory string) []object {
+	t.Helper()
 	command := append(builder(t), directory)
 	output, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%q: %v\n%s", command, err, output)
 	}
-	return parse(t, overlay, output)
+	return parse(t, directory, output)
 }
 
 // Every overlay, alone, with each component and with each pair of components, is valid by the schemas, and its
@@ -108,7 +117,8 @@ func TestOverlays(t *testing.T) {
 }
 
 // componentsFor returns the components that can be added to an overlay: prod already includes network-policies, and the
-// in-memory Broker of dev has no topic. storage-tls requires others, so only the combination of all has it.
+// in-memory Broker of dev has no topic. storage-tls requires others, so only the combination of all has it; names requires
+// a file of names, see TestNames.
 func componentsFor(t *testing.T, overlay string) (names []string) {
 	t.Helper()
 	without := map[string]string{"prod": "network-policies", "dev": "kafka-broker"}
@@ -117,7 +127,7 @@ func componentsFor(t *testing.T, overlay string) (names []string) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if entry.Name() != without[overlay] && entry.Name() != "storage-tls" {
+		if !slices.Contains([]string{without[overlay], "storage-tls", "names"}, entry.Name()) {
 			names = append(names, entry.Name())
 		}
 	}

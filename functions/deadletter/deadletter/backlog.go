@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	// group is the consumer group whose offsets are the progress of redriving. Its lag is the number of waiting letters,
-	// for tools that watch consumer groups. Nothing joins it.
-	group = "image-dead-letters"
 	// maxMetadata bounds an offset's metadata in bytes: Kafka's default for offset.metadata.max.bytes.
 	maxMetadata = 4096
 
@@ -23,7 +20,10 @@ const (
 )
 
 // backlog is the letters on the dead letter topic that have not been redriven.
-type backlog struct{ kafka.Settings }
+type backlog struct {
+	kafka.Settings
+	group string // whose offsets are the progress of redriving
+}
 
 // check returns an error if Kafka does not respond or does not have the topic.
 func (b backlog) check(context.Context) error {
@@ -50,6 +50,7 @@ func (b backlog) claim() error {
 // view is the backlog at one time, without the letters that arrive later.
 type view struct {
 	topic      string
+	group      string
 	admin      sarama.ClusterAdmin
 	consumer   sarama.Consumer
 	partitions []*partition
@@ -69,7 +70,7 @@ func (b backlog) open() (*view, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka: %w", err)
 	}
-	v := &view{topic: b.Topic}
+	v := &view{topic: b.Topic, group: b.group}
 	if v.admin, err = sarama.NewClusterAdminFromClient(client); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to kafka: %w", err), client.Close())
 	}
@@ -89,12 +90,12 @@ func (v *view) load(client sarama.Client) (err error) {
 		return err
 	}
 	slices.Sort(ids)
-	committed, err := v.admin.ListConsumerGroupOffsets(group, map[string][]int32{v.topic: ids})
+	committed, err := v.admin.ListConsumerGroupOffsets(v.group, map[string][]int32{v.topic: ids})
 	if errors.Is(err, sarama.ErrGroupIDNotFound) { // no offsets yet; most versions of Kafka return none instead
 		committed, err = &sarama.OffsetFetchResponse{}, nil
 	}
 	if err != nil {
-		return fmt.Errorf("offsets of group %q: %w", group, err)
+		return fmt.Errorf("offsets of group %q: %w", v.group, err)
 	}
 	for _, id := range ids {
 		block := committed.GetBlock(v.topic, id)
@@ -127,7 +128,7 @@ func partitionOf(
 	}
 	done, err := parseProgress(committed.Offset, committed.Metadata)
 	if err != nil {
-		return nil, fmt.Errorf("metadata of group %q: %w", group, err)
+		return nil, fmt.Errorf("metadata of its offset: %w", err)
 	}
 	if done.next > end { // the topic was deleted and created again
 		done = progress{}
@@ -235,13 +236,13 @@ func (v *view) commit() error {
 		offsets[p.id] = sarama.OffsetAndMetadata{Offset: p.done.next, Metadata: p.done.metadata(), LeaderEpoch: -1}
 	}
 	topics := map[string]map[int32]sarama.OffsetAndMetadata{v.topic: offsets}
-	answer, err := v.admin.AlterConsumerGroupOffsets(group, topics, nil)
+	answer, err := v.admin.AlterConsumerGroupOffsets(v.group, topics, nil)
 	if err != nil {
-		return fmt.Errorf("commit offsets of group %q: %w", group, err)
+		return fmt.Errorf("commit offsets of group %q: %w", v.group, err)
 	}
 	for id, fault := range answer.Errors[v.topic] {
 		if fault != sarama.ErrNoError {
-			return fmt.Errorf("commit offset of group %q, partition %d: %w", group, id, fault)
+			return fmt.Errorf("commit offset of group %q, partition %d: %w", v.group, id, fault)
 		}
 	}
 	return nil

@@ -186,7 +186,8 @@ func (f *function) backlog(topic string) backlog {
 		f.t.Fatal(err)
 	}
 	brokers := strings.Split(f.getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
-	return backlog{kafka.Settings{Brokers: brokers, Connection: own, Topic: f.getenv(topic)}}
+	letters := kafka.Settings{Brokers: brokers, Connection: own, Topic: f.getenv(topic)}
+	return backlog{letters, groupSetting.Default}
 }
 
 // write writes a record to the dead letter topic, as another program may.

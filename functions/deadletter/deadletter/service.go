@@ -28,12 +28,20 @@ import (
 type settings struct {
 	process httpserver.Settings
 	letters kafka.Settings // the topic that keeps dead letters
+	group   string         // the consumer group of the backlog
 	target  kafka.Settings // the topic that they are redriven to
 }
 
 var topicSetting = config.Text{
 	Name: "KAFKA_DEAD_LETTER_TOPIC", Default: "image-dead-letters", Form: kafka.TopicForm,
 	Doc: "Topic that keeps the events that could not be delivered. It must exist.",
+}
+
+// The lag of the group is the number of waiting letters, for tools that watch consumer groups. Nothing joins it.
+var groupSetting = config.Text{
+	Name: "KAFKA_DEAD_LETTER_GROUP", Default: "image-dead-letters", Form: kafka.TopicForm,
+	Doc: "Consumer group whose offsets are the progress of redriving. With another one, all letters that the topic keeps" +
+		" count as not redriven.",
 }
 
 // Settings returns the settings of the function, in words.
@@ -44,7 +52,7 @@ func Settings() []config.Description {
 func readSettings(r *config.Reader) settings {
 	s := settings{process: httpserver.ReadSettings(r), target: kafka.ReadSettings(r)}
 	s.letters = s.target
-	s.letters.Topic = topicSetting.Read(r)
+	s.letters.Topic, s.group = topicSetting.Read(r), groupSetting.Read(r)
 	s.letters.MaxRecord, s.target.MaxRecord = maxRecord, maxRecord
 	if s.letters.Topic == s.target.Topic {
 		r.Fault("%s is %s; expected another topic than %s, or dead letters would be redelivered forever",
@@ -77,18 +85,22 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	if err := r.Err(); err != nil {
 		return err
 	}
-	s := &service{
-		Process:    httpserver.New("dead-letters", settings.process),
-		letters:    kafka.Open(settings.letters),
-		target:     kafka.Open(settings.target),
-		backlog:    backlog{settings.letters},
-		memory:     newMemory(),
-		committing: semaphore.NewWeighted(1),
-	}
+	s := newService(settings)
 	defer func() { err = errors.Join(err, s.letters.Close(), s.target.Close()) }()
 	s.Headers = headerLimits
 	s.measure()
 	return s.Serve(ctx, listener, s.routes(), httpserver.Check{Backend: "kafka", Ask: s.backlog.check})
+}
+
+func newService(settings settings) *service {
+	return &service{
+		Process:    httpserver.New("dead-letters", settings.process),
+		letters:    kafka.Open(settings.letters),
+		target:     kafka.Open(settings.target),
+		backlog:    backlog{settings.letters, settings.group},
+		memory:     newMemory(),
+		committing: semaphore.NewWeighted(1),
+	}
 }
 
 func (s *service) routes() *http.ServeMux {

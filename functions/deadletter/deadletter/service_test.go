@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
 // A dead letter is listed with the reason, and redriven as the event that it was.
@@ -261,6 +262,17 @@ func TestPage(t *testing.T) {
 	}
 	if _, _, body := page(http.MethodGet, "/"); !strings.Contains(body, "1 event that could not be delivered waits") {
 		t.Errorf("got page %s, want one waiting event", body)
+	}
+}
+
+// The consumer group is a setting: where several installations share a Kafka, or users may use names of theirs only.
+func TestGroup(t *testing.T) {
+	for value, want := range map[string]string{"": "image-dead-letters", "team-a.letters": "team-a.letters"} {
+		settings := map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_DEAD_LETTER_GROUP": value}
+		got := newService(readSettings(config.NewReader(func(name string) string { return settings[name] }))).backlog.group
+		if got != want {
+			t.Errorf("KAFKA_DEAD_LETTER_GROUP=%q: the group is %q, want %q", value, got, want)
+		}
 	}
 }
 

@@ -117,8 +117,8 @@ func TestOverlays(t *testing.T) {
 }
 
 // componentsFor returns the components that can be added to an overlay: prod already includes network-policies, and the
-// in-memory Broker of dev has no topic. storage-tls requires others, so only the combination of all has it; names requires
-// a file of names, see TestNames.
+// in-memory Broker of dev has no topic. storage-tls requires others, so only the combination of all has it; names
+// requires a file of names, see TestNames.
 func componentsFor(t *testing.T, overlay string) (names []string) {
 	t.Helper()
 	without := map[string]string{"prod": "network-policies", "dev": "kafka-broker"}

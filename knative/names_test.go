@@ -44,6 +44,9 @@ var defaults = map[string]string{
 	"dns-namespace":           `: kube-system$`,
 	"serving-namespace":       `: knative-serving$`,
 	"eventing-namespace":      `: knative-eventing$`,
+	"store-cidr":              `NetworkPolicy/spec.egress.*: 10\.0\.0\.0/8$`,
+	"redis-cidr":              `NetworkPolicy/spec.egress.*: 10\.0\.0\.0/8$`,
+	"kafka-cidr":              `NetworkPolicy/spec.egress.*: 10\.0\.0\.0/8$`,
 	"store-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): minio$|\.minio\.svc`,
 	"redis-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): redis$|\.redis\.svc`,
 	"kafka-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): kafka$|\.kafka\.svc`,
@@ -67,8 +70,7 @@ func TestNames(t *testing.T) {
 	known := schemas(t)
 	for _, overlay := range []string{"dev", "prod"} {
 		components := componentsFor(t, overlay)
-		all := slices.DeleteFunc(slices.Clone(components), func(name string) bool { return name == "keda" })
-		all = append(all, "storage-tls")
+		all := together(components)
 		with := [][]string{nil, all, {"storage"}, {"storage", "servers-tls"}}
 		for _, component := range components {
 			with = append(with, []string{component})
@@ -102,6 +104,72 @@ func TestExample(t *testing.T) {
 	checkReferences(t, objects)
 	checkServices(t, objects)
 	checkNamed(t, objects, readFile(t, "overlays/example/names.yaml")[0].at("data", "namespace"))
+}
+
+// The requests of each ingress are let in, and servers outside the cluster are reached at their ports and addresses.
+func TestPolicies(t *testing.T) {
+	for component, want := range map[string]string{
+		"network-policies": "traefik", "ingress-kourier": "kourier-system", "ingress-istio": "istio-system",
+		"ingress-contour": "contour-external contour-internal",
+	} {
+		objects := build(t, "dev", slices.Compact([]string{"network-policies", component})...)
+		from := policy(t, objects, "from-knative").at("spec", "ingress", "from", "namespaceSelector", "matchExpressions")
+		want = "[knative-serving " + want + "]"
+		if got := fmt.Sprint(from.([]any)[0].(map[string]any)["values"]); got != want {
+			t.Errorf("with %s, requests come from %s, want %s", component, got, want)
+		}
+	}
+	objects := buildNamed(t, "prod", "servers-managed", "servers-outside")
+	stores, kafka := policy(t, objects, "to-stores")["spec"], policy(t, objects, "to-kafka")["spec"]
+	for _, want := range []string{
+		"ports:[map[port:9443 protocol:TCP]] to:[map[namespaceSelector:map[matchLabels:" +
+			"map[kubernetes.io/metadata.name:media-store]]] map[ipBlock:map[cidr:192.0.2.0/26]]]",
+		"ports:[map[port:6380 protocol:TCP]] to:[map[namespaceSelector:map[matchLabels:" +
+			"map[kubernetes.io/metadata.name:media-cache]]] map[ipBlock:map[cidr:192.0.2.64/26]]]",
+	} {
+		if !strings.Contains(fmt.Sprint(stores), want) {
+			t.Errorf("the policy of store and Redis is %v, want %s", stores, want)
+		}
+	}
+	for _, want := range []string{"port:9094", "cidr:192.0.2.128/26"} {
+		if !strings.Contains(fmt.Sprint(kafka), want) {
+			t.Errorf("the policy of Kafka is %v, want %s", kafka, want)
+		}
+	}
+}
+
+func policy(t *testing.T, objects []object, name string) object {
+	t.Helper()
+	for _, o := range ofKind(objects, "NetworkPolicy") {
+		if o.at("metadata", "name") == name {
+			return o
+		}
+	}
+	t.Fatalf("there is no NetworkPolicy %s", name)
+	return nil
+}
+
+// With servers-managed, every connection is encrypted and none needs the certificate of a private authority.
+func TestManagedServers(t *testing.T) {
+	objects := buildNamed(t, "prod", "bucket-inbox", "servers-managed")
+	for _, o := range objects {
+		for _, line := range lines(o) {
+			if strings.Contains(line, "authorities") || strings.Contains(line, "CA_FILE") || strings.Contains(line, "caCert") {
+				t.Errorf("%v needs a private authority: %s", o.at("metadata", "name"), line)
+			}
+		}
+		encrypted := o.at("spec", "net", "tls", "enable") == true && o.at("spec", "net", "sasl", "enable") == true
+		if o["kind"] == "KafkaSource" && !encrypted {
+			t.Errorf("KafkaSource %v connects with %v, want TLS and a login", o.at("metadata", "name"), o.at("spec", "net"))
+		}
+		if o.at("metadata", "name") == "image-service-config" {
+			for _, name := range []string{"REDIS_TLS", "KAFKA_TLS"} {
+				if o.at("data", name) != "true" {
+					t.Errorf("%s is %v, want true", name, o.at("data", name))
+				}
+			}
+		}
+	}
 }
 
 // buildNamed returns the objects of an overlay with components and, after them, names.

@@ -87,16 +87,16 @@ func TestOverlays(t *testing.T) {
 	known := schemas(t)
 	for _, overlay := range []string{"dev", "prod"} {
 		components := componentsFor(t, overlay)
-		all := slices.DeleteFunc(slices.Clone(components), func(name string) bool { return name == "keda" })
-		combinations := [][]string{nil, append(all, "storage-tls")}
+		combinations := [][]string{nil, together(components)}
 		for i, a := range components {
 			combinations = append(combinations, []string{a})
 			for _, b := range components[i+1:] {
 				pair := []string{a, b}
-				if slices.Contains(pair, "keda") && slices.Contains(pair, "kafka-broker") {
-					continue // kafka-broker removes the KafkaSource that keda scales
+				if !slices.ContainsFunc(alternatives, func(alternative [2]string) bool {
+					return slices.Contains(pair, alternative[0]) && slices.Contains(pair, alternative[1])
+				}) {
+					combinations = append(combinations, pair)
 				}
-				combinations = append(combinations, pair)
 			}
 		}
 		for _, combination := range combinations {
@@ -132,6 +132,20 @@ func componentsFor(t *testing.T, overlay string) (names []string) {
 		}
 	}
 	return names
+}
+
+// alternatives are components that are not used together: kafka-broker removes the KafkaSource that keda scales,
+// servers-tls includes servers-managed, and there is one ingress.
+var alternatives = [][2]string{
+	{"kafka-broker", "keda"}, {"servers-tls", "servers-managed"},
+	{"ingress-contour", "ingress-istio"}, {"ingress-contour", "ingress-kourier"}, {"ingress-istio", "ingress-kourier"},
+}
+
+// together returns as many of the components as can be used at the same time, and storage-tls.
+func together(components []string) []string {
+	return append(slices.DeleteFunc(slices.Clone(components), func(name string) bool {
+		return slices.ContainsFunc(alternatives, func(alternative [2]string) bool { return name == alternative[1] })
+	}), "storage-tls")
 }
 
 // checkReferences checks that every object that one of Eventing's kinds refers to exists, and that every delivery is

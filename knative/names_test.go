@@ -17,7 +17,9 @@ import (
 // for lines such as "KafkaSource/spec.topics.0: image-processing".
 var defaults = map[string]string{
 	"namespace":               `\bimage-service(/|\.svc|"|$|-\.\*|-$)|-n image-service\b`,
-	"images":                  `ko://gitlab\.com`,
+	"upload-image":            `ko://gitlab\.com`,
+	"thumbnail-image":         `ko://gitlab\.com`,
+	"dead-letters-image":      `ko://gitlab\.com`,
 	"pull-secret":             `harbor`,
 	"schemas":                 `yourorg`,
 	"host":                    `api\.yourdomain`,

@@ -178,7 +178,7 @@ func deadLetter(e event.Event, subscriber string, failed *failure) event.Event {
 // line returns what a line of the log says about a failure, and more after it.
 func (d *dispatcher) line(e event.Event, to string, failed *failure, more ...any) []any {
 	return append([]any{
-		"consumer", d.name, "event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source(),
+		"consumer", d.name, "cloudevent.type", e.Type(), "cloudevent.id", e.ID(), "cloudevent.source", e.Source(),
 		"subscriber", to, "error.message", failed.Error(),
 	}, more...)
 }

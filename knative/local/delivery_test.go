@@ -347,7 +347,9 @@ func TestLost(t *testing.T) {
 			if strings.Count(log.String(), "level=ERROR") != 1 {
 				t.Errorf("got log %s, want one error", log)
 			}
-			for _, text := range []string{"event_lost", "event.type=a", "event.id=1", "400 Bad Request: not for me", want} {
+			for _, text := range []string{
+				"event_lost", "cloudevent.type=a", "cloudevent.id=1", "400 Bad Request: not for me", want,
+			} {
 				if !strings.Contains(log.String(), text) {
 					t.Errorf("got log %s, want %q in it", log, text)
 				}
@@ -365,7 +367,8 @@ func TestRetryLine(t *testing.T) {
 		t.Errorf("dispatch: got error %v", err)
 	}
 	for _, want := range []string{
-		"level=WARN", "event_retried", "consumer=only", "event.type=image.uploaded", "event.id=1", "event.source=/me",
+		"level=WARN", "event_retried", "consumer=only",
+		"cloudevent.type=image.uploaded", "cloudevent.id=1", "cloudevent.source=/me",
 		"subscriber=" + d.subscriber, "503 Service Unavailable: redis is down", `attempt="1 of 4"`, "next=",
 	} {
 		if !strings.Contains(log.String(), want) {

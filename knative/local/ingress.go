@@ -63,7 +63,7 @@ func (i *ingress) accept(w http.ResponseWriter, r *http.Request) {
 func (i *ingress) refuse(w http.ResponseWriter, e *event.Event, cause error) {
 	line := []any{"status", http.StatusServiceUnavailable, "error.message", cause.Error()}
 	if e != nil {
-		line = append(line, "event.type", e.Type(), "event.id", e.ID(), "event.source", e.Source())
+		line = append(line, "cloudevent.type", e.Type(), "cloudevent.id", e.ID(), "cloudevent.source", e.Source())
 	}
 	i.log.Warn("event_refused", line...)
 	w.WriteHeader(http.StatusServiceUnavailable)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strconv"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/functions/eventing"
@@ -55,11 +56,14 @@ func (s *service) report(ctx context.Context, l letter) {
 		code = "none"
 	}
 	s.kept.WithLabelValues(code).Inc()
-	attributes := []any{"subscriber", shown.Subscriber, "http.response.status_code", code}
+	attributes := []any{"subscriber", shown.Subscriber}
+	if number, err := strconv.Atoi(code); err == nil { // the type of the field
+		attributes = append(attributes, "http.response.status_code", number)
+	}
 	switch {
 	case l.raw == nil:
 		attributes = append(attributes,
-			"event.id", shown.ID, "event.source", shown.Source, "event.type", shown.Type)
+			"cloudevent.id", shown.ID, "cloudevent.source", shown.Source, "cloudevent.type", shown.Type)
 	case l.raw.isCut():
 		s.raw.WithLabelValues(rawCut).Inc()
 		attributes = append(attributes, "bytes", shown.Bytes, "sha256", shown.SHA256, "reason", shown.Error)

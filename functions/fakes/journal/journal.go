@@ -166,7 +166,7 @@ func (j *Journal) write(effects [][]string) {
 		err = j.append(effects)
 	}
 	if err != nil {
-		slog.Error("redis_state_not_kept", "file", j.path, "error.message", err.Error())
+		slog.Error("redis_state_not_kept", "file.path", j.path, "error.message", err.Error())
 		j.behind = true
 	}
 }
@@ -226,7 +226,7 @@ func (j *Journal) syncRegularly() {
 		select {
 		case <-ticker.C:
 			if err := j.sync(); err != nil {
-				slog.Error("redis_state_not_kept", "file", j.path, "error.message", err.Error())
+				slog.Error("redis_state_not_kept", "file.path", j.path, "error.message", err.Error())
 			}
 		case <-j.stop:
 			return

@@ -86,7 +86,7 @@ func (t *thumbnailer) backfillOnce(ctx context.Context, request events.ImageRend
 	case err != nil:
 		result = erroneous
 	default:
-		t.Log.InfoContext(ctx, "backfill_done", "image_id", request.ImageID, "event.outcome", string(result),
+		t.Log.InfoContext(ctx, "backfill_done", "image_id", request.ImageID, "outcome", string(result),
 			"duration", time.Since(began).Seconds())
 	}
 	t.rendered.WithLabelValues(string(result)).Inc()

@@ -36,7 +36,7 @@ func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event,
 	if err != nil {
 		return nil, err
 	}
-	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "event.id", e.ID())
+	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "cloudevent.id", e.ID())
 	final, err := t.processOnce(ctx, e, task)
 	if err != nil || final == nil || final.State == status.Deleted {
 		return nil, err

@@ -2,13 +2,17 @@ package deadletter
 
 import (
 	"bytes"
+	"encoding/json"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"gitlab.com/yourorg/image-service/functions/eventing"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
 
 // A dead letter is listed with the reason, and redriven as the event that it was.
@@ -262,6 +266,28 @@ func TestPage(t *testing.T) {
 	}
 	if _, _, body := page(http.MethodGet, "/"); !strings.Contains(body, "1 event that could not be delivered waits") {
 		t.Errorf("got page %s, want one waiting event", body)
+	}
+}
+
+// The log has the subscriber's status code as a number, the type of its field in Elasticsearch, or not at all: a text
+// would keep the line out of the index.
+func TestLoggedStatusCode(t *testing.T) {
+	for code, want := range map[string]any{"400": float64(400), "": nil, "timeout": nil} {
+		settings := map[string]string{"KAFKA_BOOTSTRAP_SERVERS": "k:9092"}
+		s := newService(readSettings(config.NewReader(func(name string) string { return settings[name] })))
+		s.measure()
+		var output bytes.Buffer
+		s.Log = httpserver.NewLogger(&output, "dead-letters", slog.LevelInfo)
+		e := undelivered(t, "a")
+		e.SetExtension(eventing.ErrorCode, code)
+		s.report(t.Context(), letter{event: e})
+		var line map[string]any
+		if err := json.Unmarshal(output.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		if got := line["http.response.status_code"]; got != want {
+			t.Errorf("code %q: the log has the status code %v, want %v", code, got, want)
+		}
 	}
 }
 

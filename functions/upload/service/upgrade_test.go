@@ -15,8 +15,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
-// A stored is what an earlier version had in MinIO and Redis after two uploads, one with the Idempotency-Key golden-1, an
-// event, a damaged image, and an upload that thumbnail had not processed yet. The program was that of the commit.
+// A stored is what an earlier version had in MinIO and Redis after two uploads, one with the Idempotency-Key golden-1,
+// an event, a damaged image, and an upload that thumbnail had not processed yet. The program was that of the commit.
 type stored struct {
 	Commit  string
 	Objects []storedObject

@@ -42,6 +42,7 @@ const (
 	triggerLag = `kafka_consumergroup_lag` + trigger
 	offset     = `kafka_consumergroup_current_offset` + trigger
 	expiry     = `certmanager_certificate_expiration_timestamp_seconds{namespace="image-service",name="image-service"}`
+	argoCD     = `argocd_app_info{name="image-service",dest_namespace="image-service"` // without its end
 )
 
 // Each fault lasts for half an hour unless its alert waits longer.
@@ -106,8 +107,8 @@ var faults = []fault{
 	{"ImageSigningKeysBad", map[string]string{`signing_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
 	{"ImageIssuerKeysBad", map[string]string{`issuer_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
 	{"ImageServiceNotAsInGit", map[string]string{
-		`argocd_app_info{name="image-service",dest_namespace="image-service",sync_status="OutOfSync",health_status="Healthy"}`: "1x30 _x60",
-		`argocd_app_info{name="image-service",dest_namespace="image-service",sync_status="Synced",health_status="Healthy"}`:    "_x30 1x60",
+		argoCD + `,sync_status="OutOfSync",health_status="Healthy"}`: "1x30 _x60",
+		argoCD + `,sync_status="Synced",health_status="Healthy"}`:    "_x30 1x60",
 	}, "20m", "50m"},
 	{"ImageCertificateEnds", map[string]string{
 		// Samples begin at time 0, so 1000000 s is less than 14 days, and 9000000 s is more.

@@ -82,8 +82,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// Renditions of one decode: the largest alone, with two and with seven smaller ones; the encoding of those two and seven
-// alone; and decodes of their own.
+// Renditions of one decode: the largest alone, with two and with seven smaller ones; decodes of their own; and the
+// encoding of the smaller ones alone.
 func BenchmarkRenditions(b *testing.B) {
 	branches := Rendition{Format: PNG, Bytes: sample(b, "imaging/branches.png"), Width: 600, Height: 400}
 	file := encodeJPEG(b, tiled(decode(b, branches), 4000, 3000))

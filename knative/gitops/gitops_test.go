@@ -131,7 +131,7 @@ func TestPipelineImages(t *testing.T) {
 }
 
 // The signing key is where no code of others runs but cosign: in one job, which compiles and installs nothing, has no
-// cache, and takes only what two jobs before it have built; its variables belong to an environment of its own.
+// cache, and takes only what three jobs before it have built; its variables belong to an environment of its own.
 func TestSigningKey(t *testing.T) {
 	pipeline := read(t, "../../.gitlab-ci.yml")
 	for _, job := range jobs(pipeline) {
@@ -151,8 +151,19 @@ func TestSigningKey(t *testing.T) {
 	if cache, isList := sign["cache"].([]any); !isList || len(cache) > 0 {
 		t.Errorf("sign has the cache %v, which other jobs can write", sign["cache"])
 	}
-	if got, want := sign["dependencies"].([]any), []any{"build", "signer"}; !slices.Equal(got, want) {
-		t.Errorf("sign takes files of %q, want %q", got, want)
+	var sources []string // of the files that it takes
+	for _, need := range sign["needs"].([]any) {
+		switch need := need.(type) {
+		case string:
+			sources = append(sources, need)
+		case map[string]any:
+			if need["artifacts"] != false {
+				sources = append(sources, need["job"].(string))
+			}
+		}
+	}
+	if want := []string{"build", "signer", "files"}; !slices.Equal(sources, want) {
+		t.Errorf("sign takes files of %q, want %q", sources, want)
 	}
 	foreign := regexp.MustCompile(`\.ci/install|\b(go|npm|npx|pip|pip3|mvn|ko|crane|apt-get|curl|wget|docker)\s`)
 	text, err := os.ReadFile("../../.ci/sign")

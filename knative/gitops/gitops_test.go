@@ -88,7 +88,8 @@ func jobs(pipeline object) (names []string) {
 func TestPipeline(t *testing.T) {
 	pipeline := read(t, "../../.gitlab-ci.yml")
 	want := []string{
-		"examples", "faults", "stores", "test", "build", "signer", "scan", "sign", "deploy-dev", "deploy-prod",
+		"examples", "faults", "stores", "test", "build", "signer", "files", "scan", "sign",
+		"deploy-dev", "deploy-prod", "publish",
 	}
 	if got := jobs(pipeline); !slices.Equal(got, want) {
 		t.Fatalf("jobs are %q, want %q", got, want)

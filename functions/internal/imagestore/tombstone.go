@@ -64,6 +64,22 @@ func (s *Store) SettleTombstone(ctx context.Context, imageID string, record []by
 	return s.Remove(ctx, imageID+"/"+pendingTombstone)
 }
 
+// Record reads the record of a deletion, of at most limit bytes; the errors are those of GetWhole. Once a deletion is
+// settled, a request that began before it may bury the image again, with a record of its own. So the settled record,
+// which counts, is looked for after the pending one.
+func (s *Store) Record(ctx context.Context, imageID string, tombstone *Tombstone, limit int64) ([]byte, error) {
+	record, _, err := s.GetWhole(ctx, tombstone.Key, limit)
+	settledKey := imageID + "/" + settledTombstone
+	if tombstone.Key == settledKey || err != nil && !errors.Is(err, ErrTooLong) {
+		return record, err
+	}
+	settled, _, settledErr := s.GetWhole(ctx, settledKey, limit)
+	if errors.Is(settledErr, ErrNotFound) {
+		return record, err
+	}
+	return settled, settledErr
+}
+
 func (s *Store) putRecord(ctx context.Context, key string, record []byte) error {
 	err := s.Put(ctx, key, record, Attributes{ContentType: "application/json"})
 	if errors.Is(err, ErrExists) {

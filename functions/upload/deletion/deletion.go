@@ -213,7 +213,7 @@ func (d *Deleter) complete(ctx context.Context, imageID string) error {
 // imagestore.ErrNotFound if the tombstone was removed.
 func (d *Deleter) read(ctx context.Context, imageID string, tombstone *imagestore.Tombstone) (record, error) {
 	var about record
-	text, _, err := d.Images.GetWhole(ctx, tombstone.Key, maxRecord)
+	text, err := d.Images.Record(ctx, imageID, tombstone, maxRecord)
 	if err != nil && !errors.Is(err, imagestore.ErrTooLong) {
 		return about, err
 	}

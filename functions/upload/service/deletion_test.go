@@ -441,6 +441,33 @@ func TestDeleteAtOnce(t *testing.T) {
 	}
 }
 
+// A request that did not see the image deleted buries it again after another one has settled that, between the listing
+// and the reading of a third. All announce the same event.
+func TestDeleteBuriedAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t, anybodyDeletes)
+	id := s.upload("a.png", pngOf(t, 9, 9))
+	var once sync.Once
+	pod := s.behind(func(minio http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, id+"/deleted~pending") {
+				once.Do(func() {
+					s.delete(id)
+					later := fmt.Appendf(nil, `{"image_id": "%s", "reason": "requested", "deleted_at": 1767225601.5}`, id)
+					if err := s.images().Bury(t.Context(), id, later); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			minio.ServeHTTP(w, r)
+		})
+	})
+	if got := pod.delete(id); got.status != http.StatusNoContent {
+		t.Errorf("answer is %d %s, want 204", got.status, got.body)
+	}
+	s.wantDeleted(id, events.DeletionRequested)
+}
+
 // Those who wait for an image learn that it is deleted.
 func TestWaitForDeletion(t *testing.T) {
 	t.Parallel()

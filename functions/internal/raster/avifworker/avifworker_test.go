@@ -44,11 +44,15 @@ var misbehaviours = map[string]func(){
 	"answers with nonsense":     func() { fmt.Print("nonsense, and more of it"); time.Sleep(time.Hour) },
 	"answers with another size": func() { answerPixels(96, 128); time.Sleep(time.Hour) },
 	"eats memory": func() {
-		if err := limitProcess(256 << 20); err != nil {
+		const limit = 256 << 20
+		if err := limitProcess(limit); err != nil {
 			panic(err)
 		}
 		debug.SetGCPercent(-1) // a collector that gets no memory crashes Go's runtime, which is a fault, but says less
-		for size := 1 << 20; ; size *= 2 {
+		for size := limit; size >= os.Getpagesize(); size /= 2 {
+			reserve(size) // all that there is, so that what Go's runtime asks for first is refused
+		}
+		for size := 64 << 20; ; size *= 2 {
 			_ = bytes.Repeat([]byte{1}, size)
 		}
 	},

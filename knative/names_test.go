@@ -82,12 +82,7 @@ func TestNames(t *testing.T) {
 				t.Parallel()
 				objects := buildNamed(t, overlay, combination...)
 				checkNames(t, objects)
-				for _, o := range objects {
-					kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}
-					if !slices.Contains(kubernetesKinds, kind[1]) || known[kind] != nil {
-						checkSchema(t, known, overlay, o)
-					}
-				}
+				checkSchemas(t, known, overlay, objects)
 				checkReferences(t, objects)
 				checkServices(t, objects)
 				checkNamed(t, objects, names["namespace"])

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gitlab.com/yourorg/image-service/functions/catalog"
 )
 
@@ -103,15 +104,21 @@ func TestOverlays(t *testing.T) {
 			t.Run(fmt.Sprint(overlay, combination), func(t *testing.T) {
 				t.Parallel()
 				objects := build(t, overlay, combination...)
-				for _, o := range objects {
-					kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}
-					if !slices.Contains(kubernetesKinds, kind[1]) || known[kind] != nil {
-						checkSchema(t, known, overlay, o)
-					}
-				}
+				checkSchemas(t, known, overlay, objects)
 				checkReferences(t, objects)
 				checkServices(t, objects)
 			})
+		}
+	}
+}
+
+// checkSchemas checks the objects, other than those of Kubernetes itself whose schema is not known.
+func checkSchemas(t *testing.T, known map[[2]string]*jsonschema.Schema, overlay string, objects []object) {
+	t.Helper()
+	for _, o := range objects {
+		kind := [2]string{o["apiVersion"].(string), o["kind"].(string)}
+		if !slices.Contains(kubernetesKinds, kind[1]) || known[kind] != nil {
+			checkSchema(t, known, overlay, o)
 		}
 	}
 }

@@ -66,8 +66,12 @@ var ours = regexp.MustCompile(`part-of: |^(PodMonitor|PrometheusRule)/(metadata|
 // valid as before.
 func TestNames(t *testing.T) {
 	names := readFile(t, "overlays/example/names.yaml")[0]["data"].(map[string]any)
-	if got, want := slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(defaults)); !slices.Equal(got, want) {
-		t.Errorf("the example has the names %q, want %q", got, want)
+	want := slices.Sorted(maps.Keys(defaults))
+	for _, file := range []string{"overlays/example/names.yaml", "e2e/testdata/names.yaml"} {
+		given := readFile(t, file)[0]["data"].(map[string]any)
+		if got := slices.Sorted(maps.Keys(given)); !slices.Equal(got, want) {
+			t.Errorf("%s has the names %q, want %q", file, got, want)
+		}
 	}
 	known := schemas(t)
 	for _, overlay := range []string{"dev", "prod"} {

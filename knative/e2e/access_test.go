@@ -4,7 +4,6 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os/exec"
 	"slices"
@@ -24,8 +23,7 @@ func (s *installation) apiKeys(t *testing.T) {
 	bob, bobLine := s.newClient(t, "bob")
 	setAPIKeys(t, aliceLine, bobLine)
 	revision := field(t, "ksvc/upload", "{.status.latestReadyRevisionName}")
-	run(t, kustomize(t, fmt.Sprintf("resources: [%s]\ncomponents: [%s]\n",
-		relative(t, "knative/base"), relative(t, "knative/components/authentication"))), "ko", "apply", "--filename=-")
+	deployOverlay(t, overlay{resources: base.resources, components: []string{"knative/components/authentication"}})
 	await(t, patience, "upload has a new revision", func() bool {
 		return field(t, "ksvc/upload", "{.status.latestReadyRevisionName}") != revision
 	})

@@ -20,9 +20,6 @@ import (
 	"time"
 )
 
-// namespace is the namespace that the documented commands deploy to.
-const namespace = "image-service"
-
 // root returns the root directory of the repository.
 func root(t *testing.T) string {
 	t.Helper()

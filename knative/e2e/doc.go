@@ -13,6 +13,8 @@
 //     KAFKA_BOOTSTRAP_SERVERS; and POD_MINIO_ENDPOINT, POD_REDIS_HOST and POD_KAFKA_BOOTSTRAP_SERVERS where pods use
 //     other addresses.
 //
+// With -args -names testdata/names.yaml, an overlay with other names is deployed, in another namespace.
+//
 // It creates the namespace image-service, which must not exist, and removes everything that it created. Tests that
 // need cert-manager or Argo CD run where these are installed. The subtests run in the order of a deployment's life
 // and depend on each other; -v shows progress and durations. Faults of servers and overload are tested by

@@ -7,12 +7,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 )
-
-const publicName = "api.yourdomain.com"
 
 // https tests the component tls, with a CA of the cluster in place of Let's Encrypt.
 func (s *installation) https(t *testing.T) {
@@ -21,34 +17,32 @@ func (s *installation) https(t *testing.T) {
 		t.Log("not run: cert-manager is not installed")
 		return
 	}
-	issuer := kubectl(t, "get", "clusterissuers", "--output=jsonpath={.items[?(@.spec.ca)].metadata.name}")
-	if issuer == "" {
+	authority := kubectl(t, "get", "clusterissuers", "--output=jsonpath={.items[?(@.spec.ca)].metadata.name}")
+	if authority == "" {
 		t.Fatal("no ClusterIssuer with a CA found")
 	}
-	routes := kustomize(t, fmt.Sprintf(`
-components: [%s]
-patches:
+	routes := build(t, overlay{components: []string{"knative/components/tls"}, patches: fmt.Sprintf(`
   - patch: |
       apiVersion: cert-manager.io/v1
       kind: ClusterIssuer
-      metadata: { name: letsencrypt-prod }
+      metadata: { name: %s }
       $patch: delete
   - patch: |
       apiVersion: cert-manager.io/v1
       kind: Certificate
-      metadata: { name: image-api, namespace: image-service }
+      metadata: { name: image-api, namespace: %s }
       spec: { issuerRef: { name: %s } }
-`, relative(t, "knative/components/tls"), issuer))
+`, issuer, namespace, authority)})
 	apply(t, routes)
 	await(t, patience, "the certificate is issued", func() bool {
 		return field(t, "certificate/image-api", `{.status.conditions[?(@.type=="Ready")].status}`) == "True"
 	})
-	authority, err := base64.StdEncoding.DecodeString(field(t, "secret/image-api-tls", `{.data.ca\.crt}`))
+	certificate, err := base64.StdEncoding.DecodeString(field(t, "secret/image-api-tls", `{.data.ca\.crt}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(authority) {
+	if !roots.AppendCertsFromPEM(certificate) {
 		t.Fatal("the Secret has no CA certificate")
 	}
 	secure := &installation{http: client(t, roots), bucket: s.bucket, url: "https://" + publicName}
@@ -72,25 +66,4 @@ patches:
 		t.Errorf("HTTP answered %s with Location %q, want a redirect to %q", response.Status, got, want)
 	}
 	run(t, routes, "kubectl", "delete", "--filename=-")
-}
-
-// kustomize builds a Kustomization file with the given content.
-func kustomize(t *testing.T, text string) string {
-	t.Helper()
-	directory := t.TempDir()
-	if err := os.WriteFile(filepath.Join(directory, "Kustomization"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return run(t, "", "kubectl", "kustomize", directory)
-}
-
-// relative returns the path of a file of the repository relative to a temporary directory. kustomize rejects absolute
-// paths.
-func relative(t *testing.T, path string) string {
-	t.Helper()
-	relative, err := filepath.Rel(t.TempDir(), filepath.Join(root(t), path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return relative
 }

@@ -100,7 +100,7 @@ func install(t *testing.T) *installation {
 	kubectl(t, "create", "namespace", namespace)
 	setSecret(t, os.Getenv("REDIS_PASSWORD"))
 	began := time.Now()
-	run(t, "", "ko", "apply", "--filename", "knative/")
+	deploy(t)
 	t.Logf("ko apply took %s", since(began))
 	awaitReady(t)
 	s.url = field(t, "ksvc/upload", "{.status.url}")
@@ -112,15 +112,20 @@ func install(t *testing.T) *installation {
 // configOf returns the settings of image-service-config.
 func configOf(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../200-config.yaml")
-	if err != nil {
-		t.Fatal(err)
+	var object struct {
+		Kind     string
+		Metadata struct{ Name string }
+		Data     map[string]string
 	}
-	var config struct{ Data map[string]string }
-	if err := yaml.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
+	for document := range strings.SplitSeq(build(t, base), "\n---\n") {
+		object.Data = nil // YAML adds to a map
+		err := yaml.Unmarshal([]byte(document), &object)
+		if err == nil && object.Kind == "ConfigMap" && object.Metadata.Name == "image-service-config" {
+			return object.Data
+		}
 	}
-	return config.Data
+	t.Fatal("the manifests have no ConfigMap image-service-config")
+	return nil
 }
 
 // setSecret creates or changes the Secret. Its content goes through standard input, which other users cannot see.
@@ -461,7 +466,7 @@ func (s *installation) brokenRevision(t *testing.T) {
 	}
 	s.completed(t, s.upload(t, photograph(t, 640, 480)))
 
-	run(t, "", "ko", "apply", "--filename", "knative/300-upload.yaml") // the documented way back
+	deploy(t)
 	await(t, patience, "upload is ready", func() bool {
 		return field(t, "ksvc/upload", `{.status.conditions[?(@.type=="Ready")].status}`) == "True"
 	})
@@ -554,7 +559,7 @@ func (s *installation) rotatePassword(t *testing.T) {
 // uninstalled checks that ko delete removes everything that ko apply created.
 func (s *installation) uninstalled(t *testing.T) {
 	t.Helper()
-	run(t, "", "ko", "delete", "--filename", "knative/")
+	withdraw(t)
 	await(t, 5*time.Minute, "the namespace is gone", func() bool { return !exists(t, "namespace", namespace) })
 	for _, kind := range []string{"ksvc", "revision", "broker", "trigger", "kafkasource", "pingsource", "pod"} {
 		left := run(t, "", "kubectl", "get", kind, "--namespace", namespace, "--ignore-not-found", "--output=name")

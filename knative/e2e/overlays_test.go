@@ -5,7 +5,6 @@ package e2e_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -17,7 +16,7 @@ import (
 // TestOverlays checks that the cluster would accept every overlay, alone and with each component, without unknown
 // fields. Kinds that the cluster does not serve are left out.
 func TestOverlays(t *testing.T) {
-	for _, name := range []string{namespace, "minio", "redis", "kafka"} {
+	for _, name := range []string{"image-service", "minio", "redis", "kafka", "pictures"} {
 		if exists(t, "namespace", name) {
 			t.Fatalf("namespace %s already exists: the cluster is in use", name)
 		}
@@ -33,19 +32,23 @@ func TestOverlays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, overlay := range []string{"dev", "prod"} {
-		t.Run(overlay, func(t *testing.T) {
-			accepts(t, served, run(t, "", "kubectl", "kustomize", "knative/overlays/"+overlay))
+	for _, name := range []string{"dev", "prod", "example"} {
+		t.Run(name, func(t *testing.T) {
+			accepts(t, served, run(t, "", "kubectl", "kustomize", "knative/overlays/"+name))
 		})
 	}
 	for _, component := range components {
-		overlay := "prod"
-		if component.Name() == "network-policies" { // prod already includes it
-			overlay = "dev"
+		if component.Name() == "names" { // which the example has
+			continue
 		}
-		t.Run(overlay+" with "+component.Name(), func(t *testing.T) {
-			accepts(t, served, kustomize(t, fmt.Sprintf("resources: [%s]\ncomponents: [%s]\n",
-				relative(t, "knative/overlays/"+overlay), relative(t, "knative/components/"+component.Name()))))
+		with := "prod"
+		if component.Name() == "network-policies" { // prod already includes it
+			with = "dev"
+		}
+		t.Run(with+" with "+component.Name(), func(t *testing.T) {
+			accepts(t, served, build(t, overlay{
+				resources: []string{"knative/overlays/" + with}, components: []string{"knative/components/" + component.Name()},
+			}))
 		})
 	}
 }

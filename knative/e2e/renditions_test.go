@@ -53,7 +53,7 @@ func (s *installation) renditions(t *testing.T) {
 	s.checkCard(t, before)
 	await(t, zeroWithin, "no pod of thumbnail-backfill is left", func() bool { return s.backfillPods(t) == 0 })
 
-	run(t, "", "ko", "apply", "--filename", "knative/")
+	deploy(t)
 	s.awaitRevisions(t, nil)
 	for _, r := range s.listed(t, before) { // their URLs work on, although the name is not configured any longer
 		s.get(t, s.url+r.URL)
@@ -64,18 +64,18 @@ func (s *installation) renditions(t *testing.T) {
 // place for those that fail beside those that serve.
 func (s *installation) setRenditions(t *testing.T, document string) {
 	t.Helper()
-	run(t, kustomize(t, fmt.Sprintf(`
-resources: [%s]
-components: [%s]
-patches:
+	deployOverlay(t, overlay{
+		resources: base.resources, components: []string{"knative/components/renditions"},
+		patches: fmt.Sprintf(`
   - patch: |
       apiVersion: v1
       kind: ConfigMap
-      metadata: { name: image-service-renditions, namespace: image-service }
+      metadata: { name: image-service-renditions, namespace: %s }
       data: { renditions.yaml: %q }
   - target: { kind: Service, name: upload|thumbnail.* }
     patch: '[{ "op": "replace", "path": "/spec/template/spec/containers/0/resources/requests/cpu", "value": "10m" }]'
-`, relative(t, "knative/base"), relative(t, "knative/components/renditions"), document)), "ko", "apply", "--filename=-")
+`, namespace, document),
+	})
 }
 
 // awaitRevisions waits until the newest revision of each function is ready, except for those that are known to fail.

@@ -40,6 +40,9 @@ func podAddress(name string) string {
 // minio.minio.svc.cluster.local:9000, leads to a server outside the cluster, so that the manifests need no change.
 func alias(t *testing.T, address, target string) {
 	t.Helper()
+	if _, withoutScheme, found := strings.Cut(address, "://"); found {
+		address = withoutScheme
+	}
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)

@@ -245,7 +245,7 @@ func TestPlaceholder(t *testing.T) {
 func TestErrorsThatPass(t *testing.T) {
 	t.Parallel()
 	var spoiled atomic.Bool
-	var cuts sync.Map // how often each request was cut, so that none has bad luck for ever
+	var cuts sync.Map // how often each request was cut, so that none is unlucky too often
 	b := openBehind(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		n, _ := cuts.LoadOrStore(r.Method+" "+r.RequestURI, new(atomic.Int64))
 		if spoiled.Load() && n.(*atomic.Int64).Add(1) <= 3 {

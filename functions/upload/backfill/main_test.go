@@ -260,6 +260,7 @@ func TestErrorsThatPass(t *testing.T) {
 	b.broker.refuse = func(n int) bool { return n%3 == 0 }
 	spoiled.Store(true)
 	good, lines, err := b.run()
+	spoiled.Store(false)
 	all := fmt.Sprint(count, " announced")
 	if !good || err != nil || !strings.Contains(lines[len(lines)-1], all) || len(b.announced()) != count {
 		t.Errorf("run() = %v, %q, %v, announced %d; want all of %d", good, lines, err, len(b.announced()), count)

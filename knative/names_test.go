@@ -20,6 +20,7 @@ var defaults = map[string]string{
 	"upload-image":            `ko://gitlab\.com`,
 	"thumbnail-image":         `ko://gitlab\.com`,
 	"dead-letters-image":      `ko://gitlab\.com`,
+	"webhook-image":           `ko://gitlab\.com`,
 	"pull-secret":             `harbor`,
 	"schemas":                 `yourorg`,
 	"host":                    `api\.yourdomain`,
@@ -46,9 +47,9 @@ var defaults = map[string]string{
 	"dns-namespace":           `: kube-system$`,
 	"serving-namespace":       `: knative-serving$`,
 	"eventing-namespace":      `: knative-eventing$`,
-	"store-cidr":              `NetworkPolicy/spec.egress.*: 10\.0\.0\.0/8$`,
-	"redis-cidr":              `NetworkPolicy/spec.egress.*: 10\.0\.0\.0/8$`,
-	"kafka-cidr":              `NetworkPolicy/spec.egress.*: 10\.0\.0\.0/8$`,
+	"store-cidr":              `NetworkPolicy/spec.egress.*cidr: 10\.0\.0\.0/8$`,
+	"redis-cidr":              `NetworkPolicy/spec.egress.*cidr: 10\.0\.0\.0/8$`,
+	"kafka-cidr":              `NetworkPolicy/spec.egress.*cidr: 10\.0\.0\.0/8$`,
 	"store-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): minio$|\.minio\.svc`,
 	"redis-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): redis$|\.redis\.svc`,
 	"kafka-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): kafka$|\.kafka\.svc`,
@@ -257,7 +258,7 @@ func checkUsed(t *testing.T, objects []object, names map[string]any) {
 
 // secrets are those that a person or an operator creates in the namespace of the service (docs/operations).
 var secrets = []string{
-	"image-service-secret", "image-service-api-keys", "image-service-authorities",
+	"image-service-secret", "image-service-api-keys", "image-service-authorities", "image-service-webhook-endpoints",
 	"image-upload", "image-dead-letters", "image-source", "image-broker",
 }
 

@@ -186,8 +186,8 @@ func checkReferences(t *testing.T, objects []object) {
 	}
 }
 
-// checkServices checks that there is a restricted Service for every function, and that functions and KafkaSource use
-// the same Kafka.
+// checkServices checks that there is a restricted Service for every function, except for those of components that are
+// not there, and that functions and KafkaSource use the same Kafka.
 func checkServices(t *testing.T, objects []object) {
 	t.Helper()
 	images := map[any]bool{}
@@ -201,7 +201,13 @@ func checkServices(t *testing.T, objects []object) {
 			t.Errorf("%v has no read-only root file system, or mounts a service account token", o.at("metadata", "name"))
 		}
 	}
-	if want := len(catalog.Functions()); len(images) != want {
+	want := len(catalog.Functions())
+	for _, function := range catalog.Functions() {
+		if function.Component != "" && !has(objects, "Service", function.Name) {
+			want--
+		}
+	}
+	if len(images) != want {
 		t.Errorf("found %d functions, want %d", len(images), want)
 	}
 	for _, config := range ofKind(objects, "ConfigMap") {
@@ -294,6 +300,54 @@ func TestBucketInbox(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// With webhooks, the function is not public, has the endpoints and no credentials of the servers, may connect to public
+// addresses, and gets what the Trigger of an endpoint selects. Without the component, nothing of it is there.
+func TestWebhooks(t *testing.T) {
+	if has(build(t, "prod"), "Service", "webhook") {
+		t.Error("without the component there is a Service webhook")
+	}
+	objects := build(t, "prod", "webhooks")
+	services := ofKind(objects, "Service")
+	service := services[slices.IndexFunc(services, func(o object) bool { return o.at("metadata", "name") == "webhook" })]
+	if got := service.at("metadata", "labels", "networking.knative.dev/visibility"); got != "cluster-local" {
+		t.Errorf("the visibility of webhook is %v, want cluster-local", got)
+	}
+	want := map[string]string{"image-service-webhook-endpoints": "/etc/image-service/webhooks"}
+	if got := mounts(service); !maps.Equal(got, want) {
+		t.Errorf("webhook mounts %v, want %v", got, want)
+	}
+	if text := fmt.Sprint(service["spec"]); strings.Contains(text, "secretRef") ||
+		!strings.Contains(text, "name:WEBHOOK_ENDPOINTS_FILE value:/etc/image-service/webhooks/endpoints.yaml") {
+		t.Errorf("the environment of webhook has a Secret, or not the file: %s", text)
+	}
+	for _, trigger := range ofKind(objects, "Trigger") {
+		if trigger.at("metadata", "name") == "webhook-example" {
+			checkWebhookTrigger(t, trigger)
+		}
+	}
+	egress := fmt.Sprint(policy(t, objects, "to-webhooks").at("spec", "egress"))
+	for _, want := range []string{"cidr:0.0.0.0/0", "10.0.0.0/8", "169.254.0.0/16", "cidr:2000::/3", "port:443"} {
+		if !strings.Contains(egress, want) {
+			t.Errorf("the policy of webhook is %s, want %s in it", egress, want)
+		}
+	}
+}
+
+func checkWebhookTrigger(t *testing.T, trigger object) {
+	t.Helper()
+	var selected []any
+	for _, one := range trigger.at("spec", "filters", "any").([]any) {
+		selected = append(selected, object(one.(map[string]any)).at("exact", "type"))
+	}
+	if want := []any{"image.thumbnailed", "image.failed", "image.deleted"}; !slices.Equal(selected, want) {
+		t.Errorf("the Trigger selects %v, want %v", selected, want)
+	}
+	if got := trigger.at("spec", "subscriber", "uri"); got != "/webhooks/example" || trigger.at("spec", "delivery") != nil {
+		t.Errorf("the Trigger delivers to %v by %v, want /webhooks/example by the Broker's delivery",
+			got, trigger.at("spec", "delivery"))
 	}
 }
 

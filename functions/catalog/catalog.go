@@ -10,6 +10,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
 	upload "gitlab.com/yourorg/image-service/functions/upload/service"
+	"gitlab.com/yourorg/image-service/functions/webhook/webhook"
 )
 
 // A Function is one of the service's functions.
@@ -18,6 +19,8 @@ type Function struct {
 	Name string
 	// Package is the import path of its command, which ko builds.
 	Package string
+	// Component is that of the manifests which deploys it; "" for the base.
+	Component string
 	// Settings are those that it reads, in the order in which it reads them.
 	Settings []config.Description
 }
@@ -38,6 +41,7 @@ func Functions() []Function {
 		{Name: "upload", Package: packages + "upload", Settings: upload.Settings()},
 		{Name: "thumbnail", Package: packages + "thumbnail", Settings: thumbnailer.Settings()},
 		{Name: "dead-letters", Package: packages + "deadletter", Settings: deadletter.Settings()},
+		{Name: "webhook", Package: packages + "webhook", Component: "webhooks", Settings: webhook.Settings()},
 	}
 }
 

@@ -30,13 +30,15 @@ func TestOneDeclaration(t *testing.T) {
 func TestSettingsOfFunctions(t *testing.T) {
 	for _, function := range Functions() {
 		t.Run(function.Name, func(t *testing.T) {
-			kafka := function.Name != "thumbnail"
+			kafka := function.Name == "upload" || function.Name == "dead-letters"
+			stores := function.Name == "upload" || function.Name == "thumbnail"
 			for name, want := range map[string]bool{
 				"LOG_LEVEL": true, "PORT": true,
-				"MINIO_ENDPOINT": function.Name != "dead-letters", "REDIS_HOST": function.Name != "dead-letters",
+				"MINIO_ENDPOINT": stores, "REDIS_HOST": stores,
 				"KAFKA_TOPIC": kafka, "KAFKA_SASL_PASSWORD": kafka, "KAFKA_CERT_FILE": kafka,
 				"K_SINK": function.Name == "upload", "K_CE_OVERRIDES": function.Name == "upload",
 				"RATE_LIMIT_BURST": function.Name == "upload", "IGNORE_HEIC_THUMBNAILS": function.Name == "thumbnail",
+				"WEBHOOK_ALLOW_NETWORKS": function.Name == "webhook",
 			} {
 				if got := function.Reads(name); got != want {
 					t.Errorf("Reads(%s) = %v, want %v", name, got, want)
@@ -75,7 +77,7 @@ func TestGroups(t *testing.T) {
 	}
 	want := []string{
 		"All functions", "upload and thumbnail", "upload and dead-letters",
-		"upload only", "thumbnail only", "dead-letters only",
+		"upload only", "thumbnail only", "dead-letters only", "webhook only",
 	}
 	if !slices.Equal(titles, want) {
 		t.Errorf("groups are %q, want %q", titles, want)

@@ -13,6 +13,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/deadletter/deadletter"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/thumbnailer"
 	upload "gitlab.com/yourorg/image-service/functions/upload/service"
+	"gitlab.com/yourorg/image-service/functions/webhook/webhook"
 )
 
 // images maps each ko:// image of the manifests to the function that ko would build.
@@ -20,6 +21,7 @@ var images = map[string]func(context.Context, net.Listener, func(string) string)
 	"ko://gitlab.com/yourorg/image-service/functions/upload":     upload.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/thumbnail":  thumbnailer.Run,
 	"ko://gitlab.com/yourorg/image-service/functions/deadletter": deadletter.Run,
+	"ko://gitlab.com/yourorg/image-service/functions/webhook":    webhook.Run,
 }
 
 // deadLetters is the service that people open beside the public one.

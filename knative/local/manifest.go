@@ -79,9 +79,28 @@ type trigger struct {
 		Filter struct {
 			Attributes map[string]string `yaml:"attributes"`
 		} `yaml:"filter"`
+		Filters    []filter    `yaml:"filters"`
 		Subscriber destination `yaml:"subscriber"`
 		Delivery   *delivery   `yaml:"delivery"`
 	} `yaml:"spec"`
+}
+
+// filter is an expression of https://knative.dev/docs/eventing/triggers/#trigger-filtering, of the two dialects that
+// the manifests have.
+type filter struct {
+	Exact map[string]string `yaml:"exact"`
+	Any   []filter          `yaml:"any"`
+}
+
+func (f *filter) UnmarshalYAML(node *yaml.Node) error {
+	type plain filter
+	if err := node.Decode((*plain)(f)); err != nil {
+		return err
+	}
+	if (len(f.Exact) == 0) == (len(f.Any) == 0) {
+		return fmt.Errorf("line %d: a filter is neither exact nor any, which are supported on one machine", node.Line)
+	}
+	return nil
 }
 
 type kafkaSource struct {

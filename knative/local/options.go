@@ -26,6 +26,7 @@ var program = cli.Program{
 	Examples: []string{
 		"go run ./knative/local",
 		"go run ./knative/local --data ~/images",
+		"go run ./knative/local --webhook http://127.0.0.1:9000/results",
 		"LOG_LEVEL=INFO go run ./knative/local --listen 127.0.0.1:0",
 		"REDIS_HOST=redis.example REDIS_PORT=6380 go run ./knative/local",
 		"",
@@ -47,6 +48,8 @@ type flags struct {
 
 	Renditions string `placeholder:"FILE" help:"YAML document of the renditions of each image; it is RENDITIONS_FILE."`
 
+	Webhook []string `sep:"none" placeholder:"URL" help:"Post results there, signed with a secret that is printed."`
+
 	Notifications string `placeholder:"TOPIC" help:"Kafka topic with the notifications of buckets, from a real MinIO."`
 }
 
@@ -58,7 +61,7 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	}
 	o := options{
 		listen: f.Listen, broker: f.Broker, deadLetters: f.DeadLetters, watchers: f.Watcher, notifications: f.Notifications,
-		renditions: f.Renditions, data: f.Data,
+		renditions: f.Renditions, data: f.Data, webhooks: f.Webhook,
 	}
 	for _, function := range f.Running {
 		if o.running == nil {

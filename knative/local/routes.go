@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -14,20 +15,30 @@ import (
 type route struct {
 	name       string
 	attributes map[string]string
+	filters    []filter
 	subscriber string
 	delivery   delivery
 	// URL that events are sent to which could not be delivered; "" for none.
 	deadLetters string
 }
 
-// wants reports whether an event has all attributes of the filter; "" in the filter matches any value.
+// wants reports whether an event has all attributes of the filter, where "" matches any value, and passes all filters.
 func (t route) wants(e event.Event) bool {
 	for name, want := range t.attributes {
 		if got := attribute(e, name); got == "" || want != "" && got != want {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(t.filters, func(f filter) bool { return !f.passes(e) })
+}
+
+func (f filter) passes(e event.Event) bool {
+	for name, want := range f.Exact {
+		if attribute(e, name) != want {
+			return false
+		}
+	}
+	return len(f.Any) == 0 || slices.ContainsFunc(f.Any, func(one filter) bool { return one.passes(e) })
 }
 
 func attribute(e event.Event, name string) string {
@@ -75,7 +86,7 @@ func (s *stack) routes(spec broker, watchers []string, subscribers map[string]st
 		if err != nil {
 			return nil, err
 		}
-		to.attributes = trigger.Spec.Filter.Attributes
+		to.attributes, to.filters = trigger.Spec.Filter.Attributes, trigger.Spec.Filters
 		routes = append(routes, to)
 	}
 	return routes, nil

@@ -27,6 +27,8 @@ type options struct {
 	notifications string
 	// File with the renditions of each image; "" for what the environment says.
 	renditions string
+	// URLs that results are posted to.
+	webhooks []string
 	// Directory of the built-in servers; "" for a temporary one.
 	data string
 }
@@ -39,6 +41,8 @@ type stack struct {
 	functions   []function
 	failed      chan error // of functions that ended by themselves
 	renditions  string     // the file that the options name
+	webhooks    []endpoint
+	endpoints   string // the file that has them
 
 	deployment *deployment
 	servers    *fakes.Servers
@@ -88,7 +92,13 @@ func (s *stack) start(o options) (err error) {
 	if o.notifications != "" {
 		folders = append(folders, knative.BucketInbox)
 	}
+	if len(o.webhooks) > 0 {
+		folders = append(folders, knative.Webhooks)
+	}
 	if s.deployment, err = readDeployment(folders...); err != nil {
+		return err
+	}
+	if err := s.addWebhooks(o.webhooks); err != nil {
 		return err
 	}
 	if s.servers, err = startServers(o); err != nil {
@@ -144,16 +154,21 @@ func (s *stack) createTopics(o options) error {
 // localLogLevel is the default of LOG_LEVEL here: this program's output is for people.
 const localLogLevel = "WARN"
 
-// ownersSettings are defaults here: a client of this program is its user, who owns all images.
-var ownersSettings = map[string]string{"LIST_IMAGES": "all", "ALLOW_DELETE": "everyone"}
+// ownersSettings are defaults here: a client of this program is its user, who owns all images, and whose webhooks may
+// be on this machine.
+var ownersSettings = map[string]string{
+	"LIST_IMAGES": "all", "ALLOW_DELETE": "everyone",
+	"WEBHOOK_ALLOW_HTTP": "true", "WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8,::1/128",
+}
 
 // settings returns the environment of a service: that of this program, the fakes' settings, and those of its manifest.
 func (s *stack) settings(spec service) func(string) string {
 	manifest := s.deployment.environment(spec)
 	manifest["LOG_LEVEL"] = localLogLevel
+	files := map[string]string{"RENDITIONS_FILE": s.renditions, "WEBHOOK_ENDPOINTS_FILE": s.endpoints}
 	return func(name string) string {
-		if name == "RENDITIONS_FILE" && s.renditions != "" {
-			return s.renditions
+		if file := files[name]; file != "" {
+			return file
 		}
 		if value := s.servers.Getenv(name); value != "" {
 			return value

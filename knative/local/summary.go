@@ -16,6 +16,10 @@ func (s *stack) summary() string {
 	fmt.Fprintf(table, "  Page\thttp://%s\n", s.address)
 	fmt.Fprintf(table, "  Broker\t%s\n", s.broker)
 	fmt.Fprintf(table, "  Dead letters\thttp://%s\n", s.deadLetters)
+	for _, to := range s.webhooks {
+		fmt.Fprintf(table, "  Webhook\t%s\n", to.URL)
+		fmt.Fprintf(table, "  Its secret\t%s\n", to.Secrets[0])
+	}
 	for _, f := range s.functions {
 		fmt.Fprintf(table, "  Metrics of %s\thttp://%s/metrics\n", f.name(), f.address)
 	}

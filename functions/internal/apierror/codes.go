@@ -59,6 +59,9 @@ const (
 	CodeUnknownBucket        = "unknown_bucket"
 	CodeUnsupported          = string(events.ReasonUnsupported)
 	CodeUnsupportedCoding    = "unsupported_coding"
+	CodeWebhookFailed        = "webhook_failed"
+	CodeWebhookGone          = "webhook_gone"
+	CodeWebhookUnknown       = "webhook_unknown"
 )
 
 // A Code declares one code.
@@ -85,7 +88,7 @@ func Lookup(code string) (Code, bool) {
 
 // Codes declares every code that an answer can have, by status. Those of a request come before those of an image.
 func Codes() []Code {
-	return slices.Concat(requestCodes, imageCodes, deadLetterCodes, serverCodes)
+	return slices.Concat(requestCodes, imageCodes, deadLetterCodes, webhookCodes, serverCodes)
 }
 
 const (
@@ -233,6 +236,19 @@ var deadLetterCodes = []Code{
 	{CodeOutOfTurn, []int{http.StatusConflict}, "Out of turn",
 		"Hundreds of dead letters were redriven ahead of older ones, and no more can be remembered.",
 		"Redrive the older ones first."},
+}
+
+// Codes that only the webhook function has.
+var webhookCodes = []Code{
+	{CodeWebhookUnknown, []int{http.StatusNotFound}, "Unknown webhook",
+		"`WEBHOOK_ENDPOINTS_FILE` has no endpoint of this name. A pod may see a changed file two minutes later.",
+		"Have the operator add the endpoint, or remove its Trigger."},
+	{CodeWebhookGone, []int{http.StatusGone}, "Webhook gone",
+		"The endpoint answered 410: it wants no more events.",
+		"Have the operator remove the endpoint and its Trigger."},
+	{CodeWebhookFailed, []int{http.StatusServiceUnavailable}, "Webhook failed",
+		"The endpoint did not answer in time or with a 2xx, has an address that is not allowed, or is to be left alone for " +
+			"now.", "Nothing, unless it lasts: the message says why."},
 }
 
 // Codes of faults that are not the client's.

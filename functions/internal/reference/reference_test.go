@@ -110,12 +110,12 @@ func TestFindMetrics(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]struct{ kind, labels, functions string }{
-		"http_requests_total":           {"counter", "method endpoint status", "upload thumbnail dead-letters"},
-		"image_service_build_info":      {"gauge", "function version", "upload thumbnail dead-letters"},
+		"http_requests_total":           {"counter", "method endpoint status", "upload thumbnail dead-letters webhook"},
+		"image_service_build_info":      {"gauge", "function version", "upload thumbnail dead-letters webhook"},
 		"thumbnail_duration_seconds":    {"histogram", "", "thumbnail"},
 		"dead_letters_kept_total":       {"counter", "code", "dead-letters"},
 		"image_uploads_refused_total":   {"counter", "code", "upload"},
-		"http_request_duration_seconds": {"histogram", "method endpoint", "upload thumbnail dead-letters"},
+		"http_request_duration_seconds": {"histogram", "method endpoint", "upload thumbnail dead-letters webhook"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := found[name]
@@ -125,7 +125,7 @@ func TestFindMetrics(t *testing.T) {
 			}
 		})
 	}
-	if len(found) < 15 || len(catalog.Functions()) != 3 {
+	if len(found) < 15 || len(catalog.Functions()) != 4 {
 		t.Errorf("found %d metrics of %d functions", len(found), len(catalog.Functions()))
 	}
 }

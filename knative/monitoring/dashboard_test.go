@@ -97,7 +97,9 @@ func startLocal(t *testing.T) stack {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build local mode: %v\n%s", err, output)
 	}
-	command := exec.Command(binary, "--listen", "127.0.0.1:0")
+	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(endpoint.Close)
+	command := exec.Command(binary, "--listen", "127.0.0.1:0", "--webhook", endpoint.URL)
 	command.Env = append(os.Environ(), "LOG_LEVEL=ERROR")
 	output := start(t, command)
 	s := stack{metrics: map[string]string{}}
@@ -144,7 +146,7 @@ func start(t *testing.T, command *exec.Cmd) io.Reader {
 }
 
 // keepWorking has the functions do all that they count, again and again until the test ends: an image, a file that is
-// damaged, a dead letter that is redriven.
+// damaged, a dead letter that is redriven, results that are posted.
 func (s stack) keepWorking(t *testing.T) {
 	t.Helper()
 	photo, err := os.ReadFile("../../docs/images/sample.jpg")

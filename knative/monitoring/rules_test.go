@@ -42,6 +42,7 @@ const (
 	triggerLag = `kafka_consumergroup_lag` + trigger
 	offset     = `kafka_consumergroup_current_offset` + trigger
 	expiry     = `certmanager_certificate_expiration_timestamp_seconds{namespace="image-service",name="image-service"}`
+	webhook    = `webhook_deliveries_total{service="webhook",webhook="orders",outcome="%s"}`
 	argoCD     = `argocd_app_info{name="image-service",dest_namespace="image-service"` // without its end
 )
 
@@ -106,6 +107,11 @@ var faults = []fault{
 	{"ImageApiKeysBad", map[string]string{`api_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
 	{"ImageSigningKeysBad", map[string]string{`signing_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
 	{"ImageIssuerKeysBad", map[string]string{`issuer_keys_bad{service="upload"}`: "1x30 0x60"}, "10m", "40m"},
+	{"ImageWebhookFails", map[string]string{
+		fmt.Sprintf(webhook, "rejected"):  "0+3x30 90x60",
+		fmt.Sprintf(webhook, "delivered"): "0x30 0+1x60",
+	}, "25m", "50m"},
+	{"ImageWebhookEndpointsBad", map[string]string{`webhook_endpoints_bad{service="webhook"}`: "1x30 0x60"}, "10m", "40m"},
 	{"ImageServiceNotAsInGit", map[string]string{
 		argoCD + `,sync_status="OutOfSync",health_status="Healthy"}`: "1x30 _x60",
 		argoCD + `,sync_status="Synced",health_status="Healthy"}`:    "_x30 1x60",
@@ -131,6 +137,9 @@ var healthy = map[string]string{
 	`api_keys_bad`:                    "0x90",
 	`issuer_keys_bad`:                 "0x90",
 	`dead_letters_raw_total`:          "3x90",
+	`webhook_endpoints_bad`:           "0x90",
+	fmt.Sprintf(webhook, "delivered"): "0+60x90",
+	fmt.Sprintf(webhook, "rejected"):  "0+6x90",
 	restarts:                          "1x90",
 	`images_swept_total{outcome="a"}`: "0+5x90",
 }

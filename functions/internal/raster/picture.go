@@ -84,7 +84,7 @@ func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
 	p.file = nil
 	job := p.job(r.outputs)
 	o := codec.Options{
-		Width: job.Width, Height: job.Height, Frames: job.Frames,
+		Width: job.Width, Height: job.Height, Frames: job.Frames, Nearest: job.Nearest,
 		Tolerant: p.limits.Tolerant, IgnoreThumbnails: job.IgnoreThumbnails,
 		Show: r.addFrame, Check: r.checkCancelled,
 	}

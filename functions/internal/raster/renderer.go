@@ -137,7 +137,7 @@ func (r *renderer) rendition(o output) (rendition Rendition, err error) {
 // smallest returns the first frame, reduced as far as a view of it allows if there are several outputs. A single one
 // has what the decoder has reduced for it.
 func (r *renderer) smallest(v plane.View, part float64) *plane.Image {
-	if len(r.outputs) == 1 {
+	if len(r.outputs) == 1 || v.Nearest {
 		return r.first
 	}
 	return r.pyramid.smallest(v, part)

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"slices"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/exif"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
@@ -17,6 +18,8 @@ type Target struct {
 	// Gravity is the part of the image that FitCover keeps, and the side of the box at which FitContain has the image;
 	// empty means GravityCenter.
 	Gravity Gravity
+	// Filter is how pixels are made of those of the image; empty means FilterLanczos.
+	Filter Filter
 	// Enlarge has an image that is smaller than the box enlarged. Otherwise its pixels are never more than they were.
 	Enlarge bool
 	// Background is what FitContain fills the rest of the box with. Transparent pixels, as of its zero value, are white
@@ -49,6 +52,21 @@ const (
 
 // Fits returns all fits, the default first.
 func Fits() []Fit { return []Fit{FitInside, FitCover, FitContain, FitFill} }
+
+// A Filter is how the pixels of a rendition are made of those of the image.
+type Filter string
+
+// All filters.
+const (
+	// FilterLanczos weighs the pixels around each, so that a photograph stays sharp and lines stay whole.
+	FilterLanczos Filter = "lanczos"
+	// FilterNearest takes the nearest pixel: the edges of pixel art stay hard, and PNG and GIF take less time. In other
+	// formats it takes one of the means that their decoders make of many pixels.
+	FilterNearest Filter = "nearest"
+)
+
+// Filters returns all filters, the default first.
+func Filters() []Filter { return []Filter{FilterLanczos, FilterNearest} }
 
 // A Gravity is a part of an image.
 type Gravity string
@@ -84,6 +102,8 @@ func (t Target) validate(table formatTable) error {
 		return fmt.Errorf("a fit %q, expected one of %q", t.Fit, Fits())
 	case t.Gravity != "" && !slices.Contains(Gravities(), t.Gravity):
 		return fmt.Errorf("a gravity %q, expected one of %q", t.Gravity, Gravities())
+	case t.Filter != "" && !slices.Contains(Filters(), t.Filter):
+		return fmt.Errorf("a filter %q, expected one of %q", t.Filter, Filters())
 	case t.Turn < 0 || t.Turn > 8:
 		return fmt.Errorf("a turn of %d, expected 0 to 8", t.Turn)
 	case t.Quality < 0 || t.Quality > 100:
@@ -104,7 +124,9 @@ func (t Target) validate(table formatTable) error {
 func (t Target) view(width, height, orientation int, p position) plane.View {
 	orientation = plane.Compose(orientation, t.Turn)
 	width, height = orientedSize(width, height, orientation)
-	v := plane.View{Across: float64(width), Down: float64(height), Orientation: orientation}
+	v := plane.View{
+		Across: float64(width), Down: float64(height), Orientation: orientation, Nearest: t.Filter == FilterNearest,
+	}
 	switch t.Fit {
 	case FitCover:
 		v.Width, v.Height = t.clippedBox(width, height)
@@ -117,6 +139,16 @@ func (t Target) view(width, height, orientation int, p position) plane.View {
 		v.Width, v.Height = t.Box.fit(width, height, t.Enlarge)
 	}
 	return v
+}
+
+// shows reports whether the rendition shows just the pixels of what a decoder is asked for.
+func (t Target) shows(job codec.Job, h Header) bool {
+	v := t.view(h.Width, h.Height, h.Orientation, position{})
+	width, height, across, down := v.Width, v.Height, v.Across, v.Down
+	if plane.SwapsSides(v.Orientation) {
+		width, height, across, down = height, width, down, across
+	}
+	return width == job.Width && height == job.Height && across == float64(h.Width) && down == float64(h.Height)
 }
 
 // clippedBox is the size of the box, but no side is longer than that of an image that must not be enlarged.

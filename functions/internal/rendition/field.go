@@ -43,6 +43,9 @@ var fields = []field{
 		func(s *Spec, v any) { s.gravity = raster.Gravity(v.(string)) },
 		"The part of the image that `cover` keeps, and the side of the box at which `contain` has it. `smart`, for " +
 			"`cover`, is what a viewer looks at first: edges, skin and red."},
+	{"filter", choice(names(raster.Filters())), "lanczos", func(s *Spec, v any) { s.filter = raster.Filter(v.(string)) },
+		"How the pixels of the rendition are made. `lanczos` weighs those around each. `nearest` takes the nearest one, so " +
+			"that enlarged pixel art keeps its edges, and large PNG and GIF take less time."},
 	{"enlarge", boolean{}, false, func(s *Spec, v any) { s.enlarge = v.(bool) },
 		"Enlarge an image that is smaller than the box. Without it, a side of the image that is shorter than the box's " +
 			"stays as it is."},

@@ -50,6 +50,7 @@ type Spec struct {
 	width, height int // 0 if there is no limit
 	fit           raster.Fit
 	gravity       raster.Gravity
+	filter        raster.Filter
 	enlarge       bool
 	background    color.NRGBA
 	quality       int
@@ -138,8 +139,8 @@ func (s Spec) Targets() []raster.Target {
 	var all []raster.Target
 	for _, format := range s.Formats {
 		t := raster.Target{
-			Box: raster.Box{Width: s.width, Height: s.height}, Fit: s.fit, Gravity: s.gravity, Enlarge: s.enlarge,
-			Background: s.background, Quality: s.quality, Adjustments: s.adjustments,
+			Box: raster.Box{Width: s.width, Height: s.height}, Fit: s.fit, Gravity: s.gravity, Filter: s.filter,
+			Enlarge: s.enlarge, Background: s.background, Quality: s.quality, Adjustments: s.adjustments,
 		}
 		if s.rotate != 0 || s.flip != "" {
 			t.Turn = raster.Turn(s.rotate, s.flip == "horizontal" || s.flip == "both", s.flip == "vertical" || s.flip == "both")

@@ -1,6 +1,7 @@
 package rendition
 
 import (
+	"cmp"
 	"image/color"
 	"reflect"
 	"slices"
@@ -24,6 +25,7 @@ func TestDefault(t *testing.T) {
 			}
 			want := raster.Target{
 				Box: raster.Box{Width: 200, Height: 200}, Fit: raster.FitInside, Gravity: raster.GravityCenter,
+				Filter: raster.FilterLanczos,
 			}
 			if got := set.Renditions[0].Targets(); !reflect.DeepEqual(got, []raster.Target{want}) {
 				t.Errorf("Targets() = %+v, want %+v", got, want)
@@ -39,7 +41,8 @@ renditions:
   hero: {width: 1600, format: [webp, jpeg]}
   gray: {width: 90, grayscale: true, sharpen: 0.5, gamma: 1, rotate: 90, flip: horizontal,
     watermark: s3://assets/logo.png}
-  teaser: {width: 320, height: 320, fit: contain, background: "#fa0", gravity: north, animated: true, format: gif}
+  teaser: {width: 320, height: 320, fit: contain, background: "#fa0", gravity: north, animated: true, format: gif,
+    filter: nearest}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -62,9 +65,12 @@ renditions:
 		}},
 		"teaser": {{
 			Box: raster.Box{Width: 320, Height: 320}, Fit: "contain", Gravity: "north", Format: raster.GIF, Frames: 60,
-			Background: color.NRGBA{0xff, 0xaa, 0, 0xff},
+			Background: color.NRGBA{0xff, 0xaa, 0, 0xff}, Filter: raster.FilterNearest,
 		}},
 	} {
+		for i := range want {
+			want[i].Filter = cmp.Or(want[i].Filter, raster.FilterLanczos)
+		}
 		t.Run(name, func(t *testing.T) {
 			if got := set.Find(name).Targets(); !reflect.DeepEqual(got, want) {
 				t.Errorf("Targets() = %+v, want %+v", got, want)

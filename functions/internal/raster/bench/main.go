@@ -3,7 +3,7 @@
 // size of the thumbnail in bytes. The CPU time of an AVIF has that of its worker process, start included, in equal
 // parts.
 //
-//	go run ./functions/internal/raster/bench FILE N [OUT]
+//	go run ./functions/internal/raster/bench [--filter=nearest] FILE N [OUT]
 package main
 
 import (
@@ -24,8 +24,6 @@ import (
 // largestMemory is the limit for a picture of an AVIF, in bytes.
 const largestMemory = 2 << 30
 
-var thumbnail = raster.Target{Box: raster.Box{Width: 200, Height: 200}}
-
 var program = cli.Program{
 	Command: "go run ./functions/internal/raster/bench",
 	Summary: "Makes the thumbnail of a file several times on one thread. It prints the CPU time of one in milliseconds, " +
@@ -40,9 +38,10 @@ func main() { cli.Exit("bench", realMain(os.Args[1:], os.Stdout)) }
 
 func realMain(arguments []string, out io.Writer) error {
 	var flags struct {
-		File  string `arg:"" help:"The image."`
-		Times int    `arg:"" name:"n" help:"How often to make its thumbnail; 1 or more."`
-		Out   string `arg:"" optional:"" help:"Where to write the last thumbnail."`
+		Filter string `enum:"lanczos,nearest" default:"lanczos" help:"Filter of the thumbnail: lanczos, or nearest, which Pillow uses for images with a palette."`
+		File   string `arg:"" help:"The image."`
+		Times  int    `arg:"" name:"n" help:"How often to make its thumbnail; 1 or more."`
+		Out    string `arg:"" optional:"" help:"Where to write the last thumbnail."`
 	}
 	if err := program.Parse(&flags, arguments, out); err != nil {
 		return err
@@ -54,6 +53,7 @@ func realMain(arguments []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	thumbnail := raster.Target{Box: raster.Box{Width: 200, Height: 200}, Filter: raster.Filter(flags.Filter)}
 	limits := raster.Limits{Pixels: 1 << 30, BufferedPixels: 1 << 30, Memory: 1 << 40, AV1Memory: largestMemory}
 	workers := avifworker.NewPool(limits.AV1Memory)
 	limits.AV1 = workers

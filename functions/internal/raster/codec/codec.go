@@ -45,6 +45,7 @@ func (m *Metadata) Take(bytes int64) { m.taken += bytes }
 // A Job is what is asked of a decoder, as far as its cost depends on it: see Options.
 type Job struct {
 	Width, Height, Frames int
+	Nearest               bool
 	IgnoreThumbnails      bool
 	Bytes                 int64 // of the file, or 0 if that is not known
 }
@@ -69,6 +70,9 @@ type Options struct {
 	// Width and Height are the size in pixels of the largest copy that will be made. A decoder may reduce its frames as
 	// long as such a copy does not show the difference; see plane.ReductionFactor.
 	Width, Height int
+	// Nearest is set if all copies show the nearest pixels, so that a decoder may keep only those of a copy of Width x
+	// Height pixels; see plane.Picker.
+	Nearest bool
 	// Frames is the number of frames wanted, from the first on; 1 or more.
 	Frames int
 	// IgnoreThumbnails is set if a thumbnail in the file must not be decoded instead of the image.

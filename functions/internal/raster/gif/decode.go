@@ -28,8 +28,7 @@ func (f *File) decodeFrames(o codec.Options) error {
 	d.file.Reset(f.blocks.r)
 	f.blocks.r = d.file
 	d.File = f
-	d.factorX = plane.ReductionFactor(float64(f.Width) / float64(o.Width))
-	d.factorY = plane.ReductionFactor(float64(f.Height) / float64(o.Height))
+	d.wanted = o
 	if o.Frames > 1 {
 		return d.decodeAnimation(o.Frames, o.Show)
 	}
@@ -46,17 +45,17 @@ func (f *File) decodeFrames(o codec.Options) error {
 // A decoder reads what follows the header of the first frame.
 type decoder struct {
 	*File
-	factorX, factorY int
-	file             *bufio.Reader
-	lzw              lzwDecoder
-	indexes          []byte
+	wanted  codec.Options
+	file    *bufio.Reader
+	lzw     lzwDecoder
+	indexes []byte
 }
 
 var decoders = sync.Pool{New: func() any { return &decoder{file: bufio.NewReaderSize(nil, 32<<10)} }}
 
 func (d *decoder) release() {
 	d.file.Reset(nil)
-	d.File, d.lzw.blocks = nil, nil
+	d.File, d.lzw.blocks, d.wanted = nil, nil, codec.Options{}
 	decoders.Put(d)
 }
 
@@ -69,7 +68,7 @@ func (d *decoder) decodeStill() (*plane.Image, error) {
 	if bounds.Empty() {
 		return d.transparent(t), d.blocks.skipSubBlocks()
 	}
-	r := newIndexReducer(t, channels, d.Width, d.Height, d.factorX, d.factorY)
+	r := d.newIndexSampler(t, channels)
 	for range bounds.Min.Y {
 		r.add(0, nil)
 	}
@@ -86,9 +85,26 @@ func (d *decoder) decodeStill() (*plane.Image, error) {
 	return r.image(d.Width, d.Height), nil
 }
 
+// An indexSampler is an indexReducer or an indexPicker.
+type indexSampler interface {
+	// add takes the next row, which has indexes from column x on. The rest is transparent.
+	add(x int, indexes []uint8)
+	// image returns the reduced image.
+	image(width, height int) *plane.Image
+}
+
+func (d *decoder) newIndexSampler(t *colorTable, channels int) indexSampler {
+	if d.wanted.Nearest {
+		return newIndexPicker(t, d.Width, d.Height, d.wanted.Width, d.wanted.Height)
+	}
+	factorX := plane.ReductionFactor(float64(d.Width) / float64(d.wanted.Width))
+	factorY := plane.ReductionFactor(float64(d.Height) / float64(d.wanted.Height))
+	return newIndexReducer(t, channels, d.Width, d.Height, factorX, factorY)
+}
+
 // transparent is an image without pixels.
 func (d *decoder) transparent(t *colorTable) *plane.Image {
-	r := newIndexReducer(t, 4, d.Width, d.Height, d.factorX, d.factorY)
+	r := d.newIndexSampler(t, 4)
 	for range d.Height {
 		r.add(0, nil)
 	}

@@ -44,14 +44,18 @@ func (r *indexReducer) image(width, height int) *plane.Image {
 	if r.rows > 0 {
 		r.flush()
 	}
-	m := &plane.Image{Width: width, Height: height, Model: plane.RGB, Planes: r.planes}
-	switch {
-	case len(r.planes) == 1:
-		m.Model = plane.Gray
-	case !r.transparent:
-		m.Planes = m.Planes[:3]
+	if len(r.planes) == 1 {
+		return &plane.Image{Width: width, Height: height, Model: plane.Gray, Planes: r.planes}
 	}
-	return m
+	return colored(width, height, r.planes, r.transparent)
+}
+
+// colored is an image of planes of RGBA.
+func colored(width, height int, planes []plane.Plane, transparent bool) *plane.Image {
+	if !transparent {
+		planes = planes[:3]
+	}
+	return &plane.Image{Width: width, Height: height, Model: plane.RGB, Planes: planes}
 }
 
 // flush averages the sums to a row of the planes.

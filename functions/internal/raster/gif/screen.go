@@ -6,6 +6,7 @@ import (
 	"image"
 	"io"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
@@ -22,7 +23,7 @@ func (d *decoder) decodeAnimation(frames int, show func(plane.Frame) error) erro
 		if err := d.draw(s, frame); err != nil {
 			return err
 		}
-		if err := show(plane.Frame{Image: s.reduce(d.factorX, d.factorY), Delay: frame.delay}); err != nil {
+		if err := show(plane.Frame{Image: s.reduce(d.wanted), Delay: frame.delay}); err != nil {
 			return err
 		}
 		s.dispose(frame)
@@ -109,20 +110,16 @@ func (s *screen) dispose(f *frame) {
 	}
 }
 
-// reduce returns a reduced copy of the screen.
-func (s *screen) reduce(factorX, factorY int) *plane.Image {
-	r := plane.NewReducer(s.bounds.Dx(), s.bounds.Dy(), 4, factorX, factorY)
+// reduce returns a copy of the screen for the copies that will be made.
+func (s *screen) reduce(o codec.Options) *plane.Image {
+	r := plane.NewSampler(s.bounds.Dx(), s.bounds.Dy(), 4, o.Width, o.Height, o.Nearest)
 	transparent := false
 	for y := range s.bounds.Dy() {
 		row := s.pixels[4*y*s.bounds.Dx():][:4*s.bounds.Dx()]
 		transparent = transparent || !isOpaque(row)
 		r.Add(row)
 	}
-	m := &plane.Image{Width: s.bounds.Dx(), Height: s.bounds.Dy(), Model: plane.RGB, Planes: r.Planes()}
-	if !transparent {
-		m.Planes = m.Planes[:3]
-	}
-	return m
+	return colored(s.bounds.Dx(), s.bounds.Dy(), r.Planes(), transparent)
 }
 
 func isOpaque(row []byte) bool {

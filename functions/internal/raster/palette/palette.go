@@ -29,33 +29,60 @@ func AsGray(m *image.NRGBA) (*image.Gray, bool) {
 // Exact returns an image with a palette of all of its colours, those that are transparent first, or nil if there are
 // more than a palette can have.
 func Exact(m *image.NRGBA) *image.Paletted {
-	indexes := map[uint32]uint8{}
+	exact := image.NewPaletted(m.Rect, nil)
+	var known colorSet
 	var colors []color.NRGBA
 	for y := range m.Rect.Dy() {
-		for pixel := range slices.Chunk(row(m, y), 4) {
-			key := binary.LittleEndian.Uint32(pixel)
-			if _, ok := indexes[key]; ok {
-				continue
-			}
-			if len(colors) == maxColors {
+		from, to := row(m, y), exact.Pix[y*exact.Stride:][:m.Rect.Dx()]
+		for x := range to {
+			index, isNew := known.add(binary.LittleEndian.Uint32(from[4*x : 4*x+4]))
+			if index == maxColors {
 				return nil
 			}
-			indexes[key] = 0
-			colors = append(colors, color.NRGBA{pixel[0], pixel[1], pixel[2], pixel[3]})
+			if isNew {
+				colors = append(colors, color.NRGBA{from[4*x], from[4*x+1], from[4*x+2], from[4*x+3]})
+			}
+			to[x] = uint8(index)
 		}
 	}
-	slices.SortStableFunc(colors, func(a, b color.NRGBA) int { return cmp.Compare(a.A, b.A) })
-	exact := image.NewPaletted(m.Rect, nil)
-	for i, c := range colors {
-		indexes[binary.LittleEndian.Uint32([]byte{c.R, c.G, c.B, c.A})] = uint8(i)
-		exact.Palette = append(exact.Palette, c)
+	order := make([]int, len(colors))
+	for i := range order {
+		order[i] = i
 	}
-	for y := range m.Rect.Dy() {
-		to := exact.Pix[y*exact.Stride:]
-		from := row(m, y)
-		for x := range m.Rect.Dx() {
-			to[x] = indexes[binary.LittleEndian.Uint32(from[4*x:4*x+4])]
-		}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(colors[i].A, colors[j].A) })
+	var places [maxColors]uint8
+	for place, i := range order {
+		places[i] = uint8(place)
+		exact.Palette = append(exact.Palette, colors[i])
+	}
+	for i, index := range exact.Pix {
+		exact.Pix[i] = places[index]
 	}
 	return exact
+}
+
+// A colorSet numbers colours as they are added. It is a hash table with open addressing, a quarter full at most.
+type colorSet struct {
+	count int
+	slots [4 * maxColors]struct {
+		color  uint32
+		number uint16 // of the colour, from 1 on; 0 in a slot that is free
+	}
+}
+
+// add returns the number of a colour, from 0 on; maxColors for one too many.
+func (s *colorSet) add(color uint32) (number int, isNew bool) {
+	for at := color * 0x9e3779b1 >> 22; ; at++ { // Knuth's multiplicative hash
+		slot := &s.slots[at%uint32(len(s.slots))]
+		switch {
+		case slot.number == 0 && s.count == maxColors:
+			return maxColors, false
+		case slot.number == 0:
+			s.count++
+			slot.color, slot.number = color, uint16(s.count)
+			return s.count - 1, true
+		case slot.color == color:
+			return int(slot.number) - 1, false
+		}
+	}
 }

@@ -43,6 +43,9 @@ func NewReducer(width, height, channels, factorX, factorY int) *Reducer {
 	return r
 }
 
+// Skip implements Sampler: every row is needed.
+func (r *Reducer) Skip() bool { return false }
+
 // Add takes the next row, which has width * channels bytes.
 func (r *Reducer) Add(row []uint8) {
 	if r.factorX == 1 && r.factorY == 1 {

@@ -12,6 +12,8 @@ type View struct {
 	OffsetX, OffsetY float64
 	// Orientation is the EXIF orientation of the image, which is undone.
 	Orientation int
+	// Nearest has the nearest samples picked, instead of all of them weighed.
+	Nearest bool
 }
 
 // isWhole reports whether a view shows an image of width x height pixels as it is stored.
@@ -99,8 +101,11 @@ func (m *Image) resample(v View, part int) *Image {
 		}
 		x, y := axis(m.Width, width, across, n, mirrorX), axis(m.Height, height, down, n, mirrorY)
 		x.Start, y.Start = x.Start+right, y.Start+below
-		resized := p.Resize(x, y)
-		resized = resized.Upright(v.Orientation)
+		resize := p.Resize
+		if v.Nearest {
+			resize = p.Pick
+		}
+		resized := resize(x, y).Upright(v.Orientation)
 		resized.StepX, resized.StepY = float64(n), float64(n)
 		small.Planes = append(small.Planes, resized)
 	}

@@ -15,27 +15,25 @@ import (
 // Decode implements codec.File. It reads up to and including the IEND chunk. Options.Check is not called, because every
 // row costs some input and raster's reader is cancelled as well.
 func (f *File) Decode(o codec.Options) (codec.Result, error) {
-	m, err := f.decodeImage(o.Width, o.Height)
+	m, err := f.decodeImage(o)
 	if err == nil {
 		err = codec.ShowStill(o, m)
 	}
 	return codec.Result{Orientation: f.Orientation}, err
 }
 
-// decodeImage returns an image that is reduced for copies of width x height pixels.
-func (f *File) decodeImage(width, height int) (*plane.Image, error) {
+// decodeImage returns an image that is reduced for the copies that will be made.
+func (f *File) decodeImage(o codec.Options) (*plane.Image, error) {
 	b := decodeBuffers.Get().(*decodeBuffer)
 	defer b.release()
 	b.file.Reset(f.r)
 	f.r, f.firstIDAT.r = b.file, b.file
 	d := &decoder{File: f, converter: newConverter(f), idat: &idatReader{file: f, chunk: f.firstIDAT}, rows: &b.inflate}
-	if f.layout.colorType == indexed && !f.interlaced && width >= f.Width && height >= f.Height {
+	if f.layout.colorType == indexed && !f.interlaced && o.Width >= f.Width && o.Height >= f.Height {
 		d.idat.kept = new(keptStream)
 	}
 	d.rows.Reset(d.idat)
-	factorX := plane.ReductionFactor(float64(f.Width) / float64(width))
-	factorY := plane.ReductionFactor(float64(f.Height) / float64(height))
-	d.reducer = plane.NewReducer(f.Width, f.Height, d.channels, factorX, factorY)
+	d.sampler = plane.NewSampler(f.Width, f.Height, d.channels, o.Width, o.Height, o.Nearest)
 	if err := d.decode(); err != nil {
 		return nil, err
 	}
@@ -62,7 +60,7 @@ type decoder struct {
 	*converter
 	idat    *idatReader
 	rows    *inflate.Reader
-	reducer *plane.Reducer
+	sampler plane.Sampler
 }
 
 func (d *decoder) decode() error {
@@ -70,7 +68,7 @@ func (d *decoder) decode() error {
 	if d.interlaced {
 		err = d.interlacedRows()
 	} else {
-		err = d.decodePass(d.Width, d.Height, func(_ int, pixels []uint8) { d.reducer.Add(pixels) })
+		err = d.decodePass(d.Width, d.Height, func(_ int, pixels []uint8) { d.sampler.Add(pixels) })
 	}
 	if err != nil {
 		return err
@@ -90,7 +88,9 @@ func (d *decoder) decodePass(width, height int, add func(y int, pixels []uint8))
 		if !unfilter(row.stored[0], row.pixels, above.pixels, d.layout.bytesPerPixel()) {
 			return imgerr.Damaged(Name, "a row has filter type %d, expected 0 to 4", row.stored[0])
 		}
-		add(y, d.convertRow(row.pixels, converted, width))
+		if d.interlaced || !d.sampler.Skip() {
+			add(y, d.convertRow(row.pixels, converted, width))
+		}
 		row, above = above, row
 	}
 	return nil
@@ -144,7 +144,7 @@ func (d *decoder) classify(err error) error {
 
 // image has no alpha if no pixel is transparent.
 func (d *decoder) image() *plane.Image {
-	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.reducer.Planes(), Profile: d.profile}
+	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.sampler.Planes(), Profile: d.profile}
 	m.Indexed, m.Source = d.layout.colorType == indexed, d.source()
 	isGray := d.layout.colorType == gray || d.layout.colorType == grayAlpha
 	switch {

@@ -23,11 +23,11 @@ func (d *decoder) interlacedRows() error {
 		}
 	}
 	err := d.decodePass(d.Width, d.Height/2, func(y int, pixels []uint8) {
-		d.reducer.Add(even[y*length:][:length])
-		d.reducer.Add(pixels)
+		d.sampler.Add(even[y*length:][:length])
+		d.sampler.Add(pixels)
 	})
 	if d.Height%2 == 1 {
-		d.reducer.Add(even[d.Height/2*length:])
+		d.sampler.Add(even[d.Height/2*length:])
 	}
 	return err
 }

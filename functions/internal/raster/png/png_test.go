@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
@@ -147,7 +148,7 @@ func decode(tb testing.TB, file []byte, width, height int) *plane.Image {
 	if err != nil {
 		tb.Fatalf("open: %v", err)
 	}
-	m, err := f.decodeImage(width, height)
+	m, err := f.decodeImage(codec.Options{Width: width, Height: height})
 	if err != nil {
 		tb.Fatalf("decode: %v", err)
 	}
@@ -400,7 +401,7 @@ func TestRejectedFiles(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f, err := Open(bytes.NewReader(test.file))
 			if err == nil {
-				_, err = f.decodeImage(7, 5)
+				_, err = f.decodeImage(codec.Options{Width: 7, Height: 5})
 			}
 			var imgErr *imgerr.Error
 			if !errors.As(err, &imgErr) || !strings.Contains(imgErr.Message, test.want) {
@@ -447,7 +448,7 @@ func FuzzDecode(f *testing.F) {
 			if max(opened.Width, opened.Height) > most {
 				return
 			}
-			m, err = opened.decodeImage(opened.Width, opened.Height)
+			m, err = opened.decodeImage(codec.Options{Width: opened.Width, Height: opened.Height})
 		}
 		var imgErr *imgerr.Error
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &imgErr) {

@@ -21,7 +21,7 @@ func TestNearest(t *testing.T) {
 		"animated GIF": encodeFrames(t, drawn, paletted(97, 61, 7)),
 		"half alpha":   encodePNG(t, halved50(drawn)),
 	}
-	const exact, near = 0, 1 // how many pixels of the image a picked one may be away from the nearest
+	const exact, near = 0, 1 // how far from the nearest pixel a picked one may be
 	for name, file := range files {
 		for _, test := range []struct {
 			target Target

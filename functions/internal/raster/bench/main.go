@@ -38,7 +38,7 @@ func main() { cli.Exit("bench", realMain(os.Args[1:], os.Stdout)) }
 
 func realMain(arguments []string, out io.Writer) error {
 	var flags struct {
-		Filter string `enum:"lanczos,nearest" default:"lanczos" help:"Filter of the thumbnail: lanczos, or nearest, which Pillow uses for images with a palette."`
+		Filter string `enum:"lanczos,nearest" default:"lanczos" help:"Filter of the thumbnail, lanczos or nearest."`
 		File   string `arg:"" help:"The image."`
 		Times  int    `arg:"" name:"n" help:"How often to make its thumbnail; 1 or more."`
 		Out    string `arg:"" optional:"" help:"Where to write the last thumbnail."`

@@ -118,9 +118,18 @@ func (s *stack) startSources(o options, broker *brokerTopic, subscribers map[str
 		if err != nil {
 			return err
 		}
+		s.pings = append(s.pings, ping)
 		stage.wait.Go(func() { ping.run(stage.ctx) })
 	}
 	return nil
+}
+
+// sweep sends the pings that a cluster sends within minutes: until the first sweep the list of images is incomplete,
+// and here a person looks at it at once.
+func (s *stack) sweep(ctx context.Context) {
+	for _, ping := range s.pings {
+		ping.send(ctx)
+	}
 }
 
 // topicOf returns the topic of a source. One that the manifests set for the upload function, too, is that of the

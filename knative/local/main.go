@@ -45,6 +45,8 @@ func realMain(ctx context.Context, arguments []string, stdout, stderr io.Writer,
 		fmt.Fprintf(stderr, "image-service: %s; uploads are refused until that changes. "+
 			"Check MINIO_ENDPOINT, REDIS_HOST and KAFKA_BOOTSTRAP_SERVERS, or unset them to use the built-in servers\n",
 			unavailable)
+	} else {
+		s.sweep(ctx)
 	}
 	if _, err := io.WriteString(stdout, s.summary()); err != nil {
 		s.stop()

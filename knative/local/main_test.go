@@ -121,6 +121,29 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// A person who opens the page at once finds all images, long before a cluster's first sweep.
+func TestListIsComplete(t *testing.T) {
+	t.Parallel()
+	c := run(t, nil, "--listen", "127.0.0.1:0")
+	page := regexp.MustCompile(`Page +(http://\S+)`).FindStringSubmatch(c.stdout.String())[1]
+	var answer []byte
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		response, err := http.Get(page + "/images")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err = io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(answer), `"complete":true`) {
+			return
+		}
+	}
+	t.Errorf("got %s after a minute, want a complete list", answer)
+}
+
 func mustGet(t *testing.T, url string) {
 	t.Helper()
 	response, err := http.Get(url)

@@ -62,11 +62,15 @@ func (p *localPing) run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		e := p.event.Clone()
-		e.SetID(uuid.NewString())
-		e.SetTime(time.Now())
-		if err := p.sink(ctx, e); err != nil && ctx.Err() == nil {
-			p.log.Warn("ping_failed", "source", e.Source(), "error.message", err.Error())
-		}
+		p.send(ctx)
+	}
+}
+
+func (p *localPing) send(ctx context.Context) {
+	e := p.event.Clone()
+	e.SetID(uuid.NewString())
+	e.SetTime(time.Now())
+	if err := p.sink(ctx, e); err != nil && ctx.Err() == nil {
+		p.log.Warn("ping_failed", "source", e.Source(), "error.message", err.Error())
 	}
 }

@@ -45,6 +45,7 @@ type stack struct {
 	endpoints   string // the file that has them
 
 	deployment *deployment
+	pings      []*localPing
 	servers    *fakes.Servers
 	log        *slog.Logger
 	// Stopped in this order, each after the one before it has ended.

@@ -9,20 +9,26 @@ import { chromium } from 'playwright-core';
 export const services = { pictures: process.argv[2], private: process.argv[3] }, apiKey = process.argv[4];
 const images = new URL('../../docs/images/', import.meta.url).pathname;
 export const sample = images + 'sample.jpg', other = images + 'page.png';
+export const heic = new URL('../../functions/internal/raster/heif/testdata/grid.heic', import.meta.url).pathname;
 export const notAnImage = new URL('../../README.md', import.meta.url).pathname;
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-// A proxy removes the path, as Traefik does. The faults are answered to the next uploads; held ones never end. With unlisted
-// the page is that of a service which lists no images. keys are the Idempotency-Keys of the uploads.
-export const traffic = { faults: [], keys: [], hold: false, unlisted: false };
-const proxy = http.createServer((request, response) => {
+// A proxy removes the path, as Traefik does. The faults are answered to the next uploads; held ones never end. Questions for
+// a status are asked once statuses is settled. With unlisted the page is that of a service which lists no images. keys are
+// the Idempotency-Keys of the uploads.
+export const traffic = { faults: [], keys: [], hold: false, statuses: null, unlisted: false };
+const proxy = http.createServer(async (request, response) => {
   request.on('error', () => {});
   const path = request.url.split('/')[1];
-  if (!services[path]) { response.writeHead(410).end(); return }
+  if (!services[path]) { response.writeHead(421).end(); return }
   if (request.method === 'POST') {
     traffic.keys.push(request.headers['idempotency-key']);
     if (traffic.hold) return request.resume();
     if (traffic.faults.length > 0) return request.resume().on('end', traffic.faults.shift().bind(null, response));
+  }
+  if (/\/status\/(?!0$)/.test(request.url) && await traffic.statuses === 'cut') {
+    response.writeHead(200, { 'Content-Length': 2 }).write('{', () => response.destroy()); // otherwise the browser asks again by itself
+    return;
   }
   const options = { method: request.method, headers: { ...request.headers, 'X-Forwarded-Prefix': '/' + path } };
   const onward = http.request(services[path] + request.url.slice(path.length + 1), options, answer => {
@@ -45,7 +51,7 @@ const root = `http://127.0.0.1:${proxy.address().port}/`;
 export const address = root + 'pictures/', privateAddress = root + 'private/';
 const answer = (status, seconds, code) => response =>
   response.writeHead(status, { 'Retry-After': seconds, 'Content-Type': 'application/json' }).end(JSON.stringify({ error: code, code }));
-export const unavailable = answer(503, 1, 'busy'), limited = answer(429, 1, 'rate_limited'), broken = response => response.destroy();
+export const unavailable = answer(503, 1, 'busy'), limited = answer(429, 3, 'rate_limited'), broken = response => response.destroy();
 
 // The service is on the loopback interface only here: pages of public sites could not use it otherwise.
 const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-features=LocalNetworkAccessChecks'];
@@ -57,7 +63,7 @@ export async function visit(use, { at = address, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 900, height: 900 }, ...options }), page = await context.newPage();
   const wrong = [];
   page.on('pageerror', error => wrong.push(String(error)));
-  page.on('response', answer => { if (answer.status() === 410) wrong.push(answer.url()) });
+  page.on('response', answer => { if (answer.status() === 421) wrong.push(answer.url()) });
   page.on('console', message => { if (/Content Security Policy/.test(message.text())) wrong.push(message.text()) });
   await page.goto(at);
   await use(page, context);
@@ -65,6 +71,17 @@ export async function visit(use, { at = address, ...options } = {}) {
   await context.close();
 }
 export const drop = (page, ...files) => page.setInputFiles('#pick', files);
+// text waits until an element has a text.
+export const text = (page, selector, want) => page.waitForFunction(([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.innerText),
+  [selector, want.source], { timeout: 60_000 });
+export const focused = page => page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute('aria-label') || document.activeElement.innerText);
+// held has the service keep its answers about statuses until the function that it returns is called; with 'cut', the
+// connection ends instead.
+export function held() {
+  let release;
+  traffic.statuses = new Promise(resolve => { release = resolve });
+  return how => { release(how); traffic.statuses = null };
+}
 export const summary = (page, text) => page.waitForFunction(want => document.querySelector('#summary').textContent === want, text, { timeout: 60_000 });
 export const tiles = page => page.$$eval('#grid li', tiles => tiles.map(tile => tile.innerText));
 export const pixel = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg==', 'base64');
@@ -74,7 +91,7 @@ export const texts = page => page.$$eval('#list li', rows => rows.map(row => row
 // to be clicked, other than a link in a sentence, is less than 24 pixels high (WCAG 2.2, 2.5.8).
 export async function inspect(page) {
   const state = await page.evaluate(async () => {
-    const boxes = [...document.querySelectorAll('#list li, #grid li, #links li, #viewer')].map(row => [...row.children].map(part => part.getBoundingClientRect()));
+    const boxes = [...document.querySelectorAll('#list li, #grid li, #links li, #viewer, #sure, #ask, #held')].map(row => [...row.children].map(part => part.getBoundingClientRect()));
     const overlap = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
     return {
       wide: document.documentElement.scrollWidth - innerWidth,

@@ -39,18 +39,27 @@ func hashOf(content string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// Page returns GET /: a page on which a browser uploads images. It names the formats that limits accept, and how many
-// bytes an image may have, shows images if the service lists them, and deletes them if it does. Style and script are in
-// it, so that one request brings all, whatever path it is below.
-func Page(limits raster.Limits, maxBytes int64, lists, deletes bool) http.HandlerFunc {
+// A PageSetting is what the page says of the service, and how it behaves.
+type PageSetting struct {
+	Limits   raster.Limits // its formats are named
+	MaxBytes int64         // of an image
+	Lists    bool          // the service lists images to those who use the page
+	Deletes  bool          // they may delete images
+	NeedsKey bool          // they need a key
+}
+
+// Page returns GET /: a page on which a browser uploads images. Style and script are in it, so that one request brings
+// all, whatever path it is below.
+func Page(setting PageSetting) http.HandlerFunc {
 	// Not every system knows the MIME type of a HEIC, and then only its extension finds it in a file picker.
-	types := append(limits.MIMETypes(), limits.Extensions()...)
+	types := append(setting.Limits.MIMETypes(), setting.Limits.Extensions()...)
 	html := []byte(strings.NewReplacer(
-		"{{formats}}", limits.FormatNames("and"),
+		"{{formats}}", setting.Limits.FormatNames("and"),
 		"{{types}}", strings.Join(types, ","),
-		"{{bytes}}", fmt.Sprintf("%.3g MB", float64(maxBytes)/1e6),
-		"{{lists}}", strconv.FormatBool(lists),
-		"{{deletes}}", strconv.FormatBool(deletes),
+		"{{bytes}}", fmt.Sprintf("%.3g MB", float64(setting.MaxBytes)/1e6),
+		"{{lists}}", strconv.FormatBool(setting.Lists),
+		"{{deletes}}", strconv.FormatBool(setting.Deletes),
+		"{{keys}}", strconv.FormatBool(setting.NeedsKey),
 		"{{style}}", pageStyle,
 		"{{script}}", pageScript,
 	).Replace(pageTemplate))

@@ -1,36 +1,72 @@
 const element = id => document.getElementById(id);
 const drop = element('drop'), pick = element('pick'), list = element('list'), summary = element('summary');
-const ask = element('ask'), field = element('key'), why = element('why');
+const ask = element('ask'), field = element('key'), why = element('why'), abandon = element('abandon');
+const held = element('held'), change = element('change'), forget = element('forget');
+const data = document.querySelector('main').dataset, [lists, deletes, keys] = [data.lists, data.deletes, data.keys].map(is => is === 'true');
 const pause = (milliseconds, signal) => new Promise(resolve => {
   const timer = setTimeout(resolve, milliseconds);
   signal?.addEventListener('abort', () => { clearTimeout(timer); resolve() });
 });
 
+// until settles as a promise does, or fails as soon as a signal is aborted.
+const until = (promise, signal) => new Promise((resolve, reject) => {
+  signal?.throwIfAborted();
+  promise.then(resolve, reject);
+  signal?.addEventListener('abort', () => reject(signal.reason));
+});
+const wordsOf = async answer => !answer ? 'The connection was lost' :
+  (await answer.json().catch(() => null))?.error?.replace(/; try again$/, '') ?? 'The service answered ' + answer.status;
+const restOf = text => 1000 * text || 0; // of a Retry-After, which may be a date
+
 // The key is kept while this tab is open, and sent only to where the page came from. All addresses are relative, so that
 // the page works below any path.
-let asking = null;
 const key = () => sessionStorage.getItem('key');
-const headers = () => key() ? { Authorization: 'Bearer ' + key() } : {};
-function askForKey() {
-  return asking ??= new Promise(resolve => {
-    why.textContent = key() ? 'This key is not valid, or no longer.' : 'This service needs a key.';
-    sessionStorage.removeItem('key');
-    ask.hidden = false; field.focus();
-    ask.onsubmit = event => {
-      event.preventDefault();
-      sessionStorage.setItem('key', field.value.replace(/[^!-~]/g, '')); // invisible characters get pasted with it
-      field.value = ''; ask.hidden = true; asking = null;
-      resolve();
-      if (lists === 'true') loadMore();
-    };
-  });
+const headers = (credential = key()) => credential ? { Authorization: 'Bearer ' + credential } : {};
+const invalid = 'This key is not valid, or no longer.';
+let entered = Promise.withResolvers(); // settled by the next key
+let checked = null; // the key that is known to be valid
+function showAccess(words = '') {
+  ask.hidden = !keys || Boolean(key()); held.hidden = !keys || !key(); abandon.hidden = true;
+  why.textContent = words; field.value = '';
+  if (words === invalid) field.setAttribute('aria-invalid', 'true'); else field.removeAttribute('aria-invalid');
 }
+function dropKey(words) {
+  sessionStorage.removeItem('key');
+  showAccess(words); showGallery();
+}
+function needKey() {
+  if (document.activeElement !== field) field.focus();
+  return entered.promise;
+}
+ask.onsubmit = async event => {
+  event.preventDefault();
+  const given = field.value.replace(/[^!-~]/g, ''); // invisible characters get pasted with it
+  const answer = await fetch('status/0', { headers: headers(given) }).catch(() => null);
+  if (!answer?.ok && answer?.status !== 404) {
+    why.textContent = answer?.status === 401 ? invalid : await wordsOf(answer);
+    field.setAttribute('aria-invalid', 'true'); field.focus(); field.select();
+    return;
+  }
+  sessionStorage.setItem('key', given); checked = given;
+  showAccess(); change.focus();
+  entered.resolve(); entered = Promise.withResolvers();
+  showGallery();
+};
+change.onclick = () => { ask.hidden = false; held.hidden = true; abandon.hidden = false; field.focus() };
+abandon.onclick = () => { showAccess(); change.focus() };
+// What the key gave goes with it, on a machine that others use, too.
+forget.onclick = () => {
+  keep([]); dropKey('The key is forgotten.'); field.focus();
+  for (const job of jobs) if (job.state === 'done' || job.state === 'failed') remove(job);
+};
 
-async function get(path, signal) {
+// get fetches with the key. While there is none, it calls waits, and waits for one.
+async function get(path, { signal, waits } = {}) {
   for (;;) {
+    if (keys && !key()) { waits?.(); await until(needKey(), signal) }
     const sent = key(), answer = await fetch(path, { headers: headers(), signal });
-    if (answer.status !== 401) return answer;
-    if (sent === key()) await askForKey();
+    if (answer.status !== 401 || !keys) return answer;
+    if (sent === key()) dropKey(invalid);
   }
 }
 // An element cannot send the key in a header, so what needs a key is fetched as a blob, unless the service signs URLs.
@@ -64,35 +100,49 @@ function linkTo(path, label, name) {
   return link;
 }
 
-// A row shows one image. Its button cancels the upload, then tries again or removes the row.
+// A row shows one image. Its buttons are to cancel the upload, to try it again, and to dismiss the row.
 function newRow(file) {
   const item = document.createElement('li');
-  item.innerHTML = '<figure></figure><div><strong></strong><small>waiting</small><progress max="1" value="0"></progress></div><button type="button"></button>';
-  const text = item.querySelector('small'), button = item.querySelector('button'), figure = item.querySelector('figure');
+  item.innerHTML = '<figure></figure><div><strong></strong><small>waiting</small><progress max="1" value="0"></progress></div><div></div>';
+  const text = item.querySelector('small'), figure = item.querySelector('figure'), buttons = item.lastChild;
   const bar = item.querySelector('progress');
   item.querySelector('strong').textContent = file.name;
   bar.setAttribute('aria-label', 'Upload of ' + file.name);
   const preview = URL.createObjectURL(file);
-  shows(preview).then(can => { if (can && !figure.firstChild) show(preview) });
+  let gone = false;
+  shows(preview).then(can => { if (can && !figure.firstChild && !gone) show(preview) });
   list.prepend(item);
   function show(url) {
     const image = new Image(); image.src = url; image.alt = 'Thumbnail of ' + file.name;
     figure.replaceChildren(image);
   }
-  function setButton(label, act) {
-    button.textContent = label; button.setAttribute('aria-label', label + ' ' + file.name); button.onclick = act;
+  function setButtons(...acts) { // the first one keeps the focus
+    acts.forEach(([label, act], i) => {
+      const button = buttons.children[i] ?? buttons.appendChild(newButton());
+      button.textContent = label; button.setAttribute('aria-label', label + ' ' + file.name); button.onclick = act;
+    });
+    while (buttons.children.length > acts.length) buttons.lastChild.remove();
   }
   return {
-    remove() { item.remove(); URL.revokeObjectURL(preview) },
-    start(cancel) { item.className = ''; bar.hidden = false; setButton('Cancel', cancel) },
+    remove() {
+      if (item.contains(document.activeElement)) ((item.nextSibling ?? item.previousSibling)?.querySelector('button') ?? pick).focus();
+      item.remove(); URL.revokeObjectURL(preview);
+    },
+    start(cancel) { item.className = ''; bar.hidden = false; setButtons(['Cancel', cancel]) },
     setText(words) { text.textContent = words },
     progress(sent, total) {
       bar.value = sent / total;
       this.setText(sent < total ? Math.floor(100 * sent / total) + ' % of ' + inBytes(total) : 'sent ' + inBytes(total));
     },
-    failed(words, again) { item.className = 'failed'; bar.hidden = true; this.setText(words); setButton('Try again', again) },
-    refused(words, remove) { item.className = 'failed'; bar.hidden = true; this.setText(words); setButton('Remove', remove) },
-    async done(id, { result, urls }, remove) {
+    failed(words, dismiss, ...again) {
+      item.className = 'failed'; bar.hidden = true;
+      this.setText(words); setButtons(...again.map(act => ['Try again', act]), ['Dismiss', dismiss]);
+    },
+    deleted(dismiss) {
+      item.className = ''; bar.hidden = gone = true;
+      this.setText('deleted'); setButtons(['Dismiss', dismiss]); figure.replaceChildren();
+    },
+    async done(id, { result, urls }, dismiss) {
       bar.hidden = true;
       show(urls ? below('thumbnails/', urls.thumbnail) : await address('thumbnails/' + id));
       this.setText(size(result.original_size) + ' → ' + size(result.thumbnail_size) + ' · ');
@@ -102,14 +152,13 @@ function newRow(file) {
         if (!links.has(path)) links.set(path, r.name + ' ' + size([r.width, r.height]));
       }
       for (const [path, label] of links) text.append(linkTo(path, label, file.name), ' ');
-      setButton('Remove', remove);
+      setButtons(['Dismiss', dismiss]);
     },
   };
 }
 
 // The gallery has what the service lists; where it lists nothing, what this browser remembers.
 const gallery = element('gallery'), grid = element('grid'), more = element('more'), note = element('note');
-const { lists, deletes } = document.querySelector('main').dataset;
 const maxRemembered = 200, pageSize = 30;
 
 // A browser in private mode may forbid storage, or forget it: then the history ends with the page.
@@ -180,7 +229,7 @@ async function addThumbnail(figure, id) {
 function removeTile(id) {
   tiles.get(id)?.item.remove(); tiles.delete(id);
   keep(remembered.filter(image => image.image_id !== id));
-  gallery.hidden = tiles.size === 0;
+  gallery.hidden = tiles.size === 0 && !note.textContent;
 }
 // uploaded shows an image that this page has uploaded, and remembers it.
 function uploaded(file, status) {
@@ -192,9 +241,9 @@ function uploaded(file, status) {
 
 // follow shows the states of images that have no result yet, by server-sent events. fetch sends the key, unlike
 // EventSource.
-async function follow(ids) {
+async function follow(ids, signal) {
   while (ids.length) {
-    const answer = await get('events?ids=' + ids.slice(0, 20)).catch(() => null);
+    const answer = await get('events?ids=' + ids.slice(0, 20), { signal }).catch(() => null);
     if (!answer?.ok) return;
     const lines = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let text = '';;) {
@@ -204,34 +253,48 @@ async function follow(ids) {
       text = events.pop();
       for (const event of events) {
         const status = JSON.parse(/^data: (\{"image_id".*)$/m.exec(event)?.[1] ?? 'null'), tile = status && tiles.get(status.image_id);
-        if (tile) showTile({ ...tile.image, ...status.result, status: status.status });
+        if (tile && status.status === 'deleted') removeTile(status.image_id);
+        else if (tile) showTile({ ...tile.image, ...status.result, status: status.status });
       }
     }
     ids = ids.slice(20);
   }
 }
 
-let cursor = '', loading = false;
+let cursor = '', loading = false, listing = new AbortController();
 async function loadMore() {
   if (loading) return;
   loading = true;
+  const { signal } = listing;
   try {
-    const answer = await fetch('images?limit=' + pageSize + (cursor && '&cursor=' + cursor), { headers: headers() });
-    if (answer.status === 401) return; // there is a key after the first upload
+    const answer = await fetch('images?limit=' + pageSize + (cursor && '&cursor=' + cursor), { headers: headers(), signal });
+    if (answer.status === 401 && keys) return dropKey(invalid);
     if (!answer.ok) throw new Error(answer.status);
     const page = await answer.json();
     for (const image of page.images) if (!tiles.has(image.image_id)) showTile(image, false);
-    follow(page.images.filter(image => image.status === 'queued' || image.status === 'processing').map(image => image.image_id));
-    note.textContent = page.complete || page.next ? '' : 'Images from before ' + new Date(1000 * page.since).toLocaleString() + ' may be missing: the service is still looking through its store.';
+    follow(page.images.filter(image => image.status === 'queued' || image.status === 'processing').map(image => image.image_id), signal);
+    note.textContent = page.complete || page.next ? '' : 'Images from before ' + new Date(1000 * page.since).toLocaleString() + ' may be missing: the service is still looking for them. They appear here when it has found them.';
     cursor = page.next ?? '';
     more.hidden = !cursor;
+    gallery.hidden = tiles.size === 0 && !note.textContent;
     if (cursor) { nearEnd.unobserve(more); nearEnd.observe(more) } // which reports it again if it is still in sight
-  } catch { note.textContent = 'The images could not be listed.'; more.hidden = false; gallery.hidden = false }
-  finally { loading = false }
+  } catch {
+    if (signal.aborted) return;
+    note.textContent = 'The images could not be listed.'; more.hidden = false; gallery.hidden = false;
+  } finally { if (!signal.aborted) loading = false }
 }
 const nearEnd = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) loadMore() }, { rootMargin: '200px' });
 more.onclick = loadMore;
-if (lists === 'true') loadMore(); else remembered.forEach(image => showTile(image, false));
+// showGallery begins anew, with what the key of now gives.
+function showGallery() {
+  listing.abort(); listing = new AbortController(); loading = false; cursor = '';
+  for (const { item } of tiles.values()) item.remove();
+  tiles.clear();
+  note.textContent = ''; more.hidden = gallery.hidden = true;
+  if (keys && !key()) return;
+  if (lists) loadMore(); else remembered.forEach(image => showTile(image, false));
+}
+showAccess(); showGallery();
 
 // The viewer shows an image with all that was made of it.
 const viewer = element('viewer'), said = element('said'), links = element('links');
@@ -277,9 +340,10 @@ function view(image) {
     newButton('Copy curl', () => copy('curl ' + credentials + '-o ' + quoted(name) + ' ' + absolute('images/' + id), 'Command')),
     newButton('Copy HTML', () => copy('<img src="' + absolute(best) + '"' + (width ? ' width="' + width + '" height="' + height + '"' : '') + ' alt="' + escaped(name) + '">', 'HTML')),
     newButton('Download', () => download('images/' + id, name)),
-    ...deletes === 'true' ? [newButton('Delete', () => erase(id, name))] : [],
     newButton('Close', () => viewer.close()),
+    ...deletes ? [newButton('Delete', () => erase(id, name))] : [],
   );
+  if (deletes) element('acts').lastChild.className = 'danger';
   showLarge(image, name);
   if (!viewer.open) viewer.showModal();
 }
@@ -300,17 +364,30 @@ async function download(path, name) {
   link.href = await address(path); link.download = name;
   link.click();
 }
+const sure = element('sure');
+function isSure(name) {
+  element('question').textContent = 'Delete ' + name + '?';
+  sure.returnValue = '';
+  sure.showModal();
+  return new Promise(resolve => { sure.onclose = () => resolve(sure.returnValue === 'delete') });
+}
 async function erase(id, name) {
-  if (!confirm('Delete ' + name + ' for good?')) return;
+  if (!await isSure(name)) return;
   const answer = await fetch('images/' + id, { method: 'DELETE', headers: headers() }).catch(() => null);
-  if (answer?.ok || answer?.status === 404) { removeTile(id); viewer.close() }
-  else said.textContent = (await answer?.json().catch(() => null))?.error ?? 'The connection was lost';
+  if (!answer?.ok && answer?.status !== 404) { said.textContent = await wordsOf(answer); return }
+  const item = tiles.get(id)?.item, near = item?.nextSibling ?? item?.previousSibling;
+  removeTile(id);
+  for (const job of jobs) if (job.image === id) job.row.deleted(() => remove(job));
+  summary.textContent = name + ' is deleted.';
+  viewer.close();
+  (near?.querySelector('button') ?? pick).focus();
 }
 
 // XMLHttpRequest, because fetch does not report the progress of an upload. A repetition has the same Idempotency-Key, so
 // that an answer which was lost does not make two images of one.
-class Unfinished extends Error { constructor(message, wait) { super(message); this.wait = wait } }
-const unauthorized = new Error('unauthorized');
+class Unfinished extends Error { constructor(message, wait = 0) { super(message); this.wait = wait } }
+class Lost extends Unfinished { constructor() { super('The connection was lost') } }
+const unauthorized = new Error('unauthorized'), deleted = new Error('deleted');
 function sendOnce(job) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(), form = new FormData();
@@ -324,52 +401,76 @@ function sendOnce(job) {
       const { status, response } = request;
       const words = response?.error?.replace(/; try again$/, '') ?? 'The service answered ' + status;
       if (status === 200) resolve(response);
-      else if (status === 401) reject(unauthorized);
+      else if (status === 401 && keys) reject(unauthorized);
+      else if (status === 410) reject(deleted);
       else if (status === 408 || status === 429 || status >= 500)
-        reject(new Unfinished(words, 1000 * Number(request.getResponseHeader('Retry-After') ?? 0)));
+        reject(new Unfinished(words, restOf(request.getResponseHeader('Retry-After'))));
       else reject(new Error(words));
     };
-    request.onerror = () => reject(new Unfinished('The connection was lost', 0));
+    request.onerror = () => reject(new Lost());
     request.onabort = () => reject(new DOMException('', 'AbortError'));
     job.abort.signal.addEventListener('abort', () => request.abort());
     request.send(form);
   });
 }
 
-// Ask for a key before the first upload: a browser reports one that is refused midway as a lost connection.
-let checked = null;
+const waitForKey = row => () => row.setText('waiting for the key');
+// The network is waited for where there is none; the pause is for a service on this machine, which needs none.
+async function networkBack(row, signal) {
+  row.setText('offline; goes on when the network is back');
+  const stop = new AbortController(), over = AbortSignal.any([signal, stop.signal]);
+  await Promise.race([new Promise(resolve => addEventListener('online', resolve, { once: true, signal: over })), pause(30000, over)]);
+  stop.abort();
+  signal.throwIfAborted();
+}
+
+// A key is checked before an upload: a browser reports one that is refused midway as a lost connection. Time without a
+// network is not a try.
 const maxTries = 8;
 async function send(job) {
-  await (checked ??= get('status/0').catch(() => { checked = null }));
-  for (let tries = 1; ; tries++) {
+  const { row, abort: { signal } } = job;
+  for (let tries = 1;;) {
     const sent = key();
-    try { return await sendOnce(job) } catch (error) {
+    try {
+      if (keys && !(sent && sent === checked)) {
+        await get('status/0', { signal, waits: waitForKey(row) }).catch(() => { throw new Lost() });
+        checked = key();
+      }
+      row.setText('sending');
+      return await sendOnce(job);
+    } catch (error) {
+      signal.throwIfAborted();
       if (error === unauthorized) {
-        job.row.setText('waiting for a key');
-        if (sent === key()) await askForKey();
+        if (sent === key()) dropKey(invalid);
+        checked = null;
         continue;
       }
-      if (!(error instanceof Unfinished) || tries === maxTries) throw error;
-      const wait = Math.max(error.wait, Math.min(1000 * 2 ** (tries - 1), 30000));
-      job.row.setText(error.message + '; trying again in ' + Math.ceil(wait / 1000) + ' s');
-      await pause(wait, job.abort.signal);
-      if (!navigator.onLine) await new Promise(resolve => addEventListener('online', resolve, { once: true }));
-      job.abort.signal.throwIfAborted();
+      if (error instanceof Lost && !navigator.onLine) { await networkBack(row, signal); continue }
+      if (!(error instanceof Unfinished) || tries++ === maxTries) throw error;
+      const wait = Math.max(error.wait, Math.min(1000 * 2 ** (tries - 2), 30000));
+      row.setText(error.message + '; trying again in ' + Math.ceil(wait / 1000) + ' s');
+      await pause(wait, signal);
+      signal.throwIfAborted();
     }
   }
 }
 
 // The service holds the answer until the result is there; the pause is for one that has too many who wait.
-async function result(id, signal) {
+async function result(id, row, signal) {
   for (let wait = 100, missed = 0; missed < 10; wait = Math.min(wait * 1.5, 3000)) {
-    const answer = await get('status/' + id + '?wait=20', signal).catch(() => null);
+    row.setText('making the thumbnail');
+    const answer = await get('status/' + id + '?wait=20', { signal, waits: waitForKey(row) }).catch(() => null);
+    const status = await answer?.json().catch(() => null);
     signal.throwIfAborted();
-    const status = answer?.ok && await answer.json();
-    if (status?.status === 'completed' || status?.status === 'failed') return status;
-    missed = status ? 0 : missed + 1;
-    await pause(wait, signal);
+    if (!status && !navigator.onLine) { await networkBack(row, signal); continue }
+    if (answer?.status === 410) throw deleted;
+    if (answer?.status === 404) throw new Error(status?.error); // with another key than the upload's
+    if (answer?.ok && (status?.status === 'completed' || status?.status === 'failed')) return status;
+    missed = answer?.ok && status ? 0 : missed + 1;
+    await pause(Math.max(wait, restOf(answer?.headers.get('Retry-After'))), signal);
+    signal.throwIfAborted();
   }
-  throw new Unfinished('The service no longer answers. The image is stored; its ID is ' + id, 0);
+  throw new Unfinished('The service no longer answers. The image is stored; its ID is ' + id);
 }
 
 const jobs = new Set();
@@ -383,19 +484,19 @@ function remove(job) { jobs.delete(job); job.row.remove(); report() }
 
 async function run(job) {
   setState(job, 'busy');
-  const { row, abort } = job;
+  const { row, abort: { signal } } = job, dismiss = () => remove(job);
   try {
-    row.setText('sending');
     const { image_id } = await send(job);
-    row.setText('making the thumbnail');
-    const status = await result(image_id, abort.signal);
+    job.image = image_id;
+    const status = await result(image_id, row, signal);
     uploaded(job.file, status);
-    if (status.status === 'completed') { await row.done(image_id, status, () => remove(job)); setState(job, 'done') }
-    else { row.refused(status.result.error, () => remove(job)); setState(job, 'failed') }
+    if (status.status === 'completed') { await row.done(image_id, status, dismiss); setState(job, 'done') }
+    else { row.failed(status.result.error, dismiss); setState(job, 'failed') }
   } catch (error) {
-    if (abort.signal.aborted) return remove(job);
-    if (error instanceof Unfinished) row.failed(error.message, () => enqueue(job));
-    else row.refused(error.message, () => remove(job)); // the same image would be refused again
+    if (signal.aborted) return dismiss();
+    if (error === deleted) { row.deleted(dismiss); setState(job, 'done'); return }
+    if (error instanceof Unfinished) row.failed(error.message, dismiss, () => enqueue(job));
+    else row.failed(error.message, dismiss); // the same image would be refused again
     setState(job, 'failed');
   }
 }
@@ -443,13 +544,13 @@ async function read(entry) {
 async function take(transfer) {
   const link = transfer.getData('text/uri-list') || transfer.getData('text/plain'), files = await filesIn(transfer);
   if (files.length === 0 && /^https?:/.test(link)) {
-    summary.textContent = 'This service does not fetch images from addresses: save the image first, then drop the file.';
+    summary.textContent = 'This service does not fetch images from addresses: save the image first, then add the file.';
     return;
   }
   add(files);
 }
 
-pick.onchange = () => { add(pick.files); pick.value = '' };
+for (const input of [pick, element('camera')]) input.onchange = () => { add(input.files); input.value = '' };
 addEventListener('paste', event => { if (event.target !== field) take(event.clipboardData) });
 for (const type of ['dragover', 'drop']) addEventListener(type, event => event.preventDefault());
 addEventListener('dragover', () => drop.classList.add('over'));

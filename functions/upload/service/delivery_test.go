@@ -158,6 +158,7 @@ func TestGetPage(t *testing.T) {
 	policy := got.header.Get("Content-Security-Policy")
 	for name, test := range map[string]struct{ text, want string }{
 		"invites":               {got.body, "Drop images or folders here"},
+		"needs no key":          {got.body, `data-keys="false"`},
 		"accepts the formats":   {got.body, `image/webp,image/heic,image/heif,image/avif,.jpg,`},
 		"names the limits":      {got.body, "JPEG, PNG, GIF, WebP, HEIC and AVIF, each up to 52.4 MB."},
 		"loads nothing":         {policy, "default-src 'none'"},

@@ -120,11 +120,17 @@ func wire(
 		Publisher: publisher,
 	}, settings.patience, process.Log, process.Metrics)
 	return &service{
-		process:    process,
-		guard:      guard,
-		deleter:    deleter,
-		retrier:    retrier,
-		page:       delivery.Page(settings.limits, settings.maxBytes, settings.listed, deleter.Allowed()),
+		process: process,
+		guard:   guard,
+		deleter: deleter,
+		retrier: retrier,
+		page: delivery.Page(delivery.PageSetting{
+			Limits:   settings.limits,
+			MaxBytes: settings.maxBytes,
+			Lists:    settings.listed,
+			Deletes:  deleter.Allowed(),
+			NeedsKey: guard.Authenticates(),
+		}),
 		eventsOnly: settings.eventsOnly,
 		grants:     &grant.Grants{Keys: guard.Signing(), MaxBytes: settings.maxBytes, Types: settings.limits.MIMETypes()},
 		ingest: ingest.New(ingest.Backends{

@@ -6,7 +6,7 @@ GO_TEST_FLAGS ?=
 FUZZ_TIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz bench generate ci e2e faults hostile hooks
+.PHONY: help run test lint fuzz bench measure generate ci e2e faults hostile hooks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ fuzz: ## fuzz every parser for FUZZ_TIME (10s) each
 
 bench: ## run all benchmarks
 	go test -run '^$$' -bench . ./...
+
+measure: ## measure the whole way of an image with real servers (about ten minutes, Linux)
+	go run ./functions/bench
 
 generate: ## write the generated reference pages
 	go run ./functions/internal/reference

@@ -115,25 +115,27 @@ func TestWebhooks(t *testing.T) {
 	thumbnailed := events.TypeImageThumbnailed + "/" + id
 	eventually(t, "a delivery after two failures", func() bool {
 		_, accepted := flaky.posts(thumbnailed)
-		return accepted == 1
+		return accepted > 0
 	})
-	if all, _ := flaky.posts(thumbnailed); all != 3 {
-		t.Errorf("the webhook got %d requests, want 3", all)
+	if all, accepted := flaky.posts(thumbnailed); all != accepted+2 {
+		t.Errorf("the webhook got %d requests and accepted %d, want two more", all, accepted)
 	}
-	eventually(t, "a dead letter", func() bool { return s.letters().Waiting == 1 })
+	eventually(t, "a dead letter", func() bool { return s.letters().Waiting > 0 })
 	letter := s.letters().Letters[0]
 	if letter.ID != thumbnailed || letter.Code != "410" || !strings.Contains(letter.Answer, "webhook_gone") {
 		t.Errorf("the dead letter is %+v, want %s with 410", letter, thumbnailed)
 	}
 
 	// Put back, the event is delivered to both again, under the same ID.
+	_, accepted := flaky.posts(thumbnailed)
+	refused, _ := leaving.posts(thumbnailed)
 	if answer := s.do(http.MethodPost, "http://"+running.deadLetters+"/redrive", "", nil); answer.status != 200 {
 		t.Fatalf("redrive: got %d %s, want 200", answer.status, answer.body)
 	}
 	eventually(t, "both again", func() bool {
-		_, accepted := flaky.posts(thumbnailed)
-		again, _ := leaving.posts(thumbnailed)
-		return accepted == 2 && again == 2
+		_, acceptedNow := flaky.posts(thumbnailed)
+		refusedNow, _ := leaving.posts(thumbnailed)
+		return acceptedNow > accepted && refusedNow > refused
 	})
 	for _, h := range []*hook{flaky, leaving} {
 		h.lock.Lock()

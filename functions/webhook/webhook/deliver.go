@@ -161,8 +161,8 @@ func judge(to endpoint, state *state, response *http.Response) (outcome, error) 
 	}
 }
 
-// maxPause bounds a pause that an endpoint asks for. The Broker gives an event up after 17 minutes, and it has to be tried
-// again in them.
+// maxPause bounds a pause that an endpoint asks for. The Broker gives an event up after 17 minutes, and has to try it
+// again before that.
 const maxPause = 10 * time.Minute
 
 // retryAfter returns the pause that an answer asks for, 0 without one:

@@ -132,7 +132,7 @@ func (p *parser) endpoint(node *yaml.Node, path string) endpoint {
 	}
 	for _, field := range missing {
 		p.fault(node, path+"."+field, "is missing; expected %s", map[string]string{
-			"name": expectedName, "url": p.expectedURL(), "secrets": "a list of " + expectedSecret,
+			"name": expectedName, "url": p.expectedURL(), "secrets": "a list of " + expectedForm,
 		}[field])
 	}
 	return e
@@ -189,7 +189,7 @@ func (p *parser) signers(node *yaml.Node, path string) (signers []signer) {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		sign, ok := parseSecret(item.Value)
 		if !ok || item.Tag != "!!str" {
-			p.fault(item, at, "is not a secret; expected %s", expectedSecret)
+			p.fault(item, at, "is not a secret; expected %s", expectedForm)
 			continue
 		}
 		// Whoever verifies by a secret can sign by it, also for another endpoint that has it.

@@ -20,7 +20,7 @@ const (
 	newSecret = 32
 )
 
-const expectedSecret = "whsec_ and the base64 of 24 to 64 random bytes"
+const expectedForm = "whsec_ and the base64 of 24 to 64 random bytes"
 
 // NewSecret returns a random secret of an endpoint.
 func NewSecret() string {

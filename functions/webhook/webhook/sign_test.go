@@ -46,7 +46,7 @@ func TestSecrets(t *testing.T) {
 			}
 		})
 	}
-	if NewSecret() == NewSecret() {
+	if one, another := NewSecret(), NewSecret(); one == another {
 		t.Error("two new secrets are the same")
 	}
 }

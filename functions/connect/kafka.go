@@ -23,27 +23,32 @@ type Kafka struct {
 	tls                *Dialer // nil for plain TCP
 	mechanism          sarama.SASLMechanism
 	username, password string
+	tokens             *tokens // of the mechanisms that log in with a token; nil for the others
 }
 
 // Settings of the login to Kafka.
 var (
 	saslMechanism = config.Text{Name: "KAFKA_SASL_MECHANISM",
-		Form: config.Form{Expected: "SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN", Valid: isMechanism},
-		Doc:  "SASL mechanism of the login to Kafka; without one there is no login. `PLAIN` needs `KAFKA_TLS`."}
-	saslUsername = config.Text{Name: "KAFKA_SASL_USERNAME", RequiredWith: saslMechanism,
-		Form: config.Form{Expected: "the name of a Kafka user"},
-		Doc:  "Name of the Kafka user."}
-	saslPassword = config.Text{Name: "KAFKA_SASL_PASSWORD", RequiredWith: saslMechanism, Secret: true,
+		Form: config.Form{Expected: "SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, OAUTHBEARER or AWS_MSK_IAM", Valid: isMechanism},
+		Doc: "SASL mechanism of the login to Kafka; without one there is no login. All but SCRAM need `KAFKA_TLS`. " +
+			"`AWS_MSK_IAM` logs in to Amazon MSK with the AWS role of the pod."}
+	saslUsername = config.Text{Name: "KAFKA_SASL_USERNAME", Form: config.Form{Expected: "the name of a Kafka user"},
+		Doc: "Name of the Kafka user; with `OAUTHBEARER`, the ID of the OAuth client. Required with `KAFKA_SASL_MECHANISM`" +
+			" and not used with `AWS_MSK_IAM`."}
+	saslPassword = config.Text{Name: "KAFKA_SASL_PASSWORD", Secret: true,
 		Form: config.Form{Expected: "the password of a Kafka user"},
-		Doc:  "Password of the Kafka user."}
+		Doc: "Password of the Kafka user; with `OAUTHBEARER`, the secret of the OAuth client. Required with " +
+			"`KAFKA_SASL_MECHANISM` and not used with `AWS_MSK_IAM`."}
 )
 
 func isMechanism(text string) bool {
-	known := []string{sarama.SASLTypeSCRAMSHA512, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypePlaintext}
+	known := []string{
+		sarama.SASLTypeSCRAMSHA512, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypePlaintext, sarama.SASLTypeOAuth, mechanismMSK,
+	}
 	return slices.Contains(known, text)
 }
 
-// ReadKafka reads KAFKA_TLS, KAFKA_SASL_* and the files that belong to them.
+// ReadKafka reads KAFKA_TLS, KAFKA_SASL_*, the region of Amazon MSK, and the files that belong to them.
 func ReadKafka(r *config.Reader) Kafka {
 	k := Kafka{
 		tls:       readKafkaTLS(r),
@@ -51,13 +56,51 @@ func ReadKafka(r *config.Reader) Kafka {
 		username:  saslUsername.Read(r),
 		password:  saslPassword.Read(r),
 	}
-	if !r.IsSet(saslMechanism) && k.username+k.password != "" {
-		r.Fault("%s or %s is set; expected %s with it", saslUsername, saslPassword, saslMechanism)
+	oauth, msk := readOAuth(r, k.username, k.password), readMSK(r)
+	switch k.mechanism {
+	case sarama.SASLTypeOAuth:
+		k.tokens = oauth
+	case mechanismMSK:
+		k.mechanism, k.tokens = sarama.SASLTypeOAuth, msk
 	}
-	if k.mechanism == sarama.SASLTypePlaintext && !kafkaTLS.Read(r) {
-		r.Fault("%s is PLAIN, which sends the password as it is; expected %s=true with it", saslMechanism, kafkaTLS)
-	}
+	checkLogin(r)
 	return k
+}
+
+// checkLogin reports settings of the login that do not go together.
+func checkLogin(r *config.Reader) {
+	mechanism := saslMechanism.Lookup(r)
+	switch mechanism {
+	case "":
+		if r.IsSet(saslUsername) || r.IsSet(saslPassword) {
+			r.Fault("%s or %s is set; expected %s with it", saslUsername, saslPassword, saslMechanism)
+		}
+	case sarama.SASLTypeOAuth:
+		requireLogin(r, saslUsername, saslPassword, oauthTokenURL)
+	case mechanismMSK:
+		requireLogin(r, awsRegion)
+	default:
+		requireLogin(r, saslUsername, saslPassword)
+	}
+	what, inClear := sentInClear[mechanism]
+	if inClear && !kafkaTLS.Read(r) {
+		r.Fault("%s is %s, which sends %s as it is; expected %s=true with it", saslMechanism, mechanism, what, kafkaTLS)
+	}
+}
+
+// sentInClear is what a mechanism sends as it is.
+var sentInClear = map[string]string{
+	sarama.SASLTypePlaintext: "the password",
+	sarama.SASLTypeOAuth:     "a token",
+	mechanismMSK:             "a token",
+}
+
+func requireLogin(r *config.Reader, settings ...config.Text) {
+	for _, setting := range settings {
+		if !r.IsSet(setting) {
+			r.Fault("%s is not set; expected %s, as %s is set", setting, setting.Form.Expected, saslMechanism)
+		}
+	}
 }
 
 // Config returns the sarama configuration that every client in this repository starts from; it is enough for an
@@ -94,6 +137,9 @@ func (k Kafka) secure(c *sarama.Config) {
 	login := &c.Net.SASL
 	login.Enable, login.Version, login.Handshake = true, sarama.SASLHandshakeV1, true
 	login.Mechanism, login.User, login.Password = k.mechanism, k.username, k.password
+	if k.tokens != nil {
+		login.TokenProvider = k.tokens
+	}
 	login.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramLogin{mechanism: k.mechanism} }
 }
 

@@ -242,6 +242,38 @@ func TestFaults(t *testing.T) {
 			map[string]string{"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "topsecret"},
 			[]string{"KAFKA_SASL_MECHANISM is PLAIN, which sends the password as it is; expected KAFKA_TLS=true with it"},
 		},
+		"tokens without TLS": {
+			map[string]string{
+				"KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_SASL_OAUTH_TOKEN_URL": "http://me:topsecret@issuer/",
+			},
+			[]string{
+				`KAFKA_SASL_OAUTH_TOKEN_URL is "...@issuer/"; expected an https:// URL without a user`,
+				"KAFKA_SASL_USERNAME is not set", "KAFKA_SASL_PASSWORD is not set",
+				"KAFKA_SASL_MECHANISM is OAUTHBEARER, which sends a token as it is; expected KAFKA_TLS=true with it",
+			},
+		},
+		"OAuth without an endpoint": {
+			map[string]string{
+				"KAFKA_TLS": "true", "KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_SASL_OAUTH_CA_FILE": junk,
+				"KAFKA_SASL_OAUTH_EXTENSIONS": "auth=1, pool-id=2, empty=, logicalCluster=lkc-1",
+				"KAFKA_SASL_OAUTH_SCOPES":     "kafka, a b",
+			},
+			[]string{
+				"KAFKA_SASL_OAUTH_TOKEN_URL is not set; expected an https:// URL",
+				"KAFKA_SASL_OAUTH_CA_FILE has no certificate; expected PEM",
+				`KAFKA_SASL_OAUTH_EXTENSIONS has "auth=1"`, `KAFKA_SASL_OAUTH_EXTENSIONS has "pool-id=2"`,
+				`KAFKA_SASL_OAUTH_EXTENSIONS has "empty="`, `KAFKA_SASL_OAUTH_SCOPES has "a b"; expected scopes`,
+			},
+		},
+		"MSK without a region": {
+			map[string]string{"KAFKA_TLS": "true", "KAFKA_SASL_MECHANISM": "AWS_MSK_IAM"},
+			[]string{"AWS_REGION is not set; expected a region of AWS"},
+		},
+		"MSK with a bad region": {
+			map[string]string{"KAFKA_TLS": "true", "KAFKA_SASL_MECHANISM": "AWS_MSK_IAM", "AWS_REGION": "evil.example/?"},
+			[]string{`AWS_REGION is "evil.example/?"; expected a region of AWS`},
+		},
+		"a region without MSK": {map[string]string{"AWS_REGION": "evil.example/?"}, nil},
 		"password without a mechanism": {
 			map[string]string{"KAFKA_SASL_PASSWORD": "topsecret"}, []string{"expected KAFKA_SASL_MECHANISM with it"},
 		},

@@ -32,9 +32,9 @@ func health(w http.ResponseWriter, _ *http.Request) {
 	WriteJSON(w, http.StatusOK, map[string]string{"status": "healthy"})
 }
 
-// readiness reports whether the backends can be used. It is for people, load balancers and alerts, and not for Knative:
-// a function that scales from zero would wait for every backend before its first event. The response names the backends
-// that cannot be used, and their flaws; the log says why.
+// readiness reports whether the backends can be used. It is for people and alerts. For Knative, a function that scales
+// from zero would wait for every backend before its first event; for a load balancer, all pods would fail at once. The
+// response names the backends that cannot be used, and their flaws; the log says why.
 type readiness struct {
 	log    *slog.Logger
 	checks []Check

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -17,6 +18,7 @@ type pausable struct {
 	Settings
 	paused   sync.RWMutex  // held for writing during a pause
 	requests chan struct{} // has an item when there was a request
+	reads    atomic.Int64
 }
 
 func startPausable(t *testing.T) *pausable {
@@ -49,6 +51,7 @@ func (c pausableConn) Close() error { return c.Conn.Close() }
 
 func (c pausableConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.reads.Add(1)
 	select {
 	case c.requests <- struct{}{}:
 	default:

@@ -39,6 +39,21 @@ func (p *producer) Close() error {
 	return nil
 }
 
+// check asks Kafka for the topic, and fails unless a partition of it can be written to.
+func (p *producer) check(topic string) error {
+	if err := p.client.RefreshMetadata(topic); err != nil {
+		return fmt.Errorf("ask kafka for topic %q: %w", topic, err)
+	}
+	partitions, err := p.client.WritablePartitions(topic)
+	if err != nil {
+		return fmt.Errorf("ask kafka for topic %q: %w", topic, err)
+	}
+	if len(partitions) == 0 {
+		return fmt.Errorf("ask kafka for topic %q: %w", topic, sarama.ErrLeaderNotAvailable)
+	}
+	return nil
+}
+
 // producerConfig replaces the defaults of sarama that can lose an event, write it twice, or take minutes to fail.
 //
 // sarama has no time limit for a record. It handles the records that wait for an unresponsive broker one by one and

@@ -32,6 +32,9 @@ const (
 	// after slotTimeout.
 	maxSends    = 64
 	slotTimeout = time.Second
+
+	// outcomeLife is how long Check believes what the last request to Kafka has shown.
+	outcomeLife = 5 * time.Second
 )
 
 // ErrUncertain means that the event may still arrive, or has arrived: what it refers to has to be kept.
@@ -49,10 +52,18 @@ type Topic struct {
 	slots    *semaphore.Weighted // one for each send
 	sending  atomic.Int64        // sends that sarama works on
 	connect  singleflight.Group
+	asking   singleflight.Group
 
 	lock     sync.Mutex
+	outcome  outcome
 	producer *producer // nil until Kafka has responded, and after a failure
 	closed   bool
+}
+
+// An outcome is how a request to Kafka has ended.
+type outcome struct {
+	err error
+	at  time.Time
 }
 
 // Open returns the topic without waiting for a connection.
@@ -141,6 +152,45 @@ func sizeError(err error) error {
 	return err
 }
 
+// Check reports whether events can be published, as far as Kafka can say without one: it has acknowledged an event in
+// the last seconds, or has a leader for a partition of the topic. However often it is called, it sends a request only
+// when there was none for outcomeLife. With nil, a publication may still fail, for want of a right or of in-sync
+// replicas; the outcome of that is what the next call returns.
+func (t *Topic) Check(ctx context.Context) error {
+	if last := t.lastOutcome(); time.Since(last.at) < outcomeLife {
+		return last.err
+	}
+	select {
+	case asked := <-t.asking.DoChan("", t.ask):
+		return asked.Err
+	case <-ctx.Done():
+		return fmt.Errorf("ask kafka for topic %q: %w", t.settings.Topic, ctx.Err())
+	}
+}
+
+func (t *Topic) lastOutcome() outcome {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	return t.outcome
+}
+
+// ask counts as a send, which keeps the producer open.
+func (t *Topic) ask() (any, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), PublishTimeout)
+	defer cancel()
+	if err := t.acquireSlot(ctx); err != nil {
+		return nil, err
+	}
+	producer, err := t.connected(ctx)
+	if err != nil {
+		t.slots.Release(1)
+		return nil, err
+	}
+	err = producer.check(t.settings.Topic)
+	t.endSend(producer, err)
+	return nil, err
+}
+
 func (t *Topic) acquireSlot(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, slotTimeout, errBusy)
 	defer cancel()
@@ -211,6 +261,9 @@ func (t *Topic) endSend(p *producer, err error) {
 	defer t.lock.Unlock()
 	t.sending.Add(-1)
 	p.sending--
+	if !errors.Is(err, errWithdrawn) && !errors.Is(sizeError(err), ErrTooLarge) { // those say nothing about Kafka
+		t.outcome = outcome{err, time.Now()}
+	}
 	if err != nil && t.producer == p {
 		t.producer = nil
 	}

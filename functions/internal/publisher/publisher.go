@@ -22,6 +22,8 @@ type Publisher interface {
 	// ErrUncertain leaves open whether the event arrived, or will; with any other error it did not and never will. Either
 	// may be worth another attempt.
 	Publish(ctx context.Context, e event.Event) error
+	// Check reports whether Kafka can be published to, at little cost however often it is called. A sink is not asked.
+	Check(ctx context.Context) error
 	// Close closes the connections; nothing is published after it. Its error says how many events were left behind, whose
 	// publications returned ErrUncertain.
 	Close() error

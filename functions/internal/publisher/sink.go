@@ -169,6 +169,9 @@ func responseError(response *http.Response) error {
 	}
 }
 
+// Check returns nil: a sink has no request that is not an event.
+func (s *sink) Check(context.Context) error { return nil }
+
 func (s *sink) Close() error {
 	s.client.CloseIdleConnections()
 	return nil

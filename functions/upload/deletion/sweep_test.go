@@ -34,6 +34,8 @@ func (p *published) Publish(_ context.Context, e event.Event) error {
 	return nil
 }
 
+func (p *published) Check(context.Context) error { return nil }
+
 func (p *published) Close() error { return nil }
 
 // open returns a Deleter with the servers around it.

@@ -47,6 +47,8 @@ func (p *published) Publish(_ context.Context, e event.Event) error {
 	return nil
 }
 
+func (p *published) Check(context.Context) error { return nil }
+
 func (p *published) Close() error { return nil }
 
 // setDown makes the publisher refuse events, or accept them again.

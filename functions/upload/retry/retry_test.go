@@ -67,6 +67,8 @@ func (p *published) Publish(_ context.Context, e event.Event) error {
 	return nil
 }
 
+func (p *published) Check(context.Context) error { return nil }
+
 func (p *published) Close() error { return nil }
 
 func (p *published) setDown(down bool) {

@@ -180,15 +180,22 @@ func TestGetReady(t *testing.T) {
 	if err != nil || !exists {
 		t.Errorf("BucketExists() = %v, %v; want the bucket to be made", exists, err)
 	}
-	down := start(t, "REDIS_HOST=127.0.0.1", "REDIS_PORT=1")
-	want := `{"error":"redis cannot be used","status":"not ready"}` + "\n"
-	var got response
-	await(t, "only Redis cannot be used", func() bool { // a MinIO that is being examined may be slow
-		got = down.get("/ready")
-		return got.body == want
-	})
-	if got.status != http.StatusServiceUnavailable {
-		t.Errorf("without Redis: %d %s, want 503 %s", got.status, got.body, want)
+	for backend, settings := range map[string][]string{
+		"redis": {"REDIS_HOST=127.0.0.1", "REDIS_PORT=1"},
+		"kafka": {"K_SINK=", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1", "KAFKA_TOPIC=nowhere"},
+	} {
+		t.Run("without "+backend, func(t *testing.T) {
+			down := start(t, settings...)
+			want := `{"error":"` + backend + ` cannot be used","status":"not ready"}` + "\n"
+			var got response
+			await(t, "only "+backend+" cannot be used", func() bool { // a MinIO that is being examined may be slow
+				got = down.get("/ready")
+				return got.body == want
+			})
+			if got.status != http.StatusServiceUnavailable {
+				t.Errorf("got %d %s, want 503 %s", got.status, got.body, want)
+			}
+		})
 	}
 }
 

@@ -77,7 +77,8 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 				return err
 			}
 			return gate.Ready(ctx)
-		}})
+		}},
+		httpserver.Check{Backend: "kafka", Ask: publisher.Check})
 }
 
 // service is what the routes lead to.

@@ -18,8 +18,8 @@ type Adjustments struct {
 	Blur, Sharpen float64
 }
 
-// apply returns the image changed.
-func (a Adjustments) apply(m *image.NRGBA) *image.NRGBA {
+// apply returns the image changed, or the error of cancelled.
+func (a Adjustments) apply(m *image.NRGBA, cancelled func() error) (_ *image.NRGBA, err error) {
 	if a.Grayscale {
 		m = imaging.Grayscale(m)
 	}
@@ -33,12 +33,14 @@ func (a Adjustments) apply(m *image.NRGBA) *image.NRGBA {
 		m = imaging.AdjustGamma(m, a.Gamma)
 	}
 	if a.Blur > 0 {
-		m = imaging.Blur(m, a.Blur)
+		if m, err = gaussian(m, a.Blur, cancelled); err != nil {
+			return nil, err
+		}
 	}
 	if a.Sharpen > 0 {
-		m = imaging.Sharpen(m, a.Sharpen)
+		return sharpen(m, a.Sharpen, cancelled)
 	}
-	return m
+	return m, nil
 }
 
 // A Watermark is an image that is drawn on renditions.

@@ -25,13 +25,16 @@ func (t Target) size(v plane.View) (width, height int) {
 	return v.Width, v.Height
 }
 
-// draw makes the copy that is encoded, in the planes that the encoder wants.
-func (o *output) draw(m *plane.Image, v plane.View) *plane.Image {
+// draw makes the copy that is encoded, in the planes that the encoder wants. Its error is that of cancelled.
+func (o *output) draw(m *plane.Image, v plane.View, cancelled func() error) (*plane.Image, error) {
 	width, height := o.size(v)
 	if o.isPlain(v) {
-		return resample(m, v, o.entry.subsampling)
+		return resample(m, v, o.entry.subsampling), nil
 	}
-	pixels := o.Adjustments.apply(resample(m, v, false).NRGBA())
+	pixels, err := o.Adjustments.apply(resample(m, v, false).NRGBA(), cancelled)
+	if err != nil {
+		return nil, err
+	}
 	if width != v.Width || height != v.Height {
 		pixels = o.pad(pixels, width, height)
 	}
@@ -40,9 +43,9 @@ func (o *output) draw(m *plane.Image, v plane.View) *plane.Image {
 	}
 	small := plane.FromNRGBA(pixels)
 	if o.entry.subsampling {
-		return small.To420()
+		return small.To420(), nil
 	}
-	return small
+	return small, nil
 }
 
 // isPlain reports whether a rendition is what a view shows, and nothing is drawn on it.

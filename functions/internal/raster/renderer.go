@@ -80,7 +80,10 @@ func (r *renderer) addFrame(frame plane.Frame) error {
 		if r.frameCount == 0 { // all frames show the same part
 			o.position = o.locate(frame.Image, exif.Upright)
 		}
-		small := o.draw(frame.Image, o.view(frame.Width, frame.Height, exif.Upright, o.position))
+		small, err := o.draw(frame.Image, o.view(frame.Width, frame.Height, exif.Upright, o.position), r.checkCancelled)
+		if err != nil {
+			return err
+		}
 		if err := o.animation.Add(plane.Frame{Image: small, Delay: frame.Delay}); err != nil {
 			r.encodeErr = fmt.Errorf("encode %s: %w", o.Format, err)
 			return r.encodeErr
@@ -126,7 +129,10 @@ func (r *renderer) rendition(o output) (rendition Rendition, err error) {
 		if o.entry.subsampling && o.isPlain(view) {
 			part = 2
 		}
-		small := o.draw(r.smallest(view, part), view)
+		var small *plane.Image
+		if small, err = o.draw(r.smallest(view, part), view, r.checkCancelled); err != nil {
+			return rendition, err
+		}
 		rendition.Width, rendition.Height = small.Width, small.Height
 		err = o.entry.encode(&file, small, o.Quality)
 	}

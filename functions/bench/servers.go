@@ -23,7 +23,7 @@ type servers struct {
 	objects   *minio.Client
 	transport *http.Transport // to MinIO
 	bucket    string          // whose images the Broker does not see
-	redis     *redis.Client
+	redis     redis.UniversalClient
 	admin     sarama.ClusterAdmin
 	producer  sarama.SyncProducer
 }
@@ -76,7 +76,7 @@ func (s *servers) connectRedis(ctx context.Context, getenv func(string) string) 
 		return err
 	}
 	s.redis = connect.OpenRedis(settings)
-	return connect.CheckRedis(ctx, s.redis)
+	return connect.CheckRedis(ctx, s.redis, s.bucket)
 }
 
 // connectKafka makes the topic for uploads without a Broker, and connects to it.

@@ -2,6 +2,7 @@ package connect_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +14,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 )
 
-func openRedis(t *testing.T, getenv func(string) string) *redis.Client {
+const bucket = "images"
+
+func openRedis(t *testing.T, getenv func(string) string) redis.UniversalClient {
 	t.Helper()
 	settings, err := connect.From(getenv, connect.ReadRedis)
 	if err != nil {
@@ -28,7 +31,7 @@ func openRedis(t *testing.T, getenv func(string) string) *redis.Client {
 func TestSecureRedis(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	if err := connect.CheckRedis(t.Context(), openRedis(t, servers.Getenv)); err != nil {
+	if err := connect.CheckRedis(t.Context(), openRedis(t, servers.Getenv), bucket); err != nil {
 		t.Error(err)
 	}
 	for name, test := range map[string]struct{ setting, value, want string }{
@@ -37,7 +40,7 @@ func TestSecureRedis(t *testing.T) {
 		"unknown authority": {"REDIS_CA_FILE", "", "unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := connect.CheckRedis(t.Context(), openRedis(t, servers.With(test.setting, test.value)))
+			err := connect.CheckRedis(t.Context(), openRedis(t, servers.With(test.setting, test.value)), bucket)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), testservers.Password) {
 				t.Errorf("CheckRedis() = %v, want %q in it, and no password", err, test.want)
 			}
@@ -51,11 +54,11 @@ func TestSecureRedisRecovers(t *testing.T) {
 	servers := testservers.StartSecure(t)
 	next := "another " + testservers.Password
 	client := openRedis(t, servers.With("REDIS_PASSWORD", next))
-	if err := connect.CheckRedis(t.Context(), client); err == nil {
+	if err := connect.CheckRedis(t.Context(), client, bucket); err == nil {
 		t.Fatal("CheckRedis() with a wrong password = nil, want an error")
 	}
 	servers.Redis.RequireUserAuth(testservers.User, next)
-	if err := connect.CheckRedis(t.Context(), client); err != nil {
+	if err := connect.CheckRedis(t.Context(), client, bucket); err != nil {
 		t.Errorf("CheckRedis() after the password was changed = %v", err)
 	}
 }
@@ -64,7 +67,7 @@ func TestSecureRedisRecovers(t *testing.T) {
 func TestSecureRedisRestarts(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	client := openRedis(t, servers.Getenv)
+	client := openRedis(t, servers.Getenv).(*redis.Client)
 	const idle = 8
 	var pings sync.WaitGroup
 	held := make([]*redis.Conn, idle) // each takes a connection of its own
@@ -85,7 +88,7 @@ func TestSecureRedisRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range idle {
-		if err := connect.CheckRedis(t.Context(), client); err != nil {
+		if err := connect.CheckRedis(t.Context(), client, bucket); err != nil {
 			t.Errorf("CheckRedis() after a restart, call %d = %v", i+1, err)
 		}
 	}
@@ -97,9 +100,30 @@ func TestRedisAddress(t *testing.T) {
 	} {
 		settings := map[string]string{"REDIS_HOST": host}
 		got, err := connect.From(func(name string) string { return settings[name] }, connect.ReadRedis)
-		if err != nil || got.Address != want {
-			t.Errorf("REDIS_HOST=%s: got address %q and error %v, want %q", host, got.Address, err, want)
+		if err != nil || !slices.Equal(got.Addresses, []string{want}) {
+			t.Errorf("REDIS_HOST=%s: got addresses %q and error %v, want %q", host, got.Addresses, err, want)
 		}
+	}
+}
+
+// at returns the settings to reach a server, and those in more.
+func at(server *miniredis.Miniredis, more ...string) func(name string) string {
+	settings := map[string]string{"REDIS_HOST": server.Host(), "REDIS_PORT": server.Port()}
+	for _, setting := range more {
+		name, value, _ := strings.Cut(setting, "=")
+		settings[name] = value
+	}
+	return func(name string) string { return settings[name] }
+}
+
+// checkFlaw checks that CheckRedis finds a flaw with want in it, or another error if want is "".
+func checkFlaw(t *testing.T, client redis.UniversalClient, want string) {
+	t.Helper()
+	err := connect.CheckRedis(t.Context(), client, bucket)
+	var flaw apierror.Flaw
+	isFlaw := errors.As(err, &flaw)
+	if err == nil || isFlaw != (want != "") || !strings.Contains(string(flaw), want) {
+		t.Errorf("CheckRedis() = %v, flaw %q; want a flaw with %q", err, flaw, want)
 	}
 }
 
@@ -112,6 +136,7 @@ func TestRedisFlaws(t *testing.T) {
 		"OOM command not allowed when used memory > 'maxmemory'." + script:                     "maxmemory",
 		"CLUSTERDOWN Hash slot not served":                                                     "cluster",
 		"MOVED 7029 127.0.0.1:7005":                                                            "cluster",
+		"CROSSSLOT Keys in request don't hash to the same slot":                                "cluster",
 		"ERR unknown command 'evalsha', with args beginning with: 'ae6f0b' '1' 'image:ready' ": "EVALSHA",
 		"NOAUTH Authentication required.":                                                      "password",
 		"NOREPLICAS Not enough good replicas to write." + script:                               "too few replicas",
@@ -124,28 +149,21 @@ func TestRedisFlaws(t *testing.T) {
 		t.Run(answer, func(t *testing.T) {
 			t.Parallel()
 			server := miniredis.RunT(t)
-			client := openRedis(t, func(name string) string {
-				return map[string]string{"REDIS_HOST": server.Host(), "REDIS_PORT": server.Port()}[name]
-			})
-			if err := connect.CheckRedis(t.Context(), client); err != nil {
+			client := openRedis(t, at(server))
+			if err := connect.CheckRedis(t.Context(), client, bucket); err != nil {
 				t.Fatalf("CheckRedis() = %v", err)
 			}
 			server.SetError(answer)
-			err := connect.CheckRedis(t.Context(), client)
-			var flaw apierror.Flaw
-			isFlaw := errors.As(err, &flaw)
-			if err == nil || isFlaw != (want != "") || !strings.Contains(string(flaw), want) {
-				t.Errorf("CheckRedis() = %v, flaw %q; want a flaw with %q", err, flaw, want)
-			}
+			checkFlaw(t, client, want)
 		})
 	}
 }
 
 func TestRedisDown(t *testing.T) {
 	t.Parallel()
-	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	client := connect.OpenRedis(connect.Redis{Addresses: []string{"127.0.0.1:1"}})
 	defer client.Close()
-	if err := connect.CheckRedis(t.Context(), client); err == nil {
+	if err := connect.CheckRedis(t.Context(), client, bucket); err == nil {
 		t.Error("CheckRedis() = nil, want an error")
 	}
 }

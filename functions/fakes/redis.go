@@ -26,7 +26,8 @@ func (s *Servers) startRedis() error {
 	s.settings["REDIS_HOST"] = server.Host()
 	s.settings["REDIS_PORT"] = server.Port()
 	s.settings["REDIS_PASSWORD"] = ""
-	s.unset("REDIS_USERNAME", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE")
+	s.unset("REDIS_USERNAME", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE",
+		"REDIS_ADDRESSES", "REDIS_CLUSTER", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_USERNAME", "REDIS_SENTINEL_PASSWORD")
 	return nil
 }
 

@@ -48,7 +48,7 @@ func MinIOTransport(tb testing.TB, getenv func(string) string) (*url.URL, *http.
 }
 
 // Redis returns a client of the test's own.
-func Redis(tb testing.TB, getenv func(string) string) *redis.Client {
+func Redis(tb testing.TB, getenv func(string) string) redis.UniversalClient {
 	tb.Helper()
 	client := connect.OpenRedis(read(tb, Own(getenv), connect.ReadRedis))
 	tb.Cleanup(func() { client.Close() })

@@ -20,6 +20,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
@@ -96,12 +97,15 @@ func (e Entry) member() string { return e.ImageID + "/" + e.Name }
 // A Queue has everything that waits for a bucket. Its methods are safe for use by several goroutines; their errors are
 // failures of Redis or of the image store that may pass.
 type Queue struct {
-	client *redis.Client
-	images *imagestore.Store
+	client   redis.UniversalClient
+	images   *imagestore.Store
+	statuses status.Keys
 }
 
 // New returns the Queue of a bucket. The caller closes the client.
-func New(client *redis.Client, images *imagestore.Store) *Queue { return &Queue{client, images} }
+func New(client redis.UniversalClient, images *imagestore.Store) *Queue {
+	return &Queue{client, images, status.NewKeys(client, images.Bucket())}
+}
 
 // A Lane has the entries of one kind, which are claimed apart from others: those of one do not wait for those of
 // another.
@@ -124,10 +128,12 @@ func (e Entry) lane() Lane {
 }
 
 // key is that of a sorted set: the entries of a lane by the time at which each is due.
-func (q *Queue) key(l Lane) string { return "image:deferred:" + string(l) + ":" + q.images.Bucket() }
+func (q *Queue) key(l Lane) string { return "image:deferred:" + string(l) + ":" + q.tagged() }
 
 // sinceKey is that of a sorted set: all entries by the time since which each waits.
-func (q *Queue) sinceKey() string { return "image:deferred:since:" + q.images.Bucket() }
+func (q *Queue) sinceKey() string { return "image:deferred:since:" + q.tagged() }
+
+func (q *Queue) tagged() string { return connect.Tagged(q.client, q.images.Bucket()) }
 
 // keys are those of the sorted sets that an entry is in.
 func (q *Queue) keys(entry Entry) []string { return []string{q.key(entry.lane()), q.sinceKey()} }
@@ -172,7 +178,7 @@ func (q *Queue) enter(ctx context.Context, entry Entry, pause time.Duration) err
 	if err != nil {
 		return fmt.Errorf("defer %s: %w", entry.ImageID, err)
 	}
-	keys := append(q.keys(entry), status.Key(entry.ImageID))
+	keys := append(q.keys(entry), q.statuses.Key(entry.ImageID))
 	err = enter.Run(ctx, q.client, keys, entry.member(), queued, int(status.Expiry.Seconds()), pause.Seconds()).Err()
 	if err != nil {
 		return fmt.Errorf("defer %s: %w", entry.ImageID, err)

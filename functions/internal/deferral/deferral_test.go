@@ -24,7 +24,7 @@ import (
 type testQueue struct {
 	*Queue
 	statuses *status.Store
-	admin    *redis.Client // has more rights than the function
+	admin    redis.UniversalClient // has more rights than the function
 }
 
 func open(tb testing.TB) testQueue {
@@ -416,7 +416,7 @@ func TestReadRefuses(t *testing.T) {
 func TestWithoutServers(t *testing.T) {
 	t.Parallel()
 	q := open(t)
-	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	client := connect.OpenRedis(connect.Redis{Addresses: []string{"127.0.0.1:1"}})
 	t.Cleanup(func() { client.Close() })
 	note := noteOf(uuid.NewString())
 	if err := New(client, q.images).Defer(t.Context(), note); err == nil {

@@ -73,7 +73,7 @@ return 1
 
 // BeginScan reports whether the caller may scan the notes: all pods together begin one scan per interval.
 func (q *Queue) BeginScan(ctx context.Context, interval time.Duration) (bool, error) {
-	key := "image:deferred:scan:" + q.images.Bucket()
+	key := "image:deferred:scan:" + q.tagged()
 	begun, err := beginScan.Run(ctx, q.client, []string{key}, interval.Seconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("begin scan of notes: %w", err)
@@ -142,7 +142,7 @@ func (q *Queue) list(ctx context.Context, cursor string, limit int) (found []sto
 	return found, "", nil
 }
 
-func (q *Queue) cursorKey() string { return "image:deferred:cursor:" + q.images.Bucket() }
+func (q *Queue) cursorKey() string { return "image:deferred:cursor:" + q.tagged() }
 
 func (q *Queue) cursor(ctx context.Context) (string, error) {
 	cursor, err := q.client.Get(ctx, q.cursorKey()).Result()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
@@ -44,7 +45,7 @@ const Everybody = ""
 // set itself, so that they are lost together with it, should Redis evict it. The set of clients has those whose sets
 // there are, by the time when it got to know them, and whether there are images of clients it does not know.
 type Index struct {
-	client  *redis.Client
+	client  redis.UniversalClient
 	prefix  string
 	enabled bool
 	owns    func(owner, imageID string) bool
@@ -52,8 +53,9 @@ type Index struct {
 
 // New returns the index of a bucket. One that is not enabled takes no images, and its passes have one that is enabled
 // later begin anew. owns reports whether an image belongs to a client. The caller closes the client.
-func New(client *redis.Client, bucket string, enabled bool, owns func(owner, imageID string) bool) *Index {
-	return &Index{client: client, prefix: "image:index:" + bucket + ":", enabled: enabled, owns: owns}
+func New(client redis.UniversalClient, bucket string, enabled bool, owns func(owner, imageID string) bool) *Index {
+	prefix := "image:index:" + connect.Tagged(client, bucket) + ":"
+	return &Index{client: client, prefix: prefix, enabled: enabled, owns: owns}
 }
 
 // Enabled reports whether images are listed.

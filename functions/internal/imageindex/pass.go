@@ -164,12 +164,15 @@ func (p *Pass) saveImages(ctx context.Context, images []Position) error {
 	if err != nil || len(absent) != len(images) {
 		return fmt.Errorf("look for images: %w", err)
 	}
-	pipe := p.index.client.Pipeline() // in this order
+	pipe := p.index.client.Pipeline()
 	for i, image := range images {
 		element := redis.Z{Score: image.Stored, Member: image.ImageID}
 		if name, known := p.ownerOf(image, absent[i] == 0); known {
 			pipe.ZAddNX(ctx, p.index.setKey(name), element)
 		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
 	}
 	for i, image := range images {
 		if absent[i] == 1 {

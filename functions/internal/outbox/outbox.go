@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
@@ -22,22 +23,25 @@ import (
 // An Outbox is a sorted set of image IDs, by the time at which each entered it. Its methods are safe for use by several
 // goroutines; their errors are failures of Redis that may pass.
 type Outbox struct {
-	client       *redis.Client
+	client       redis.UniversalClient
 	bucket       string
+	statuses     status.Keys
 	acknowledged acknowledged
 	reportFailed func(error)
 }
 
 // New returns the outbox of a bucket. reportFailed is called with the errors of Acknowledge, which has nobody to return
 // them to. The caller closes the client, after the outbox.
-func New(client *redis.Client, bucket string, reportFailed func(error)) *Outbox {
-	return &Outbox{client: client, bucket: bucket, reportFailed: reportFailed}
+func New(client redis.UniversalClient, bucket string, reportFailed func(error)) *Outbox {
+	return &Outbox{
+		client: client, bucket: bucket, statuses: status.NewKeys(client, bucket), reportFailed: reportFailed,
+	}
 }
 
 // Close waits until Redis has been told of everything that was acknowledged.
 func (o *Outbox) Close() { o.acknowledged.pending.Wait() }
 
-func (o *Outbox) key() string { return "image:outbox:" + o.bucket }
+func (o *Outbox) key() string { return "image:outbox:" + connect.Tagged(o.client, o.bucket) }
 
 // A status that is not final already is kept for another hour: the age of its key is the time since the last
 // announcement, by which requeue decides.
@@ -66,7 +70,7 @@ func (o *Outbox) QueueListed(ctx context.Context, imageID string, listed imagein
 	if err != nil {
 		return "", fmt.Errorf("queue %s: %w", imageID, err)
 	}
-	keys := append([]string{status.Key(imageID), o.key()}, listed.Keys()...)
+	keys := append([]string{o.statuses.Key(imageID), o.key()}, listed.Keys()...)
 	arguments := append([]any{imageID, text, int(status.Expiry.Seconds())}, listed.Arguments()...)
 	since, err := queue.Run(ctx, o.client, keys, arguments...).Text()
 	if err != nil {
@@ -86,7 +90,7 @@ return 1
 // Withdraw undoes Queue. It returns false, and changes nothing, if a sweep may have begun to announce the image since:
 // then the image has to stay.
 func (o *Outbox) Withdraw(ctx context.Context, imageID string, token Token) (bool, error) {
-	keys := []string{status.Key(imageID), o.key()}
+	keys := []string{o.statuses.Key(imageID), o.key()}
 	withdrawn, err := withdraw.Run(ctx, o.client, keys, imageID, string(token)).Bool()
 	if err != nil {
 		return false, fmt.Errorf("withdraw %s: %w", imageID, err)
@@ -142,7 +146,7 @@ func (o *Outbox) Requeue(ctx context.Context, images []Entry, age time.Duration)
 	keys := []string{o.key()}
 	arguments := []any{seconds(status.Expiry), seconds(age)}
 	for _, image := range images {
-		keys = append(keys, status.Key(image.ImageID), lostKey(image.ImageID))
+		keys = append(keys, o.statuses.Key(image.ImageID), o.lostKey(image.ImageID))
 		arguments = append(arguments, image.ImageID, status.Seconds(image.Since))
 	}
 	count, err := requeue.Run(ctx, o.client, keys, arguments...).Int()
@@ -152,13 +156,15 @@ func (o *Outbox) Requeue(ctx context.Context, images []Entry, age time.Duration)
 	return count, nil
 }
 
-func lostKey(imageID string) string { return "image:lost:" + imageID }
+func (o *Outbox) lostKey(imageID string) string {
+	return "image:lost:" + connect.Tag(o.client, o.bucket) + imageID
+}
 
 // Remove takes an image out of the outbox, and forgets how often it was requeued.
 func (o *Outbox) Remove(ctx context.Context, imageID string) error {
 	pipe := o.client.Pipeline()
 	pipe.ZRem(ctx, o.key(), imageID)
-	pipe.Del(ctx, lostKey(imageID))
+	pipe.Del(ctx, o.lostKey(imageID))
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("remove %s from outbox: %w", imageID, err)
 	}

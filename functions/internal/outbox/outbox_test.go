@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -82,18 +83,27 @@ func (o *Outbox) acknowledge(imageID string) {
 // statusOf returns the status that Redis has; the zero Status if it has none.
 func (o *Outbox) statusOf(tb testing.TB, imageID string) status.Status {
 	tb.Helper()
-	statuses := status.New(o.client, nil)
-	got, err := statuses.Advance(tb.Context(), status.Status{ImageID: imageID, State: status.Queued})
+	text, err := o.client.Get(tb.Context(), o.statuses.Key(imageID)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return status.Status{}
+	}
+	var got status.Status
+	if err := errors.Join(err, json.Unmarshal(text, &got)); err != nil {
+		tb.Fatal(err)
+	}
+	return got
+}
+
+// setStatus has Redis know a status for another minute.
+func (o *Outbox) setStatus(tb testing.TB, s status.Status) {
+	tb.Helper()
+	text, err := json.Marshal(s)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if got == nil {
-		if err := statuses.Forget(tb.Context(), imageID); err != nil {
-			tb.Fatal(err)
-		}
-		return status.Status{}
+	if err := o.client.Set(tb.Context(), o.statuses.Key(s.ImageID), text, time.Minute).Err(); err != nil {
+		tb.Fatal(err)
 	}
-	return *got
 }
 
 func (o *Outbox) backlog(tb testing.TB) (int64, time.Duration) {
@@ -139,15 +149,12 @@ func TestQueueAgain(t *testing.T) {
 	} {
 		t.Run(string(state), func(t *testing.T) {
 			id := uuid.NewString()
-			if _, err := status.New(o.client, nil).Advance(t.Context(), status.Status{ImageID: id, State: state}); err != nil {
-				t.Fatal(err)
-			}
-			o.client.Expire(t.Context(), status.Key(id), time.Minute)
+			o.setStatus(t, status.Status{ImageID: id, State: state})
 			o.queue(t, id)
 			if got := o.statusOf(t, id).State; got != state {
 				t.Errorf("status is %s, want %s", got, state)
 			}
-			if left := o.client.TTL(t.Context(), status.Key(id)).Val(); (left > time.Minute) != longer {
+			if left := o.client.TTL(t.Context(), o.statuses.Key(id)).Val(); (left > time.Minute) != longer {
 				t.Errorf("it expires in %v, want later than in a minute: %v", left, longer)
 			}
 		})
@@ -308,7 +315,7 @@ func TestRequeue(t *testing.T) {
 		}
 	}
 	for _, id := range []string{old, listed} {
-		o.client.Expire(t.Context(), status.Key(id), status.Expiry-11*time.Minute)
+		o.client.Expire(t.Context(), o.statuses.Key(id), status.Expiry-11*time.Minute)
 	}
 	var images []Entry
 	for i, id := range []string{unknown, recent, old, listed} {
@@ -348,7 +355,7 @@ func TestRequeueAgain(t *testing.T) {
 			want   bool
 		}{{0, false}, {rest - time.Minute, false}, {rest, true}} {
 			t.Run(fmt.Sprintf("try %d after %v", try+2, test.passed), func(t *testing.T) {
-				o.client.Expire(t.Context(), "image:lost:"+id, 7*24*time.Hour-test.passed)
+				o.client.Expire(t.Context(), o.lostKey(id), 7*24*time.Hour-test.passed)
 				if got := requeue(t); got != test.want {
 					t.Errorf("requeued is %v, want %v", got, test.want)
 				}
@@ -401,7 +408,7 @@ func TestCursor(t *testing.T) {
 
 // Every method returns an error while Redis is down, and none pretends that the outbox is empty.
 func TestRedisDown(t *testing.T) {
-	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	client := connect.OpenRedis(connect.Redis{Addresses: []string{"127.0.0.1:1"}})
 	defer client.Close()
 	var reported []error
 	o := New(client, "images", func(err error) { reported = append(reported, err) })

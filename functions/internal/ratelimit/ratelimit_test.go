@@ -12,7 +12,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
 
-func open(t *testing.T) (*Limiter, *redis.Client) {
+func open(t *testing.T) (*Limiter, redis.UniversalClient) {
 	t.Helper()
 	getenv := testservers.Start(t)
 	client := testservers.Redis(t, getenv)

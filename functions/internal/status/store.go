@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 )
@@ -25,28 +26,43 @@ const (
 // A Store has the status of every image. Its methods are safe for use by several goroutines; their errors are failures
 // of Redis or of the image store that may pass.
 type Store struct {
-	client *redis.Client
+	client redis.UniversalClient
+	keys   Keys
 	images *imagestore.Store
 	set    *rendition.Set // nil if it does not matter
 }
 
 // New returns a Store that caches in Redis what it can rebuild from images. The caller closes the client.
-func New(client *redis.Client, images *imagestore.Store) *Store {
-	return &Store{client: client, images: images}
+func New(client redis.UniversalClient, images *imagestore.Store) *Store {
+	return &Store{client: client, keys: NewKeys(client, images.Bucket()), images: images}
 }
 
 // For returns a Store whose statuses have the renditions of a set where they are stored, and not those of other
 // specifications of the same names. Without it, those count that were stored last.
 func (s *Store) For(set *rendition.Set) *Store {
-	return &Store{client: s.client, images: s.images, set: set}
+	return &Store{client: s.client, keys: s.keys, images: s.images, set: set}
 }
 
-const keyPrefix = "image:status:"
+// Keys are the keys of statuses in Redis. In a cluster they name their bucket, whose keys share a slot.
+type Keys struct{ prefix string }
 
-// Key is the Redis key of an image's status, and the channel on which its changes are published.
-func Key(imageID string) string { return keyPrefix + imageID }
+// NewKeys returns the keys of the images in a bucket.
+func NewKeys(client redis.UniversalClient, bucket string) Keys {
+	return Keys{"image:status:" + connect.Tag(client, bucket)}
+}
 
-func imageIDOf(key string) string { return strings.TrimPrefix(key, keyPrefix) }
+// Key is the key of an image's status, and the channel on which its changes are published.
+func (k Keys) Key(imageID string) string { return k.prefix + imageID }
+
+func (k Keys) imageID(key string) string { return strings.TrimPrefix(key, k.prefix) }
+
+func (k Keys) of(imageIDs []string) []string {
+	keys := make([]string, len(imageIDs))
+	for i, id := range imageIDs {
+		keys[i] = k.Key(id)
+	}
+	return keys
+}
 
 // Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state,
 // text, expiry) sets a status unless the one that is there is as far or further, and returns the state and the status
@@ -88,7 +104,7 @@ func (s *Store) Advance(ctx context.Context, next Status) (before *Status, err e
 	if err != nil {
 		return nil, fmt.Errorf("write status of %s: %w", next.ImageID, err)
 	}
-	keys := []string{Key(next.ImageID)}
+	keys := []string{s.keys.Key(next.ImageID)}
 	answer, err := advance.Run(ctx, s.client, keys, string(next.State), text, int(Expiry.Seconds())).Text()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
@@ -186,7 +202,7 @@ func (s *Store) replace(ctx context.Context, text string, next Status) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("write status of %s: %w", next.ImageID, err)
 	}
-	keys, expiry := []string{Key(next.ImageID)}, int(Expiry.Seconds())
+	keys, expiry := []string{s.keys.Key(next.ImageID)}, int(Expiry.Seconds())
 	replaced, err := replaceIf.Run(ctx, s.client, keys, text, replacement, expiry, string(next.State)).Bool()
 	if err != nil {
 		return false, fmt.Errorf("write status of %s: %w", next.ImageID, err)
@@ -243,7 +259,7 @@ func (s *Store) Read(ctx context.Context, imageID string) (known *Status, stale 
 
 // cached returns the status as Redis has it; "" if it has none.
 func (s *Store) cached(ctx context.Context, imageID string) (string, error) {
-	text, err := s.client.Get(ctx, Key(imageID)).Result()
+	text, err := s.client.Get(ctx, s.keys.Key(imageID)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("read status of %s: %w", imageID, err)
 	}
@@ -252,11 +268,7 @@ func (s *Store) cached(ctx context.Context, imageID string) (string, error) {
 
 // Cached returns the statuses of images as Redis has them, in one round trip; nil for one that it has forgotten.
 func (s *Store) Cached(ctx context.Context, imageIDs []string) ([]*Status, error) {
-	keys := make([]string, len(imageIDs))
-	for i, id := range imageIDs {
-		keys[i] = Key(id)
-	}
-	texts, err := s.client.MGet(ctx, keys...).Result()
+	texts, err := s.client.MGet(ctx, s.keys.of(imageIDs)...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read status of %d images: %w", len(imageIDs), err)
 	}
@@ -315,7 +327,7 @@ func (s *Store) reconcile(ctx context.Context, imageID, text string) (imagestore
 		return imagestore.Objects{}, err
 	}
 	if known := parse(text); objects.Result == nil && objects.Deleted == nil && known != nil && known.State.Final() {
-		if err := removeIf.Run(ctx, s.client, []string{Key(imageID)}, text).Err(); err != nil {
+		if err := removeIf.Run(ctx, s.client, []string{s.keys.Key(imageID)}, text).Err(); err != nil {
 			return imagestore.Objects{}, fmt.Errorf("remove status of %s: %w", imageID, err)
 		}
 	}
@@ -340,7 +352,7 @@ func (s *Store) Delete(ctx context.Context, imageID string, at time.Time) (first
 
 // Forget removes a status from Redis, so that the next Read rebuilds it.
 func (s *Store) Forget(ctx context.Context, imageID string) error {
-	if err := s.client.Del(ctx, Key(imageID)).Err(); err != nil {
+	if err := s.client.Del(ctx, s.keys.Key(imageID)).Err(); err != nil {
 		return fmt.Errorf("forget status of %s: %w", imageID, err)
 	}
 	return nil

@@ -22,7 +22,7 @@ import (
 // store is a Store with the two servers below it.
 type store struct {
 	*Store
-	redis  *redis.Client
+	redis  redis.UniversalClient
 	images *imagestore.Store
 }
 
@@ -44,7 +44,7 @@ func open(tb testing.TB) store {
 // withoutRedis is the same image store behind a Redis that is down.
 func (s store) withoutRedis(tb testing.TB) *Store {
 	tb.Helper()
-	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	client := connect.OpenRedis(connect.Redis{Addresses: []string{"127.0.0.1:1"}})
 	tb.Cleanup(func() { client.Close() })
 	return New(client, s.images)
 }
@@ -127,10 +127,10 @@ func TestJSON(t *testing.T) {
 			id := uuid.NewString()
 			s.advance(t, in(state, id))
 			want := fmt.Sprintf(want, id)
-			if got, err := s.redis.Get(t.Context(), "image:status:"+id).Result(); err != nil || got != want {
+			if got, err := s.redis.Get(t.Context(), s.keys.Key(id)).Result(); err != nil || got != want {
 				t.Errorf("Redis has %s, %v; want %s", got, err, want)
 			}
-			if left := s.redis.TTL(t.Context(), "image:status:"+id).Val(); left < Expiry-time.Minute || left > Expiry {
+			if left := s.redis.TTL(t.Context(), s.keys.Key(id)).Val(); left < Expiry-time.Minute || left > Expiry {
 				t.Errorf("it expires in %v, want %v", left, Expiry)
 			}
 		})
@@ -199,7 +199,7 @@ func TestNotAStatus(t *testing.T) {
 	for _, junk := range []string{"", "{", "null", "[]", `"queued"`, `{"status":7}`, `{"status":"lost"}`, "\xff"} {
 		t.Run(fmt.Sprintf("%q", junk), func(t *testing.T) {
 			id := uuid.NewString()
-			if err := s.redis.Set(t.Context(), "image:status:"+id, junk, 0).Err(); err != nil {
+			if err := s.redis.Set(t.Context(), s.keys.Key(id), junk, 0).Err(); err != nil {
 				t.Fatal(err)
 			}
 			if got := s.read(t, id); got != nil && got.State != "lost" {
@@ -366,7 +366,7 @@ func TestConcludeLate(t *testing.T) {
 	if _, err := s.Record(t.Context(), original, final, thumbnail); err != nil {
 		t.Fatal(err)
 	}
-	published := s.redis.Subscribe(t.Context(), Key(id))
+	published := s.redis.Subscribe(t.Context(), s.keys.Key(id))
 	defer published.Close()
 	if _, err := published.Receive(t.Context()); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,8 @@ const (
 // A Watcher says when statuses may have changed. All who watch share one connection to Redis, which is closed while
 // nobody does. Its methods are safe for use by several goroutines.
 type Watcher struct {
-	client *redis.Client
+	client redis.UniversalClient
+	keys   Keys // which are the channels, too
 
 	lock    sync.Mutex
 	closed  bool
@@ -35,10 +36,11 @@ type Watcher struct {
 	running   sync.WaitGroup
 }
 
-// NewWatcher returns a Watcher. The caller closes it before the client.
-func NewWatcher(client *redis.Client) *Watcher {
+// NewWatcher returns a Watcher of the images in a bucket. The caller closes it before the client.
+func NewWatcher(client redis.UniversalClient, bucket string) *Watcher {
 	return &Watcher{
 		client:    client,
+		keys:      NewKeys(client, bucket),
 		watches:   map[string]map[*Watch]struct{}{},
 		confirmed: map[string]bool{},
 		changed:   make(chan struct{}, 1),
@@ -173,10 +175,10 @@ func (w *Watcher) subscribe(subscription *redis.PubSub) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), connect.RedisTimeout)
 	defer cancel()
 	if len(remove) > 0 {
-		_ = subscription.Unsubscribe(ctx, keys(remove)...)
+		_ = subscription.Unsubscribe(ctx, w.keys.of(remove)...)
 	}
 	if len(add) > 0 {
-		_ = subscription.Subscribe(ctx, keys(add)...)
+		_ = subscription.Subscribe(ctx, w.keys.of(add)...)
 	}
 	return true
 }
@@ -208,13 +210,13 @@ func (w *Watcher) receive(message any) {
 	defer w.lock.Unlock()
 	switch message := message.(type) {
 	case *redis.Subscription:
-		id := imageIDOf(message.Channel)
+		id := w.keys.imageID(message.Channel)
 		if _, wanted := w.confirmed[id]; wanted && message.Kind == "subscribe" {
 			w.confirmed[id] = true
 			w.wake(id)
 		}
 	case *redis.Message:
-		w.wake(imageIDOf(message.Channel))
+		w.wake(w.keys.imageID(message.Channel))
 	}
 }
 
@@ -234,13 +236,4 @@ func (w *Watcher) wake(imageID string) {
 	for watch := range w.watches[imageID] {
 		watch.add(imageID)
 	}
-}
-
-// keys returns the channels of images: they have the names of the keys.
-func keys(imageIDs []string) []string {
-	channels := make([]string, len(imageIDs))
-	for i, id := range imageIDs {
-		channels[i] = Key(id)
-	}
-	return channels
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
@@ -19,7 +20,7 @@ const soon = 30 * time.Second
 
 func (s store) watcher(t *testing.T) *Watcher {
 	t.Helper()
-	w := NewWatcher(s.redis)
+	w := NewWatcher(s.redis, s.images.Bucket())
 	t.Cleanup(w.Close)
 	return w
 }
@@ -80,13 +81,13 @@ func TestNothingChanges(t *testing.T) {
 	s := open(t)
 	id := uuid.NewString()
 	s.advance(t, completedStatus(id))
-	published := s.redis.Subscribe(t.Context(), Key(id))
+	published := s.redis.Subscribe(t.Context(), s.keys.Key(id))
 	defer published.Close()
 	if _, err := published.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.advance(t, in(Processing, id))
-	s.redis.Publish(t.Context(), Key(id), "last")
+	s.redis.Publish(t.Context(), s.keys.Key(id), "last")
 	message, err := published.ReceiveMessage(t.Context())
 	if err != nil || message.Payload != "last" {
 		t.Errorf("got %v, %v; want the last message first", message, err)
@@ -136,9 +137,9 @@ func TestWatcherCloses(t *testing.T) {
 // Without Redis, a watch has something again and again, so that the caller looks elsewhere.
 func TestWatchWithoutRedis(t *testing.T) {
 	t.Parallel()
-	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	client := connect.OpenRedis(connect.Redis{Addresses: []string{"127.0.0.1:1"}})
 	defer client.Close()
-	w := NewWatcher(client)
+	w := NewWatcher(client, "images")
 	defer w.Close()
 	id := uuid.NewString()
 	watch := w.Watch(id)
@@ -157,7 +158,7 @@ func TestWatchForbidden(t *testing.T) {
 	if _, err := New(client, s.images).Advance(t.Context(), in(Queued, id)); err != nil {
 		t.Errorf("Advance() = %v", err)
 	}
-	w := NewWatcher(client)
+	w := NewWatcher(client, s.images.Bucket())
 	defer w.Close()
 	watch := w.Watch(id)
 	defer watch.Stop()
@@ -176,16 +177,27 @@ func silentUser(t *testing.T) connect.Redis {
 			}
 			return refused
 		})
-		return connect.Redis{Address: fake.Addr()}
+		return connect.Redis{Addresses: []string{fake.Addr()}}
 	}
 	settings := connect.ReadRedis(config.NewReader(os.Getenv))
 	admin := connect.OpenRedis(settings)
 	t.Cleanup(func() { admin.Close() })
 	settings.Username, settings.Password = "silent-"+uuid.NewString(), "secret"
-	create := admin.Do(t.Context(), "ACL", "SETUSER", settings.Username, "on", ">secret", "~*", "resetchannels", "+@all")
-	if err := create.Err(); err != nil {
+	create := []any{"ACL", "SETUSER", settings.Username, "on", ">secret", "~*", "resetchannels", "+@all"}
+	if err := everywhere(t.Context(), admin, create...); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { admin.Do(context.Background(), "ACL", "DELUSER", settings.Username) })
+	t.Cleanup(func() { _ = everywhere(context.Background(), admin, "ACL", "DELUSER", settings.Username) })
 	return settings
+}
+
+// everywhere runs a command on all nodes that have keys.
+func everywhere(ctx context.Context, client redis.UniversalClient, command ...any) error {
+	cluster, isCluster := client.(*redis.ClusterClient)
+	if !isCluster {
+		return client.Do(ctx, command...).Err()
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return node.Do(ctx, command...).Err()
+	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -405,7 +406,8 @@ func TestStatusOfTheOriginal(t *testing.T) {
 			}
 			final := fmt.Sprintf(left.status, e.Subject())
 			client := testservers.Redis(t, s.getenv)
-			if err := client.Set(t.Context(), "image:status:"+e.Subject(), final, time.Hour).Err(); err != nil {
+			cached := status.NewKeys(client, s.store.Bucket()).Key(e.Subject())
+			if err := client.Set(t.Context(), cached, final, time.Hour).Err(); err != nil {
 				t.Fatal(err)
 			}
 			got := s.deliver(e)
@@ -503,8 +505,9 @@ func TestPhotosOvertakeAFlood(t *testing.T) {
 // waiting returns what waits in Redis, sorted.
 func (s *service) waiting() []string {
 	s.t.Helper()
-	key := "image:deferred:images:" + s.store.Bucket()
-	members, err := testservers.Redis(s.t, s.getenv).ZRange(s.t.Context(), key, 0, -1).Result()
+	client := testservers.Redis(s.t, s.getenv)
+	key := "image:deferred:images:" + connect.Tagged(client, s.store.Bucket())
+	members, err := client.ZRange(s.t.Context(), key, 0, -1).Result()
 	if err != nil {
 		s.t.Fatal(err)
 	}

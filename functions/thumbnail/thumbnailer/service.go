@@ -75,7 +75,7 @@ type thumbnailer struct {
 	store    *imagestore.Store
 	statuses *status.Store
 	deferred *deferral.Queue
-	redis    *redis.Client // for attempts
+	redis    redis.UniversalClient // for attempts
 
 	gate       *admission.Gate    // before decoding, which bounds the memory of the process
 	deliveries singleflight.Group // so that concurrent deliveries of an image are processed once
@@ -121,9 +121,9 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		}
 	}()
 	t.registerMetrics()
+	checkRedis := func(ctx context.Context) error { return connect.CheckRedis(ctx, client, store.Bucket()) }
 	return t.Serve(ctx, listener, t.routes(),
-		httpserver.Check{Backend: "redis", Ask: func(ctx context.Context) error { return connect.CheckRedis(ctx, client) }},
-		httpserver.Check{Backend: "minio", Ask: store.Check})
+		httpserver.Check{Backend: "redis", Ask: checkRedis}, httpserver.Check{Backend: "minio", Ask: store.Check})
 }
 
 func (t *thumbnailer) routes() *http.ServeMux {

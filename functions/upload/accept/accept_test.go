@@ -59,7 +59,7 @@ func (anyStore) Pass(context.Context) error { return nil }
 type testAcceptor struct {
 	*Acceptor
 	relay *testRelay
-	redis *redis.Client
+	redis redis.UniversalClient
 }
 
 func open(t *testing.T) testAcceptor {
@@ -90,7 +90,7 @@ func openWith(t *testing.T, getenv func(string) string) testAcceptor {
 // queued reports whether an image is in the outbox.
 func (a testAcceptor) queued(t *testing.T, imageID string) bool {
 	t.Helper()
-	err := a.redis.ZScore(t.Context(), "image:outbox:"+a.Images.Bucket(), imageID).Err()
+	err := a.redis.ZScore(t.Context(), "image:outbox:"+connect.Tagged(a.redis, a.Images.Bucket()), imageID).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ type run struct {
 	flags
 	console
 	settings settings
-	redis    *redis.Client
+	redis    redis.UniversalClient
 	images   *imagestore.Store
 	statuses *status.Store
 }

@@ -46,7 +46,7 @@ type Backends struct {
 	Outbox    *outbox.Outbox
 	Deferred  *deferral.Queue
 	Ledger    *quota.Ledger
-	Redis     *redis.Client
+	Redis     redis.UniversalClient
 	Publisher publisher.Publisher
 	// Steps are called once the objects of an image are removed, before the deletion is announced.
 	Steps []Step

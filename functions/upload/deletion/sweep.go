@@ -110,7 +110,7 @@ func (d *Deleter) measure(ctx context.Context) error {
 // pending has in Redis the IDs of images whose deletion has begun, by the time at which it began or was last tried. It
 // is a hint: a scan of the bucket finds what Redis forgets.
 type pending struct {
-	client *redis.Client
+	client redis.UniversalClient
 	key    string
 }
 

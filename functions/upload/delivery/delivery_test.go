@@ -33,8 +33,8 @@ func open(t *testing.T, policy ownership.Policy) (d *Delivery, ignored *[]string
 	if err := r.Err(); err != nil {
 		t.Fatal(err)
 	}
-	down := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
-	watcher := status.NewWatcher(client)
+	down := connect.OpenRedis(connect.Redis{Addresses: []string{"127.0.0.1:1"}})
+	watcher := status.NewWatcher(client, images.Bucket())
 	t.Cleanup(func() {
 		watcher.Close()
 		client.Close()
@@ -46,7 +46,7 @@ func open(t *testing.T, policy ownership.Policy) (d *Delivery, ignored *[]string
 		Statuses:   status.New(client, images),
 		Outbox:     outbox.New(down, images.Bucket(), func(err error) { t.Error(err) }),
 		Watcher:    watcher,
-		References: idempotency.NewReferences(client),
+		References: idempotency.NewReferences(client, images.Bucket()),
 		IgnoreError: func(_ context.Context, operation string, err error) {
 			if err == nil {
 				t.Error("IgnoreError() is called without an error")

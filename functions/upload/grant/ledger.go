@@ -27,12 +27,12 @@ const (
 
 // A Ledger counts the images of grants. It is safe for concurrent use.
 type Ledger struct {
-	client *redis.Client
+	client redis.UniversalClient
 	prefix string
 }
 
 // NewLedger returns the ledger of a bucket. The caller closes the client.
-func NewLedger(client *redis.Client, bucket string) *Ledger {
+func NewLedger(client redis.UniversalClient, bucket string) *Ledger {
 	return &Ledger{client: client, prefix: "image:grant:" + bucket + ":"}
 }
 

@@ -10,10 +10,10 @@ import (
 
 // Durations remember, for a day, how long the first request for an image took: a repetition is answered with the same
 // duration.
-type Durations struct{ client *redis.Client }
+type Durations struct{ client redis.UniversalClient }
 
 // NewDurations returns the durations that Redis remembers. The caller closes the client.
-func NewDurations(client *redis.Client) *Durations { return &Durations{client} }
+func NewDurations(client redis.UniversalClient) *Durations { return &Durations{client} }
 
 var first = redis.NewScript(`
 redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', 86400)

@@ -32,7 +32,7 @@ func TestFirstDuration(t *testing.T) {
 }
 
 func TestFirstDurationWithoutRedis(t *testing.T) {
-	client := connect.OpenRedis(connect.Redis{Address: "127.0.0.1:1"})
+	client := connect.OpenRedis(connect.Redis{Addresses: []string{"127.0.0.1:1"}})
 	defer client.Close()
 	durations := NewDurations(client)
 	if got, err := durations.First(t.Context(), time.Now(), "key", uuid.NewString()); err == nil {

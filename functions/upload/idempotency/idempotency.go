@@ -39,14 +39,14 @@ type Acceptor struct {
 	images   *imagestore.Store
 	statuses *status.Store
 	relay    announcer
-	redis    *redis.Client
+	redis    redis.UniversalClient
 	maxBytes int64
 }
 
 // New returns an Acceptor that accepts images of at most maxBytes with acceptor. The caller closes the client.
 func New(
-	acceptor *accept.Acceptor, images *imagestore.Store, statuses *status.Store, relay announcer, client *redis.Client,
-	maxBytes int64,
+	acceptor *accept.Acceptor, images *imagestore.Store, statuses *status.Store, relay announcer,
+	client redis.UniversalClient, maxBytes int64,
 ) *Acceptor {
 	return &Acceptor{
 		acceptor: acceptor, images: images, statuses: statuses, relay: relay, redis: client, maxBytes: maxBytes,
@@ -180,7 +180,7 @@ func (a *Acceptor) referred(
 		return image, true, err
 	}
 	image = events.ImageUploaded{ImageID: imageID, ObjectName: objects.Original.Key}
-	return image, true, NewReferences(a.redis).remember(ctx, c.ImageID, imageID)
+	return image, true, NewReferences(a.redis, a.images.Bucket()).remember(ctx, c.ImageID, imageID)
 }
 
 // resumeStored is resume for an image that was found stored.

@@ -42,7 +42,7 @@ func sumKey(imageID string) string { return "image:sum:" + imageID }
 
 // Forget has Redis forget the hash of an image that was deleted. Events that refer to the image still do, and are
 // answered as it is.
-func Forget(ctx context.Context, client *redis.Client, imageID string) error {
+func Forget(ctx context.Context, client redis.UniversalClient, imageID string) error {
 	if err := client.Del(ctx, sumKey(imageID)).Err(); err != nil {
 		return fmt.Errorf("forget the hash of %s: %w", imageID, err)
 	}
@@ -51,10 +51,15 @@ func Forget(ctx context.Context, client *redis.Client, imageID string) error {
 
 // References remember, for a day, which images events refer to that were stored already: such an event makes no image
 // of its own, but its sender may ask for its status by its source and ID, or by the ID that is derived from them.
-type References struct{ client *redis.Client }
+type References struct {
+	client   redis.UniversalClient
+	statuses status.Keys
+}
 
-// NewReferences returns the references that Redis remembers. The caller closes the client.
-func NewReferences(client *redis.Client) *References { return &References{client} }
+// NewReferences returns the references that Redis remembers, to the images in a bucket. The caller closes the client.
+func NewReferences(client redis.UniversalClient, bucket string) *References {
+	return &References{client, status.NewKeys(client, bucket)}
+}
 
 func referenceKey(eventImageID string) string { return "image:reference:" + eventImageID }
 
@@ -72,6 +77,6 @@ func (r *References) remember(ctx context.Context, eventImageID, imageID string)
 	if err := r.client.Set(ctx, referenceKey(eventImageID), imageID, memoryExpiry).Err(); err != nil {
 		return fmt.Errorf("remember the image that %s refers to: %w", eventImageID, err)
 	}
-	r.client.Publish(ctx, status.Key(eventImageID), "referred") // for those who wait; others find out later
+	r.client.Publish(ctx, r.statuses.Key(eventImageID), "referred") // for those who wait; others find out later
 	return nil
 }

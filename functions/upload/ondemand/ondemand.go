@@ -29,7 +29,7 @@ const (
 
 // A Queue requests renditions. Its methods are safe for use by several goroutines.
 type Queue struct {
-	client    *redis.Client
+	client    redis.UniversalClient
 	publisher publisher.Publisher
 	bucket    string
 	set       string
@@ -41,7 +41,7 @@ type Queue struct {
 
 // New returns a Queue for the images of a bucket. set names the renditions that are configured: any text that changes
 // with them.
-func New(client *redis.Client, publisher publisher.Publisher, bucket, set string, log *slog.Logger) *Queue {
+func New(client redis.UniversalClient, publisher publisher.Publisher, bucket, set string, log *slog.Logger) *Queue {
 	return &Queue{
 		client: client, publisher: publisher, bucket: bucket, set: set, log: log,
 		publishing: semaphore.NewWeighted(maxPublishing),

@@ -10,19 +10,20 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
 
 // A Ledger keeps in Redis what the clients have in a bucket. It is safe for use by several goroutines.
 type Ledger struct {
-	client *redis.Client
+	client redis.UniversalClient
 	prefix string
 }
 
 // NewLedger returns the ledger of a bucket. The caller closes the client.
-func NewLedger(client *redis.Client, bucket string) *Ledger {
-	return &Ledger{client: client, prefix: "image:quota:" + bucket + ":"}
+func NewLedger(client redis.UniversalClient, bucket string) *Ledger {
+	return &Ledger{client: client, prefix: "image:quota:" + connect.Tagged(client, bucket) + ":"}
 }
 
 func (l *Ledger) clientKey(owner string) string { return l.prefix + "client:" + owner }

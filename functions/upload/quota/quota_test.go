@@ -18,7 +18,7 @@ import (
 // testQuota is a Quota of 3 images and 1000 bytes.
 type testQuota struct {
 	*Quota
-	redis *redis.Client
+	redis redis.UniversalClient
 }
 
 func open(t *testing.T) testQuota {

@@ -26,7 +26,7 @@ import (
 // testRelay is a Relay with the servers around it.
 type testRelay struct {
 	*Relay
-	redis     *redis.Client
+	redis     redis.UniversalClient
 	published *published
 }
 
@@ -129,7 +129,7 @@ func (r *testRelay) queue(tb testing.TB, imageID string) {
 // queued returns the IDs in the outbox.
 func (r *testRelay) queued(tb testing.TB) []string {
 	tb.Helper()
-	ids, err := r.redis.ZRange(tb.Context(), "image:outbox:"+r.Images.Bucket(), 0, -1).Result()
+	ids, err := r.redis.ZRange(tb.Context(), "image:outbox:"+connect.Tagged(r.redis, r.Images.Bucket()), 0, -1).Result()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func (r *testRelay) age(tb testing.TB) {
 	tb.Helper()
 	for _, id := range r.queued(tb) {
 		older := redis.ZAddArgs{XX: true, Members: []redis.Z{{Score: -3600, Member: id}}} // it may have left meanwhile
-		err := r.redis.ZAddArgsIncr(tb.Context(), "image:outbox:"+r.Images.Bucket(), older).Err()
+		err := r.redis.ZAddArgsIncr(tb.Context(), "image:outbox:"+connect.Tagged(r.redis, r.Images.Bucket()), older).Err()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			tb.Fatal(err)
 		}

@@ -41,7 +41,7 @@ import (
 // testRetrier is a Retrier with the servers around it. Objects are named in the service's own bucket.
 type testRetrier struct {
 	*Retrier
-	redis     *redis.Client
+	redis     redis.UniversalClient
 	published *published
 }
 
@@ -193,7 +193,7 @@ var lanes = []deferral.Lane{deferral.Events, deferral.Images}
 
 // key is the Redis key of a lane.
 func (r *testRetrier) key(lane deferral.Lane) string {
-	return "image:deferred:" + string(lane) + ":" + r.Images.Bucket()
+	return "image:deferred:" + string(lane) + ":" + connect.Tagged(r.redis, r.Images.Bucket())
 }
 
 // tryAll makes everything due and tries it once, as Run does.
@@ -432,9 +432,10 @@ func TestInterrupted(t *testing.T) {
 	t.Run("by a loss of Redis's data", func(t *testing.T) {
 		r := open(t, time.Hour)
 		note := r.deferReceived(t, "inbox/late.png")
-		bucket := r.Images.Bucket()
+		bucket := connect.Tagged(r.redis, r.Images.Bucket())
 		r.put(t, "inbox/late.png", pngOf(t))
-		keys := []string{"image:deferred:due:" + bucket, "image:deferred:since:" + bucket, status.Key(note.ImageID)}
+		status := status.NewKeys(r.redis, r.Images.Bucket()).Key(note.ImageID)
+		keys := []string{"image:deferred:due:" + bucket, "image:deferred:since:" + bucket, status}
 		if err := r.redis.Del(t.Context(), keys...).Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ import (
 // backends are the clients of MinIO and Redis, and what is built on them alone.
 type backends struct {
 	images   *imagestore.Store
-	redis    *redis.Client
+	redis    redis.UniversalClient
 	statuses *status.Store
 	outbox   *outbox.Outbox
 	deferred *deferral.Queue
@@ -78,7 +78,9 @@ func (b *backends) ignoreError(ctx context.Context, operation string, err error)
 	b.log.WarnContext(ctx, "redis_error_ignored", "event.action", operation, "error.message", err.Error())
 }
 
-func (b *backends) checkRedis(ctx context.Context) error { return connect.CheckRedis(ctx, b.redis) }
+func (b *backends) checkRedis(ctx context.Context) error {
+	return connect.CheckRedis(ctx, b.redis, b.images.Bucket())
+}
 
 // newRelay returns a relay; announcements may be nil if it is never to announce.
 func (b *backends) newRelay(

@@ -27,7 +27,7 @@ func (s *testServer) refer(bucket, key, eventID string) (imageID string) {
 // forgetDeferred has Redis lose everything about what waits, and the status of an image.
 func (s *testServer) forgetDeferred(imageID string) {
 	s.t.Helper()
-	bucket, client := s.getenv("MINIO_BUCKET"), s.redis()
+	bucket, client := s.tagged(), s.redis()
 	for _, name := range []string{"due", "since", "scan", "cursor"} {
 		if err := client.Del(s.t.Context(), "image:deferred:"+name+":"+bucket).Err(); err != nil {
 			s.t.Fatal(err)

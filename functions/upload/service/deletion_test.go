@@ -364,7 +364,9 @@ func TestDeletionAfterCrash(t *testing.T) {
 				}
 				pending := "image:deletions:" + s.getenv("MINIO_BUCKET")
 				if forgotten {
-					check(s.redis().Del(t.Context(), status.Key(id), pending, s.outboxKey()).Err())
+					for _, key := range []string{s.statusKey(id), pending, s.outboxKey()} {
+						check(s.redis().Del(t.Context(), key).Err())
+					}
 				} else {
 					check(s.redis().ZAdd(t.Context(), pending, redis.Z{Score: 1, Member: id}).Err())
 				}
@@ -477,8 +479,8 @@ func TestWaitForDeletion(t *testing.T) {
 	go func() { answers <- s.get("/status/" + id + "?wait=60") }()
 	go func() { answers <- s.get("/events?ids=" + id) }()
 	await(t, "both wait", func() bool {
-		count, err := s.redis().PubSubNumSub(t.Context(), status.Key(id)).Result()
-		return err != nil || count[status.Key(id)] > 0
+		count, err := s.redis().PubSubNumSub(t.Context(), s.statusKey(id)).Result()
+		return err != nil || count[s.statusKey(id)] > 0
 	})
 	s.delete(id)
 	for range 2 {

@@ -139,7 +139,7 @@ func TestGetStatusRestoresResults(t *testing.T) {
 	id := s.upload("a.png", pngOf(t, 40, 30))
 	s.complete(id)
 	await(t, "the status is completed", func() bool { return s.status(id) == "completed" }) // see status.Store.Read
-	text, err := s.redis().Get(t.Context(), "image:status:"+id).Result()
+	text, err := s.redis().Get(t.Context(), s.statusKey(id)).Result()
 	if err != nil || !strings.Contains(text, `"completed"`) {
 		t.Errorf("Redis has %q, %v; want the completed status", text, err)
 	}

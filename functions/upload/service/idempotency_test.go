@@ -172,7 +172,8 @@ func TestKeyAfterFailure(t *testing.T) {
 	if got := repeat(s.startAnother("REDIS_PORT=1")); got.status != http.StatusServiceUnavailable {
 		t.Errorf("while Redis is down: %d %s, want 503", got.status, got.body)
 	}
-	s.redis().Del(t.Context(), "image:status:"+id, "image:answer:"+id)
+	s.redis().Del(t.Context(), s.statusKey(id))
+	s.redis().Del(t.Context(), "image:answer:"+id)
 	if got := repeat(s); got.status != http.StatusOK || got.imageID(t) != id {
 		t.Errorf("after Redis came back empty: %d %s, want 200 and %s", got.status, got.body, id)
 	}

@@ -55,7 +55,7 @@ func (s *testServer) listAll(query string) (ids []string) {
 }
 
 func (s *testServer) indexKey(owner string) string {
-	return "image:index:" + s.getenv("MINIO_BUCKET") + ":of:" + owner
+	return "image:index:" + s.tagged() + ":of:" + owner
 }
 
 func (s *testServer) uploadThree() (newestFirst []string) {
@@ -218,7 +218,7 @@ func TestListAfterRedisIsLost(t *testing.T) {
 	if got := c.ada.list(""); !got.complete || !slices.Equal(got.ids, ids) {
 		t.Fatalf("list is %+v, want three images, complete", got)
 	}
-	keys := []string{c.ada.indexKey(""), c.ada.indexKey("ada"), "image:index:" + c.ada.getenv("MINIO_BUCKET") + ":clients"}
+	keys := []string{c.ada.indexKey(""), c.ada.indexKey("ada"), "image:index:" + c.ada.tagged() + ":clients"}
 	if err := c.ada.redis().Del(t.Context(), keys...).Err(); err != nil {
 		t.Fatal(err)
 	}

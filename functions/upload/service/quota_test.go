@@ -164,7 +164,7 @@ func TestQuotaIsOfTheBucket(t *testing.T) {
 	client := c.ada.redis()
 	bucket := c.ada.getenv("MINIO_BUCKET")
 	for _, key := range []string{"client:ada", "client:bob", "clients", "pass"} {
-		if err := client.Del(t.Context(), "image:quota:"+bucket+":"+key).Err(); err != nil {
+		if err := client.Del(t.Context(), "image:quota:"+c.ada.tagged()+":"+key).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -199,7 +199,7 @@ func TestNoQuota(t *testing.T) {
 	c := startWithKeys(t)
 	c.ada.upload("a.png", pngOf(t, 9, 9))
 	for _, key := range []string{"client:ada", "clients", "pass"} {
-		key = "image:quota:" + c.ada.getenv("MINIO_BUCKET") + ":" + key
+		key = "image:quota:" + c.ada.tagged() + ":" + key
 		if count, err := c.ada.redis().Exists(t.Context(), key).Result(); count != 0 || err != nil {
 			t.Errorf("Redis has %d of %s, %v; want none", count, key, err)
 		}

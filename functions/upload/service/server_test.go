@@ -23,6 +23,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/minio/minio-go/v7"
 	"github.com/redis/go-redis/v9"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -344,7 +345,7 @@ func (s *testServer) storeOriginal(imageID string, content []byte) {
 	}
 }
 
-func (s *testServer) redis() *redis.Client {
+func (s *testServer) redis() redis.UniversalClient {
 	s.t.Helper()
 	return testservers.Redis(s.t, s.getenv)
 }
@@ -363,7 +364,17 @@ func (s *testServer) queue(imageID string) {
 	}
 }
 
-func (s *testServer) outboxKey() string { return "image:outbox:" + s.getenv("MINIO_BUCKET") }
+// tagged is the name of the bucket in keys of Redis that scripts use together.
+func (s *testServer) tagged() string {
+	s.t.Helper()
+	return connect.Tagged(s.redis(), s.getenv("MINIO_BUCKET"))
+}
+
+func (s *testServer) outboxKey() string { return "image:outbox:" + s.tagged() }
+
+func (s *testServer) statusKey(imageID string) string {
+	return status.NewKeys(s.redis(), s.getenv("MINIO_BUCKET")).Key(imageID)
+}
 
 // queued returns the IDs in the outbox.
 func (s *testServer) queued() []string {

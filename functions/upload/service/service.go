@@ -59,7 +59,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 
 	limiter := ratelimit.New(backends.redis, "image:limit:"+backends.images.Bucket()+":")
 	guard := auth.New(settings.auth, process, limiter)
-	watcher := status.NewWatcher(backends.redis)
+	watcher := status.NewWatcher(backends.redis, backends.images.Bucket())
 	defer watcher.Close()
 	context.AfterFunc(ctx, watcher.Close) // who waits for a status gets the one that there is
 	gate := fitness.New(backends.images, settings.images.Endpoint, backends.redis, process.Log, process.Metrics)
@@ -155,7 +155,7 @@ func wire(
 			Statuses:    backends.statuses,
 			Outbox:      backends.outbox,
 			Watcher:     watcher,
-			References:  idempotency.NewReferences(backends.redis),
+			References:  idempotency.NewReferences(backends.redis, backends.images.Bucket()),
 			Index:       backends.index,
 			Renditions:  settings.renditions,
 			Signer:      delivery.Signer{Keys: guard.Signing(), Lifetime: guard.URLLifetime()},

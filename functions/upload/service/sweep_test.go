@@ -220,7 +220,8 @@ func TestSweepAfterRedisForgot(t *testing.T) {
 	t.Parallel()
 	s := start(t, storedOneSecond)
 	id := s.upload("a.png", pngOf(t, 8, 8))
-	statusKey, triesKey := "image:status:"+id, "image:lost:"+id
+	statusKey := s.statusKey(id)
+	triesKey := strings.Replace(statusKey, "status", "lost", 1)
 	for _, step := range []struct {
 		name  string
 		begin func()

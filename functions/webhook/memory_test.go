@@ -24,7 +24,7 @@ import (
 const (
 	memoryLimit = 128 << 20
 	goLimit     = "GOMEMLIMIT=90MiB"
-	atOnce      = 200
+	atOnce      = 100
 )
 
 // As many events at once as a pod gets, of the kinds that cost most, for an endpoint that answers with more than it

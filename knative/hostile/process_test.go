@@ -33,7 +33,11 @@ var podForm = regexp.MustCompile(
 // podOf reads the manifest of a function.
 func podOf(tb testing.TB, function string) pod {
 	tb.Helper()
-	manifest, err := os.ReadFile(filepath.Join("..", "base", "300-"+function+".yaml"))
+	file := filepath.Join("..", "base", "300-"+function+".yaml")
+	if function == "webhook" {
+		file = filepath.Join("..", "components", "webhooks", "service.yaml")
+	}
+	manifest, err := os.ReadFile(file)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -63,7 +67,7 @@ type process struct {
 // packages are the main packages of the functions, by the names of their manifests, and of local mode.
 var packages = map[string]string{
 	"upload": "functions/upload", "thumbnail": "functions/thumbnail", "dead-letters": "functions/deadletter",
-	"local": "knative/local",
+	"webhook": "functions/webhook", "local": "knative/local",
 }
 
 var binaries sync.Map // func() (string, error), by function

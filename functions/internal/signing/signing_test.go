@@ -304,6 +304,7 @@ func TestGrant(t *testing.T) {
 	encoded, _, _ := strings.Cut(text, ".")
 	for _, changed := range []string{
 		"", "isg_", "isg_.", encoded, encoded + "." + signature, text + "A", strings.ToUpper(text),
+		text + "\n", text[:len(text)-1] + "\r\n" + text[len(text)-1:],
 	} {
 		if _, err := keys.ReadGrant(changed, time.Unix(1, 0)); !errors.Is(err, ErrInvalid) {
 			t.Errorf("ReadGrant(%s) = %v, want %v", changed, err, ErrInvalid)

@@ -95,7 +95,10 @@ var unusedSettings = map[string]bool{"PORT": true}
 
 // settingsHelp lists the settings of all functions.
 func settingsHelp() string {
-	const nameWidth = len("  KAFKA_BOOTSTRAP_SERVERS  ")
+	nameWidth := 0
+	for _, setting := range catalog.Settings() {
+		nameWidth = max(nameWidth, len("  "+setting.Name+"  "))
+	}
 	var text strings.Builder
 	text.WriteString("Settings, which are environment variables:\n")
 	for _, group := range catalog.Groups() {

@@ -40,6 +40,8 @@ var defaults = map[string]string{
 	"notification-topic":      `(topics\.0|acls.*name|KafkaTopic/metadata.name): bucket-notifications$`,
 	"group":                   `\bimage-processor-group\b`,
 	"backfill-group":          `\bimage-backfill-group\b`,
+	"collector-endpoint":      `//opentelemetry-collector\.|NetworkPolicy/spec.egress.*: 4318$`,
+	"collector-namespace":     `\.opentelemetry\.svc|metadata\.name: opentelemetry$`,
 	"dead-letter-group":       `GROUP: image-dead-letters$|["|]image-dead-letters["|]`,
 	"notification-group":      `\bimage-inbox-group\b`,
 	"ingress-namespace":       `metadata\.name.*: traefik$|values\.\d+: traefik$`,

@@ -355,7 +355,7 @@ func TestMetricsExist(t *testing.T) {
 
 var (
 	metricName = regexp.MustCompile(`\b[a-z]+(_[a-z0-9]+)+\b`)
-	bucket     = regexp.MustCompile(`_bucket$`)
+	bucket     = regexp.MustCompile(`_(bucket|count)$`)
 	// Their label matchers and lists of labels, and the names of recording rules.
 	labels = regexp.MustCompile(`\{[^}]*\}|\bby \([^)]*\)|\bimage:\w+:\w+`)
 )

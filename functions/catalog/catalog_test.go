@@ -62,7 +62,7 @@ func TestDescriptions(t *testing.T) {
 			if setting.Required && setting.Default != "" {
 				t.Errorf("it is required, with the default %q", setting.Default)
 			}
-			secret := regexp.MustCompile(`(PASSWORD|SECRET_KEY|ACCESS_KEY)$`).MatchString(setting.Name)
+			secret := regexp.MustCompile(`(PASSWORD|SECRET_KEY|ACCESS_KEY|OTLP_HEADERS)$`).MatchString(setting.Name)
 			if setting.Secret != secret {
 				t.Errorf("Secret = %v, want %v by its name", setting.Secret, secret)
 			}

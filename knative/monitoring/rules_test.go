@@ -35,6 +35,7 @@ const (
 	upload     = `{namespace="image-service",service="upload",method="POST",endpoint="/upload",`
 	uploads    = `http_requests_total` + upload + `status="%s"}`
 	slowUpload = `http_request_duration_seconds_bucket` + upload + `le="%s"}`
+	ages       = `image_time_to_thumbnail_seconds_%s{namespace="image-service",service="thumbnail"%s}`
 	tasks      = `tasks_processed_total{namespace="image-service",service="thumbnail",status="%s"}`
 	container  = `{namespace="image-service",pod="upload-1",container="user-container"`
 	restarts   = `kube_pod_container_status_restarts_total` + container + `}`
@@ -81,6 +82,10 @@ var faults = []fault{
 		fmt.Sprintf(slowUpload, "10"):   "0+60x90",
 		fmt.Sprintf(slowUpload, "+Inf"): "0+60x90",
 	}, "25m", "60m"},
+	{"ImageThumbnailBudgetBurns", map[string]string{
+		fmt.Sprintf(ages, "bucket", `,le="30.0"`): "0+60x30 1800+40x60 4200+60x180",
+		fmt.Sprintf(ages, "count", ""):            "0+60x300",
+	}, "70m", "130m"},
 	{"ImageThumbnailsFail", map[string]string{
 		fmt.Sprintf(tasks, "success"): "0+60x90",
 		fmt.Sprintf(tasks, "error"):   "0+20x30 600x60",
@@ -124,24 +129,26 @@ var faults = []fault{
 
 // A healthy service has none of these alerts, whatever its load.
 var healthy = map[string]string{
-	fmt.Sprintf(uploads, "200"):       "0+600x90",
-	fmt.Sprintf(uploads, "400"):       "0+600x90",
-	fmt.Sprintf(slowUpload, "5"):      "0+1200x90",
-	fmt.Sprintf(slowUpload, "+Inf"):   "0+1200x90",
-	fmt.Sprintf(tasks, "success"):     "0+600x90",
-	fmt.Sprintf(tasks, "failed"):      "0+60x90",
-	triggerLag:                        "20x90",
-	offset:                            "0+600x90",
-	`image_outbox_age_seconds`:        "2x90",
-	`object_store_requirement_met`:    "1x90",
-	`api_keys_bad`:                    "0x90",
-	`issuer_keys_bad`:                 "0x90",
-	`dead_letters_raw_total`:          "3x90",
-	`webhook_endpoints_bad`:           "0x90",
-	fmt.Sprintf(webhook, "delivered"): "0+60x90",
-	fmt.Sprintf(webhook, "rejected"):  "0+6x90",
-	restarts:                          "1x90",
-	`images_swept_total{outcome="a"}`: "0+5x90",
+	fmt.Sprintf(uploads, "200"):             "0+600x90",
+	fmt.Sprintf(uploads, "400"):             "0+600x90",
+	fmt.Sprintf(slowUpload, "5"):            "0+1200x90",
+	fmt.Sprintf(slowUpload, "+Inf"):         "0+1200x90",
+	fmt.Sprintf(tasks, "success"):           "0+600x90",
+	fmt.Sprintf(tasks, "failed"):            "0+60x90",
+	triggerLag:                              "20x90",
+	offset:                                  "0+600x90",
+	`image_outbox_age_seconds`:              "2x90",
+	`object_store_requirement_met`:          "1x90",
+	`api_keys_bad`:                          "0x90",
+	`issuer_keys_bad`:                       "0x90",
+	`dead_letters_raw_total`:                "3x90",
+	`webhook_endpoints_bad`:                 "0x90",
+	fmt.Sprintf(webhook, "delivered"):       "0+60x90",
+	fmt.Sprintf(webhook, "rejected"):        "0+6x90",
+	restarts:                                "1x90",
+	`images_swept_total{outcome="a"}`:       "0+5x90",
+	fmt.Sprintf(ages, "bucket", `,le="30"`): "0+600x90",
+	fmt.Sprintf(ages, "count", ""):          "0+603x90",
 }
 
 type (

@@ -29,10 +29,13 @@ func NewLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
 	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ecsAttr})
 	return slog.New(contextHandler{handler}).With(
 		"ecs.version", ecsVersion,
-		"service.name", "image-service-"+function,
+		"service.name", serviceName(function),
 		"service.version", Version,
 	)
 }
+
+// serviceName is the name of a function in logs, traces and exported metrics.
+func serviceName(function string) string { return "image-service-" + function }
 
 // ecsAttr names an attribute by the Elastic Common Schema, and cuts its text.
 func ecsAttr(groups []string, attr slog.Attr) slog.Attr {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"gitlab.com/yourorg/image-service/functions/internal/telemetry"
 )
 
 // newRegistry returns a registry with the metrics of the Go runtime, of the process, and of the build.
@@ -25,8 +26,9 @@ func newRegistry(function string) *prometheus.Registry {
 	return registry
 }
 
+// metricsHandler offers OpenMetrics, too: the older format has no exemplars.
 func metricsHandler(registry *prometheus.Registry) http.Handler {
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
 // httpMetrics registers the original system's two HTTP metrics, which its dashboards read: the counter has the same
@@ -48,9 +50,17 @@ func httpMetrics(registry *prometheus.Registry) (*prometheus.CounterVec, *promet
 // observe counts a request and its duration. The labels come from the route and not from the request, so that a client
 // cannot create time series by requesting new paths.
 func (p *Process) observe(r *http.Request, status int, duration time.Duration) {
-	if status == 0 {
-		status = http.StatusOK // which net/http sends for a handler that writes nothing
+	method, path := routeOf(r)
+	endpoint := endpointOf(path)
+	if isOperational(endpoint) {
+		return
 	}
+	p.requests.WithLabelValues(method, endpoint, strconv.Itoa(status)).Inc()
+	telemetry.Observe(r.Context(), p.duration.WithLabelValues(method, endpoint), duration.Seconds())
+}
+
+// routeOf returns the method and the pattern of the route that a request had; "" without one.
+func routeOf(r *http.Request) (method, path string) {
 	method, path, routed := strings.Cut(r.Pattern, " ")
 	if !routed {
 		method, path = "", r.Pattern
@@ -58,13 +68,12 @@ func (p *Process) observe(r *http.Request, status int, duration time.Duration) {
 	if method == "" {
 		method = knownMethod(r.Method)
 	}
-	endpoint := endpointOf(path)
-	switch endpoint {
-	case "/health", "/ready", "/metrics":
-		return
-	}
-	p.requests.WithLabelValues(method, endpoint, strconv.Itoa(status)).Inc()
-	p.duration.WithLabelValues(method, endpoint).Observe(duration.Seconds())
+	return method, path
+}
+
+// isOperational reports whether a path is for the cluster, which asks all the time.
+func isOperational(path string) bool {
+	return path == "/health" || path == "/ready" || path == "/metrics"
 }
 
 // endpointOf returns the original system's name for the path of a route: "/status" for /status/{id}, and likewise

@@ -1,12 +1,14 @@
 package httpserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -19,10 +21,15 @@ import (
 func (p *Process) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		r = r.WithContext(trace.Continue(r.Context(), traceHeaders{propagation.HeaderCarrier(r.Header)}))
+		ctx, span := p.begin(r)
+		r = r.WithContext(ctx)
 		response := &statusRecorder{ResponseWriter: w}
+		defer func() { endSpan(span, r, response.status) }()
 		defer func() {
 			p.recoverPanic(response, r, recover())
+			if response.status == 0 {
+				response.status = http.StatusOK // which net/http sends for a handler that writes nothing
+			}
 			p.observe(r, response.status, time.Since(began))
 		}()
 		maps.Copy(w.Header(), securityHeaders)
@@ -32,6 +39,34 @@ func (p *Process) middleware(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(response, r)
 	})
+}
+
+// begin begins the span of a request in the trace that it carries.
+func (p *Process) begin(r *http.Request) (context.Context, trace.Span) {
+	carrier := traceHeaders{propagation.HeaderCarrier(r.Header)}
+	if isOperational(r.URL.Path) {
+		return trace.Continue(r.Context(), carrier), trace.Span{}
+	}
+	return trace.Serve(p.Recording(r.Context()), carrier, knownMethod(r.Method))
+}
+
+// endSpan names the span of a request by its route: https://opentelemetry.io/docs/specs/semconv/http/http-spans/. A
+// status of 0 is that of a response that was cut off.
+func endSpan(span trace.Span, r *http.Request, status int) {
+	method, route := routeOf(r)
+	span.Text("http.request.method", method)
+	if route != "" && route != "/" { // which matches what no other route does
+		route = strings.TrimSuffix(route, "{$}")
+		span.SetName(method + " " + route)
+		span.Text("http.route", route)
+	}
+	if status != 0 {
+		span.Int("http.response.status_code", int64(status))
+	}
+	if status == 0 || status >= http.StatusInternalServerError {
+		span.Fail(http.StatusText(status))
+	}
+	span.End(nil)
 }
 
 // securityHeaders restrict what browsers do with a response whose handler does not set its own: it is not rendered,

@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/telemetry"
 	"knative.dev/pkg/network/handlers"
 	"knative.dev/pkg/signals"
 )
@@ -45,7 +46,8 @@ const (
 
 // Settings of every process.
 type Settings struct {
-	LogLevel slog.Level
+	LogLevel  slog.Level
+	Telemetry telemetry.Settings
 }
 
 // port is read before the other settings: Knative waits until something listens there.
@@ -53,10 +55,10 @@ var port = config.Text{Name: "PORT", Default: "8080",
 	Form: config.Form{Expected: "a port"},
 	Doc:  "Port that the function listens on. Knative sets it."}
 
-// ReadSettings reads LOG_LEVEL.
+// ReadSettings reads LOG_LEVEL and the OTEL_* variables.
 func ReadSettings(r *config.Reader) Settings {
 	r.Record(port)
-	return Settings{LogLevel: readLevel(r)}
+	return Settings{LogLevel: readLevel(r), Telemetry: telemetry.ReadSettings(r)}
 }
 
 // HeaderLimits bound the headers of a request; beyond them it gets 431.
@@ -72,12 +74,13 @@ type Process struct {
 	// Headers bounds those of a request; New sets it, and a function may change it before Serve.
 	Headers HeaderLimits
 
-	draining atomic.Bool
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	draining  atomic.Bool
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	telemetry *telemetry.Exporter
 }
 
-// New returns a process for the function called name. It opens no listener.
+// New returns a process for the function called name. It opens no listener. Serve ends what it has started.
 func New(name string, settings Settings) *Process {
 	p := &Process{
 		Log:     NewLogger(os.Stderr, name, settings.LogLevel),
@@ -85,8 +88,14 @@ func New(name string, settings Settings) *Process {
 		Headers: HeaderLimits{Bytes: maxHeaderBytes, Lines: maxHeaderLines},
 	}
 	p.requests, p.duration = httpMetrics(p.Metrics)
+	p.telemetry = telemetry.Start(settings.Telemetry, telemetry.Source{
+		Service: serviceName(name), Version: Version, Metrics: p.Metrics, Log: p.Log,
+	})
 	return p
 }
+
+// Recording returns a context for work beside the requests, whose operations are recorded as those of requests are.
+func (p *Process) Recording(ctx context.Context) context.Context { return p.telemetry.Context(ctx) }
 
 // Main runs a function on $PORT until SIGTERM or SIGINT, and exits with 1 if it fails. A second signal ends the process
 // at once.
@@ -106,8 +115,9 @@ func realMain(ctx context.Context, run func(context.Context, net.Listener, func(
 }
 
 // Serve serves routes, /health, /metrics, and /ready with checks on listener until ctx ends, then drains: probes fail,
-// stragglers and requests in flight are answered, and only then it returns.
+// stragglers and requests in flight are answered, what was measured is sent, and only then it returns.
 func (p *Process) Serve(ctx context.Context, listener net.Listener, routes *http.ServeMux, checks ...Check) error {
+	defer p.telemetry.Shutdown(context.WithoutCancel(ctx)) // with the spans and counts of the last answers
 	Route(routes, "/health", map[string]http.Handler{http.MethodGet: http.HandlerFunc(health)})
 	Route(routes, "/ready", map[string]http.Handler{http.MethodGet: &readiness{log: p.Log, checks: checks}})
 	Route(routes, "/metrics", map[string]http.Handler{http.MethodGet: metricsHandler(p.Metrics)})

@@ -10,6 +10,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
 // A Picture is an image whose header has been read and found to be within the limits. Its pixels are not decoded yet.
@@ -74,12 +75,20 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) (renditions []R
 	case err != nil:
 		return nil, p.source.classify(err)
 	default:
-		return r.renditions()
+		_, span := trace.Start(ctx, "encode")
+		span.Int("image.renditions", int64(len(r.outputs)))
+		renditions, err = r.renditions()
+		span.End(err)
+		return renditions, err
 	}
 }
 
 // decode passes the frames to r.
 func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
+	ctx, span := trace.Start(ctx, "decode")
+	defer func() { span.End(err) }()
+	span.Text("image.format", p.header.Format.ContentType())
+	span.Int("image.pixels", p.header.Pixels())
 	file := p.file
 	p.file = nil
 	job := p.job(r.outputs)

@@ -46,6 +46,23 @@ func TestContinueWithoutTrace(t *testing.T) {
 	}
 }
 
+// What is announced later goes on with a trace that is kept, and with no other.
+func TestKept(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+	sampled := Continue(t.Context(), propagation.MapCarrier{"traceparent": parent + "01"})
+	kept := Kept(sampled)
+	if later, _ := Parent(ContinueFrom(t.Context(), kept)); later[:36] != parent[:36] || later == kept {
+		t.Errorf("it goes on as %s, want another span of the trace of %s", later, kept)
+	}
+	other := Continue(t.Context(), propagation.MapCarrier{"traceparent": parent + "00"})
+	if got := Kept(other); got != "" {
+		t.Errorf("Kept() = %s, want nothing of a trace that is not sampled", got)
+	}
+	if ctx := ContinueFrom(sampled, ""); ctx != sampled {
+		t.Error("without a trace: got another context, want the same")
+	}
+}
+
 func TestWithoutSpan(t *testing.T) {
 	if traceparent, _ := Parent(context.Background()); traceparent != "" {
 		t.Errorf("Parent() = %s, want nothing", traceparent)

@@ -7,6 +7,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 )
 
@@ -19,12 +20,15 @@ func (t *thumbnailer) enter(
 	if err := t.settings.limits.CheckMemory(picture.Header(), cost); err != nil {
 		return nil, err
 	}
-	return t.gate.Enter(ctx, admission.Work{
+	ctx, span := trace.Start(ctx, "admit")
+	leave, err = t.gate.Enter(ctx, admission.Work{
 		Memory: cost.Memory,
 		Time:   cost.CPU,
 		Client: info.Lane(),
 		Age:    max(0, info.Served.Sub(info.Modified)),
 	})
+	span.End(err)
+	return leave, err
 }
 
 // admissionPause is the time after which an image that was not admitted is announced again, maybe to another process.

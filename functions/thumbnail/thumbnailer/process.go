@@ -14,6 +14,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/internal/telemetry"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 )
 
@@ -36,8 +38,9 @@ func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event,
 	if err != nil {
 		return nil, err
 	}
-	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "cloudevent.id", e.ID())
-	final, err := t.processOnce(ctx, e, task)
+	ctx, span := trace.StartConsumer(ctx, "deliver")
+	final, err := t.deliverTask(ctx, span, e, task)
+	span.End(err)
 	if err != nil || final == nil || final.State == status.Deleted {
 		return nil, err
 	}
@@ -48,6 +51,32 @@ func (t *thumbnailer) deliver(ctx context.Context, e event.Event) (*event.Event,
 		return nil, nil
 	}
 	return &reply, nil
+}
+
+// deliverTask processes a task within its span.
+func (t *thumbnailer) deliverTask(
+	ctx context.Context, span trace.Span, e event.Event, task events.ImageUploaded,
+) (*status.Status, error) {
+	span.Image(task.ImageID, task.ContentType, task.Width, task.Height)
+	t.Log.InfoContext(ctx, "task_received", "image_id", task.ImageID, "cloudevent.id", e.ID())
+	final, err := t.processOnce(ctx, e, task)
+	span.Text("image.outcome", outcomeOf(final, err))
+	return final, err
+}
+
+// outcomeOf is what a task is counted as in tasks_processed_total.
+func outcomeOf(final *status.Status, err error) string {
+	switch {
+	case err != nil:
+		return "error"
+	case final == nil:
+		return "deferred"
+	case final.State == status.Deleted:
+		return "deleted"
+	case final.State == status.Failed:
+		return "failed"
+	}
+	return "success"
 }
 
 // taskOf decodes the task in an event. Errors are permanent: they wrap events.ErrInvalid or are 400s.
@@ -106,7 +135,7 @@ func (t *thumbnailer) process(
 	defer func() {
 		t.active.Dec()
 		t.last.Set(time.Since(began).Seconds())
-		t.duration.Observe(time.Since(began).Seconds())
+		telemetry.Observe(ctx, t.duration, time.Since(began).Seconds())
 	}()
 	final, err = t.finalStatus(ctx, task)
 	if errors.Is(err, errNoObject) {
@@ -177,7 +206,19 @@ func (t *thumbnailer) makeRenditions(ctx context.Context, task events.ImageUploa
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	var recorded *status.Status
+	ctx, span := trace.Start(ctx, "record")
+	concluded, err := t.record(ctx, task, final, made, refused)
+	span.End(err)
+	if err == nil {
+		t.measureAge(ctx, task, &final, concluded)
+	}
+	return concluded, err
+}
+
+// record stores the renditions, or the reason for which there are none, and returns the final status that counts.
+func (t *thumbnailer) record(
+	ctx context.Context, task events.ImageUploaded, final status.Status, made product, refused *raster.Error,
+) (recorded *status.Status, err error) {
 	if refused != nil {
 		final.State = status.Failed
 		final.Reason = string(refused.Reason)
@@ -224,7 +265,7 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 func (t *thumbnailer) render(
 	ctx context.Context, task events.ImageUploaded,
 ) (made product, cause events.Cause, err error) {
-	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
+	object, info, err := t.fetch(ctx, task)
 	if errors.Is(err, imagestore.ErrImpossible) {
 		return product{}, cause, errImpossible
 	}
@@ -244,6 +285,17 @@ func (t *thumbnailer) render(
 		err = t.reportPanic(ctx, task.ImageID, info, panicked)
 	}
 	return made, info.Cause(), err
+}
+
+// fetch asks for the original. Its bytes arrive while it is decoded.
+func (t *thumbnailer) fetch(ctx context.Context, task events.ImageUploaded) (io.ReadCloser, *imagestore.Info, error) {
+	_, span := trace.Start(ctx, "fetch")
+	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
+	if err == nil {
+		span.Int("image.bytes", info.Size)
+	}
+	span.End(err)
+	return object, info, err
 }
 
 // renderObject makes the renditions of an object, within the limits on bytes and pixels, when it is its turn. It calls

@@ -85,6 +85,7 @@ type thumbnailer struct {
 	rendered  *prometheus.CounterVec // by image.render
 	last      prometheus.Gauge
 	duration  prometheus.Histogram
+	age       prometheus.Histogram // of images that are completed
 	active    prometheus.Gauge
 	panics    prometheus.Counter
 }
@@ -162,6 +163,12 @@ func (t *thumbnailer) registerMetrics() {
 		Name:    "thumbnail_duration_seconds",
 		Help:    "How long a task takes, from the event to its answer.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	})
+	t.age = factory.NewHistogram(prometheus.HistogramOpts{
+		Name: "image_time_to_thumbnail_seconds",
+		Help: "From the acceptance of an image to its completion, once for each image. Images of a backfill, and those " +
+			"that were accepted a day ago or earlier, do not count.",
+		Buckets: ageBuckets,
 	})
 	t.active = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "active_tasks",

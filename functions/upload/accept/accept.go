@@ -21,6 +21,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/signing"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
 	"gitlab.com/yourorg/image-service/functions/upload/grant"
 	"gitlab.com/yourorg/image-service/functions/upload/quota"
 )
@@ -227,7 +228,8 @@ func (a *Acceptor) storeAndAnnounce(
 	}
 	attributes.SetCause(c.Cause)
 	attributes.SetLane(c.Owner)
-	image.Size, err = incoming.Put(ctx, image.ObjectName, attributes)
+	attributes.SetTrace(trace.Kept(ctx))
+	image.Size, err = store(ctx, incoming, image.ObjectName, attributes)
 	if c.New && errors.Is(err, imagestore.ErrExists) {
 		err = nil // MinIO's first answer was lost, and its client tried again
 	}
@@ -239,6 +241,16 @@ func (a *Acceptor) storeAndAnnounce(
 	}
 	token, err = a.Relay.AnnounceUpload(ctx, c.Owner, image)
 	return image, true, token, err
+}
+
+func store(
+	ctx context.Context, incoming *imagestore.Upload, key string, attributes imagestore.Attributes,
+) (size int64, err error) {
+	ctx, span := trace.Start(ctx, "store")
+	size, err = incoming.Put(ctx, key, attributes)
+	span.Int("image.bytes", size)
+	span.End(err)
+	return size, err
 }
 
 // confirm confirms that the stored image counts. A new one has no rivals, and is listed if its name is plain.

@@ -25,6 +25,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 )
 
@@ -57,6 +58,33 @@ func New(
 // the candidate its ID. A repetition is compared with what is stored, and what an earlier request has left undone is
 // finished. The errors are those of accept.Acceptor, and an apierror.Error if the key was used for another image.
 func (a *Acceptor) AcceptUpload(
+	ctx context.Context, key string, index int, c accept.Candidate,
+) (events.ImageUploaded, error) {
+	ctx, span := trace.Start(ctx, "receive")
+	image, err := a.acceptUpload(ctx, key, index, c)
+	endReceive(span, image, err)
+	return image, err
+}
+
+// endReceive ends the span of an image that was received. That an image is refused is not an error of the service.
+func endReceive(span trace.Span, image events.ImageUploaded, err error) {
+	if !span.IsRecording() {
+		return
+	}
+	span.Image(image.ImageID, image.ContentType, image.Width, image.Height)
+	outcome := "accepted"
+	if err != nil {
+		public := apierror.From(err)
+		outcome = public.Code
+		if public.Status < http.StatusInternalServerError {
+			err = nil
+		}
+	}
+	span.Text("image.outcome", outcome)
+	span.End(err)
+}
+
+func (a *Acceptor) acceptUpload(
 	ctx context.Context, key string, index int, c accept.Candidate,
 ) (events.ImageUploaded, error) {
 	if key == "" {
@@ -139,6 +167,13 @@ var errKeyReused = &apierror.Error{
 // counts for more than what this one brings, so the image that it returns may be another. It has its ID and its key
 // even if there is an error. An event that refers to the original of an image brings that image.
 func (a *Acceptor) AcceptEvent(ctx context.Context, e event.Event, c accept.Candidate) (events.ImageUploaded, error) {
+	ctx, span := trace.StartConsumer(ctx, "receive")
+	image, err := a.acceptEvent(ctx, e, c)
+	endReceive(span, image, err)
+	return image, err
+}
+
+func (a *Acceptor) acceptEvent(ctx context.Context, e event.Event, c accept.Candidate) (events.ImageUploaded, error) {
 	c.ImageID = EventImageID(c.Owner, e.Source(), e.ID())
 	image, known, err := a.resume(ctx, c.ImageID)
 	if !known && err == nil {

@@ -20,7 +20,7 @@ import (
 func (r *Relay) AnnounceStored(
 	ctx context.Context, imageID string, original *imagestore.Info,
 ) (events.ImageUploaded, error) {
-	image, err := r.describe(ctx, imageID, original)
+	image, _, err := r.describe(ctx, imageID, original)
 	if err != nil {
 		return image, err
 	}
@@ -28,20 +28,21 @@ func (r *Relay) AnnounceStored(
 	return image, err
 }
 
-// describe describes a stored original. One that is not an image, or not one that can be processed, was stored by
-// another program or under other limits. It is announced all the same: the thumbnail function notes what is wrong.
+// describe describes a stored original, and returns it with its metadata. One that is not an image, or not one that can
+// be processed, was stored by another program or under other limits. It is announced all the same: the thumbnail
+// function notes what is wrong.
 func (r *Relay) describe(
 	ctx context.Context, imageID string, original *imagestore.Info,
-) (events.ImageUploaded, error) {
-	object, err := r.Images.GetRange(ctx, original, 0, original.Size)
+) (events.ImageUploaded, *imagestore.Info, error) {
+	object, stored, err := r.Images.Get(ctx, r.Images.Bucket(), original.Key)
 	if err != nil {
-		return events.ImageUploaded{}, err
+		return events.ImageUploaded{}, nil, err
 	}
 	defer object.Close()
 	header, err := raster.Probe(ctx, object)
 	var refused *raster.Error
 	if err != nil && !errors.As(err, &refused) {
-		return events.ImageUploaded{}, fmt.Errorf("read header of %q: %w", original.Key, err)
+		return events.ImageUploaded{}, nil, fmt.Errorf("read header of %q: %w", original.Key, err)
 	}
 	width, height := header.Displayed()
 	image := events.ImageUploaded{
@@ -57,7 +58,7 @@ func (r *Relay) describe(
 	if refused == nil {
 		image.ContentType = header.Format.ContentType()
 	}
-	return image, nil
+	return image, stored, nil
 }
 
 // AnnounceUpload announces the image of an owner's upload, logs it, and counts it as accepted. The token is that of the
@@ -91,7 +92,16 @@ func (r *Relay) Unlist(ctx context.Context, owner, imageID string) {
 func (r *Relay) announce(
 	ctx context.Context, image events.ImageUploaded, listed imageindex.Entry,
 ) (outbox.Token, error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx, span := trace.StartProducer(context.WithoutCancel(ctx), "announce")
+	token, err := r.queueAndPublish(ctx, image, listed)
+	span.Image(image.ImageID, image.ContentType, image.Width, image.Height)
+	span.End(err)
+	return token, err
+}
+
+func (r *Relay) queueAndPublish(
+	ctx context.Context, image events.ImageUploaded, listed imageindex.Entry,
+) (outbox.Token, error) {
 	token, err := r.Outbox.QueueListed(ctx, image.ImageID, listed)
 	if err != nil {
 		return token, err

@@ -8,6 +8,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/trace"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -101,10 +102,11 @@ func (r *Relay) announceAgain(ctx context.Context, imageID string) (outcome stri
 		r.Outbox.Acknowledge(imageID)
 		return settled, nil
 	}
-	image, err := r.describe(ctx, imageID, objects.Original)
+	image, original, err := r.describe(ctx, imageID, objects.Original)
 	if err != nil {
 		return failed, err
 	}
+	ctx = trace.ContinueFrom(ctx, original.Trace())
 	if invalid := image.Validate(); invalid != nil {
 		return r.giveUp(ctx, image, invalid)
 	}

@@ -66,7 +66,7 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	s := wire(settings, process, backends, publisher, renderings, guard, watcher, gate)
 	retrying, stopRetrying := context.WithCancel(ctx)
 	var retries sync.WaitGroup
-	retries.Go(func() { s.retrier.Run(retrying) })
+	retries.Go(func() { s.retrier.Run(process.Recording(retrying)) })
 	retries.Go(func() { gate.Run(retrying) })
 	defer retries.Wait() // before the publisher is closed
 	defer stopRetrying() // if serving fails

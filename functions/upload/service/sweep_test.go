@@ -156,6 +156,32 @@ func TestSweepAfterCrash(t *testing.T) {
 	}
 }
 
+// What a sweep announces is in the trace of the upload, if that is one that is kept.
+func TestSweepKeepsTrace(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for flags, want := range map[string]bool{"01": true, "00": false} {
+		t.Run(flags, func(t *testing.T) {
+			id := s.post("/upload?filename=a.png", "image/png", bytes.NewReader(pngOf(t, 8, 8)),
+				"Traceparent: 00-"+traceID+"-00f067aa0ba902b7-"+flags).imageID(t)
+			s.awaitEmptyOutbox()
+			s.queue(id)
+			s.sweepUntilEmpty()
+			var traces []string
+			for _, e := range s.broker.published() {
+				if e.Subject() == id {
+					parent, _ := e.Extensions()[events.TraceParent].(string)
+					traces = append(traces, strings.Split(parent+"--", "-")[1])
+				}
+			}
+			if len(traces) < 2 || traces[0] != traceID || (traces[1] == traceID) != want {
+				t.Errorf("published in the traces %q, want that of the upload, and by the sweep: %t", traces, want)
+			}
+		})
+	}
+}
+
 // Images that have a result, or were rolled back, leave the outbox without an event.
 func TestSweepOfSettledImages(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,12 @@ export const tests = {
     await context.setOffline(false);
     await summary(page, '1 of 1 done');
   }),
+  'a service on this machine needs no network': () => visit(async (page, context) => {
+    await context.addInitScript(() => Object.defineProperty(navigator, 'onLine', { get: () => false }));
+    await page.reload();
+    await drop(page, sample);
+    await summary(page, '1 of 1 done');
+  }),
   'an upload is cancelled while there is no network': () => visit(async (page, context) => {
     traffic.keys.length = 0;
     await context.setOffline(true);

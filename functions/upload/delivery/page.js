@@ -190,6 +190,7 @@ function placeholder(hash) {
   const q = channel((head >> 12 & 63) / 31.5 - 1, 3, 3, 1.25 * (rest >> 9 & 63) / 63);
   const a = alpha ? channel((h[5] & 15) / 15, 5, 5, (h[5] >> 4) / 15) : () => 1;
   const canvas = document.createElement('canvas');
+  canvas.setAttribute('aria-hidden', 'true'); // it is there until the image is
   canvas.width = Math.round(Math.min(32, 32 * across / down)); canvas.height = Math.round(Math.min(32, 32 * down / across));
   const picture = new ImageData(canvas.width, canvas.height);
   for (let i = 0, y = 0; y < canvas.height; y++) {

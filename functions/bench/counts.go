@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // measureCounts counts what images cost the servers. Other work on the machine does not change it, except that images
@@ -121,12 +123,9 @@ func metricsToken(user, secret string) string {
 	return signed + "." + encode(mac.Sum(nil))
 }
 
-var (
-	callsForm  = regexp.MustCompile(`(?m)^cmdstat_([\w|]+):calls=(\d+)`)
-	memoryForm = regexp.MustCompile(`(?m)^used_memory:(\d+)`)
-)
+var callsForm = regexp.MustCompile(`(?m)^cmdstat_([\w|]+):calls=(\d+)`)
 
-// countCommands counts commands of Redis, scripts with the commands in them, and its memory.
+// countCommands counts commands of Redis, scripts with the commands in them, and the memory of its keys.
 func (b *bench) countCommands(ctx context.Context, c *counts) error {
 	commands, err := b.servers.redis.Info(ctx, "commandstats").Result()
 	if err != nil {
@@ -139,17 +138,20 @@ func (b *bench) countCommands(ctx context.Context, c *counts) error {
 			c.add("Redis, scripts among them", value)
 		}
 	}
-	memory, err := b.servers.redis.Info(ctx, "memory").Result()
-	if err != nil {
-		return err
+	return b.countKeys(ctx, c)
+}
+
+// countKeys adds up the memory of keys. What Redis says about all of its memory varies more, by buffers of connections.
+func (b *bench) countKeys(ctx context.Context, c *counts) error {
+	keys := b.servers.redis.Scan(ctx, 0, "image:*", 1000).Iterator()
+	for keys.Next(ctx) {
+		bytes, err := b.servers.redis.MemoryUsage(ctx, keys.Val()).Result()
+		if err != nil && !errors.Is(err, redis.Nil) { // a key that has expired since
+			return err
+		}
+		c.add("Redis, bytes of keys", float64(bytes))
 	}
-	match := memoryForm.FindStringSubmatch(memory)
-	if match == nil {
-		return errors.New("INFO memory of Redis has no used_memory")
-	}
-	value, _ := strconv.ParseFloat(match[1], 64)
-	c.add("Redis, bytes of memory", value)
-	return nil
+	return keys.Err()
 }
 
 // countRecords counts what topics have: of the service, of the Broker, and of the offsets of consumers.

@@ -16,9 +16,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"runtime"
+	"slices"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/cli"
+	"gitlab.com/yourorg/image-service/functions/logs"
+	"golang.org/x/term"
 	"knative.dev/pkg/signals"
 )
 
@@ -37,6 +42,9 @@ func realMain(ctx context.Context, arguments []string, stdout, stderr io.Writer,
 		return err
 	}
 	o.getenv = getenv
+	if isTerminal(stderr) {
+		o.logFormat = logs.Text
+	}
 	s, err := start(o)
 	if err != nil {
 		return err
@@ -52,6 +60,9 @@ func realMain(ctx context.Context, arguments []string, stdout, stderr io.Writer,
 		s.stop()
 		return fmt.Errorf("write summary: %w", err)
 	}
+	if o.open {
+		go openPage(ctx, "http://"+s.address, stderr)
+	}
 	select {
 	case <-ctx.Done():
 		note := time.AfterFunc(patience, func() {
@@ -62,4 +73,28 @@ func realMain(ctx context.Context, arguments []string, stdout, stderr io.Writer,
 	}
 	s.stop()
 	return err
+}
+
+func isTerminal(w io.Writer) bool {
+	file, isFile := w.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
+}
+
+// openers have the command that opens a URL in a browser, by operating system; xdg-open is that of all others.
+var openers = map[string][]string{
+	"darwin":  {"open"},
+	"windows": {"rundll32", "url.dll,FileProtocolHandler"},
+}
+
+// openPage opens the page in a browser. The program runs on without one.
+func openPage(ctx context.Context, url string, stderr io.Writer) {
+	command := openers[runtime.GOOS]
+	if command == nil {
+		command = []string{"xdg-open"}
+	}
+	command = append(slices.Clip(command), url)
+	err := exec.Command(command[0], command[1:]...).Run() // a browser that it starts may stay
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintf(stderr, "image-service: %s: %v; open %s yourself\n", command[0], err, url)
+	}
 }

@@ -22,10 +22,12 @@ var program = cli.Program{
 		"set MINIO_ENDPOINT, REDIS_HOST or KAFKA_BOOTSTRAP_SERVERS, each with the settings that belong to it. " +
 		"On a Kafka that others use, set KAFKA_TOPIC, KAFKA_BACKFILL_TOPIC and KAFKA_DEAD_LETTER_TOPIC to names of " +
 		"your own.\n\n" +
-		"Each event that is delivered again or becomes a dead letter is a line on stderr.",
+		"On a terminal, stderr has a line for each request, with the size of the body that came with it or else of the " +
+		"answer, and for each result; elsewhere it is a log in JSON. Each event that is delivered again or becomes a dead " +
+		"letter is a line, too.",
 	Examples: []string{
 		"go run ./knative/local",
-		"go run ./knative/local --data ~/images",
+		"go run ./knative/local --data ~/images --open",
 		"go run ./knative/local --webhook http://127.0.0.1:9000/results",
 		"LOG_LEVEL=INFO go run ./knative/local --listen 127.0.0.1:0",
 		"REDIS_HOST=redis.example REDIS_PORT=6380 go run ./knative/local",
@@ -42,6 +44,7 @@ type flags struct {
 	DeadLetters string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of dead-letters."`
 
 	Data string `placeholder:"DIR" help:"Keep images, statuses and queued events in this directory between runs."`
+	Open bool   `help:"Open the page in the browser."`
 
 	Running []elsewhere `sep:"none" placeholder:"NAME=HOST:PORT" help:"Do not start this function; it runs elsewhere."`
 	Watcher []string    `sep:"none" placeholder:"URL" help:"Send every event there, too."`
@@ -61,7 +64,7 @@ func readOptions(arguments []string, out io.Writer) (options, error) {
 	}
 	o := options{
 		listen: f.Listen, broker: f.Broker, deadLetters: f.DeadLetters, watchers: f.Watcher, notifications: f.Notifications,
-		renditions: f.Renditions, data: f.Data, webhooks: f.Webhook,
+		renditions: f.Renditions, data: f.Data, webhooks: f.Webhook, open: f.Open,
 	}
 	for _, function := range f.Running {
 		if o.running == nil {
@@ -87,6 +90,7 @@ func (e *elsewhere) UnmarshalText(text []byte) error {
 // localDefaults are the defaults that differ here, and those of settings that have none.
 var localDefaults = map[string]string{
 	"LOG_LEVEL":      localLogLevel,
+	"LOG_FORMAT":     "text on a terminal, else json",
 	"MINIO_ENDPOINT": "built in", "REDIS_HOST": "built in", "KAFKA_BOOTSTRAP_SERVERS": "built in",
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/fakes"
+	"gitlab.com/yourorg/image-service/functions/logs"
 	"gitlab.com/yourorg/image-service/knative"
 )
 
@@ -31,6 +32,10 @@ type options struct {
 	webhooks []string
 	// Directory of the built-in servers; "" for a temporary one.
 	data string
+	// Whether to open the page in the browser.
+	open bool
+	// Default of LOG_FORMAT; "" is that of the functions.
+	logFormat string
 }
 
 // stack is the running service with everything around it.
@@ -43,6 +48,7 @@ type stack struct {
 	renditions  string     // the file that the options name
 	webhooks    []endpoint
 	endpoints   string // the file that has them
+	logFormat   string // that of the options
 
 	deployment *deployment
 	pings      []*localPing
@@ -79,7 +85,10 @@ func start(o options) (*stack, error) {
 	s := &stack{
 		failed:     make(chan error, len(images)+1),
 		renditions: o.renditions,
-		log:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		logFormat:  o.logFormat,
+		log: slog.New(logs.NewHandler(os.Stderr, logs.Settings{
+			Level: slog.LevelWarn, Format: cmp.Or(o.getenv("LOG_FORMAT"), o.logFormat),
+		})),
 	}
 	if err := s.start(o); err != nil {
 		s.stop()
@@ -165,7 +174,7 @@ var ownersSettings = map[string]string{
 // settings returns the environment of a service: that of this program, the fakes' settings, and those of its manifest.
 func (s *stack) settings(spec service) func(string) string {
 	manifest := s.deployment.environment(spec)
-	manifest["LOG_LEVEL"] = localLogLevel
+	manifest["LOG_LEVEL"], manifest["LOG_FORMAT"] = localLogLevel, s.logFormat
 	files := map[string]string{"RENDITIONS_FILE": s.renditions, "WEBHOOK_ENDPOINTS_FILE": s.endpoints}
 	return func(name string) string {
 		if file := files[name]; file != "" {

@@ -3,7 +3,6 @@ package deadletter
 import (
 	"bytes"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/eventing"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/logs"
 )
 
 // A dead letter is listed with the reason, and redriven as the event that it was.
@@ -277,7 +277,7 @@ func TestLoggedStatusCode(t *testing.T) {
 		s := newService(readSettings(config.NewReader(func(name string) string { return settings[name] })))
 		s.measure()
 		var output bytes.Buffer
-		s.Log = httpserver.NewLogger(&output, "dead-letters", slog.LevelInfo)
+		s.Log = httpserver.NewLogger(&output, "dead-letters", logs.Settings{})
 		e := undelivered(t, "a")
 		e.SetExtension(eventing.ErrorCode, code)
 		s.report(t.Context(), letter{event: e})

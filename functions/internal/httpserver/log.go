@@ -2,32 +2,20 @@ package httpserver
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
-	"strings"
-	"unicode/utf8"
 
-	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
+	"gitlab.com/yourorg/image-service/functions/logs"
 )
 
 // ecsVersion is the version of the Elastic Common Schema that the logs follow:
 // https://www.elastic.co/docs/reference/ecs
 const ecsVersion = "8.17.0"
 
-// Texts in a line are cut to these lengths in bytes: a caller chooses paths, names and much of an error, and JSON may
-// need six bytes for each of theirs.
-const (
-	maxText       = 1000
-	maxStackTrace = 16 << 10
-)
-
-// NewLogger returns a logger that writes one JSON object a line, with field names of the Elastic Common Schema, and of
-// bounded length.
-func NewLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
-	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: ecsAttr})
-	return slog.New(contextHandler{handler}).With(
+// NewLogger returns the logger of a function, whose lines have the trace and the client of their request.
+func NewLogger(w io.Writer, function string, settings logs.Settings) *slog.Logger {
+	return slog.New(contextHandler{logs.NewHandler(w, settings)}).With(
 		"ecs.version", ecsVersion,
 		"service.name", serviceName(function),
 		"service.version", Version,
@@ -36,55 +24,6 @@ func NewLogger(w io.Writer, function string, level slog.Level) *slog.Logger {
 
 // serviceName is the name of a function in logs, traces and exported metrics.
 func serviceName(function string) string { return "image-service-" + function }
-
-// ecsAttr names an attribute by the Elastic Common Schema, and cuts its text.
-func ecsAttr(groups []string, attr slog.Attr) slog.Attr {
-	if len(groups) == 0 {
-		attr = ecsName(attr)
-	}
-	limit := maxText
-	if attr.Key == "error.stack_trace" {
-		limit = maxStackTrace
-	}
-	if text, isText := textOf(attr.Value); isText && len(text) > limit {
-		return slog.String(attr.Key, cut(text, limit))
-	}
-	return attr
-}
-
-func ecsName(attr slog.Attr) slog.Attr {
-	switch attr.Key {
-	case slog.TimeKey:
-		attr.Key = "@timestamp"
-	case slog.LevelKey:
-		return slog.String("log.level", strings.ToLower(attr.Value.String()))
-	case slog.MessageKey:
-		attr.Key = "message"
-	}
-	return attr
-}
-
-// uncut is a text of the program itself, however long.
-type uncut string
-
-func textOf(value slog.Value) (text string, isText bool) {
-	switch value := value.Any().(type) {
-	case string:
-		return value, true
-	case error:
-		return value.Error(), true
-	}
-	return "", false
-}
-
-// cut returns the first bytes of a text, whole characters, and how many there were.
-func cut(text string, limit int) string {
-	end := limit
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s... (%d bytes)", text[:end], len(text))
-}
 
 type clientKey struct{}
 
@@ -112,20 +51,3 @@ func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h contextHandler) WithGroup(name string) slog.Handler {
 	return contextHandler{h.Handler.WithGroup(name)}
 }
-
-// levels has the names of the original system, which are Python's, and those of slog.
-var levels = map[string]slog.Level{
-	"DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARN": slog.LevelWarn, "WARNING": slog.LevelWarn,
-	"ERROR": slog.LevelError, "CRITICAL": slog.LevelError,
-}
-
-var logLevel = config.Text{Name: "LOG_LEVEL", Default: "INFO",
-	Form: config.Form{Expected: "DEBUG, INFO, WARN or ERROR", Valid: isLevel},
-	Doc:  "Lowest level that is logged."}
-
-func isLevel(text string) bool {
-	_, known := levels[strings.ToUpper(text)]
-	return known
-}
-
-func readLevel(r *config.Reader) slog.Level { return levels[strings.ToUpper(logLevel.Read(r))] }

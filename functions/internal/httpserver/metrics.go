@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -47,16 +48,34 @@ func httpMetrics(registry *prometheus.Registry) (*prometheus.CounterVec, *promet
 	return requests, duration
 }
 
-// observe counts a request and its duration. The labels come from the route and not from the request, so that a client
-// cannot create time series by requesting new paths.
-func (p *Process) observe(r *http.Request, status int, duration time.Duration) {
+// observe counts a request and its duration, and logs it. The labels come from the route and not from the request, so
+// that a client cannot create time series by requesting new paths.
+func (p *Process) observe(r *http.Request, response *recorder, duration time.Duration) {
 	method, path := routeOf(r)
 	endpoint := endpointOf(path)
 	if isOperational(endpoint) {
 		return
 	}
-	p.requests.WithLabelValues(method, endpoint, strconv.Itoa(status)).Inc()
+	p.requests.WithLabelValues(method, endpoint, strconv.Itoa(response.status)).Inc()
 	telemetry.Observe(r.Context(), p.duration.WithLabelValues(method, endpoint), duration.Seconds())
+	p.logAnswer(r, response, duration)
+}
+
+func (p *Process) logAnswer(r *http.Request, response *recorder, duration time.Duration) {
+	attributes := []slog.Attr{
+		slog.String("http.request.method", r.Method),
+		slog.String("url.path", r.URL.Path), // without the query, which may have credentials
+		slog.Int("http.response.status_code", response.status),
+		slog.Int64("http.response.body.bytes", response.bytes),
+		slog.Int64("event.duration", duration.Nanoseconds()),
+	}
+	if r.ContentLength > 0 {
+		attributes = append(attributes, slog.Int64("http.request.body.bytes", r.ContentLength))
+	}
+	if response.code != "" {
+		attributes = append(attributes, slog.String("error.code", response.code))
+	}
+	p.Log.LogAttrs(r.Context(), slog.LevelDebug, "request_answered", attributes...)
 }
 
 // routeOf returns the method and the pattern of the route that a request had; "" without one.

@@ -22,15 +22,15 @@ func (p *Process) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		ctx, span := p.begin(r)
-		r = r.WithContext(ctx)
-		response := &statusRecorder{ResponseWriter: w}
+		response := &recorder{ResponseWriter: w}
+		r = r.WithContext(context.WithValue(ctx, recorderKey{}, response))
 		defer func() { endSpan(span, r, response.status) }()
 		defer func() {
 			p.recoverPanic(response, r, recover())
 			if response.status == 0 {
 				response.status = http.StatusOK // which net/http sends for a handler that writes nothing
 			}
-			p.observe(r, response.status, time.Since(began))
+			p.observe(r, response, time.Since(began))
 		}()
 		maps.Copy(w.Header(), securityHeaders)
 		if countLines(r.Header) > p.Headers.Lines {
@@ -103,7 +103,7 @@ func (l HeaderLimits) exceeded() *apierror.Error {
 }
 
 // recoverPanic turns a panic into a 500, which Knative retries, and a log line with the stack.
-func (p *Process) recoverPanic(w *statusRecorder, r *http.Request, cause any) {
+func (p *Process) recoverPanic(w *recorder, r *http.Request, cause any) {
 	if cause == nil {
 		return
 	}
@@ -137,6 +137,9 @@ func (p *Process) Handle(handle func(http.ResponseWriter, *http.Request) error) 
 // ReportError logs the error of a request, or of a part of it, and returns what the client may know of it.
 func (p *Process) ReportError(r *http.Request, err error) *apierror.Error {
 	public := apierror.From(err)
+	if response, measured := r.Context().Value(recorderKey{}).(*recorder); measured {
+		response.code = public.Code
+	}
 	level := slog.LevelInfo
 	if public.Status >= 500 && r.Context().Err() == nil { // otherwise the client has gone
 		level = slog.LevelError
@@ -150,13 +153,17 @@ func (p *Process) ReportError(r *http.Request, err error) *apierror.Error {
 	return public
 }
 
-// A statusRecorder remembers the status that was sent, 0 before that.
-type statusRecorder struct {
+// A recorder remembers what was sent.
+type recorder struct {
 	http.ResponseWriter
-	status int
+	status int    // 0 before it was sent
+	bytes  int64  // of the body
+	code   string // of the last error
 }
 
-func (s *statusRecorder) WriteHeader(status int) {
+type recorderKey struct{}
+
+func (s *recorder) WriteHeader(status int) {
 	if s.status == 0 && status >= 200 {
 		s.status = status
 	}
@@ -166,15 +173,17 @@ func (s *statusRecorder) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-func (s *statusRecorder) Write(p []byte) (int, error) {
+func (s *recorder) Write(p []byte) (int, error) {
 	if s.status == 0 {
 		s.status = http.StatusOK
 	}
-	return s.ResponseWriter.Write(p)
+	n, err := s.ResponseWriter.Write(p)
+	s.bytes += int64(n)
+	return n, err
 }
 
 // Unwrap is for http.ResponseController.
-func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+func (s *recorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // traceHeaders reads the trace of a request. That of an event in binary mode has precedence: a Broker between producer
 // and consumer may put a trace of its own into the HTTP header.

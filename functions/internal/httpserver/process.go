@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/telemetry"
+	"gitlab.com/yourorg/image-service/functions/logs"
 	"knative.dev/pkg/network/handlers"
 	"knative.dev/pkg/signals"
 )
@@ -46,7 +47,7 @@ const (
 
 // Settings of every process.
 type Settings struct {
-	LogLevel  slog.Level
+	Log       logs.Settings
 	Telemetry telemetry.Settings
 }
 
@@ -55,10 +56,10 @@ var port = config.Text{Name: "PORT", Default: "8080",
 	Form: config.Form{Expected: "a port"},
 	Doc:  "Port that the function listens on. Knative sets it."}
 
-// ReadSettings reads LOG_LEVEL and the OTEL_* variables.
+// ReadSettings reads LOG_LEVEL, LOG_FORMAT and the OTEL_* variables.
 func ReadSettings(r *config.Reader) Settings {
 	r.Record(port)
-	return Settings{LogLevel: readLevel(r), Telemetry: telemetry.ReadSettings(r)}
+	return Settings{Log: logs.ReadSettings(r), Telemetry: telemetry.ReadSettings(r)}
 }
 
 // HeaderLimits bound the headers of a request; beyond them it gets 431.
@@ -83,7 +84,7 @@ type Process struct {
 // New returns a process for the function called name. It opens no listener. Serve ends what it has started.
 func New(name string, settings Settings) *Process {
 	p := &Process{
-		Log:     NewLogger(os.Stderr, name, settings.LogLevel),
+		Log:     NewLogger(os.Stderr, name, settings.Log),
 		Metrics: newRegistry(name),
 		Headers: HeaderLimits{Bytes: maxHeaderBytes, Lines: maxHeaderLines},
 	}
@@ -101,7 +102,8 @@ func (p *Process) Recording(ctx context.Context) context.Context { return p.tele
 // at once.
 func Main(name string, run func(ctx context.Context, listener net.Listener, getenv func(string) string) error) {
 	if err := realMain(signals.NewContext(), run); err != nil {
-		NewLogger(os.Stderr, name, slog.LevelInfo).Error("function_failed", "error.message", uncut(err.Error()))
+		log := NewLogger(os.Stderr, name, logs.Settings{})
+		log.Error("function_failed", "error.message", logs.Uncut(err.Error()))
 		os.Exit(1)
 	}
 }

@@ -20,8 +20,8 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
-	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/pace"
+	"gitlab.com/yourorg/image-service/functions/logs"
 )
 
 // lines is a log that a test reads.
@@ -60,7 +60,7 @@ func run(t *testing.T, routes map[string]http.HandlerFunc, checks ...Check) (
 	t.Helper()
 	log = &lines{}
 	p := New("test", Settings{})
-	p.Log = NewLogger(log, "test", slog.LevelDebug)
+	p.Log = NewLogger(log, "test", logs.Settings{Level: slog.LevelDebug})
 	mux := http.NewServeMux()
 	for path, handler := range routes {
 		Route(mux, path, map[string]http.Handler{http.MethodGet: handler})
@@ -424,26 +424,6 @@ func sendOnce(t *testing.T, client *http.Client, url string, length int64) (last
 	return response.Close, err
 }
 
-func TestLogLevel(t *testing.T) {
-	for text, want := range map[string]slog.Level{
-		"": slog.LevelInfo, "INFO": slog.LevelInfo, "debug": slog.LevelDebug,
-		"WARNING": slog.LevelWarn, "CRITICAL": slog.LevelError,
-	} {
-		t.Run("level "+text, func(t *testing.T) {
-			r := config.NewReader(func(string) string { return text })
-			if got := ReadSettings(r); got.LogLevel != want || r.Err() != nil {
-				t.Errorf("got %v, %v; want %v", got, r.Err(), want)
-			}
-		})
-	}
-	t.Run("unknown", func(t *testing.T) {
-		r := config.NewReader(func(string) string { return "LOUD" })
-		if ReadSettings(r); r.Err() == nil {
-			t.Error("got no error for LOUD")
-		}
-	})
-}
-
 func TestErrorHeaders(t *testing.T) {
 	url, _, _ := run(t, map[string]http.HandlerFunc{"/busy": func(w http.ResponseWriter, r *http.Request) {
 		(&apierror.Error{Status: 429, Code: "busy", Message: "Busy", RetryAfter: 2 * time.Second}).Write(w, r)
@@ -517,7 +497,7 @@ func TestHeaderLimits(t *testing.T) {
 // A log line names the client of its request, and stays one line for any name.
 func TestClientInLog(t *testing.T) {
 	log := &lines{}
-	logger := NewLogger(log, "test", slog.LevelInfo)
+	logger := NewLogger(log, "test", logs.Settings{})
 	logger.InfoContext(WithClient(t.Context(), "https://a.example|ada\n{}"), "hello")
 	logger.InfoContext(t.Context(), "hello")
 	found := log.with(t, "hello")
@@ -537,11 +517,11 @@ func TestLogLinesAreBounded(t *testing.T) {
 			get(t, url+path)
 		})
 	}
-	logger := NewLogger(log, "test", slog.LevelInfo)
+	logger := NewLogger(log, "test", logs.Settings{})
 	text := strings.Repeat("\x01", 1<<20)
 	logger.Info(text, "text", text, "error", errors.New(text), slog.Group("group", "text", text))
 	logger.InfoContext(WithClient(t.Context(), text), "hello")
-	const most = 6*(4*maxText+maxStackTrace) + 1000
+	const most = 6*(4*logs.MaxText+logs.MaxStackTrace) + 1000
 	lines := 0
 	for line := range strings.Lines(log.String()) {
 		if lines++; len(line) > most {
@@ -550,26 +530,6 @@ func TestLogLinesAreBounded(t *testing.T) {
 	}
 	if lines < 5 {
 		t.Errorf("got %d lines, want one for each request and call", lines)
-	}
-}
-
-func TestCut(t *testing.T) {
-	long := strings.Repeat("ü", maxText)
-	for name, test := range map[string]struct{ given, want any }{
-		"at the limit":        {long[:maxText], long[:maxText]},
-		"beyond the limit":    {long, long[:maxText] + "... (2000 bytes)"},
-		"inside a character":  {"a" + long, "a" + long[:maxText-2] + "... (2001 bytes)"},
-		"an error":            {errors.New(long), long[:maxText] + "... (2000 bytes)"},
-		"text of the program": {uncut(long), long},
-		"a number":            {12, 12.0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			log := &lines{}
-			NewLogger(log, "test", slog.LevelInfo).Info("hello", "key", test.given)
-			if got := log.with(t, "hello")[0]["key"]; got != test.want {
-				t.Errorf("got %.2000v, want %.2000v", got, test.want)
-			}
-		})
 	}
 }
 

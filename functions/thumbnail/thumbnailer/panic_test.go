@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"testing"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
+	"gitlab.com/yourorg/image-service/functions/logs"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 )
 
@@ -28,7 +28,7 @@ func TestReportPanic(t *testing.T) {
 	th := &thumbnailer{
 		Process: httpserver.New("thumbnail", httpserver.Settings{}), store: s.store, gate: admission.New(1, 1),
 	}
-	th.Log = httpserver.NewLogger(&log, "thumbnail", slog.LevelInfo)
+	th.Log = httpserver.NewLogger(&log, "thumbnail", logs.Settings{})
 	th.registerMetrics()
 	panicked := &raster.PanicError{Value: "index out of range", Stack: []byte("the stack")}
 	err = th.reportPanic(t.Context(), id, info, panicked)

@@ -158,10 +158,17 @@ func (t *thumbnailer) process(
 			"error.code", final.Reason, "error.message", final.Result.Error)
 	default:
 		t.processed.WithLabelValues("success").Inc()
-		t.Log.InfoContext(ctx, "task_completed", "image_id", task.ImageID,
-			"duration", time.Since(began).Seconds(), "result", final.Result)
+		t.logCompleted(ctx, task.ImageID, final.Result, time.Since(began))
 	}
 	return final, nil
+}
+
+func (t *thumbnailer) logCompleted(ctx context.Context, imageID string, result *status.Result, took time.Duration) {
+	line := []any{"image_id", imageID, "duration", took.Seconds(), "result", result}
+	if size := result.ThumbnailSize; size != nil { // the original system recorded none
+		line = append(line, "width", size[0], "height", size[1], "content_type", result.ThumbnailType)
+	}
+	t.Log.InfoContext(ctx, "task_completed", line...)
 }
 
 // unlessDeleted returns errNoObject unless the original does not exist because the image was deleted.

@@ -44,7 +44,7 @@ func withRelay(
 	if err := r.Err(); err != nil {
 		return false, err
 	}
-	backends, err := open(settings, httpserver.NewLogger(os.Stderr, "verify", settings.process.LogLevel), nil)
+	backends, err := open(settings, httpserver.NewLogger(os.Stderr, "verify", settings.process.Log), nil)
 	if err != nil {
 		return false, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
@@ -38,23 +39,41 @@ type linked struct {
 
 // link adds signed URLs to the status of a completed image, unless nothing is signed. The status itself is not changed.
 func (d *Delivery) link(r *http.Request, known *status.Status) linked {
-	prefix := httpserver.Prefix(r)
 	if d.Signer.Keys == nil || known.State != status.Completed {
 		return linked{Status: known}
 	}
-	expires := signing.Expiry(time.Now(), d.Signer.Lifetime, known.ImageID)
-	result := *known.Result
-	result.Renditions = slices.Clone(result.Renditions)
-	for i, file := range result.Renditions {
-		result.Renditions[i].URL = prefix + d.signed(file.URL, expires)
-	}
-	signed := *known
+	result, signed := *known.Result, *known
 	signed.Result = &result
-	return linked{&signed, &links{
-		Original:  prefix + d.signed(originalPath(known.ImageID), expires),
-		Thumbnail: prefix + d.signed(thumbnailPath(known.ImageID), expires),
+	var urls *links
+	urls, result.Renditions = d.linksOfCompleted(httpserver.Prefix(r), known.ImageID, result.Renditions)
+	return linked{&signed, urls}
+}
+
+// linkListed adds signed URLs to the completed images of a list, unless nothing is signed.
+func (d *Delivery) linkListed(r *http.Request, images []listedImage) {
+	if d.Signer.Keys == nil {
+		return
+	}
+	prefix := httpserver.Prefix(r)
+	for i, image := range images {
+		if image.State == status.Completed {
+			images[i].URLs, images[i].Renditions = d.linksOfCompleted(prefix, image.ImageID, image.Renditions)
+		}
+	}
+}
+
+// linksOfCompleted returns the signed URLs of a completed image, and its renditions with theirs.
+func (d *Delivery) linksOfCompleted(prefix, imageID string, files []events.Rendition) (*links, []events.Rendition) {
+	expires := signing.Expiry(time.Now(), d.Signer.Lifetime, imageID)
+	files = slices.Clone(files)
+	for i, file := range files {
+		files[i].URL = prefix + d.signed(file.URL, expires)
+	}
+	return &links{
+		Original:  prefix + d.signed(originalPath(imageID), expires),
+		Thumbnail: prefix + d.signed(thumbnailPath(imageID), expires),
 		Expires:   expires.Unix(),
-	}}
+	}, files
 }
 
 func originalPath(imageID string) string  { return "/images/" + imageID }

@@ -61,6 +61,7 @@ func (d *Delivery) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	d.linkListed(r, answer.Images)
 	return serveList(w, r, answer)
 }
 
@@ -170,6 +171,7 @@ type listedImage struct {
 	Bytes         int64              `json:"bytes,omitempty"`
 	URL           string             `json:"url"`
 	ThumbnailURL  string             `json:"thumbnail_url,omitempty"`
+	URLs          *links             `json:"urls,omitempty"` // signed
 	OriginalSize  *status.Size       `json:"original_size,omitempty"`
 	ThumbnailSize *status.Size       `json:"thumbnail_size,omitempty"`
 	Renditions    []events.Rendition `json:"renditions,omitempty"`

@@ -95,6 +95,22 @@ func TestSignedURLs(t *testing.T) {
 			t.Errorf("got %s and %s", again, admin)
 		}
 	})
+	t.Run("in a list", func(t *testing.T) {
+		queued := c.ada.upload("b.png", pngOf(t, 9, 9))
+		for _, prefix := range []string{"", "/pictures"} {
+			answer := c.ada.get("/images", "X-Forwarded-Prefix: "+prefix)
+			images := answer.json(t)["images"].([]any)
+			newest, listed := images[0].(map[string]any), images[1].(map[string]any)
+			if newest["image_id"] != queued || newest["urls"] != nil || listed["url"] != "/images/"+id {
+				t.Errorf("got %s, want signed URLs of the completed image only", answer.body)
+			}
+			want := c.ada.get("/status/"+id, "X-Forwarded-Prefix: "+prefix).json(t)
+			if fmt.Sprint(listed["urls"]) != fmt.Sprint(want["urls"]) ||
+				fmt.Sprint(listed["renditions"]) != fmt.Sprint(want["result"].(map[string]any)["renditions"]) {
+				t.Errorf("got %v, want the URLs of the status %v", listed, want)
+			}
+		}
+	})
 	t.Run("in a stream", func(t *testing.T) {
 		if got := c.ada.get("/status/" + id + "/events").body; !strings.Contains(got, "signature=") {
 			t.Errorf("the stream has no signed URL: %s", got)

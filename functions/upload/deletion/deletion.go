@@ -238,6 +238,12 @@ func (d *Deleter) removeAll(ctx context.Context, about record) error {
 	if err != nil {
 		return err
 	}
+	if first && about.Bytes > 0 { // the sweep counts what is in the bucket: see Ledger.Remove
+		stored := time.UnixMilli(int64(about.StoredAt * 1000))
+		if err := d.Ledger.Remove(ctx, about.ImageID, about.Bytes, stored); err != nil {
+			return err
+		}
+	}
 	if err := d.Images.RemoveLeftovers(ctx, about.ImageID); err != nil {
 		return err
 	}
@@ -246,12 +252,6 @@ func (d *Deleter) removeAll(ctx context.Context, about record) error {
 	}
 	if err := d.Outbox.Remove(ctx, about.ImageID); err != nil {
 		return err
-	}
-	if first && about.Bytes > 0 {
-		stored := time.UnixMilli(int64(about.StoredAt * 1000))
-		if err := d.Ledger.Remove(ctx, about.ImageID, about.Bytes, stored); err != nil {
-			return err
-		}
 	}
 	for _, step := range d.Steps {
 		if err := step(ctx, about.ImageID); err != nil {

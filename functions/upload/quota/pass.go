@@ -30,6 +30,9 @@ func (l *Ledger) clientKey(owner string) string { return l.prefix + "client:" + 
 func (l *Ledger) clientsKey() string            { return l.prefix + "clients" }
 func (l *Ledger) passKey() string               { return l.prefix + "pass" }
 
+// removedKey has the images that were removed during a pass before it had saved their part.
+func (l *Ledger) removedKey() string { return l.prefix + "removed" }
+
 // A Pass counts the images of each client from the beginning of the bucket to its end, in as many parts as a scan has.
 // At the end the counts, and what was stored since the pass began, replace those in Redis: what was removed from the
 // bucket is free again, and what Redis has forgotten counts again.
@@ -42,14 +45,21 @@ type Pass struct {
 	from   string // cursor
 	began  time.Time
 	owners []string
-	counts []Limits
+	images map[string]counted // of this part
 }
 
-// begin begins a pass for the clients of all KEYS but the first, and returns the time.
+// counted is an image that a Pass has counted.
+type counted struct {
+	owner int // its place in owners
+	size  int64
+}
+
+// begin begins a pass for the clients of all KEYS but the first two, and returns the time.
 var begin = redis.NewScript(status.Now + `
 local time = now()
 redis.call('SET', KEYS[1], time .. ' ')
-for i = 2, #KEYS do
+redis.call('DEL', KEYS[2])
+for i = 3, #KEYS do
   redis.call('ZADD', KEYS[i], time, 'pass', 0, 'images found', 0, 'bytes found', 0, 'images since', 0, 'bytes since')
 end
 return time
@@ -63,7 +73,7 @@ func (l *Ledger) Pass(ctx context.Context, cursor string) (*Pass, error) {
 	if err != nil || len(owners) == 0 {
 		return nil, wrap(err)
 	}
-	p := &Pass{ledger: l, from: cursor, owners: owners, counts: make([]Limits, len(owners))}
+	p := &Pass{ledger: l, from: cursor, owners: owners, images: map[string]counted{}}
 	var text string
 	if cursor == "" {
 		text, err = begin.Run(ctx, l.client, p.keys()).Text()
@@ -95,16 +105,16 @@ func (p *Pass) Count(imageID string, size int64, stored time.Time) {
 	}
 	for i, owner := range p.owners {
 		if ownership.Owns(owner, imageID) {
-			p.counts[i].Images++
-			p.counts[i].Bytes += size
+			p.images[imageID] = counted{i, size}
 			return
 		}
 	}
 }
 
-// save adds the counts of a part. A part that does not follow the one before it, because that was saved by a sweep that
-// ended before it moved the scan on, ends the pass. Clients that became known since the pass began are not in it. What
-// was stored since the pass began is kept in the record: the next pass begins with 0.
+// save adds the counts of a part, unless there are not as many removed images as the counts take into account. A part
+// that does not follow the one before it, because that was saved by a sweep that ended before it moved the scan on,
+// ends the pass. Clients that became known since the pass began are not in it. What was stored since the pass began is
+// kept in the record: the next pass begins with 0.
 var save = redis.NewScript(record + `
 local pass = redis.call('GET', KEYS[1])
 if not pass then return 0 end
@@ -114,8 +124,9 @@ if cursor ~= ARGV[1] then
   return 0
 end
 local over = ARGV[3] == '1'
-for i = 3, #KEYS do
-  local client, n = KEYS[i], 4 + (i - 3) * 3
+if redis.call('ZCARD', KEYS[2]) ~= tonumber(ARGV[4]) then return 'again' end
+for i = 4, #KEYS do
+  local client, n = KEYS[i], 5 + (i - 4) * 3
   if get(client, 'pass') == tonumber(began) then
     add(client, 'images found', ARGV[n])
     add(client, 'bytes found', ARGV[n + 1])
@@ -124,7 +135,7 @@ for i = 3, #KEYS do
       local bytes = get(client, 'bytes found') + get(client, 'bytes since')
       redis.call('DEL', client)
       if images == 0 then
-        redis.call('ZREM', KEYS[2], ARGV[n + 2])
+        redis.call('ZREM', KEYS[3], ARGV[n + 2])
       else
         redis.call('ZADD', client, images, 'images', string.format('%.0f', bytes), 'bytes')
       end
@@ -132,12 +143,18 @@ for i = 3, #KEYS do
   end
 end
 if over then
-  redis.call('DEL', KEYS[1])
-else
-  redis.call('SET', KEYS[1], began .. ' ' .. ARGV[2])
+  redis.call('DEL', KEYS[1], KEYS[2])
+  return 0
 end
-return 1
+redis.call('SET', KEYS[1], began .. ' ' .. ARGV[2])
+for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  if id < ARGV[2] then redis.call('ZREM', KEYS[2], id) end
+end
+return 0
 `)
+
+// maxTries bounds how often Save counts anew because another image was removed.
+const maxTries = 100
 
 // Save keeps what was counted, up to a cursor. over is whether that is the end of the bucket. The error is that of
 // Redis.
@@ -145,22 +162,47 @@ func (p *Pass) Save(ctx context.Context, cursor string, over bool) error {
 	if p == nil {
 		return nil
 	}
-	keys := p.keys()
-	keys = append([]string{keys[0], p.ledger.clientsKey()}, keys[1:]...)
+	for range maxTries {
+		removed, err := p.ledger.client.ZRange(ctx, p.ledger.removedKey(), 0, -1).Result()
+		if err != nil {
+			return wrap(err)
+		}
+		keys, counts := p.keys(p.ledger.clientsKey()), p.counts(cursor, over, removed)
+		answer, err := save.Run(ctx, p.ledger.client, keys, counts...).Result()
+		if err != nil || answer != "again" {
+			return wrap(err)
+		}
+	}
+	return wrap(errors.New("images are removed faster than a pass is saved"))
+}
+
+// counts are the arguments of save, without the images that were removed.
+func (p *Pass) counts(cursor string, over bool, removed []string) []any {
+	sums := make([]Limits, len(p.owners))
+	for _, image := range p.images {
+		sums[image.owner].Images++
+		sums[image.owner].Bytes += image.size
+	}
+	for _, id := range removed {
+		if image, found := p.images[id]; found {
+			sums[image.owner].Images--
+			sums[image.owner].Bytes -= image.size
+		}
+	}
 	end := "0"
 	if over {
 		end = "1"
 	}
-	arguments := []any{p.from, cursor, end}
+	arguments := []any{p.from, cursor, end, len(removed)}
 	for i, owner := range p.owners {
-		arguments = append(arguments, p.counts[i].Images, p.counts[i].Bytes, owner)
+		arguments = append(arguments, sums[i].Images, sums[i].Bytes, owner)
 	}
-	return wrap(save.Run(ctx, p.ledger.client, keys, arguments...).Err())
+	return arguments
 }
 
-// keys are that of the pass and those of the clients.
-func (p *Pass) keys() []string {
-	keys := []string{p.ledger.passKey()}
+// keys are those of the pass, others, and those of the clients.
+func (p *Pass) keys(others ...string) []string {
+	keys := append([]string{p.ledger.passKey(), p.ledger.removedKey()}, others...)
 	for _, owner := range p.owners {
 		keys = append(keys, p.ledger.clientKey(owner))
 	}

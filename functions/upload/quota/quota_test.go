@@ -240,3 +240,103 @@ func TestCallerLeaves(t *testing.T) {
 	}
 	q.wantUsed(t, "ada", "1 images, 10 bytes")
 }
+
+// An image that is deleted while a pass goes on does not count after it, whether the pass has come by the image, and
+// has saved that, or not.
+func TestRemoveDuringPass(t *testing.T) {
+	t.Parallel()
+	before := time.Now().Add(-time.Hour)
+	type part struct {
+		q          testQuota
+		id, cursor string // of an image of 100 bytes, and behind it
+	}
+	remove := func(t *testing.T, p part, stored time.Time) {
+		t.Helper()
+		if err := p.q.ledger.Remove(t.Context(), p.id, 100, stored); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, scan := range map[string]func(t *testing.T, p part){
+		"before the pass": func(t *testing.T, p part) {
+			t.Helper()
+			remove(t, p, before)
+			saveTo(t, p.q.pass(t, ""), p.cursor, false)
+		},
+		"before the image is listed": func(t *testing.T, p part) {
+			t.Helper()
+			pass := p.q.pass(t, "")
+			remove(t, p, before)
+			saveTo(t, pass, p.cursor, false)
+		},
+		"before the image is listed all the same": func(t *testing.T, p part) {
+			t.Helper()
+			pass := p.q.pass(t, "")
+			remove(t, p, before)
+			pass.Count(p.id, 100, before)
+			saveTo(t, pass, p.cursor, false)
+		},
+		"before its part is saved": func(t *testing.T, p part) {
+			t.Helper()
+			pass := p.q.pass(t, "")
+			pass.Count(p.id, 100, before)
+			remove(t, p, before)
+			saveTo(t, pass, p.cursor, false)
+		},
+		"after its part was saved": func(t *testing.T, p part) {
+			t.Helper()
+			pass := p.q.pass(t, "")
+			pass.Count(p.id, 100, before)
+			saveTo(t, pass, p.cursor, false)
+			remove(t, p, before)
+		},
+		"before its part begins": func(t *testing.T, p part) {
+			t.Helper()
+			saveTo(t, p.q.pass(t, ""), "0", false)
+			remove(t, p, before)
+			pass := p.q.pass(t, "0")
+			pass.Count(p.id, 100, before)
+			saveTo(t, pass, p.cursor, false)
+		},
+		"while it is saved": func(t *testing.T, p part) {
+			t.Helper()
+			pass := p.q.pass(t, "")
+			pass.Count(p.id, 100, before)
+			stale := pass.counts(p.cursor, false, nil)
+			remove(t, p, before)
+			keys := pass.keys(p.q.ledger.clientsKey())
+			if got, err := save.Run(t.Context(), p.q.ledger.client, keys, stale...).Result(); got != "again" || err != nil {
+				t.Errorf("counts without the image that was removed are answered %v, %v; want again", got, err)
+			}
+			saveTo(t, pass, p.cursor, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := open(t)
+			if !q.store(t, "ada", 100) || !q.store(t, "ada", 30) { // before the pass
+				t.Fatal("an image is refused")
+			}
+			other, id := ownership.NewID("ada"), ownership.NewID("ada")
+			scan(t, part{q, id, id + "0"})
+			last := q.pass(t, id+"0")
+			last.Count(other, 30, before)
+			saveTo(t, last, "", true)
+			q.wantUsed(t, "ada", "1 images, 30 bytes")
+			if left := q.redis.Exists(t.Context(), q.ledger.removedKey(), q.ledger.passKey()).Val(); left != 0 {
+				t.Errorf("%d keys of the pass are left", left)
+			}
+		})
+	}
+	t.Run("stored since the pass began", func(t *testing.T) {
+		t.Parallel()
+		q := open(t)
+		q.store(t, "ada", 30)
+		pass := q.pass(t, "")
+		q.store(t, "ada", 100)
+		id := ownership.NewID("ada")
+		remove(t, part{q, id, ""}, time.Now().Add(time.Minute))
+		pass.Count(ownership.NewID("ada"), 30, before)
+		saveTo(t, pass, "", true)
+		q.wantUsed(t, "ada", "1 images, 30 bytes")
+	})
+}

@@ -11,11 +11,14 @@ import (
 )
 
 // remove takes an image out of the record of a client. A pass that is in progress has counted the image if its cursor
-// is behind it, or if the image was stored since the pass began.
+// is behind it, or if the image was stored since the pass began. Otherwise the part that is in progress, or a later
+// one, may count it, and takes it out when it is saved.
 var remove = redis.NewScript(record + `
 local client, id, size, stored = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local function take(field, n) add(client, field, -math.min(n, get(client, field))) end
-if get(client, 'images') == 0 then return 0 end
+local function take(field, n)
+  n = math.min(n, get(client, field))
+  if n > 0 then add(client, field, -n) end
+end
 take('images', 1)
 take('bytes', size)
 local began, cursor = string.match(redis.call('GET', KEYS[2]) or '', '^(%S+) (.*)$')
@@ -26,13 +29,16 @@ if began and get(client, 'pass') == tonumber(began) then
   elseif id < cursor then
     take('images found', 1)
     take('bytes found', size)
+  else
+    redis.call('ZADD', KEYS[3], 0, id)
   end
 end
 return 1
 `)
 
-// Remove takes an image of size bytes, which was stored at some time and is deleted, out of the count of its client, so
-// that the client may store another one. Nothing happens if the client is not known. The error is that of Redis; the
+// Remove takes an image of size bytes, which was stored at some time and is about to leave the bucket, out of the count
+// of its client, so that the client may store another one. It is called while the image is still there: then a pass
+// that has come by has counted it. Nothing happens if the client is not known. The error is that of Redis; the
 // next pass makes up for what is not counted.
 func (l *Ledger) Remove(ctx context.Context, imageID string, size int64, stored time.Time) error {
 	owners, err := l.client.ZRange(ctx, l.clientsKey(), 0, -1).Result()
@@ -43,6 +49,6 @@ func (l *Ledger) Remove(ctx context.Context, imageID string, size int64, stored 
 	if i < 0 {
 		return nil
 	}
-	keys := []string{l.clientKey(owners[i]), l.passKey()}
+	keys := []string{l.clientKey(owners[i]), l.passKey(), l.removedKey()}
 	return wrap(remove.Run(ctx, l.client, keys, imageID, size, status.Seconds(stored)).Err())
 }

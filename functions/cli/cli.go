@@ -37,23 +37,32 @@ type Program struct {
 // Parse fills the struct that into points to from a command line without the name of the program. Fields have tags as
 // in https://github.com/alecthomas/kong. The help text goes to out. The error is ErrHelp or wraps ErrUsage.
 func (p Program) Parse(into any, arguments []string, out io.Writer) error {
+	_, err := p.ParseCommand(into, arguments, out)
+	return err
+}
+
+// ParseCommand is Parse for a program of several commands, which are the fields with the tag cmd. It returns the name
+// of the one that was given.
+func (p Program) ParseCommand(into any, arguments []string, out io.Writer) (command string, err error) {
 	helped := false
 	parser, err := kong.New(into,
 		kong.Name(p.Command), kong.Description(p.description()), kong.Writers(out, io.Discard),
 		kong.Exit(func(int) { helped = true }), kong.Help(p.printHelp), kong.ValueFormatter(describeValue),
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: Columns}))
 	if err != nil {
-		return fmt.Errorf("declare the flags of %s: %w", p.Command, err)
+		return "", fmt.Errorf("declare the flags of %s: %w", p.Command, err)
 	}
 	parser.Model.HelpFlag.Help = "Show this help."
-	_, err = parser.Parse(arguments)
+	parsed, err := parser.Parse(arguments)
 	switch {
 	case helped:
-		return ErrHelp
+		return "", ErrHelp
 	case err != nil:
-		return &usageError{cause: err, usage: p.Command + allowed(parser)}
+		return "", &usageError{cause: err, usage: p.Command + allowed(parser)}
+	case parsed.Selected() == nil:
+		return "", nil
 	}
-	return nil
+	return parsed.Selected().Name, nil
 }
 
 // A usageError is ErrUsage with what was wrong and what is allowed.
@@ -94,8 +103,15 @@ func describeValue(value *kong.Value) string {
 	return fmt.Sprintf("%s (default %s)", value.Help, value.Default)
 }
 
-// allowed returns the arguments and flags of a program as they follow its name.
+// allowed returns the commands, arguments and flags of a program as they follow its name.
 func allowed(parser *kong.Kong) (text string) {
+	var commands []string
+	for _, command := range parser.Model.Children {
+		commands = append(commands, command.Name)
+	}
+	if len(commands) > 0 {
+		text = " " + strings.Join(commands, "|")
+	}
 	for _, positional := range parser.Model.Positional {
 		text += " " + positional.Summary()
 	}

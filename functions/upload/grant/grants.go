@@ -29,8 +29,8 @@ type Grants struct {
 	Types    []string      // content types of the formats that are accepted
 }
 
-// request is the body of POST /grants. What is left out has a default.
-type request struct {
+// A Request is what a client asks for: the body of POST /grants. What is left out has a default.
+type Request struct {
 	MaxBytes  *int64   `json:"max_bytes"`
 	Types     []string `json:"types"`
 	Images    *int64   `json:"images"`
@@ -55,12 +55,12 @@ func (g *Grants) Make(w http.ResponseWriter, r *http.Request) error {
 	if g.Keys == nil {
 		return signing.ErrNothingSigned
 	}
-	var asked request
+	var asked Request
 	const example = `{"max_bytes":5000000,"types":["image/jpeg"],"images":1,"expires_in":900}`
 	if err := body.JSON(w, r, maxRequestBytes, &asked, example); err != nil {
 		return err
 	}
-	allowed, err := g.allow(asked)
+	allowed, err := g.Allow(asked)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func (g *Grants) Make(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// allow returns the grant that is asked for, with the defaults, or an apierror.Error.
-func (g *Grants) allow(asked request) (allowed signing.Grant, err error) {
+// Allow returns the grant that is asked for, with the defaults and without a client. The error is an apierror.Error.
+func (g *Grants) Allow(asked Request) (allowed signing.Grant, err error) {
 	if allowed.MaxBytes, err = within("max_bytes", asked.MaxBytes, g.MaxBytes, 1, g.MaxBytes); err != nil {
 		return allowed, err
 	}

@@ -66,6 +66,9 @@ var faults = []fault{
 	{"ImageAnnouncementsFail", map[string]string{
 		`image_outbox_age_seconds{service="upload"}`: "0+60x30 0x60",
 	}, "20m", "40m"},
+	{"ImageDeletionsWait", map[string]string{
+		`image_deletion_age_seconds{service="upload"}`: "0+60x30 0x60",
+	}, "25m", "40m"},
 	{"ImagesWereForgotten", map[string]string{
 		`images_swept_total{service="upload",outcome="found"}`: "0x5 4x60",
 	}, "10m", "40m"},
@@ -138,6 +141,7 @@ var healthy = map[string]string{
 	triggerLag:                              "20x90",
 	offset:                                  "0+600x90",
 	`image_outbox_age_seconds`:              "2x90",
+	`image_deletion_age_seconds`:            "200x90",
 	`object_store_requirement_met`:          "1x90",
 	`api_keys_bad`:                          "0x90",
 	`issuer_keys_bad`:                       "0x90",

@@ -70,7 +70,7 @@ func New(
 		Backends: backends,
 		rules:    rules,
 		policy:   policy,
-		pending:  pending{backends.Redis, "image:deletions:" + backends.Images.Bucket()},
+		pending:  newPending(backends.Redis, backends.Images.Bucket()),
 		log:      log,
 		metrics:  newMetrics(registerer),
 	}

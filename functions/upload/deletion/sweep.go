@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,10 @@ const (
 
 // Sweep goes on with deletions that have ended before they were complete and announced, as far as Redis knows them.
 func (d *Deleter) Sweep(ctx context.Context) error {
+	return errors.Join(d.goOn(ctx), d.measure(context.WithoutCancel(ctx)))
+}
+
+func (d *Deleter) goOn(ctx context.Context) error {
 	until, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
 	for until.Err() == nil {
@@ -38,7 +43,7 @@ func (d *Deleter) Sweep(ctx context.Context) error {
 			break
 		}
 	}
-	return d.measure(ctx)
+	return nil
 }
 
 // each calls do for all items, some at a time. It goes on after an error, and returns the first one.
@@ -102,29 +107,45 @@ func (d *Deleter) tidy(ctx context.Context, image imagestore.Image) error {
 }
 
 func (d *Deleter) measure(ctx context.Context) error {
-	count, err := d.pending.count(ctx)
-	d.metrics.pending.Set(float64(count))
+	count, age, err := d.pending.backlog(ctx)
+	if err == nil {
+		d.metrics.pending.Set(float64(count))
+		d.metrics.oldest.Set(age.Seconds())
+	}
 	return err
 }
 
-// pending has in Redis the IDs of images whose deletion has begun, by the time at which it began or was last tried. It
-// is a hint: a scan of the bucket finds what Redis forgets.
+// pending has in Redis the IDs of images whose deletion has begun: by the time at which it was last tried, and by that
+// at which it began. It is a hint: a scan of the bucket finds what Redis forgets.
 type pending struct {
 	client redis.UniversalClient
-	key    string
+	keys   []string // the set of each time
 }
 
-var addPending = redis.NewScript(status.Now + `return redis.call('ZADD', KEYS[1], 'NX', now(), ARGV[1])`)
+func newPending(client redis.UniversalClient, bucket string) pending {
+	key := "image:deletions:" + connect.Tagged(client, bucket)
+	return pending{client, []string{key, key + ":began"}}
+}
+
+var addPending = redis.NewScript(status.Now + `
+local time = now()
+for _, key in ipairs(KEYS) do redis.call('ZADD', key, 'NX', time, ARGV[1]) end
+return 1
+`)
 
 func (p pending) add(ctx context.Context, imageID string) error {
-	if err := addPending.Run(ctx, p.client, []string{p.key}, imageID).Err(); err != nil {
+	if err := addPending.Run(ctx, p.client, p.keys, imageID).Err(); err != nil {
 		return fmt.Errorf("note the deletion of %s: %w", imageID, err)
 	}
 	return nil
 }
 
 func (p pending) remove(ctx context.Context, imageID string) error {
-	if err := p.client.ZRem(ctx, p.key, imageID).Err(); err != nil {
+	pipe := p.client.Pipeline()
+	for _, key := range p.keys {
+		pipe.ZRem(ctx, key, imageID)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("note the end of the deletion of %s: %w", imageID, err)
 	}
 	return nil
@@ -142,25 +163,45 @@ return due
 // claim returns at most limit images whose deletion began longer than age ago. No other sweep gets them until age has
 // passed again.
 func (p pending) claim(ctx context.Context, age time.Duration, limit int) ([]string, error) {
-	ids, err := claimPending.Run(ctx, p.client, []string{p.key}, age.Seconds(), limit).StringSlice()
+	ids, err := claimPending.Run(ctx, p.client, p.keys[:1], age.Seconds(), limit).StringSlice()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("claim deletions: %w", err)
 	}
 	return ids, nil
 }
 
-func (p pending) count(ctx context.Context) (int64, error) {
-	count, err := p.client.ZCard(ctx, p.key).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count deletions: %w", err)
+// Of an image that is not in the first set the deletion is complete, or Redis has lost it.
+var backlog = redis.NewScript(status.Now + `
+local count = redis.call('ZCARD', KEYS[1])
+while true do
+  local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+  if #first == 0 then return {count, '0'} end
+  if redis.call('ZSCORE', KEYS[1], first[1]) then
+    return {count, string.format('%.3f', math.max(0, now() - tonumber(first[2])))}
+  end
+  redis.call('ZREM', KEYS[2], first[1])
+end
+`)
+
+// backlog returns how many deletions there are, and how long ago the oldest began.
+func (p pending) backlog(ctx context.Context) (count int64, age time.Duration, err error) {
+	answer, err := backlog.Run(ctx, p.client, p.keys).Slice()
+	if err == nil && len(answer) == 2 {
+		count, _ = answer[0].(int64)
+		text, _ := answer[1].(string)
+		age, err = time.ParseDuration(text + "s")
 	}
-	return count, nil
+	if err != nil {
+		return 0, 0, fmt.Errorf("measure deletions: %w", err)
+	}
+	return count, age, nil
 }
 
 type metrics struct {
 	deleted   *prometheus.CounterVec
 	forgotten prometheus.Counter
 	pending   prometheus.Gauge
+	oldest    prometheus.Gauge
 }
 
 func newMetrics(registerer prometheus.Registerer) metrics {
@@ -177,6 +218,10 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		pending: register.NewGauge(prometheus.GaugeOpts{
 			Name: "image_deletions_pending",
 			Help: "Deletions that are in progress, or wait for a backend, at the end of the last sweep of this process.",
+		}),
+		oldest: register.NewGauge(prometheus.GaugeOpts{
+			Name: "image_deletion_age_seconds",
+			Help: "How long ago the oldest of them began.",
 		}),
 	}
 	for _, reason := range events.Deletions() {

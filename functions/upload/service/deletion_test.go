@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -42,7 +43,7 @@ func (s *testServer) wantDeleted(imageID string, reason events.Deletion) {
 		}
 	}
 	s.wantAnnouncedDeleted(imageID, reason)
-	for _, key := range []string{s.outboxKey(), "image:deletions:" + s.getenv("MINIO_BUCKET")} {
+	for _, key := range []string{s.outboxKey(), "image:deletions:" + s.tagged()} {
 		if score, err := s.redis().ZScore(s.t.Context(), key, imageID).Result(); err == nil {
 			s.t.Errorf("%s has the image, since %f", key, score)
 		}
@@ -362,7 +363,7 @@ func TestDeletionAfterCrash(t *testing.T) {
 				for _, step := range steps[:last+1] {
 					step.do(id)
 				}
-				pending := "image:deletions:" + s.getenv("MINIO_BUCKET")
+				pending := "image:deletions:" + s.tagged()
 				if forgotten {
 					for _, key := range []string{s.statusKey(id), pending, s.outboxKey()} {
 						check(s.redis().Del(t.Context(), key).Err())
@@ -382,7 +383,7 @@ func TestDeletionAfterCrash(t *testing.T) {
 	}
 	t.Run("before it is buried", func(t *testing.T) {
 		id := s.upload("a.png", pngOf(t, 9, 9))
-		pending := "image:deletions:" + s.getenv("MINIO_BUCKET")
+		pending := "image:deletions:" + s.tagged()
 		check(s.redis().ZAdd(t.Context(), pending, redis.Z{Score: 1, Member: id}).Err())
 		s.sweep()
 		if count, err := s.redis().ZCard(t.Context(), pending).Result(); count != 0 || err != nil {
@@ -406,12 +407,28 @@ func TestDeleteWithoutBroker(t *testing.T) {
 	if got := s.keysOf(id); strings.Join(got, " ") != id+"/deleted~pending" {
 		t.Errorf("the bucket has %q, want the pending tombstone", got)
 	}
-	s.broker.setDown(false)
-	err := s.redis().ZAdd(t.Context(), "image:deletions:"+s.getenv("MINIO_BUCKET"), redis.Z{Score: 1, Member: id}).Err()
-	if err != nil {
+	pending := "image:deletions:" + s.tagged()
+	began := redis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: id}
+	lost := redis.Z{Score: 1, Member: uuid.NewString()} // of a deletion that Redis has lost
+	if err := s.redis().ZAdd(t.Context(), pending+":began", began, lost).Err(); err != nil {
 		t.Fatal(err)
 	}
-	s.sweep()
+	sweep := func() (metrics string) {
+		t.Helper()
+		if err := s.redis().ZAdd(t.Context(), pending, redis.Z{Score: 1, Member: id}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		s.sweep()
+		return s.get("/metrics").body
+	}
+	waits := regexp.MustCompile(`(?s)\nimage_deletion_age_seconds 36\d\d\D.*\nimage_deletions_pending 1\n`)
+	if got := sweep(); !waits.MatchString(got) {
+		t.Errorf("the metrics lack one deletion that began an hour ago: %s", got)
+	}
+	s.broker.setDown(false)
+	if got := sweep(); !strings.Contains(got, "\nimage_deletion_age_seconds 0\n") {
+		t.Errorf("the metrics have a deletion that waits: %s", got)
+	}
 	s.wantDeleted(id, events.DeletionRequested)
 }
 

@@ -132,7 +132,7 @@ func hexDigit(digit byte) int {
 // that is not an escape, and the image would silently get another name.
 func filenameInQuery(query string) string {
 	for pair := range strings.SplitSeq(query, "&") {
-		if value, found := strings.CutPrefix(pair, "filename="); found {
+		if name, value, _ := strings.Cut(pair, "="); percentDecode(name) == "filename" {
 			return validUTF8(percentDecode(strings.ReplaceAll(value, "+", " ")))
 		}
 	}

@@ -93,6 +93,7 @@ func TestFilenameInQuery(t *testing.T) {
 		"filename=a=b.png":           "a=b.png",
 		"x=1;y=2&filename=a.png&z=%": "a.png",
 		"filename=a&filename=b":      "a",
+		"file%6Eame=a.png":           "a.png",
 		"Filename=a.png":             "",
 		"filename":                   "",
 		"":                           "",

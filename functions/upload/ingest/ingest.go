@@ -87,7 +87,7 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	if err := body.CheckCoding(w, r); err != nil {
 		return err
 	}
-	if err := httpserver.CheckQuery(r, "filename"); err != nil {
+	if err := httpserver.CheckParameters(r, "filename"); err != nil {
 		return err
 	}
 	key, err := idempotency.Key(r)

@@ -113,8 +113,9 @@ var requestCodes = []Code{
 		"A query parameter is missing, has an impossible value, or does not exist; `limit` may list those that do.",
 		repair},
 	{CodeIncompleteRequest, []int{http.StatusBadRequest}, "Incomplete request",
-		"The connection ended before the body was complete.",
-		"Send the request again, with the same `Idempotency-Key` if it had one."},
+		"The connection ended before the body was complete; or the request has a `Content-Range`, which is `found`, and so " +
+			"only a part of an image.",
+		"Send the request again, with the same `Idempotency-Key` if it had one, and the image in one piece."},
 	{CodeInvalidEvent, []int{http.StatusBadRequest}, "Invalid event",
 		"The body is not a CloudEvent that the function accepts, or its data is not what its type requires.", repair},
 	{CodeNoFile, []int{http.StatusBadRequest}, "No file",

@@ -36,7 +36,7 @@ const (
 )
 
 // fileFields are the names of fields for images: that of the original system, and what upload libraries make of it for
-// several files: files, file[], file[0].
+// several files: files, file[], file[0]. A file in a field without a name counts as well.
 var fileFields = regexp.MustCompile(`^files?(\[[0-9]*\])?$`)
 
 // boundaryOf returns the boundary in the Content-Type of a form. isForm is false for a body that is not multipart.
@@ -164,7 +164,7 @@ func (f *form) nextFile() (formFile, error) {
 		if !field.isFile {
 			continue
 		}
-		if !fileFields.MatchString(field.name) {
+		if field.name != "" && !fileFields.MatchString(field.name) {
 			if err := f.ignore(field.name, part); err != nil {
 				return formFile{}, err
 			}

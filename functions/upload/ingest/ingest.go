@@ -90,6 +90,9 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	if err := httpserver.CheckParameters(r, "filename"); err != nil {
 		return err
 	}
+	if part := r.Header.Get("Content-Range"); part != "" {
+		return errIsPart(part)
+	}
 	key, err := idempotency.Key(r)
 	if err != nil {
 		return err
@@ -114,6 +117,17 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	}
 	answerUploaded(w, duration, images)
 	return nil
+}
+
+// errIsPart is the answer to a client that sends a file in several requests, of which each would become an image (RFC
+// 9110, section 14.5).
+func errIsPart(contentRange string) error {
+	return &apierror.Error{
+		Status:  http.StatusBadRequest,
+		Code:    apierror.CodeIncompleteRequest,
+		Message: "The request has a part of a file (Content-Range); send each image whole, in one request",
+		Found:   shorten(contentRange),
+	}
 }
 
 var errEventGranted = &apierror.Error{

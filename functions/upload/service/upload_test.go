@@ -81,6 +81,16 @@ func TestUploadRaw(t *testing.T) {
 	}
 }
 
+// A part of a file does not become an image.
+func TestUploadOfAPart(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	got := s.post("/upload", "image/png", bytes.NewReader(pngOf(t, 9, 9)), "Content-Range: bytes 0-99/1000")
+	if got.status != http.StatusBadRequest || got.code(t) != "incomplete_request" {
+		t.Errorf("answer is %d %s, want 400 incomplete_request", got.status, got.body)
+	}
+}
+
 func TestUploadSeveral(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -99,10 +99,7 @@ var unusedSettings = map[string]bool{"PORT": true}
 
 // settingsHelp lists the settings of all functions.
 func settingsHelp() string {
-	nameWidth := 0
-	for _, setting := range catalog.Settings() {
-		nameWidth = max(nameWidth, len("  "+setting.Name+"  "))
-	}
+	const indent = "        " // names of settings are long, so what they mean is below them
 	var text strings.Builder
 	text.WriteString("Settings, which are environment variables:\n")
 	for _, group := range catalog.Groups() {
@@ -118,8 +115,8 @@ func settingsHelp() string {
 			if value := cmp.Or(localDefaults[setting.Name], setting.Default, setting.DefaultFrom); value != "" {
 				doc += fmt.Sprintf(" (default %s)", value)
 			}
-			doc = cli.Wrap(strings.ReplaceAll(doc, "`", ""), strings.Repeat(" ", nameWidth), cli.Columns)
-			fmt.Fprintf(&text, "%-*s%s\n", nameWidth, "  "+setting.Name, strings.TrimLeft(doc, " "))
+			doc = cli.Wrap(strings.ReplaceAll(doc, "`", ""), indent, cli.Columns)
+			fmt.Fprintf(&text, "  %s\n%s\n", setting.Name, doc)
 		}
 	}
 	return text.String()

@@ -45,7 +45,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, setting := range catalog.Settings() {
 		if !unusedSettings[setting.Name] {
-			wanted = append(wanted, "\n  "+setting.Name+" ")
+			wanted = append(wanted, "\n  "+setting.Name+"\n")
 		}
 	}
 	for _, argument := range []string{"--help", "-h"} {

@@ -37,8 +37,8 @@ func (g *growth) add(s size, r, alone *result) {
 	all.worst = append(all.worst, latency(99))
 }
 
-// fewest is how many rates the law needs.
-const fewest = 3
+// fewest is how many rates the law is fitted to: it has three parameters, and fits any three rates.
+const fewest = 4
 
 // report reports the law of each size, and draws its curves.
 func (g *growth) report(r *report) {

@@ -88,5 +88,5 @@ func (s scaling) worst(measured []measuredRate) (worst float64) {
 	return worst
 }
 
-// best returns the number of clients beyond which the rate falls; infinite if it never does.
-func (s scaling) best() float64 { return math.Sqrt(max(0, 1-s.sigma) / s.kappa) }
+// best returns the number of clients beyond which the rate falls, 1 or more; infinite if it never does.
+func (s scaling) best() float64 { return max(1, math.Sqrt(max(0, 1-s.sigma)/s.kappa)) }

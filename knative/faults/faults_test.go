@@ -198,10 +198,10 @@ func (l *loadGenerator) checkInvariants(f fault, drained time.Duration) {
 		l.t.Error(err)
 	}
 	result := row{
-		fault: f.name, lost: l.checkImages(), conflicts: l.watcher.conflicts, accepted: len(l.accepted), refused: l.refused,
-		unanswered: l.unanswered, slowest: l.slowestRefusal, recovered: l.recovered, drained: drained,
+		fault: f.name, lost: l.checkImages(), conflicts: l.watcher.conflicts, accepted: len(l.acceptedUploads()),
+		refused: l.refused, unanswered: l.unanswered, slowest: l.slowestRefusal, recovered: l.recovered, drained: drained,
 	}
-	for _, u := range l.accepted {
+	for _, u := range l.acceptedUploads() {
 		switch u.status {
 		case "completed":
 			result.completed++

@@ -59,6 +59,9 @@ func (l *loadGenerator) fetchStatus(u *submission) {
 		At     float64 `json:"processed_at"`
 	}
 	var result struct{ Renditions []events.Rendition }
+	if response.StatusCode == http.StatusGone && l.isDeleted(u) {
+		return
+	}
 	err = json.Unmarshal(body, &answer)
 	if err == nil && answer.Result != nil {
 		err = json.Unmarshal(answer.Result, &result)
@@ -76,7 +79,7 @@ func (l *loadGenerator) observe(u *submission, status, result string, renditions
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	switch {
-	case asked.Before(u.when):
+	case asked.Before(u.when), u.deleted:
 		return
 	case u.status == "processing" && status == "queued":
 		l.regressed++
@@ -157,6 +160,9 @@ func (l *loadGenerator) checkImages() (lost int) {
 	if err != nil {
 		l.violation("list the bucket: %v", err)
 		return 0
+	}
+	for _, u := range l.uploads(true) { // see checkDeleted
+		delete(all, u.imageID)
 	}
 	for _, u := range l.acceptedUploads() {
 		if err := l.checkImage(u, all[u.imageID]); err != nil {

@@ -60,6 +60,8 @@ type submission struct {
 	result  string    // result and time of that status
 
 	renditions []events.Rendition // in that result
+
+	deleted bool // its deletion was requested
 }
 
 // A loadGenerator is a set of clients that upload images and poll their statuses.
@@ -249,6 +251,10 @@ func (l *loadGenerator) checkAnswer(u *submission, response *http.Response, body
 			l.violations = append(l.violations, fmt.Sprintf("%s without Retry-After, code or error: %s", response.Status, body))
 		}
 		return false
+	case http.StatusGone:
+		if u.deleted {
+			return true
+		}
 	case http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		if u.want == "" {
 			return true
@@ -285,17 +291,30 @@ func (l *loadGenerator) faultOver() {
 	l.overAt = time.Now()
 }
 
+// acceptedUploads returns the accepted uploads whose images are to be kept.
 func (l *loadGenerator) acceptedUploads() []*submission {
+	return l.uploads(false)
+}
+
+// uploads returns the accepted uploads whose images are to be deleted, or the others.
+func (l *loadGenerator) uploads(deleted bool) []*submission {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	return slices.Clone(l.accepted)
+	return slices.DeleteFunc(slices.Clone(l.accepted), func(u *submission) bool { return u.deleted != deleted })
+}
+
+// countAccepted returns how many uploads have been accepted, deleted ones included.
+func (l *loadGenerator) countAccepted() int {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return len(l.accepted)
 }
 
 // awaitAccepted waits until the given number of further uploads has been accepted.
 func (l *loadGenerator) awaitAccepted(more int) error {
-	want := len(l.acceptedUploads()) + more
+	want := l.countAccepted() + more
 	return retry(time.Minute, func() error {
-		if got := len(l.acceptedUploads()); got < want {
+		if got := l.countAccepted(); got < want {
 			return fmt.Errorf("%d uploads were accepted, want %d", got, want)
 		}
 		return nil

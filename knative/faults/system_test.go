@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -259,17 +260,23 @@ func post(ctx context.Context, client *http.Client, url string, e event.Event) (
 // image.
 type watcher struct {
 	sync.Mutex
-	events    map[string]string // the last result event of each image
-	lost      map[string]bool   // result events of a bucket that is gone, of which copies may still come
+	events    map[string]string          // the last result event of each image
+	deletions map[string]map[string]bool // every image.deleted of each image
+	lost      map[string]bool            // result events of a bucket that is gone, of which copies may still come
 	conflicts int
 	examples  []string
 }
 
-func newWatcher() *watcher { return &watcher{events: map[string]string{}, lost: map[string]bool{}} }
+// watched are the types of events about the outcome of an image.
+var watched = []string{events.TypeImageThumbnailed, events.TypeImageFailed, events.TypeImageDeleted}
+
+func newWatcher() *watcher {
+	return &watcher{events: map[string]string{}, lost: map[string]bool{}, deletions: map[string]map[string]bool{}}
+}
 
 func (w *watcher) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	e, err := binding.ToEvent(r.Context(), cehttp.NewMessageFromHttpRequest(r))
-	if err != nil || e.Type() != events.TypeImageThumbnailed && e.Type() != events.TypeImageFailed {
+	if err != nil || !slices.Contains(watched, e.Type()) {
 		return
 	}
 	var about struct {
@@ -279,6 +286,13 @@ func (w *watcher) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	result := e.Source() + " " + e.ID() + " " + string(e.Data())
 	w.Lock()
 	defer w.Unlock()
+	if e.Type() == events.TypeImageDeleted {
+		if w.deletions[about.ImageID] == nil {
+			w.deletions[about.ImageID] = map[string]bool{}
+		}
+		w.deletions[about.ImageID][result] = true
+		return
+	}
 	if w.lost[result] {
 		return
 	}

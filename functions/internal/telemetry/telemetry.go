@@ -111,7 +111,7 @@ func (e *Exporter) startMetrics(
 		return fmt.Errorf("export metrics to %s: %w", settings.metrics, err)
 	}
 	reader := metric.NewPeriodicReader(exporter,
-		metric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(metrics))))
+		metric.WithProducer(exemplars{bridge.NewMetricProducer(bridge.WithGatherer(metrics))}))
 	provider := metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(about))
 	e.shutdowns = append(e.shutdowns, provider.Shutdown)
 	return nil

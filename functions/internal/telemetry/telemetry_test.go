@@ -17,6 +17,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
 	"go.opentelemetry.io/otel/propagation"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
 )
 
 // A log is one that a test reads.
@@ -63,7 +64,8 @@ func TestShutdownSendsAll(t *testing.T) {
 	receiver := otlp.Start(t)
 	registry := prometheus.NewRegistry()
 	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "things_total", Help: "Things."})
-	registry.MustRegister(counter)
+	histogram := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "seconds", Help: "How long."})
+	registry.MustRegister(counter, histogram)
 	e, lines := begin(t, registry, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL)
 
 	ctx, outer := trace.Serve(e.Context(t.Context()), propagation.MapCarrier{
@@ -75,6 +77,7 @@ func TestShutdownSendsAll(t *testing.T) {
 	inner.End(errors.New("broken"))
 	outer.End(nil)
 	counter.Add(3)
+	Observe(ctx, histogram, 1)
 	if got := receiver.Spans(); len(got) > 0 {
 		t.Errorf("got the spans %v at once, want a batch at the end", got)
 	}
@@ -100,9 +103,25 @@ func TestShutdownSendsAll(t *testing.T) {
 	if got := receiver.Sum("image-service-test", "things_total"); got != 3 {
 		t.Errorf("got things_total %v, want 3", got)
 	}
+	exemplar := exemplarOf(receiver)
+	if !bytes.Equal(exemplar.GetTraceId(), spans[0].GetTraceId()) || len(exemplar.GetSpanId()) != 8 {
+		t.Errorf("got the exemplar %v, want one with the IDs of a span", exemplar)
+	}
 	if lines.String() != "" {
 		t.Errorf("got the log %s, want none", lines)
 	}
+}
+
+// exemplarOf returns the exemplar of the histogram seconds, or nil.
+func exemplarOf(receiver *otlp.Receiver) *metrics.Exemplar {
+	for _, metric := range receiver.Metrics() {
+		for _, point := range metric.GetHistogram().GetDataPoints() {
+			for _, exemplar := range point.GetExemplars() {
+				return exemplar
+			}
+		}
+	}
+	return nil
 }
 
 // Without an endpoint nothing is started, and recording allocates nothing.

@@ -34,7 +34,7 @@ func startService(t *testing.T) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{redis: settings, http: &http.Client{Timeout: 30 * time.Second}}
+	s := &service{redis: settings, http: &http.Client{Timeout: time.Minute}}
 	s.url = startLocal(t)
 	s.awaitReady(t)
 	return s
@@ -89,7 +89,7 @@ func startLocal(t *testing.T) (url string) {
 func (s *service) awaitReady(t *testing.T) {
 	t.Helper()
 	var last string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		response, err := s.http.Get(s.url + "/ready")
 		if err != nil {
 			t.Fatal(err)

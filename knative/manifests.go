@@ -11,7 +11,7 @@ import (
 //go:embed base/*.yaml components/bucket-inbox/*.yaml components/webhooks/*.yaml
 var files embed.FS
 
-// Manifests holds the files that `ko apply -f knative/` deploys, BucketInbox and Webhooks those that the components add.
+// Manifests holds the files that `ko apply -f knative/` deploys, BucketInbox and Webhooks those that components add.
 var (
 	Manifests   = sub("base")
 	BucketInbox = sub("components/bucket-inbox")

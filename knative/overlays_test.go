@@ -345,7 +345,8 @@ func checkWebhookTrigger(t *testing.T, trigger object) {
 	if want := []any{"image.thumbnailed", "image.failed", "image.deleted"}; !slices.Equal(selected, want) {
 		t.Errorf("the Trigger selects %v, want %v", selected, want)
 	}
-	if got := trigger.at("spec", "subscriber", "uri"); got != "/webhooks/example" || trigger.at("spec", "delivery") != nil {
+	got := trigger.at("spec", "subscriber", "uri")
+	if got != "/webhooks/example" || trigger.at("spec", "delivery") != nil {
 		t.Errorf("the Trigger delivers to %v by %v, want /webhooks/example by the Broker's delivery",
 			got, trigger.at("spec", "delivery"))
 	}

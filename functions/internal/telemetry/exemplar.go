@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// exemplars has histograms' exemplars with binary IDs. The bridge (v0.72.0) leaves them in hexadecimal, twice as long as
-// OTLP has them, for which the Collector refuses all metrics of the request.
+// exemplars has histograms' exemplars with binary IDs. The bridge (v0.72.0) leaves them in hexadecimal, twice as long
+// as OTLP has them, for which the Collector refuses all metrics of the request.
 type exemplars struct{ metric.Producer }
 
 // Produce implements metric.Producer.

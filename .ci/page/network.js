@@ -32,7 +32,7 @@ export const tests = {
     await context.setOffline(false);
     await summary(page, '1 of 1 done');
   }),
-  'a result is waited for while there is no network, however long': () => clocked(async (page, context) => {
+  'a result is waited for while offline, however long': () => clocked(async (page, context) => {
     const release = held();
     await drop(page, sample);
     await text(page, '#list', /making the thumbnail/);
@@ -50,7 +50,7 @@ export const tests = {
     await drop(page, sample);
     await summary(page, '1 of 1 done');
   }),
-  'an upload is cancelled while there is no network': () => visit(async (page, context) => {
+  'an upload is cancelled while offline': () => visit(async (page, context) => {
     traffic.keys.length = 0;
     await context.setOffline(true);
     await drop(page, sample);

@@ -30,7 +30,7 @@ type Kafka struct {
 var (
 	saslMechanism = config.Text{Name: "KAFKA_SASL_MECHANISM",
 		Form: config.Form{Expected: "SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, OAUTHBEARER or AWS_MSK_IAM", Valid: isMechanism},
-		Doc: "SASL mechanism of the login to Kafka; without one there is no login. All but SCRAM need `KAFKA_TLS`. " +
+		Doc: "SASL mechanism of the login to Kafka; none means without a login. All but SCRAM need `KAFKA_TLS`. " +
 			"`AWS_MSK_IAM` logs in to Amazon MSK with the AWS role of the pod."}
 	saslUsername = config.Text{Name: "KAFKA_SASL_USERNAME", Form: config.Form{Expected: "the name of a Kafka user"},
 		Doc: "Name of the Kafka user; with `OAUTHBEARER`, the ID of the OAuth client. Required with `KAFKA_SASL_MECHANISM`" +

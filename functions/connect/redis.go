@@ -62,7 +62,7 @@ var (
 		Doc: "Name of an ACL user of the sentinels. Needs `REDIS_SENTINEL_MASTER`."}
 	sentinelPassword = config.Text{Name: "REDIS_SENTINEL_PASSWORD", RequiredWith: sentinelUsername, Secret: true,
 		Form: config.Form{Expected: "the password of a user of the sentinels"},
-		Doc:  "Password of the sentinels. Without it there is no login to them."}
+		Doc:  "Password of the sentinels; none means without a login."}
 )
 
 // ReadRedis reads REDIS_*.

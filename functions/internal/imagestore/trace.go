@@ -15,5 +15,5 @@ func (a *Attributes) SetTrace(traceparent string) {
 	a.Metadata[traceParent] = traceparent
 }
 
-// Trace returns what SetTrace stored; "" if there is nothing. Only Stat and Get return it.
+// Trace returns what SetTrace stored, or "". Only Stat and Get return it.
 func (i *Info) Trace() string { return i.Metadata[traceParent] }

@@ -222,7 +222,7 @@ func (t *thumbnailer) makeRenditions(ctx context.Context, task events.ImageUploa
 	return concluded, err
 }
 
-// record stores the renditions, or the reason for which there are none, and returns the final status that counts.
+// record stores the renditions, or the reason why they cannot be made, and returns the final status that counts.
 func (t *thumbnailer) record(
 	ctx context.Context, task events.ImageUploaded, final status.Status, made product, refused *raster.Error,
 ) (recorded *status.Status, err error) {

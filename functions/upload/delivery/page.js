@@ -60,7 +60,7 @@ forget.onclick = () => {
   for (const job of jobs) if (job.state === 'done' || job.state === 'failed') remove(job);
 };
 
-// get fetches with the key. While there is none, it calls waits, and waits for one.
+// get fetches with the key. Without one, it calls waits, and waits until the visitor has given one.
 async function get(path, { signal, waits } = {}) {
   for (;;) {
     if (keys && !key()) { waits?.(); await until(needKey(), signal) }
@@ -416,7 +416,7 @@ function sendOnce(job) {
 }
 
 const waitForKey = row => () => row.setText('waiting for the key');
-// The network is waited for where there is none; the pause is for a service on this machine, which needs none.
+// While offline, wait for the network; the pause is for a service on this machine, which is reached without one.
 async function networkBack(row, signal) {
   row.setText('offline; goes on when the network is back');
   const stop = new AbortController(), over = AbortSignal.any([signal, stop.signal]);

@@ -58,7 +58,7 @@ func realMain(arguments []string, out io.Writer, getenv func(string) string) err
 	})
 	signs := signing.ReadSettings(settings)
 	if !signs.IsSet() {
-		return fmt.Errorf("%w: there are no signing keys; expected --keys=FILE or AUTH_SIGNING_KEYS_FILE", cli.ErrUsage)
+		return fmt.Errorf("%w: no signing keys; expected --keys=FILE or AUTH_SIGNING_KEYS_FILE", cli.ErrUsage)
 	}
 	grants := grant.Grants{MaxBytes: limits.UploadBytes.Read(settings), Types: limits.ReadImage(settings).MIMETypes()}
 	if err := settings.Err(); err != nil {

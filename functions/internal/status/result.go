@@ -175,7 +175,6 @@ func completed(imageID string, thumbnail *imagestore.Info) *Status {
 		Thumbnail:     thumbnail.Key,
 		OriginalSize:  parseSize(thumbnail.Metadata[originalSize]),
 		ThumbnailSize: parseSize(thumbnail.Metadata[thumbnailSize]),
-		ThumbnailType: thumbnail.ContentType,
 		Placeholder:   thumbnail.Metadata[placeholder],
 		Color:         strings.TrimPrefix(thumbnail.Metadata[color], NoColor),
 	}}

@@ -55,8 +55,6 @@ type Result struct {
 	// OriginalSize and ThumbnailSize have the orientation applied.
 	OriginalSize  *Size `json:"original_size,omitempty"`
 	ThumbnailSize *Size `json:"thumbnail_size,omitempty"`
-	// ThumbnailType is the content type of the thumbnail. It is known from the store only.
-	ThumbnailType string `json:"-"`
 	// Renditions are the files that were made of the image, the thumbnail among them; nil if the service is configured to
 	// make the thumbnail only.
 	Renditions []events.Rendition `json:"renditions,omitempty"`

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -166,9 +168,14 @@ func (t *thumbnailer) process(
 func (t *thumbnailer) logCompleted(ctx context.Context, imageID string, result *status.Result, took time.Duration) {
 	line := []any{"image_id", imageID, "duration", took.Seconds(), "result", result}
 	if size := result.ThumbnailSize; size != nil { // the original system recorded none
-		line = append(line, "width", size[0], "height", size[1], "content_type", result.ThumbnailType)
+		line = append(line, "width", size[0], "height", size[1], "content_type", thumbnailType(result))
 	}
 	t.Log.InfoContext(ctx, "task_completed", line...)
+}
+
+// thumbnailType is the content type of the thumbnail, by its name, which ends as its format does.
+func thumbnailType(result *status.Result) string {
+	return raster.ContentTypeOf(strings.ToLower(path.Ext(result.Thumbnail)))
 }
 
 // unlessDeleted returns errNoObject unless the original does not exist because the image was deleted.

@@ -91,7 +91,6 @@ func (t *thumbnailer) recordFiles(
 		Thumbnail:     imagestore.ThumbnailKey(task.ObjectName),
 		OriginalSize:  &status.Size{thumbnail.OriginalWidth, thumbnail.OriginalHeight},
 		ThumbnailSize: &status.Size{thumbnail.Width, thumbnail.Height},
-		ThumbnailType: thumbnail.Format.ContentType(),
 		Placeholder:   made.placeholder,
 		Color:         made.color,
 	}

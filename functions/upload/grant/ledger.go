@@ -38,17 +38,30 @@ func NewLedger(client redis.UniversalClient, bucket string) *Ledger {
 
 func (l *Ledger) key(grant *signing.Grant) string { return l.prefix + grant.ID }
 
+// uploads defines a Lua function for scripts: uploads(images, id, n) adds n to how many uploads of an image are going on,
+// and returns how many there are. Their number is in the set of the grant as well, below 0, where no time is.
+const uploads = `
+local function uploads(images, id, n)
+  local going = -tonumber(redis.call('ZADD', images, 'INCR', -n, 'uploads ' .. id))
+  if going <= 0 then redis.call('ZREM', images, 'uploads ' .. id) end
+  return going
+end
+`
+
 // take counts an image, until its lease ends, and answers how many there were if there are too many. Its set has the
 // images by when they stop to count.
-var take = redis.NewScript(status.Now + `
+var take = redis.NewScript(status.Now + uploads + `
 local images, id, most, lease, expires = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = now()
-for _, over in ipairs(redis.call('ZRANGEBYSCORE', images, '-inf', time)) do redis.call('ZREM', images, over) end
-local counted = redis.call('ZCARD', images)
+for _, over in ipairs(redis.call('ZRANGEBYSCORE', images, 0, time)) do
+  redis.call('ZREM', images, over, 'uploads ' .. over)
+end
+local counted = redis.call('ZCOUNT', images, 0, '+inf')
 if not redis.call('ZSCORE', images, id) then
   if counted >= most then return counted end
   redis.call('ZADD', images, time + lease, id)
 end
+uploads(images, id, 1)
 redis.call('EXPIRE', images, math.ceil(math.max(expires - time, 0) + lease))
 return -1
 `)
@@ -76,14 +89,18 @@ func (l *Ledger) Take(ctx context.Context, grant *signing.Grant, imageID string)
 	}
 }
 
-// forever is a time at which no grant is valid anymore.
-const forever = 1e12
+// forever is a time at which no grant is valid anymore. It has no exponent in any notation: not every Lua reads one.
+const forever = 999_999_999_999
 
 // keep counts an image for good.
-var keep = redis.NewScript(`return redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])`)
+var keep = redis.NewScript(uploads + `
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+return uploads(KEYS[1], ARGV[1], -1)
+`)
 
-// giveBack forgets an image, unless it is stored.
-var giveBack = redis.NewScript(`
+// giveBack forgets an image, unless it is stored, or another request with its Idempotency-Key is uploading it still.
+var giveBack = redis.NewScript(uploads + `
+if uploads(KEYS[1], ARGV[1], -1) > 0 then return 0 end
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if score and tonumber(score) < tonumber(ARGV[2]) then return redis.call('ZREM', KEYS[1], ARGV[1]) end
 return 0
@@ -100,7 +117,7 @@ func (l *Ledger) End(ctx context.Context, grant *signing.Grant, imageID string, 
 	if stored {
 		script = keep
 	}
-	if err := script.Run(ctx, l.client, []string{l.key(grant)}, imageID, int64(forever)).Err(); err != nil {
+	if err := script.Run(ctx, l.client, []string{l.key(grant)}, imageID, forever).Err(); err != nil {
 		return fmt.Errorf("end the upload of %s: %w", imageID, err)
 	}
 	return nil

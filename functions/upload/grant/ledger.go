@@ -38,8 +38,8 @@ func NewLedger(client redis.UniversalClient, bucket string) *Ledger {
 
 func (l *Ledger) key(grant *signing.Grant) string { return l.prefix + grant.ID }
 
-// uploads defines a Lua function for scripts: uploads(images, id, n) adds n to how many uploads of an image are going on,
-// and returns how many there are. Their number is in the set of the grant as well, below 0, where no time is.
+// uploads defines a Lua function for scripts: uploads(images, id, n) adds n to how many uploads of an image are going
+// on, and returns how many there are. Their number is in the set of the grant as well, below 0, where no time is.
 const uploads = `
 local function uploads(images, id, n)
   local going = -tonumber(redis.call('ZADD', images, 'INCR', -n, 'uploads ' .. id))

@@ -14,10 +14,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/bench/process"
 	"gitlab.com/yourorg/image-service/functions/connect"
 )
 
@@ -55,10 +55,9 @@ func startLocal(t *testing.T) (url string) {
 		t.Fatal(err)
 	}
 	command.Stderr = log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	output, err := command.StdoutPipe()
 	if err == nil {
-		err = command.Start()
+		err = process.Spawn(command)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -8,31 +8,19 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
+
+	child "gitlab.com/yourorg/image-service/functions/bench/process"
 )
 
 // A process is a program that is killed when the test process ends, even if that is killed itself.
 type process struct {
 	*exec.Cmd
 	ended chan struct{}
-}
-
-// starts runs process starts on one thread that lives as long as the test process: the kernel sends Pdeathsig when the
-// thread that started the child exits, and Go ends threads at any time.
-var starts = make(chan func())
-
-func init() {
-	go func() {
-		runtime.LockOSThread()
-		for start := range starts {
-			start()
-		}
-	}()
 }
 
 // launch starts a program. It inherits only PATH from the environment of the tests, and appends its output to the log.
@@ -45,11 +33,7 @@ func launch(directory, log string, env []string, command ...string) (*process, e
 	p := &process{exec.Command(command[0], command[1:]...), make(chan struct{})}
 	p.Dir, p.Stdout, p.Stderr = directory, out, out
 	p.Env = append(slices.Clone(env), "PATH="+os.Getenv("PATH"), "HOME="+directory)
-	// Its own process group, so that Ctrl-C does not reach it.
-	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	starts <- func() { started <- p.Start() }
-	if err := <-started; err != nil {
+	if err := child.Spawn(p.Cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", command[0], err)
 	}
 	go func() {

@@ -18,9 +18,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"gitlab.com/yourorg/image-service/functions/bench/process"
 )
 
 // Every query of the dashboard finds something while the functions work, and every label that an alert or a query
@@ -130,10 +131,9 @@ func startLocal(t *testing.T) stack {
 func start(t *testing.T, command *exec.Cmd) io.Reader {
 	t.Helper()
 	command.Stderr = os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	output, err := command.StdoutPipe()
 	if err == nil {
-		err = command.Start()
+		err = process.Spawn(command)
 	}
 	if err != nil {
 		t.Fatal(err)

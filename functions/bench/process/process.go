@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A Process is a running program. On Linux it is killed when this process ends, however that happens.
+// A Process is a program that was spawned.
 type Process struct {
 	command *exec.Cmd
 	log     string
@@ -34,6 +34,15 @@ func init() {
 	}()
 }
 
+// Spawn starts a command in a process group of its own, which Ctrl-C does not reach. On Linux the command is killed
+// when this process ends, however that happens.
+func Spawn(command *exec.Cmd) error {
+	command.SysProcAttr = attributes()
+	started := make(chan error)
+	starts <- func() { started <- command.Start() }
+	return <-started
+}
+
 // Start starts a program with an environment of env, PATH and HOME, and appends its output to the file log.
 func Start(log string, env []string, command ...string) (*Process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -44,10 +53,7 @@ func Start(log string, env []string, command ...string) (*Process, error) {
 	p := &Process{exec.Command(command[0], command[1:]...), log, make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = out, out
 	p.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(log)}, env...)
-	p.command.SysProcAttr = attributes()
-	started := make(chan error)
-	starts <- func() { started <- p.command.Start() }
-	if err := <-started; err != nil {
+	if err := Spawn(p.command); err != nil {
 		return nil, fmt.Errorf("start %s: %w", command[0], err)
 	}
 	go func() {

@@ -31,7 +31,9 @@ var defaults = map[string]string{
 	"bucket":                  `MINIO_BUCKET: images$|:::images\b`,
 	"source-bucket":           `\bscans\b`,
 	"redis-host":              `REDIS_HOST: redis|dev\.yourdomain`,
-	"redis-port":              `REDIS_PORT: 6379|NetworkPolicy/spec.egress.*: 6379$`,
+	"redis-port":              `REDIS_PORT: 2?6379|NetworkPolicy/spec.egress.*: 2?6379$`,
+	"sentinel-master":         `REDIS_SENTINEL_MASTER: main$`,
+	"sentinel-server-port":    `NetworkPolicy/spec.egress.*: 6379$`,
 	"kafka-bootstrap-servers": `kafka-bootstrap\.|dev\.yourdomain`,
 	"kafka-port":              `NetworkPolicy/spec.egress.*: 909[23]$`,
 	"topic":                   `(topic|TOPIC|topics\.0|acls.*name|KafkaTopic/metadata.name): image-processing$`,
@@ -133,6 +135,12 @@ func TestPolicies(t *testing.T) {
 	} {
 		if !strings.Contains(fmt.Sprint(stores), want) {
 			t.Errorf("the policy of store and Redis is %v, want %s", stores, want)
+		}
+	}
+	watched := policy(t, buildNamed(t, "prod", "redis-sentinel", "servers-outside"), "to-stores")["spec"]
+	for _, want := range []string{"port:6380 protocol:TCP] map[port:6390", "cidr:192.0.2.64/26"} {
+		if !strings.Contains(fmt.Sprint(watched), want) {
+			t.Errorf("with Sentinel the policy of store and Redis is %v, want %s", watched, want)
 		}
 	}
 	for _, want := range []string{"port:9094", "cidr:192.0.2.128/26"} {

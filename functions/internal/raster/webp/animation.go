@@ -1,9 +1,7 @@
 package webp
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
 	"io"
 	"time"
 
@@ -23,11 +21,7 @@ type Animation struct {
 // Add compresses a frame as it is shown, with all planes at full size.
 func (a *Animation) Add(frame plane.Frame) error {
 	const replace = 0x02 // the canvas, instead of blending with it
-	still, err := encodeLossy(frame.Image, a.Quality)
-	if err != nil {
-		return err
-	}
-	bitstream, err := imageChunks(still)
+	bitstream, err := encodeLossy(frame.Image, a.Quality)
 	if err != nil {
 		return err
 	}
@@ -54,29 +48,6 @@ func (a *Animation) Encode(w io.Writer, loops int) error {
 	binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
 	_, err := w.Write(file)
 	return err
-}
-
-// imageChunks returns the chunks of a file that have its pixels.
-func imageChunks(file []byte) ([]byte, error) {
-	const riffHeader = 12
-	list := &chunkReader{r: bytes.NewReader(file[riffHeader:]), left: int64(len(file) - riffHeader)}
-	var pixels []byte
-	for {
-		c, err := list.next()
-		if errors.Is(err, io.EOF) {
-			return pixels, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		payload, err := io.ReadAll(c.body)
-		if err != nil {
-			return nil, err
-		}
-		if isBitstream(c.name) {
-			pixels = appendChunk(pixels, c.name, payload)
-		}
-	}
 }
 
 func appendSize(b []byte, m *plane.Image) []byte {

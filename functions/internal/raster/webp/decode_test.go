@@ -31,24 +31,23 @@ func file(flags byte, width, height int, chunks ...[]byte) []byte {
 
 func chunkOf(name string, payload ...byte) []byte { return appendChunk(nil, name, payload) }
 
-// bitstream is the chunks of the pixels that the encoder makes of an image.
-func bitstream(tb testing.TB, m image.Image, lossless bool) []byte {
+// bitstream is the chunks of the pixels of an image.
+func bitstream(tb testing.TB, m *image.NRGBA, isLossless bool) []byte {
 	tb.Helper()
+	if !isLossless {
+		chunks, err := encodeLossy(planetest.Of(m, m.Rect.Dx(), m.Rect.Dy()), 75)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return chunks
+	}
 	var b bytes.Buffer
 	options := deepteams.DefaultOptions()
-	options.Lossless, options.Quality = lossless, 75
+	options.Lossless, options.Quality = true, 75
 	if err := deepteams.Encode(&b, m, options); err != nil {
 		tb.Fatal(err)
 	}
-	repaired, err := repairAlpha(b.Bytes())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	chunks, err := imageChunks(repaired)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return chunks
+	return b.Bytes()[12:]
 }
 
 func painted(r *rand.Rand, width, height int, opaque bool) *image.NRGBA {

@@ -65,18 +65,3 @@ func TestEncodeConcurrently(t *testing.T) {
 		}
 	}
 }
-
-func TestRepairAlphaKeepsValidFiles(t *testing.T) {
-	m := image.NewNRGBA(image.Rect(0, 0, 30, 20))
-	for i := range m.Pix {
-		m.Pix[i] = uint8(i)
-	}
-	var file bytes.Buffer
-	if err := Encode(&file, planetest.Of(m, 30, 20), 0); err != nil {
-		t.Fatal(err)
-	}
-	repaired, err := repairAlpha(file.Bytes())
-	if err != nil || !bytes.Equal(repaired, file.Bytes()) {
-		t.Errorf("a good file of %d bytes becomes one of %d: %v", file.Len(), len(repaired), err)
-	}
-}

@@ -136,7 +136,6 @@ func (h *header) readQuantizers(p *partition) {
 	for i := range deltas {
 		deltas[i] = p.readOptionalInt(4)
 	}
-	lumaDC, y2DC, y2AC, chromaDC, chromaAC := deltas[0], deltas[1], deltas[2], deltas[3], deltas[4]
 	for i := range h.segments {
 		s := &h.segments[i]
 		q := base
@@ -146,12 +145,18 @@ func (h *header) readQuantizers(p *partition) {
 				q += base
 			}
 		}
-		dc := func(delta int) int32 { return dcFactors[max(0, min(q+delta, 127))] }
-		ac := func(delta int) int32 { return acFactors[max(0, min(q+delta, 127))] }
-		s.luma = dequantFactors{dc(lumaDC), ac(0)}
-		s.y2 = dequantFactors{2 * dc(y2DC), max(8, ac(y2AC)*155/100)}
-		s.chroma = dequantFactors{min(132, dc(chromaDC)), ac(chromaAC)}
+		s.setFactors(q, deltas)
 	}
+}
+
+// setFactors looks up the factors of a quantizer index, to which there is a delta for each but luma's AC.
+func (s *segment) setFactors(q int, deltas [5]int) {
+	lumaDC, y2DC, y2AC, chromaDC, chromaAC := deltas[0], deltas[1], deltas[2], deltas[3], deltas[4]
+	dc := func(delta int) int32 { return dcFactors[max(0, min(q+delta, 127))] }
+	ac := func(delta int) int32 { return acFactors[max(0, min(q+delta, 127))] }
+	s.luma = dequantFactors{dc(lumaDC), ac(0)}
+	s.y2 = dequantFactors{2 * dc(y2DC), max(8, ac(y2AC)*155/100)}
+	s.chroma = dequantFactors{min(132, dc(chromaDC)), ac(chromaAC)}
 }
 
 // readProbs reads the updates of the token probabilities (section 13.4).

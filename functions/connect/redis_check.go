@@ -2,6 +2,8 @@ package connect
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -80,6 +82,9 @@ var sentinelFlaws = map[string]apierror.Flaw{
 }
 
 func flawIn(err error) (flaw apierror.Flaw, known bool) {
+	if flaw, known := certificateFlaw(err); known {
+		return flaw, true
+	}
 	tables := []map[string]apierror.Flaw{discoveryFlaws, redisFlaws}
 	if strings.Contains(err.Error(), "all sentinels specified") { // go-redis has no type for it
 		tables = []map[string]apierror.Flaw{sentinelFlaws}
@@ -90,6 +95,25 @@ func flawIn(err error) (flaw apierror.Flaw, known bool) {
 				return flaw, true
 			}
 		}
+	}
+	return "", false
+}
+
+// certificateFlaw recognizes certificates that are refused until somebody changes them or a setting.
+func certificateFlaw(err error) (flaw apierror.Flaw, known bool) {
+	var (
+		name      x509.HostnameError
+		authority x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &name):
+		return "its certificate is not valid for its address; expected one for REDIS_HOST, and for the names or addresses " +
+			"that a cluster or sentinels announce", true
+	case errors.As(err, &authority):
+		return "its certificate is signed by an unknown authority; expected that in REDIS_CA_FILE, or a public one", true
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "its certificate has expired, or is not valid yet", true
 	}
 	return "", false
 }

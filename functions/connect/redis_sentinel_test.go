@@ -16,6 +16,11 @@ const master = "main"
 func startSentinel(t *testing.T, watched *atomic.Pointer[miniredis.Miniredis]) *miniredis.Miniredis {
 	t.Helper()
 	sentinel := miniredis.RunT(t)
+	watch(sentinel, watched)
+	return sentinel
+}
+
+func watch(sentinel *miniredis.Miniredis, watched *atomic.Pointer[miniredis.Miniredis]) {
 	sentinel.Server().SetPreHook(func(peer *server.Peer, command string, arguments ...string) bool {
 		switch command {
 		case "SENTINEL":
@@ -31,7 +36,6 @@ func startSentinel(t *testing.T, watched *atomic.Pointer[miniredis.Miniredis]) *
 		}
 		return true
 	})
-	return sentinel
 }
 
 func answerSentinel(peer *server.Peer, watched *miniredis.Miniredis, arguments []string) {

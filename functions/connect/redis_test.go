@@ -1,11 +1,15 @@
 package connect_test
 
 import (
+	"crypto/tls"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -44,6 +48,45 @@ func TestSecureRedis(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), testservers.Password) {
 				t.Errorf("CheckRedis() = %v, want %q in it, and no password", err, test.want)
 			}
+		})
+	}
+}
+
+// A certificate that cannot be verified is a flaw, also that of a server which a sentinel names.
+func TestRedisCertificates(t *testing.T) {
+	t.Parallel()
+	authority, hour := testservers.NewAuthority(t), time.Now().Add(time.Hour)
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	authority.Write(file)
+	start := func(certificate tls.Certificate) *miniredis.Miniredis {
+		server, err := miniredis.RunTLS(&tls.Config{Certificates: []tls.Certificate{certificate}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Close)
+		return server
+	}
+	named := start(authority.Issue(2, hour, "redis.example"))
+	sentinel := start(authority.Issue(3, hour))
+	var watched atomic.Pointer[miniredis.Miniredis]
+	watched.Store(named)
+	watch(sentinel, &watched)
+	for name, test := range map[string]struct {
+		server   *miniredis.Miniredis
+		settings []string
+		want     string
+	}{
+		"another address":            {named, nil, "not valid for its address"},
+		"an announced address":       {sentinel, []string{"REDIS_SENTINEL_MASTER=" + master}, "not valid for its address"},
+		"another name of a sentinel": {named, []string{"REDIS_SENTINEL_MASTER=" + master}, "not valid for its address"},
+		"a node":                     {named, []string{"REDIS_CLUSTER=true"}, "not valid for its address"},
+		"another authority":          {start(testservers.NewAuthority(t).Issue(2, hour)), nil, "unknown authority"},
+		"expired":                    {start(authority.Issue(4, time.Now().Add(-time.Minute))), nil, "expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settings := append(test.settings, "REDIS_TLS=true", "REDIS_CA_FILE="+file)
+			checkFlaw(t, openRedis(t, at(test.server, settings...)), test.want)
 		})
 	}
 }

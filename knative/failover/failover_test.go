@@ -28,9 +28,27 @@ func TestFailover(t *testing.T) {
 	s.checkCompleted(t, l)
 }
 
+// Connections that Redis, or a proxy before it, has closed while they were idle are not used: no upload is refused.
+func TestClosedConnections(t *testing.T) {
+	s := startService(t)
+	l := s.startLoad(t)
+	l.await(t, 30)
+	l.stop()
+	s.checkCompleted(t, l)
+	s.closeConnections(t)
+	for range 2 * clients {
+		if _, status, err := s.upload(pngOf(), uuid.NewString()); status != http.StatusOK {
+			t.Errorf("an upload is answered %d, %v; want 200", status, err)
+		}
+	}
+}
+
 // While clients upload images, the slot that has most keys moves from node to node, and none is lost.
 func TestReshard(t *testing.T) {
 	s := startService(t)
+	if !s.redis.Cluster {
+		return // only a cluster has slots
+	}
 	l := s.startLoad(t)
 	l.await(t, 30)
 	for range 6 {

@@ -3,6 +3,7 @@
 package failover
 
 import (
+	"context"
 	"net"
 	"regexp"
 	"slices"
@@ -35,6 +36,24 @@ func (s *service) killPrimary(t *testing.T) {
 	}
 }
 
+// closeConnections has the servers close the connections of all other clients.
+func (s *service) closeConnections(t *testing.T) {
+	t.Helper()
+	closeOthers := func(ctx context.Context, server *redis.Client) error {
+		return server.ClientKillByFilter(ctx, "TYPE", "normal").Err()
+	}
+	var err error
+	switch client := s.open(t).(type) {
+	case *redis.ClusterClient:
+		err = client.ForEachMaster(t.Context(), closeOthers)
+	case *redis.Client:
+		err = closeOthers(t.Context(), client)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // open returns a client with the administrator's login.
 func (s *service) open(t *testing.T) redis.UniversalClient {
 	t.Helper()
@@ -58,8 +77,10 @@ func (s *service) primary(t *testing.T, client redis.UniversalClient) *redis.Cli
 
 // A node is a primary of the cluster.
 type node struct {
-	id, address string
-	client      *redis.Client
+	id     string
+	ip     string
+	port   string // for TLS, if the service uses it
+	client redis.UniversalClient
 }
 
 // moveSlot moves the slot of the bucket to another node, as redis-cli --cluster reshard does.
@@ -77,10 +98,6 @@ func (s *service) moveSlot(t *testing.T) {
 	}
 	do(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.id)
 	do(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.id)
-	host, port, err := net.SplitHostPort(to.address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for {
 		keys, err := from.client.ClusterGetKeysInSlot(t.Context(), slot, 10).Result()
 		if err != nil {
@@ -89,7 +106,7 @@ func (s *service) moveSlot(t *testing.T) {
 		if len(keys) == 0 {
 			break
 		}
-		migrate := []any{"MIGRATE", host, port, "", 0, 5000, "AUTH2", s.redis.Username, s.redis.Password, "KEYS"}
+		migrate := []any{"MIGRATE", to.ip, to.port, "", 0, 5000, "AUTH2", s.redis.Username, s.redis.Password, "KEYS"}
 		for _, key := range keys {
 			migrate = append(migrate, key)
 		}
@@ -107,7 +124,7 @@ func (s *service) ends(t *testing.T, cluster *redis.ClusterClient, slot int) (fr
 		t.Fatal(err)
 	}
 	for _, shard := range shards {
-		primary, works := primaryOf(shard)
+		primary, works := s.primaryOf(t, shard)
 		if !works {
 			continue
 		}
@@ -121,19 +138,26 @@ func (s *service) ends(t *testing.T, cluster *redis.ClusterClient, slot int) (fr
 	if from.id == "" || to.id == "" {
 		t.Fatalf("slot %d has no two ends in %+v", slot, shards)
 	}
-	for _, n := range []*node{&from, &to} {
-		n.client = redis.NewClient(&redis.Options{Addr: n.address, Username: s.redis.Username, Password: s.redis.Password})
-		t.Cleanup(func() { n.client.Close() })
-	}
 	return from, to
 }
 
 // primaryOf returns the primary of a shard, unless it has failed.
-func primaryOf(shard redis.ClusterShard) (primary node, works bool) {
+func (s *service) primaryOf(t *testing.T, shard redis.ClusterShard) (primary node, works bool) {
+	t.Helper()
 	for _, n := range shard.Nodes {
-		if n.Role == "master" && n.Health == "online" {
-			return node{id: n.ID, address: net.JoinHostPort(n.IP, strconv.FormatInt(n.Port, 10))}, true
+		if n.Role != "master" || n.Health != "online" {
+			continue
 		}
+		port := n.Port
+		if s.redis.TLS != nil {
+			port = n.TLSPort
+		}
+		primary = node{id: n.ID, ip: n.IP, port: strconv.FormatInt(port, 10)}
+		login := s.redis
+		login.Cluster, login.Addresses = false, []string{net.JoinHostPort(n.Endpoint, primary.port)}
+		primary.client = connect.OpenRedis(login)
+		t.Cleanup(func() { primary.client.Close() })
+		return primary, true
 	}
 	return node{}, false
 }

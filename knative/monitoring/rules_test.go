@@ -47,7 +47,7 @@ const (
 	argoCD     = `argocd_app_info{name="image-service",dest_namespace="image-service"` // without its end
 )
 
-// Each fault lasts for half an hour unless its alert waits longer.
+// Each fault lasts for half an hour unless its alert waits longer. An alert with two conditions has a fault for each.
 var faults = []fault{
 	{"ImageEventsNotDelivered", map[string]string{
 		`kafka_consumergroup_lag{consumergroup="image-dead-letters"}`: "0 3x30 0x60",
@@ -66,6 +66,9 @@ var faults = []fault{
 	{"ImageAnnouncementsFail", map[string]string{
 		`image_outbox_age_seconds{service="upload"}`: "0+60x30 0x60",
 	}, "20m", "40m"},
+	{"ImageAnnouncementsFail", map[string]string{
+		`images_swept_total{service="upload",outcome="error"}`: "0+1x30 30x60",
+	}, "20m", "60m"},
 	{"ImageDeletionsWait", map[string]string{
 		`image_deletion_age_seconds{service="upload"}`: "0+60x30 0x60",
 	}, "25m", "40m"},
@@ -80,6 +83,10 @@ var faults = []fault{
 		fmt.Sprintf(uploads, "200"): "0+60x180",
 		fmt.Sprintf(uploads, "503"): "0x30 0+2x60 120x180",
 	}, "70m", "130m"},
+	{"ImageUploadBudgetBurns", map[string]string{ // slowly
+		fmt.Sprintf(uploads, "200"): "0+992x220",
+		fmt.Sprintf(uploads, "503"): "0+8x90 720x120",
+	}, "60m", "140m"},
 	{"ImageUploadsSlow", map[string]string{
 		fmt.Sprintf(slowUpload, "5"):    "0x30 0+60x60",
 		fmt.Sprintf(slowUpload, "10"):   "0+60x90",
@@ -89,6 +96,10 @@ var faults = []fault{
 		fmt.Sprintf(ages, "bucket", `,le="30.0"`): "0+60x30 1800+40x60 4200+60x180",
 		fmt.Sprintf(ages, "count", ""):            "0+60x300",
 	}, "70m", "130m"},
+	{"ImageThumbnailBudgetBurns", map[string]string{ // slowly
+		fmt.Sprintf(ages, "bucket", `,le="30.0"`): "0+92x90 8280+100x120",
+		fmt.Sprintf(ages, "count", ""):            "0+100x220",
+	}, "60m", "150m"},
 	{"ImageThumbnailsFail", map[string]string{
 		fmt.Sprintf(tasks, "success"): "0+60x90",
 		fmt.Sprintf(tasks, "error"):   "0+20x30 600x60",
@@ -102,6 +113,10 @@ var faults = []fault{
 		`backfill_images_total{service="thumbnail-backfill",outcome="made"}`:      "0+60x90",
 		`backfill_images_total{service="thumbnail-backfill",outcome="abandoned"}`: "0x5 1x90",
 	}, "15m", "40m"},
+	{"ImageBackfillFails", map[string]string{
+		`backfill_images_total{service="thumbnail-backfill",outcome="made"}`:  "0+1x90",
+		`backfill_images_total{service="thumbnail-backfill",outcome="error"}`: "0+9x30 270x60",
+	}, "15m", "60m"},
 	{"ImagesCanNotWork", map[string]string{
 		fmt.Sprintf(tasks, "success"): "0+60x180",
 		fmt.Sprintf(tasks, "failed"):  "0+30x80 2400x100",
@@ -123,6 +138,10 @@ var faults = []fault{
 	{"ImageServiceNotAsInGit", map[string]string{
 		argoCD + `,sync_status="OutOfSync",health_status="Healthy"}`: "1x30 _x60",
 		argoCD + `,sync_status="Synced",health_status="Healthy"}`:    "_x30 1x60",
+	}, "20m", "50m"},
+	{"ImageServiceNotAsInGit", map[string]string{
+		argoCD + `,sync_status="Synced",health_status="Degraded"}`: "1x30 _x60",
+		argoCD + `,sync_status="Synced",health_status="Healthy"}`:  "_x30 1x60",
 	}, "20m", "50m"},
 	{"ImageCertificateEnds", map[string]string{
 		// Samples begin at time 0, so 1000000 s is less than 14 days, and 9000000 s is more.

@@ -1,0 +1,94 @@
+package av1
+
+const maxSegments = 8
+
+// Segmentation features (section 6.8.13).
+const (
+	segmentQuantizer  = 0
+	segmentLoopFilter = 1 // to 4: one for each of the four levels
+	segmentReference  = 5
+	segmentSkip       = 6
+	segmentGlobalMV   = 7
+	segmentFeatures   = 8
+)
+
+// A frameHeader is an uncompressed header (section 5.9.2), as far as intra frames need it.
+type frameHeader struct {
+	kind                          int  // frame_type
+	isShown, isShowable           bool // show_frame, showable_frame
+	showsExisting                 bool // show_existing_frame
+	existing                      int  // frame_to_show_map_idx
+	isResilient                   bool // error_resilient_mode
+	disableCDFUpdate              bool
+	allowScreenContent, allowBC   bool
+	refresh                       int  // refresh_frame_flags
+	width, height                 int  // before superresolution: FrameWidth, FrameHeight
+	upscaledWidth                 int  // UpscaledWidth
+	superresDenominator           int  // SuperresDenom: 8 if superresolution is off
+	disableFrameEndUpdate         bool // disable_frame_end_update_cdf
+	reducedTxSet                  bool
+	txSelect                      bool // TxMode is TX_MODE_SELECT
+	lossless                      bool // CodedLossless
+	allLossless                   bool
+	tiles                         tileInfo
+	quantizer                     quantizer
+	segmentation                  segmentation
+	deltaQPresent, deltaLFPresent bool
+	deltaQShift, deltaLFShift     uint
+	deltaLFMulti                  bool
+	losslessArray                 [maxSegments]bool
+	qmLevel                       [3][maxSegments]uint8 // SegQMLevel
+	loopFilter                    loopFilter
+	cdef                          cdef
+	restoration                   restoration
+	hasFilmGrain                  bool // apply_grain; it is not applied
+}
+
+type tileInfo struct {
+	columnStarts, rowStarts []int // MiColStarts and MiRowStarts, with the end of the last one
+	columnsLog2, rowsLog2   int
+	contextUpdate           int // context_update_tile_id
+	sizeBytes               int // TileSizeBytes
+}
+
+type quantizer struct {
+	base                      int // base_q_idx
+	deltaYDC                  int
+	deltaUDC, deltaUAC        int
+	deltaVDC, deltaVAC        int
+	usesMatrix                bool
+	matrixY, matrixU, matrixV uint8
+}
+
+type segmentation struct {
+	enabled, updateMap bool
+	preSkip            bool // SegIdPreSkip
+	lastActive         int  // LastActiveSegId
+	feature            [maxSegments][segmentFeatures]bool
+	data               [maxSegments][segmentFeatures]int
+}
+
+type loopFilter struct {
+	level        [4]int // loop_filter_level: of luma across vertical and horizontal edges, of Cb, of Cr
+	sharpness    int
+	deltaEnabled bool
+	refDelta     int // loop_filter_ref_deltas of INTRA_FRAME
+}
+
+// cdef are the parameters of section 5.9.19. Filters are off if isOn is false.
+type cdef struct {
+	isOn        bool
+	damping     int // CdefDamping
+	bits        int
+	yPrimary    [8]int
+	ySecondary  [8]int // 0, 1, 2 or 4
+	uvPrimary   [8]int
+	uvSecondary [8]int
+}
+
+// restoration are the parameters of section 5.9.20.
+type restoration struct {
+	usesAny  bool               // UsesLr
+	kind     [3]restorationType // FrameRestorationType
+	sizeLog2 [3]uint            // the logarithm of LoopRestorationSize, in samples of the plane
+}

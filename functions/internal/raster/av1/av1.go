@@ -66,25 +66,37 @@ func ParseConfig(av1C []byte) (*Config, error) {
 }
 
 // ReadHeader reads the headers of a picture: of the OBUs of an item. It returns an error if its sequence header has
-// another format than the configuration, if a sequence header or frame header cannot be parsed, or if there is no
-// frame or more than one for each spatial layer. The error is an *imgerr.Error.
+// another format than the configuration, if a sequence header or frame header cannot be parsed, if there is no frame
+// or more than one for each spatial layer, or if the picture depends on other frames. The error is an *imgerr.Error.
 func (c *Config) ReadHeader(data []byte) (Header, error) {
-	r := obuReader{config: c, sequence: c.sequence}
-	if err := r.readAll(data); err != nil {
+	r, err := c.read(data)
+	if err != nil {
 		return Header{}, err
-	}
-	switch {
-	case r.sequence == nil:
-		return Header{}, damaged("it has no sequence header")
-	case r.frames == 0:
-		return Header{}, damaged("it has no frame")
-	case r.width != r.sequence.Width || r.height != r.sequence.Height:
-		return Header{}, damaged("its last frame has %dx%d pixels, expected %dx%d, as its sequence header says",
-			r.width, r.height, r.sequence.Width, r.sequence.Height)
 	}
 	h := r.sequence.Header
 	h.Frames = r.frames
 	return h, nil
+}
+
+// read reads the OBUs of an item. The frame that it shows is an intra frame of the size of the sequence.
+func (c *Config) read(data []byte) (*obuReader, error) {
+	r := &obuReader{config: c, sequence: c.sequence}
+	if err := r.readAll(data); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.sequence == nil:
+		return nil, damaged("it has no sequence header")
+	case r.shown == nil:
+		return nil, damaged("it has no frame")
+	case !r.shown.header.isIntra():
+		return nil, unsupported("a layer that is predicted from another one")
+	}
+	if h := r.shown.header; h.upscaledWidth != r.sequence.Width || h.height != r.sequence.Height {
+		return nil, damaged("its last frame has %dx%d pixels, expected %dx%d, as its sequence header says",
+			h.upscaledWidth, h.height, r.sequence.Width, r.sequence.Height)
+	}
+	return r, nil
 }
 
 func depthOf(isHigh, isTwelve bool) int {

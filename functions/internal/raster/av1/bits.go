@@ -57,3 +57,36 @@ func leb128(b []byte) (int, []byte) {
 	}
 	return -1, nil
 }
+
+// signed reads su(n), which includes the sign (section 4.10.6).
+func (r *bits) signed(n int) int {
+	v := r.read(n)
+	if v >= 1<<(n-1) {
+		v -= 1 << n
+	}
+	return v
+}
+
+// nonSymmetric reads ns(n): a number below n (section 4.10.7).
+func (r *bits) nonSymmetric(n int) int {
+	w := 0
+	for n>>w != 0 {
+		w++
+	}
+	m := 1<<w - n
+	v := r.read(w - 1)
+	if v < m {
+		return v
+	}
+	return v<<1 - m + r.read(1)
+}
+
+// align skips to the next byte, and returns the bytes that are left.
+func (r *bits) align() []byte { return r.b[min((r.at+7)/8, len(r.b)):] }
+
+// skip skips n bits.
+func (r *bits) skip(n int) {
+	for ; n > 0; n -= 32 {
+		r.read(min(n, 32))
+	}
+}

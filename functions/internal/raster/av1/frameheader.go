@@ -21,11 +21,10 @@ type frameHeader struct {
 	isResilient                   bool // error_resilient_mode
 	disableCDFUpdate              bool
 	allowScreenContent, allowBC   bool
-	refresh                       int  // refresh_frame_flags
-	width, height                 int  // before superresolution: FrameWidth, FrameHeight
-	upscaledWidth                 int  // UpscaledWidth
-	superresDenominator           int  // SuperresDenom: 8 if superresolution is off
-	disableFrameEndUpdate         bool // disable_frame_end_update_cdf
+	refresh                       int // refresh_frame_flags
+	width, height                 int // before superresolution: FrameWidth, FrameHeight
+	upscaledWidth                 int // UpscaledWidth
+	superresDenominator           int // SuperresDenom: 8 if superresolution is off
 	reducedTxSet                  bool
 	txSelect                      bool // TxMode is TX_MODE_SELECT
 	lossless                      bool // CodedLossless
@@ -37,27 +36,25 @@ type frameHeader struct {
 	deltaQShift, deltaLFShift     uint
 	deltaLFMulti                  bool
 	losslessArray                 [maxSegments]bool
-	qmLevel                       [3][maxSegments]uint8 // SegQMLevel
 	loopFilter                    loopFilter
 	cdef                          cdef
 	restoration                   restoration
-	hasFilmGrain                  bool // apply_grain; it is not applied
 }
 
 type tileInfo struct {
 	columnStarts, rowStarts []int // MiColStarts and MiRowStarts, with the end of the last one
 	columnsLog2, rowsLog2   int
-	contextUpdate           int // context_update_tile_id
 	sizeBytes               int // TileSizeBytes
 }
 
+func (t *tileInfo) columns() int { return len(t.columnStarts) - 1 }
+func (t *tileInfo) rows() int    { return len(t.rowStarts) - 1 }
+
 type quantizer struct {
-	base                      int // base_q_idx
-	deltaYDC                  int
-	deltaUDC, deltaUAC        int
-	deltaVDC, deltaVAC        int
-	usesMatrix                bool
-	matrixY, matrixU, matrixV uint8
+	base             int    // base_q_idx
+	deltaDC, deltaAC [3]int // by plane
+	usesMatrix       bool
+	matrix           [3]int // qm_y, qm_u, qm_v
 }
 
 type segmentation struct {

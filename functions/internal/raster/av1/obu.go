@@ -4,16 +4,25 @@ package av1
 const (
 	obuSequenceHeader = 1
 	obuFrameHeader    = 3
+	obuTileGroup      = 4
 	obuFrame          = 6
 	obuTileList       = 8
 )
 
 // An obuReader reads the OBUs of an item or of a configuration.
 type obuReader struct {
-	config        *Config
-	sequence      *sequence
-	frames        int
-	width, height int // of the last frame
+	config   *Config
+	sequence *sequence
+	frames   int            // that were found
+	current  *codedFrame    // the last one, unless all its tiles were found
+	slots    [8]*codedFrame // the reference frames
+	shown    *codedFrame    // the last one that is shown
+}
+
+// A codedFrame is a frame with the data of its tiles.
+type codedFrame struct {
+	header *frameHeader
+	tiles  [][]byte // in the order of the frame, as many as were found
 }
 
 // readAll reads a sequence of OBUs (section 5.3). The last one may have no size field.
@@ -39,8 +48,12 @@ func (r *obuReader) readAll(b []byte) error {
 				return damaged("it has an OBU of type %d that ends after %d bytes, within its data", kind, len(b))
 			}
 		}
-		if err := r.readOBU(kind, temporal, spatial, b[:size]); err != nil {
-			return err
+		isOther := hasExtension && kind != obuSequenceHeader && r.sequence != nil &&
+			!r.sequence.points[0].includes(temporal, spatial)
+		if !isOther {
+			if err := r.readOBU(kind, temporal, spatial, b[:size]); err != nil {
+				return err
+			}
 		}
 		b = b[size:]
 	}
@@ -52,7 +65,12 @@ func (r *obuReader) readOBU(kind, temporal, spatial int, payload []byte) error {
 	case obuSequenceHeader:
 		return r.readSequence(payload)
 	case obuFrame, obuFrameHeader:
-		return r.readFrame(payload, temporal, spatial)
+		return r.readFrame(kind, payload, temporal, spatial)
+	case obuTileGroup:
+		if r.current == nil {
+			return nil // of a frame that is not decoded
+		}
+		return r.readTiles(payload)
 	case obuTileList:
 		return unsupported("tile lists")
 	default:
@@ -77,21 +95,78 @@ func (r *obuReader) readSequence(payload []byte) error {
 	return nil
 }
 
-// readFrame reads the header of a frame. Frame headers that are repeated count as frames.
-func (r *obuReader) readFrame(payload []byte, temporal, spatial int) error {
-	if r.sequence == nil {
+// readFrame reads the header of a frame, and the tiles that follow it in the same OBU.
+func (r *obuReader) readFrame(kind int, payload []byte, temporal, spatial int) error {
+	switch {
+	case r.sequence == nil:
 		return damaged("it has a frame before its sequence header")
+	case r.current != nil && kind == obuFrameHeader:
+		return nil // the same again
 	}
-	f, err := r.sequence.parseFrame(payload, temporal, spatial)
+	header, rest, err := r.sequence.parseFrame(payload, temporal, spatial)
 	if err != nil {
 		return err
 	}
 	if r.frames++; r.frames > maxFrames {
 		return damaged("it has more than %d frames, expected one for each layer", maxFrames)
 	}
-	if r.frames == 1 && !f.isKey {
+	if header.showsExisting {
+		r.shown = r.slots[header.existing]
+		return nil
+	}
+	if r.frames == 1 && !header.isIntra() {
 		return damaged("its first frame depends on others")
 	}
-	r.width, r.height = f.width, f.height
+	r.current = &codedFrame{header: header}
+	for i := range r.slots {
+		if header.refresh>>i&1 != 0 {
+			r.slots[i] = r.current
+		}
+	}
+	if header.isShown {
+		r.shown = r.current
+	}
+	switch {
+	case !header.isIntra():
+		r.current = nil // its tiles are of no use
+	case kind == obuFrame:
+		return r.readTiles(rest)
+	}
+	return nil
+}
+
+// readTiles reads a tile group (section 5.11.1).
+func (r *obuReader) readTiles(payload []byte) error {
+	f := r.current
+	t, b := &f.header.tiles, &bits{b: payload}
+	count := t.columns() * t.rows()
+	first, last := 0, count-1
+	if count > 1 && b.flag() {
+		n := t.columnsLog2 + t.rowsLog2
+		first, last = b.read(n), b.read(n)
+	}
+	if first != len(f.tiles) || last < first || last >= count {
+		return damaged("it has the tiles %d to %d after the first %d of %d", first, last, len(f.tiles), count)
+	}
+	payload = b.align()
+	for i := first; i <= last; i++ {
+		size := len(payload)
+		if i < last {
+			size = 0
+			for j := range min(t.sizeBytes, len(payload)) {
+				size |= int(payload[j]) << (8 * j)
+			}
+			size++
+			payload = payload[min(t.sizeBytes, len(payload)):]
+		}
+		if size > len(payload) || size == 0 {
+			return damaged("its tile %d ends after %d bytes, within its data", i, len(payload))
+		}
+		f.tiles = append(f.tiles, payload[:size:size])
+		payload = payload[size:]
+	}
+	if last == count-1 {
+		r.current = nil
+	}
 	return nil
 }

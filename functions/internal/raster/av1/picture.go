@@ -126,3 +126,149 @@ type picture struct {
 	skipFilters bool        // Options.SkipFilters
 	filters     filterState // of the in-loop filters
 }
+
+// margin is the number of luma rows above those that are not final that are kept for filters.
+const margin = 16
+
+// resize returns a slice of n zeros, which reuses the memory of s if it is large enough.
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
+}
+
+// start lays out a picture and allocates its buffers.
+func (d *decoder) start(s *sequence, h *frameHeader) error {
+	p := &d.picture
+	p.sequence, p.header, p.depth, p.count = s, h, uint(s.Depth), s.planeCount()
+	p.skipFilters = d.options.SkipFilters
+	p.miColumns, p.miRows = h.miColumns(), h.miRows()
+	p.sbLog2 = s.sbLog2()
+	size := 1 << p.sbLog2
+	p.sbColumns, p.sbRows = (h.width+size-1)>>p.sbLog2, (h.height+size-1)>>p.sbLog2
+	height := d.windowHeight()
+	for c := range p.count {
+		q := &p.planes[c]
+		q.subX, q.subY = 0, 0
+		if c > 0 {
+			q.subX, q.subY = uint(s.StepX-1), uint(s.StepY-1)
+		}
+		q.width, q.height = (h.width+int(q.subX))>>q.subX, (h.height+int(q.subY))>>q.subY
+		q.stride, q.top = p.sbColumns*size>>q.subX, 0
+		q.pix = resize(q.pix, q.stride*(height>>q.subY))
+	}
+	p.blocks = resize(p.blocks, p.miColumns*p.miRows)
+	p.chromaTx, p.segments, p.deltaLF = nil, nil, nil
+	if p.count > 1 {
+		p.chromaColumns = p.miColumns >> p.planes[1].subX
+		p.chromaTx = resize(p.chromaTx, p.chromaColumns*(p.miRows>>p.planes[1].subY))
+	}
+	if h.segmentation.enabled {
+		p.segments = make([]uint8, p.miColumns*p.miRows)
+	}
+	if h.deltaLFPresent {
+		p.deltaLF = make([][4]int8, p.sbColumns*p.sbRows)
+	}
+	p.cdefColumns = (h.width + 63) >> 6
+	p.cdefIndex = resize(p.cdefIndex, p.cdefColumns*((h.height+63)>>6))
+	d.startRestoration()
+	d.startTiles()
+	d.startQuantizers()
+	d.startCopies()
+	return p.startFilters()
+}
+
+// startRestoration lays out the units of loop restoration.
+func (p *picture) startRestoration() {
+	h := p.header
+	for c := range p.count {
+		p.restoration[c] = nil
+		if h.restoration.kind[c] == restoreNone {
+			continue
+		}
+		q := &p.planes[c]
+		size := 1 << h.restoration.sizeLog2[c]
+		units := func(samples int) int { return max((samples+size>>1)/size, 1) }
+		p.restorationColumns[c] = units((h.upscaledWidth + int(q.subX)) >> q.subX)
+		p.restorationRows[c] = units(q.height)
+		p.restoration[c] = make([]restorationUnit, p.restorationColumns[c]*p.restorationRows[c])
+	}
+}
+
+// windowHeight returns the number of luma rows that are held: all if blocks are copied from above; a row of tiles if
+// there are several tile columns; otherwise some superblocks, so that rows need not be moved after each.
+func (d *decoder) windowHeight() int {
+	h, size := d.header, 1<<d.sbLog2
+	all := d.sbRows * size
+	if h.allowBC {
+		return all
+	}
+	held := 256
+	if h.tiles.columns() > 1 {
+		held = 0
+		for i, start := range h.tiles.rowStarts[1:] {
+			held = max(held, 4*(start-h.tiles.rowStarts[i]))
+		}
+		held = (held + size - 1) &^ (size - 1)
+	}
+	return min(held+128, all)
+}
+
+// advance makes room for the next rows: it moves those that are needed to the top of the window. The rows up to done
+// are final, and those up to bottom decoded.
+func (d *decoder) advance(done, bottom int) {
+	size, next := 1<<d.sbLog2, 0
+	if t := &d.header.tiles; t.columns() > 1 {
+		for _, start := range t.rowStarts {
+			if next = 4 * start; next > bottom {
+				break
+			}
+		}
+	} else {
+		next = bottom + size
+	}
+	if bottom >= 4*d.miRows {
+		return
+	}
+	next = min((next+size-1)&^(size-1), d.sbRows*size)
+	keep := max(done-margin, 0) &^ 7
+	for c := range d.count {
+		p := &d.planes[c]
+		if rows := len(p.pix) / p.stride; next>>p.subY-p.top <= rows {
+			continue
+		}
+		from, end := keep>>p.subY, bottom>>p.subY
+		if need := (next>>p.subY - from) * p.stride; need > len(p.pix) {
+			pix := make([]uint16, need)
+			copy(pix, p.pix[p.index(0, from):p.index(0, end)])
+			p.pix = pix
+		} else {
+			copy(p.pix, p.pix[p.index(0, from):p.index(0, end)])
+		}
+		p.top = from
+	}
+}
+
+// startTiles allocates the state of tiles.
+func (d *decoder) startTiles() {
+	t := &d.tile
+	columns := d.sbColumns << (d.sbLog2 - 2)
+	t.above = resize(t.above, columns)
+	for c := range d.count {
+		n := columns >> d.planes[c].subX
+		t.aboveLevels[c] = resize(t.aboveLevels[c], n)
+		t.aboveRows[c] = resize(t.aboveRows[c], 4*n)
+	}
+	if d.count > 1 {
+		t.aboveUV = resize(t.aboveUV, columns>>d.planes[1].subX)
+	}
+	for i := range t.aboveColors {
+		t.aboveColors[i] = nil
+		if d.header.allowScreenContent {
+			t.aboveColors[i] = make([][8]uint16, columns)
+		}
+	}
+}

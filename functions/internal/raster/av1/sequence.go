@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// A sequence is a sequence header (section 5.5), as far as frame headers depend on it.
+// A sequence is a sequence header (section 5.5), as far as intra frames depend on it.
 type sequence struct {
 	Header
 	isReduced                   bool // reduced_still_picture_header
@@ -15,10 +15,17 @@ type sequence struct {
 	presentationTimeBits        int
 	points                      []operatingPoint
 	widthBits, heightBits       int
-	frameIDBits                 int // 0 if frames have no identifiers
-	screenContentTools, forceMV int // selectInFrame, 0 or 1
-	orderHintBits               int // 0 if frames have no order hints
+	frameIDBits                 int  // 0 if frames have no identifiers
+	screenContentTools, forceMV int  // selectInFrame, 0 or 1
+	orderHintBits               int  // 0 if frames have no order hints
+	uses128                     bool // use_128x128_superblock
+	enableFilterIntra           bool
+	enableEdgeFilter            bool // enable_intra_edge_filter
 	enableSuperres              bool
+	enableCDEF                  bool
+	enableRestoration           bool
+	hasSeparateUVDelta          bool // separate_uv_delta_q
+	hasFilmGrain                bool // film_grain_params_present
 }
 
 // selectInFrame is SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV: each frame header has the flag.
@@ -57,15 +64,15 @@ func parseSequence(payload []byte) (*sequence, error) {
 		delta, additional := r.read(4)+2, r.read(3)+1
 		s.frameIDBits = delta + additional
 	}
-	r.read(3) // use_128x128_superblock, enable_filter_intra, enable_intra_edge_filter
+	s.uses128, s.enableFilterIntra, s.enableEdgeFilter = r.flag(), r.flag(), r.flag()
 	s.screenContentTools, s.forceMV = selectInFrame, selectInFrame
 	if !s.isReduced {
 		s.parseInterTools(r)
 	}
 	s.enableSuperres = r.flag()
-	r.read(2) // enable_cdef, enable_restoration
+	s.enableCDEF, s.enableRestoration = r.flag(), r.flag()
 	s.parseColors(r, profile)
-	r.read(1) // film_grain_params_present
+	s.hasFilmGrain = r.flag()
 	if r.isShort {
 		return nil, damaged("its sequence header ends early")
 	}
@@ -142,7 +149,7 @@ func (s *sequence) parseColors(r *bits, profile int) {
 	isSRGB := s.Primaries == 1 && s.Transfer == 13 && s.Matrix == 0
 	if !isGray && isSRGB {
 		s.FullRange, s.Format = true, newFormat(depth, false, false, false)
-		r.read(1) // separate_uv_delta_q
+		s.hasSeparateUVDelta = r.flag()
 		return
 	}
 	s.FullRange = r.flag()
@@ -159,5 +166,5 @@ func (s *sequence) parseColors(r *bits, profile int) {
 		r.read(2) // chroma_sample_position
 	}
 	s.Format = newFormat(depth, false, halfX, halfY)
-	r.read(1) // separate_uv_delta_q
+	s.hasSeparateUVDelta = r.flag()
 }

@@ -112,9 +112,7 @@ type neighbor struct {
 func (d *decoder) decode(s *sequence, f *codedFrame, o Options, emit func(*Rows) error) error {
 	d.options, d.emit, d.fault, d.emitted = o, emit, nil, 0
 	d.tables = loadTables()
-	if err := d.start(s, f.header); err != nil {
-		return err
-	}
+	d.start(s, f.header)
 	t := &f.header.tiles
 	for row := range t.rows() {
 		for column := range t.columns() {

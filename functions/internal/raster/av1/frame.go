@@ -130,7 +130,9 @@ func (p *headerParser) parseSize() {
 	if p.enableSuperres && p.flag() {
 		p.superresDenominator = p.read(3) + 9
 	}
-	p.frameHeader.width = (p.upscaledWidth*8 + p.superresDenominator/2) / p.superresDenominator
+	narrow := (p.upscaledWidth*8 + p.superresDenominator/2) / p.superresDenominator
+	// Decoders keep 16 columns at least, which the specification does not mention.
+	p.frameHeader.width = max(narrow, min(p.upscaledWidth, 16))
 	if hasRenderSize := p.flag(); hasRenderSize {
 		p.read(32)
 	}

@@ -141,7 +141,7 @@ func resize[T any](s []T, n int) []T {
 }
 
 // start lays out a picture and allocates its buffers.
-func (d *decoder) start(s *sequence, h *frameHeader) error {
+func (d *decoder) start(s *sequence, h *frameHeader) {
 	p := &d.picture
 	p.sequence, p.header, p.depth, p.count = s, h, uint(s.Depth), s.planeCount()
 	p.skipFilters = d.options.SkipFilters
@@ -178,7 +178,7 @@ func (d *decoder) start(s *sequence, h *frameHeader) error {
 	d.startTiles()
 	d.startQuantizers()
 	d.startCopies()
-	return p.startFilters()
+	p.startFilters()
 }
 
 // startRestoration lays out the units of loop restoration.

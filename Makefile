@@ -1,7 +1,7 @@
 # Shortcuts for the commands of README.md, CONTRIBUTING.md and .ci/. Everything here can be typed by hand.
 
-# github.com/gen2brain/avif links programs with the C library otherwise (docs/adr/0035-avif.md).
-export GOFLAGS := $(GOFLAGS) -tags=nodynamic,grpcnotrace
+# Those of ko.yaml.
+export GOFLAGS := $(GOFLAGS) -tags=grpcnotrace
 GO_TEST_FLAGS ?=
 FUZZ_TIME ?= 10s
 

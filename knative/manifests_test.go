@@ -253,7 +253,7 @@ func TestImages(t *testing.T) {
 	for _, service := range ofKind(read(t), "Service") {
 		image := service.at("spec", "template", "spec", "containers", "image").(string)
 		importPath := strings.TrimPrefix(image, "ko://")
-		list := []string{"list", "-tags=nodynamic,grpcnotrace", "-deps", "-f", "{{.ImportPath}} {{.Name}}", importPath}
+		list := []string{"list", "-tags=grpcnotrace", "-deps", "-f", "{{.ImportPath}} {{.Name}}", importPath}
 		output, err := exec.Command("go", list...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", image, err, output)

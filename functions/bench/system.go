@@ -94,7 +94,7 @@ func (s *system) start(ctx context.Context) error {
 
 // build compiles the programs as ko.yaml does.
 func (s *system) build(ctx context.Context) error {
-	return s.inRoot(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-tags=nodynamic,grpcnotrace",
+	return s.inRoot(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-tags=grpcnotrace",
 		"-ldflags=-s", "-o", s.directory+"/", "./functions/upload", "./functions/thumbnail", "./knative/local",
 		"./functions/internal/raster/bench")
 }

@@ -27,12 +27,10 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
-// The pod by knative/base/300-thumbnail.yaml: its memory, how many requests it gets at once, and what the process that
-// decodes AVIF may take of the memory. Below 80 % of the limit nothing is killed while the kernel accounts for what the
-// Go runtime does not.
+// The pod by knative/base/300-thumbnail.yaml: its memory, and how many requests it gets at once. Below 80 % of the limit
+// nothing is killed while the kernel accounts for what the Go runtime does not.
 const (
-	memoryLimit = 832 << 20
-	avifMemory  = 304<<20 + 50_000_000
+	memoryLimit = 384 << 20
 	goLimit     = "GOMEMLIMIT=190MiB"
 	atOnce      = 8
 )
@@ -89,10 +87,10 @@ func (p *process) deliver(name string, content []byte) bool {
 }
 
 // As many images at once as a pod gets, of the kinds that take most memory and of small ones: memory stays below 80 %
-// of the pod's limit, even if the process that decodes AVIF takes all that it may, and some of each kind are processed.
+// of the pod's limit, and some of each kind are processed.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	const bound = memoryLimit/5*4 - avifMemory
+	const bound = memoryLimit / 5 * 4
 	kinds := map[string][]byte{
 		"interlaced.png": interlacedPNG(t, 8192, 6144),
 		// A lossless WebP of 66 bytes and 50 megapixels that takes a second of CPU.

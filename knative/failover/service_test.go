@@ -44,7 +44,7 @@ func startService(t *testing.T) *service {
 func startLocal(t *testing.T) (url string) {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "local")
-	build := exec.Command("go", "build", "-tags", "nodynamic,grpcnotrace", "-o", binary, "../local")
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", binary, "../local")
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build local mode: %v\n%s", err, output)
 	}

@@ -94,7 +94,7 @@ type stack struct {
 func startLocal(t *testing.T) stack {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "local")
-	build := exec.Command("go", "build", "-tags", "nodynamic,grpcnotrace", "-o", binary, "../local")
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", binary, "../local")
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build local mode: %v\n%s", err, output)
 	}

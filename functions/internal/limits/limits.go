@@ -26,16 +26,10 @@ var (
 		Unit: "bytes",
 		Doc: "Memory that the images which one process of `thumbnail` works on at a time may take together, as estimated " +
 			"from their headers; beside it, a quarter of it is for small images. Images that need more are rejected as " +
-			"`too_many_pixels`. Does not include `AVIF_MEMORY_BYTES`. The memory limit of `thumbnail` and its `GOMEMLIMIT` " +
-			"must grow with it."}
+			"`too_many_pixels`. The memory limit of `thumbnail` and its `GOMEMLIMIT` must grow with it."}
 	Tolerant = config.Bool{Name: "TOLERANT",
 		Doc: "Render a JPEG that is broken in its last tenth, with gray in its place, as browsers show it. " +
 			"By default such an image is `damaged`."}
-	AVIFMemory = config.Int{Name: "AVIF_MEMORY_BYTES", Default: raster.DefaultAV1Memory, Min: 16 << 20, Max: 2 << 30,
-		Unit: "bytes",
-		Doc: "Maximum memory that a picture of an AVIF may take to decode: about 24 bytes for each pixel of 8 bits, 35 for " +
-			"each of more, and 8 MB. AVIFs that need more are rejected as `too_many_pixels`. `thumbnail` decodes one at a " +
-			"time, and needs 50 MB more for it; its memory must grow with this."}
 	Formats = config.List{Name: "FORMATS", Default: formatNames(),
 		Form: config.Form{
 			Expected: expectedFormats(),
@@ -52,12 +46,10 @@ func ReadImage(r *config.Reader) raster.Limits {
 		BufferedPixels: BufferedPixels.Read(r),
 		Memory:         DecodeMemory.Read(r),
 		Tolerant:       Tolerant.Read(r),
-		AV1Memory:      AVIFMemory.Read(r),
 		Settings: raster.LimitNames{
 			Pixels:         ImagePixels.Name,
 			BufferedPixels: BufferedPixels.Name,
 			Memory:         DecodeMemory.Name,
-			AV1Memory:      AVIFMemory.Name,
 		},
 	}
 	for _, name := range Formats.Read(r) {

@@ -68,7 +68,7 @@ func FuzzRender(f *testing.F) {
 	box := Box{Width: 16, Height: 16}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		correctSums(file)
-		picture, err := Open(bytes.NewReader(file), Limits{Pixels: 1_000_000, AV1: painter{}})
+		picture, err := Open(bytes.NewReader(file), Limits{Pixels: 1_000_000})
 		if err != nil {
 			checkSentence(t, err)
 			return

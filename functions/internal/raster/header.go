@@ -15,9 +15,6 @@ type Header struct {
 	// DecodedPixels is more than Width x Height if a part of the image is decoded only to be cropped, which HEIC allows;
 	// otherwise it may be 0.
 	DecodedPixels int64
-	// AV1Memory estimates the memory in bytes that decoding the largest picture of an AVIF takes outside this process. It
-	// is 0 for other formats.
-	AV1Memory int64
 	// Buffered reports whether decoding takes memory for each pixel, however small the copy is.
 	Buffered bool
 	// Cost is that of the smallest copy, without what depends on the size of the file. See Picture.Cost.

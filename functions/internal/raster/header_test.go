@@ -30,35 +30,35 @@ func TestProbe(t *testing.T) {
 		file []byte
 		want Header
 	}{
-		{"baseline JPEG", sample(t, "go/video-001.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
+		{"baseline JPEG", sample(t, "go/video-001.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, false, Cost{}}},
 		{"progressive JPEG", sample(t, "go/video-001.progressive.jpeg"),
-			Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
-		{"CMYK JPEG", sample(t, "go/video-001.cmyk.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
-		{"gray JPEG", sample(t, "go/video-005.gray.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, 0, false, Cost{}}},
-		{"photograph of a phone", sample(t, "imaging/orientation_6.jpg"), Header{JPEG, 70, 50, 1, 6, 0, 0, false, Cost{}}},
-		{"JPEG with EXIF", afterSOI(jpg, exif), Header{JPEG, 40, 30, 1, 6, 0, 0, false, Cost{}}},
+			Header{JPEG, 150, 103, 1, 1, 0, false, Cost{}}},
+		{"CMYK JPEG", sample(t, "go/video-001.cmyk.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, false, Cost{}}},
+		{"gray JPEG", sample(t, "go/video-005.gray.jpeg"), Header{JPEG, 150, 103, 1, 1, 0, false, Cost{}}},
+		{"photograph of a phone", sample(t, "imaging/orientation_6.jpg"), Header{JPEG, 70, 50, 1, 6, 0, false, Cost{}}},
+		{"JPEG with EXIF", afterSOI(jpg, exif), Header{JPEG, 40, 30, 1, 6, 0, false, Cost{}}},
 		{"JPEG with XMP and EXIF", afterSOI(jpg, segment(0xe1, []byte("http://ns.adobe.com/xap/1.0/\x00<x/>")), exif),
-			Header{JPEG, 40, 30, 1, 6, 0, 0, false, Cost{}}},
+			Header{JPEG, 40, 30, 1, 6, 0, false, Cost{}}},
 		{"JPEG with a large ICC profile", afterSOI(jpg, bytes.Repeat(segment(0xe2, icc), 100)),
-			Header{JPEG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
+			Header{JPEG, 40, 30, 1, 1, 0, false, Cost{}}},
 		{"JPEG with bytes between its segments", afterSOI(jpg, []byte("\x00\x01\xff\x00\xff\xff")),
-			Header{JPEG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
-		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
-		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8, 0, 0, false, Cost{}}},
-		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
+			Header{JPEG, 40, 30, 1, 1, 0, false, Cost{}}},
+		{"PNG", pngFile, Header{PNG, 40, 30, 1, 1, 0, false, Cost{}}},
+		{"PNG with EXIF", afterIHDR(pngFile, turned), Header{PNG, 40, 30, 1, 8, 0, false, Cost{}}},
+		{"PNG with EXIF after the pixels", beforeIEND(pngFile, turned), Header{PNG, 40, 30, 1, 1, 0, false, Cost{}}},
 		{"PNG with a large text", afterIHDR(pngFile, pngChunk("tEXt", make([]byte, 1<<20))),
-			Header{PNG, 40, 30, 1, 1, 0, 0, false, Cost{}}},
+			Header{PNG, 40, 30, 1, 1, 0, false, Cost{}}},
 		{"animated PNG", afterIHDR(pngFile, pngChunk("acTL", []byte{0, 0, 0, 12, 0, 0, 0, 0})),
-			Header{PNG, 40, 30, 12, 1, 0, 0, false, Cost{}}},
-		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1, 0, 0, true, Cost{}}},
-		{"lossless WebP", webpFile, Header{WebP, 40, 30, 1, 1, 0, 0, true, Cost{}}},
-		{"lossy WebP", sample(t, "x/video-001.lossy.webp"), Header{WebP, 150, 103, 1, 1, 0, 0, false, Cost{}}},
+			Header{PNG, 40, 30, 12, 1, 0, false, Cost{}}},
+		{"GIF", gifFile, Header{GIF, 50, 40, 0, 1, 0, true, Cost{}}},
+		{"lossless WebP", webpFile, Header{WebP, 40, 30, 1, 1, 0, true, Cost{}}},
+		{"lossy WebP", sample(t, "x/video-001.lossy.webp"), Header{WebP, 150, 103, 1, 1, 0, false, Cost{}}},
 		{"lossy WebP with alpha", sample(t, "x/yellow_rose.lossy-with-alpha.webp"),
-			Header{WebP, 400, 301, 1, 1, 0, 0, true, Cost{}}},
+			Header{WebP, 400, 301, 1, 1, 0, true, Cost{}}},
 		{"WebP with EXIF", riff(vp8x(vp8xExif, 40, 30), bitstream(webpFile), riffChunk("EXIF", tiff(binary.BigEndian, 6))),
-			Header{WebP, 40, 30, 1, 1, 0, 0, true, Cost{}}},
+			Header{WebP, 40, 30, 1, 1, 0, true, Cost{}}},
 		{"animated WebP", riff(vp8x(vp8xAnimation, 60, 50), anim(), anmf(2, 4, 40, 30, bitstream(webpFile))),
-			Header{WebP, 60, 50, 0, 1, 0, 0, true, Cost{}}},
+			Header{WebP, 60, 50, 0, 1, 0, true, Cost{}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestProbe(t *testing.T) {
 
 func TestHeaderDisplayed(t *testing.T) {
 	for orientation := 1; orientation <= 8; orientation++ {
-		width, height := Header{JPEG, 40, 30, 1, orientation, 0, 0, false, Cost{}}.Displayed()
+		width, height := Header{JPEG, 40, 30, 1, orientation, 0, false, Cost{}}.Displayed()
 		wantWidth, wantHeight := 40, 30
 		if orientation > 4 {
 			wantWidth, wantHeight = 30, 40
@@ -135,7 +135,7 @@ func TestProbeOfIncompleteUpload(t *testing.T) {
 	var kept bytes.Buffer
 	header, err := Probe(t.Context(), io.TeeReader(arriving, &kept))
 	header.Cost = Cost{}
-	if want := (Header{JPEG, 40, 30, 1, 3, 0, 0, false, Cost{}}); header != want || err != nil {
+	if want := (Header{JPEG, 40, 30, 1, 3, 0, false, Cost{}}); header != want || err != nil {
 		t.Errorf("got %+v, %v, want %+v", header, err, want)
 	}
 	if !bytes.HasPrefix(file, kept.Bytes()) || kept.Len() == 0 {
@@ -171,7 +171,7 @@ func allocated(f func()) uint64 {
 }
 
 func TestLimitsCheck(t *testing.T) {
-	names := LimitNames{Pixels: "PIXELS", BufferedPixels: "BUFFERED", Memory: "MEMORY", AV1Memory: "AV1"}
+	names := LimitNames{Pixels: "PIXELS", BufferedPixels: "BUFFERED", Memory: "MEMORY"}
 	const most = 1<<31 - 1
 	tests := []struct {
 		name         string
@@ -196,9 +196,6 @@ func TestLimitsCheck(t *testing.T) {
 		{"too much memory", Limits{Memory: 5e6, Settings: names}, Header{Width: 9, Height: 9, Cost: Cost{Memory: 6e6}},
 			"The image is 9x9 pixels, which take about 6 MB of memory to decode, more than the limit of 5 MB (MEMORY)",
 			int64(5e6), int64(6e6)},
-		{"too much memory for AV1", Limits{AV1Memory: 5e6, Settings: names}, Header{Width: 9, Height: 9, AV1Memory: 6e6},
-			"The image is 9x9 pixels, of which the largest AV1 picture takes about 6 MB of memory to decode, " +
-				"more than the limit of 5 MB (AV1)", int64(5e6), int64(6e6)},
 		{"a lower limit", Limits{Pixels: 99}, Header{Format: PNG, Width: 10, Height: 10},
 			"The image has 10x10 = 100 pixels, more than the limit of 99", int64(99), int64(100)},
 		{"a higher limit", Limits{Pixels: 400_000_000}, Header{Format: PNG, Width: 20000, Height: 20000}, "", nil, nil},

@@ -20,15 +20,15 @@ func TestHEIC(t *testing.T) {
 		want   Header
 		format Format // of a rendition that names none
 	}{
-		{"420", Header{HEIC, 128, 96, 1, 1, 128 * 96, 0, true, Cost{}}, JPEG},
-		{"gray", Header{HEIC, 128, 96, 1, 1, 128 * 96, 0, true, Cost{}}, JPEG},
-		{"444_12", Header{HEIC, 128, 96, 1, 1, 128 * 96, 0, true, Cost{}}, JPEG},
-		{"p3", Header{HEIC, 128, 96, 1, 1, 128 * 96, 0, true, Cost{}}, JPEG},
-		{"alpha", Header{HEIC, 128, 96, 1, 1, 128 * 96, 0, true, Cost{}}, PNG},
-		{"grid", Header{HEIC, 200, 150, 1, 1, 200 * 150, 0, true, Cost{}}, JPEG},
-		{"grid_turned", Header{HEIC, 150, 110, 1, 6, 150 * 110, 0, true, Cost{}}, JPEG},
-		{"grid_alpha", Header{HEIC, 192, 144, 1, 2, 192 * 144, 0, true, Cost{}}, PNG},
-		{"cut_turned", Header{HEIC, 80, 60, 1, 5, 128 * 96, 0, true, Cost{}}, JPEG},
+		{"420", Header{HEIC, 128, 96, 1, 1, 128 * 96, true, Cost{}}, JPEG},
+		{"gray", Header{HEIC, 128, 96, 1, 1, 128 * 96, true, Cost{}}, JPEG},
+		{"444_12", Header{HEIC, 128, 96, 1, 1, 128 * 96, true, Cost{}}, JPEG},
+		{"p3", Header{HEIC, 128, 96, 1, 1, 128 * 96, true, Cost{}}, JPEG},
+		{"alpha", Header{HEIC, 128, 96, 1, 1, 128 * 96, true, Cost{}}, PNG},
+		{"grid", Header{HEIC, 200, 150, 1, 1, 200 * 150, true, Cost{}}, JPEG},
+		{"grid_turned", Header{HEIC, 150, 110, 1, 6, 150 * 110, true, Cost{}}, JPEG},
+		{"grid_alpha", Header{HEIC, 192, 144, 1, 2, 192 * 144, true, Cost{}}, PNG},
+		{"cut_turned", Header{HEIC, 80, 60, 1, 5, 128 * 96, true, Cost{}}, JPEG},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

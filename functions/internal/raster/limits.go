@@ -2,12 +2,8 @@ package raster
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
-
-	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 // The limits if none are set.
@@ -19,9 +15,6 @@ const (
 	// DefaultMemory is enough for an interlaced PNG, and a WebP of any kind, of DefaultBufferedPixels.
 	DefaultMemory = 144 << 20
 )
-
-// DefaultAV1Memory is the limit of memory for a picture of an AVIF if none is set: enough for 12 megapixels of 8 bits.
-const DefaultAV1Memory = 304 << 20
 
 // maxSide is the longest side in pixels: twice as many as other formats than PNG allow, for screenshots of long pages.
 // An image of a few rows, each of millions of pixels, would take resampling kernels far larger than itself.
@@ -47,23 +40,10 @@ type Limits struct {
 	// Tolerant allows a JPEG to be broken in its last tenth, as by an invalid code or by its end. What follows is gray, or
 	// less sharp if it is progressive, as in browsers. Without it such an image is damaged.
 	Tolerant bool
-	// AV1Memory is the largest amount of memory, in bytes, that a picture of an AVIF may take outside this process. Zero
-	// means DefaultAV1Memory.
-	AV1Memory int64
-	// AV1 decodes the pictures of AVIFs, such as an avifworker.Pool. Without it they cannot be rendered, which is not the
-	// fault of the image.
-	AV1 AV1Decoder
 }
 
 // LimitNames are the names of the settings that Limits come from.
-type LimitNames struct{ Pixels, BufferedPixels, Memory, AV1Memory string }
-
-// An AV1Decoder decodes the pictures of AVIFs. Decode is a codec.DecodeAV1 for as long as ctx lasts.
-type AV1Decoder interface {
-	Decode(ctx context.Context, p codec.AV1Picture, show func([3]plane.Plane) error) error
-}
-
-func (l Limits) av1Memory() int64 { return cmp.Or(l.AV1Memory, DefaultAV1Memory) }
+type LimitNames struct{ Pixels, BufferedPixels, Memory string }
 
 func (l Limits) pixels() int64 { return cmp.Or(l.Pixels, DefaultPixels) }
 
@@ -133,11 +113,6 @@ func (l Limits) Check(h Header) error {
 	case side > maxSide:
 		return tooLarge(maxSide, int64(side), fmt.Sprintf("The image is %dx%d pixels, more than the limit of %d on one side",
 			h.Width, h.Height, maxSide))
-	case h.AV1Memory > l.av1Memory():
-		limit := l.av1Memory()
-		return tooLarge(limit, h.AV1Memory, inSetting(fmt.Sprintf("The image is %dx%d pixels, of which the largest AV1 "+
-			"picture takes about %d MB of memory to decode, more than the limit of %d MB", h.Width, h.Height,
-			h.AV1Memory/1e6, limit/1e6), l.Settings.AV1Memory))
 	default:
 		return l.CheckMemory(h, h.Cost)
 	}

@@ -1,7 +1,6 @@
 package raster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/trace"
 )
 
@@ -96,15 +94,6 @@ func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
 		Width: job.Width, Height: job.Height, Frames: job.Frames, Nearest: job.Nearest,
 		Tolerant: p.limits.Tolerant, IgnoreThumbnails: job.IgnoreThumbnails,
 		Show: r.addFrame, Check: r.checkCancelled,
-	}
-	if av1 := p.limits.AV1; av1 != nil {
-		o.DecodeAV1 = func(p codec.AV1Picture, show func([3]plane.Plane) error) error {
-			err := av1.Decode(ctx, p, show)
-			if err != nil {
-				err = cmp.Or(r.checkCancelled(), err)
-			}
-			return err
-		}
 	}
 	r.result, err = file.Decode(o)
 	if err == nil && r.first == nil {

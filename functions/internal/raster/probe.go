@@ -48,7 +48,6 @@ func (t formatTable) open(r io.Reader, limits Limits) (Header, *formatEntry, cod
 		Frames:        h.Frames,
 		Orientation:   h.Orientation,
 		DecodedPixels: h.DecodedPixels,
-		AV1Memory:     h.AV1Memory,
 		Buffered:      h.Buffered,
 		Cost:          costOf(file, codec.Job{Width: 1, Height: 1, Frames: 1}),
 	}, entry, file, nil

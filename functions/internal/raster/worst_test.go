@@ -73,6 +73,7 @@ func suspects(t *testing.T) map[Format][]suspect {
 			"a flat lossless one": encodeWebP(t, flat, true), "an animation": small(t)["animated WebP"],
 		},
 		HEIC: {"a grid with alpha": heic(t, "grid_alpha"), "a small one": heic(t, "cut_turned")},
+		AVIF: {"a grid with alpha": avif(t, "grid_alpha"), "a small one": avif(t, "cut")},
 	}
 	all := map[Format][]suspect{}
 	for format, named := range files {
@@ -118,7 +119,7 @@ func TestWorst(t *testing.T) {
 	const base, pixel = 6 << 20, 24 // bytes, as in TestHostileFilesMemory
 	all := suspects(t)
 	t.Log("| format | most time: ms a KB | of | most memory: MB a KB | of |")
-	for _, format := range []Format{JPEG, PNG, GIF, WebP, HEIC} {
+	for _, format := range []Format{JPEG, PNG, GIF, WebP, HEIC, AVIF} {
 		known := all[format]
 		random := rand.New(rand.NewPCG(2026, 11))
 		for _, by := range []func(a, b suspect) int{

@@ -214,12 +214,17 @@ func (t *thumbnailer) renderLack(ctx context.Context, imageID string, l lack) (p
 	if began && ctx.Err() == nil {
 		t.endAttempts(ctx, imageID)
 	}
+	return files, t.abandonAtPanic(ctx, imageID, info, err)
+}
+
+// abandonAtPanic reports an error that is a panic, and has the image given up at once.
+func (t *thumbnailer) abandonAtPanic(ctx context.Context, imageID string, info *imagestore.Info, err error) error {
 	var panicked *raster.PanicError
-	if errors.As(err, &panicked) {
-		_ = t.reportPanic(ctx, imageID, info, panicked) // the answer to which is for an image that has nothing yet
-		err = errAbandoned
+	if !errors.As(err, &panicked) {
+		return err
 	}
-	return files, err
+	_ = t.reportPanic(ctx, imageID, info, panicked) // the answer to which is for an image that has nothing yet
+	return errAbandoned
 }
 
 // plan returns the plan for what is lacking. With nothing but a placeholder or a colour, which are taken from a decoded

@@ -2,10 +2,8 @@ package thumbnailer
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -24,8 +22,6 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
@@ -475,31 +471,19 @@ func TestBackfillRemoved(t *testing.T) {
 	}
 }
 
-// panicking is a decoder of AV1 with a bug.
-type panicking struct{}
-
-func (panicking) Decode(context.Context, codec.AV1Picture, func([3]plane.Plane) error) error {
-	panic("index out of range")
-}
-
 // An image at which the engine panics is reported and given up at once: its event becomes a dead letter. It keeps its
 // status.
 func TestBackfillPanics(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	photo, err := os.ReadFile("../../internal/raster/heif/testdata/avif/420_8.avif")
+	id, _ := s.completed(t, "a.jpg", jpegOf(t, 320, 240))
+	info, err := s.store.Stat(t.Context(), id+"/a.jpg")
 	if err != nil {
-		t.Fatal(err)
-	}
-	id := s.uploaded("a.avif", photo).Subject()
-	if err := s.store.Put(t.Context(), id+"/thumbnail_a.avif", jpegOf(t, 20, 20),
-		imagestore.Attributes{ContentType: "image/jpeg"}); err != nil {
 		t.Fatal(err)
 	}
 	before := s.status(t, id)
 	w := s.worker(t, fiveRenditions)
-	w.settings.limits.AV1 = panicking{}
-	err = w.backfill(t.Context(), renderEvent(t, events.ImageRender{ImageID: id}))
+	err = w.abandonAtPanic(t.Context(), id, info, &raster.PanicError{Value: "index out of range"})
 	if got := apierror.From(err); got.Code != apierror.CodeRenderAbandoned || !got.Permanent() {
 		t.Errorf("got %+v, want %s, which is not delivered again", got, apierror.CodeRenderAbandoned)
 	}

@@ -25,7 +25,6 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/limits"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/avifworker"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
@@ -102,9 +101,6 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	if err != nil {
 		return err
 	}
-	workers := avifworker.NewPool(settings.limits.AV1Memory)
-	defer workers.Close()
-	settings.limits.AV1 = workers
 	client := connect.OpenRedis(settings.redis)
 	t := &thumbnailer{
 		Process:  httpserver.New("thumbnail", settings.process),

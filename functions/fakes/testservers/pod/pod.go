@@ -64,7 +64,7 @@ func Start(tb testing.TB, getenv func(name string) string, settings ...string) *
 func build(tb testing.TB) (binary string) {
 	tb.Helper()
 	binary = filepath.Join(tb.TempDir(), "function")
-	build := exec.Command("go", "build", "-tags=nodynamic,grpcnotrace", "-o", binary, ".")
+	build := exec.Command("go", "build", "-tags=grpcnotrace", "-o", binary, ".")
 	build.Env = append(os.Environ(), "GOFLAGS=")
 	if output, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("build: %v\n%s", err, output)

@@ -1,10 +1,20 @@
-// Package av1 reads the headers of AV1 pictures, as AVIF files store them: the sequence header, and frame headers up to
-// the size of the frame (AV1 Bitstream & Decoding Process Specification, version 1.0.0 with errata 1; section numbers
-// are of that). It states what decoding a picture would take, so that a picture can be refused before anything decodes
-// it.
+// Package av1 decodes intra pictures of AV1, as AVIF files store them (AV1 Bitstream & Decoding Process Specification,
+// version 1.0.0 with errata 1; section numbers are of that).
 //
-// It does not decode samples. It holds nothing but the parsed headers, does a bounded amount of work for each OBU, and
-// reports everything that it cannot parse as damage.
+// ParseConfig reads an av1C property. Config.ReadHeader reads the headers of a picture, so that it can be refused before
+// a sample is allocated. Config.Decode decodes it, and emits bands of finished rows from the top down.
+//
+// It supports key frames and intra-only frames with all their tools, of 8, 10 and 12 bits and of every chroma format. Of
+// several layers it decodes the last frame of the first operating point, and refuses it by name if it is predicted from
+// others. Film grain is not applied.
+//
+// Memory is bounded by what ReadHeader states. Samples take 2 bytes each, and 1 more in the emitted rows of 8 bits. The
+// decoder holds 384 luma rows; if there are several columns of tiles, a row of tiles and 128 luma rows; if blocks are
+// copied within the frame, the whole frame, and 12 bytes for each 4x4 luma samples. It takes up to 3 bytes for each 4x4
+// luma samples beside.
+//
+// Data that is cut short is an error, never half a picture that looks complete: rows that were emitted before an error
+// are of no use. Everything that cannot be parsed is reported as damage.
 package av1
 
 import "gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
@@ -76,6 +86,19 @@ func (c *Config) ReadHeader(data []byte) (Header, error) {
 	h := r.sequence.Header
 	h.Frames = r.frames
 	return h, nil
+}
+
+// ReadSequence reads the sequence header that the data of an item starts with. It reports whether there is one.
+func (c *Config) ReadSequence(start []byte) (Header, bool) {
+	if c.sequence != nil {
+		return c.sequence.Header, true
+	}
+	r := obuReader{config: c}
+	_ = r.readAll(start) // which usually ends within the frame
+	if r.sequence == nil {
+		return Header{}, false
+	}
+	return r.sequence.Header, true
 }
 
 // read reads the OBUs of an item. The frame that it shows is an intra frame of the size of the sequence.

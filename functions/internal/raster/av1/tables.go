@@ -42,9 +42,9 @@ type tables struct {
 
 var loadTables = sync.OnceValue(func() *tables {
 	t, r := new(tables), &tableReader{tablesData}
-	r.readContexts(reflect.ValueOf(&t.contexts).Elem())
+	eachFunction(reflect.ValueOf(&t.contexts).Elem(), r.readFunction)
 	for i := range t.coefficients {
-		r.readContexts(reflect.ValueOf(&t.coefficients[i]).Elem())
+		eachFunction(reflect.ValueOf(&t.coefficients[i]).Elem(), r.readFunction)
 	}
 	for _, lookup := range []*[3][256]uint16{&t.dcLookup, &t.acLookup} {
 		for i := range lookup {
@@ -65,38 +65,35 @@ func (r *tableReader) next() uint16 {
 	return v
 }
 
-// readContexts reads distribution functions into all innermost arrays of v.
-func (r *tableReader) readContexts(v reflect.Value) {
-	switch {
-	case v.Type() == reflect.TypeFor[paletteContexts]():
-		r.readPaletteContexts((*paletteContexts)(v.Addr().UnsafePointer()))
-	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			r.readContexts(v.Field(i))
-		}
-	case v.Type().Elem().Kind() == reflect.Array:
-		for i := range v.Len() {
-			r.readContexts(v.Index(i))
-		}
-	default:
-		r.readFunction(unsafe.Slice((*uint16)(v.Addr().UnsafePointer()), v.Len()))
-	}
-}
-
-func (r *tableReader) readPaletteContexts(c *paletteContexts) {
-	for i := range c {
-		for j := range c[i] {
-			for k := range c[i][j] {
-				r.readFunction(c[i][j][k][:j+2])
-			}
-		}
-	}
-}
-
 // readFunction reads the distribution function of a symbol with len(cdf) values.
 func (r *tableReader) readFunction(cdf []uint16) {
 	for i := range cdf[:len(cdf)-1] {
 		cdf[i] = 32768 - r.next()
+	}
+}
+
+// eachFunction calls f with each distribution function of contexts or coefficientContexts.
+func eachFunction(v reflect.Value, f func(cdf []uint16)) {
+	switch {
+	case v.Type() == reflect.TypeFor[paletteContexts]():
+		c := (*paletteContexts)(v.Addr().UnsafePointer())
+		for i := range c {
+			for j := range c[i] {
+				for k := range c[i][j] {
+					f(c[i][j][k][:j+2])
+				}
+			}
+		}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			eachFunction(v.Field(i), f)
+		}
+	case v.Type().Elem().Kind() == reflect.Array:
+		for i := range v.Len() {
+			eachFunction(v.Index(i), f)
+		}
+	default:
+		f(unsafe.Slice((*uint16)(v.Addr().UnsafePointer()), v.Len())) // fields are not exported, so that Interface fails
 	}
 }
 

@@ -1,7 +1,6 @@
 // Command bench measures the engine, to compare it with others: it makes the thumbnail of a file several times on one
 // thread, and prints the CPU time of one in milliseconds (the least and the median), the peak of memory in MiB, and the
-// size of the thumbnail in bytes. The CPU time of an AVIF has that of its worker process, start included, in equal
-// parts.
+// size of the thumbnail in bytes.
 //
 //	go run ./functions/internal/raster/bench [--filter=nearest] FILE N [OUT]
 package main
@@ -18,11 +17,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/cli"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/avifworker"
 )
-
-// largestMemory is the limit for a picture of an AVIF, in bytes.
-const largestMemory = 2 << 30
 
 var program = cli.Program{
 	Command: "go run ./functions/internal/raster/bench",
@@ -54,13 +49,11 @@ func realMain(arguments []string, out io.Writer) error {
 		return err
 	}
 	thumbnail := raster.Target{Box: raster.Box{Width: 200, Height: 200}, Filter: raster.Filter(flags.Filter)}
-	limits := raster.Limits{Pixels: 1 << 30, BufferedPixels: 1 << 30, Memory: 1 << 40, AV1Memory: largestMemory}
-	workers := avifworker.NewPool(limits.AV1Memory)
-	limits.AV1 = workers
+	limits := raster.Limits{Pixels: 1 << 30, BufferedPixels: 1 << 30, Memory: 1 << 40}
 	var renditions []raster.Rendition
 	times := make([]time.Duration, flags.Times)
 	for i := range times {
-		began := usage(syscall.RUSAGE_SELF).cpu
+		began := usage().cpu
 		picture, err := raster.Open(bytes.NewReader(file), limits)
 		if err != nil {
 			return err
@@ -68,14 +61,11 @@ func realMain(arguments []string, out io.Writer) error {
 		if renditions, err = picture.Render(context.Background(), thumbnail); err != nil {
 			return err
 		}
-		times[i] = usage(syscall.RUSAGE_SELF).cpu - began
+		times[i] = usage().cpu - began
 	}
 	slices.Sort(times)
-	workers.Close()
-	self, worker := usage(syscall.RUSAGE_SELF), usage(syscall.RUSAGE_CHILDREN)
-	share := worker.cpu / time.Duration(flags.Times)
-	fmt.Fprintf(out, "min %.3f med %.3f rss %d out %d\n", milliseconds(times[0]+share),
-		milliseconds(times[len(times)/2]+share), (self.peak+worker.peak)>>20, len(renditions[0].Bytes))
+	fmt.Fprintf(out, "min %.3f med %.3f rss %d out %d\n", milliseconds(times[0]), milliseconds(times[len(times)/2]),
+		usage().peak>>20, len(renditions[0].Bytes))
 	if flags.Out != "" {
 		return os.WriteFile(flags.Out, renditions[0].Bytes, 0o644)
 	}
@@ -90,9 +80,9 @@ type used struct {
 	peak int64 // bytes
 }
 
-func usage(of int) used {
+func usage() used {
 	var r syscall.Rusage
-	if err := syscall.Getrusage(of, &r); err != nil {
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		panic(err)
 	}
 	return used{time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Maxrss << 10}

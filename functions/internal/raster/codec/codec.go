@@ -24,9 +24,6 @@ type Header struct {
 	DecodedPixels int64
 	// Buffered reports whether decoding takes memory for each pixel, however small the copy is.
 	Buffered bool
-	// AV1Memory estimates the memory in bytes that DecodeAV1 needs for the largest picture of the image, beside the
-	// program itself. It is 0 for an image without AV1 pictures.
-	AV1Memory int64
 }
 
 // MaxMetadata is how many bytes of metadata are unpacked of a file: colour profiles and EXIF, all of them together.
@@ -84,24 +81,7 @@ type Options struct {
 	// Check, unless it is nil, is called at every frame and every few rows, because a few bytes can be work for millions
 	// of pixels. Its error ends the decoding.
 	Check func() error
-	// DecodeAV1 decodes the pictures of an AVIF.
-	DecodeAV1 DecodeAV1
 }
-
-// An AV1Picture is a picture to be decoded.
-type AV1Picture struct {
-	// Width and Height are in pixels, as the headers of its data say.
-	Width, Height int
-	// Gray reports whether there is luma only.
-	Gray bool
-	// File is an AVIF with this picture only, which states how it is converted to RGB.
-	File []byte
-}
-
-// A DecodeAV1 decodes a picture and shows its rows from the top down: planes of 8 bits and full range for green, blue
-// and red, or luma alone. They are valid until show returns. Its error is an *imgerr.Error for a picture that can never
-// be decoded, the error of show or of the context, or else a fault of the decoder.
-type DecodeAV1 func(p AV1Picture, show func(planes [3]plane.Plane) error) error
 
 // A Result is what may be known only after the pixels.
 type Result struct {

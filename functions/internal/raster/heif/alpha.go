@@ -71,6 +71,9 @@ func (f *File) decodeWithAlpha(p *picture, a plane.Plane, width, height int) (*p
 	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.RGB}
 	reducer := plane.NewReducer(f.Width, f.Height, 4,
 		plane.ReductionFactor(float64(f.Width)/float64(width)), plane.ReductionFactor(float64(f.Height)/float64(height)))
+	if err := f.readColors(p, math.MaxInt64); err != nil {
+		return nil, err
+	}
 	o := f.decodeOptions(p, p.codedCICP(), width, height)
 	err := f.blendRows(p, a, math.MaxInt64, o, func(_ int, pixels []uint8) { reducer.Add(pixels) })
 	m.Planes, m.Profile = reducer.Planes(), p.iccProfile()
@@ -114,7 +117,7 @@ type blender struct {
 func newBlender(p *picture, a plane.Plane) *blender {
 	b := &blender{picture: p, alpha: a, pixels: make([]uint8, 4*p.crop.Dx())}
 	b.isPremultiplied = p.alpha != nil && p.alpha.isPremultiplied
-	s := p.decodedCICP()
+	s := p.codedCICP()
 	b.identity = s.matrix == identity && !p.isGray
 	for i, row := range s.toRGB() {
 		b.weights[i] = [2]int32{fixed(row[0]), fixed(row[1])}

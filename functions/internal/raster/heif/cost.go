@@ -12,7 +12,7 @@ func (f *File) Cost(job codec.Job) codec.Cost {
 		p = t
 	}
 	const (
-		hevcNanos, av1Nanos, byteNanos = 40, 200, 30
+		hevcNanos, av1Nanos, byteNanos = 40, 80, 30
 		shownChannels, overlayBytes    = 4, 4
 		copies                         = 2 // of the data of an AV1 item; of other items, the file is held at worst
 		pictureBytes, pictureFixed     = 0.5, 4 << 20
@@ -22,16 +22,17 @@ func (f *File) Cost(job codec.Job) codec.Cost {
 			pictureFixed,
 		CPU: codec.Each(job.Bytes, byteNanos),
 	}
-	largest := int64(0)
+	largest, decoding := int64(0), int64(0)
 	for _, t := range p.allTiles() {
 		width, height := t.size()
 		pixels, nanos := int64(width)*int64(height), float64(hevcNanos)
-		if _, ok := t.bitstream.(*av1Stream); ok {
-			nanos = av1Nanos
+		if s, ok := t.bitstream.(*av1Stream); ok {
+			nanos, decoding = av1Nanos, max(decoding, s.memory())
 		}
 		largest = max(largest, pixels)
 		cost.CPU += codec.Each(pixels, nanos)
 	}
+	cost.Memory += decoding
 	rowOfTiles := largest * int64(max(1, p.columns))
 	cost.Memory += int64(pictureBytes * float64(min(rowOfTiles, largest+int64(p.width)*int64(p.height))))
 	if p.alpha != nil {

@@ -15,7 +15,6 @@ func (f *File) Decode(o codec.Options) (codec.Result, error) {
 	if o.Check != nil {
 		f.check = o.Check
 	}
-	f.decodeAV1 = o.DecodeAV1
 	var m *plane.Image
 	var err error
 	if t := f.thumbnail(o.Width, o.Height); t != nil && !o.IgnoreThumbnails {
@@ -64,9 +63,12 @@ func (f *File) finish() error {
 // decodeOpaque decodes the primary item or one of its thumbnails, without alpha.
 func (f *File) decodeOpaque(p *picture, width, height int) (*plane.Image, error) {
 	m := &plane.Image{Width: f.Width, Height: f.Height, Model: plane.YCbCr}
-	s := p.decodedCICP()
+	if err := f.readColors(p, math.MaxInt64); err != nil {
+		return nil, err
+	}
+	s := p.codedCICP()
 	components := newComponents(p, width, height)
-	err := f.decodeRows(p, math.MaxInt64, f.decodeOptions(p, p.codedCICP(), width, height), func(r *rows) error {
+	err := f.decodeRows(p, math.MaxInt64, f.decodeOptions(p, s, width, height), func(r *rows) error {
 		for i, c := range components {
 			c.add(r[i])
 		}
@@ -102,7 +104,7 @@ func (f *File) decodeOpaque(p *picture, width, height int) (*plane.Image, error)
 // decodeOptions returns the options for copies of width x height pixels of a picture whose samples are coded as s says.
 func (f *File) decodeOptions(p *picture, s cicp, width, height int) decodeOptions {
 	o := decodeOptions{
-		filter: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.check, coded: s, decodeAV1: f.decodeAV1,
+		filter: p.crop.Dx() < 4*width || p.crop.Dy() < 4*height, check: f.check,
 	}
 	for i := range p.planes() {
 		if depth := p.depthOf(i); depth > 8 {

@@ -2,8 +2,7 @@
 // a coded picture, a grid or an overlay of coded pictures, with its alpha, colour information and transformations. The
 // pictures of a HEIC are HEVC, those of an AVIF are AV1; files with both are refused.
 //
-// HEVC pictures are decoded by package hevc. Of AV1 pictures, package av1 reads the headers, and
-// codec.Options.DecodeAV1 decodes the rest: see there.
+// HEVC pictures are decoded by package hevc, AV1 pictures by package av1.
 //
 // The orientation is that of the irot and imir properties only, because EXIF repeats it. Image sequences without a
 // primary item and data in other items or files are refused; gain maps, pixel aspect ratios and chroma sample positions
@@ -18,7 +17,7 @@
 // from the first that is still needed to the last read. For items that are stored in the order in which they are
 // decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole file.
 // Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels, an
-// overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole. Limits on items, properties, extents
+// overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole, and its samples as package av1 says. Limits on items, properties, extents
 // and pixels are checked in the meta box before anything is allocated by them.
 package heif
 
@@ -56,7 +55,6 @@ type File struct {
 
 	name       string // of the format
 	check      func() error
-	decodeAV1  codec.DecodeAV1
 	window     *window
 	meta       *meta
 	primary    *picture
@@ -111,8 +109,7 @@ func (f *File) readHeaders() error {
 func (f *File) Header() codec.Header {
 	return codec.Header{
 		Width: f.Width, Height: f.Height, Frames: 1, Orientation: f.Orientation, DecodedPixels: f.DecodedPixels,
-		Buffered:  true,
-		AV1Memory: f.av1Memory(),
+		Buffered: true,
 	}
 }
 

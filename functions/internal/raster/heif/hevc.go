@@ -42,8 +42,6 @@ func (h *hevcStream) cicp() cicp {
 	return cicp{h.info.Primaries, h.info.Transfer, h.info.Matrix, h.info.FullRange}
 }
 
-func (h *hevcStream) decoded(coded cicp) cicp { return coded }
-
 func (h *hevcStream) decode(r io.Reader, o decodeOptions, show func(*rows) error) error {
 	var all rows
 	var converted [3][]uint8
@@ -52,7 +50,7 @@ func (h *hevcStream) decode(r io.Reader, o decodeOptions, show func(*rows) error
 		for i, s := range decoded {
 			all[i] = plane.Plane{Pix: s.Pix8, Stride: s.Stride, Width: s.Width, Height: s.Height}
 			if s.Pix16 != nil {
-				converted[i] = narrow(converted[i][:0], s, o.levels[i])
+				converted[i] = narrow(converted[i][:0], s.Pix16, s.Stride, s.Width, s.Height, o.levels[i])
 				all[i].Pix, all[i].Stride = converted[i], s.Width
 			}
 		}
@@ -61,9 +59,9 @@ func (h *hevcStream) decode(r io.Reader, o decodeOptions, show func(*rows) error
 }
 
 // narrow appends the samples of a plane as 8 bits. Samples without levels have 8 bits already.
-func narrow(to []uint8, s hevc.Samples, levels []uint8) []uint8 {
-	for y := range s.Height {
-		row := s.Pix16[y*s.Stride:][:s.Width]
+func narrow(to []uint8, from []uint16, stride, width, height int, levels []uint8) []uint8 {
+	for y := range height {
+		row := from[y*stride:][:width]
 		if levels == nil {
 			for _, v := range row {
 				to = append(to, uint8(v))

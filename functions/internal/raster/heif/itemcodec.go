@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 
-	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
@@ -37,9 +36,6 @@ type bitstream interface {
 	format() format
 	// cicp is the interpretation of the samples that the bitstream states.
 	cicp() cicp
-	// decoded is the interpretation of the samples that decode shows of samples that are coded as it is told. The format
-	// is that of the samples that decode shows.
-	decoded(coded cicp) cicp
 	// decode decodes an item and shows its rows from the top down. It need not read r to its end.
 	decode(r io.Reader, o decodeOptions, show func(*rows) error) error
 }
@@ -73,10 +69,8 @@ type decodeOptions struct {
 	// filter applies in-loop filters, whose effect is invisible where four pixels and more become one.
 	filter bool
 	// levels maps the samples of each plane of more than 8 bits to those of 8 bits.
-	levels    [3][]uint8
-	check     func() error
-	coded     cicp // the interpretation of the samples in the bitstream
-	decodeAV1 codec.DecodeAV1
+	levels [3][]uint8
+	check  func() error
 }
 
 // rows are the rows of a picture that were decoded since the last call of show: of luma, and of Cb and Cr unless it is

@@ -130,6 +130,9 @@ func (f *File) draw(canvas []uint8, p *picture, l layer, later int64) error {
 	}
 	m, width, height := orientationMatrices[l.orientation], l.crop.Dx(), l.crop.Dy()
 	displayedWidth, displayedHeight := l.displayed()
+	if err := f.readColors(l.picture, later); err != nil {
+		return err
+	}
 	o := f.decodeOptions(l.picture, l.codedCICP(), l.width, l.height)
 	return f.blendRows(l.picture, a, later, o, func(y int, pixels []uint8) {
 		// The displayed position of the first pixel, by doubled distances from the centre, which are integers.

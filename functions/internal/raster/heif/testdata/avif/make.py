@@ -26,12 +26,14 @@ def run(*command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def show(name, is_deep, then):
-    """What avifdec makes of a file. The decoder of package avifworker takes the nearest chroma sample if samples have 8 bits, and
-    interpolates if they have more."""
+def show(name, then):
+    """What avifdec makes of a file. Of pictures with alpha, package heif takes the nearest chroma sample; otherwise it interpolates.
+    Of BT.709, avifdec's blue is only right at 16 bits. Film grain is not applied: its picture is 420_8."""
     path = os.path.join(here, name + ".png")
-    run("avifdec", "-d", "8", "-u", "bilinear" if is_deep else "nearest", os.path.join(here, name + ".avif"), path)
-    image = then(Image.open(path))
+    source = "420_8" if name == "grain" else name
+    run("avifdec", "-d", "16" if "bt709" in name else "8", "-u", "nearest" if "alpha" in name else "bilinear",
+        os.path.join(here, source + ".avif"), path)
+    image = then(Image.open(path).convert("RGBA" if "alpha" in name or name == "premultiplied" else "RGB"))
     image.info.clear()
     image.save(path, optimize=True)
 
@@ -39,7 +41,7 @@ def show(name, is_deep, then):
 def encode(name, source, *options, then=lambda image: image):
     target = os.path.join(here, name + ".avif")
     run("avifenc", "-c", "aom", "-s", "6", "-j", "1", "--min", "8", "--max", "24", *options, *source, target)
-    show(name, "-d" in options and "8" not in options, then)
+    show(name, then)
 
 
 with tempfile.TemporaryDirectory() as work:

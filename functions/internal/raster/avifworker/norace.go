@@ -1,5 +1,0 @@
-//go:build !race
-
-package avifworker
-
-const underRaceDetector = false

@@ -27,8 +27,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 )
 
-// The pod by knative/base/300-thumbnail.yaml: its memory, and how many requests it gets at once. Below 80 % of the limit
-// nothing is killed while the kernel accounts for what the Go runtime does not.
+// The pod by knative/base/300-thumbnail.yaml: its memory, and how many requests it gets at once. Below 80 % of the
+// limit nothing is killed while the kernel accounts for what the Go runtime does not.
 const (
 	memoryLimit = 384 << 20
 	goLimit     = "GOMEMLIMIT=190MiB"

@@ -1,17 +1,16 @@
-// Package av1 decodes intra pictures of AV1, as AVIF files store them (AV1 Bitstream & Decoding Process Specification,
-// version 1.0.0 with errata 1; section numbers are of that).
+// Package av1 decodes intra pictures of AV1, as AVIF files store them (AV1 Bitstream & Decoding Process
+// Specification, version 1.0.0 with errata 1; section numbers are of that).
 //
-// ParseConfig reads an av1C property. Config.ReadHeader reads the headers of a picture, so that it can be refused before
-// a sample is allocated. Config.Decode decodes it, and emits bands of finished rows from the top down.
+// ParseConfig reads an av1C property. Config.ReadHeader reads the headers of a picture, so that it can be refused
+// before a sample is allocated. Config.Decode decodes it, and emits bands of finished rows from the top down.
 //
-// It supports key frames and intra-only frames with all their tools, of 8, 10 and 12 bits and of every chroma format. Of
-// several layers it decodes the last frame of the first operating point, and refuses it by name if it is predicted from
-// others. Film grain is not applied.
+// It supports key frames and intra-only frames with all their tools, of 8, 10 and 12 bits and of every chroma format.
+// Of several layers it decodes the last frame of the first operating point, and refuses it by name if it is predicted
+// from others. Film grain is not applied.
 //
-// Memory is bounded by what ReadHeader states. Samples take 2 bytes each, and 1 more in the emitted rows of 8 bits. The
-// decoder holds 384 luma rows; if there are several columns of tiles, a row of tiles and 128 luma rows; if blocks are
-// copied within the frame, the whole frame, and 12 bytes for each 4x4 luma samples. It takes up to 3 bytes for each 4x4
-// luma samples beside.
+// Memory is bounded by what ReadHeader states. Samples take 2 bytes each. The decoder holds 384 luma rows, or the whole
+// frame and 8 bytes for each 4x4 luma samples if blocks are copied within it. Beside, it takes up to 3 bytes for each
+// 4x4 luma samples, and emitted rows of 8 bits are in 128 luma rows more, of a byte for each sample.
 //
 // Data that is cut short is an error, never half a picture that looks complete: rows that were emitted before an error
 // are of no use. Everything that cannot be parsed is reported as damage.

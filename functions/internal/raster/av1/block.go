@@ -473,9 +473,9 @@ func (d *decoder) readCDEF() {
 
 // readDeltas is read_delta_qindex and read_delta_lf (sections 5.11.35 and 5.11.36).
 func (d *decoder) readDeltas() {
-	b, t, h := &d.block, &d.tile, d.header
-	reads := t.readDeltas
-	t.readDeltas = false
+	b, t, h := &d.block, &d.columnState, d.header
+	reads := d.tile.readDeltas
+	d.tile.readDeltas = false
 	if reads && !(b.skip && b.size == superblocks[d.sbLog2-6]) {
 		if v := d.readDelta(&d.contexts.deltaQ); v != 0 {
 			t.qIndex = min(max(t.qIndex+v<<h.deltaQShift, 1), 255)

@@ -177,7 +177,7 @@ func (d *decoder) readEnd(chroma, size int, tx txSize, kind txType) int {
 	if txClasses[kind] != class2D {
 		ctx = 1
 	}
-	n := 0
+	var n int
 	switch min(txWidthLog2[tx], 5) + min(txHeightLog2[tx], 5) - 4 {
 	case 0:
 		n = d.symbol(c.end16[chroma][ctx][:])
@@ -198,18 +198,18 @@ func (d *decoder) readEnd(chroma, size int, tx txSize, kind txType) int {
 		return n + 1
 	}
 	n-- // the number of bits that follow
-	end := 1
+	end := 2
 	if d.boolean(&c.endBit[size][chroma][n-1]) {
 		end = 3
-	} else {
-		end = 2
 	}
 	return end<<(n-1) + d.literal(n-1) + 1
 }
 
 // readLevels reads the coefficients and dequantizes them (section 7.12.3). It returns the context for later blocks, and
 // the number of rows and columns that have coefficients.
-func (d *decoder) readLevels(plane, size int, tx txSize, kind txType, end, signContext int) (sum uint8, rows, columns int) {
+func (d *decoder) readLevels(
+	plane, size int, tx txSize, kind txType, end, signContext int,
+) (sum uint8, rows, columns int) {
 	class := int(txClasses[kind])
 	scan := scans[class][tx][:end]
 	d.scanLevels(min(plane, 1), size, tx, class, scan)
@@ -238,7 +238,7 @@ func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []uint
 		n := levels[y*stride+x:][:4*stride+1]
 		// The neighbors that both contexts depend on.
 		near := uint(n[1]) + uint(n[stride])
-		far := uint(0)
+		var far uint
 		switch class {
 		case class2D:
 			near += uint(n[stride+1])
@@ -250,7 +250,7 @@ func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []uint
 			near += uint(n[2*stride])
 			far = uint(n[3*stride]) + uint(n[4*stride])
 		}
-		level := 0
+		var level int
 		if i == len(scan)-1 {
 			ctx := 0
 			switch {
@@ -307,7 +307,9 @@ func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []uint
 }
 
 // readSigns reads the signs of the coefficients, and what exceeds level 14.
-func (d *decoder) readSigns(plane int, tx txSize, kind txType, scan []uint16, signContext int) (sum uint8, rows, columns int) {
+func (d *decoder) readSigns(
+	plane int, tx txSize, kind txType, scan []uint16, signContext int,
+) (sum uint8, rows, columns int) {
 	r := &d.residual
 	log2 := uint(min(txWidthLog2[tx], 5))
 	stride := 1<<log2 + 4
@@ -327,7 +329,7 @@ func (d *decoder) readSigns(plane int, tx txSize, kind txType, scan []uint16, si
 		if level == 0 {
 			continue
 		}
-		isNegative := false
+		var isNegative bool
 		if i == 0 {
 			isNegative = d.boolean(&d.coefficients.dcSign[min(plane, 1)][signContext])
 		} else {
@@ -534,7 +536,7 @@ func (d *decoder) readRestorationUnit(plane int, u *restorationUnit) {
 		least, most := [3]int{-5, -23, -17}, [3]int{10, 8, 46}
 		for pass := range 2 {
 			for j := min(plane, 1); j < 3; j++ {
-				last := &d.tile.wiener[plane][pass][j]
+				last := &d.wiener[plane][pass][j]
 				*last = int8(d.readNear(least[j], most[j]+1, j+1, int(*last)))
 				u.wiener[pass][j] = *last
 			}
@@ -543,12 +545,12 @@ func (d *decoder) readRestorationUnit(plane int, u *restorationUnit) {
 		u.set = uint8(d.literal(4))
 		least, most := [2]int{-96, -32}, [2]int{31, 95}
 		for i := range 2 {
-			last := &d.tile.xqd[plane][i]
+			last := &d.xqd[plane][i]
 			switch hasRadius := selfGuidedHasRadius(u.set, i); {
 			case hasRadius:
 				*last = int8(d.readNear(least[i], most[i]+1, 4, int(*last)))
 			case i == 1:
-				*last = int8(min(max(128-int(d.tile.xqd[plane][0]), least[1]), most[1]))
+				*last = int8(min(max(128-int(d.xqd[plane][0]), least[1]), most[1]))
 			default:
 				*last = 0
 			}

@@ -1,6 +1,9 @@
 package av1
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Options are what the consumer of a picture needs.
 type Options struct {
@@ -52,22 +55,32 @@ type decoder struct {
 	out     [3][]uint8
 	tables  *tables
 
+	columnState
+	columns    []columnState // of the row of tiles
+	tile       tileState
+	block      block
+	edges      intraEdges
+	cfl        [32 * 32]int16 // luma, less its average
+	colorMap   [2][64 * 64]uint8
+	colorOrder [8]uint8
+	transforms transformer
+	residual   residualState
+	copies     copyState
+	fault      error // the first error within a superblock
+}
+
+// A columnState is the state of a tile that lasts from one row of superblocks to the next.
+type columnState struct {
 	symbolDecoder
 	contexts     contexts
 	coefficients coefficientContexts
-	tile         tileState
-	block        block
-	edges        intraEdges
-	cfl          [32 * 32]int16 // luma, less its average
-	colorMap     [2][64 * 64]uint8
-	colorOrder   [8]uint8
-	transforms   transformer
-	residual     residualState
-	copies       copyState
-	fault        error // the first error within a superblock
+	qIndex       int // CurrentQIndex
+	deltaLF      [4]int8
+	wiener       [3][2][3]int8 // RefLrWiener
+	xqd          [3][2]int8    // RefSgrXqd
 }
 
-// A tileState is the state of a tile.
+// A tileState is where a tile is, and what is around the current block.
 type tileState struct {
 	// In units of 4x4 luma samples:
 	left, right, top, bottom int
@@ -87,15 +100,11 @@ type tileState struct {
 	// aboveRows are the last rows of the superblocks above, before in-loop filters.
 	aboveRows [3][]uint16
 
-	qIndex      int // CurrentQIndex
-	deltaLF     [4]int8
 	readDeltas  bool
 	row, column int // of the superblock
 	// decoded has the units of 4x4 samples of the superblock that are decoded, for each plane: rows from -1 on, of bits
 	// from column -1 on.
 	decoded [3][34]uint64
-	wiener  [3][2][3]int8 // RefLrWiener
-	xqd     [3][2]int8    // RefSgrXqd
 }
 
 // A neighbor is what contexts need to know about a block above or to the left.
@@ -114,50 +123,66 @@ func (d *decoder) decode(s *sequence, f *codedFrame, o Options, emit func(*Rows)
 	d.tables = loadTables()
 	d.start(s, f.header)
 	t := &f.header.tiles
+	d.columns = slices.Grow(d.columns[:0], t.columns())[:t.columns()]
 	for row := range t.rows() {
-		for column := range t.columns() {
-			d.tile.left, d.tile.right = t.columnStarts[column], t.columnStarts[column+1]
-			d.tile.top, d.tile.bottom = t.rowStarts[row], t.rowStarts[row+1]
-			if err := d.decodeTile(f.tiles[row*t.columns()+column]); err != nil {
-				return err
-			}
-		}
-		if t.columns() > 1 {
-			if err := d.finishRows(d.tile.bottom); err != nil {
-				return err
-			}
+		d.tile.top, d.tile.bottom = t.rowStarts[row], t.rowStarts[row+1]
+		if err := d.decodeTiles(f.tiles[row*t.columns():][:t.columns()]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// decodeTile decodes a tile (section 5.11.2).
-func (d *decoder) decodeTile(data []byte) error {
-	d.startTile(data)
+// decodeTiles decodes a row of tiles (section 5.11.2): of all tiles in turn a row of superblocks, so that rows are final
+// as early as possible.
+func (d *decoder) decodeTiles(tiles [][]byte) error {
+	starts := d.header.tiles.columnStarts
+	for i, data := range tiles {
+		d.tile.left, d.tile.right = starts[i], starts[i+1]
+		d.startTile(data)
+		d.columns[i] = d.columnState
+	}
 	size := 1 << (d.sbLog2 - 2)
 	for row := d.tile.top; row < d.tile.bottom; row += size {
-		if d.options.Check != nil {
-			if err := d.options.Check(); err != nil {
+		bottom := min(row+size, d.tile.bottom)
+		for i := range tiles {
+			if len(tiles) > 1 {
+				d.columnState = d.columns[i]
+			}
+			d.tile.left, d.tile.right = starts[i], starts[i+1]
+			if err := d.decodeSuperblocks(row); err != nil {
 				return err
 			}
-		}
-		d.clearLeft()
-		for column := d.tile.left; column < d.tile.right; column += size {
-			d.startSuperblock(row, column)
-			d.decodePartition(row, column, superblocks[d.sbLog2-6])
-			if d.fault != nil {
-				return d.fault
+			d.saveRows(bottom)
+			if len(tiles) > 1 {
+				d.columns[i] = d.columnState
 			}
 		}
-		if d.isPastEnd() {
-			return damaged("the data of a tile ends within its row %d of superblocks", (row-d.tile.top)/size)
+		if err := d.finishRows(bottom); err != nil {
+			return err
 		}
-		d.saveRows(min(row+size, d.tile.bottom))
-		if d.header.tiles.columns() == 1 {
-			if err := d.finishRows(min(row+size, d.tile.bottom)); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// decodeSuperblocks decodes a row of superblocks of a tile.
+func (d *decoder) decodeSuperblocks(row int) error {
+	if d.options.Check != nil {
+		if err := d.options.Check(); err != nil {
+			return err
 		}
+	}
+	size := 1 << (d.sbLog2 - 2)
+	d.clearLeft()
+	for column := d.tile.left; column < d.tile.right; column += size {
+		d.startSuperblock(row, column)
+		d.decodePartition(row, column, superblocks[d.sbLog2-6])
+		if d.fault != nil {
+			return d.fault
+		}
+	}
+	if d.isPastEnd() {
+		return damaged("the data of a tile ends within its row %d of superblocks", (row-d.tile.top)/size)
 	}
 	return nil
 }
@@ -168,13 +193,14 @@ func (d *decoder) startTile(data []byte) {
 	d.symbolDecoder.start(data, !d.header.disableCDFUpdate)
 	d.contexts = d.tables.contexts
 	d.coefficients = d.tables.coefficients[coefficientRange(d.header.quantizer.base)]
-	t.qIndex, t.deltaLF = d.header.quantizer.base, [4]int8{}
+	s := &d.columnState
+	s.qIndex, s.deltaLF = d.header.quantizer.base, [4]int8{}
 	clear(t.above[t.left:t.right])
 	for c := range d.count {
 		subX := d.planes[c].subX
 		clear(t.aboveLevels[c][t.left>>subX : (t.right+int(subX))>>subX])
-		t.wiener[c] = [2][3]int8{{3, -7, 15}, {3, -7, 15}}
-		t.xqd[c] = [2]int8{-32, 31}
+		s.wiener[c] = [2][3]int8{{3, -7, 15}, {3, -7, 15}}
+		s.xqd[c] = [2]int8{-32, 31}
 	}
 }
 
@@ -247,11 +273,19 @@ func (d *decoder) finishRows(bottom int) error {
 	return nil
 }
 
-// emitRows emits the luma rows up to end, and the chroma rows that belong to them.
+// emitRows emits the luma rows up to end, and the chroma rows that belong to them, in bands.
 func (d *decoder) emitRows(end int) error {
-	if end <= d.emitted {
-		return nil
+	const most = 128
+	for d.emitted < end {
+		if err := d.emitBand(min(end, d.emitted+most)); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// emitBand emits the luma rows up to end.
+func (d *decoder) emitBand(end int) error {
 	var rows Rows
 	for c := range d.count {
 		p := d.shown(c)

@@ -185,7 +185,7 @@ func (p *headerParser) parseTiles() {
 		t.rowsLog2 = p.increment(max(minLog2-t.columnsLog2, 0), tileLog2(1, min(rows, maxRows)))
 		t.rowStarts = uniformStarts(rows, t.rowsLog2, shift)
 	} else {
-		widest := 0
+		var widest int
 		t.columnStarts, widest = p.readStarts(columns, maxWidthSB, shift)
 		area := rows * columns
 		if minLog2 > 0 {
@@ -281,7 +281,7 @@ func (p *headerParser) parseSegmentation() {
 			if s.feature[i][j] = p.flag(); !s.feature[i][j] {
 				continue
 			}
-			v := 0
+			var v int
 			if j < segmentReference {
 				v = p.signed(1 + widths[j])
 			} else {

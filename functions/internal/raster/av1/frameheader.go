@@ -58,11 +58,11 @@ type quantizer struct {
 }
 
 type segmentation struct {
-	enabled, updateMap bool
-	preSkip            bool // SegIdPreSkip
-	lastActive         int  // LastActiveSegId
-	feature            [maxSegments][segmentFeatures]bool
-	data               [maxSegments][segmentFeatures]int
+	enabled    bool
+	preSkip    bool // SegIdPreSkip
+	lastActive int  // LastActiveSegId
+	feature    [maxSegments][segmentFeatures]bool
+	data       [maxSegments][segmentFeatures]int
 }
 
 type loopFilter struct {

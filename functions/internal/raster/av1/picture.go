@@ -198,56 +198,33 @@ func (p *picture) startRestoration() {
 	}
 }
 
-// windowHeight returns the number of luma rows that are held: all if blocks are copied from above; a row of tiles if
-// there are several tile columns; otherwise some superblocks, so that rows need not be moved after each.
+// windowHeight returns the number of luma rows that are held: all if blocks are copied from above, and otherwise some
+// superblocks, so that rows need not be moved after each.
 func (d *decoder) windowHeight() int {
-	h, size := d.header, 1<<d.sbLog2
-	all := d.sbRows * size
-	if h.allowBC {
+	const held = 384
+	all := d.sbRows << d.sbLog2
+	if d.header.allowBC {
 		return all
 	}
-	held := 256
-	if h.tiles.columns() > 1 {
-		held = 0
-		for i, start := range h.tiles.rowStarts[1:] {
-			held = max(held, 4*(start-h.tiles.rowStarts[i]))
-		}
-		held = (held + size - 1) &^ (size - 1)
-	}
-	return min(held+128, all)
+	return min(held, all)
 }
 
-// advance makes room for the next rows: it moves those that are needed to the top of the window. The rows up to done
-// are final, and those up to bottom decoded.
+// advance makes room for the next row of superblocks: it moves those that are needed to the top of the window. The rows
+// up to done are final, and those up to bottom decoded.
 func (d *decoder) advance(done, bottom int) {
-	size, next := 1<<d.sbLog2, 0
-	if t := &d.header.tiles; t.columns() > 1 {
-		for _, start := range t.rowStarts {
-			if next = 4 * start; next > bottom {
-				break
-			}
-		}
-	} else {
-		next = bottom + size
-	}
-	if bottom >= 4*d.miRows {
-		return
-	}
-	next = min((next+size-1)&^(size-1), d.sbRows*size)
+	next := min(bottom+1<<d.sbLog2, d.sbRows<<d.sbLog2)
 	keep := max(done-margin, 0) &^ 7
 	for c := range d.count {
 		p := &d.planes[c]
 		if rows := len(p.pix) / p.stride; next>>p.subY-p.top <= rows {
 			continue
 		}
-		from, end := keep>>p.subY, bottom>>p.subY
+		from, end := keep>>p.subY, min(bottom, d.sbRows<<d.sbLog2)>>p.subY
+		kept := p.pix[p.index(0, from):p.index(0, end)]
 		if need := (next>>p.subY - from) * p.stride; need > len(p.pix) {
-			pix := make([]uint16, need)
-			copy(pix, p.pix[p.index(0, from):p.index(0, end)])
-			p.pix = pix
-		} else {
-			copy(p.pix, p.pix[p.index(0, from):p.index(0, end)])
+			p.pix = make([]uint16, need)
 		}
+		copy(p.pix, kept)
 		p.top = from
 	}
 }

@@ -20,7 +20,7 @@ func (d *decoder) startQuantizers() {
 // setQuantizers sets the quantizers of the block (section 7.12.2).
 func (d *decoder) setQuantizers() {
 	r, h := &d.residual, d.header
-	index := h.qIndex(d.block.segment, d.tile.qIndex)
+	index := h.qIndex(d.block.segment, d.columnState.qIndex)
 	if index == r.qIndex {
 		return
 	}

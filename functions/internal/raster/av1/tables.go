@@ -5,18 +5,17 @@ import (
 	"encoding/binary"
 	"reflect"
 	"sync"
-	"unsafe"
 )
 
 // tables.bin has the numbers of the standard that cannot be computed, from the text of the AV1 Bitstream & Decoding
 // Process Specification (https://github.com/AOMediaCodec/av1-spec, Alliance for Open Media). In this order:
 //
-//   - the default cumulative distribution functions (section 9.3), as 16-bit numbers, big-endian: those of the fields of
-//     contexts, then those of coefficientContexts for each of the four ranges of base_q_idx. Of each function, 32768 and
-//     the counter at its end are left out.
+//   - the default cumulative distribution functions (section 9.3), as 16-bit numbers, big-endian: those of the fields
+//     of contexts, then those of coefficientContexts for each of the four ranges of base_q_idx. Of each function, 32768
+//     and the counter at its end are left out.
 //   - Dc_Qlookup, then Ac_Qlookup (section 7.12.2): for 8, 10 and 12 bits, 256 16-bit numbers, big-endian.
-//   - Quantizer_Matrix (section 9.5.3): for 15 levels, for luma and chroma, a byte each: the lower triangle of the 32x32
-//     matrix, which is symmetric, and the matrix 32 across and 16 down. The others follow from them (section 9.5.2).
+//   - Quantizer_Matrix (section 9.5.3): for 15 levels, for luma and chroma, a byte each: the lower triangle of the
+//     32x32 matrix, which is symmetric, and the matrix 32 across and 16 down. The others follow (section 9.5.2).
 //
 //go:embed tables.bin
 var tablesData []byte
@@ -93,7 +92,8 @@ func eachFunction(v reflect.Value, f func(cdf []uint16)) {
 			eachFunction(v.Index(i), f)
 		}
 	default:
-		f(unsafe.Slice((*uint16)(v.Addr().UnsafePointer()), v.Len())) // fields are not exported, so that Interface fails
+		accessible := reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Elem() // though the field is not exported
+		f(accessible.Slice(0, v.Len()).Interface().([]uint16))
 	}
 }
 

@@ -70,8 +70,8 @@ func (s *av1Stream) decode(r io.Reader, o decodeOptions, show func(*rows) error)
 	})
 }
 
-// memory is what decoding a picture takes in bytes: its samples, if it has several columns of tiles or blocks that are
-// copied within it, and the state of its blocks. See package av1.
+// memory is what decoding a picture takes in bytes at most: its samples, which are held if blocks are copied within it,
+// and the state of its blocks. See package av1.
 func (s *av1Stream) memory() int64 {
 	f := s.config.Format
 	pixels := int64(s.width) * int64(s.height)
@@ -79,7 +79,7 @@ func (s *av1Stream) memory() int64 {
 	if !f.Gray {
 		samples += 2 * pixels / int64(f.StepX*f.StepY)
 	}
-	return 2*samples + pixels/2
+	return 2*samples + pixels
 }
 
 // readColors reads the interpretation of the samples of a picture from its first item, if nothing else states it. Data

@@ -52,7 +52,7 @@ func (d *symbolDecoder) isPastEnd() bool { return d.left-d.padded < -14 && len(d
 // consume ends the decoding of a symbol: the range is from low to high.
 func (d *symbolDecoder) consume(low, high uint32) {
 	size := high - low
-	n := mathbits.LeadingZeros16(uint16(size))
+	n := mathbits.LeadingZeros32(size) - 16
 	d.window = (d.window-uint64(low)<<48+1)<<n - 1
 	d.size = size << n
 	if d.left -= n; d.left < 0 {
@@ -109,7 +109,7 @@ func (d *symbolDecoder) boolean(cdf *[2]uint16) bool {
 	v := d.probable(p)
 	if d.adapts {
 		count := cdf[1]
-		rate := 4 + count>>4
+		rate := (4 + count>>4) & 15
 		if v {
 			cdf[0] = p + (32768-p)>>rate
 		} else {
@@ -142,21 +142,21 @@ func (d *symbolDecoder) symbol4(cdf *[4]uint16) int {
 	d.consume(low, high)
 	if d.adapts {
 		a, b, c, count := cdf[0], cdf[1], cdf[2], cdf[3]
-		rate := 5 + count>>4
-		switch s {
-		case 0:
-			a, b, c = a-a>>rate, b-b>>rate, c-c>>rate
-		case 1:
-			a, b, c = a+(32768-a)>>rate, b-b>>rate, c-c>>rate
-		case 2:
-			a, b, c = a+(32768-a)>>rate, b+(32768-b)>>rate, c-c>>rate
-		default:
-			a, b, c = a+(32768-a)>>rate, b+(32768-b)>>rate, c+(32768-c)>>rate
+		rate := (5 + count>>4) & 15
+		a2, b2, c2 := a-a>>rate, b-b>>rate, c-c>>rate
+		if s > 0 {
+			a2 = a + (32768-a)>>rate
+		}
+		if s > 1 {
+			b2 = b + (32768-b)>>rate
+		}
+		if s > 2 {
+			c2 = c + (32768-c)>>rate
 		}
 		if count < 32 {
 			count++
 		}
-		*cdf = [4]uint16{a, b, c, count}
+		*cdf = [4]uint16{a2, b2, c2, count}
 	}
 	return s
 }
@@ -193,6 +193,7 @@ func adapt(cdf []uint16, s int) {
 	if last >= 3 {
 		rate++
 	}
+	rate &= 15
 	for i, v := range cdf[:last] {
 		if i < s {
 			cdf[i] = v + (32768-v)>>rate

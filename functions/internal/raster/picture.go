@@ -83,7 +83,7 @@ func (p *Picture) Render(ctx context.Context, targets ...Target) (renditions []R
 
 // decode passes the frames to r.
 func (p *Picture) decode(ctx context.Context, r *renderer) (err error) {
-	ctx, span := trace.Start(ctx, "decode")
+	_, span := trace.Start(ctx, "decode")
 	defer func() { span.End(err) }()
 	span.Text("image.format", p.header.Format.ContentType())
 	span.Int("image.pixels", p.header.Pixels())

@@ -111,7 +111,7 @@ func (p *picture) deblockVertical(c, row int) {
 	}
 	at := q.index(0, 4*row)
 	before := uint8(0)
-	step := 0
+	var step int
 	for column := 0; column < p.unitColumns(c); column += step {
 		log := txWidthLog2[sizes[column]&blockTxSize%uint8(txSizes)]
 		step = max(1, 1<<log>>2-column&(1<<log>>2-1))

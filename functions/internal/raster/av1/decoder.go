@@ -133,8 +133,8 @@ func (d *decoder) decode(s *sequence, f *codedFrame, o Options, emit func(*Rows)
 	return nil
 }
 
-// decodeTiles decodes a row of tiles (section 5.11.2): of all tiles in turn a row of superblocks, so that rows are final
-// as early as possible.
+// decodeTiles decodes a row of tiles (section 5.11.2): of all tiles in turn a row of superblocks, so that rows are
+// final as early as possible.
 func (d *decoder) decodeTiles(tiles [][]byte) error {
 	starts := d.header.tiles.columnStarts
 	for i, data := range tiles {

@@ -585,8 +585,8 @@ type filterCase struct {
 }
 
 func (c filterCase) String() string {
-	return fmt.Sprintf("%dx%d_%d_depth%d_%d%d%d_sb%d_%v_%v_%v", c.width, c.height, c.denominator, c.depth, c.count, c.subX, c.subY,
-		1<<c.sbLog2, c.deblocks, c.cdef, c.restores)
+	return fmt.Sprintf("%dx%d_%d_depth%d_%d%d%d_sb%d_%v_%v_%v", c.width, c.height, c.denominator, c.depth, c.count, c.subX,
+		c.subY, 1<<c.sbLog2, c.deblocks, c.cdef, c.restores)
 }
 
 // splitTransforms fills an area of units of 4x4 samples with transform sizes that are aligned in it.
@@ -880,7 +880,8 @@ func BenchmarkFilters(b *testing.B) {
 	for _, name := range []string{"deblock", "cdef", "restore", "superres"} {
 		b.Run(name, func(b *testing.B) {
 			r := rand.New(rand.NewPCG(3, 4))
-			c := filterCase{width: 1024, height: 512, denominator: 8, depth: 8, count: 3, subX: 1, subY: 1, sbLog2: 6, plain: true}
+			c := filterCase{width: 1024, height: 512, denominator: 8, depth: 8, count: 3, subX: 1, subY: 1, sbLog2: 6}
+			c.plain = true
 			c.deblocks, c.cdef, c.restores = name == "deblock", name == "cdef", name == "restore"
 			if name == "superres" {
 				c.denominator = 12

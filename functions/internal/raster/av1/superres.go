@@ -75,7 +75,7 @@ func (s *scale) upscale(to, from []uint16, depth uint) {
 	}
 }
 
-// makeRoom drops upscaled rows that are not needed any more, and makes room for those before luma row bottom.
+// makeRoom drops upscaled rows that are no longer needed, and makes room for those before luma row bottom.
 func (p *picture) makeRoom(bottom int) {
 	for c := range p.count {
 		to := &p.filters.upscaled[c]

@@ -269,6 +269,26 @@ func add2(a, b, most int64) (sum, difference int64) {
 	return max(^most, min(a+b, most)), max(^most, min(a-b, most))
 }
 
+// addNeighbors applies add2 to pairs of neighbors, every other one the other way round.
+func addNeighbors(t []int64, most int64) {
+	for ; len(t) >= 4; t = t[4:] {
+		g := (*[4]int64)(t)
+		g[0], g[1] = add2(g[0], g[1], most)
+		g[3], g[2] = add2(g[3], g[2], most)
+	}
+}
+
+// addMirrored applies add2 to the outer and the inner values of groups of four, every other one the other way round.
+func addMirrored(t []int64, most int64) {
+	for ; len(t) >= 8; t = t[8:] {
+		g := (*[8]int64)(t)
+		g[0], g[3] = add2(g[0], g[3], most)
+		g[1], g[2] = add2(g[1], g[2], most)
+		g[7], g[4] = add2(g[7], g[4], most)
+		g[6], g[5] = add2(g[6], g[5], most)
+	}
+}
+
 // idct4 is the transform of 4 points. Its input coefficients are step apart, here and below.
 func idct4(in *line, step int, out *line, most int64) {
 	i0, i1, i2, i3 := in[0], in[step&63], in[2*step&63], in[3*step&63]
@@ -359,20 +379,12 @@ func idct32(in *line, step int, out *line, most int64) {
 		r := &rotations32[i]
 		t[i], t[15-i] = rotate(in[int(r.first)*step&63], in[int(r.second)*step&63], r.cos, r.sin)
 	}
-	for i := 0; i < 16; i += 4 {
-		t[i], t[i+1] = add2(t[i], t[i+1], most)
-		t[i+3], t[i+2] = add2(t[i+3], t[i+2], most)
-	}
+	addNeighbors(t[:], most)
 	t[1], t[14] = rotate(t[14], t[1], 799, 4017)
 	t[2], t[13] = rotate(t[13], t[2], -4017, 799)
 	t[5], t[10] = rotate(t[10], t[5], 3406, 2276)
 	t[6], t[9] = rotate(t[9], t[6], -2276, 3406)
-	for i := 0; i < 16; i += 8 {
-		t[i], t[i+3] = add2(t[i], t[i+3], most)
-		t[i+1], t[i+2] = add2(t[i+1], t[i+2], most)
-		t[i+7], t[i+4] = add2(t[i+7], t[i+4], most)
-		t[i+6], t[i+5] = add2(t[i+6], t[i+5], most)
-	}
+	addMirrored(t[:], most)
 	t[2], t[13] = rotate(t[13], t[2], 1567, 3784)
 	t[3], t[12] = rotate(t[12], t[3], 1567, 3784)
 	t[4], t[11] = rotate(t[11], t[4], -3784, 1567)
@@ -398,22 +410,14 @@ func idct64(in, out *line, most int64) {
 		r := &rotations64[i]
 		t[i], t[31-i] = rotate(in[r.first&63], in[r.second&63], r.cos, r.sin)
 	}
-	for i := 0; i < 32; i += 4 {
-		t[i], t[i+1] = add2(t[i], t[i+1], most)
-		t[i+3], t[i+2] = add2(t[i+3], t[i+2], most)
-	}
+	addNeighbors(t[:], most)
 	for i, angle := range [4]int{60, 28, 44, 12} {
 		cos, sin := cosines[angle], cosines[64-angle]
 		a := 4*i + 1
 		t[a], t[31-a] = rotate(t[31-a], t[a], cos, sin)
 		t[a+1], t[30-a] = rotate(t[30-a], t[a+1], -sin, cos)
 	}
-	for i := 0; i < 32; i += 8 {
-		t[i], t[i+3] = add2(t[i], t[i+3], most)
-		t[i+1], t[i+2] = add2(t[i+1], t[i+2], most)
-		t[i+7], t[i+4] = add2(t[i+7], t[i+4], most)
-		t[i+6], t[i+5] = add2(t[i+6], t[i+5], most)
-	}
+	addMirrored(t[:], most)
 	for i := 0; i < 16; i += 8 {
 		cos, sin := int64(799), int64(4017)
 		if i > 0 {

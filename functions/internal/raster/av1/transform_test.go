@@ -210,8 +210,8 @@ func literalInverse(coefficients []int32, pix []uint16, stride int, size txSize,
 	logW, logH := int(txWidthLog2[size]), int(txHeightLog2[size])
 	w, h := 1<<logW, 1<<logH
 	rowShift := map[[2]int]int{
-		{2, 2}: 0, {3, 3}: 1, {4, 4}: 2, {5, 5}: 2, {6, 6}: 2, {2, 3}: 0, {3, 2}: 0, {3, 4}: 1, {4, 3}: 1, {4, 5}: 1, {5, 4}: 1,
-		{5, 6}: 1, {6, 5}: 1, {2, 4}: 1, {4, 2}: 1, {3, 5}: 2, {5, 3}: 2, {4, 6}: 2, {6, 4}: 2,
+		{2, 2}: 0, {3, 3}: 1, {4, 4}: 2, {5, 5}: 2, {6, 6}: 2, {2, 3}: 0, {3, 2}: 0, {3, 4}: 1, {4, 3}: 1, {4, 5}: 1,
+		{5, 4}: 1, {5, 6}: 1, {6, 5}: 1, {2, 4}: 1, {4, 2}: 1, {3, 5}: 2, {5, 3}: 2, {4, 6}: 2, {6, 4}: 2,
 	}[[2]int{logW, logH}]
 	colShift, isLossless := 4, txType == walshHadamard
 	if isLossless {

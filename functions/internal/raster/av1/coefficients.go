@@ -12,22 +12,63 @@ var txClasses = [walshHadamard + 1]uint8{
 	horizontalDCT: classHorizontal, horizontalADST: classHorizontal, horizontalFlipADST: classHorizontal,
 }
 
-// scans are the orders of coefficients: positions in rows of up to 32, by class of transform and size.
-var scans = func() (t [3][txSizes][]uint16) {
+// A scanned is a coefficient in the order of a scan.
+type scanned struct {
+	at     uint16 // its position, in rows of up to 32
+	padded uint16 // the same in residualState.levels
+	base   uint8  // what the position adds to the context of coeff_base
+	more   uint8  // and to that of coeff_br
+	y, x   uint8
+}
+
+// scans are the orders of coefficients, by class of transform and size.
+var scans = func() (t [3][txSizes][]scanned) {
 	for s := range txSizes {
 		w, h := 1<<min(txWidthLog2[s], 5), 1<<min(txHeightLog2[s], 5)
-		t[class2D][s] = diagonalScan(w, h)
+		var byColumn, byRow []uint16
 		for x := range w {
 			for y := range h {
-				t[classHorizontal][s] = append(t[classHorizontal][s], uint16(y*w+x))
+				byColumn = append(byColumn, uint16(y*w+x))
 			}
 		}
 		for i := range w * h {
-			t[classVertical][s] = append(t[classVertical][s], uint16(i))
+			byRow = append(byRow, uint16(i))
+		}
+		for class, order := range [3][]uint16{diagonalScan(w, h), byColumn, byRow} {
+			for _, at := range order {
+				t[class][s] = append(t[class][s], newScanned(class, s, int(at), w))
+			}
 		}
 	}
 	return t
 }()
+
+func newScanned(class int, tx txSize, at, w int) scanned {
+	y, x := at/w, at%w
+	c := scanned{at: uint16(at), padded: uint16(y*(w+levelPadding) + x), more: 14, y: uint8(y), x: uint8(x)}
+	isNear := class == class2D && y < 2 && x < 2 || class == classHorizontal && x == 0 || class == classVertical && y == 0
+	switch {
+	case at == 0:
+		c.more = 0
+	case isNear:
+		c.more = 7
+	}
+	switch class {
+	case class2D:
+		shape := 0
+		if txHeightLog2[tx] > txWidthLog2[tx] {
+			shape = 1
+		} else if txHeightLog2[tx] < txWidthLog2[tx] {
+			shape = 2
+		}
+		c.base = baseOffsets[shape][min(y, 4)][min(x, 4)]
+	case classHorizontal:
+		c.base = uint8(26 + 5*min(x, 2))
+	default:
+		c.base = uint8(26 + 5*min(y, 2))
+	}
+	return c
+}
 
 // diagonalScan returns Default_Scan: along diagonals, down if the block is high, up if it is wide, and in turn if it is
 // square.
@@ -216,40 +257,32 @@ func (d *decoder) readLevels(
 	return d.readSigns(plane, tx, kind, scan, signContext)
 }
 
+// levelPadding is the number of zeros after each row of levels, and of rows of them below.
+const levelPadding = 4
+
 // scanLevels reads the levels of the coefficients up to 15, from the last one to the first. They are stored with the
-// level up to 3 in the upper bits, in rows of the width and 4 more, which stay 0.
-func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []uint16) {
-	c := &d.coefficients
-	log2 := uint(min(txWidthLog2[tx], 5))
-	w, h := 1<<log2, 1<<min(txHeightLog2[tx], 5)
-	stride := w + 4
-	levels := d.residual.levels[:]
-	clear(levels[:stride*(h+4)])
+// level up to 3 in the upper bits. The coefficients that are not 0 are listed in residualState.found.
+func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []scanned) {
+	const mask = len(d.residual.levels) - 1 // spares checks of bounds
+	c, r := &d.coefficients, &d.residual
+	w, h := 1<<min(txWidthLog2[tx], 5), 1<<min(txHeightLog2[tx], 5)
+	stride := w + levelPadding
+	levels := &r.levels
+	clear(levels[:stride*(h+levelPadding)])
 	base, more := &c.base[size][chroma], &c.more[min(size, 3)][chroma]
-	offsets := &baseOffsets[0]
-	if txHeightLog2[tx] > txWidthLog2[tx] {
-		offsets = &baseOffsets[1]
-	} else if txHeightLog2[tx] < txWidthLog2[tx] {
-		offsets = &baseOffsets[2]
+	third, fourth, fifth := stride+1, 2, 2*stride // the neighbors beside those to the right and below
+	switch class {
+	case classHorizontal:
+		third, fourth, fifth = 2, 3, 4
+	case classVertical:
+		third, fourth, fifth = 2*stride, 3*stride, 4*stride
 	}
+	found := r.found[:0]
 	for i := len(scan) - 1; i >= 0; i-- {
-		at := int(scan[i])
-		y, x := at>>log2, at&(w-1)
-		n := levels[y*stride+x:][:4*stride+1]
+		p := &scan[i]
+		n := int(p.padded)
 		// The neighbors that both contexts depend on.
-		near := uint(n[1]) + uint(n[stride])
-		var far uint
-		switch class {
-		case class2D:
-			near += uint(n[stride+1])
-			far = uint(n[2]) + uint(n[2*stride])
-		case classHorizontal:
-			near += uint(n[2])
-			far = uint(n[3]) + uint(n[4])
-		default:
-			near += uint(n[2*stride])
-			far = uint(n[3*stride]) + uint(n[4*stride])
-		}
+		near := uint(levels[(n+1)&mask]) + uint(levels[(n+stride)&mask]) + uint(levels[(n+third)&mask])
 		var level int
 		if i == len(scan)-1 {
 			ctx := 0
@@ -264,37 +297,22 @@ func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []uint
 			}
 			level = 1 + d.symbol(c.baseEnd[size][chroma][ctx][:])
 		} else {
-			ctx := min((near+far+64)>>7, 4)
-			switch class {
-			case class2D:
-				if at == 0 {
-					ctx = 0
-				} else {
-					ctx += uint(offsets[min(y, 4)][min(x, 4)])
-				}
-			case classHorizontal:
-				ctx += 26 + 5*uint(min(x, 2))
-			default:
-				ctx += 26 + 5*uint(min(y, 2))
+			sum := near + uint(levels[(n+fourth)&mask]) + uint(levels[(n+fifth)&mask])
+			ctx := min((sum+64)>>7, 4) + uint(p.base)
+			if i == 0 && class == class2D {
+				ctx = 0
 			}
 			level = d.symbol4(&base[ctx])
 			if level == 0 {
 				continue
 			}
 		}
+		found = append(found, uint16(i))
 		if level < 3 {
-			n[0] = uint8(level | level<<6)
+			levels[n&mask] = uint8(level | level<<6)
 			continue
 		}
-		ctx := min((near&63+1)>>1, 6)
-		switch {
-		case at == 0:
-		case class == class2D && y < 2 && x < 2, class == classHorizontal && x == 0, class == classVertical && y == 0:
-			ctx += 7
-		default:
-			ctx += 14
-		}
-		cdf := &more[ctx]
+		cdf := &more[min((near&63+1)>>1, 6)+uint(p.more)]
 		for range 4 {
 			v := d.symbol4(cdf)
 			level += v
@@ -302,17 +320,16 @@ func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []uint
 				break
 			}
 		}
-		n[0] = uint8(level | 3<<6)
+		levels[n&mask] = uint8(level | 3<<6)
 	}
+	r.found = found
 }
 
-// readSigns reads the signs of the coefficients, and what exceeds level 14.
+// readSigns reads the signs of the coefficients that are not 0, and what exceeds level 14.
 func (d *decoder) readSigns(
-	plane int, tx txSize, kind txType, scan []uint16, signContext int,
+	plane int, tx txSize, kind txType, scan []scanned, signContext int,
 ) (sum uint8, rows, columns int) {
 	r := &d.residual
-	log2 := uint(min(txWidthLog2[tx], 5))
-	stride := 1<<log2 + 4
 	matrix := d.quantizerMatrix(plane, tx, kind)
 	shift := uint(0) // of dqDenom
 	if area := txWidthLog2[tx] + txHeightLog2[tx]; area > 10 {
@@ -321,14 +338,12 @@ func (d *decoder) readSigns(
 		shift = 1
 	}
 	limit := int64(1) << (7 + d.depth)
-	total := 0
-	for i, position := range scan {
-		at := int(position)
-		y, x := at>>log2, at&(1<<log2-1)
-		level := int(r.levels[y*stride+x] & 63)
-		if level == 0 {
-			continue
-		}
+	total, lastRow, lastColumn := 0, uint8(0), uint8(0)
+	ac := int64(r.ac[plane])
+	for j := len(r.found) - 1; j >= 0; j-- {
+		i := int(r.found[j])
+		p := &scan[i]
+		level := int(r.levels[int(p.padded)&(len(r.levels)-1)] & 63)
 		var isNegative bool
 		if i == 0 {
 			isNegative = d.boolean(&d.coefficients.dcSign[min(plane, 1)][signContext])
@@ -336,20 +351,19 @@ func (d *decoder) readSigns(
 			isNegative = d.flag()
 		}
 		if level == 15 {
-			level += d.readGolomb()
+			level = (level + d.readGolomb()) & 0xfffff
 		}
-		level &= 0xfffff
-		q := int64(r.ac[plane])
-		if at == 0 {
+		q := ac
+		if p.at == 0 {
 			q = int64(r.dc[plane])
-			if isNegative {
+			if level != 0 && isNegative {
 				sum = 1 << 6
-			} else {
+			} else if level != 0 {
 				sum = 2 << 6
 			}
 		}
 		if matrix != nil {
-			q = (q*int64(matrix[at]) + 16) >> 5
+			q = (q*int64(matrix[p.at]) + 16) >> 5
 		}
 		total += level
 		v := int64(level) * q & 0xffffff >> shift
@@ -358,10 +372,10 @@ func (d *decoder) readSigns(
 		} else {
 			v = min(v, limit-1)
 		}
-		r.coef[at] = int32(v)
-		rows, columns = max(rows, y+1), max(columns, x+1)
+		r.coef[p.at&1023] = int32(v)
+		lastRow, lastColumn = max(lastRow, p.y), max(lastColumn, p.x)
 	}
-	return sum | uint8(min(total, 63)), rows, columns
+	return sum | uint8(min(total, 63)), int(lastRow) + 1, int(lastColumn) + 1
 }
 
 // readGolomb reads what a level exceeds 15 by.

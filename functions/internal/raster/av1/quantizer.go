@@ -6,7 +6,8 @@ type residualState struct {
 	dc, ac [3]int32
 	// matrices are the quantizer matrices of the frame, for each plane.
 	matrices [3][txSizes][]uint8
-	levels   [(32 + 4) * (32 + 5)]uint8
+	levels   [2048]uint8 // of coefficients, in rows of their width and levelPadding
+	found    []uint16    // the coefficients that are not 0, by their place in the scan, from the last one on
 	coef     [32 * 32]int32
 }
 

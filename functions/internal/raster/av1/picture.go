@@ -130,6 +130,10 @@ type picture struct {
 // margin is the number of luma rows above those that are not final that are kept for filters.
 const margin = 16
 
+// strideExtra keeps the distance of rows from being a power of two, in which case the samples of a column would displace
+// one another in the processor's cache.
+const strideExtra = 32
+
 // resize returns a slice of n zeros, which reuses the memory of s if it is large enough.
 func resize[T any](s []T, n int) []T {
 	if cap(s) < n {
@@ -157,7 +161,7 @@ func (d *decoder) start(s *sequence, h *frameHeader) {
 			q.subX, q.subY = uint(s.StepX-1), uint(s.StepY-1)
 		}
 		q.width, q.height = (h.width+int(q.subX))>>q.subX, (h.height+int(q.subY))>>q.subY
-		q.stride, q.top = p.sbColumns*size>>q.subX, 0
+		q.stride, q.top = p.sbColumns*size>>q.subX+strideExtra, 0
 		q.pix = resize(q.pix, q.stride*(height>>q.subY))
 	}
 	p.blocks = resize(p.blocks, p.miColumns*p.miRows)

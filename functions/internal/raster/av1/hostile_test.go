@@ -1,0 +1,233 @@
+package av1
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/imgerr"
+)
+
+// reasonOf returns the reason of an *imgerr.Error, or "" for another error.
+func reasonOf(err error) imgerr.Reason {
+	var r *imgerr.Error
+	if errors.As(err, &r) {
+		return r.Reason
+	}
+	return ""
+}
+
+// Data that is cut short is damaged, wherever it ends.
+func TestDecodeTruncated(t *testing.T) {
+	for _, name := range []string{"a_yuv420p", "a_tiles_groups", "a_screen_yuv422p", "l_two"} {
+		t.Run(name, func(t *testing.T) {
+			data := find(t, name)
+			c := configOf(t, data)
+			for n := 0; n < len(data); n += 1 + len(data)/300 {
+				if _, err := decodeAll(c, data[:n], Options{}); reasonOf(err) != imgerr.ReasonDamaged {
+					t.Fatalf("%d of %d bytes: got the error %v, want an error for the reason damaged", n, len(data), err)
+				}
+			}
+		})
+	}
+}
+
+// frameAt returns the index of the size of the last OBU, which has a frame.
+func frameAt(tb testing.TB, data []byte) int {
+	tb.Helper()
+	last := 0
+	for at := 0; at < len(data); {
+		if kind := data[at] >> 3; data[at]&4 != 0 || kind == 0 {
+			tb.Fatalf("there is an OBU that begins with %#x", data[at])
+		}
+		last = at + 1
+		size, rest := leb128(data[last:])
+		at = len(data) - len(rest) + size
+	}
+	return last
+}
+
+// So is a tile that is cut short, if the sizes say so.
+func TestDecodeShortTile(t *testing.T) {
+	data := find(t, "a_yuv420p")
+	c := configOf(t, data)
+	at := frameAt(t, data)
+	size, payload := leb128(data[at:])
+	refused := 0
+	for n := range size {
+		short := append(bytes.Clone(data[:at]), byte(n&127|128), byte(n>>7))
+		_, err := decodeAll(c, append(short, payload[:n]...), Options{})
+		if err != nil && reasonOf(err) != imgerr.ReasonDamaged {
+			t.Fatalf("%d of %d bytes: got the error %v, want an error for the reason damaged", n, size, err)
+		}
+		if err != nil {
+			refused++
+		}
+	}
+	// The last bytes may be padding.
+	if refused < size*9/10 {
+		t.Errorf("%d of %d lengths were refused, want nearly all", refused, size)
+	}
+}
+
+func TestDecodeErrors(t *testing.T) {
+	data := find(t, "a_large")
+	c := configOf(t, data)
+	fault := errors.New("test")
+	t.Run("of Check", func(t *testing.T) {
+		calls := 0
+		check := func() error {
+			if calls++; calls == 3 {
+				return fault
+			}
+			return nil
+		}
+		err := c.Decode(data, Options{Check: check}, func(*Rows) error { return nil })
+		if !errors.Is(err, fault) || calls != 3 {
+			t.Errorf("got %v after %d calls, want %v after 3", err, calls, fault)
+		}
+	})
+	t.Run("of emit", func(t *testing.T) {
+		if err := c.Decode(data, Options{}, func(*Rows) error { return fault }); !errors.Is(err, fault) {
+			t.Errorf("got %v, want %v", err, fault)
+		}
+	})
+}
+
+// A decoder that is reused keeps nothing of the picture before.
+func TestDecodeAgain(t *testing.T) {
+	all := streams(t)
+	var want [][]byte
+	for _, s := range all {
+		decoders.Put(new(decoder))
+		planes, err := decodeAll(configOf(t, s.data), s.data, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, planes)
+	}
+	d := new(decoder)
+	for range 2 {
+		for i, s := range all {
+			r, err := configOf(t, s.data).read(s.data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := 0
+			err = d.decode(r.sequence, r.shown, Options{}, func(rows *Rows) error {
+				luma := &rows[0]
+				for y := range luma.Height {
+					for x := range luma.Width {
+						if luma.Pix8 != nil && luma.Pix8[y*luma.Stride+x] != want[i][at] {
+							t.Fatalf("%s: sample %d differs", s.name, at)
+						}
+						at++
+					}
+				}
+				return nil
+			})
+			if err != nil || at != r.shown.header.upscaledWidth*r.shown.header.height {
+				t.Fatalf("%s: got %d samples and the error %v", s.name, at, err)
+			}
+		}
+	}
+}
+
+// Memory for samples grows with the width, not with the picture, unless there are tile columns or blocks are copied.
+func TestDecodeMemory(t *testing.T) {
+	data := find(t, "a_large")
+	r, err := configOf(t, data).read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := new(decoder)
+	if err := d.decode(r.sequence, r.shown, Options{}, func(*Rows) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	samples := 0
+	for c := range d.planes {
+		samples += 2*cap(d.planes[c].pix) + cap(d.out[c]) + 2*cap(d.filters.strips[c].pix)
+		for i := range 4 {
+			samples += 2 * (cap(d.filters.borders[c].upper[i]) + cap(d.filters.borders[c].lower[i]))
+		}
+	}
+	const width, rows = 512, 384
+	if limit := width * rows * 5; samples > limit {
+		t.Errorf("samples take %d bytes, want at most %d", samples, limit)
+	}
+}
+
+// Damaged streams do not panic.
+func TestDecodeMutated(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, s := range streams(t) {
+		t.Run(s.name, func(t *testing.T) {
+			for range 30 {
+				survive(t, configOf(t, s.data), mutate(random, s.data))
+			}
+		})
+	}
+}
+
+// mutate changes some bits, most of them near the start, where the headers are.
+func mutate(random *rand.Rand, data []byte) []byte {
+	data = bytes.Clone(data)
+	for range 1 + random.IntN(4) {
+		at := random.IntN(len(data))
+		if random.IntN(2) == 0 {
+			at = random.IntN(min(len(data), 40))
+		}
+		data[at] ^= 1 << random.IntN(8)
+	}
+	if random.IntN(8) == 0 {
+		data = data[:random.IntN(len(data))]
+	}
+	return data
+}
+
+// survive checks that arbitrary data is either refused or decoded completely.
+func survive(t *testing.T, c *Config, data []byte) {
+	t.Helper()
+	const mostPixels = 1 << 20
+	h, err := c.ReadHeader(data)
+	if err != nil {
+		if reasonOf(err) == "" {
+			t.Fatalf("got the error %v, want a refusal", err)
+		}
+		return
+	}
+	if h.Width*h.Height > mostPixels {
+		return
+	}
+	rows := 0
+	err = c.Decode(data, Options{SkipFilters: len(data)%2 == 0}, func(r *Rows) error {
+		for i, s := range r {
+			if s.Height > 0 && len(s.Pix8)+len(s.Pix16) < (s.Height-1)*s.Stride+s.Width {
+				t.Fatalf("plane %d has %d samples, want %d rows of %d", i, len(s.Pix8)+len(s.Pix16), s.Height, s.Stride)
+			}
+		}
+		rows += r[0].Height
+		return nil
+	})
+	if err != nil && reasonOf(err) == "" {
+		t.Fatalf("got the error %v, want a refusal", err)
+	}
+	if err == nil && rows != h.Height {
+		t.Fatalf("got %d rows, want %d", rows, h.Height)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range streams(f) {
+		if len(s.data) < 4<<10 {
+			c := configOf(f, s.data)
+			f.Add(byte(c.Format.Depth), c.Format.Gray, c.Format.StepX == 2, c.Format.StepY == 2, s.data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, depth byte, isGray, halfX, halfY bool, data []byte) {
+		if len(data) < 64<<10 {
+			survive(t, &Config{Format: newFormat(int(depth), isGray, halfX, halfY)}, data)
+		}
+	})
+}

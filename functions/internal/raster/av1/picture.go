@@ -130,8 +130,8 @@ type picture struct {
 // margin is the number of luma rows above those that are not final that are kept for filters.
 const margin = 16
 
-// strideExtra keeps the distance of rows from being a power of two, in which case the samples of a column would displace
-// one another in the processor's cache.
+// strideExtra keeps the distance of rows from being a power of two, in which case the samples of a column would
+// displace one another in the processor's cache.
 const strideExtra = 32
 
 // resize returns a slice of n zeros, which reuses the memory of s if it is large enough.

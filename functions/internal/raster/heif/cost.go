@@ -12,7 +12,7 @@ func (f *File) Cost(job codec.Job) codec.Cost {
 		p = t
 	}
 	const (
-		hevcNanos, av1Nanos, byteNanos = 40, 80, 30
+		hevcNanos, av1Nanos, byteNanos = 40, 110, 30
 		shownChannels, overlayBytes    = 4, 4
 		copies                         = 2 // of the data of an AV1 item; of other items, the file is held at worst
 		pictureBytes, pictureFixed     = 0.5, 4 << 20

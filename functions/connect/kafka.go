@@ -38,7 +38,7 @@ var (
 	saslPassword = config.Text{Name: "KAFKA_SASL_PASSWORD", Secret: true,
 		Form: config.Form{Expected: "the password of a Kafka user"},
 		Doc: "Password of the Kafka user; with `OAUTHBEARER`, the secret of the OAuth client. Required with " +
-			"`KAFKA_SASL_MECHANISM` and not used with `AWS_MSK_IAM`."}
+			"`KAFKA_SASL_MECHANISM`, and not used with `AWS_MSK_IAM` or `KAFKA_SASL_OAUTH_ASSERTION_FILE`."}
 )
 
 func isMechanism(text string) bool {
@@ -76,7 +76,13 @@ func checkLogin(r *config.Reader) {
 			r.Fault("%s or %s is set; expected %s with it", saslUsername, saslPassword, saslMechanism)
 		}
 	case sarama.SASLTypeOAuth:
-		requireLogin(r, saslUsername, saslPassword, oauthTokenURL)
+		requireLogin(r, saslUsername, oauthTokenURL)
+		switch {
+		case !r.IsSet(oauthAssertion):
+			requireLogin(r, saslPassword)
+		case r.IsSet(saslPassword):
+			r.Fault("%s and %s are set; expected one of them", saslPassword, oauthAssertion)
+		}
 	case mechanismMSK:
 		requireLogin(r, awsRegion)
 	default:

@@ -3,11 +3,9 @@ package connect
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"time"
@@ -35,18 +33,12 @@ const mskLifetime = 15 * time.Minute
 // emptyHash is the SHA-256 of the request's empty body.
 const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// readMSK reads the region, which EKS sets in pods that do not use MSK, too. The credentials are those of the
-// environment, and otherwise of the role of the pod: by a web identity token (IRSA), EKS Pod Identity or ECS, or of the
-// machine (IMDSv2). They are renewed before they expire.
+// readMSK reads the region, which EKS sets in pods that do not use MSK, too.
 func readMSK(r *config.Reader) *tokens {
-	provider := credentials.New(&credentials.IAM{})
-	if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
-		provider = credentials.NewEnvAWS()
-	}
 	if saslMechanism.Lookup(r) != mechanismMSK {
 		r = r.Unchecked()
 	}
-	m := &msk{region: awsRegion.Read(r), credentials: provider, client: &http.Client{Timeout: kafkaTimeout}}
+	m := &msk{region: awsRegion.Read(r), credentials: AWSCredentials(kafkaTimeout)}
 	return &tokens{fetch: m.fetch}
 }
 
@@ -54,17 +46,12 @@ func readMSK(r *config.Reader) *tokens {
 type msk struct {
 	region      string
 	credentials *credentials.Credentials
-	client      *http.Client // for the credentials
 }
 
 func (m *msk) fetch(ctx context.Context) (bearer, error) {
-	found, err := m.credentials.GetWithContext(&credentials.CredContext{Client: m.client, Context: ctx})
+	found, err := m.credentials.GetWithContext(&credentials.CredContext{Context: ctx})
 	if err != nil {
-		return bearer{}, fmt.Errorf("get credentials of AWS: %w", err)
-	}
-	if found.AccessKeyID == "" || found.SecretAccessKey == "" {
-		return bearer{}, errors.New("found no credentials of AWS; expected a role of the pod or AWS_ACCESS_KEY_ID and " +
-			"AWS_SECRET_ACCESS_KEY")
+		return bearer{}, err
 	}
 	now := time.Now()
 	token, err := m.sign(ctx, found, now)

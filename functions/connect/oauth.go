@@ -27,6 +27,9 @@ var (
 	oauthExtensions = config.List{Name: "KAFKA_SASL_OAUTH_EXTENSIONS",
 		Form: config.Form{Expected: "name=value, the name of letters and not auth", Valid: isExtension},
 		Doc:  "SASL extensions of the login, such as `logicalCluster=lkc-1,identityPoolId=pool-1` for Confluent Cloud."}
+	oauthAssertion = config.FilePath{Name: "KAFKA_SASL_OAUTH_ASSERTION_FILE", Contents: "a file with a token (JWT)",
+		Doc: "Token that proves the client's identity instead of `KAFKA_SASL_PASSWORD`, RFC 7523, section 2.2, such as the " +
+			"service account token of Azure's workload identity. It is read again for each request."}
 	oauthCA = config.FilePath{Name: "KAFKA_SASL_OAUTH_CA_FILE", Contents: authoritiesFile,
 		Doc: "Certificate authorities trusted to sign the certificate of the token endpoint, instead of the system's. " +
 			"Connections to an endpoint with a private authority do not use a proxy."}
@@ -59,7 +62,8 @@ func readOAuth(r *config.Reader, clientID, clientSecret string) *tokens {
 			ClientID: clientID, ClientSecret: clientSecret,
 			TokenURL: oauthTokenURL.Read(r), Scopes: oauthScopes.Read(r),
 		},
-		client: tokenClient(r, oauthCA.Read(r)),
+		assertion: oauthAssertion.Read(r),
+		client:    tokenClient(r, oauthCA.Read(r)),
 	}
 	extensions := map[string]string{}
 	for _, text := range oauthExtensions.Read(r) {
@@ -87,17 +91,41 @@ func tokenClient(r *config.Reader, authorities config.File) *http.Client {
 
 // oauth requests tokens by the client credentials grant.
 type oauth struct {
-	config clientcredentials.Config
-	client *http.Client
+	config    clientcredentials.Config
+	assertion config.File // replaces the secret of the client
+	client    *http.Client
 }
 
 func (o *oauth) fetch(ctx context.Context) (bearer, error) {
 	begin := time.Now()
-	token, err := o.config.Token(context.WithValue(ctx, oauth2.HTTPClient, o.client))
+	grant, err := o.grant()
+	if err != nil {
+		return bearer{}, err
+	}
+	token, err := grant.Token(context.WithValue(ctx, oauth2.HTTPClient, o.client))
 	if err != nil {
 		return bearer{}, fmt.Errorf("request to %s: %w", oauthTokenURL, withoutResponse(err))
 	}
 	return newBearer(token.AccessToken, begin, token.Expiry), nil
+}
+
+// grant returns the request for a token.
+func (o *oauth) grant() (*clientcredentials.Config, error) {
+	if !o.assertion.IsSet() {
+		return &o.config, nil
+	}
+	assertion, err := o.assertion.Read()
+	if err != nil {
+		return nil, err
+	}
+	return &clientcredentials.Config{
+		ClientID: o.config.ClientID, TokenURL: o.config.TokenURL, Scopes: o.config.Scopes,
+		AuthStyle: oauth2.AuthStyleInParams,
+		EndpointParams: url.Values{
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			"client_assertion":      {strings.TrimSpace(string(assertion))},
+		},
+	}, nil
 }
 
 // withoutResponse removes what may have a secret: the body of the response, which an endpoint may put the request into.

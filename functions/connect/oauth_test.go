@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -229,5 +230,39 @@ func TestOAuthClientInForm(t *testing.T) {
 	})
 	if err := broker.login(broker.oauth(t, tokenURL)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A client with a token of its own, such as that of a workload identity, sends this token, as it is then, and no secret.
+func TestOAuthAssertion(t *testing.T) {
+	t.Parallel()
+	broker := startTokenBroker(t)
+	var sent atomic.Value
+	tokenURL := startTokenEndpoint(t, broker.authority, func(w http.ResponseWriter, r *http.Request) {
+		_, _, hasHeader := r.BasicAuth()
+		kind := r.PostFormValue("client_assertion_type")
+		if hasHeader || r.PostForm.Has("client_secret") || r.PostFormValue("client_id") != clientID ||
+			kind != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+			t.Errorf("got the form %v", r.PostForm)
+		}
+		sent.Store(r.PostFormValue("client_assertion"))
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"access_token":"token","token_type":"Bearer"}`)
+	})
+	file := filepath.Join(t.TempDir(), "token")
+	kafka := broker.kafka(t, "KAFKA_SASL_MECHANISM", "OAUTHBEARER", "KAFKA_SASL_USERNAME", clientID,
+		"KAFKA_SASL_OAUTH_TOKEN_URL", tokenURL, "KAFKA_SASL_OAUTH_CA_FILE", broker.caFile,
+		"KAFKA_SASL_OAUTH_ASSERTION_FILE", file)
+	mustContain(t, broker.login(kafka), "KAFKA_SASL_OAUTH_ASSERTION_FILE cannot be read")
+	for _, assertion := range []string{"first", "second"} {
+		if err := os.WriteFile(file, []byte(assertion+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := broker.login(kafka); err != nil {
+			t.Fatal(err)
+		}
+		if got := sent.Load(); got != assertion {
+			t.Errorf("got assertion %q, want %q", got, assertion)
+		}
 	}
 }

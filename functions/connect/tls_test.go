@@ -265,6 +265,14 @@ func TestFaults(t *testing.T) {
 				`KAFKA_SASL_OAUTH_EXTENSIONS has "empty="`, `KAFKA_SASL_OAUTH_SCOPES has "a b"; expected scopes`,
 			},
 		},
+		"a password and an assertion": {
+			map[string]string{
+				"KAFKA_TLS": "true", "KAFKA_SASL_MECHANISM": "OAUTHBEARER", "KAFKA_SASL_USERNAME": "me",
+				"KAFKA_SASL_PASSWORD": "topsecret", "KAFKA_SASL_OAUTH_TOKEN_URL": "https://issuer/token",
+				"KAFKA_SASL_OAUTH_ASSERTION_FILE": "/token",
+			},
+			[]string{"KAFKA_SASL_PASSWORD and KAFKA_SASL_OAUTH_ASSERTION_FILE are set; expected one of them"},
+		},
 		"MSK without a region": {
 			map[string]string{"KAFKA_TLS": "true", "KAFKA_SASL_MECHANISM": "AWS_MSK_IAM"},
 			[]string{"AWS_REGION is not set; expected a region of AWS"},

@@ -59,8 +59,9 @@ func (f Form) allows(value string) bool { return f.Valid == nil || f.Valid(value
 type Text struct {
 	Name, Default string
 	Form          Form
-	// Required has Read report a missing value.
+	// Required has Read report a missing value. Unless is an exception that the caller makes, in words.
 	Required bool
+	Unless   string
 	// RequiredWith has Read report a missing value when this other setting is set.
 	RequiredWith Setting
 	Secret       bool
@@ -72,7 +73,7 @@ func (t Text) Read(r *Reader) string {
 	value := r.value(t)
 	switch {
 	case value == "" && t.Required:
-		r.Fault("%s is not set; expected %s", t, t.Form.Expected)
+		r.Fault("%s is not set; expected %s%s", t, t.Form.Expected, exception(t.Unless))
 	case value == "" && t.RequiredWith != nil && r.IsSet(t.RequiredWith):
 		r.Fault("%s is not set; expected %s, as %s is set", t, t.Form.Expected, t.RequiredWith)
 	case value == "":
@@ -102,7 +103,7 @@ func (t Text) String() string { return t.Name }
 func (t Text) Describe() Description {
 	d := Description{
 		Name: t.Name, Type: "text", Default: t.Default, Doc: t.Doc,
-		Required: t.Required, RequiredWith: nameOf(t.RequiredWith), Secret: t.Secret,
+		Required: t.Required, Unless: t.Unless, RequiredWith: nameOf(t.RequiredWith), Secret: t.Secret,
 	}
 	if t.Form.Valid != nil {
 		d.Values = t.Form.Expected
@@ -255,7 +256,7 @@ func (l List) Read(r *Reader) []string {
 	}
 	switch {
 	case !set && l.Required:
-		r.Fault("%s is not set; expected %s%s", l, l.Form.Expected, l.exception())
+		r.Fault("%s is not set; expected %s%s", l, l.Form.Expected, exception(l.Unless))
 	case !set && l.DefaultFrom != nil:
 		return []string{l.DefaultFrom.Lookup(r)}
 	case !set:
@@ -264,11 +265,11 @@ func (l List) Read(r *Reader) []string {
 	return items
 }
 
-func (l List) exception() string {
-	if l.Unless == "" {
+func exception(unless string) string {
+	if unless == "" {
 		return ""
 	}
-	return ", unless " + l.Unless
+	return ", unless " + unless
 }
 
 // String returns the name of the setting.

@@ -62,7 +62,10 @@ const (
 type Settings struct {
 	Endpoint             string          // host:port
 	TLS                  *connect.Dialer // nil for plain TCP
-	AccessKey, SecretKey string
+	AccessKey, SecretKey string          // not with AWS
+	AWS                  bool            // the credentials are those of AWS
+	Region               string          // "" for that which the store says
+	Lookup               minio.BucketLookupType
 	Bucket               string
 	Memory               int64 // bytes for the parts of all uploads together
 }
@@ -78,25 +81,57 @@ var BucketForm = config.Form{
 var BucketSetting = config.Text{Name: "MINIO_BUCKET", Default: "images", Form: BucketForm,
 	Doc: "Bucket that images and thumbnails are stored in. It is created if it does not exist."}
 
-// Credentials.
+// Credentials, and how the store is addressed.
 var (
-	accessKey = config.Text{Name: "MINIO_ACCESS_KEY", Required: true, Secret: true,
+	credentialsFrom = config.Text{Name: "MINIO_CREDENTIALS", Default: "keys",
+		Form: config.Form{Expected: "keys or aws", Valid: func(text string) bool { return text == "keys" || text == aws }},
+		Doc: "`keys` are `MINIO_ACCESS_KEY` and `MINIO_SECRET_KEY`. `aws` are those of AWS: `AWS_ACCESS_KEY_ID` and " +
+			"`AWS_SECRET_ACCESS_KEY`, the file `AWS_SHARED_CREDENTIALS_FILE`, or else the role of the pod (IRSA, EKS Pod " +
+			"Identity), which are renewed before they expire."}
+	accessKey = config.Text{Name: "MINIO_ACCESS_KEY", Required: true, Unless: "MINIO_CREDENTIALS is aws", Secret: true,
 		Form: config.Form{Expected: "an access key of MinIO"},
 		Doc:  "Access key of MinIO."}
-	secretKey = config.Text{Name: "MINIO_SECRET_KEY", Required: true, Secret: true,
+	secretKey = config.Text{Name: "MINIO_SECRET_KEY", Required: true, Unless: "MINIO_CREDENTIALS is aws", Secret: true,
 		Form: config.Form{Expected: "the secret key of the access key"},
 		Doc:  "Secret key of the access key."}
+	region = config.Text{Name: "MINIO_REGION",
+		Doc: "Region that requests are signed for, such as `eu-central-1`. None means that of an address of Amazon, and " +
+			"otherwise that which the store says, which not every user may ask for."}
+	lookup = config.Text{Name: "MINIO_BUCKET_LOOKUP", Default: "auto",
+		Form: config.Form{Expected: "auto, path or host", Valid: func(text string) bool { _, is := lookups[text]; return is }},
+		Doc: "Where the bucket is in URLs: `path` is `https://store/bucket/key`, `host` is `https://bucket.store/key`, `auto` " +
+			"is `host` with Amazon S3 and `path` elsewhere."}
 )
+
+const aws = "aws"
+
+var lookups = map[string]minio.BucketLookupType{
+	"auto": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "host": minio.BucketLookupDNS,
+}
 
 // ReadSettings reads MINIO_*. MINIO_ENDPOINT is host:port, as in the original system, or an https:// URL for TLS.
 func ReadSettings(r *config.Reader) Settings {
+	isAWS, keys := credentialsFrom.Read(r) == aws, r
+	if isAWS {
+		keys = r.Unchecked()
+	}
 	return Settings{
 		Endpoint:  connect.MinIOAddress(connect.MinIOEndpoint.Read(r)),
-		AccessKey: accessKey.Read(r),
-		SecretKey: secretKey.Read(r),
+		AWS:       isAWS,
+		AccessKey: accessKey.Read(keys),
+		SecretKey: secretKey.Read(keys),
+		Region:    region.Read(r),
+		Lookup:    lookups[lookup.Read(r)],
 		TLS:       connect.ReadMinIO(r),
 		Bucket:    BucketSetting.Read(r),
 	}
+}
+
+func (s Settings) credentials() *credentials.Credentials {
+	if s.AWS {
+		return connect.AWSCredentials(requestTimeout)
+	}
+	return credentials.NewStaticV4(s.AccessKey, s.SecretKey, "")
 }
 
 // A Store is the bucket of the service, and read access to the other buckets of its credentials. It is safe for
@@ -125,10 +160,12 @@ func Open(settings Settings) (*Store, error) {
 		transport.DialTLSContext = settings.TLS.DialContext
 	}
 	client, err := minio.NewCore(settings.Endpoint, &minio.Options{
-		Creds:      credentials.NewStaticV4(settings.AccessKey, settings.SecretKey, ""),
-		Secure:     settings.TLS != nil,
-		MaxRetries: attempts,
-		Transport:  &breaker{next: transport},
+		Creds:        settings.credentials(),
+		Secure:       settings.TLS != nil,
+		Region:       settings.Region,
+		BucketLookup: settings.Lookup,
+		MaxRetries:   attempts,
+		Transport:    &breaker{next: transport},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store at %q: %w", settings.Endpoint, err)

@@ -24,7 +24,7 @@ var program = cli.Program{
 	Command: "go run ./functions/upload/storecheck",
 	Summary: "Says whether a server keeps what the service promises: never to replace an object, whoever else writes " +
 		"its key at the same time, and to find whatever was stored. The upload function checks the same when it starts.\n\n" +
-		"It reads MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY, MINIO_BUCKET and MINIO_CA_FILE from its " +
+		"It reads the settings MINIO_* of the upload function from its " +
 		"environment, stores about a thousand small objects in the bucket, in folders that no image has, and removes them. " +
 		"The exit status is 0 if the server will do, 1 if it will not, and 2 if that could not be found out.",
 	Examples: []string{

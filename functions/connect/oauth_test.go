@@ -233,7 +233,7 @@ func TestOAuthClientInForm(t *testing.T) {
 	}
 }
 
-// A client with a token of its own, such as that of a workload identity, sends this token, as it is then, and no secret.
+// A client with a token of its own, such as that of a workload identity, sends it, as it is then, and no secret.
 func TestOAuthAssertion(t *testing.T) {
 	t.Parallel()
 	broker := startTokenBroker(t)

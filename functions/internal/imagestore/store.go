@@ -98,15 +98,20 @@ var (
 		Doc: "Region that requests are signed for, such as `eu-central-1`. None means that of an address of Amazon, and " +
 			"otherwise that which the store says, which not every user may ask for."}
 	lookup = config.Text{Name: "MINIO_BUCKET_LOOKUP", Default: "auto",
-		Form: config.Form{Expected: "auto, path or host", Valid: func(text string) bool { _, is := lookups[text]; return is }},
-		Doc: "Where the bucket is in URLs: `path` is `https://store/bucket/key`, `host` is `https://bucket.store/key`, `auto` " +
-			"is `host` with Amazon S3 and `path` elsewhere."}
+		Form: config.Form{Expected: "auto, path or host", Valid: isLookup},
+		Doc: "Where the bucket is in URLs: `path` is `https://store/bucket/key`, `host` is `https://bucket.store/key`, " +
+			"`auto` is `host` with Amazon S3 and `path` elsewhere."}
 )
 
 const aws = "aws"
 
 var lookups = map[string]minio.BucketLookupType{
 	"auto": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "host": minio.BucketLookupDNS,
+}
+
+func isLookup(text string) bool {
+	_, is := lookups[text]
+	return is
 }
 
 // ReadSettings reads MINIO_*. MINIO_ENDPOINT is host:port, as in the original system, or an https:// URL for TLS.

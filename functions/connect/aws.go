@@ -11,8 +11,8 @@ import (
 )
 
 // AWSCredentials returns the credentials of AWS: those of AWS_ACCESS_KEY_ID, or of AWS_SHARED_CREDENTIALS_FILE, and
-// otherwise of the role of the pod, by a web identity token (IRSA), EKS Pod Identity or ECS, or of the machine (IMDSv2).
-// Those of a role are renewed before they expire; a request for them takes at most the timeout.
+// otherwise of the role of the pod, by a web identity token (IRSA), EKS Pod Identity or ECS, or of the machine
+// (IMDSv2). Those of a role are renewed before they expire; a request for them takes at most the timeout.
 func AWSCredentials(timeout time.Duration) *credentials.Credentials {
 	// Not that of the client which uses the credentials: it may trust another authority, or have a circuit breaker.
 	client := &http.Client{Timeout: timeout}

@@ -241,6 +241,23 @@ func (s *Store) Read(ctx context.Context, imageID string) (known *Status, stale 
 	if known != nil && known.State.Final() {
 		return known, false, nil
 	}
+	return s.look(ctx, imageID, known, redisErr)
+}
+
+// ReadCached is Read for those who wait: of an image that Redis knows, it asks the image store for nothing. So it may
+// miss a result that Redis was not told of, and no answer that is not final should come from it.
+func (s *Store) ReadCached(ctx context.Context, imageID string) (known *Status, stale bool, err error) {
+	text, redisErr := s.cached(ctx, imageID)
+	if known = parse(text); known != nil {
+		return known, false, nil
+	}
+	return s.look(ctx, imageID, nil, redisErr)
+}
+
+// look asks the image store for a status that is not final in Redis, where it is known, or nil with the error of Redis.
+func (s *Store) look(
+	ctx context.Context, imageID string, known *Status, redisErr error,
+) (_ *Status, stale bool, err error) {
 	look := ctx
 	if known != nil { // there is an answer without the image store
 		var cancel context.CancelFunc

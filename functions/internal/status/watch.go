@@ -14,9 +14,9 @@ import (
 const (
 	// Without a subscription, because Redis is down or its user may not subscribe, statuses are read again this often.
 	unsubscribedRecheck = 2 * time.Second
-	// With one they are read again every so many times as often: a result that is stored while Redis is down is not
-	// published.
-	subscribedEvery = 5
+	// With one they are read again every so many times as often, the first time after firstRecheck times: a result that is
+	// stored while Redis is down is not published.
+	subscribedEvery, firstRecheck = 5, 2
 	// How often an idle connection is checked.
 	subscriptionCheck = 30 * time.Second
 )
@@ -32,6 +32,7 @@ type Watcher struct {
 	watches map[string]map[*Watch]struct{} // by image ID; empty while run does not run
 	// Whether Redis has confirmed the subscription to an image; run has asked for those that are in it.
 	confirmed map[string]bool
+	rechecks  int           // so far
 	changed   chan struct{} // has a value after watches has changed
 	running   sync.WaitGroup
 }
@@ -49,22 +50,34 @@ func NewWatcher(client redis.UniversalClient, bucket string) *Watcher {
 
 // A Watch is of some images. The caller stops it.
 type Watch struct {
-	// C has a value when Take has IDs. It is closed with the Watcher.
+	// C has a value when Take has changes. It is closed with the Watcher.
 	C <-chan struct{}
 
 	wake    chan struct{}
 	watcher *Watcher
 	ids     []string
-	taken   map[string]struct{} // that the next Take returns
+	since   int                // number of rechecks before
+	taken   map[string]*Change // that the next Take returns
+}
+
+// A Change is of an image whose status may have changed.
+type Change struct {
+	ImageID string
+	// State is the last one that was published; "" if anything may have happened.
+	State State
+	// Unpublished is whether the image store may have what Redis was not told of: it is time for Store.Read.
+	// Store.ReadCached will do otherwise.
+	Unpublished bool
 }
 
 // Watch watches images. What happens before it returns may be missed: read a status after the first value of C, which
 // comes when Redis has confirmed the subscription.
 func (w *Watcher) Watch(imageIDs ...string) *Watch {
 	wake := make(chan struct{}, 1)
-	watch := &Watch{C: wake, wake: wake, watcher: w, ids: imageIDs, taken: map[string]struct{}{}}
+	watch := &Watch{C: wake, wake: wake, watcher: w, ids: imageIDs, taken: map[string]*Change{}}
 	w.lock.Lock()
 	defer w.lock.Unlock()
+	watch.since = w.rechecks
 	if w.closed {
 		close(wake)
 		return watch
@@ -78,25 +91,34 @@ func (w *Watcher) Watch(imageIDs ...string) *Watch {
 		}
 		w.watches[id][watch] = struct{}{}
 		if w.confirmed[id] {
-			watch.add(id)
+			watch.add(Change{ImageID: id})
 		}
 	}
 	w.notify()
 	return watch
 }
 
-// Take returns the IDs of the images whose statuses may have changed since the last call.
-func (w *Watch) Take() []string {
+// Take returns what may have changed since the last call, in the order of the image IDs.
+func (w *Watch) Take() []Change {
 	w.watcher.lock.Lock()
 	defer w.watcher.lock.Unlock()
-	ids := slices.Sorted(maps.Keys(w.taken))
+	changes := make([]Change, 0, len(w.taken))
+	for _, id := range slices.Sorted(maps.Keys(w.taken)) {
+		changes = append(changes, *w.taken[id])
+	}
 	clear(w.taken)
-	return ids
+	return changes
 }
 
-// add has Take return an image. The caller holds the lock.
-func (w *Watch) add(imageID string) {
-	w.taken[imageID] = struct{}{}
+// add has Take return a change, together with an earlier one of the same image. The caller holds the lock.
+func (w *Watch) add(change Change) {
+	if earlier := w.taken[change.ImageID]; earlier != nil {
+		change.Unpublished = change.Unpublished || earlier.Unpublished
+		if earlier.State == "" {
+			change.State = ""
+		}
+	}
+	w.taken[change.ImageID] = &change
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -150,7 +172,7 @@ func (w *Watcher) run() {
 	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(subscriptionCheck))
 	recheck := time.NewTicker(unsubscribedRecheck)
 	defer recheck.Stop()
-	for tick := 1; ; {
+	for {
 		select {
 		case <-w.changed:
 			if !w.subscribe(subscription) {
@@ -159,8 +181,7 @@ func (w *Watcher) run() {
 		case message := <-messages:
 			w.receive(message)
 		case <-recheck.C:
-			w.recheck(tick%subscribedEvery == 0)
-			tick++
+			w.recheck()
 		}
 	}
 }
@@ -213,27 +234,39 @@ func (w *Watcher) receive(message any) {
 		id := w.keys.imageID(message.Channel)
 		if _, wanted := w.confirmed[id]; wanted && message.Kind == "subscribe" {
 			w.confirmed[id] = true
-			w.wake(id)
+			w.wake(Change{ImageID: id})
 		}
 	case *redis.Message:
-		w.wake(w.keys.imageID(message.Channel))
+		w.wake(Change{ImageID: w.keys.imageID(message.Channel), State: stateOf(message.Payload)})
 	}
 }
 
-// recheck wakes those who watch images whose subscription Redis has not confirmed, or all.
-func (w *Watcher) recheck(all bool) {
+// stateOf returns the state in a message; "" if the message is another.
+func stateOf(payload string) State {
+	switch state := State(payload); state {
+	case Queued, Processing, Completed, Failed, Deleted:
+		return state
+	}
+	return ""
+}
+
+// recheck wakes those who watch images whose subscription Redis has not confirmed, and those whose time it is.
+func (w *Watcher) recheck() {
 	w.lock.Lock()
 	defer w.lock.Unlock()
+	w.rechecks++
 	for id, confirmed := range w.confirmed {
-		if all || !confirmed {
-			w.wake(id)
+		for watch := range w.watches[id] {
+			if !confirmed || (w.rechecks-watch.since)%subscribedEvery == firstRecheck {
+				watch.add(Change{ImageID: id, Unpublished: true})
+			}
 		}
 	}
 }
 
-// wake wakes those who watch an image. The caller holds the lock.
-func (w *Watcher) wake(imageID string) {
-	for watch := range w.watches[imageID] {
-		watch.add(imageID)
+// wake wakes those who watch the image of a change. The caller holds the lock.
+func (w *Watcher) wake(change Change) {
+	for watch := range w.watches[change.ImageID] {
+		watch.add(change)
 	}
 }

@@ -25,8 +25,8 @@ func (s store) watcher(t *testing.T) *Watcher {
 	return w
 }
 
-// awaitTaken waits until a watch has an image.
-func awaitTaken(t *testing.T, watch *Watch, imageID string) {
+// awaitTaken waits until a watch has a change of an image.
+func awaitTaken(t *testing.T, watch *Watch, imageID string) Change {
 	t.Helper()
 	timeout := time.After(soon)
 	for {
@@ -35,11 +35,13 @@ func awaitTaken(t *testing.T, watch *Watch, imageID string) {
 			if !open {
 				t.Fatal("C is closed")
 			}
-			if slices.Contains(watch.Take(), imageID) {
-				return
+			isOf := func(c Change) bool { return c.ImageID == imageID }
+			if changes := watch.Take(); slices.ContainsFunc(changes, isOf) {
+				return changes[slices.IndexFunc(changes, isOf)]
 			}
 		case <-timeout:
 			t.Fatalf("nothing about %s after %v", imageID, soon)
+			return Change{}
 		}
 	}
 }
@@ -54,12 +56,56 @@ func TestWatch(t *testing.T) {
 	defer one.Stop()
 	awaitTaken(t, one, first) // the subscription is confirmed
 	s.advance(t, in(Queued, first))
-	awaitTaken(t, one, first)
+	if got, want := awaitTaken(t, one, first), (Change{ImageID: first, State: Queued}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 	awaitTaken(t, both, first)
 	s.advance(t, completedStatus(second))
 	awaitTaken(t, both, second)
 	if got := one.Take(); len(got) > 0 {
-		t.Errorf("a watch of another image has %q", got)
+		t.Errorf("a watch of another image has %v", got)
+	}
+}
+
+// Changes of one image are taken together, and none hides that another calls for a look at the image store.
+func TestChangesTogether(t *testing.T) {
+	t.Parallel()
+	w := open(t).watcher(t)
+	watch := w.Watch()
+	for name, test := range map[string]struct{ first, then, want Change }{
+		"in order":      {Change{State: Queued}, Change{State: Completed}, Change{State: Completed}},
+		"anything":      {Change{}, Change{State: Processing}, Change{}},
+		"not published": {Change{Unpublished: true}, Change{State: Processing}, Change{Unpublished: true}},
+		"published":     {Change{State: Queued}, Change{Unpublished: true}, Change{Unpublished: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.lock.Lock()
+			watch.add(test.first)
+			watch.add(test.then)
+			w.lock.Unlock()
+			if got := watch.Take(); !slices.Equal(got, []Change{test.want}) {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+// A watch looks at the image store after its second recheck, and after every fifth one from then on.
+func TestRechecks(t *testing.T) {
+	t.Parallel()
+	w := &Watcher{watches: map[string]map[*Watch]struct{}{}, confirmed: map[string]bool{"a": true, "b": false}}
+	watches := map[string]*Watch{}
+	for id := range w.confirmed {
+		watches[id] = &Watch{wake: make(chan struct{}, 1), watcher: w, taken: map[string]*Change{}}
+		w.watches[id] = map[*Watch]struct{}{watches[id]: {}}
+	}
+	for i := 1; i <= 8; i++ {
+		w.recheck()
+		for id, want := range map[string]bool{"a": i == 2 || i == 7, "b": true} {
+			if got := watches[id].Take(); want != slices.Equal(got, []Change{{ImageID: id, Unpublished: true}}) {
+				t.Errorf("recheck %d of %s: got %+v, want one: %t", i, id, got, want)
+			}
+		}
 	}
 }
 

@@ -37,7 +37,12 @@ type service struct {
 
 func start(tb testing.TB, settings ...string) *service {
 	tb.Helper()
-	s := &service{t: tb, getenv: testservers.Start(tb, settings...)}
+	return startWith(tb, testservers.Start(tb, settings...))
+}
+
+func startWith(tb testing.TB, getenv func(string) string) *service {
+	tb.Helper()
+	s := &service{t: tb, getenv: getenv}
 	r := config.NewReader(s.getenv)
 	var err error
 	if s.store, err = imagestore.Open(imagestore.ReadSettings(r)); err != nil {

@@ -9,10 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -259,57 +256,30 @@ type brokenReader struct{ err error }
 
 func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
 
-// listed returns settings with a proxy to MinIO that counts listings.
-func listed(t *testing.T, listings *atomic.Int32) func(string) string {
-	t.Helper()
-	getenv := testservers.Start(t)
-	url, transport := testservers.MinIOTransport(t, getenv)
-	proxy := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(url); r.Out.Host = r.In.Host },
-		Transport: transport,
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Has("list-type") {
-			listings.Add(1)
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return func(name string) string {
-		switch name {
-		case "MINIO_ENDPOINT":
-			return server.Listener.Addr().String()
-		case "MINIO_CA_FILE":
-			return ""
-		}
-		return getenv(name)
-	}
-}
-
 // A new image of a plain name is accepted without a listing. Others are confirmed: those that another request may have
 // stored, and those whose name some store may not list.
 func TestConfirmed(t *testing.T) {
 	t.Parallel()
-	var listings atomic.Int32
-	a := openWith(t, listed(t, &listings))
+	getenv, counts := testservers.Count(t, testservers.Start(t))
+	a := openWith(t, getenv)
 	for name, test := range map[string]struct {
 		filename string
 		isNew    bool
-		want     int32
+		want     int
 	}{
 		"new":                     {"a.png", true, 0},
 		"new, of an unusual name": {"ä__XLDIR__.png", true, 1},
 		"of an event":             {"a.png", false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			listings.Store(0)
+			counts.Take()
 			c := newCandidate(pngOf(t, 8, 8))
 			c.Filename, c.New = test.filename, test.isNew
 			if _, err := a.Accept(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
-			if got := listings.Load(); got != test.want {
-				t.Errorf("%d listings, want %d", got, test.want)
+			if got, _ := counts.Take(); got["LIST"] != test.want {
+				t.Errorf("got %v, want %d listings", got, test.want)
 			}
 		})
 	}

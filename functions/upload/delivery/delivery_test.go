@@ -24,7 +24,12 @@ import (
 // open returns a Delivery whose outbox is in a Redis that is down, and the operations whose errors it ignores.
 func open(t *testing.T, policy ownership.Policy) (d *Delivery, ignored *[]string) {
 	t.Helper()
-	r := config.NewReader(testservers.Start(t))
+	return openWith(t, testservers.Start(t), policy)
+}
+
+func openWith(t *testing.T, getenv func(string) string, policy ownership.Policy) (d *Delivery, ignored *[]string) {
+	t.Helper()
+	r := config.NewReader(getenv)
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, ctx := imageID(r), r.Context()
-	read := func() (*status.Status, error) { return d.read(ctx, id) }
+	read := func(how reader) (*status.Status, error) { return d.read(ctx, how, id) }
 	known, err := d.await(ctx, patience, read, nil, id)
 	return d.answer(w, r, known, err)
 }
@@ -65,15 +65,15 @@ func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	if owner := ownership.Of(ctx); owner != "" {
 		imageIDs = append([]string{idempotency.EventImageID(owner, source, id)}, imageIDs...)
 	}
-	read := func() (*status.Status, error) { return d.readFirst(ctx, imageIDs) }
+	read := func(how reader) (*status.Status, error) { return d.readFirst(ctx, how, imageIDs) }
 	known, err := d.await(ctx, patience, read, errNoEventStatus, imageIDs...)
 	return d.answer(w, r, known, err)
 }
 
 // readFirst returns the status of the first image that has one.
-func (d *Delivery) readFirst(ctx context.Context, imageIDs []string) (*status.Status, error) {
+func (d *Delivery) readFirst(ctx context.Context, how reader, imageIDs []string) (*status.Status, error) {
 	for _, id := range imageIDs {
-		known, err := d.read(ctx, id)
+		known, err := d.read(ctx, how, id)
 		if !errors.Is(err, errNoStatus) {
 			return known, err
 		}
@@ -113,22 +113,22 @@ func parameter(query url.Values, name string) (string, error) {
 
 // read returns the status of an image, or of the one that the event which the ID is derived from refers to; errNoStatus
 // if there is none that the request may see.
-func (d *Delivery) read(ctx context.Context, imageID string) (*status.Status, error) {
-	known, err := d.readOwn(ctx, imageID)
+func (d *Delivery) read(ctx context.Context, how reader, imageID string) (*status.Status, error) {
+	known, err := d.readOwn(ctx, how, imageID)
 	if !errors.Is(err, errNoStatus) {
 		return known, err
 	}
 	for _, id := range d.referred(ctx, []string{imageID}) {
-		return d.readOwn(ctx, id)
+		return d.readOwn(ctx, how, id)
 	}
 	return nil, errNoStatus
 }
 
-func (d *Delivery) readOwn(ctx context.Context, imageID string) (*status.Status, error) {
+func (d *Delivery) readOwn(ctx context.Context, how reader, imageID string) (*status.Status, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, errNoStatus
 	}
-	known, stale, err := d.Statuses.Read(ctx, imageID)
+	known, stale, err := how(ctx, imageID)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
 	s := &stream{delivery: d, request: r, imageIDs: imageIDs, ranks: ranksIn(r.Header.Get("Last-Event-ID"), len(imageIDs))}
 	var known []*status.Status
 	for _, id := range imageIDs {
-		one, err := d.read(r.Context(), id)
+		one, err := d.read(r.Context(), d.Statuses.Read, id)
 		if err != nil {
 			return err
 		}
@@ -175,12 +175,16 @@ func (s *stream) run(ctx context.Context, known []*status.Status) error {
 	return nil
 }
 
-func (s *stream) sendChanged(ctx context.Context, imageIDs []string) error {
-	for _, id := range imageIDs {
-		if s.ranks[slices.Index(s.imageIDs, id)] == lastRank {
+func (s *stream) sendChanged(ctx context.Context, changes []status.Change) error {
+	for _, change := range changes {
+		if s.ranks[slices.Index(s.imageIDs, change.ImageID)] == lastRank {
 			continue
 		}
-		known, err := s.delivery.read(ctx, id)
+		how := s.delivery.Statuses.ReadCached
+		if change.Unpublished {
+			how = s.delivery.Statuses.Read
+		}
+		known, err := s.delivery.read(ctx, how, change.ImageID)
 		if err != nil {
 			return err
 		}

@@ -54,23 +54,31 @@ func waitPreferred(header http.Header) (seconds int, preferred bool) {
 	return 0, false
 }
 
+// A reader is Store.Read, or Store.ReadCached, which costs the image store nothing.
+type reader func(ctx context.Context, imageID string) (known *status.Status, stale bool, err error)
+
 // await calls read until the status is final, and for at most as long as patience; it returns what the last call
 // returned. absent is the error of read for an image that does not exist yet; nil if it has to exist. imageIDs are
-// those whose changes call for another read. If too many requests wait already, it reads once.
+// those whose changes call for another read. If too many requests wait already, it reads once. Redis tells of results,
+// and the image store is asked when the wait takes long, and before an answer that is not final.
 func (d *Delivery) await(
-	ctx context.Context, patience time.Duration, read func() (*status.Status, error), absent error, imageIDs ...string,
+	ctx context.Context, patience time.Duration, read func(reader) (*status.Status, error), absent error,
+	imageIDs ...string,
 ) (known *status.Status, err error) {
-	known, err = read()
+	if patience == 0 || !d.waiting.TryAcquire(1) {
+		return read(d.Statuses.Read)
+	}
+	defer d.waiting.Release(1)
+	known, err = read(d.Statuses.ReadCached)
 	settled := func() bool {
 		if err != nil {
 			return absent == nil || !errors.Is(err, absent)
 		}
 		return known.State.Final()
 	}
-	if settled() || patience == 0 || !d.waiting.TryAcquire(1) {
+	if settled() {
 		return known, err
 	}
-	defer d.waiting.Release(1)
 	watch := d.Watcher.Watch(imageIDs...)
 	defer watch.Stop()
 	timeout := time.NewTimer(patience)
@@ -78,16 +86,30 @@ func (d *Delivery) await(
 	for !settled() {
 		select {
 		case _, open := <-watch.C:
-			if !open {
-				return known, err // the process ends
+			if !open { // the process ends
+				return read(d.Statuses.Read)
 			}
-			watch.Take()
-			known, err = read()
+			if how := d.readerFor(watch.Take()); how != nil {
+				known, err = read(how)
+			}
 		case <-timeout.C:
-			return known, err
+			return read(d.Statuses.Read)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 	return known, err
+}
+
+// readerFor returns how to read what may be final after changes; nil if nothing is.
+func (d *Delivery) readerFor(changes []status.Change) (how reader) {
+	for _, change := range changes {
+		switch {
+		case change.Unpublished:
+			return d.Statuses.Read
+		case change.State == "" || change.State.Final():
+			how = d.Statuses.ReadCached
+		}
+	}
+	return how
 }

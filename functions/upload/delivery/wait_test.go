@@ -15,7 +15,9 @@ import (
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
@@ -359,5 +361,41 @@ func TestWaitFindsStoredResult(t *testing.T) {
 	}
 	if w, err := answer(); err != nil || !strings.Contains(w.Body.String(), `"failed"`) {
 		t.Errorf("Status() = %v, answered %s; want failed", err, w.Body)
+	}
+}
+
+// A wait asks the image store for nothing, as long as it is short, and never answers less than that knows.
+func TestWaitAsksTheStoreLast(t *testing.T) {
+	t.Parallel()
+	getenv, counts := testservers.Count(t, testservers.Start(t))
+	d, _ := openWith(t, getenv, ownership.Policy{})
+	id := uuid.NewString()
+	d.put(t, id, status.Queued)
+	if err := d.Images.Put(t.Context(), id+"/a.png", []byte("x"), imagestore.Attributes{}); err != nil {
+		t.Fatal(err)
+	}
+	counts.Take()
+	answer := ask(t, d.Status, requestFor(id, "wait=60"))
+	d.awaitWaiting(t)
+	d.put(t, id, status.Processing)
+	d.put(t, id, status.Completed)
+	if w, err := answer(); err != nil || !strings.Contains(w.Body.String(), `"completed"`) {
+		t.Errorf("Status() = %v, answered %s; want completed", err, w.Body)
+	}
+	if requests, _ := counts.Take(); len(requests) > 0 {
+		t.Errorf("sent %v to the image store, want nothing", requests)
+	}
+
+	unknown := status.Status{
+		ImageID: uuid.NewString(), State: status.Failed, Reason: string(events.ReasonDamaged),
+		Result: &status.Result{Error: "x"},
+	}
+	d.put(t, unknown.ImageID, status.Processing)
+	if _, err := d.Statuses.Record(t.Context(), unknown.ImageID+"/a.png", unknown, nil); err != nil {
+		t.Fatal(err)
+	}
+	w, err := ask(t, d.Status, requestFor(unknown.ImageID, "wait=1"))()
+	if err != nil || !strings.Contains(w.Body.String(), `"failed"`) {
+		t.Errorf("Status() of a result that Redis was not told of = %v, answered %s; want failed", err, w.Body)
 	}
 }

@@ -96,9 +96,9 @@ func Encode(payload Payload, envelope Envelope) (event.Event, error) {
 		e.SetExtension(CausationSource, cause.Source)
 		e.SetExtension(CausationID, cause.ID)
 	}
-	if traceParent.MatchString(envelope.TraceParent) {
+	if isTraceParent(envelope.TraceParent) {
 		e.SetExtension(TraceParent, envelope.TraceParent)
-		if traceState.MatchString(envelope.TraceState) {
+		if isTraceState(envelope.TraceState) {
 			e.SetExtension(TraceState, envelope.TraceState)
 		}
 	}

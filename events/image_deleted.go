@@ -34,7 +34,7 @@ func (ImageDeleted) EventType() string { return TypeImageDeleted }
 func (p ImageDeleted) Validate() error {
 	var f faults
 	f.checkImageID(p.ImageID)
-	f.check(reason.MatchString(string(p.Reason)),
+	f.check(isReason(string(p.Reason)),
 		"reason is %s, expected lower-case letters, digits and underscores, such as %q", found(string(p.Reason), 40),
 		DeletionRequested)
 	f.checkSeconds("deleted_at", p.DeletedAt)

@@ -68,7 +68,7 @@ func (p ImageFailed) Validate() error {
 	if p.ObjectName != "" {
 		f.checkOwnObject("object_name", p.ImageID, p.ObjectName)
 	}
-	f.check(reason.MatchString(string(p.Reason)),
+	f.check(isReason(string(p.Reason)),
 		"reason is %s, expected lower-case letters, digits and underscores, such as %q", found(string(p.Reason), 40),
 		ReasonDamaged)
 	f.check(strings.TrimSpace(p.Error) != "", "error is missing or empty, expected a sentence")

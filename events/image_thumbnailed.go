@@ -42,9 +42,9 @@ func (p ImageThumbnailed) Validate() error {
 	f.checkSize("original_size", p.OriginalSize)
 	f.checkSize("thumbnail_size", p.ThumbnailSize)
 	f.checkRenditions(p.ImageID, p.Renditions)
-	f.check(p.Placeholder == "" || thumbHash.MatchString(p.Placeholder),
+	f.check(p.Placeholder == "" || isThumbHash(p.Placeholder),
 		"placeholder is %.60q, expected a ThumbHash in base64", p.Placeholder)
-	f.check(p.Color == "" || color.MatchString(p.Color), "color is %.40q, expected #rrggbb", p.Color)
+	f.check(p.Color == "" || isColor(p.Color), "color is %.40q, expected #rrggbb", p.Color)
 	f.checkSeconds("processed_at", p.ProcessedAt)
 	f.checkCause(p.Cause)
 	return f.err()

@@ -2,7 +2,6 @@ package events
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -25,15 +24,8 @@ type Rendition struct {
 	URL string `json:"url"`
 }
 
-var (
-	thumbHash = regexp.MustCompile(`^[A-Za-z0-9+/]{8,60}={0,2}$`)
-	color     = regexp.MustCompile(`^#[0-9a-f]{6}$`)
-)
-
-var renditionName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-
 func (f *faults) checkRenditionName(field, name string) {
-	f.check(renditionName.MatchString(name), "%s is %.40q, expected 1 to 32 of a-z, 0-9 and '-'", field, name)
+	f.check(isRenditionName(name), "%s is %.40q, expected 1 to 32 of a-z, 0-9 and '-'", field, name)
 }
 
 // checkRenditions checks what belongs to an image beside its thumbnail.
@@ -46,7 +38,7 @@ func (f *faults) checkRenditions(imageID string, renditions []Rendition) {
 			f.check(1 <= n && n <= maxSide, "%s is %d, expected 1 or more", field(name), n)
 		}
 		f.check(1 <= r.Bytes && r.Bytes <= maxInteger, "%s is %d, expected a number of bytes", field("bytes"), r.Bytes)
-		f.check(mediaType.MatchString(r.ContentType), "%s is %.40q, expected a media type such as image/webp",
+		f.check(isMediaType(r.ContentType), "%s is %.40q, expected a media type such as image/webp",
 			field("content_type"), r.ContentType)
 		f.check(strings.HasPrefix(r.URL, "/"), "%s is %.90q, expected a path", field("url"), r.URL)
 	}

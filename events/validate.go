@@ -3,24 +3,9 @@ package events
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-)
-
-var (
-	imageID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	// https://datatracker.ietf.org/doc/html/rfc6838#section-4.2, without parameters
-	mediaType = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`)
-	reason    = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-	// attribute matches values that CloudEvents over HTTP carry unencoded.
-	attribute = regexp.MustCompile(`^[!-~]*$`)
-	// https://www.w3.org/TR/trace-context/
-	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-	traceState  = regexp.MustCompile(`^[!-~]([ -~]{0,510}[!-~])?$`)
 )
 
 // MaxObjectName is the length of the longest key that S3 accepts, in bytes of UTF-8.
@@ -35,9 +20,6 @@ const (
 	maxSeconds = 253402300800
 )
 
-// IsImageID reports whether text has the form of an image ID: a UUID in lower case.
-func IsImageID(text string) bool { return imageID.MatchString(text) }
-
 // faults collects what is wrong with a payload.
 type faults []error
 
@@ -48,11 +30,15 @@ func (f *faults) check(ok bool, format string, args ...any) {
 }
 
 func (f *faults) checkImageID(id string) {
-	f.check(IsImageID(id), "image_id is %s, expected a UUID in lower case", found(id, 40))
+	if !IsImageID(id) {
+		f.check(false, "image_id is %s, expected a UUID in lower case", found(id, 40))
+	}
 }
 
 func (f *faults) checkBucket(name string) {
-	f.check(bucketName.MatchString(name), "bucket is %s, expected 3 to 63 of a-z, 0-9, '.' and '-'", found(name, 70))
+	if !isBucketName(name) {
+		f.check(false, "bucket is %s, expected 3 to 63 of a-z, 0-9, '.' and '-'", found(name, 70))
+	}
 }
 
 // found describes the text of a field in a message about it: it quotes the first runes, at most length. A field that
@@ -95,7 +81,7 @@ func (f *faults) checkOwnObject(field, id, name string) {
 }
 
 func (f *faults) checkContentType(contentType string) {
-	f.check(mediaType.MatchString(contentType),
+	f.check(isMediaType(contentType),
 		"content_type is %.40q, expected a media type such as image/jpeg", contentType)
 }
 
@@ -110,7 +96,7 @@ func (f *faults) checkSeconds(field string, seconds float64) {
 }
 
 func (f *faults) checkAttribute(name, value string) {
-	f.check(attribute.MatchString(value), "%s is %.90q, expected printable ASCII without spaces", name, value)
+	f.check(consistsOf(value, isVisible), "%s is %.90q, expected printable ASCII without spaces", name, value)
 }
 
 func (f faults) err() error {

@@ -29,7 +29,13 @@ const (
 
 // clientName excludes the bar that joins issuer and subject in the name of a client with a token, so that no two
 // clients have one name.
-var clientName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+var clientName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
+
+const maxClientName = 64
+
+func isClientName(text string) bool {
+	return len(text) <= maxClientName && clientName.MatchString(text)
+}
 
 type apiKey struct {
 	client string
@@ -39,7 +45,7 @@ type apiKey struct {
 // NewKey returns a random key for a client, and the line for it in the file of API keys. The client's name is 1 to 64
 // letters, digits and . _ @ -, beginning with a letter or digit.
 func NewKey(client string) (key, line string, err error) {
-	if !clientName.MatchString(client) {
+	if !isClientName(client) {
 		return "", "", fmt.Errorf("%.80q is not the name of a client; "+
 			"expected 1 to 64 letters, digits and . _ @ -, beginning with a letter or digit", client)
 	}
@@ -81,7 +87,7 @@ func parseKey(line string) (key apiKey, fault string) {
 	if len(fields) != 2 {
 		return key, "is not a name and a SHA-256"
 	}
-	if !clientName.MatchString(fields[0]) {
+	if !isClientName(fields[0]) {
 		return key, "has a name that is not 1 to 64 letters, digits and . _ @ -"
 	}
 	sum, err := hex.DecodeString(fields[1])

@@ -39,7 +39,7 @@ func (x *examination) inParts(ctx context.Context, key, content string) (commit 
 	if err != nil {
 		return nil, x.wrapPut(err, key)
 	}
-	part, err := x.putPart(ctx, key, uploadID, 1, contentOf([]byte(content)))
+	part, err := x.putPart(ctx, key, uploadID, 1, x.contentOf([]byte(content)))
 	if err != nil {
 		x.abortParts(ctx, key, uploadID)
 		return nil, x.wrapPut(err, key)

@@ -351,7 +351,7 @@ func TestPreconditions(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	store.memory = newPool(32 << 20)
+	store.memory = newPool(32<<20, true)
 	upload := store.NewUpload(io.LimitReader(zeros{}, partSize+1), -1)
 	defer upload.Close()
 	if _, err := upload.Put(context.Background(), imageID+"/parts", Attributes{}); err != nil {

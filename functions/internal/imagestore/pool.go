@@ -34,16 +34,17 @@ const (
 // that finds the pool empty gets a whole reserve when one is free, can be completed with it, and then returns
 // everything.
 type pool struct {
+	hashed   bool        // whether the store needs the hash of a part
 	chunks   chan []byte // nil is a chunk that is not allocated yet
 	reserves chan *reserve
 }
 
 type reserve struct{ chunks [][]byte }
 
-// newPool returns a pool of size bytes, including the reserves.
-func newPool(size int64) *pool {
+// newPool returns a pool of size bytes, including the reserves, for parts that are hashed or not.
+func newPool(size int64, hashed bool) *pool {
 	shared := max(int(size/chunkSize)-reserves*chunksPerPart, 1)
-	p := &pool{chunks: make(chan []byte, shared), reserves: make(chan *reserve, reserves)}
+	p := &pool{hashed: hashed, chunks: make(chan []byte, shared), reserves: make(chan *reserve, reserves)}
 	for range shared {
 		p.chunks <- nil
 	}
@@ -58,18 +59,34 @@ type part struct {
 	pool    *pool
 	chunks  [][]byte
 	length  int
-	hash    hash.Hash // SHA-256 of its bytes, which S3 needs before them
+	hash    hash.Hash // SHA-256 of its bytes, which S3 needs before them; nil if it does not
 	reserve *reserve  // nil unless the pool was empty
 	drawn   int       // number of chunks of the reserve that are in use
 }
 
-func newPart(pool *pool) part { return part{pool: pool, hash: sha256.New()} }
+func newPart(pool *pool) part {
+	p := part{pool: pool}
+	if pool.hashed {
+		p.hash = sha256.New()
+	}
+	return p
+}
 
 // extend adds to the part the first n bytes of the buffer that next returned. They are hashed while they are in the
 // processor's cache.
 func (p *part) extend(buffer []byte, n int) {
 	p.length += n
-	p.hash.Write(buffer[:n])
+	if p.hash != nil {
+		p.hash.Write(buffer[:n])
+	}
+}
+
+// sum returns the hash of the bytes in hexadecimal; "" if they are not hashed.
+func (p *part) sum() string {
+	if p.hash == nil {
+		return ""
+	}
+	return hex.EncodeToString(p.hash.Sum(nil))
 }
 
 // next returns the buffer for the next bytes of the part; it waits for memory. It fails with ErrBusy or the error of
@@ -132,13 +149,15 @@ func (p *part) clear() {
 	if p.reserve != nil {
 		p.pool.reserves <- p.reserve
 	}
-	p.hash.Reset()
+	if p.hash != nil {
+		p.hash.Reset()
+	}
 	*p = part{pool: p.pool, chunks: p.chunks[:0], hash: p.hash}
 }
 
 // content returns the bytes of the part, which can be read until the lease ends.
 func (p *part) content(l *lease) content {
-	return content{io.NewSectionReader(leasedPart{l, p}, 0, int64(p.length)), hex.EncodeToString(p.hash.Sum(nil))}
+	return content{io.NewSectionReader(leasedPart{l, p}, 0, int64(p.length)), p.sum()}
 }
 
 // A lease limits the time in which a request to MinIO may read its body. If MinIO responds early, net/http goes on

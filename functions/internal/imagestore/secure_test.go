@@ -1,6 +1,11 @@
 package imagestore
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,5 +40,56 @@ func TestSecureMinIO(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), testservers.Password) {
 		t.Errorf("got %v, which has the password", err)
+	}
+}
+
+// A body is hashed for the signature of its request, except over TLS, which protects it.
+func TestHashedWithoutTLS(t *testing.T) {
+	t.Parallel()
+	authority := testservers.NewAuthority(t)
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	authority.Write(file)
+	sum := sha256.Sum256([]byte("a body"))
+	for name, want := range map[string]string{"http": hex.EncodeToString(sum[:]), "https": "UNSIGNED-PAYLOAD"} {
+		t.Run(name, func(t *testing.T) {
+			hashes := make(chan string, 2)
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("ETag", `"x"`)
+				if r.Method == http.MethodPut {
+					hashes <- r.Header.Get("X-Amz-Content-Sha256")
+				}
+			}))
+			settings := map[string]string{"MINIO_ACCESS_KEY": "key", "MINIO_SECRET_KEY": "secret"}
+			endpoint := server.Listener.Addr().String()
+			if name == "https" {
+				server.TLS = authority.Server()
+				server.StartTLS()
+				settings["MINIO_ENDPOINT"], settings["MINIO_CA_FILE"] = "https://"+endpoint, file
+			} else {
+				server.Start()
+				settings["MINIO_ENDPOINT"] = endpoint
+			}
+			defer server.Close()
+			r := config.NewReader(func(name string) string { return settings[name] })
+			stored := ReadSettings(r)
+			stored.Memory = 32 << 20
+			store, err := Open(stored)
+			if err != nil || r.Err() != nil {
+				t.Fatal(err, r.Err())
+			}
+			upload := store.NewUpload(strings.NewReader("a body"), -1)
+			defer upload.Close()
+			if _, err := upload.Put(t.Context(), imageID+"/a.png", Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Put(t.Context(), imageID+"/b.png", []byte("a body"), Attributes{}); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if got := <-hashes; got != want {
+					t.Errorf("a body is sent with the hash %q, want %q", got, want)
+				}
+			}
+		})
 	}
 }

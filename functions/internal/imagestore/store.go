@@ -175,7 +175,7 @@ func Open(settings Settings) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store at %q: %w", settings.Endpoint, err)
 	}
-	return &Store{client: client, bucket: settings.Bucket, memory: newPool(settings.Memory)}, nil
+	return &Store{client: client, bucket: settings.Bucket, memory: newPool(settings.Memory, settings.TLS == nil)}, nil
 }
 
 // Bucket returns the name of the service's own bucket.
@@ -247,19 +247,23 @@ func (a Attributes) putOptions() minio.PutObjectOptions {
 // Put stores an object. It fails with ErrExists if the key is taken: an object is never replaced, so that two
 // deliveries of an event, however they interleave, leave one result.
 func (s *Store) Put(ctx context.Context, key string, b []byte, attributes Attributes) error {
-	return s.putWhole(ctx, key, contentOf(b), attributes)
+	return s.putWhole(ctx, key, s.contentOf(b), attributes)
 }
 
 // content is a body in memory. Its hash is known before it is sent, which costs less than the chunked signatures of a
 // stream, and it can be sent again.
 type content struct {
 	*io.SectionReader
-	sha256 string // in hexadecimal
+	sha256 string // in hexadecimal; "" over TLS, which protects the body itself
 }
 
-func contentOf(b []byte) content {
-	sum := sha256.Sum256(b)
-	return content{io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b))), hex.EncodeToString(sum[:])}
+func (s *Store) contentOf(b []byte) content {
+	c := content{SectionReader: io.NewSectionReader(bytes.NewReader(b), 0, int64(len(b)))}
+	if s.memory.hashed {
+		sum := sha256.Sum256(b)
+		c.sha256 = hex.EncodeToString(sum[:])
+	}
+	return c
 }
 
 func (s *Store) putWhole(ctx context.Context, key string, content content, attributes Attributes) error {
@@ -288,7 +292,7 @@ func (s *Store) Replace(ctx context.Context, info *Info, b []byte, attributes At
 	defer cancel()
 	options := attributes.options()
 	options.SetMatchETag(info.ETag)
-	err := s.putContent(ctx, info.Key, contentOf(b), options)
+	err := s.putContent(ctx, info.Key, s.contentOf(b), options)
 	response := minio.ToErrorResponse(err)
 	if isTaken(response) || response.StatusCode == http.StatusNotFound && response.Code != minio.NoSuchBucket {
 		return fmt.Errorf("replace object %q in %q: %w", info.Key, s.bucket, ErrChanged)

@@ -219,7 +219,7 @@ func TestPeekLimit(t *testing.T) {
 // Memory is enough for fewer uploads than there are, each of which needs a whole part before it releases any.
 func TestUploadsShareTheMemory(t *testing.T) {
 	store, _ := open(t)
-	store.memory = newPool((reserves*chunksPerPart + 8) * chunkSize)
+	store.memory = newPool((reserves*chunksPerPart+8)*chunkSize, true)
 	const uploads = 10
 	content := noise(partSize + 1000)
 	var wait sync.WaitGroup

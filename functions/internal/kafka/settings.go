@@ -52,10 +52,12 @@ func readSettings(r *config.Reader, topic config.Text) Settings {
 // TopicForm is the form of the name of a topic, by Kafka's rule (org.apache.kafka.common.internals.Topic).
 var TopicForm = config.Form{
 	Expected: "1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'",
-	Valid:    func(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." },
+	Valid: func(name string) bool {
+		return len(name) <= 249 && topicName.MatchString(name) && name != "." && name != ".."
+	},
 }
 
-var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 
 // NewReader connects a client that reads records and the offsets of consumer groups. The caller closes it.
 func (s Settings) NewReader(clientID string) (sarama.Client, error) {

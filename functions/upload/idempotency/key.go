@@ -17,7 +17,9 @@ import (
 // keyHeader is https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/.
 const keyHeader = "Idempotency-Key"
 
-var keyForm = regexp.MustCompile(`^[ -~]{1,255}$`) // printable ASCII
+const maxKey = 255
+
+var keyForm = regexp.MustCompile(`^[ -~]+$`) // printable ASCII
 
 // Key returns the idempotency key of a request; "" if it has none. The draft has keys in quotes; many clients leave
 // them out.
@@ -30,12 +32,12 @@ func Key(r *http.Request) (string, error) {
 	if len(key) > 2 && strings.HasPrefix(key, `"`) && strings.HasSuffix(key, `"`) {
 		key = key[1 : len(key)-1]
 	}
-	if len(values) > 1 || !keyForm.MatchString(key) {
+	if len(values) > 1 || len(key) > maxKey || !keyForm.MatchString(key) {
 		return "", &apierror.Error{
 			Status:  http.StatusBadRequest,
 			Code:    apierror.CodeBadIdempotencyKey,
 			Message: "Idempotency-Key must be one value of 1 to 255 printable ASCII characters",
-			Limit:   255,
+			Limit:   maxKey,
 		}
 	}
 	return key, nil

@@ -3,6 +3,7 @@ package imagestore
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -55,8 +56,11 @@ func TestHashedWithoutTLS(t *testing.T) {
 			hashes := make(chan string, 2)
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("ETag", `"x"`)
-				if r.Method == http.MethodPut {
+				switch r.Method {
+				case http.MethodPut:
 					hashes <- r.Header.Get("X-Amz-Content-Sha256")
+				case http.MethodGet: // where the bucket is
+					fmt.Fprint(w, "<LocationConstraint></LocationConstraint>")
 				}
 			}))
 			settings := map[string]string{"MINIO_ACCESS_KEY": "key", "MINIO_SECRET_KEY": "secret"}

@@ -19,17 +19,22 @@ const (
 	subscribedEvery, firstRecheck = 5, 2
 	// How often an idle connection is checked.
 	subscriptionCheck = 30 * time.Second
+	// How long a connection is kept that nobody needs: a client that waits for one image after the other would have
+	// another for each, which over TLS takes more processor time than all else about the image.
+	idleSubscription = 10 * time.Second
 )
 
-// A Watcher says when statuses may have changed. All who watch share one connection to Redis, which is closed while
-// nobody does. Its methods are safe for use by several goroutines.
+// A Watcher says when statuses may have changed. All who watch share one connection to Redis, which is closed when
+// nobody has for a while. Its methods are safe for use by several goroutines.
 type Watcher struct {
 	client redis.UniversalClient
 	keys   Keys // which are the channels, too
+	idle   time.Duration
 
 	lock    sync.Mutex
 	closed  bool
-	watches map[string]map[*Watch]struct{} // by image ID; empty while run does not run
+	runs    bool                           // whether run does
+	watches map[string]map[*Watch]struct{} // by image ID
 	// Whether Redis has confirmed the subscription to an image; run has asked for those that are in it.
 	confirmed map[string]bool
 	rechecks  int           // so far
@@ -42,6 +47,7 @@ func NewWatcher(client redis.UniversalClient, bucket string) *Watcher {
 	return &Watcher{
 		client:    client,
 		keys:      NewKeys(client, bucket),
+		idle:      idleSubscription,
 		watches:   map[string]map[*Watch]struct{}{},
 		confirmed: map[string]bool{},
 		changed:   make(chan struct{}, 1),
@@ -82,7 +88,8 @@ func (w *Watcher) Watch(imageIDs ...string) *Watch {
 		close(wake)
 		return watch
 	}
-	if len(w.watches) == 0 && len(imageIDs) > 0 {
+	if !w.runs && len(imageIDs) > 0 {
+		w.runs = true
 		w.running.Go(w.run)
 	}
 	for _, id := range imageIDs {
@@ -165,17 +172,25 @@ func (w *Watcher) notify() {
 	}
 }
 
-// run passes on what Redis publishes until nobody watches.
+// run passes on what Redis publishes until nobody has watched for a while.
 func (w *Watcher) run() {
 	subscription := w.client.Subscribe(context.Background())
 	defer subscription.Close() // returns an error only if it was closed before
 	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(subscriptionCheck))
 	recheck := time.NewTicker(unsubscribedRecheck)
 	defer recheck.Stop()
+	idle := time.NewTimer(w.idle)
+	defer idle.Stop()
 	for {
 		select {
 		case <-w.changed:
-			if !w.subscribe(subscription) {
+			if w.subscribe(subscription) {
+				idle.Stop()
+			} else {
+				idle.Reset(w.wait())
+			}
+		case <-idle.C:
+			if w.end() {
 				return
 			}
 		case message := <-messages:
@@ -190,9 +205,6 @@ func (w *Watcher) run() {
 // to handle: it connects again, and then subscribes to everything again.
 func (w *Watcher) subscribe(subscription *redis.PubSub) bool {
 	add, remove, watched := w.update()
-	if !watched {
-		return false
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), connect.RedisTimeout)
 	defer cancel()
 	if len(remove) > 0 {
@@ -201,14 +213,34 @@ func (w *Watcher) subscribe(subscription *redis.PubSub) bool {
 	if len(add) > 0 {
 		_ = subscription.Subscribe(ctx, w.keys.of(add)...)
 	}
-	return true
+	return watched
 }
 
-// update returns the image IDs to subscribe to and those to unsubscribe from, and whether any is watched. If none is,
-// the next Watch calls run.
+// wait returns how long run waits for another watch.
+func (w *Watcher) wait() time.Duration {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	if w.closed {
+		return 0
+	}
+	return w.idle
+}
+
+// end reports whether run ends, because nothing is watched. The next Watch calls it again.
+func (w *Watcher) end() bool {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.runs = len(w.watches) > 0
+	return !w.runs
+}
+
+// update returns the image IDs to subscribe to and those to unsubscribe from, and whether any is watched.
 func (w *Watcher) update() (add, remove []string, watched bool) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
+	if w.closed { // the connection ends, and with it what it is subscribed to
+		clear(w.confirmed)
+	}
 	for id := range w.watches {
 		if _, known := w.confirmed[id]; !known {
 			w.confirmed[id] = false

@@ -140,11 +140,12 @@ func TestNothingChanges(t *testing.T) {
 	}
 }
 
-// The connection to Redis is closed when the last watch ends, and opened again for the next one.
+// The connection to Redis is closed some time after the last watch ends, and opened again for the next one.
 func TestWatcherWithoutWatches(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	w := s.watcher(t)
+	w.idle = time.Millisecond
 	id := uuid.NewString()
 	for range 3 {
 		watch := w.Watch(id)
@@ -155,6 +156,25 @@ func TestWatcherWithoutWatches(t *testing.T) {
 		if len(w.watches)+len(w.confirmed) > 0 {
 			t.Errorf("left are watches of %v, subscriptions to %v", w.watches, w.confirmed)
 		}
+	}
+}
+
+// Those who watch one after the other share a connection.
+func TestWatchesShareConnection(t *testing.T) {
+	t.Parallel()
+	fake := miniredis.RunT(t)
+	client := connect.OpenRedis(connect.Redis{Addresses: []string{fake.Addr()}})
+	defer client.Close()
+	w := NewWatcher(client, "images")
+	defer w.Close()
+	for range 3 {
+		id := uuid.NewString()
+		watch := w.Watch(id)
+		awaitTaken(t, watch, id)
+		watch.Stop()
+	}
+	if got := fake.TotalConnectionCount(); got != 1 {
+		t.Errorf("%d connections, want one", got)
 	}
 }
 

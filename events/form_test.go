@@ -21,7 +21,8 @@ func TestForms(t *testing.T) {
 			[]string{id, strings.ToUpper(id), id + "0", hex32},
 		},
 		"bucket": {
-			isBucketName, `^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`, []string{"images", "a.b-c", "ab", long[:63], long[:64], "-ab", "a--"},
+			isBucketName, `^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`,
+			[]string{"images", "a.b-c", "ab", long[:63], long[:64], "-ab", "a--"},
 		},
 		"media type": {
 			isMediaType, `^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`,
@@ -36,14 +37,17 @@ func TestForms(t *testing.T) {
 			[]string{"00-" + hex32 + "-00f067aa0ba902b7-01", "00" + hex32},
 		},
 		"tracestate": {
-			isTraceState, `^[!-~]([ -~]{0,510}[!-~])?$`, []string{"a=b, c=d", " a", "a ", "a", long[:512], long[:513], "a\tb"},
+			isTraceState, `^[!-~]([ -~]{0,510}[!-~])?$`,
+			[]string{"a=b, c=d", " a", "a ", "a", long[:512], long[:513], "a\tb"},
 		},
 		"attribute": {
 			func(text string) bool { return consistsOf(text, isVisible) }, `^[!-~]*$`, []string{"/camera/1", "a b", "ä"},
 		},
 		"ThumbHash": {
 			isThumbHash, `^[A-Za-z0-9+/]{8,60}={0,2}$`,
-			[]string{"1QcSHQRnh493V4dIh4eXh1h4kJUI", "abcdefg=", "abcdefgh==", "abcdefgh===", long[:60], long[:61], "ab=cdefghi"},
+			[]string{
+				"1QcSHQRnh493V4dIh4eXh1h4kJUI", "abcdefg=", "abcdefgh==", "abcdefgh===", long[:60], long[:61], "ab=cdefghi",
+			},
 		},
 		"color": {isColor, `^#[0-9a-f]{6}$`, []string{"#00ff7f", "#00FF7F", "00ff7f", "#00ff7", "##00ff7"}},
 	} {

@@ -8,8 +8,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
-// What an image costs the servers, which docs/capacity.md has. A client that waits for its status costs the object store
-// nothing.
+// What an image costs the servers, which docs/capacity.md has. A client that waits for its status costs the object
+// store nothing.
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	s := start(t)

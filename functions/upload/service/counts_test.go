@@ -12,7 +12,7 @@ import (
 // store nothing.
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := startServers(t)
 	var counts *testservers.Counts
 	s.getenv, counts = testservers.Count(t, s.getenv)
 	s.url = run(t, s.getenv)

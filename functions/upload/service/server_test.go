@@ -101,12 +101,19 @@ func (b *broker) publishedFor(imageID string) (count int) {
 
 func start(tb testing.TB, settings ...string) *testServer {
 	tb.Helper()
+	s := startServers(tb, settings...)
+	s.url = run(tb, s.getenv)
+	return s
+}
+
+// startServers starts what the function needs.
+func startServers(tb testing.TB, settings ...string) *testServer {
+	tb.Helper()
 	s := &testServer{t: tb, broker: &broker{}}
 	sink := httptest.NewServer(s.broker)
 	tb.Cleanup(sink.Close)
 	settings = append([]string{"K_SINK=" + sink.URL, testservers.As("image-upload")}, settings...)
 	s.getenv = testservers.Start(tb, settings...)
-	s.url = run(tb, s.getenv)
 	return s
 }
 

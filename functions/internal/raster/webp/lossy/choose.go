@@ -16,8 +16,10 @@ const modeScale = 16
 func lumaOffset(i int) int   { return lumaAt + i>>2*4*stride + i&3*4 }
 func chromaOffset(i int) int { return blueAt + i>>2*16 + i>>1&1*4*stride + i&1*4 }
 
-// score is what a prediction of a block costs, approximately.
-func (e *encoder) score(at int) int32 { return modeScale / 2 * hadamard(e.source[at:], e.pred[at:]) }
+// score is what a prediction of blocks costs, approximately.
+func (e *encoder) score(at, across, down int) int32 {
+	return modeScale / 2 * hadamard(e.source[at:], e.pred[at:], across, down)
+}
 
 // scoreMode is what the rate of a mode adds to scores.
 func (e *encoder) scoreMode(rate int32) int32 { return e.modeLambda * rate >> 8 }
@@ -45,11 +47,7 @@ func (e *encoder) chooseWhole(x, y int) (c lumaChoice) {
 	best := int32(math.MaxInt32)
 	for mode := predictDC; mode <= predictH; mode++ {
 		e.pred.predict(lumaAt, 16, mode, y > 0, x > 0)
-		score := e.scoreMode(lumaRates[mode])
-		for i := range 16 {
-			score += e.score(lumaOffset(i))
-		}
-		if score < best {
+		if score := e.scoreMode(lumaRates[mode]) + e.score(lumaAt, 4, 4); score < best {
 			best, c.mode = score, mode
 		}
 	}
@@ -139,7 +137,7 @@ func (e *encoder) chooseSubblock(at int, right uint32, rates *[submodes]int32) (
 	best := int32(math.MaxInt32)
 	for mode := range uint8(submodes) {
 		e.pred.predictSubblock(at, mode, right)
-		if score := e.scoreMode(rates[mode]) + e.score(at); score < best {
+		if score := e.scoreMode(rates[mode]) + e.score(at, 1, 1); score < best {
 			best, chosen = score, mode
 		}
 	}
@@ -152,10 +150,7 @@ func (e *encoder) encodeChroma(m *codedMacroblock, x, y int) {
 	best := int32(math.MaxInt32)
 	for mode := predictDC; mode <= predictH; mode++ {
 		e.predictChroma(mode, x, y)
-		score := e.scoreMode(chromaRates[mode])
-		for i := range 8 {
-			score += e.score(chromaOffset(i))
-		}
+		score := e.scoreMode(chromaRates[mode]) + e.score(blueAt, 2, 2) + e.score(redAt, 2, 2)
 		if score < best {
 			best, m.chroma = score, mode
 		}

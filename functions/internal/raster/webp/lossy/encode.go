@@ -37,7 +37,7 @@ type codedMacroblock struct {
 const y2Block = 24
 
 // Encode returns a frame: of luma, and Cb and Cr of half the size, rounded up, in the levels of VP8. Quality is 1 to
-// 100, and means the same as in libwebp.
+// 100, and means nearly the same as in libwebp.
 func Encode(planes *[3]plane.Plane, quality int) ([]byte, error) {
 	if width, height := planes[0].Width, planes[0].Height; max(width, height) > MaxSide {
 		return nil, fmt.Errorf("encode %dx%d pixels: VP8 has %d at most on each side", width, height, MaxSide)

@@ -246,31 +246,30 @@ func TestForwardTransforms(t *testing.T) {
 
 func TestHadamard(t *testing.T) {
 	r := rand.New(rand.NewPCG(35, 36))
+	signs := [4][4]int{{1, 1, 1, 1}, {1, 1, -1, -1}, {1, -1, -1, 1}, {1, -1, 1, -1}}
 	for range 1000 {
-		var source, predicted [blockSpan]uint8
-		var m [4][4]int
-		for y := range 4 {
-			for x := range 4 {
-				i := y*stride + x
-				source[i], predicted[i] = uint8(r.IntN(2)*r.IntN(256)), uint8(r.IntN(256))
-				m[y][x] = int(source[i]) - int(predicted[i])
-			}
+		var source, predicted predictionBuffer
+		for i := range source {
+			source[i], predicted[i] = uint8(r.IntN(2)*r.IntN(256)), uint8(r.IntN(256)*r.IntN(2))
 		}
-		want := 0
-		signs := [4][4]int{{1, 1, 1, 1}, {1, 1, -1, -1}, {1, -1, -1, 1}, {1, -1, 1, -1}}
-		for i := range 4 {
-			for j := range 4 {
-				sum := 0
-				for y := range 4 {
-					for x := range 4 {
-						sum += m[y][x] * signs[i][y] * signs[j][x]
-					}
+		want, across, down := 0, 1+r.IntN(4), 1+r.IntN(4)
+		transform := func(at int, rows, columns [4]int) (sum int) {
+			for y, rowSign := range rows {
+				for x, columnSign := range columns {
+					i := at + y*stride + x
+					sum += (int(source[i]) - int(predicted[i])) * rowSign * columnSign
 				}
-				want += abs(sum)
 			}
+			return sum
 		}
-		if got := hadamard(source[:], predicted[:]); int(got) != want {
-			t.Fatalf("got %d, want %d", got, want)
+		for i := range across * down * 16 {
+			at := lumaAt + 4*(i/16%across) + 4*stride*(i/16/across)
+			want += abs(transform(at, signs[i/4%4], signs[i%4]))
+		}
+		got := hadamard(source[lumaAt:], predicted[lumaAt:], across, down)
+		inGo := hadamardBlocks(source[lumaAt:], predicted[lumaAt:], across, down)
+		if int(got) != want || int(inGo) != want {
+			t.Fatalf("%dx%d blocks: got %d, in Go %d, want %d", across, down, got, inGo, want)
 		}
 	}
 }

@@ -37,10 +37,21 @@ func forwardWHT(blocks *[16][16]int32, to *[16]int32) {
 	}
 }
 
-// hadamard is the sum of the absolute values of the Hadamard transform of the difference of 4x4 pixels and their
-// prediction: what it costs to code, approximately. Four differences are a word; what they borrow from each other is
-// given back when they are taken apart.
-func hadamard(source, predicted []uint8) int32 {
+// hadamardBlocks is the sum of the absolute values of the Hadamard transforms of the differences of blocks of 4x4
+// pixels and their prediction: what it costs to code them, approximately.
+func hadamardBlocks(source, predicted []uint8, across, down int) (sum int32) {
+	for y := range down {
+		for x := range across {
+			at := 4 * (y*stride + x)
+			sum += hadamardBlock(source[at:], predicted[at:])
+		}
+	}
+	return sum
+}
+
+// hadamardBlock has four differences in a word. What they borrow from each other is given back when they are taken
+// apart.
+func hadamardBlock(source, predicted []uint8) int32 {
 	source, predicted = source[:blockSpan], predicted[:blockSpan]
 	d0 := spread(source[0:4]) - spread(predicted[0:4])
 	d1 := spread(source[stride:stride+4]) - spread(predicted[stride:stride+4])

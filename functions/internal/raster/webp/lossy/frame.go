@@ -15,15 +15,17 @@ func maxModeRate(macroblocks int) int {
 	return (maxFirstPartition - probs - macroblocks*5/4) * 8 * 256
 }
 
-// quantizerIndex maps a quality, which is not linear, as libwebp does.
+// quantizerIndex maps a quality, which is not linear, as libwebp does, and makes up for what the search of quantize
+// takes from the PSNR, so that a quality has as much as in libwebp, or more.
 func quantizerIndex(quality int) int {
+	const searchLoss = 0.9
 	linear := float64(quality) / 100
 	if linear < 0.75 {
 		linear *= 2.0 / 3
 	} else {
 		linear = 2*linear - 1
 	}
-	return max(0, min(int(127*(1-math.Cbrt(linear))), 127))
+	return max(0, min(int(127*(1-math.Cbrt(linear))*searchLoss), 127))
 }
 
 // frame returns what was encoded (section 19.1).

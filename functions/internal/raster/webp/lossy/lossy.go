@@ -1,5 +1,5 @@
-// Package lossy decodes VP8, the lossy bitstream of WebP (RFC 6386): a key frame. Section numbers in this package are
-// those of the RFC.
+// Package lossy decodes and encodes VP8, the lossy bitstream of WebP (RFC 6386): a key frame. Section numbers in this
+// package are those of the RFC.
 //
 // It returns rows as they are decoded, and never holds the image.
 package lossy

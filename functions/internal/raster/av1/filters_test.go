@@ -824,24 +824,22 @@ func TestFiltersAreLiteral(t *testing.T) {
 		{count: 1}, {count: 3, subX: 1, subY: 1}, {count: 3, subX: 1}, {count: 3},
 	} {
 		for mask := 1; mask < 16; mask++ {
-			for range 3 {
-				c := format
-				n++
-				c.width, c.height, c.denominator = filterSizes[n%len(filterSizes)][0], filterSizes[n%len(filterSizes)][1], 8
-				c.depth, c.sbLog2 = 8+n%3*2, uint(6+n/2%2)
-				c.deblocks, c.cdef, c.restores, c.plain = mask&1 != 0, mask&2 != 0, mask&4 != 0, n%4 == 0
-				if mask&8 != 0 {
-					c.denominator = 9 + r.IntN(8)
-				}
-				t.Run(c.String(), func(t *testing.T) {
-					p := newFilterPicture(r, c)
-					want := literalOf(p).filterAll()
-					got := c.run(t, r, p)
-					for i := range p.count {
-						compareLiteral(t, i, got[i], want[i], p.shown(i).width)
-					}
-				})
+			c := format
+			n++
+			c.width, c.height, c.denominator = filterSizes[n%len(filterSizes)][0], filterSizes[n%len(filterSizes)][1], 8
+			c.depth, c.sbLog2 = 8+n%3*2, uint(6+n/2%2)
+			c.deblocks, c.cdef, c.restores, c.plain = mask&1 != 0, mask&2 != 0, mask&4 != 0, n%4 == 0
+			if mask&8 != 0 {
+				c.denominator = 9 + r.IntN(8)
 			}
+			t.Run(c.String(), func(t *testing.T) {
+				p := newFilterPicture(r, c)
+				want := literalOf(p).filterAll()
+				got := c.run(t, r, p)
+				for i := range p.count {
+					compareLiteral(t, i, got[i], want[i], p.shown(i).width)
+				}
+			})
 		}
 	}
 }

@@ -311,7 +311,7 @@ func TestTransformIsLiteral(t *testing.T) {
 			}
 			logW, logH := txWidthLog2[size], txHeightLog2[size]
 			t.Run(fmt.Sprintf("%dx%d/%d", 1<<logW, 1<<logH, kind), func(t *testing.T) {
-				for n := range 40 {
+				for n := range 18 {
 					depth := []int{8, 10, 12}[n%3]
 					w, h := 1<<min(logW, 5), 1<<min(logH, 5)
 					columns, rows := 1+r.IntN(w), 1+r.IntN(h)

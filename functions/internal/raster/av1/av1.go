@@ -63,14 +63,16 @@ func ParseConfig(av1C []byte) (*Config, error) {
 	flags := func(bit int) bool { return av1C[2]>>bit&1 != 0 }
 	isHigh, isTwelve := flags(6), flags(5)
 	c := &Config{Format: newFormat(depthOf(isHigh, isTwelve), flags(4), flags(3), flags(2))}
-	r := obuReader{config: c}
+	r := obuReader{}
 	if err := r.readAll(av1C[fixed:]); err != nil {
 		return nil, err
 	}
 	if r.frames > 0 {
 		return nil, damaged("its av1C property has a frame")
 	}
-	c.sequence = r.sequence
+	if c.sequence = r.sequence; r.sequence != nil {
+		c.Format = r.sequence.Format // which the flags before it contradict in files of cavif with 4:2:2
+	}
 	return c, nil
 }
 

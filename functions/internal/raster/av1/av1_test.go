@@ -103,6 +103,20 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestSequenceOfConfiguration reads a configuration whose flags contradict its sequence header, which counts.
+func TestSequenceOfConfiguration(t *testing.T) {
+	_, data := sample(t, "420_8")
+	flags, _ := sample(t, "444_8")
+	sequence := data[2:][:2+int(data[3])] // after a temporal delimiter
+	c, err := ParseConfig(append(bytes.Clone(flags), sequence...))
+	if want := (Format{Depth: 8, StepX: 2, StepY: 2}); err != nil || c.Format != want {
+		t.Fatalf("got %+v, %v, want %+v", c, err, want)
+	}
+	if _, err := c.ReadHeader(data); err != nil {
+		t.Error(err)
+	}
+}
+
 // FuzzReadHeader reads configurations and data that are not to be trusted.
 func FuzzReadHeader(f *testing.F) {
 	for _, name := range []string{"420_8", "444_12", "gray_10", "lossless"} {

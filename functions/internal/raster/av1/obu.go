@@ -11,7 +11,7 @@ const (
 
 // An obuReader reads the OBUs of an item or of a configuration.
 type obuReader struct {
-	config   *Config
+	config   *Config // nil for the OBUs of a configuration
 	sequence *sequence
 	frames   int            // that were found
 	current  *codedFrame    // the last one, unless all its tiles were found
@@ -84,7 +84,7 @@ func (r *obuReader) readSequence(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if s.Format != r.config.Format {
+	if r.config != nil && s.Format != r.config.Format {
 		return damaged("its sequence header has samples of %v, expected %v, as its av1C property says", s.Format,
 			r.config.Format)
 	}

@@ -35,14 +35,14 @@ type cdefStrip struct {
 }
 
 // absent stands for a sample outside of the frame. It is so far from all samples that taps ignore it.
-const absent = 0xffff
+const absent = 1<<15 - 1
 
 // cdefMargin is the distance of the first column from the start of a row.
 const cdefMargin = 2
 
 func (s *cdefStrip) start(p *plane, width int) {
 	s.stride, s.height, s.loaded = width+2*cdefMargin, stripHeight>>p.subY, 0
-	size := (s.height + 4) * s.stride
+	size := (s.height+4)*s.stride + vectorLength
 	if cap(s.pix) < size {
 		s.pix = make([]uint16, size)
 	}
@@ -168,6 +168,19 @@ type cdefBlock struct {
 
 // filter filters a block (section 7.15.3).
 func (b *cdefBlock) filter(to []uint16, stride, width, height int) {
+	reach := 2*b.stride + cdefMargin
+	source := b.source[b.at-reach : b.at+(height-1)*b.stride+reach+vectorLength]
+	to = to[:(height-1)*stride+width]
+	if !constrainVectors(b, &source[reach], &to[0], stride, width, height) {
+		b.filterAny(to, stride, width, height)
+	}
+}
+
+// vectorLength is the number of samples that are read at once.
+const vectorLength = 8
+
+// filterAny is filter for all processors.
+func (b *cdefBlock) filterAny(to []uint16, stride, width, height int) {
 	switch {
 	case b.secondary == 0:
 		b.filterPrimary(to, stride, width, height)
@@ -243,8 +256,8 @@ func (b *cdefBlock) filterBoth(to []uint16, stride, width, height int) {
 					v, w := b.source[at+offset], b.source[at-offset]
 					sum += tap * constrained(int32(v)-x, strength, shift)
 					sum += tap * constrained(int32(w)-x, strength, shift)
-					// As signed, absent samples are -1.
-					most = max(most, int32(int16(v)), int32(int16(w)))
+					// As signed, absent samples plus 1 are negative.
+					most = max(most, int32(int16(v+1))-1, int32(int16(w+1))-1)
 					least = min(least, int32(v), int32(w))
 				}
 			}

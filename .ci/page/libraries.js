@@ -103,6 +103,30 @@ for (const [library, [upload, url]] of Object.entries(libraries)) {
   });
 }
 
+// What a library sends in parts is refused with what to set.
+tests['Dropzone is told not to send parts'] = () => site(allowed, async page => {
+  const [end] = await dropzone(page, { url: address + 'upload', chunking: true, chunkSize: 20_000 }, sample);
+  assert.equal(end.status, 400);
+  assert.match(end.error, /a part of a file \(the field dztotalchunkcount of Dropzone\); set chunking to false/);
+});
+tests['Dropzone may send a file as its only part'] = () => site(allowed, async page => {
+  const [end] = await dropzone(page, { url: address + 'upload', chunking: true, forceChunking: true }, sample);
+  assert.equal((await completed(page, end.image_id ?? JSON.stringify(end), address)).status, 'completed');
+});
+tests['Uppy is told not to use tus'] = () => site(allowed, async page => {
+  await page.setInputFiles('#pick', [sample]);
+  const answer = page.waitForResponse(response => response.request().method() === 'POST');
+  await page.evaluate(async endpoint => {
+    const { Uppy, Tus } = await import('uppy'), one = new Uppy().use(Tus, { endpoint, retryDelays: null });
+    const file = document.querySelector('#pick').files[0];
+    one.addFile({ name: file.name, type: file.type, data: file });
+    one.upload();
+  }, address + 'upload');
+  const { error, code } = await (await answer).json();
+  assert.equal(code, 'incomplete_request');
+  assert.match(error, /\(tus\); send each image whole, in one request, in Uppy by the plugin XHRUpload/);
+});
+
 // The code in the examples' README is run as it is there.
 const readme = await readFile(new URL('../../functions/upload/examples/README.md', import.meta.url), 'utf8');
 const example = library => readme.split('```').find(block => block.startsWith('js\n') && block.includes(`from '${library}'`)).slice(3);

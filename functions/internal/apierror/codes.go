@@ -113,8 +113,8 @@ var requestCodes = []Code{
 		"A query parameter is missing, has an impossible value, or does not exist; `limit` may list those that do.",
 		repair},
 	{CodeIncompleteRequest, []int{http.StatusBadRequest}, "Incomplete request",
-		"The connection ended before the body was complete; or the request has a `Content-Range`, which is `found`, and so " +
-			"only a part of an image.",
+		"The connection ended before the body was complete; or the request has only a part of an image, and `found` is " +
+			"what says so.",
 		"Send the request again, with the same `Idempotency-Key` if it had one, and the image in one piece."},
 	{CodeInvalidEvent, []int{http.StatusBadRequest}, "Invalid event",
 		"The body is not a CloudEvent that the function accepts, or its data is not what its type requires.", repair},

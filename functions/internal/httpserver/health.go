@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,13 +111,23 @@ func receive(ctx context.Context, result <-chan error) error {
 
 // WriteJSON responds with body as JSON that is never cached. It panics if body cannot be encoded.
 func WriteJSON(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
+	text, err := JSON(body)
 	if err != nil {
 		panic(err) // callers pass types of this program
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // the client may have gone
+	_, _ = w.Write(text) // the client may have gone
+}
+
+// JSON returns body as a line of JSON. Unlike json.Marshal it leaves an & as it is: the answers are not part of an HTML
+// page, and people copy signed URLs from them, which work only to the letter.
+func JSON(body any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(body)
+	return text.Bytes(), err
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -72,11 +71,10 @@ var errListingOff = &apierror.Error{
 }
 
 func serveList(w http.ResponseWriter, r *http.Request, answer list) error {
-	text, err := json.Marshal(answer)
+	text, err := httpserver.JSON(answer)
 	if err != nil {
 		return fmt.Errorf("write list: %w", err)
 	}
-	text = append(text, '\n')
 	sum := sha256.Sum256(text)
 	header := w.Header()
 	header.Set("Content-Type", "application/json")

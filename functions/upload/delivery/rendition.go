@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,14 +18,20 @@ import (
 )
 
 // Rendition is GET /images/{id}/{rendition}: a rendition by the current specification of its name, or by the one whose
-// hash is the query parameter v, as the URLs in a status have it. What such a URL refers to never changes.
+// hash is the query parameter v, as the URLs in a status have it. What such a URL refers to never changes, unless a
+// backfill has removed it; then the current one serves the pages that have the URL.
 func (d *Delivery) Rendition(w http.ResponseWriter, r *http.Request) error {
-	if err := httpserver.CheckQuery(r, "v"); err != nil {
-		return err
-	}
-	found, err := d.findRendition(r.Context(), imageID(r), r.PathValue("rendition"), r.URL.Query().Get("v"))
+	hash, err := specHash(r)
 	if err != nil {
 		return err
+	}
+	name := r.PathValue("rendition")
+	found, err := d.findRendition(r.Context(), imageID(r), name, hash)
+	if err != nil {
+		return err
+	}
+	if found.lifetime == aWhile {
+		w.Header().Set("Content-Location", name+"?v="+found.hash) // which may not be what was asked for
 	}
 	if len(found.files) > 1 {
 		w.Header().Add("Vary", "Accept")
@@ -36,8 +43,32 @@ func (d *Delivery) Rendition(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info, found.lifetime)
 }
 
+var hashForm = regexp.MustCompile(`^[0-9a-f]{8}$`)
+
+// specHash returns the hash of a specification in the query of a request; "" if there is none.
+func specHash(r *http.Request) (string, error) {
+	if err := httpserver.CheckQuery(r, "v"); err != nil {
+		return "", err
+	}
+	values, given := r.URL.Query()["v"]
+	if !given {
+		return "", nil
+	}
+	if len(values) > 1 || !hashForm.MatchString(values[0]) {
+		return "", &apierror.Error{
+			Status: http.StatusBadRequest,
+			Code:   apierror.CodeBadQuery,
+			Message: "v is the hash of a specification, given once, as in the URLs of a status; " +
+				"without it you get the current one",
+			Found: short(strings.Join(values, ",")),
+		}
+	}
+	return values[0], nil
+}
+
 // A foundRendition has the files of a rendition, the preferred one first. There is one at least.
 type foundRendition struct {
+	hash     string // of their specification
 	files    []file
 	lifetime lifetime
 }
@@ -64,11 +95,11 @@ func (d *Delivery) findRendition(ctx context.Context, imageID, name, hash string
 	if err != nil {
 		return foundRendition{}, err
 	}
-	found := foundRendition{all[hash], forever}
+	found := foundRendition{hash, all[hash], forever}
 	slices.Reverse(found.files) // so that WebP is the preferred format of a specification that is gone
 	spec := d.Renditions.Find(name)
 	if spec != nil && (len(found.files) == 0 || hash == spec.Hash) {
-		found.files = inPreferredOrder(all[spec.Hash], *spec)
+		found.hash, found.files = spec.Hash, inPreferredOrder(all[spec.Hash], *spec)
 	}
 	if hash == "" || len(all[hash]) == 0 {
 		found.lifetime = aWhile

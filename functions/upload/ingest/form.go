@@ -162,6 +162,9 @@ func (f *form) nextFile() (formFile, error) {
 		}
 		field := readField(part.Header)
 		if !field.isFile {
+			if err := checkCount(field.name, part); err != nil {
+				return formFile{}, f.malformed(err)
+			}
 			continue
 		}
 		if field.name != "" && !fileFields.MatchString(field.name) {
@@ -198,10 +201,20 @@ type field struct {
 	isFile   bool
 }
 
+// browserEscapes are all that browsers escape in the names of fields and files
+// (https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data). They leave a % as it
+// is, so a name that has one of these itself cannot be told from one that was escaped.
+var browserEscapes = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n")
+
 // readField reads the headers of a part. A field is a file if it has a filename, or if its content type says so: some
 // clients leave the filename out. Any other field is text.
 func readField(header textproto.MIMEHeader) (f field) {
 	_, parameters := splitHeader(header.Get("Content-Disposition"))
+	for _, name := range []string{"name", "filename"} {
+		if value, found := parameters[name]; found {
+			parameters[name] = browserEscapes.Replace(value)
+		}
+	}
 	f.name = parameters["name"]
 	f.filename, f.isNamed = filenameIn(parameters)
 	mediaType, _ := splitHeader(header.Get("Content-Type"))

@@ -31,6 +31,8 @@ func FuzzForm(f *testing.F) {
 		part("Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n"+
 			"Content-Transfer-Encoding: quoted-printable", "=41=") + "--x--",
 		part("Content-Disposition: \x00", "") + "--x--",
+		part(`Content-Disposition: form-data; name="chunks"`, "2") + file + "--x--",
+		part(`Content-Disposition: form-data; name="file"; filename="%22%0D%0A"`, "") + "--x--",
 		part(`Content-Disposition: form-data; name="y"`, strings.Repeat("z", maxFraming)) + "--x--",
 	} {
 		f.Add([]byte(body), "x")
@@ -128,6 +130,12 @@ func TestFiles(t *testing.T) {
 		{"files[] (Uppy)", disposition(`name="files[]"; filename="a.png"`), "x", "a.png x"},
 		{"file[0] (Dropzone)", disposition(`name="file[0]"; filename="a.png"`), "x", "a.png x"},
 		{"image", disposition(`name="image"; filename="a.png"`), "x", "400 no_file found image limit file"},
+		{"escapes of browsers", disposition(`name="%22image%22"; filename="a.png"`), "x",
+			`400 no_file found "image" limit file`},
+		{"escapes of browsers, file name", disposition(`name="file"; filename="a %22b%22%0D%0A.png"`), "x",
+			"a \"b\"\r\n.png x"},
+		{"no escapes of browsers", disposition(`name="file"; filename="100%25%41%0a%2522.png"`), "x",
+			"100%25%41%0a%2522.png x"},
 		{"no field name", disposition(`filename="a.png"`), "x", "a.png x"},
 		{"no field name, text", disposition(``) + "\r\nContent-Type: text/plain", "x", "400 no_file"},
 		{"no filename, image/png", disposition(`name="file"`) + "\r\nContent-Type: image/png", "x", " x"},

@@ -9,6 +9,7 @@ package ingest
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -87,11 +88,11 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	if err := body.CheckCoding(w, r); err != nil {
 		return err
 	}
-	if err := httpserver.CheckParameters(r, "filename"); err != nil {
+	if err := checkParts(r); err != nil {
 		return err
 	}
-	if part := r.Header.Get("Content-Range"); part != "" {
-		return errIsPart(part)
+	if err := checkQuery(r); err != nil {
+		return err
 	}
 	key, err := idempotency.Key(r)
 	if err != nil {
@@ -119,14 +120,22 @@ func (in *Ingest) upload(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// errIsPart is the answer to a client that sends a file in several requests, of which each would become an image (RFC
-// 9110, section 14.5).
-func errIsPart(contentRange string) error {
+// checkQuery returns an error for a query with anything but the filename of an image that is the whole body.
+func checkQuery(r *http.Request) error {
+	if err := httpserver.CheckParameters(r, "filename"); err != nil {
+		return err
+	}
+	filename := filenameInQuery(r.URL.RawQuery)
+	mediaType, _ := splitHeader(r.Header.Get("Content-Type"))
+	if isForm := strings.HasPrefix(mediaType, "multipart/"); filename == "" || !isForm && !cloudevent.IsEvent(r) {
+		return nil
+	}
 	return &apierror.Error{
-		Status:  http.StatusBadRequest,
-		Code:    apierror.CodeIncompleteRequest,
-		Message: "The request has a part of a file (Content-Range); send each image whole, in one request",
-		Found:   shorten(contentRange),
+		Status: http.StatusBadRequest,
+		Code:   apierror.CodeBadQuery,
+		Message: "The parameter filename names an image that is the whole body; a form names each image in its part, " +
+			"and an event in its extension filename or its subject",
+		Found: shorten(filename),
 	}
 }
 

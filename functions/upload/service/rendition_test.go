@@ -132,6 +132,22 @@ func TestGetRendition(t *testing.T) {
 			}
 		})
 	}
+	for path, want := range map[string]string{
+		"/card":            "card?v=" + set.Find("card").Hash,
+		"/card?v=76543210": "card?v=" + set.Find("card").Hash,
+		"/card?v=01234567": "",
+	} {
+		if got := s.get("/images/" + id + path).header.Get("Content-Location"); got != want {
+			t.Errorf("Content-Location of %s is %q, want %q", path, got, want)
+		}
+	}
+	for _, query := range []string{"v=", "v=2", "v=7654321G", "v=01234567&v=01234567"} {
+		got := s.get("/images/" + id + "/card?" + query)
+		cache := got.header.Get("Cache-Control")
+		if got.status != http.StatusBadRequest || got.code(t) != "bad_query" || cache != "no-store" {
+			t.Errorf("?%s: answer is %d %s %s, want 400 bad_query, not to be kept", query, got.status, cache, got.body)
+		}
+	}
 	head := s.do(http.MethodHead, "/images/"+id+"/card", "", nil)
 	if head.status != http.StatusOK || head.header.Get("Content-Length") != "9" || head.body != "" {
 		t.Errorf("HEAD answers %d %v, want 200 and the length", head.status, head.header)

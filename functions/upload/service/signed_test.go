@@ -111,6 +111,16 @@ func TestSignedURLs(t *testing.T) {
 			}
 		}
 	})
+	t.Run("to be copied", func(t *testing.T) {
+		body := strings.NewReader(`{"images":["` + id + `"]}`)
+		for name, got := range map[string]response{
+			"status": status, "list": c.ada.get("/images"), "POST /urls": c.ada.post("/urls", "application/json", body),
+		} {
+			if !strings.Contains(got.body, "&signature=") || strings.Contains(got.body, `\u0026`) {
+				t.Errorf("%s does not have URLs as they are used: %s", name, got.body)
+			}
+		}
+	})
 	t.Run("in a stream", func(t *testing.T) {
 		if got := c.ada.get("/status/" + id + "/events").body; !strings.Contains(got, "signature=") {
 			t.Errorf("the stream has no signed URL: %s", got)

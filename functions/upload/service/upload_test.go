@@ -81,6 +81,26 @@ func TestUploadRaw(t *testing.T) {
 	}
 }
 
+// A filename in the query is refused where it would be ignored.
+func TestUploadWithAnotherFilename(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	content := pngOf(t, 9, 9)
+	form, contentType := formOf(t, field{"file", "a.png", content})
+	event := []string{"Ce-Specversion: 1.0", "Ce-Id: 1", "Ce-Source: /t", "Ce-Type: image.received"}
+	for name, got := range map[string]response{
+		"form":  s.post("/upload?filename=b.png", contentType, form),
+		"event": s.post("/upload?filename=b.png", "image/png", bytes.NewReader(content), event...),
+	} {
+		if got.status != http.StatusBadRequest || got.code(t) != "bad_query" || !strings.Contains(got.body, "whole body") {
+			t.Errorf("%s: answer is %d %s, want 400 bad_query", name, got.status, got.body)
+		}
+	}
+	if got := len(s.broker.published()); got != 0 {
+		t.Errorf("published %d events, want none", got)
+	}
+}
+
 // A part of a file does not become an image.
 func TestUploadOfAPart(t *testing.T) {
 	t.Parallel()
@@ -88,6 +108,10 @@ func TestUploadOfAPart(t *testing.T) {
 	got := s.post("/upload", "image/png", bytes.NewReader(pngOf(t, 9, 9)), "Content-Range: bytes 0-99/1000")
 	if got.status != http.StatusBadRequest || got.code(t) != "incomplete_request" {
 		t.Errorf("answer is %d %s, want 400 incomplete_request", got.status, got.body)
+	}
+	got = s.uploadForm(field{"dztotalchunkcount", "-", []byte("2")}, field{"file", "a.png", pngOf(t, 9, 9)})
+	if got.status != http.StatusBadRequest || got.code(t) != "incomplete_request" {
+		t.Errorf("a form of Dropzone: answer is %d %s, want 400 incomplete_request", got.status, got.body)
 	}
 }
 

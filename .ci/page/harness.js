@@ -61,6 +61,7 @@ process.on('exit', () => browser.close());
 // visit opens the page, and fails at the end if a script failed or a request left the path.
 export async function visit(use, { at = address, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 900, height: 900 }, ...options }), page = await context.newPage();
+  context.setDefaultTimeout(120_000); // on a busy machine
   const wrong = [];
   page.on('pageerror', error => wrong.push(String(error)));
   page.on('response', answer => { if (answer.status() === 421) wrong.push(answer.url()) });

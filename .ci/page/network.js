@@ -50,6 +50,16 @@ export const tests = {
     await drop(page, sample);
     await summary(page, '1 of 1 done');
   }),
+  'a gallery that was not listed says why, and is listed on request': () => visit(async page => {
+    const answers = [route => route.abort(), route => route.fulfill({ status: 429, json: { error: 'Too many requests', code: 'rate_limited' } })];
+    await page.route('**/images?*', route => (answers.shift() ?? (() => route.continue()))(route));
+    await page.reload();
+    await text(page, '#note', /^The images could not be listed: The connection was lost\.$/);
+    await page.click('#more');
+    await text(page, '#note', /^The images could not be listed: Too many requests\.$/);
+    await page.click('#more');
+    await page.waitForFunction(() => document.querySelectorAll('#grid li').length > 0 && !document.querySelector('#note').textContent);
+  }),
   'an upload is cancelled while offline': () => visit(async (page, context) => {
     traffic.keys.length = 0;
     await context.setOffline(true);

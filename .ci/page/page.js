@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, copyFile, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { address, broken, drop, focused, heic, inspect, notAnImage, other, pixel, sample, summary, text, texts, tiles, traffic, unavailable, visit } from './harness.js';
+import { address, broken, drop, focused, heic, held, inspect, notAnImage, other, pixel, sample, summary, text, texts, tiles, traffic, unavailable, visit } from './harness.js';
 
 export const tests = {
   'images are uploaded, and their renditions are linked': () => visit(async page => {
@@ -22,6 +22,56 @@ export const tests = {
     await summary(page, '1 of 1 done');
     assert.equal(traffic.keys.length, 3);
     assert.equal(new Set(traffic.keys).size, 1);
+  }),
+  'the first of several is the first row, and those that are done are dismissed at once': () => visit(async page => {
+    const release = held();
+    await drop(page, sample, notAnImage, other);
+    await text(page, '#list', /^sample\.jpg[^]*README\.md[^]*page\.png/);
+    await page.waitForFunction(() => /^1\/3 /.test(document.title));
+    assert.ok(!await page.isVisible('#clear'));
+    release();
+    await summary(page, '3 of 3 done, 1 failed');
+    assert.equal(await page.title(), 'image-service');
+    await page.click('#clear');
+    await summary(page, '1 of 1 done, 1 failed');
+    assert.equal(await focused(page), 'pick');
+    assert.ok(!await page.isVisible('#clear'));
+  }),
+  'what is dragged from the page itself is not uploaded': () => visit(async page => {
+    await drop(page, sample);
+    await page.waitForFunction(() => document.querySelector('#grid img')?.naturalWidth > 0);
+    const dragged = page.locator('#grid img').first();
+    await dragged.evaluate(image => image.addEventListener('dragstart', event => event.dataTransfer.items.add(new File(['x'], 'own.png'))));
+    await dragged.dragTo(page.locator('#drop'));
+    await page.evaluate(() => new Promise(resolve => setTimeout(resolve)));
+    assert.deepEqual(await page.$$eval('#list li strong', names => names.map(name => name.innerText)), ['sample.jpg']);
+    assert.ok(!await page.evaluate(() => isOwn));
+  }),
+  'the arrow keys go through the images in the larger view': () => visit(async page => {
+    await drop(page, sample, other, heic);
+    await summary(page, '3 of 3 done');
+    const names = (await tiles(page)).slice(0, 3);
+    await page.click('#grid button');
+    for (const [key, want] of [['ArrowLeft', 0], ['ArrowRight', 1], ['ArrowRight', 2], ['ArrowLeft', 1]]) {
+      await page.keyboard.press(key);
+      await text(page, '#name', new RegExp('^' + names[want].replace('.', '\\.') + '$'));
+    }
+    await page.waitForFunction(() => document.querySelector('#large img')?.alt === document.querySelector('#name').innerText);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.activeElement === document.querySelectorAll('#grid button')[1]);
+  }),
+  'who comes back to the page finds what others have uploaded': () => visit(async page => {
+    await drop(page, sample);
+    await summary(page, '1 of 1 done');
+    const form = new FormData();
+    form.append('file', new Blob([pixel], { type: 'image/png' }), 'theirs.png');
+    assert.equal((await fetch(address + 'upload', { method: 'POST', body: form })).status, 200);
+    assert.equal((await tiles(page))[0], 'sample.jpg');
+    const returns = () => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await returns();
+    await page.evaluate(() => { listed = 0 });
+    await returns();
+    await page.waitForFunction(() => document.querySelector('#grid').innerText.startsWith('theirs.png'));
   }),
   'an upload is cancelled, and a row dismissed': () => visit(async page => {
     await drop(page, notAnImage);
@@ -207,7 +257,9 @@ export const tests = {
     const gone = { ...one, image_id: id.replace('0', '1'), filename: 'b.jpg' };
     await page.route('**/images?*', route => route.fulfill({ json: { images: [one, gone], complete: false, since: 1.7e9 } }));
     await page.route('**/thumbnails/*', route => route.abort());
+    let streams = 0;
     await page.route('**/events?*', async route => {
+      if (streams++ === 0) return route.fulfill({ contentType: 'text/event-stream', body: 'retry: 1000\n\n:\n\n' }); // as after four minutes
       await held;
       const events = [{ image_id: id, status: 'completed', result }, { image_id: gone.image_id, status: 'deleted' }];
       const body = events.map(data => `id: 30\nevent: status\ndata: ${JSON.stringify(data)}\n\n`).join('');
@@ -218,6 +270,7 @@ export const tests = {
     assert.match(await page.innerText('#note'), /^Images from before .* may be missing: the service is still looking for them\./);
     release();
     await page.waitForFunction(() => document.querySelector('#grid').innerText === 'a.jpg');
+    assert.equal(streams, 2);
     await inspect(page);
   }),
   'placeholders look like the images': () => visit(async page => {

@@ -1,5 +1,5 @@
 const element = id => document.getElementById(id);
-const drop = element('drop'), pick = element('pick'), list = element('list'), summary = element('summary');
+const drop = element('drop'), pick = element('pick'), list = element('list'), summary = element('summary'), clear = element('clear');
 const ask = element('ask'), field = element('key'), why = element('why'), abandon = element('abandon');
 const held = element('held'), change = element('change'), forget = element('forget');
 const data = document.querySelector('main').dataset, [lists, deletes, keys] = [data.lists, data.deletes, data.keys].map(is => is === 'true');
@@ -69,15 +69,20 @@ async function get(path, { signal, waits } = {}) {
     if (sent === key()) dropKey(invalid);
   }
 }
-// An element cannot send the key in a header, so what needs a key is fetched as a blob, unless the service signs URLs.
-// Signed ones expire while the page is open, so links, which may be used later, do without.
+// An element cannot send the key in a header. The service may sign URLs, which need none until they expire; otherwise a
+// file is fetched with the key, as a blob, which its user revokes.
 const below = (path, url) => url.slice(url.indexOf(path)); // relative to the page
 const unsigned = url => url.replace(/[?&]expires=.*/, '');
-async function address(path) {
-  if (!key()) return path;
-  const answer = await get(path);
-  return answer.ok ? URL.createObjectURL(await answer.blob()) : path;
+const expiry = url => 1000 * (/[?&]expires=(\d+)/.exec(url)?.[1] ?? 0);
+const isSigned = url => expiry(url) > Date.now() + 60_000;
+async function address(url, blobs) {
+  if (!key() || isSigned(url)) return url;
+  const answer = await get(unsigned(url));
+  if (!answer.ok) return unsigned(url);
+  blobs.push(URL.createObjectURL(await answer.blob()));
+  return blobs.at(-1);
 }
+const revoke = blobs => blobs.splice(0).forEach(URL.revokeObjectURL);
 
 const shows = url => new Promise(resolve => {
   const image = new Image();
@@ -87,15 +92,31 @@ const shows = url => new Promise(resolve => {
 const inBytes = count => count < 1e6 ? Math.ceil(count / 1e3) + ' kB' : (count / 1e6).toFixed(1) + ' MB';
 const size = pixels => pixels?.join(' × ') ?? 'unknown size';
 
-function linkTo(path, label, name) {
-  const link = document.createElement('a'); link.href = path; link.textContent = label;
+// filesOf returns the original of an image, and what was made of it.
+function filesOf(image) {
+  const id = image.image_id, of = (name, path) => image.urls ? below(path, image.urls[name]) : path + id;
+  const files = [{ label: 'original', url: of('original', 'images/') }];
+  if (image.status === 'completed') {
+    const [width, height] = image.thumbnail_size ?? [];
+    files.push({ label: 'thumbnail ' + size(image.thumbnail_size), url: of('thumbnail', 'thumbnails/'), width, height });
+  }
+  for (const { name, url, width, height } of image.renditions ?? []) {
+    const file = { label: name + ' ' + size([width, height]), url: below('images/', url), width, height };
+    if (name !== 'thumbnail' && !files.some(one => one.url === file.url)) files.push(file); // formats share a URL
+  }
+  return files;
+}
+function linkTo({ url, label }, name, blobs) {
+  const link = document.createElement('a');
+  link.href = !key() || isSigned(url) ? url : unsigned(url); link.textContent = label; link.target = '_blank';
   link.onclick = async event => {
-    if (!key()) return;
+    if (!key() || isSigned(link.href)) return;
     event.preventDefault();
-    link.onclick = null; link.href = await address(path);
+    const opened = document.createElement('a');
+    opened.href = await address(url, blobs);
     // What the browser cannot show, such as HEIC in most, it saves; a blob has no file name of its own.
-    if (link.href.startsWith('blob:') && !await shows(link.href)) link.download = name; else link.target = '_blank';
-    link.click();
+    if (await shows(opened.href)) opened.target = '_blank'; else opened.download = name;
+    opened.click();
   };
   return link;
 }
@@ -108,13 +129,12 @@ function newRow(file) {
   const bar = item.querySelector('progress');
   item.querySelector('strong').textContent = file.name;
   bar.setAttribute('aria-label', 'Upload of ' + file.name);
-  const preview = URL.createObjectURL(file);
-  let gone = false;
-  shows(preview).then(can => { if (can && !figure.firstChild && !gone) show(preview) });
-  list.prepend(item);
-  function show(url) {
-    const image = new Image(); image.src = url; image.alt = 'Thumbnail of ' + file.name;
-    figure.replaceChildren(image);
+  const blobs = [URL.createObjectURL(file)];
+  show(blobs[0]);
+  function show(url) { // once it is in sight
+    const image = new Image(); image.alt = 'Thumbnail of ' + file.name; image.loading = 'lazy';
+    image.onerror = () => image.remove(); // a format that the browser does not read
+    image.src = url; figure.replaceChildren(image);
   }
   function setButtons(...acts) { // the first one keeps the focus
     acts.forEach(([label, act], i) => {
@@ -124,9 +144,10 @@ function newRow(file) {
     while (buttons.children.length > acts.length) buttons.lastChild.remove();
   }
   return {
+    item,
     remove() {
       if (item.contains(document.activeElement)) ((item.nextSibling ?? item.previousSibling)?.querySelector('button') ?? pick).focus();
-      item.remove(); URL.revokeObjectURL(preview);
+      item.remove(); revoke(blobs);
     },
     start(cancel) { item.className = ''; bar.hidden = false; setButtons(['Cancel', cancel]) },
     setText(words) { text.textContent = words },
@@ -139,19 +160,15 @@ function newRow(file) {
       this.setText(words); setButtons(...again.map(act => ['Try again', act]), ['Dismiss', dismiss]);
     },
     deleted(dismiss) {
-      item.className = ''; bar.hidden = gone = true;
+      item.className = ''; bar.hidden = true;
       this.setText('deleted'); setButtons(['Dismiss', dismiss]); figure.replaceChildren();
     },
-    async done(id, { result, urls }, dismiss) {
+    async done(image, dismiss) {
       bar.hidden = true;
-      show(urls ? below('thumbnails/', urls.thumbnail) : await address('thumbnails/' + id));
-      this.setText(size(result.original_size) + ' → ' + size(result.thumbnail_size) + ' · ');
-      const links = new Map([['images/' + id, 'original']]); // formats of a rendition share an address
-      for (const r of result.renditions ?? []) {
-        const path = unsigned(below('images/', r.url));
-        if (!links.has(path)) links.set(path, r.name + ' ' + size([r.width, r.height]));
-      }
-      for (const [path, label] of links) text.append(linkTo(path, label, file.name), ' ');
+      const files = filesOf(image);
+      show(await address(files[1].url, blobs));
+      this.setText(size(image.original_size) + ' → ' + size(image.thumbnail_size) + ' · ');
+      for (const one of files) text.append(linkTo(one, file.name, blobs), ' ');
       setButtons(['Dismiss', dismiss]);
     },
   };
@@ -215,16 +232,20 @@ function showTile(image, first) {
   button.onclick = () => view(image);
   if (image.color) figure.style.background = image.color;
   try { if (image.placeholder) figure.append(placeholder(image.placeholder)) } catch {} // it is only for the eye
-  if (image.status === 'completed') addThumbnail(figure, image.image_id);
+  if (image.status === 'completed') addThumbnail(figure, filesOf(image)[1].url);
   tiles.set(image.image_id, { item, image });
   if (!known) first ? grid.prepend(item) : grid.append(item);
   gallery.hidden = false;
 }
-async function addThumbnail(figure, id) {
-  const picture = new Image(); picture.alt = ''; picture.loading = 'lazy';
-  picture.onload = () => figure.querySelector('canvas')?.remove();
-  picture.onerror = () => picture.remove();
-  picture.src = await address('thumbnails/' + id);
+async function addThumbnail(figure, url) {
+  const picture = new Image(), blobs = [];
+  picture.alt = ''; picture.loading = 'lazy';
+  picture.onload = () => { figure.querySelector('canvas')?.remove(); revoke(blobs) };
+  picture.onerror = async () => {
+    const isOld = key() && !blobs.length && url !== unsigned(url); // it came into sight after its URL had expired
+    if (isOld) picture.src = await address(unsigned(url), blobs); else { picture.remove(); revoke(blobs) }
+  };
+  picture.src = await address(url, blobs);
   figure.append(picture);
 }
 function removeTile(id) {
@@ -232,60 +253,94 @@ function removeTile(id) {
   keep(remembered.filter(image => image.image_id !== id));
   gallery.hidden = tiles.size === 0 && !note.textContent;
 }
-// uploaded shows an image that this page has uploaded, and remembers it.
-function uploaded(file, status) {
-  const renditions = status.result.renditions?.map(r => ({ ...r, url: '/' + unsigned(below('images/', r.url)) }));
-  const image = { ...status.result, renditions, image_id: status.image_id, status: status.status, filename: file.name, bytes: file.size, uploaded_at: Date.now() / 1000 };
-  keep([image, ...remembered.filter(one => one.image_id !== image.image_id)]);
+// uploaded shows an image that this page has uploaded, and remembers it, without signatures.
+function uploaded(file, { image_id, status, result, urls }) {
+  const image = { ...result, image_id, status, urls, filename: file.name, bytes: file.size, uploaded_at: Date.now() / 1000 };
+  const renditions = result.renditions?.map(r => ({ ...r, url: '/' + unsigned(below('images/', r.url)) }));
+  keep([{ ...image, renditions, urls: undefined }, ...remembered.filter(one => one.image_id !== image_id)]);
   showTile(image, true);
+  return image;
 }
 
-// follow shows the states of images that have no result yet, by server-sent events. fetch sends the key, unlike
-// EventSource.
-async function follow(ids, signal) {
-  while (ids.length) {
-    const answer = await get('events?ids=' + ids.slice(0, 20), { signal }).catch(() => null);
-    if (!answer?.ok) return;
-    const lines = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    for (let text = '';;) {
-      const { done, value } = await lines.read().catch(() => ({ done: true }));
-      if (done) break;
-      const events = (text + value).split('\n\n');
-      text = events.pop();
-      for (const event of events) {
-        const status = JSON.parse(/^data: (\{"image_id".*)$/m.exec(event)?.[1] ?? 'null'), tile = status && tiles.get(status.image_id);
-        if (tile && status.status === 'deleted') removeTile(status.image_id);
-        else if (tile) showTile({ ...tile.image, ...status.result, status: status.status });
-      }
-    }
-    ids = ids.slice(20);
+// follow shows the states of images that have no result yet, by server-sent events, while somebody looks. fetch sends the
+// key, unlike EventSource.
+async function follow(images, signal) {
+  const open = new Set(images.filter(isOpen).map(image => image.image_id));
+  for (let failed = 0; open.size && failed < 5; failed++) {
+    await inSight();
+    const some = [...open].slice(0, 20), answer = await get('events?ids=' + some, { signal }).catch(() => null);
+    if (signal.aborted) return;
+    if (answer?.ok) { failed = 0; await readEvents(answer.body, status => { if (!isOpen(status)) open.delete(status.image_id); showState(status) }) }
+    else if (answer?.status === 404) for (const id of some) open.delete(id); // one of them is gone
+    if (open.size) await pause(Math.max(2000, restOf(answer?.headers.get('Retry-After'))), signal);
   }
 }
+const isOpen = ({ status }) => status === 'queued' || status === 'processing';
+const inSight = () => new Promise(resolve => document.hidden ? document.addEventListener('visibilitychange', resolve, { once: true }) : resolve());
+// readEvents calls use with each status, until the stream ends.
+async function readEvents(stream, use) {
+  const lines = stream.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = '';;) {
+    const { done, value } = await lines.read().catch(() => ({ done: true }));
+    if (done) return;
+    const events = (text + value).split('\n\n');
+    text = events.pop();
+    for (const event of events) {
+      const status = /^data: (\{"image_id".*)$/m.exec(event)?.[1];
+      if (status) use(JSON.parse(status));
+    }
+  }
+}
+function showState({ image_id, status, result, urls }) {
+  const tile = tiles.get(image_id);
+  if (tile && status === 'deleted') removeTile(image_id); else if (tile) showTile({ ...tile.image, ...result, status, urls });
+}
 
-let cursor = '', loading = false, listing = new AbortController();
+let cursor = '', loading = false, listing = new AbortController(), listed = 0;
+// getPage returns a page of the list; null if the key is refused.
+async function getPage(after) {
+  const { signal } = listing, path = 'images?limit=' + pageSize + (after && '&cursor=' + after);
+  const answer = await fetch(path, { headers: headers(), signal }).catch(() => null);
+  signal.throwIfAborted();
+  if (answer?.status === 401 && keys) { dropKey(invalid); return null }
+  if (!answer?.ok) throw new Error(await wordsOf(answer));
+  const page = await answer.json();
+  signal.throwIfAborted();
+  listed = Date.now();
+  return page;
+}
 async function loadMore() {
   if (loading) return;
   loading = true;
   const { signal } = listing;
   try {
-    const answer = await fetch('images?limit=' + pageSize + (cursor && '&cursor=' + cursor), { headers: headers(), signal });
-    if (answer.status === 401 && keys) return dropKey(invalid);
-    if (!answer.ok) throw new Error(answer.status);
-    const page = await answer.json();
+    const page = await getPage(cursor);
+    if (!page) return;
     for (const image of page.images) if (!tiles.has(image.image_id)) showTile(image, false);
-    follow(page.images.filter(image => image.status === 'queued' || image.status === 'processing').map(image => image.image_id), signal);
+    follow(page.images, signal);
     note.textContent = page.complete || page.next ? '' : 'Images from before ' + new Date(1000 * page.since).toLocaleString() + ' may be missing: the service is still looking for them. They appear here when it has found them.';
     cursor = page.next ?? '';
     more.hidden = !cursor;
     gallery.hidden = tiles.size === 0 && !note.textContent;
     if (cursor) { nearEnd.unobserve(more); nearEnd.observe(more) } // which reports it again if it is still in sight
-  } catch {
+  } catch (error) {
     if (signal.aborted) return;
-    note.textContent = 'The images could not be listed.'; more.hidden = false; gallery.hidden = false;
+    note.textContent = 'The images could not be listed: ' + error.message + '.'; more.hidden = gallery.hidden = false;
   } finally { if (!signal.aborted) loading = false }
 }
 const nearEnd = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) loadMore() }, { rootMargin: '200px' });
 more.onclick = loadMore;
+// Whoever comes back to the page finds what others, or other tabs, have uploaded meanwhile.
+const staleAfter = 30_000;
+document.addEventListener('visibilitychange', async () => {
+  if (document.hidden || !lists || (keys && !key()) || Date.now() - listed < staleAfter) return;
+  const { signal } = listing, page = await getPage('').catch(() => null);
+  if (!page) return;
+  const unknown = page.images.filter(image => !tiles.has(image.image_id));
+  if (unknown.length === page.images.length) { showGallery(); return } // some more may be between them and those of before
+  for (const image of unknown.reverse()) showTile(image, true);
+  follow(unknown, signal);
+});
 // showGallery begins anew, with what the key of now gives.
 function showGallery() {
   listing.abort(); listing = new AbortController(); loading = false; cursor = '';
@@ -298,15 +353,25 @@ function showGallery() {
 showAccess(); showGallery();
 
 // The viewer shows an image with all that was made of it.
-const viewer = element('viewer'), said = element('said'), links = element('links');
+const viewer = element('viewer'), said = element('said'), links = element('links'), lent = [];
 let viewed = null;
+viewer.onclose = () => {
+  tiles.get(viewed)?.item.querySelector('button').focus();
+  viewed = null; element('large').replaceChildren(); revoke(lent);
+};
+const neighbour = side => tiles.get(viewed)?.item[side]?.querySelector('button');
+addEventListener('keydown', event => {
+  if (viewer.open && !sure.open) neighbour({ ArrowLeft: 'previousSibling', ArrowRight: 'nextSibling' }[event.key])?.click();
+});
+// whoever says for whom a URL works that is copied.
+const whoever = url => !key() ? '' : isSigned(url) ? '; it works without the key until ' + new Date(expiry(url)).toLocaleString() : '; it needs the key';
 async function copy(text, what) {
   try { await navigator.clipboard.writeText(text) } catch { // without HTTPS
     const area = document.createElement('textarea');
     area.value = text; area.setAttribute('aria-hidden', 'true'); viewer.append(area); area.select();
     document.execCommand('copy'); area.remove();
   }
-  said.textContent = what + ' copied';
+  said.textContent = what;
 }
 const absolute = path => new URL(path, document.baseURI).href;
 const quoted = text => "'" + text.replaceAll("'", "'\\''") + "'";
@@ -318,51 +383,57 @@ function newButton(label, act) {
 }
 function view(image) {
   const id = image.image_id, name = image.filename ?? id;
-  viewed = id;
+  viewed = id; revoke(lent);
   element('name').textContent = name;
   element('facts').textContent = [image.original_size && size(image.original_size), image.bytes && inBytes(image.bytes),
     new Date(1000 * image.uploaded_at).toLocaleString(), image.error].filter(Boolean).join(' · ');
   said.textContent = '';
-  const files = new Map([['images/' + id, 'original']]);
-  if (image.status === 'completed') files.set('thumbnails/' + id, 'thumbnail ' + size(image.thumbnail_size));
-  for (const r of image.renditions ?? []) {
-    if (r.name !== 'thumbnail') files.set(unsigned(below('images/', r.url)), r.name + ' ' + size([r.width, r.height]));
-  }
-  links.replaceChildren(...[...files].map(([path, label]) => {
+  showFiles(image, name); showLarge(image, name);
+  if (key() && image.urls && !isSigned(image.urls.original)) renew(image, name);
+  if (!viewer.open) viewer.showModal();
+}
+function showFiles(image, name) {
+  const files = filesOf(image), { url: best, width, height } = files.at(-1), original = absolute('images/' + image.image_id);
+  links.replaceChildren(...files.map(file => {
     const item = document.createElement('li');
-    item.append(linkTo(path, label, name), newButton('Copy link', () => copy(absolute(path), 'Link')));
-    item.lastChild.setAttribute('aria-label', 'Copy link to ' + label);
+    item.append(linkTo(file, name, lent), newButton('Copy link', () => copy(absolute(file.url), 'Link copied' + whoever(file.url))));
+    item.lastChild.setAttribute('aria-label', 'Copy link to ' + file.label);
     return item;
   }));
-  const best = [...files.keys()].at(-1), rendition = image.renditions?.find(r => unsigned(below('images/', r.url)) === best);
-  const [width, height] = rendition ? [rendition.width, rendition.height] : image.thumbnail_size ?? [];
-  const credentials = key() ? "-H 'Authorization: Bearer KEY' " : '';
+  const credentials = key() ? "-H 'Authorization: Bearer KEY' " : '', sizes = width ? ` width="${width}" height="${height}"` : '';
   element('acts').replaceChildren(
-    newButton('Copy curl', () => copy('curl ' + credentials + '-o ' + quoted(name) + ' ' + absolute('images/' + id), 'Command')),
-    newButton('Copy HTML', () => copy('<img src="' + absolute(best) + '"' + (width ? ' width="' + width + '" height="' + height + '"' : '') + ' alt="' + escaped(name) + '">', 'HTML')),
-    newButton('Download', () => download('images/' + id, name)),
+    newButton('Copy curl', () => copy('curl ' + credentials + '-o ' + quoted(name) + ' ' + original, 'Command copied')),
+    newButton('Copy HTML', () => copy(`<img src="${escaped(absolute(best))}"${sizes} alt="${escaped(name)}">`, 'HTML copied' + whoever(best))),
+    newButton('Download', () => download(files[0].url, name)),
     newButton('Close', () => viewer.close()),
-    ...deletes ? [newButton('Delete', () => erase(id, name))] : [],
+    ...deletes ? [newButton('Delete', () => erase(image.image_id, name))] : [],
   );
   if (deletes) element('acts').lastChild.className = 'danger';
-  showLarge(image, name);
-  if (!viewer.open) viewer.showModal();
+  if (viewer.open && !viewer.contains(document.activeElement)) links.querySelector('a').focus(); // what had the focus was replaced
+}
+// renew gets new signed URLs for an image whose own have expired.
+async function renew(image, name) {
+  const status = await get('status/' + image.image_id).then(answer => answer.json()).catch(() => null);
+  if (!status?.urls) return;
+  Object.assign(image, status.result, { urls: status.urls });
+  if (viewed === image.image_id) showFiles(image, name);
 }
 async function showLarge(image, name) {
   const frame = element('large');
   frame.replaceChildren();
   if (image.placeholder) try { frame.append(placeholder(image.placeholder)) } catch {}
-  for (const path of ['images/', 'thumbnails/']) { // the original may be of a format that the browser does not read
-    const url = await address(path + image.image_id);
-    if (!await shows(url)) continue;
-    const picture = new Image(); picture.src = url; picture.alt = name;
+  for (const { url } of filesOf(image).slice(0, 2)) { // the original may be of a format that the browser does not read
+    const src = await address(url, lent);
+    if (viewed !== image.image_id) return;
+    if (!await shows(src)) continue;
+    const picture = new Image(); picture.src = src; picture.alt = name;
     if (viewed === image.image_id) frame.replaceChildren(picture);
     return;
   }
 }
-async function download(path, name) {
+async function download(url, name) {
   const link = document.createElement('a');
-  link.href = await address(path); link.download = name;
+  link.href = await address(url, lent); link.download = name;
   link.click();
 }
 const sure = element('sure');
@@ -478,9 +549,12 @@ const jobs = new Set();
 function report() {
   const all = [...jobs], count = state => all.filter(job => job.state === state).length;
   const ended = all.length - count('waiting') - count('busy');
+  clear.hidden = count('done') < 2;
+  document.title = (ended < all.length ? ended + '/' + all.length + ' ' : '') + 'image-service';
   summary.textContent = all.length === 0 ? '' : ended + ' of ' + all.length + ' done' + (count('failed') ? ', ' + count('failed') + ' failed' : '');
 }
 function setState(job, state) { job.state = state; report() }
+clear.onclick = () => { for (const job of jobs) if (job.state === 'done') remove(job); pick.focus() };
 function remove(job) { jobs.delete(job); job.row.remove(); report() }
 
 async function run(job) {
@@ -490,8 +564,8 @@ async function run(job) {
     const { image_id } = await send(job);
     job.image = image_id;
     const status = await result(image_id, row, signal);
-    uploaded(job.file, status);
-    if (status.status === 'completed') { await row.done(image_id, status, dismiss); setState(job, 'done') }
+    const image = uploaded(job.file, status);
+    if (status.status === 'completed') { await row.done(image, dismiss); setState(job, 'done') }
     else { row.failed(status.result.error, dismiss); setState(job, 'failed') }
   } catch (error) {
     if (signal.aborted) return dismiss();
@@ -519,11 +593,9 @@ function newID() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, '0')).join('');
 }
 function add(files) {
-  for (const file of files) {
-    const job = { file, id: newID(), row: newRow(file) };
-    jobs.add(job);
-    enqueue(job);
-  }
+  const added = [...files].map(file => ({ file, id: newID(), row: newRow(file) }));
+  list.prepend(...added.map(job => job.row.item));
+  for (const job of added) { jobs.add(job); enqueue(job) }
 }
 addEventListener('beforeunload', event => { if (busy || waiting.length) event.preventDefault() });
 
@@ -554,6 +626,10 @@ async function take(transfer) {
 for (const input of [pick, element('camera')]) input.onchange = () => { add(input.files); input.value = '' };
 addEventListener('paste', event => { if (event.target !== field) take(event.clipboardData) });
 for (const type of ['dragover', 'drop']) addEventListener(type, event => event.preventDefault());
-addEventListener('dragover', () => drop.classList.add('over'));
+// What is dragged from the page itself is here already.
+let isOwn = false;
+addEventListener('dragstart', () => { isOwn = true });
+addEventListener('dragend', () => { isOwn = false });
+addEventListener('dragover', () => drop.classList.toggle('over', !isOwn));
 addEventListener('dragleave', () => drop.classList.remove('over'));
-addEventListener('drop', event => { drop.classList.remove('over'); take(event.dataTransfer) });
+addEventListener('drop', event => { drop.classList.remove('over'); if (!isOwn) take(event.dataTransfer) });

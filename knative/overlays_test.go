@@ -3,6 +3,8 @@
 package knative_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,27 +13,73 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gitlab.com/yourorg/image-service/functions/catalog"
 )
 
-// These tests build overlays with the kustomize command, or with kubectl: the library would add 20 modules to go.mod
-// for tests alone. CI installs the command.
+// These tests build overlays with .ci/overlays, a module of its own: kustomize's library would add 20 modules to go.mod
+// for tests alone.
 //
 //	go test -tags kustomize ./knative
 
-// builder returns the command that builds a directory.
-func builder(t *testing.T) []string {
-	t.Helper()
-	for _, command := range [][]string{{"kustomize", "build"}, {"kubectl", "kustomize"}} {
-		if _, err := exec.LookPath(command[0]); err == nil {
-			return command
-		}
+// TestMain starts .ci/overlays for the tests, and stops it.
+func TestMain(m *testing.M) {
+	kustomize.command = exec.Command("go", "-C", "../.ci/overlays", "run", ".")
+	kustomize.command.Stderr = os.Stderr
+	code, err := kustomize.run(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "go -C ../.ci/overlays run .:", err)
+		os.Exit(1)
 	}
-	t.Fatal("neither kustomize nor kubectl is in PATH")
-	return nil
+	os.Exit(code)
+}
+
+var kustomize kustomizeProcess
+
+// kustomizeProcess builds one directory at a time.
+type kustomizeProcess struct {
+	command *exec.Cmd
+	mu      sync.Mutex
+	in      *json.Encoder
+	out     *json.Decoder
+}
+
+// run runs tests while the process runs.
+func (k *kustomizeProcess) run(tests func() int) (code int, err error) {
+	in, err := k.command.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
+	out, err := k.command.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	k.in, k.out = json.NewEncoder(in), json.NewDecoder(out)
+	if err := k.command.Start(); err != nil {
+		return 0, err
+	}
+	code = tests()
+	return code, errors.Join(in.Close(), k.command.Wait())
+}
+
+// build returns the manifests of a Kustomization.
+func (k *kustomizeProcess) build(directory string) (manifests []byte, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.in.Encode(directory); err != nil {
+		return nil, err
+	}
+	var result struct{ Manifests, Error string }
+	if err := k.out.Decode(&result); err != nil {
+		return nil, err
+	}
+	if result.Error != "" {
+		return nil, errors.New(result.Error)
+	}
+	return []byte(result.Manifests), nil
 }
 
 // build returns the objects of an overlay with components on top.
@@ -74,12 +122,15 @@ func relative(t *testing.T, directory, name string) string {
 // buildDirectory returns the objects of a Kustomization.
 func buildDirectory(t *testing.T, directory string) []object {
 	t.Helper()
-	command := append(builder(t), directory)
-	output, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+	absolute, err := filepath.Abs(directory)
 	if err != nil {
-		t.Fatalf("%q: %v\n%s", command, err, output)
+		t.Fatal(err)
 	}
-	return parse(t, directory, output)
+	manifests, err := kustomize.build(absolute)
+	if err != nil {
+		t.Fatalf("build %s: %v", directory, err)
+	}
+	return parse(t, directory, manifests)
 }
 
 // Every overlay, alone, with each component and with each pair of components, is valid by the schemas, and its

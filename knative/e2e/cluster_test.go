@@ -171,6 +171,21 @@ func addressOf(ctx context.Context, host string) (string, error) {
 	return ip, nil
 }
 
+// machine returns the address of this machine as pods reach it: that of its route to them.
+func machine(t *testing.T) string {
+	t.Helper()
+	service, err := addressOf(t.Context(), "kubernetes.default.svc.cluster.local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	connection, err := net.Dial("udp", net.JoinHostPort(service, "443")) // which sends nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	return connection.LocalAddr().(*net.UDPAddr).IP.String()
+}
+
 // endpointOf returns the IP address of a pod of a service. A Service does not expose every port of the ingress.
 func endpointOf(ctx context.Context, host string) (string, error) {
 	service, in, _ := strings.Cut(strings.TrimSuffix(host, ".svc.cluster.local"), ".")

@@ -73,6 +73,8 @@ func TestOnKnative(t *testing.T) {
 		{"revision that cannot start", (*installation).brokenRevision},
 		{"password rotation", (*installation).rotatePassword},
 		{"rendition added, and backfill", (*installation).renditions},
+		{"webhook", (*installation).webhook},
+		{"telemetry", (*installation).telemetry},
 		{"HTTPS", (*installation).https},
 		{"API keys", (*installation).apiKeys},
 	} {
@@ -110,21 +112,24 @@ func install(t *testing.T) *installation {
 }
 
 // configOf returns the settings of image-service-config.
-func configOf(t *testing.T) map[string]string {
+func configOf(t *testing.T) map[string]string { return settings(t, base, "image-service-config") }
+
+// settings returns those of a ConfigMap of an overlay.
+func settings(t *testing.T, o overlay, name string) map[string]string {
 	t.Helper()
 	var object struct {
 		Kind     string
 		Metadata struct{ Name string }
 		Data     map[string]string
 	}
-	for document := range strings.SplitSeq(build(t, base), "\n---\n") {
+	for document := range strings.SplitSeq(build(t, o), "\n---\n") {
 		object.Data = nil // YAML adds to a map
 		err := yaml.Unmarshal([]byte(document), &object)
-		if err == nil && object.Kind == "ConfigMap" && object.Metadata.Name == "image-service-config" {
+		if err == nil && object.Kind == "ConfigMap" && object.Metadata.Name == name {
 			return object.Data
 		}
 	}
-	t.Fatal("the manifests have no ConfigMap image-service-config")
+	t.Fatalf("the manifests have no ConfigMap %s", name)
 	return nil
 }
 
@@ -200,15 +205,10 @@ func (s *installation) heic(t *testing.T) {
 }
 
 // scaleToZero checks that an upload starts upload from zero pods, and its event starts thumbnail, in time. It has
-// three attempts, because other load on the machine can only add to the duration. The PingSource, which would start
-// upload, is suspended meanwhile.
+// three attempts, because other load on the machine can only add to the duration.
 func (s *installation) scaleToZero(t *testing.T) {
 	t.Helper()
-	schedule := func(cron string) {
-		patch(t, "pingsource/image-sweep", map[string]any{"spec": map[string]any{"schedule": cron}})
-	}
-	schedule("0 0 1 1 *")
-	defer schedule("*/15 * * * *")
+	suspendSweep(t)
 	photo := photograph(t, 1600, 1200)
 	for attempt := 1; ; attempt++ {
 		s.awaitZero(t)
@@ -226,6 +226,17 @@ func (s *installation) scaleToZero(t *testing.T) {
 			t.Fatalf("uploaded in %s, completed in %s, want less than %s each", uploaded, thumbnailed, backWithin)
 		}
 	}
+}
+
+// suspendSweep stops the PingSource, which would start upload, until the end of the test.
+func suspendSweep(t *testing.T) {
+	t.Helper()
+	schedule := field(t, "pingsource/image-sweep", "{.spec.schedule}")
+	set := func(cron string) {
+		patch(t, "pingsource/image-sweep", map[string]any{"spec": map[string]any{"schedule": cron}})
+	}
+	set("0 0 1 1 *")
+	t.Cleanup(func() { set(schedule) })
 }
 
 func (s *installation) awaitZero(t *testing.T) {

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"cmp"
-	"encoding/hex"
 	"maps"
 	"os"
-	"strings"
 	"testing"
 
 	"gitlab.com/yourorg/image-service/events"
@@ -30,7 +27,7 @@ func TestTelemetry(t *testing.T) {
 	stopStages(s.stages)
 
 	traceID := traceOf(uploaded[0])
-	tree := newTree(receiver.Spans(), traceID)
+	trace := receiver.Trace(traceID)
 	want := map[string]string{
 		"upload: POST /upload": "",
 		"upload: receive":      "upload: POST /upload",
@@ -44,7 +41,7 @@ func TestTelemetry(t *testing.T) {
 		"thumbnail: encode":    "thumbnail: deliver",
 		"thumbnail: record":    "thumbnail: deliver",
 	}
-	if got := tree.parents(); !maps.Equal(got, want) {
+	if got := trace.Parents(); !maps.Equal(got, want) {
 		t.Errorf("the spans of trace %s have the parents %v, want %v", traceID, got, want)
 	}
 	for _, test := range []struct {
@@ -60,7 +57,7 @@ func TestTelemetry(t *testing.T) {
 		{"thumbnail: deliver", "image.outcome", "success"},
 		{"thumbnail: decode", "image.pixels", int64(600 * 400)},
 	} {
-		if got := tree.byName[test.span].Attribute(test.attribute); got != test.want {
+		if got := trace.Spans[test.span].Attribute(test.attribute); got != test.want {
 			t.Errorf("the span %s has %s %v, want %v", test.span, test.attribute, got, test.want)
 		}
 	}
@@ -72,31 +69,4 @@ func TestTelemetry(t *testing.T) {
 			t.Errorf("got %s %v, want 1", name, got)
 		}
 	}
-}
-
-// A tree is the spans of a trace.
-type tree struct {
-	byName map[string]otlp.Span // function: span
-	byID   map[string]string    // name
-}
-
-func newTree(spans []otlp.Span, traceID string) tree {
-	found := tree{byName: map[string]otlp.Span{}, byID: map[string]string{}}
-	for _, span := range spans {
-		if hex.EncodeToString(span.GetTraceId()) == traceID {
-			name := strings.TrimPrefix(span.Service, "image-service-") + ": " + span.GetName()
-			found.byName[name], found.byID[hex.EncodeToString(span.GetSpanId())] = span, name
-		}
-	}
-	return found
-}
-
-// parents returns the name of each span's parent.
-func (f tree) parents() map[string]string {
-	parents := map[string]string{}
-	for name, span := range f.byName {
-		parent := hex.EncodeToString(span.GetParentSpanId())
-		parents[name] = cmp.Or(f.byID[parent], parent)
-	}
-	return parents
 }

@@ -57,12 +57,10 @@ func (r *Receiver) Behind(collector string) (url string) {
 	}
 }
 
+// freeAddress returns an address that nothing listens on.
 func (r *Receiver) freeAddress() string {
 	r.tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		r.tb.Fatal(err)
-	}
+	listener := r.listen()
 	defer listener.Close()
 	return listener.Addr().String()
 }

@@ -5,6 +5,7 @@ package otlp
 import (
 	"compress/gzip"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -26,6 +27,7 @@ type Receiver struct {
 	URL string
 
 	tb      testing.TB
+	host    string // that it listens on
 	lock    sync.Mutex
 	spans   []Span
 	metrics []Metric
@@ -47,17 +49,36 @@ type Metric struct {
 	Instance string // of the service
 }
 
-// Start starts a Receiver that ends with the test.
+// Start starts a Receiver for programs of this machine. It ends with the test.
 func Start(tb testing.TB) *Receiver {
 	tb.Helper()
-	r := &Receiver{tb: tb}
+	return StartAt(tb, "127.0.0.1")
+}
+
+// StartAt starts a Receiver at an address of this machine, without a port. It ends with the test.
+func StartAt(tb testing.TB, host string) *Receiver {
+	tb.Helper()
+	r := &Receiver{tb: tb, host: host}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", r.takeTraces)
 	mux.HandleFunc("POST /v1/metrics", r.takeMetrics)
-	server := httptest.NewServer(mux)
+	server := httptest.NewUnstartedServer(mux)
+	server.Listener.Close()
+	server.Listener = r.listen()
+	server.Start()
 	tb.Cleanup(server.Close)
 	r.URL = server.URL
 	return r
+}
+
+// listen listens on a free port.
+func (r *Receiver) listen() net.Listener {
+	r.tb.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(r.host, "0"))
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return listener
 }
 
 // Spans returns the spans so far.

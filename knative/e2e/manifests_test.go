@@ -18,9 +18,10 @@ var namesFile = flag.String("names", "",
 
 // What the manifests call these, or the file of names.
 var (
-	namespace  = "image-service"
-	publicName = "api.yourdomain.com"
-	issuer     = "letsencrypt-prod"
+	namespace        = "image-service"
+	publicName       = "api.yourdomain.com"
+	issuer           = "letsencrypt-prod"
+	serverNamespaces = []string{"minio", "redis", "kafka"}
 )
 
 func TestMain(m *testing.M) {
@@ -40,12 +41,18 @@ func readNames() error {
 		return err
 	}
 	var names struct {
-		Data struct{ Namespace, Host, Issuer string }
+		Data struct {
+			Namespace, Host, Issuer string
+			Store                   string `yaml:"store-namespace"`
+			Redis                   string `yaml:"redis-namespace"`
+			Kafka                   string `yaml:"kafka-namespace"`
+		}
 	}
 	if err := yaml.Unmarshal(text, &names); err != nil {
 		return fmt.Errorf("%s: %w", *namesFile, err)
 	}
 	namespace, publicName, issuer = names.Data.Namespace, names.Data.Host, names.Data.Issuer
+	serverNamespaces = []string{names.Data.Store, names.Data.Redis, names.Data.Kafka}
 	return nil
 }
 

@@ -16,7 +16,10 @@ import (
 // TestOverlays checks that the cluster would accept every overlay, alone and with each component, without unknown
 // fields. Kinds that the cluster does not serve are left out.
 func TestOverlays(t *testing.T) {
-	for _, name := range []string{"image-service", "minio", "redis", "kafka", "pictures"} {
+	const defaults, example = "image-service", "pictures"
+	namespaces := append([]string{defaults, example, namespace, "minio", "redis", "kafka"}, serverNamespaces...)
+	slices.Sort(namespaces)
+	for _, name := range slices.Compact(namespaces) {
 		if exists(t, "namespace", name) {
 			t.Fatalf("namespace %s already exists: the cluster is in use", name)
 		}

@@ -78,15 +78,18 @@ func (s *installation) setRenditions(t *testing.T, document string) {
 	})
 }
 
-// awaitRevisions waits until the newest revision of each function is ready, except for those that are known to fail.
+// awaitRevisions waits until the newest revision of each function is ready and has the traffic, except for those that
+// are known to fail.
 func (s *installation) awaitRevisions(t *testing.T, failing []string) {
 	t.Helper()
-	await(t, deployWithin, "the newest revisions are ready", func() bool {
+	await(t, deployWithin, "the newest revisions have the traffic", func() bool {
 		return !slices.ContainsFunc(renditionServices, func(service string) bool {
-			state := field(t, "ksvc/"+service, "{.status.latestCreatedRevisionName} {.status.latestReadyRevisionName} "+
-				`{.metadata.generation} {.status.observedGeneration}`)
+			state := field(t, "ksvc/"+service, "{.metadata.generation} {.status.observedGeneration} "+
+				"{.status.latestCreatedRevisionName} {.status.latestReadyRevisionName} {.status.traffic[*].revisionName} "+
+				`{.status.conditions[?(@.type=="Ready")].status}`)
 			words := strings.Fields(state)
-			return len(words) != 4 || words[0] != words[1] || words[2] != words[3] || slices.Contains(failing, words[0])
+			return len(words) != 6 || words[0] != words[1] || words[2] != words[3] || words[3] != words[4] ||
+				words[5] != "True" || slices.Contains(failing, words[2])
 		})
 	})
 }

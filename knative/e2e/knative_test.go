@@ -208,7 +208,7 @@ func (s *installation) heic(t *testing.T) {
 // three attempts, because other load on the machine can only add to the duration.
 func (s *installation) scaleToZero(t *testing.T) {
 	t.Helper()
-	suspendSweep(t)
+	defer suspendSweep(t)()
 	photo := photograph(t, 1600, 1200)
 	for attempt := 1; ; attempt++ {
 		s.awaitZero(t)
@@ -228,15 +228,15 @@ func (s *installation) scaleToZero(t *testing.T) {
 	}
 }
 
-// suspendSweep stops the PingSource, which would start upload, until the end of the test.
-func suspendSweep(t *testing.T) {
+// suspendSweep stops the PingSource, which would start upload, until resume is called.
+func suspendSweep(t *testing.T) (resume func()) {
 	t.Helper()
 	schedule := field(t, "pingsource/image-sweep", "{.spec.schedule}")
 	set := func(cron string) {
 		patch(t, "pingsource/image-sweep", map[string]any{"spec": map[string]any{"schedule": cron}})
 	}
 	set("0 0 1 1 *")
-	t.Cleanup(func() { set(schedule) })
+	return func() { set(schedule) }
 }
 
 func (s *installation) awaitZero(t *testing.T) {

@@ -38,7 +38,7 @@ func (s *installation) telemetry(t *testing.T) {
 	alias(t, settings(t, with, "image-service-telemetry")["OTEL_EXPORTER_OTLP_ENDPOINT"], target.Host)
 	deployOverlay(t, with)
 	s.awaitRevisions(t, nil)
-	suspendSweep(t)
+	defer suspendSweep(t)()
 	s.awaitZero(t)
 
 	const uploads = 3

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/webhook/webhook"
@@ -41,9 +42,11 @@ func (s *installation) webhook(t *testing.T) {
 	id := s.upload(t, photograph(t, 640, 480))
 	s.completed(t, id)
 	await(t, patience, "the endpoint has the result", func() bool { return len(endpoint.taken(events.TypeImageThumbnailed)) > 0 })
-	if status, answer := s.do(t, http.MethodDelete, s.url+"/images/"+id, "", nil); status != http.StatusNoContent {
-		t.Fatalf("DELETE answered %d %s, want 204", status, answer)
+	deletion := newEvent("delete-"+id, events.TypeImageDelete) // a client may not, without authentication
+	if err := deletion.SetData(event.ApplicationJSON, events.ImageDelete{ImageID: id}); err != nil {
+		t.Fatal(err)
 	}
+	s.post(t, deletion)
 	await(t, patience, "the endpoint has the deletion", func() bool { return len(endpoint.taken(events.TypeImageDeleted)) > 0 })
 	for _, eventType := range []string{events.TypeImageThumbnailed, events.TypeImageDeleted} {
 		if got := endpoint.taken(eventType); !slices.Equal(got, []string{id}) {

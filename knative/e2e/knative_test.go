@@ -64,7 +64,7 @@ func TestOnKnative(t *testing.T) {
 		try  func(*installation, *testing.T)
 	}{
 		{"upload to thumbnail", (*installation).uploadToThumbnail},
-		{"HEIC", (*installation).heic},
+		{"HEIC and AVIF", (*installation).phonePhotos},
 		{"scale to zero and back", (*installation).scaleToZero},
 		{"event of another system", (*installation).eventOfOtherSystem},
 		{"events before their objects", (*installation).eventsBeforeObjects},
@@ -189,18 +189,21 @@ func (s *installation) uploadToThumbnail(t *testing.T) {
 	}
 }
 
-// heic uploads a photo as phones take them: in tiles, and turned. Its thumbnail is an upright JPEG.
-func (s *installation) heic(t *testing.T) {
+// phonePhotos uploads photos as phones take them: a HEIC in tiles, and turned, and an AVIF of 10 bits. Their thumbnails are
+// upright JPEGs.
+func (s *installation) phonePhotos(t *testing.T) {
 	t.Helper()
-	photo, err := os.ReadFile(filepath.Join(root(t), "functions/internal/raster/heif/testdata/grid_turned.heic"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := s.upload(t, photo)
-	s.completed(t, id)
-	thumbnail, err := jpeg.Decode(bytes.NewReader(s.get(t, s.url+"/thumbnails/"+id)))
-	if err != nil || thumbnail.Bounds().Size() != image.Pt(110, 150) {
-		t.Errorf("the thumbnail is %v, %v; want a JPEG of 110x150", thumbnail, err)
+	for file, want := range map[string]image.Point{"grid_turned.heic": image.Pt(110, 150), "avif/420_10.avif": image.Pt(128, 96)} {
+		photo, err := os.ReadFile(filepath.Join(root(t), "functions/internal/raster/heif/testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := s.upload(t, photo)
+		s.completed(t, id)
+		thumbnail, err := jpeg.Decode(bytes.NewReader(s.get(t, s.url+"/thumbnails/"+id)))
+		if err != nil || thumbnail.Bounds().Size() != want {
+			t.Errorf("the thumbnail of %s is %v, %v; want a JPEG of %v", file, thumbnail, err, want)
+		}
 	}
 }
 

@@ -56,9 +56,31 @@ func (s *installation) apiKeys(t *testing.T) {
 			}
 		})
 	}
+	deleteOwn(t, alice, bob, id)
 	s.eventToThumbnail(t)
 	carol := s.addAndRevokeKeys(t, alice, bob, aliceLine)
 	limitRate(t, alice, carol)
+}
+
+// deleteOwn deletes an image, which another client must not.
+func deleteOwn(t *testing.T, owner, other *installation, id string) {
+	t.Helper()
+	for _, request := range []struct {
+		client *installation
+		method string
+		want   int
+	}{
+		{other, http.MethodDelete, http.StatusNotFound},
+		{owner, http.MethodGet, http.StatusOK},
+		{owner, http.MethodDelete, http.StatusNoContent},
+		{owner, http.MethodDelete, http.StatusNoContent},
+		{owner, http.MethodGet, http.StatusGone},
+	} {
+		got, answer := request.client.do(t, request.method, request.client.url+"/images/"+id, "", nil)
+		if got != request.want {
+			t.Errorf("%s of the image: got %d %.200s, want %d", request.method, got, answer, request.want)
+		}
+	}
 }
 
 // newClient returns a client with a new API key, and the line of that key for the key file.

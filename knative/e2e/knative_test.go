@@ -112,7 +112,10 @@ func install(t *testing.T) *installation {
 }
 
 // configOf returns the settings of image-service-config.
-func configOf(t *testing.T) map[string]string { return settings(t, base, "image-service-config") }
+func configOf(t *testing.T) map[string]string {
+	t.Helper()
+	return settings(t, base, "image-service-config")
+}
 
 // settings returns those of a ConfigMap of an overlay.
 func settings(t *testing.T, o overlay, name string) map[string]string {
@@ -189,11 +192,13 @@ func (s *installation) uploadToThumbnail(t *testing.T) {
 	}
 }
 
-// phonePhotos uploads photos as phones take them: a HEIC in tiles, and turned, and an AVIF of 10 bits. Their thumbnails are
-// upright JPEGs.
+// phonePhotos uploads photos as phones take them: a HEIC in tiles, and turned, and an AVIF of 10 bits. Their thumbnails
+// are upright JPEGs.
 func (s *installation) phonePhotos(t *testing.T) {
 	t.Helper()
-	for file, want := range map[string]image.Point{"grid_turned.heic": image.Pt(110, 150), "avif/420_10.avif": image.Pt(128, 96)} {
+	for file, want := range map[string]image.Point{
+		"grid_turned.heic": image.Pt(110, 150), "avif/420_10.avif": image.Pt(128, 96),
+	} {
 		photo, err := os.ReadFile(filepath.Join(root(t), "functions/internal/raster/heif/testdata", file))
 		if err != nil {
 			t.Fatal(err)

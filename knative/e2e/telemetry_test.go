@@ -12,8 +12,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers/otlp"
 )
 
-// telemetry adds the component opentelemetry. From zero pods to zero pods again, an upload is one trace, and no count is
-// lost. With CI_COLLECTOR, the functions send to that OpenTelemetry Collector.
+// telemetry adds the component opentelemetry. From zero pods to zero pods again, an upload is one trace, and no count
+// is lost. With CI_COLLECTOR, the functions send to that OpenTelemetry Collector.
 func (s *installation) telemetry(t *testing.T) {
 	t.Helper()
 	receiver := otlp.StartAt(t, machine(t))

@@ -231,7 +231,6 @@ func configureRaw(b []byte, _, _ int) (bitstream, error) {
 // rowsAtOnce is how many rows of luma the codec of the tests shows at once.
 const rowsAtOnce = 6
 
-
 func (r raw) decode(from io.Reader, o decodeOptions, show func(*rows) error) error {
 	var all rows
 	for i := range r.stored.planes() {

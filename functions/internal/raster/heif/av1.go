@@ -17,9 +17,15 @@ type av1Stream struct {
 // unknown is the interpretation of samples whose sequence header was not read.
 var unknown = cicp{unspecified, unspecified, unspecified, true}
 
+// maxAV1Headers is how many bytes the OBUs up to the end of a sequence header may have. Files have some 20.
+const maxAV1Headers = 4 << 10
+
 // configureAV1 parses an av1C property. Before the data of an item, only its ispe property states the size (AV1 Image
 // File Format, section 2.2.2.1, requires it); decode checks it.
 func configureAV1(av1C []byte, width, height int) (bitstream, error) {
+	if len(av1C) > maxAV1Headers { // it is parsed for each size that items have
+		return nil, damaged("its av1C property has %d bytes, expected at most %d", len(av1C), maxAV1Headers)
+	}
 	config, err := av1.ParseConfig(av1C)
 	if err != nil {
 		return nil, err
@@ -98,8 +104,7 @@ func (f *File) readColors(p *picture, later int64) error {
 		return err
 	}
 	data.later = min(later, p.start())
-	const most = 4 << 10 // bytes up to the end of a sequence header
-	start, err := io.ReadAll(io.LimitReader(data, most))
+	start, err := io.ReadAll(io.LimitReader(data, maxAV1Headers))
 	if err != nil {
 		return err
 	}

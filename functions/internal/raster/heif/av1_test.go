@@ -127,3 +127,11 @@ func checkMutated(t *testing.T, file []byte) {
 	}
 	checkFuzzed(t, err)
 }
+
+// A file can have a property of 4 MiB, and thousands of items with it that differ in their sizes.
+func TestLargeAV1Configuration(t *testing.T) {
+	_, err := configureAV1(make([]byte, maxAV1Headers+1), 1, 1)
+	if err == nil || !strings.Contains(err.Error(), "has 4097 bytes, expected at most 4096") {
+		t.Errorf("got %v, want that the property is too large", err)
+	}
+}

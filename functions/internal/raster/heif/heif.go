@@ -17,9 +17,8 @@
 // from the first that is still needed to the last read. For items that are stored in the order in which they are
 // decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole file.
 // Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels, an
-// overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole, and its samples as
-// package av1 says. Limits on items, properties, extents and pixels are checked in the meta box before anything is
-// allocated by them.
+// overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole, and its samples as package av1 says.
+// Limits on items, properties, extents and pixels are checked in the meta box before anything is allocated by them.
 package heif
 
 import (

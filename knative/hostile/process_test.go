@@ -197,53 +197,26 @@ func freeAddress(tb testing.TB) string {
 	return listener.Addr().String()
 }
 
-var (
-	peakForm = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
-	// The resident memory of a process, and of the one that decodes AVIF for it.
-	childrenForm = regexp.MustCompile(`\d+`)
-)
+var peakForm = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peak returns the most memory that the process, and those that it has started and are still running, have had since
-// forget, in bytes.
-func (p *process) peak() (total int64) {
+// peak returns the most memory that the process has had since forget, in bytes.
+func (p *process) peak() int64 {
 	p.Helper()
-	for _, id := range p.ids() {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
-		if err != nil && id != p.command.Process.Pid {
-			continue // it has ended
-		}
-		found := peakForm.FindSubmatch(status)
-		if found == nil {
-			p.Fatalf("process %d has no VmHWM: %v\n%.3000s", id, err, p.log.String())
-		}
-		kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
-		total += kilobytes << 10
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	found := peakForm.FindSubmatch(status)
+	if found == nil {
+		p.Fatalf("the process has no VmHWM: %v\n%.3000s", err, p.log.String())
 	}
-	return total
+	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
+	return kilobytes << 10
 }
 
 // forget forgets the peak so far.
 func (p *process) forget() {
 	p.Helper()
-	for _, id := range p.ids() {
-		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", id), []byte("5"), 0); err != nil {
-			p.Fatal(err)
-		}
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.command.Process.Pid), []byte("5"), 0); err != nil {
+		p.Fatal(err)
 	}
-}
-
-// ids returns those of the process and its children.
-func (p *process) ids() []int {
-	ids := []int{p.command.Process.Pid}
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", ids[0]))
-	for _, task := range tasks {
-		text, _ := os.ReadFile(task)
-		for _, child := range childrenForm.FindAllString(string(text), -1) {
-			id, _ := strconv.Atoi(child)
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // lockedBuffer is a buffer for several goroutines.

@@ -10,8 +10,7 @@
 // It guarantees that limits are checked against the header before a pixel is allocated; that a rendition is upright,
 // never larger than its original, and without metadata such as EXIF, positions and comments; that an image that is cut
 // short is an error, not half a rendition; and that every error either is an *Error, for an image that can never be
-// rendered, or wraps that of the reader or the context, after which another attempt may succeed; so may it after a
-// *codec.Fault.
+// rendered, or wraps that of the reader or the context, after which another attempt may succeed.
 //
 // Renditions are sRGB, and have no profile. Colour profiles are applied, of curves and of lookup tables, for RGB, CMYK
 // and gray, and so are the code points of a PNG (cICP) or HEIC (nclx); HDR is mapped to sRGB: see package icc. CMYK

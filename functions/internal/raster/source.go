@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"gitlab.com/yourorg/image-service/functions/internal/raster/codec"
 )
 
 // A source is the reader of an image. It remembers whether the reader failed or came to its end: a decoder may report
@@ -49,7 +47,6 @@ func (s *source) Read(p []byte) (int, error) {
 // classify turns the error of a format's package into one of this package.
 func (s *source) classify(err error) error {
 	var broken *Error
-	var fault *codec.Fault
 	switch {
 	case err == nil:
 		return nil
@@ -57,8 +54,6 @@ func (s *source) classify(err error) error {
 		return fmt.Errorf("read image: %w", s.err)
 	case errors.As(err, &broken):
 		return broken
-	case errors.As(err, &fault):
-		return fmt.Errorf("decode image: %w", fault)
 	default: // the end of the reader is the only other error that they return
 		return &Error{
 			Reason:  ReasonDamaged,

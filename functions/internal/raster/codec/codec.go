@@ -102,13 +102,3 @@ type File interface {
 
 // ShowStill shows an image that has one frame only, and returns the error of o.Show.
 func ShowStill(o Options, m *plane.Image) error { return o.Show(plane.Frame{Image: m}) }
-
-// A Fault is a failure of a decoder, or of its environment, that says nothing about the image: another attempt may
-// succeed.
-type Fault struct{ Err error }
-
-// Error returns what failed.
-func (f *Fault) Error() string { return f.Err.Error() }
-
-// Unwrap returns the cause.
-func (f *Fault) Unwrap() error { return f.Err }

@@ -30,8 +30,8 @@ func AWSCredentials(timeout time.Duration) *credentials.Credentials {
 const awsPause = 10 * time.Second
 
 // awsKeys are the credentials of a provider, which are replaced before they expire, and used until then if they cannot
-// be. That there are none is an error: without, minio-go would send requests that are not signed. Calls are under the
-// lock of credentials.Credentials.
+// be. Empty ones are an error, because minio-go would send requests that are not signed. Calls are under the lock of
+// credentials.Credentials.
 type awsKeys struct {
 	credentials.Provider
 	last  credentials.Value
@@ -42,7 +42,7 @@ type awsKeys struct {
 func (k *awsKeys) RetrieveWithCredContext(context *credentials.CredContext) (credentials.Value, error) {
 	value, err := k.Provider.RetrieveWithCredContext(context)
 	if err == nil && (value.AccessKeyID == "" || value.SecretAccessKey == "") {
-		err = errors.New("there are none; expected a role of the pod, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or " +
+		err = errors.New("found none; expected a role of the pod, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or " +
 			"AWS_SHARED_CREDENTIALS_FILE")
 	}
 	now := time.Now()

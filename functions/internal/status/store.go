@@ -244,8 +244,8 @@ func (s *Store) Read(ctx context.Context, imageID string) (known *Status, stale 
 	return s.look(ctx, imageID, known, redisErr)
 }
 
-// ReadCached is Read for those who wait: of an image that Redis knows, it asks the image store for nothing. So it may
-// miss a result that Redis was not told of, and no answer that is not final should come from it.
+// ReadCached is Read for callers that wait: it asks the image store only about images that Redis does not know. It may
+// miss a result that never reached Redis, so an answer that is not final should not come from it.
 func (s *Store) ReadCached(ctx context.Context, imageID string) (known *Status, stale bool, err error) {
 	text, redisErr := s.cached(ctx, imageID)
 	if known = parse(text); known != nil {

@@ -71,8 +71,8 @@ type Change struct {
 	ImageID string
 	// State is the last one that was published; "" if anything may have happened.
 	State State
-	// Unpublished is whether the image store may have what Redis was not told of: it is time for Store.Read.
-	// Store.ReadCached will do otherwise.
+	// Unpublished reports whether the image store may have a result that never reached Redis, which Store.Read finds.
+	// Otherwise Store.ReadCached is enough.
 	Unpublished bool
 }
 

@@ -59,8 +59,8 @@ type reader func(ctx context.Context, imageID string) (known *status.Status, sta
 
 // await calls read until the status is final, and for at most as long as patience; it returns what the last call
 // returned. absent is the error of read for an image that does not exist yet; nil if it has to exist. imageIDs are
-// those whose changes call for another read. If too many requests wait already, it reads once. Redis tells of results,
-// and the image store is asked when the wait takes long, and before an answer that is not final.
+// those whose changes call for another read. If too many requests wait already, it reads once. Redis announces
+// results; the image store is asked when the wait takes long, and before an answer that is not final.
 func (d *Delivery) await(
 	ctx context.Context, patience time.Duration, read func(reader) (*status.Status, error), absent error,
 	imageIDs ...string,

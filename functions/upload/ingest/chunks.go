@@ -13,7 +13,7 @@ import (
 )
 
 // Upload libraries can send a file in parts, each in a request of its own, which would become an image each, or none.
-// Such a request is refused, with what the library has to be told. One that says that its part is the only one has a
+// Such a request is refused, with the setting that the library needs. One that says that its part is the only one has a
 // whole file.
 
 // A chunker is a library that sends the number of parts of a file beside each part, in a field of a form or in the

@@ -41,17 +41,17 @@ type answer struct {
 
 // upload uploads an image as a body, and again after each refusal that asks for it, as it asks.
 func (c *client) upload(ctx context.Context, f file) (answer, timing, error) {
-	return c.send(ctx, "image/jpeg", f.content)
+	return c.send(ctx, "/upload?filename=photo.jpg", "image/jpeg", f.content)
 }
 
 // uploadForm is upload by a form.
 func (c *client) uploadForm(ctx context.Context, f file) (answer, timing, error) {
-	return c.send(ctx, f.formType, f.form)
+	return c.send(ctx, "/upload", f.formType, f.form)
 }
 
-func (c *client) send(ctx context.Context, contentType string, body []byte) (a answer, t timing, err error) {
+func (c *client) send(ctx context.Context, path, contentType string, body []byte) (a answer, t timing, err error) {
 	began := time.Now()
-	t.refused, err = c.request(ctx, http.MethodPost, "/upload?filename=photo.jpg", contentType, body, &a)
+	t.refused, err = c.request(ctx, http.MethodPost, path, contentType, body, &a)
 	t.answered = time.Since(began)
 	return a, t, err
 }

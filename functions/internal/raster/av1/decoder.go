@@ -42,8 +42,20 @@ func (c *Config) Decode(data []byte, o Options, emit func(rows *Rows) error) err
 		return damaged("it has %d tiles, expected %d", len(r.shown.tiles), count)
 	}
 	d := decoders.Get().(*decoder)
-	defer decoders.Put(d)
+	defer d.release()
 	return d.decode(r.sequence, r.shown, o, emit)
+}
+
+// release returns a decoder to the pool without what belongs to the picture: the data and functions that it refers to,
+// and the samples of a whole frame, which only copies of blocks need.
+func (d *decoder) release() {
+	if d.header.allowBC {
+		d.planes = [3]plane{}
+	}
+	d.options, d.emit, d.sequence, d.header = Options{}, nil, nil, nil
+	d.symbolDecoder = symbolDecoder{}
+	clear(d.columns[:cap(d.columns)])
+	decoders.Put(d)
 }
 
 // A decoder decodes one picture after another, and reuses its buffers.

@@ -33,7 +33,11 @@ func (s *sequence) parseFrame(payload []byte, temporal, spatial int) (*frameHead
 			h.upscaledWidth, h.height, s.Width, s.Height)
 	}
 	p.parseRest()
-	return h, p.align(), p.check()
+	rest := p.align()
+	if err := p.check(); err != nil {
+		return nil, nil, err
+	}
+	return h, rest, h.tiles.check()
 }
 
 // A headerParser is the state of parsing a frame header.
@@ -47,6 +51,17 @@ type headerParser struct {
 func (p *headerParser) check() error {
 	if p.isShort {
 		return damaged("its frame header ends early")
+	}
+	return nil
+}
+
+// Limits of tiles: MAX_TILE_COLS and MAX_TILE_ROWS.
+const maxTileColumns, maxTileRows = 64, 64
+
+// check refuses more tiles than the specification allows, because the decoder keeps a state for each column.
+func (t *tileInfo) check() error {
+	if t.columns() > maxTileColumns || t.rows() > maxTileRows {
+		return damaged("it has %dx%d tiles, expected at most %dx%d", t.columns(), t.rows(), maxTileColumns, maxTileRows)
 	}
 	return nil
 }
@@ -170,7 +185,7 @@ func tileLog2(size, target int) int {
 
 // parseTiles parses tile_info (section 5.9.15).
 func (p *headerParser) parseTiles() {
-	const maxWidth, maxArea, maxColumns, maxRows = 4096, 4096 * 2304, 64, 64
+	const maxWidth, maxArea = 4096, 4096 * 2304
 	sbLog2 := p.sbLog2()
 	shift := int(sbLog2) - 2
 	mask := 1<<shift - 1
@@ -180,9 +195,9 @@ func (p *headerParser) parseTiles() {
 	minLog2 := max(minColumnsLog2, tileLog2(maxAreaSB, rows*columns))
 	t := &p.tiles
 	if isUniform := p.flag(); isUniform {
-		t.columnsLog2 = p.increment(minColumnsLog2, tileLog2(1, min(columns, maxColumns)))
+		t.columnsLog2 = p.increment(minColumnsLog2, tileLog2(1, min(columns, maxTileColumns)))
 		t.columnStarts = uniformStarts(columns, t.columnsLog2, shift)
-		t.rowsLog2 = p.increment(max(minLog2-t.columnsLog2, 0), tileLog2(1, min(rows, maxRows)))
+		t.rowsLog2 = p.increment(max(minLog2-t.columnsLog2, 0), tileLog2(1, min(rows, maxTileRows)))
 		t.rowStarts = uniformStarts(rows, t.rowsLog2, shift)
 	} else {
 		var widest int

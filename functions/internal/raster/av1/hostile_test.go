@@ -230,3 +230,32 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A picture has few sequence headers: every one takes time, and few bytes.
+func TestSequenceHeaders(t *testing.T) {
+	data := find(t, "a_yuv420p")
+	c := configOf(t, data)
+	start := bytes.IndexByte(data, obuSequenceHeader<<3|2)
+	_, rest := leb128(data[start+1:])
+	header := data[start : len(data)-len(rest)+int(data[start+1])]
+	const most = 2 * maxFrames
+	for count := range most + 2 {
+		repeated := append(bytes.Repeat(header, count), data...)
+		if _, err := c.ReadHeader(repeated); (err == nil) != (count < most) {
+			t.Errorf("%d sequence headers: got the error %v, want one from %d on", count+1, err, most+1)
+		}
+	}
+}
+
+// The standard allows 64 columns of tiles, and the decoder keeps a state for each. A header could state more.
+func TestTileLimit(t *testing.T) {
+	for columns, wantError := range map[int]bool{maxTileColumns: false, maxTileColumns + 1: true} {
+		zeros := make([]byte, 64) // not uniform, and each tile as wide as a superblock
+		p := &headerParser{sequence: &sequence{}, bits: &bits{b: zeros}}
+		p.width, p.height = columns*64, 64
+		p.parseTiles()
+		if err := p.tiles.check(); p.tiles.columns() != columns || (err != nil) != wantError {
+			t.Errorf("%d of %d columns: got the error %v, want one: %t", p.tiles.columns(), columns, err, wantError)
+		}
+	}
+}

@@ -13,7 +13,8 @@ const (
 type obuReader struct {
 	config   *Config // nil for the OBUs of a configuration
 	sequence *sequence
-	frames   int            // that were found
+	headers  int            // sequence headers that were found
+	frames   int            // the same of frames
 	current  *codedFrame    // the last one, unless all its tiles were found
 	slots    [8]*codedFrame // the reference frames
 	shown    *codedFrame    // the last one that is shown
@@ -78,8 +79,13 @@ func (r *obuReader) readOBU(kind, temporal, spatial int, payload []byte) error {
 	}
 }
 
-// readSequence reads a sequence header. It must be that of the configuration if that has one, and may be repeated.
+// readSequence reads a sequence header. It must be that of the configuration if that has one, and may be repeated for
+// each frame. Without a limit, each 2 MB of them would take a second of CPU time.
 func (r *obuReader) readSequence(payload []byte) error {
+	const most = 2 * maxFrames
+	if r.headers++; r.headers > most {
+		return damaged("it has more than %d sequence headers, expected one", most)
+	}
 	s, err := parseSequence(payload)
 	if err != nil {
 		return err

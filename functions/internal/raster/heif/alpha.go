@@ -17,26 +17,64 @@ type alpha struct {
 
 // findAlpha returns the alpha of an item, or nil if it has none. Alpha that cannot be read is an error.
 func (f *File) findAlpha(of uint32, p *picture) (*alpha, error) {
+	id, ok := f.alphaItem(of)
+	if !ok {
+		return f.findTileAlpha(of, p)
+	}
+	a, err := f.picture(id, 0)
+	if err != nil {
+		return nil, err
+	}
+	if a.overlay != nil || p.overlay != nil {
+		return nil, unsupported("%s with alpha of an overlay")
+	}
+	return f.newAlpha(p, a, of, id)
+}
+
+// findTileAlpha returns the alpha of a grid whose tiles have it, one each, as libavif writes. It is nil if a tile has
+// none.
+func (f *File) findTileAlpha(of uint32, p *picture) (*alpha, error) {
+	if f.meta.items[of].kind != "grid" {
+		return nil, nil
+	}
+	tiles := f.meta.targets("dimg", of)
+	ids := make([]uint32, len(tiles))
+	for i, tile := range tiles {
+		var ok bool
+		if ids[i], ok = f.alphaItem(tile); !ok {
+			return nil, nil
+		}
+	}
+	a := &picture{columns: p.columns, rows: p.rows, width: p.width, height: p.height}
+	if err := f.fillGrid(a, ids); err != nil {
+		return nil, err
+	}
+	return f.newAlpha(p, a, tiles[0], ids[0])
+}
+
+// alphaItem returns the auxiliary item that is the alpha of an item.
+func (f *File) alphaItem(of uint32) (id uint32, ok bool) {
 	for _, id := range f.meta.sources("auxl", of) {
 		i := f.meta.items[id]
 		if i == nil {
 			continue
 		}
 		properties, err := f.meta.propertiesOf(i)
-		if err != nil || !isAlpha(properties) {
-			continue // such as a depth map
+		if err == nil && isAlpha(properties) { // and not such as a depth map
+			return id, true
 		}
-		a, err := f.picture(id, 0)
-		if err != nil {
-			return nil, err
-		}
-		if a.overlay != nil || p.overlay != nil {
-			return nil, unsupported("%s with alpha of an overlay")
-		}
-		isPremultiplied := slices.Contains(f.meta.targets("prem", of), id)
-		return &alpha{a, isPremultiplied}, p.checkWork(a.pixels(), maxExcess, "alpha")
 	}
-	return nil, nil
+	return 0, false
+}
+
+// newAlpha returns a picture as the alpha of another, which item id is of an item.
+func (f *File) newAlpha(p, a *picture, of, id uint32) (*alpha, error) {
+	plain := newTransform(a.width, a.height)
+	if a.transform == plain && plain == newTransform(p.width, p.height) {
+		a.transform = p.transform // which libavif 1.3.0 did not repeat
+	}
+	isPremultiplied := slices.Contains(f.meta.targets("prem", of), id)
+	return &alpha{a, isPremultiplied}, p.checkWork(a.pixels(), maxExcess, "alpha")
 }
 
 // decodeAlpha decodes the alpha of a picture at its full size, in the orientation in which the picture is stored.

@@ -1,6 +1,7 @@
 package heif
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -105,6 +106,11 @@ func TestAlphaPlaces(t *testing.T) {
 			"both cut and turned", grayRaw(12, 8), [][]byte{cut, left}, [][]byte{cut, left},
 			func(x, y int) (int, int) { return x + 2, y + 2 },
 		},
+		{"turned like the colours, unsaid", grayRaw(12, 8), [][]byte{left}, nil, func(x, y int) (int, int) { return x, y }},
+		{
+			"cut like the colours, unsaid", grayRaw(12, 8), [][]byte{cut, left}, nil,
+			func(x, y int) (int, int) { return x + 2, y + 2 },
+		},
 		{"stored turned", grayRaw(8, 12), [][]byte{left}, nil, func(x, y int) (int, int) { return y, 11 - x }},
 	}
 	for _, test := range tests {
@@ -127,6 +133,38 @@ func TestAlphaPlaces(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAlphaOfTiles has an alpha for each tile of a grid, or for some.
+func TestAlphaOfTiles(t *testing.T) {
+	for _, have := range []int{6, 5} {
+		b := gridOf(3, 2, 41, 30)
+		for tile := range have {
+			i := b.add(&built{kind: "rawv", data: bytes.Repeat([]byte{byte(100 + tile)}, 16*16)})
+			auxC := fullBox("auxC", 0, 0, []byte(alphaURN))
+			i.properties = []int{b.property(grayRaw(16, 16).property()), -b.property(auxC)}
+			b.refer("auxl", i.id, int(b.references[0].to[tile]))
+		}
+		f := openBuilt(t, b.bytes())
+		if want := have == 6; f.HasAlpha != want {
+			t.Fatalf("%d of 6 tiles have alpha: got %t, want %t", have, f.HasAlpha, want)
+		}
+		if !f.HasAlpha {
+			continue
+		}
+		m, err := decode(f, 41, 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alpha := m.Planes[len(m.Planes)-1]
+		for y := range 30 {
+			for x, got := range alpha.Row(y) {
+				if want := 100 + x/16 + y/16*3; int(got) != want {
+					t.Fatalf("at %d, %d: got %d, want %d", x, y, got, want)
+				}
+			}
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ type builder struct {
 	idat       []byte
 	wide       bool // 32-bit numbers of items, wide associations
 	metaLast   bool
+	metaOpen   bool   // the meta box states no size, and is last
 	more       []byte // boxes in the meta box
 	before     []byte // boxes before the meta box
 }
@@ -182,8 +183,12 @@ func (b *builder) bytes() []byte {
 		}
 	}
 	mdat := box("mdat", data)
-	if b.metaLast {
-		return join(head, mdat, b.meta(len(head)+8))
+	if b.metaLast || b.metaOpen {
+		meta := b.meta(len(head) + 8)
+		if b.metaOpen {
+			copy(meta, be32(0))
+		}
+		return join(head, mdat, meta)
 	}
 	return join(head, b.meta(len(head)+len(b.meta(0))+8), mdat)
 }

@@ -19,6 +19,7 @@ const (
 	yCgCo       = 8
 	bt2020      = 9
 	bt2020Const = 10 // not linear, but taken for bt2020 as in libheif
+	yCgCoRe     = 16 // of RGB with two bits less than its samples
 )
 
 // codedCICP returns the interpretation of the samples: as in libheif, that of a colr property if there is one, and
@@ -58,6 +59,8 @@ func (s cicp) levels(plane, depth int) []uint8 {
 	for v := range levels {
 		level := float64(v) * 255 / float64(len(levels)-1)
 		switch {
+		case s.matrix == yCgCoRe && depth > 8:
+			level = s.reversibleLevel(plane, v, depth)
 		case s.full:
 		case s.isLuma(plane):
 			level = (float64(v)/scale - 16) * 255 / 219
@@ -67,6 +70,15 @@ func (s cicp) levels(plane, depth int) []uint8 {
 		levels[v] = uint8(math.Round(max(0, min(level, 255))))
 	}
 	return levels
+}
+
+// reversibleLevel returns the level of a sample of the matrix yCgCoRe: luma has the range of RGB, chroma twice that.
+func (s cicp) reversibleLevel(plane, v, depth int) float64 {
+	toByte := 255 / float64(int(1)<<(depth-2)-1)
+	if s.isLuma(plane) {
+		return float64(v) * toByte
+	}
+	return float64(v-1<<(depth-1))/2*toByte + 128
 }
 
 // A matrix converts full-range YCbCr to RGB: it has the weights of Cb and Cr that are added to luma, for red, green
@@ -82,7 +94,7 @@ func (s cicp) toRGB() matrix {
 		return matrixFromLuma(0.30, 0.11)
 	case smpte240:
 		return matrixFromLuma(0.212, 0.087)
-	case yCgCo:
+	case yCgCo, yCgCoRe:
 		return matrix{{-1, 1}, {1, 0}, {-1, -1}}
 	case bt2020, bt2020Const:
 		return matrixFromLuma(0.2627, 0.0593)

@@ -49,6 +49,27 @@ var paints = [][3]float64{
 	{0, 0, 0}, {1, 1, 1}, {0.5, 0.5, 0.5}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {0.9, 0.6, 0.2}, {0.1, 0.4, 0.7},
 }
 
+// TestReversibleColours has levels by the integer equations of the matrix (ITU-T H.273, equations 57 to 60).
+func TestReversibleColours(t *testing.T) {
+	for _, depth := range []int{10, 12} {
+		r := raw{width: 8, height: 8, meaning: cicp{matrix: 16, full: true},
+			stored: format{stepX: 1, stepY: 1, depth: depth}}
+		for _, rgb := range paints {
+			highest := float64(int(1)<<(depth-2) - 1)
+			red, green, blue := int(rgb[0]*highest), int(rgb[1]*highest), int(rgb[2]*highest)
+			co := red - blue
+			t0 := blue + co>>1
+			cg := green - t0
+			levels := [3]int{t0 + cg>>1, cg + 1<<(depth-1), co + 1<<(depth-1)}
+			b := painted(r, rgb)
+			b.items[0].data = r.samples(func(plane, _, _ int) int { return levels[plane] })
+			checkPaint(t, decodeBuilt(t, b.bytes()), [4]float64{rgb[0], rgb[1], rgb[2], 1}, 3)
+			withAlpha(b, alphaURN, grayRaw(8, 8), func(int, int) int { return 128 })
+			checkPaint(t, decodeBuilt(t, b.bytes()), [4]float64{rgb[0], rgb[1], rgb[2], 128. / 255}, 4)
+		}
+	}
+}
+
 // painted is a file of one item that is all of one colour.
 func painted(r raw, rgb [3]float64, properties ...[]byte) *builder {
 	b := &builder{primary: 1}

@@ -189,12 +189,18 @@ func (f *File) pass(end int64) error {
 
 // readItems reads and parses the payload of the meta box.
 func (f *File) readItems(start, end int64) error {
-	if end-start > maxMeta {
+	length := end - start
+	if end == math.MaxInt64 {
+		length = toEnd
+	} else if length > maxMeta {
 		return tooMany("bytes in its meta box", maxMeta)
 	}
-	payload, err := io.ReadAll(f.section(start, end-start))
+	payload, err := io.ReadAll(io.LimitReader(f.section(start, length), maxMeta+1))
 	if err != nil {
 		return err
+	}
+	if len(payload) > maxMeta {
+		return tooMany("bytes in its meta box", maxMeta)
 	}
 	f.meta, err = parseMeta(payload)
 	return err

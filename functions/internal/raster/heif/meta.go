@@ -109,7 +109,7 @@ func (m *meta) link() error {
 		return unsupported("%s whose meta box is for %q instead of pictures", m.handler)
 	}
 	if !m.hasPrimary {
-		return damaged("its meta box has no pitm box, which names the primary item")
+		return unsupported("%s without a primary item, such as an image sequence")
 	}
 	for id, i := range m.items {
 		if l, ok := m.locations[id]; ok {

@@ -137,21 +137,26 @@ func (f *File) gridPicture(i *item) (*picture, error) {
 	if len(ids) != p.columns*p.rows {
 		return nil, damaged("its grid of %dx%d tiles is derived from %d items", p.columns, p.rows, len(ids))
 	}
+	return p, f.fillGrid(p, ids)
+}
+
+// fillGrid adds the tiles of a grid whose size is known.
+func (f *File) fillGrid(p *picture, ids []uint32) error {
 	for n, id := range ids {
 		if err := f.addTile(p, id, n); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if p.width > p.columns*p.tileWidth || p.height > p.rows*p.tileHeight {
-		return nil, damaged("its grid has %dx%d tiles of %dx%d pixels, which do not cover %dx%d", p.columns, p.rows,
+		return damaged("its grid has %dx%d tiles of %dx%d pixels, which do not cover %dx%d", p.columns, p.rows,
 			p.tileWidth, p.tileHeight, p.width, p.height)
 	}
 	if p.columns*p.rows > 1 && (p.tileWidth%p.stepX != 0 || p.tileHeight%p.stepY != 0) {
-		return nil, unsupported("%s with a grid of tiles of %dx%d pixels, whose chroma is shared",
+		return unsupported("%s with a grid of tiles of %dx%d pixels, whose chroma is shared",
 			p.tileWidth, p.tileHeight)
 	}
 	p.transform = newTransform(p.width, p.height)
-	return p, p.checkWork(p.pixels(), maxExcess, "tiles")
+	return p.checkWork(p.pixels(), maxExcess, "tiles")
 }
 
 func (f *File) readGrid(p *picture, i *item) error {

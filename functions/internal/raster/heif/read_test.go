@@ -65,6 +65,7 @@ func TestGrids(t *testing.T) {
 		{"one row", gridOf(3, 1, 48, 16)},
 		{"one tile", gridOf(1, 1, 9, 16)},
 		{"meta box last", change(func(b *builder) { b.metaLast = true })},
+		{"meta box to the end of the file", change(func(b *builder) { b.metaOpen = true })},
 		{"numbers of 32 bits", change(func(b *builder) { b.wide = true })},
 		{"data in three parts", change(func(b *builder) {
 			for _, i := range b.items {

@@ -8,8 +8,8 @@ var cdefDirections = [8][2][2]int8{
 	{{1, 1}, {2, 2}}, {{1, 0}, {2, 1}}, {{1, 0}, {2, 0}}, {{1, 0}, {2, -1}},
 }
 
-// cdefDirections422 is Cdef_Uv_Dir (section 7.15.1) if chroma is subsampled across, but not down. There is no other
-// format in which the direction of chroma is another than that of luma.
+// cdefDirections422 is Cdef_Uv_Dir (section 7.15.1) if chroma is subsampled across, but not down. In all other formats
+// chroma has the direction of luma.
 var cdefDirections422 = [8]uint8{7, 0, 2, 4, 5, 6, 6, 6}
 
 // changes reports whether the filter can change samples.

@@ -2,5 +2,5 @@
 
 package av1
 
-// constrainVectors is for processors that there is assembly for.
+// constrainVectors reports that it has done nothing, where it is not in assembly.
 func constrainVectors(*cdefBlock, *uint16, *uint16, int, int, int) bool { return false }

@@ -77,7 +77,7 @@ func (p *headerParser) parseKind() {
 	hasTimes := p.hasDecoderModel && !p.equalInterval
 	if p.showsExisting = p.flag(); p.showsExisting {
 		p.existing = p.read(3)
-		return // what follows is of no use
+		return // what follows is not needed
 	}
 	p.kind, p.isShown = p.read(2), p.flag()
 	switch {

@@ -134,7 +134,7 @@ func (r *obuReader) readFrame(kind int, payload []byte, temporal, spatial int) e
 	}
 	switch {
 	case !header.isIntra():
-		r.current = nil // its tiles are of no use
+		r.current = nil // its tiles are not needed
 	case kind == obuFrame:
 		return r.readTiles(rest)
 	}

@@ -2,7 +2,7 @@
 
 package lossy
 
-// hadamard is hadamardBlocks, for processors that there is no assembly for.
+// hadamard is hadamardBlocks where it is not in assembly.
 func hadamard(source, predicted []uint8, across, down int) int32 {
 	return hadamardBlocks(source, predicted, across, down)
 }

@@ -1,5 +1,7 @@
 package av1
 
+import "reflect"
+
 // OBU types (section 6.2.2).
 const (
 	obuSequenceHeader = 1
@@ -94,7 +96,7 @@ func (r *obuReader) readSequence(payload []byte) error {
 		return damaged("its sequence header has samples of %v, expected %v, as its av1C property says", s.Format,
 			r.config.Format)
 	}
-	if r.sequence != nil && !s.equal(r.sequence) {
+	if r.sequence != nil && !reflect.DeepEqual(s, r.sequence) {
 		return damaged("it has two sequence headers that differ")
 	}
 	r.sequence = s

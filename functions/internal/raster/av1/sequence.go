@@ -1,10 +1,5 @@
 package av1
 
-import (
-	"fmt"
-	"slices"
-)
-
 // A sequence is a sequence header (section 5.5), as far as intra frames depend on it.
 type sequence struct {
 	Header
@@ -34,13 +29,6 @@ const selectInFrame = 2
 type operatingPoint struct {
 	layers          int // operating_point_idc
 	hasDecoderModel bool
-}
-
-func (s *sequence) equal(other *sequence) bool {
-	a, b := *s, *other
-	points := slices.Equal(a.points, b.points)
-	a.points, b.points = nil, nil
-	return points && fmt.Sprint(a) == fmt.Sprint(b)
 }
 
 // parseSequence parses a sequence header OBU (section 5.5.1).

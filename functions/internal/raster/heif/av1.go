@@ -4,7 +4,6 @@ import (
 	"io"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster/av1"
-	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
 // av1Stream is an AV1 bitstream.
@@ -61,18 +60,13 @@ func (s *av1Stream) decode(r io.Reader, o decodeOptions, show func(*rows) error)
 		return damaged("its AV1 picture is %dx%d pixels, expected %dx%d, as its ispe property says", header.Width,
 			header.Height, s.width, s.height)
 	}
-	var all rows
-	var converted [3][]uint8
+	band := band{o: &o}
 	options := av1.Options{SkipFilters: !o.filter, Check: o.check}
 	return s.config.Decode(data, options, func(decoded *av1.Rows) error {
 		for i, p := range decoded {
-			all[i] = plane.Plane{Pix: p.Pix8, Stride: p.Stride, Width: p.Width, Height: p.Height}
-			if p.Pix16 != nil {
-				converted[i] = narrow(converted[i][:0], p.Pix16, p.Stride, p.Width, p.Height, o.levels[i])
-				all[i].Pix, all[i].Stride = converted[i], p.Width
-			}
+			band.set(i, p.Pix8, p.Pix16, p.Stride, p.Width, p.Height)
 		}
-		return show(&all)
+		return show(&band.rows)
 	})
 }
 

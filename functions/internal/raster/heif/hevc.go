@@ -43,19 +43,30 @@ func (h *hevcStream) cicp() cicp {
 }
 
 func (h *hevcStream) decode(r io.Reader, o decodeOptions, show func(*rows) error) error {
-	var all rows
-	var converted [3][]uint8
+	band := band{o: &o}
 	options := hevc.Options{SkipFilters: !o.filter, Check: o.check}
 	return h.config.Decode(r, options, func(decoded *hevc.Rows) error {
 		for i, s := range decoded {
-			all[i] = plane.Plane{Pix: s.Pix8, Stride: s.Stride, Width: s.Width, Height: s.Height}
-			if s.Pix16 != nil {
-				converted[i] = narrow(converted[i][:0], s.Pix16, s.Stride, s.Width, s.Height, o.levels[i])
-				all[i].Pix, all[i].Stride = converted[i], s.Width
-			}
+			band.set(i, s.Pix8, s.Pix16, s.Stride, s.Width, s.Height)
 		}
-		return show(&all)
+		return show(&band.rows)
 	})
+}
+
+// A band is decoded rows as 8 bits. Its memory is used again for the next.
+type band struct {
+	o         *decodeOptions
+	rows      rows
+	converted [3][]uint8
+}
+
+// set sets the rows of a plane. One of pix8 and pix16 is set.
+func (b *band) set(i int, pix8 []uint8, pix16 []uint16, stride, width, height int) {
+	if pix16 != nil {
+		b.converted[i] = narrow(b.converted[i][:0], pix16, stride, width, height, b.o.levels[i])
+		pix8, stride = b.converted[i], width
+	}
+	b.rows[i] = plane.Plane{Pix: pix8, Stride: stride, Width: width, Height: height}
 }
 
 // narrow appends the samples of a plane as 8 bits. Samples without levels have 8 bits already.

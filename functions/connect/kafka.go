@@ -85,12 +85,24 @@ func checkLogin(r *config.Reader) {
 		}
 	case mechanismMSK:
 		requireLogin(r, awsRegion)
+		refuseLogin(r, saslPassword, oauthTokenURL, oauthAssertion)
 	default:
 		requireLogin(r, saslUsername, saslPassword)
 	}
 	what, inClear := sentInClear[mechanism]
 	if inClear && !kafkaTLS.Read(r) {
 		r.Fault("%s is %s, which sends %s as it is; expected %s=true with it", saslMechanism, mechanism, what, kafkaTLS)
+	}
+}
+
+// refuseLogin reports credentials that the mechanism AWS_MSK_IAM would ignore. A user name may be set: the component
+// servers-managed does it.
+func refuseLogin(r *config.Reader, settings ...config.Setting) {
+	for _, setting := range settings {
+		if r.IsSet(setting) {
+			r.Fault("%s is %s, and %s is set; expected one of them: remove %[3]s to use the credentials of AWS",
+				saslMechanism, mechanismMSK, setting)
+		}
 	}
 }
 

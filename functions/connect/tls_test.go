@@ -281,6 +281,18 @@ func TestFaults(t *testing.T) {
 			map[string]string{"KAFKA_TLS": "true", "KAFKA_SASL_MECHANISM": "AWS_MSK_IAM", "AWS_REGION": "evil.example/?"},
 			[]string{`AWS_REGION is "evil.example/?"; expected a region of AWS`},
 		},
+		"MSK with credentials of others": {
+			map[string]string{
+				"KAFKA_TLS": "true", "KAFKA_SASL_MECHANISM": "AWS_MSK_IAM", "AWS_REGION": "eu-central-1",
+				"KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "topsecret",
+				"KAFKA_SASL_OAUTH_TOKEN_URL": "https://issuer/token",
+			},
+			[]string{
+				"KAFKA_SASL_MECHANISM is AWS_MSK_IAM, and KAFKA_SASL_PASSWORD is set; expected one of them: remove " +
+					"KAFKA_SASL_PASSWORD to use the credentials of AWS",
+				"KAFKA_SASL_MECHANISM is AWS_MSK_IAM, and KAFKA_SASL_OAUTH_TOKEN_URL is set",
+			},
+		},
 		"a region without MSK": {map[string]string{"AWS_REGION": "evil.example/?"}, nil},
 		"password without a mechanism": {
 			map[string]string{"KAFKA_SASL_PASSWORD": "topsecret"}, []string{"expected KAFKA_SASL_MECHANISM with it"},

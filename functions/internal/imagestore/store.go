@@ -119,6 +119,7 @@ func ReadSettings(r *config.Reader) Settings {
 	isAWS, keys := credentialsFrom.Read(r) == aws, r
 	if isAWS {
 		keys = r.Unchecked()
+		refuseKeys(r)
 	}
 	return Settings{
 		Endpoint:  connect.MinIOAddress(connect.MinIOEndpoint.Read(r)),
@@ -129,6 +130,16 @@ func ReadSettings(r *config.Reader) Settings {
 		Lookup:    lookups[lookup.Read(r)],
 		TLS:       connect.ReadMinIO(r),
 		Bucket:    BucketSetting.Read(r),
+	}
+}
+
+// refuseKeys reports keys that MINIO_CREDENTIALS=aws would ignore.
+func refuseKeys(r *config.Reader) {
+	for _, key := range []config.Text{accessKey, secretKey} {
+		if r.IsSet(key) {
+			r.Fault("%s is aws, and %s is set; expected one of them: remove %[2]s to use the credentials of AWS",
+				credentialsFrom, key)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ type scanned struct {
 	base   uint8  // what the position adds to the context of coeff_base
 	more   uint8  // and to that of coeff_br
 	y, x   uint8
+	index  uint16 // coefficientIndex
 }
 
 // scans are the orders of coefficients, by class of transform and size.
@@ -46,6 +47,7 @@ var scans = func() (t [3][txSizes][]scanned) {
 func newScanned(class int, tx txSize, at, w int) scanned {
 	y, x := at/w, at%w
 	c := scanned{at: uint16(at), padded: uint16(y*(w+levelPadding) + x), more: 14, y: uint8(y), x: uint8(x)}
+	c.index = uint16(coefficientIndex(x, y, int(txWidthLog2[tx])))
 	isNear := class == class2D && y < 2 && x < 2 || class == classHorizontal && x == 0 || class == classVertical && y == 0
 	switch {
 	case at == 0:
@@ -372,7 +374,7 @@ func (d *decoder) readSigns(
 		} else {
 			v = min(v, limit-1)
 		}
-		r.coef[p.at&1023] = int32(v)
+		r.coef[p.index&1023] = int32(v)
 		lastRow, lastColumn = max(lastRow, p.y), max(lastColumn, p.x)
 	}
 	return sum | uint8(min(total, 63)), int(lastRow) + 1, int(lastColumn) + 1

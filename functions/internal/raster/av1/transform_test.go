@@ -23,13 +23,13 @@ func brev(bits, x int) int {
 func cos128(angle int) int64 {
 	switch a := angle & 255; {
 	case a <= 64:
-		return cosines[a]
+		return int64(cosines[a])
 	case a <= 128:
-		return -cosines[128-a]
+		return -int64(cosines[128-a])
 	case a <= 192:
-		return -cosines[a-128]
+		return -int64(cosines[a-128])
 	default:
-		return cosines[256-a]
+		return int64(cosines[256-a])
 	}
 }
 
@@ -223,7 +223,7 @@ func literalInverse(coefficients []int32, pix []uint16, stride int, size txSize,
 		t := make([]int64, w)
 		for j := range min(w, 32) {
 			if i < 32 {
-				t[j] = int64(coefficients[i*min(w, 32)+j])
+				t[j] = int64(coefficients[coefficientIndex(j, i, logW)])
 			}
 		}
 		if d := logW - logH; d == 1 || d == -1 {
@@ -238,7 +238,7 @@ func literalInverse(coefficients []int32, pix []uint16, stride int, size txSize,
 		}
 		most := int64(1)<<(max(depth+6, 16)-1) - 1
 		for j, v := range t {
-			residual[i*w+j] = max(-most-1, min(roundShift(v, uint8(rowShift)), most))
+			residual[i*w+j] = max(-most-1, min((v+1<<rowShift>>1)>>rowShift, most))
 		}
 	}
 	for j := range w {
@@ -252,7 +252,7 @@ func literalInverse(coefficients []int32, pix []uint16, stride int, size txSize,
 			literal{t}.transform(kind.column, logH, max(depth+6, 16))
 		}
 		for i, v := range t {
-			residual[i*w+j] = roundShift(v, uint8(colShift))
+			residual[i*w+j] = (v + 1<<colShift>>1) >> colShift
 		}
 	}
 	for i := range h {
@@ -281,7 +281,7 @@ func isTransform(size txSize, kind txType) bool {
 }
 
 // fillCoefficients sets random coefficients in the first columns and rows, some of them as large as can be.
-func fillCoefficients(r *rand.Rand, to []int32, width, columns, rows, depth int, large bool) {
+func fillCoefficients(r *rand.Rand, to []int32, logW, columns, rows, depth int, large bool) {
 	limit := int32(1) << (7 + depth)
 	for y := range rows {
 		for x := range columns {
@@ -292,7 +292,7 @@ func fillCoefficients(r *rand.Rand, to []int32, width, columns, rows, depth int,
 			case r.IntN(4) != 0:
 				v /= int32(1 + x + y)
 			}
-			to[y*width+x] = v
+			to[coefficientIndex(x, y, logW)] = v
 		}
 	}
 }
@@ -321,7 +321,7 @@ func TestTransformIsLiteral(t *testing.T) {
 					case n < 9:
 						columns, rows = 1, 1
 					}
-					fillCoefficients(r, coefficients, w, columns, rows, depth, n%2 == 1)
+					fillCoefficients(r, coefficients, int(logW), columns, rows, depth, n%2 == 1)
 					for i := range got {
 						got[i] = uint16(r.IntN(1 << depth))
 					}
@@ -357,7 +357,7 @@ func BenchmarkTransform(b *testing.B) {
 			var tr transformer
 			pix := make([]uint16, 64*64)
 			var block, coefficients [32 * 32]int32
-			fillCoefficients(r, block[:], 1<<min(logW, 5), c.columns, c.rows, 8, false)
+			fillCoefficients(r, block[:], int(logW), c.columns, c.rows, 8, false)
 			b.SetBytes(int64(1 << (logW + logH)))
 			for b.Loop() {
 				coefficients = block

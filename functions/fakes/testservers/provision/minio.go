@@ -23,8 +23,8 @@ func provisionMinIO(policy string) error {
 		return err
 	}
 	prefixed := strings.NewReplacer(
-		`:::images"`, `:::images-*"`, `:::images/`, `:::images-*/`,
-		`:::scans"`, `:::scans-*"`, `:::scans/`, `:::scans-*/`,
+		`:::images"`, `:::images*"`, `:::images/`, `:::images*/`,
+		`:::scans"`, `:::scans*"`, `:::scans/`, `:::scans*/`,
 	).Replace(string(text))
 	const name = "image-service"
 	user, login := os.Getenv("CI_MINIO_ACCESS_KEY"), map[string]string{

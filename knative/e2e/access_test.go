@@ -3,7 +3,6 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"os/exec"
 	"slices"
@@ -23,7 +22,7 @@ func (s *installation) apiKeys(t *testing.T) {
 	bob, bobLine := s.newClient(t, "bob")
 	setAPIKeys(t, aliceLine, bobLine)
 	revision := field(t, "ksvc/upload", "{.status.latestReadyRevisionName}")
-	deployOverlay(t, overlay{resources: base.resources, components: []string{"knative/components/authentication"}})
+	deployOverlay(t, base.with("", "knative/components/authentication"))
 	await(t, patience, "upload has a new revision", func() bool {
 		return field(t, "ksvc/upload", "{.status.latestReadyRevisionName}") != revision
 	})
@@ -86,19 +85,31 @@ func deleteOwn(t *testing.T, owner, other *installation, id string) {
 // newClient returns a client with a new API key, and the line of that key for the key file.
 func (s *installation) newClient(t *testing.T, name string) (client *installation, line string) {
 	t.Helper()
+	key, line := newKey(t, name)
+	return s.withKey(key), line
+}
+
+// newKey returns a new API key of a client, and its line for the key file.
+func newKey(t *testing.T, client string) (key, line string) {
+	t.Helper()
 	var stderr strings.Builder // has the key, standard output its line
-	command := exec.CommandContext(t.Context(), "go", "run", "./functions/upload/key", name)
+	command := exec.CommandContext(t.Context(), "go", "run", "./functions/upload/key", client)
 	command.Dir, command.Stderr = root(t), &stderr
 	output, err := command.Output()
 	if err != nil {
 		t.Fatal(err, stderr.String())
 	}
 	words := strings.Fields(stderr.String())
+	return words[len(words)-1], string(output)
+}
+
+// withKey returns the client whose requests have an API key.
+func (s *installation) withKey(key string) *installation {
 	with := *s
 	withKey := *s.http
-	withKey.Transport = bearer{words[len(words)-1], s.http.Transport}
+	withKey.Transport = bearer{key, s.http.Transport}
 	with.http = &withKey
-	return &with, string(output)
+	return &with
 }
 
 // bearer adds an API key to every request.
@@ -123,25 +134,23 @@ func (s *installation) eventsOnly() *installation {
 // setAPIKeys creates or changes the Secret with the key file.
 func setAPIKeys(t *testing.T, lines ...string) {
 	t.Helper()
-	secret, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Secret",
-		"metadata":   map[string]string{"name": "image-service-api-keys", "namespace": namespace},
-		"stringData": map[string]string{"api-keys": strings.Join(lines, "")},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	apply(t, string(secret))
+	setSecret(t, "image-service-api-keys", map[string]string{"api-keys": strings.Join(lines, "")})
 }
 
 // eventToThumbnail sends an image through the Broker. It has no owner, so its thumbnail is looked up in the bucket.
 func (s *installation) eventToThumbnail(t *testing.T) {
 	t.Helper()
+	s.thumbnailWithoutOwner(t, "scan.jpg", func() { s.post(t, newScan(t)) })
+}
+
+// thumbnailWithoutOwner waits until the image that comes by send has its thumbnail in the bucket.
+func (s *installation) thumbnailWithoutOwner(t *testing.T, name string, send func()) {
+	t.Helper()
 	before := s.bucket.images(t)
-	s.post(t, newScan(t))
-	await(t, patience, "the event's image has a thumbnail", func() bool {
+	send()
+	await(t, patience, name+" has a thumbnail", func() bool {
 		ids := slices.DeleteFunc(s.bucket.images(t), func(id string) bool { return slices.Contains(before, id) })
-		return len(ids) == 1 && s.bucket.has(t, ids[0]+"/thumbnail_scan.jpg")
+		return len(ids) == 1 && s.bucket.has(t, ids[0]+"/thumbnail_"+name)
 	})
 }
 

@@ -23,7 +23,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -296,7 +296,7 @@ func (g *gitops) removeHealth(before string) {
 
 func (g *gitops) removeTopics() {
 	g.Helper()
-	admin, err := sarama.NewClusterAdmin(kafkaServers(), kafkaConfig())
+	admin, err := sarama.NewClusterAdmin(testservers.Kafka(g.T, os.Getenv))
 	if err != nil {
 		g.Errorf("connect to Kafka: %v", err)
 		return
@@ -311,13 +311,8 @@ func (g *gitops) removeTopics() {
 
 func (g *gitops) removeBucket() {
 	g.Helper()
-	client, err := minio.New(os.Getenv("MINIO_ENDPOINT"), &minio.Options{
-		Creds: credentials.NewStaticV4(os.Getenv("MINIO_ACCESS_KEY"), os.Getenv("MINIO_SECRET_KEY"), ""),
-	})
-	if err == nil {
-		options := minio.RemoveBucketOptions{ForceDelete: true}
-		err = client.RemoveBucketWithOptions(context.Background(), gitopsNamespace, options)
-	}
+	options := minio.RemoveBucketOptions{ForceDelete: true}
+	err := testservers.MinIO(g.T, os.Getenv).RemoveBucketWithOptions(context.Background(), gitopsNamespace, options)
 	if err != nil && minio.ToErrorResponse(err).Code != "NoSuchBucket" {
 		g.Errorf("remove bucket: %v", err)
 	}
@@ -330,7 +325,7 @@ func (g *gitops) topics() []string {
 
 func (g *gitops) makeTopics() {
 	g.Helper()
-	admin, err := sarama.NewClusterAdmin(kafkaServers(), kafkaConfig())
+	admin, err := sarama.NewClusterAdmin(testservers.Kafka(g.T, os.Getenv))
 	if err != nil {
 		g.Fatalf("connect to Kafka: %v", err)
 	}

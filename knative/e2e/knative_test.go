@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,7 +29,7 @@ import (
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"go.yaml.in/yaml/v3"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 const (
@@ -70,6 +71,7 @@ func TestOnKnative(t *testing.T) {
 		{"events before their objects", (*installation).eventsBeforeObjects},
 		{"pod killed while it works", (*installation).killWhileProcessing},
 		{"dead letter and redrive", (*installation).deadLetter},
+		{"bucket of another system", (*installation).bucketInbox},
 		{"revision that cannot start", (*installation).brokenRevision},
 		{"password rotation", (*installation).rotatePassword},
 		{"rendition added, and backfill", (*installation).renditions},
@@ -77,6 +79,7 @@ func TestOnKnative(t *testing.T) {
 		{"telemetry", (*installation).telemetry},
 		{"HTTPS", (*installation).https},
 		{"API keys", (*installation).apiKeys},
+		{"example overlay", (*installation).exampleOverlay},
 	} {
 		if !t.Run(chapter.name, func(t *testing.T) { chapter.try(s, t) }) {
 			t.FailNow() // the following subtests depend on it
@@ -95,12 +98,18 @@ func install(t *testing.T) *installation {
 	alias(t, config["MINIO_ENDPOINT"], podAddress("MINIO_ENDPOINT"))
 	alias(t, config["REDIS_HOST"]+":"+config["REDIS_PORT"], podAddress("REDIS_HOST")+":"+os.Getenv("REDIS_PORT"))
 	alias(t, config["KAFKA_BOOTSTRAP_SERVERS"], podAddress("KAFKA_BOOTSTRAP_SERVERS"))
-	makeTopics(t, config["KAFKA_TOPIC"], config["KAFKA_BACKFILL_TOPIC"], config["KAFKA_DEAD_LETTER_TOPIC"])
+	topics := []string{config["KAFKA_DEAD_LETTER_TOPIC"]}
+	for _, o := range objects(t, base) {
+		topics = append(topics, o.Spec.Topics...)
+	}
+	makeTopics(t, topics...)
+	grantRights(t)
 	s := &installation{http: client(t, nil), bucket: takeBucket(t, config["MINIO_BUCKET"])}
 
 	t.Cleanup(func() { cleanUp(t) })
 	kubectl(t, "create", "namespace", namespace)
-	setSecret(t, os.Getenv("REDIS_PASSWORD"))
+	setCredentials(t, os.Getenv("REDIS_PASSWORD"))
+	setServerSecrets(t)
 	began := time.Now()
 	deploy(t)
 	t.Logf("ko apply took %s", since(began))
@@ -120,15 +129,8 @@ func configOf(t *testing.T) map[string]string {
 // settings returns those of a ConfigMap of an overlay.
 func settings(t *testing.T, o overlay, name string) map[string]string {
 	t.Helper()
-	var object struct {
-		Kind     string
-		Metadata struct{ Name string }
-		Data     map[string]string
-	}
-	for document := range strings.SplitSeq(build(t, o), "\n---\n") {
-		object.Data = nil // YAML adds to a map
-		err := yaml.Unmarshal([]byte(document), &object)
-		if err == nil && object.Kind == "ConfigMap" && object.Metadata.Name == name {
+	for _, object := range objects(t, o) {
+		if object.Kind == "ConfigMap" && object.Metadata.Name == name {
 			return object.Data
 		}
 	}
@@ -136,16 +138,24 @@ func settings(t *testing.T, o overlay, name string) map[string]string {
 	return nil
 }
 
-// setSecret creates or changes the Secret. Its content goes through standard input, which other users cannot see.
-func setSecret(t *testing.T, redisPassword string) {
+// setCredentials creates or changes the Secret with those of the functions, which have a user of their own if the
+// servers have users.
+func setCredentials(t *testing.T, redisPassword string) {
+	t.Helper()
+	setSecret(t, "image-service-secret", map[string]string{
+		"MINIO_ACCESS_KEY": cmp.Or(os.Getenv("CI_MINIO_ACCESS_KEY"), os.Getenv("MINIO_ACCESS_KEY")),
+		"MINIO_SECRET_KEY": os.Getenv("MINIO_SECRET_KEY"),
+		"REDIS_PASSWORD":   redisPassword,
+	})
+}
+
+// setSecret creates or changes a Secret. Its content goes through standard input, which other users cannot see.
+func setSecret(t *testing.T, name string, content map[string]string) {
 	t.Helper()
 	secret, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Secret",
-		"metadata": map[string]string{"name": "image-service-secret", "namespace": namespace},
-		"stringData": map[string]string{
-			"MINIO_ACCESS_KEY": os.Getenv("MINIO_ACCESS_KEY"), "MINIO_SECRET_KEY": os.Getenv("MINIO_SECRET_KEY"),
-			"REDIS_PASSWORD": redisPassword,
-		},
+		"metadata":   map[string]string{"name": name, "namespace": namespace},
+		"stringData": content,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -379,13 +389,17 @@ func (s *installation) count(t *testing.T, ids []string, want string) (count int
 // with a reason. After the setting is fixed, a redrive processes the first; the second becomes a dead letter again.
 func (s *installation) deadLetter(t *testing.T) {
 	t.Helper()
-	source := fmt.Sprintf("incoming-%d", rand.Int())
+	source := sourceBucket
 	incoming := takeBucket(t, source)
+	if err := incoming.MakeBucket(t.Context(), source, minio.MakeBucketOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	if err := incoming.put(t, "scan.jpg", photograph(t, 640, 480)); err != nil {
 		t.Fatal(err)
 	}
 	before := s.bucket.images(t)
-	scan := newReference(t, "/scanner/"+source, "scan", events.ImageReceived{Bucket: source, ObjectName: "scan.jpg"})
+	received := events.ImageReceived{Bucket: source, ObjectName: "scan.jpg"}
+	scan := newReference(t, fmt.Sprintf("/scanner/%d", rand.Int()), "scan", received)
 	poison := newEvent("poison", events.TypeImageUploaded)
 	if err := poison.SetData(event.ApplicationJSON, map[string]string{"image_id": "none"}); err != nil {
 		t.Fatal(err)
@@ -420,12 +434,9 @@ func (s *installation) deadLetter(t *testing.T) {
 	patch(t, "configmap/image-service-config", map[string]any{"data": map[string]any{"SOURCE_BUCKETS": nil}})
 }
 
-// put creates the bucket and stores an object in it.
+// put stores an object.
 func (b bucket) put(t *testing.T, key string, content []byte) error {
 	t.Helper()
-	if err := b.MakeBucket(t.Context(), b.name, minio.MakeBucketOptions{}); err != nil {
-		return err
-	}
 	body, size := bytes.NewReader(content), int64(len(content))
 	_, err := b.PutObject(t.Context(), b.name, key, body, size, minio.PutObjectOptions{})
 	return err
@@ -546,19 +557,19 @@ func (t *traffic) stop() (sent int64, failures []string) {
 // interruption. After the second password is removed they cannot use Redis, which shows that they used it.
 func (s *installation) rotatePassword(t *testing.T) {
 	t.Helper()
-	admin := redisClient(t, os.Getenv("REDIS_PASSWORD"))
+	admin, user := testservers.Redis(t, os.Getenv), cmp.Or(os.Getenv("CI_REDIS_USERNAME"), "default")
 	second := fmt.Sprintf("second-%d", rand.Int())
 	acl := func(rule string) {
-		if err := admin.Do(context.Background(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
+		if err := admin.Do(context.Background(), "ACL", "SETUSER", user, rule).Err(); err != nil {
 			t.Error(err)
 		}
 	}
 	acl(">" + second)
 	t.Cleanup(func() {
 		// Fails if the password is already removed.
-		admin.Do(context.Background(), "ACL", "SETUSER", "default", "<"+second)
+		admin.Do(context.Background(), "ACL", "SETUSER", user, "<"+second)
 	})
-	setSecret(t, second)
+	setCredentials(t, second)
 	s.roll(t, "upload", "password")
 	s.roll(t, "thumbnail", "password")
 	s.completed(t, s.upload(t, photograph(t, 640, 480)))
@@ -569,7 +580,7 @@ func (s *installation) rotatePassword(t *testing.T) {
 		status, _ := s.do(t, http.MethodGet, s.url+"/ready", "", nil)
 		return status == http.StatusServiceUnavailable
 	})
-	setSecret(t, os.Getenv("REDIS_PASSWORD"))
+	setCredentials(t, os.Getenv("REDIS_PASSWORD"))
 	s.roll(t, "upload", "first password")
 	s.roll(t, "thumbnail", "first password")
 	s.completed(t, s.upload(t, photograph(t, 640, 480)))
@@ -590,7 +601,7 @@ func (s *installation) uninstalled(t *testing.T) {
 	for _, id := range s.bucket.images(t) {
 		keys = append(keys, "image:status:"+id)
 	}
-	if err := redisClient(t, os.Getenv("REDIS_PASSWORD")).Del(t.Context(), keys...).Err(); err != nil {
+	if err := testservers.Redis(t, os.Getenv).Del(t.Context(), keys...).Err(); err != nil {
 		t.Error(err)
 	}
 }

@@ -83,9 +83,16 @@ func groupOf(apiVersion string) string {
 func accepts(t *testing.T, served map[string]bool, text string) {
 	t.Helper()
 	resolved := strings.ReplaceAll(text, "ko://", "registry.example/") // a dry run pulls no image
+	documents := known(t, served, resolved)
+	run(t, documents, "kubectl", "apply", "--dry-run=server", "--validate=strict", "--filename=-")
+}
+
+// known returns manifests without the kinds that the cluster does not serve.
+func known(t *testing.T, served map[string]bool, text string) string {
+	t.Helper()
 	var documents bytes.Buffer
 	var unknown []string
-	for document := range strings.SplitSeq(resolved, "\n---\n") {
+	for document := range strings.SplitSeq(text, "\n---\n") {
 		var head struct {
 			APIVersion string `yaml:"apiVersion"`
 			Kind       string
@@ -101,8 +108,8 @@ func accepts(t *testing.T, served map[string]bool, text string) {
 			unknown = append(unknown, head.Kind)
 		}
 	}
-	run(t, documents.String(), "kubectl", "apply", "--dry-run=server", "--validate=strict", "--filename=-")
 	if len(unknown) > 0 {
 		t.Logf("kinds that the cluster does not serve: %s", strings.Join(unknown, ", "))
 	}
+	return documents.String()
 }

@@ -64,9 +64,7 @@ func (s *installation) renditions(t *testing.T) {
 // place for those that fail beside those that serve.
 func (s *installation) setRenditions(t *testing.T, document string) {
 	t.Helper()
-	deployOverlay(t, overlay{
-		resources: base.resources, components: []string{"knative/components/renditions"},
-		patches: fmt.Sprintf(`
+	deployOverlay(t, base.with(fmt.Sprintf(`
   - patch: |
       apiVersion: v1
       kind: ConfigMap
@@ -74,8 +72,7 @@ func (s *installation) setRenditions(t *testing.T, document string) {
       data: { renditions.yaml: %q }
   - target: { kind: Service, name: upload|thumbnail.* }
     patch: '[{ "op": "replace", "path": "/spec/template/spec/containers/0/resources/requests/cpu", "value": "10m" }]'
-`, namespace, document),
-	})
+`, namespace, document), "knative/components/renditions"))
 }
 
 // awaitRevisions waits until the newest revision of each function is ready and has the traffic, except for those that

@@ -9,16 +9,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/IBM/sarama"
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
-	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/connect"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // needed lists the required environment variables.
@@ -40,14 +40,11 @@ func podAddress(name string) string {
 // minio.minio.svc.cluster.local:9000, leads to a server outside the cluster, so that the manifests need no change.
 func alias(t *testing.T, address, target string) {
 	t.Helper()
-	if _, withoutScheme, found := strings.Cut(address, "://"); found {
-		address = withoutScheme
-	}
-	host, portText, err := net.SplitHostPort(address)
+	host, portText, err := net.SplitHostPort(connect.MinIOAddress(address))
 	if err != nil {
 		t.Fatal(err)
 	}
-	targetHost, targetPort, err := net.SplitHostPort(target)
+	targetHost, targetPort, err := net.SplitHostPort(connect.MinIOAddress(target))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +86,55 @@ ports: [{ port: %[5]s }]
 `, in, service, portText, targetHost, targetPort))
 }
 
+// setServerSecrets creates the Secrets of docs/operations/tls.md, where the servers require TLS.
+func setServerSecrets(t *testing.T) {
+	t.Helper()
+	if !secure() {
+		return
+	}
+	authorities := map[string]string{}
+	for _, server := range []string{"minio", "redis", "kafka"} {
+		certificate, err := os.ReadFile(os.Getenv(strings.ToUpper(server) + "_CA_FILE"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		authorities[server+".crt"] = string(certificate)
+	}
+	setSecret(t, "image-service-authorities", authorities)
+	password := os.Getenv("KAFKA_SASL_PASSWORD")
+	setSecret(t, "image-upload", map[string]string{"password": password})
+	setSecret(t, "image-dead-letters", map[string]string{"password": password})
+	setSecret(t, "image-source", map[string]string{
+		"user": "image-source", "password": password, "saslType": sarama.SASLTypeSCRAMSHA512,
+	})
+}
+
+// grantRights gives the users of the servers those of the component storage-tls, with the names of the installation.
+func grantRights(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CI_KAFKA_USERS") == "" {
+		return
+	}
+	directory := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(directory, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var users []string
+	for _, o := range objects(t, base.with("", "knative/components/storage", "knative/components/storage-tls")) {
+		switch {
+		case o.Kind == "KafkaUser":
+			users = append(users, o.text)
+		case strings.HasPrefix(o.Metadata.Name, "minio-rights"):
+			write("minio-policy.json", o.Data["minio-policy.json"])
+		}
+	}
+	write("kafka-users.yaml", strings.Join(users, "\n---\n"))
+	run(t, "", "go", "run", "./functions/fakes/testservers/provision", directory)
+}
+
 // makeTopics creates topics, and deletes them after the test.
 func makeTopics(t *testing.T, names ...string) {
 	t.Helper()
@@ -109,15 +155,9 @@ func makeTopics(t *testing.T, names ...string) {
 	}
 }
 
-// kafkaServers returns the addresses of Kafka as seen by this machine.
-func kafkaServers() []string { return strings.Split(os.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ",") }
-
-// kafkaConfig returns the configuration of the Kafka clients of these tests.
-func kafkaConfig() *sarama.Config { return connect.Kafka{}.Config("image-service-e2e") }
-
 func kafka(t *testing.T) sarama.ClusterAdmin {
 	t.Helper()
-	admin, err := sarama.NewClusterAdmin(kafkaServers(), kafkaConfig())
+	admin, err := sarama.NewClusterAdmin(testservers.Kafka(t, os.Getenv))
 	if err != nil {
 		t.Fatalf("connect to Kafka: %v", err)
 	}
@@ -128,7 +168,7 @@ func kafka(t *testing.T) sarama.ClusterAdmin {
 // recordsOn returns the number of records that were ever written to a topic.
 func recordsOn(t *testing.T, topic string) (count int64) {
 	t.Helper()
-	client, err := sarama.NewClient(kafkaServers(), kafkaConfig())
+	client, err := sarama.NewClient(testservers.Kafka(t, os.Getenv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,12 +197,7 @@ type bucket struct {
 // test.
 func takeBucket(t *testing.T, name string) bucket {
 	t.Helper()
-	client, err := minio.New(os.Getenv("MINIO_ENDPOINT"), &minio.Options{
-		Creds: credentials.NewStaticV4(os.Getenv("MINIO_ACCESS_KEY"), os.Getenv("MINIO_SECRET_KEY"), ""),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := testservers.MinIO(t, os.Getenv)
 	switch exists, err := client.BucketExists(t.Context(), name); {
 	case err != nil:
 		t.Fatalf("look up bucket %s: %v", name, err)
@@ -216,15 +251,4 @@ func (b bucket) has(t *testing.T, key string) bool {
 		t.Fatal(err)
 	}
 	return err == nil
-}
-
-// redisClient returns a client of the Redis that the functions use.
-func redisClient(t *testing.T, password string) *redis.Client {
-	t.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr:     net.JoinHostPort(os.Getenv("REDIS_HOST"), os.Getenv("REDIS_PORT")),
-		Password: password,
-	})
-	t.Cleanup(func() { client.Close() })
-	return client
 }

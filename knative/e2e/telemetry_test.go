@@ -21,16 +21,13 @@ func (s *installation) telemetry(t *testing.T) {
 	if program := os.Getenv("CI_COLLECTOR"); program != "" {
 		collector = receiver.Behind(program)
 	}
-	with := overlay{
-		resources: base.resources, components: []string{"knative/components/opentelemetry"},
-		patches: fmt.Sprintf(`
+	with := base.with(fmt.Sprintf(`
   - patch: |
       apiVersion: v1
       kind: ConfigMap
       metadata: { name: image-service-telemetry, namespace: %s }
       data: { OTEL_TRACES_SAMPLER_ARG: "1" }
-`, namespace),
-	}
+`, namespace), "knative/components/opentelemetry")
 	target, err := url.Parse(collector)
 	if err != nil {
 		t.Fatal(err)

@@ -25,16 +25,13 @@ func (s *installation) webhook(t *testing.T) {
 	secret := webhook.NewSecret()
 	endpoint := startEndpoint(t, secret)
 	setEndpoints(t, endpoint.url, secret)
-	deployOverlay(t, overlay{
-		resources: base.resources, components: []string{"knative/components/webhooks"},
-		patches: fmt.Sprintf(`
+	deployOverlay(t, base.with(fmt.Sprintf(`
   - patch: |
       apiVersion: v1
       kind: ConfigMap
       metadata: { name: image-service-webhooks, namespace: %s }
       data: { WEBHOOK_ALLOW_NETWORKS: %s/32, WEBHOOK_ALLOW_HTTP: "true" }
-`, namespace, machine(t)),
-	})
+`, namespace, machine(t)), "knative/components/webhooks"))
 	awaitReady(t)
 	await(t, zeroWithin, "no pod of webhook is left", func() bool { return len(pods(t, "webhook")) == 0 })
 
@@ -64,15 +61,7 @@ func (s *installation) webhook(t *testing.T) {
 func setEndpoints(t *testing.T, url, secret string) {
 	t.Helper()
 	file := fmt.Sprintf("endpoints:\n  - {name: example, url: %q, secrets: [%q]}\n", url, secret)
-	object, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Secret",
-		"metadata":   map[string]string{"name": "image-service-webhook-endpoints", "namespace": namespace},
-		"stringData": map[string]string{"endpoints.yaml": file},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	apply(t, string(object))
+	setSecret(t, "image-service-webhook-endpoints", map[string]string{"endpoints.yaml": file})
 }
 
 // An endpoint is the receiver of webhooks. It refuses the first message, and takes it and all others afterwards.

@@ -92,7 +92,7 @@ func TestHEICErrors(t *testing.T) {
 		{"too many pixels", file, Limits{Pixels: 200*150 - 1}, ReasonTooManyPixels},
 		{"too many pixels before it is cropped", heic(t, "cut"), Limits{Pixels: 128*96 - 1}, ReasonTooManyPixels},
 		{"codec that is not read", bytes.ReplaceAll(file, []byte("hvc1"), []byte("av01")), Limits{}, ReasonUnsupported},
-		{"image sequence", []byte("\x00\x00\x00\x18ftypmsf1\x00\x00\x00\x00msf1hevc\x00\x00\x00\x08moov"),
+		{"image sequence of sound", []byte("\x00\x00\x00\x18ftypmsf1\x00\x00\x00\x00msf1hevc\x00\x00\x00\x08moov"),
 			Limits{}, ReasonUnsupported},
 		{"no codec named", []byte("\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00mif1"), Limits{}, ReasonDamaged},
 	}

@@ -31,6 +31,9 @@ func addSeeds(f *testing.F) {
 	})
 	small.refer("thmb", thumb.id, small.primary)
 	f.Add(small.bytes())
+	sequence := sequenceOf(shadedTrack(1, 4), trackOf("auxl", shadedTrack(2, 0), 1), trackOf("thmb", shadedTrack(3, 0), 1))
+	sequence.tracks[0].sync, sequence.tracks[1].wide, sequence.tracks[2].equal = []int{4}, true, true
+	f.Add(sequence.bytes())
 }
 
 // checkFuzzed checks that an error is nil, of the end of the file, or an *imgerr.Error.

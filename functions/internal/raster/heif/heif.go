@@ -4,20 +4,20 @@
 //
 // HEVC pictures are decoded by package hevc, AV1 pictures by package av1.
 //
-// The orientation is that of the irot and imir properties only, because EXIF repeats it. Image sequences without a
-// primary item and data in other items or files are refused; gain maps, pixel aspect ratios and chroma sample positions
-// are ignored.
+// The orientation is that of the irot and imir properties only, because EXIF repeats it. Of an image sequence without a
+// primary item, the first sync sample is decoded, which is an intra picture. Data in other items or files is refused;
+// gain maps, pixel aspect ratios and chroma sample positions are ignored.
 //
 // If a thumbnail item is large enough for the copy that is wanted, it is decoded instead of the picture, unless
 // codec.Options.IgnoreThumbnails is set.
 //
 // # Memory
 //
-// The reader is read forward, once. The package holds the meta box, of up to 4 MiB, and a window of the file: the bytes
-// from the first that is still needed to the last read. For items that are stored in the order in which they are
-// decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole file.
-// Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels, an
-// overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole, and its samples as package av1 says.
+// The reader is read forward, once. The package holds the meta box or moov box, of up to 4 MiB, and a window of the
+// file: the bytes from the first that is still needed to the last read. For items that are stored in the order in which
+// they are decoded that is one item; for items in another order, and for a meta box after the pixels, up to the whole
+// file. Pixels are reduced as they are decoded: a grid holds one row of tiles, alpha one byte for each of its pixels,
+// an overlay 4 bytes for each pixel of its canvas. An AV1 item is held as a whole, and its samples as package av1 says.
 // Limits on items, properties, extents and pixels are checked in the meta box before anything is allocated by them.
 package heif
 
@@ -113,24 +113,42 @@ func (f *File) Header() codec.Header {
 	}
 }
 
-// readMeta reads the boxes of the file up to the meta box and parses it.
+// readMeta reads the boxes of the file up to its meta box, or up to the moov box of an image sequence, and parses it.
+// In a file with both, the meta box has the still picture.
 func (f *File) readMeta() error {
-	isSequence, at := false, int64(0)
+	var brands brands
+	var sequence *meta
+	refusal := damaged("it has neither a meta box nor a moov box")
+	at := int64(0)
 	for range maxBoxes {
 		kind, start, end, err := f.readHeader(at)
 		switch {
-		case errors.Is(err, io.EOF) && isSequence:
-			return unsupported("%s image sequence")
+		case errors.Is(err, io.EOF) && sequence != nil:
+			f.meta = sequence
+			return nil
 		case errors.Is(err, io.EOF) && at > 0:
-			return damaged("it has no meta box")
+			return refusal
 		case err != nil:
 			return err
 		case at == 0 && kind != "ftyp":
 			return damaged("it does not start with an ftyp box")
+		case kind == "ftyp":
+			err = f.readBrands(&brands, start, end)
 		case kind == "meta":
-			return f.readItems(start, end)
-		case kind == "moov":
-			isSequence = true
+			if f.meta, err = f.parse(parseMeta, kind, start, end); err == nil || !brands.sequence {
+				return err
+			}
+		case kind == "moov" && sequence == nil:
+			sequence, err = f.parse(parseMovie, kind, start, end)
+			if !brands.still {
+				f.meta = sequence
+				return err
+			}
+		}
+		if _, isRefusal := errors.AsType[fault](err); isRefusal {
+			refusal = err
+		} else if err != nil {
+			return err
 		}
 		if err := f.pass(end); err != nil {
 			return err
@@ -138,6 +156,23 @@ func (f *File) readMeta() error {
 		at = end
 	}
 	return tooMany("boxes before its meta box", maxBoxes)
+}
+
+// brands are what the ftyp box says that there is.
+type brands struct{ still, sequence bool }
+
+func (f *File) readBrands(b *brands, start, end int64) error {
+	const most = 1 << 10 // bytes
+	payload, err := io.ReadAll(io.LimitReader(f.section(start, min(end-start, most)), most))
+	for brand := range slices.Chunk(payload, 4) {
+		switch string(brand) {
+		case "mif1", "mif2", "heic", "heix", "heim", "heis", "avif":
+			b.still = true
+		case "msf1", "hevc", "hevx", "hevm", "hevs", "avis":
+			b.sequence = true
+		}
+	}
+	return err
 }
 
 // short makes io.ErrUnexpectedEOF of io.EOF.
@@ -187,23 +222,23 @@ func (f *File) pass(end int64) error {
 	return short(err)
 }
 
-// readItems reads and parses the payload of the meta box.
-func (f *File) readItems(start, end int64) error {
+// parse reads and parses the payload of a meta box or moov box.
+func (f *File) parse(parse func([]byte) (*meta, error), kind string, start, end int64) (*meta, error) {
+	limited := "bytes in its " + kind + " box"
 	length := end - start
 	if end == math.MaxInt64 {
 		length = toEnd
 	} else if length > maxMeta {
-		return tooMany("bytes in its meta box", maxMeta)
+		return nil, tooMany(limited, maxMeta)
 	}
 	payload, err := io.ReadAll(io.LimitReader(f.section(start, length), maxMeta+1))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(payload) > maxMeta {
-		return tooMany("bytes in its meta box", maxMeta)
+		return nil, tooMany(limited, maxMeta)
 	}
-	f.meta, err = parseMeta(payload)
-	return err
+	return parse(payload)
 }
 
 // section returns a reader of a part of the file.

@@ -79,9 +79,13 @@ var metaBoxReaders = map[string]func(*meta, *cursor) error{
 	"idat": (*meta).readData,
 }
 
+func newMeta() *meta {
+	return &meta{items: map[uint32]*item{}, locations: map[uint32]location{}, associations: map[uint32][]association{}}
+}
+
 // parseMeta parses the payload of a meta box.
 func parseMeta(payload []byte) (*meta, error) {
-	m := &meta{items: map[uint32]*item{}, locations: map[uint32]location{}, associations: map[uint32][]association{}}
+	m := newMeta()
 	c := &cursor{box: "meta", b: payload}
 	c.full()
 	seen := map[string]bool{}
@@ -109,7 +113,10 @@ func (m *meta) link() error {
 		return unsupported("%s whose meta box is for %q instead of pictures", m.handler)
 	}
 	if !m.hasPrimary {
-		return unsupported("%s without a primary item, such as an image sequence")
+		return unsupported("%s without a primary item")
+	}
+	if m.items[m.primary] == nil {
+		return damaged("its primary item %d is not in its iinf box", m.primary)
 	}
 	for id, i := range m.items {
 		if l, ok := m.locations[id]; ok {

@@ -1,6 +1,7 @@
 package heif
 
 import (
+	"cmp"
 	"image"
 	"math/big"
 	"slices"
@@ -71,8 +72,25 @@ func (t *transform) apply(p property) error {
 		t.orientation = compose(t.orientation, [2]int{4, 2}[c.uint8()&1])
 	case "clap":
 		return t.applyClap(c)
+	case trackMatrix:
+		t.applyMatrix(c)
 	}
 	return c.err
+}
+
+// trackMatrix is the kind of a property that holds the matrix of a track header. No property of a file has it.
+const trackMatrix = "track matrix"
+
+// applyMatrix applies a matrix that turns or mirrors (ISO/IEC 14496-12, section 6.2.2), and ignores others.
+func (t *transform) applyMatrix(c *cursor) {
+	var signs [5]int // of a, b, u, c and d: x becomes ax + cy, y becomes bx + dy
+	for i := range signs {
+		signs[i] = cmp.Compare(c.signed(4), 0)
+	}
+	orientation := slices.Index(orientationMatrices[:], [4]int{signs[0], signs[3], signs[1], signs[4]})
+	if orientation >= exif.Upright {
+		t.orientation = compose(t.orientation, orientation)
+	}
 }
 
 // applyClap applies a clap property (ISO/IEC 14496-12, section 12.1.4): a size, and the offset of its centre from

@@ -191,6 +191,34 @@ def signalled(name, work, values, matrix, kr, kb, whole_range, depth=8, chroma="
     file.save(name, file.item(b"hvc1", top[b"mdat"], *properties))
 
 
+def sequence(name, work):
+    """Three pictures as a video that has the brands of an image sequence, turned by its track, and the first of them as a
+    still picture beside it, which pillow-heif reads. It does not read sequences."""
+    mp4 = os.path.join(work, "p.mp4")
+    for n in range(3):
+        save8(numpy.roll(scene(128, 96), 20 * n, axis=1), os.path.join(work, f"frame{n}.png"))
+    run("ffmpeg", "-y", "-i", os.path.join(work, "frame%d.png"), "-c:v", "libx265", "-pix_fmt", "yuv420p", "-tag:v", "hvc1",
+        "-x265-params", "log-level=0:crf=12:info=0", mp4)
+    with open(mp4, "rb") as f:
+        content = f.read()
+    size = struct.unpack_from(">I", content)[0]
+    content = struct.pack(">I4s4sI", size, b"ftyp", b"msf1", 0) + (b"msf1hevciso8" + b"iso8" * size)[:size - 16] + content[size:]
+    upright, quarter = [struct.pack(">9i", *(v << 16 for v in m[:8]), 1 << 30) for m in ((1, 0, 0, 0, 1, 0, 0, 0), (0, 1, 0, -1, 0, 0, 96, 0))]
+    assert content.count(upright) == 2  # of the movie, and of the track
+    at = content.rindex(upright)
+    with open(os.path.join(here, name), "wb") as f:
+        f.write(content[:at] + quarter + content[at + len(upright):])
+    body = dict(children(content))[b"moov"]
+    for kind in (b"trak", b"mdia", b"minf", b"stbl"):
+        body = dict(children(body))[kind]
+    table = dict(children(body))
+    (length,), (start,) = struct.unpack_from(">I", table[b"stsz"], 12), struct.unpack_from(">I", table[b"stco"], 8)
+    hvcc = dict(children(dict(children(table[b"stsd"][8:]))[b"hvc1"][78:]))[b"hvcC"]
+    still = File()
+    still.save(os.path.join(work, name), still.item(b"hvc1", content[start:start + length], box(b"hvcC", hvcc), ispe(128, 96), irot(3)))
+    return os.path.join(work, name)
+
+
 def clap(width, height, left, top, of_width, of_height):
     return box(b"clap", struct.pack(">IIIIiIiI", width, 1, height, 1, 2 * left + width - of_width, 2, 2 * top + height - of_height, 2))
 
@@ -245,10 +273,10 @@ def single_pictures(work):
     encode(png, "p3.heic")
 
 
-def show():
-    """What Pillow with pillow-heif makes of the files."""
+def show(stills):
+    """What Pillow with pillow-heif makes of the files, or of the still pictures beside them."""
     for name in sorted(n for n in os.listdir(here) if n.endswith(".heic")):
-        image = Image.open(os.path.join(here, name))
+        image = Image.open(stills.get(name, os.path.join(here, name)))
         if image.mode == "RGBa":
             image = image.convert("RGBA")
         image.info.clear()
@@ -272,4 +300,4 @@ with tempfile.TemporaryDirectory() as work:
     signalled("bt601_limited.heic", work, values, "smpte170m", 0.299, 0.114, False, chroma="422")
     signalled("nothing_said.heic", work, values, "smpte170m", 0.299, 0.114, False, boxed=False, in_bitstream=False)
     signalled("bt2020_10.heic", work, values, "bt2020nc", 0.2627, 0.0593, False, depth=10, colours=(9, 13))
-show()
+    show({"sequence.heic": sequence("sequence.heic", work)})

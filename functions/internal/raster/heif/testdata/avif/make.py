@@ -44,6 +44,15 @@ def encode(name, source, *options, then=lambda image: image):
     show(name, then)
 
 
+def without_meta(name):
+    """Leaves a sequence without its still picture."""
+    path = os.path.join(here, name + ".avif")
+    with open(path, "rb") as f:
+        content = f.read()
+    with open(path, "wb") as f:
+        f.write(content.replace(b"meta", b"free", 1))
+
+
 with tempfile.TemporaryDirectory() as work:
     at = lambda name: os.path.join(work, name + ".png")
     save(scene(128, 96), at("rgb"))
@@ -52,10 +61,12 @@ with tempfile.TemporaryDirectory() as work:
     save(scene(192, 128), at("wide"))
     y, x = numpy.mgrid[0:96, 0:128]
     save(numpy.dstack([scene(128, 96), numpy.clip(1.5 - numpy.hypot(x - 64, y - 48) / 40, 0, 1)]), at("clear"))
+    for n in range(3):
+        moved = numpy.roll(scene(128, 96), 20 * n, axis=1)
+        save(moved, at(f"frame{n}"))
+        save(numpy.dstack([moved, numpy.clip(1.5 - numpy.hypot(x - 64 - 9 * n, y - 48) / 40, 0, 1)]), at(f"clear{n}"))
     y, x = numpy.mgrid[0:128, 0:192]
     save(numpy.dstack([scene(192, 128), numpy.clip(1.5 - numpy.hypot(x - 80, y - 60) / 60, 0, 1)]), at("wide_clear"))
-    for n in range(3):
-        save(numpy.roll(scene(128, 96), 20 * n, axis=1), at(f"frame{n}"))
     rgb = [at("rgb")]
     for chroma in "420", "422", "444":
         for depth in "8", "10", "12":
@@ -80,3 +91,5 @@ with tempfile.TemporaryDirectory() as work:
            then=lambda m: m.transpose(Image.ROTATE_270).transpose(Image.FLIP_LEFT_RIGHT))
     encode("cut", rgb, "-y", "444", "--crop", "20,10,80,60", then=lambda m: m.crop((20, 10, 100, 70)))
     encode("sequence", [at(f"frame{n}") for n in range(3)], "-y", "420")
+    encode("sequence_alpha", [at(f"clear{n}") for n in range(3)], "-y", "420")
+    without_meta("sequence_alpha")

@@ -2,16 +2,15 @@ package gif
 
 import (
 	"encoding/binary"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// A colorTable has the colours of a frame as RGBA, the first channel in the lowest byte. The transparent colour is 0,
-// so that colours are premultiplied.
-type colorTable [maxColors]uint32
-
-// newColorTable returns the table of a frame: the local colours, or else the global ones, or else levels of gray.
-// Indexes beyond the table are opaque black, as in Pillow.
-func newColorTable(f *frame, global []byte) *colorTable {
-	t, colors := new(colorTable), f.colorTable
+// newColorTable returns the colours of a frame: the local ones, or else the global ones, or else levels of gray.
+// Indexes beyond the table are opaque black, as in Pillow. The transparent colour is 0, so that colours are
+// premultiplied.
+func newColorTable(f *frame, global []byte) *plane.Colors {
+	t, colors := new(plane.Colors), f.colorTable
 	if colors == nil {
 		colors = global
 	}
@@ -27,25 +26,4 @@ func newColorTable(f *frame, global []byte) *colorTable {
 		t[f.transparent] = 0
 	}
 	return t
-}
-
-// isGray reports whether all colours are levels of gray and opaque.
-func (t *colorTable) isGray() bool {
-	for _, color := range t {
-		if color&0xff != color>>8&0xff || color&0xff != color>>16&0xff || color>>24 != 0xff {
-			return false
-		}
-	}
-	return true
-}
-
-// widened is the table with 16 bits for each channel.
-func (t *colorTable) widened() *[maxColors]uint64 {
-	wide := new([maxColors]uint64)
-	for i, color := range t {
-		for shift := 0; shift < 32; shift += 8 {
-			wide[i] |= uint64(color>>shift&0xff) << (2 * shift)
-		}
-	}
-	return wide
 }

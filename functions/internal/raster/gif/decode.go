@@ -2,9 +2,9 @@ package gif
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
-	"image"
 	"io"
 	"sync"
 
@@ -61,54 +61,42 @@ func (d *decoder) release() {
 
 // decodeStill reduces the first frame as its rows come.
 func (d *decoder) decodeStill() (*plane.Image, error) {
-	bounds, channels, t := d.first.bounds, 4, newColorTable(d.first, d.globalColors)
-	if bounds == image.Rect(0, 0, d.Width, d.Height) && t.isGray() {
-		channels = 1
-	}
+	bounds, sampler := d.first.bounds, d.newSampler()
 	if bounds.Empty() {
-		return d.transparent(t), d.blocks.skipSubBlocks()
+		return d.transparent(), d.blocks.skipSubBlocks()
 	}
-	r := d.newIndexSampler(t, channels)
 	for range bounds.Min.Y {
-		r.add(0, nil)
+		sampler.Add(nil)
 	}
-	err := d.decodeRows(d.first, func(_ int, indexes []byte) { r.add(bounds.Min.X, indexes) })
+	err := d.decodeRows(d.first, func(_ int, indexes []byte) { sampler.AddAt(bounds.Min.X, indexes) })
 	switch {
 	case errors.Is(err, errNoPixels):
-		return d.transparent(t), nil
+		return d.transparent(), nil
 	case err != nil:
 		return nil, err
 	}
 	for range d.Height - bounds.Max.Y {
-		r.add(0, nil)
+		sampler.Add(nil)
 	}
-	return r.image(d.Width, d.Height), nil
+	return d.image(sampler.Planes()), nil
 }
 
-// An indexSampler is an indexReducer or an indexPicker.
-type indexSampler interface {
-	// add takes the next row, which has indexes from column x on. The rest is transparent.
-	add(x int, indexes []uint8)
-	// image returns the reduced image.
-	image(width, height int) *plane.Image
-}
-
-func (d *decoder) newIndexSampler(t *colorTable, channels int) indexSampler {
-	if d.wanted.Nearest {
-		return newIndexPicker(t, d.Width, d.Height, d.wanted.Width, d.wanted.Height)
-	}
-	factorX := plane.ReductionFactor(float64(d.Width) / float64(d.wanted.Width))
-	factorY := plane.ReductionFactor(float64(d.Height) / float64(d.wanted.Height))
-	return newIndexReducer(t, channels, d.Width, d.Height, factorX, factorY)
+func (d *decoder) newSampler() plane.IndexSampler {
+	colors := newColorTable(d.first, d.globalColors)
+	return plane.NewIndexSampler(colors, d.Width, d.Height, d.wanted.Width, d.wanted.Height, d.wanted.Nearest)
 }
 
 // transparent is an image without pixels.
-func (d *decoder) transparent(t *colorTable) *plane.Image {
-	r := d.newIndexSampler(t, 4)
-	for range d.Height {
-		r.add(0, nil)
+func (d *decoder) transparent() *plane.Image { return d.image(d.newSampler().Planes()) }
+
+// image is gray if it is opaque and has no other colours.
+func (d *decoder) image(planes []plane.Plane) *plane.Image {
+	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: planes}
+	red, green, blue := planes[0].Pix, planes[1].Pix, planes[2].Pix
+	if len(planes) == 3 && bytes.Equal(red, green) && bytes.Equal(red, blue) {
+		m.Model, m.Planes = plane.Gray, planes[:1]
 	}
-	return r.image(d.Width, d.Height)
+	return m
 }
 
 // decodeRows decompresses a frame and passes its rows to add, from the top down. The error is errNoPixels if it has

@@ -74,7 +74,7 @@ func newScreen(width, height int) *screen {
 	return &screen{bounds: image.Rect(0, 0, width, height), pixels: make([]byte, 4*width*height)}
 }
 
-func (s *screen) draw(x, y int, p *colorTable, transparent int, indexes []byte) {
+func (s *screen) draw(x, y int, p *plane.Colors, transparent int, indexes []byte) {
 	to := s.pixels[4*(y*s.bounds.Dx()+x):][:4*len(indexes)]
 	for i, index := range indexes {
 		if int(index) != transparent {
@@ -119,7 +119,11 @@ func (s *screen) reduce(o codec.Options) *plane.Image {
 		transparent = transparent || !isOpaque(row)
 		r.Add(row)
 	}
-	return colored(s.bounds.Dx(), s.bounds.Dy(), r.Planes(), transparent)
+	planes := r.Planes()
+	if !transparent {
+		planes = planes[:3]
+	}
+	return &plane.Image{Width: s.bounds.Dx(), Height: s.bounds.Dy(), Model: plane.RGB, Planes: planes}
 }
 
 func isOpaque(row []byte) bool {

@@ -85,12 +85,18 @@ func (p *Picker) Add(row []uint8) {
 	if p.Skip() {
 		return
 	}
-	channels := len(p.planes)
+	channels, y := len(p.planes), p.nextRow()
 	for c, plane := range p.planes {
-		pickSamples(plane.Row(plane.Height-len(p.rows)), row[c:], p.columns, channels)
+		pickSamples(plane.Row(y), row[c:], p.columns, channels)
 	}
+}
+
+// nextRow returns the row of the planes that is made of the next row of the image.
+func (p *Picker) nextRow() int {
+	y := p.planes[0].Height - len(p.rows)
 	p.rows = p.rows[1:]
 	p.y++
+	return y
 }
 
 // Planes implements Sampler.

@@ -13,8 +13,9 @@ const overshoot = 8 * 4
 
 // A converter turns rows of any layout into rows with whole bytes.
 type converter struct {
-	// channels is 1 for gray, 3 for RGB, or 4 for premultiplied RGBA.
+	// channels is 1 for gray and for indexes of colors, 3 for RGB, or 4 for premultiplied RGBA.
 	channels int
+	colors   *plane.Colors // or nil
 	// transparent reports whether any pixel so far was transparent.
 	transparent bool
 	// convert makes a row in to, or returns the stored row if that needs no conversion. The result is not premultiplied,
@@ -24,12 +25,13 @@ type converter struct {
 
 func newConverter(f *File) *converter {
 	c := &converter{channels: 3}
-	toBytes := expandSamples(f.layout.depth)
+	toBytes := expandSamples(f.layout.depth, false)
 	switch hasKey := f.transparency != nil; {
 	case f.layout.colorType == indexed:
-		c.usePalette(newPalette(f.palette, f.transparency), f.layout.depth)
+		c.channels, c.colors, c.convert = 1, newPalette(f.palette, f.transparency), expandSamples(f.layout.depth, true)
 	case f.layout.colorType == gray && hasKey && f.layout.depth <= 8:
-		c.usePalette(newGrayPalette(f.layout.depth, f.transparency[1]), f.layout.depth)
+		c.channels, c.colors = 1, newGrayPalette(f.layout.depth, f.transparency[1])
+		c.convert = expandSamples(f.layout.depth, true)
 	case f.layout.colorType <= rgb && hasKey:
 		c.channels, c.convert = 4, convertColorKey(f.transparency, f.layout)
 	case f.layout.colorType == gray:
@@ -44,19 +46,23 @@ func newConverter(f *File) *converter {
 	return c
 }
 
-// expandSamples makes bytes of samples. It takes the higher 8 of 16 bits, as all libraries do.
-func expandSamples(depth int) func(to, row []uint8) []uint8 {
+// expandSamples makes bytes of samples: indexes, or levels from 0 to 255. It takes the higher 8 of 16 bits, as all
+// libraries do.
+func expandSamples(depth int, isIndexed bool) func(to, row []uint8) []uint8 {
 	switch depth {
 	case 8:
 		return func(_, row []uint8) []uint8 { return row }
 	case 16:
 		return highBytes
 	}
-	count, highest := 8/depth, 1<<depth-1
-	var levels [256]uint64 // the samples of a byte, scaled to 0 to 255
+	count, highest, scale := 8/depth, 1<<depth-1, 1
+	if !isIndexed {
+		scale = 255 / highest
+	}
+	var levels [256]uint64 // the samples of a byte
 	for b := range levels {
 		for i := range count {
-			level := b >> (8 - depth*(i+1)) & highest * 255 / highest
+			level := b >> (8 - depth*(i+1)) & highest * scale
 			levels[b] |= uint64(level) << (8 * i)
 		}
 	}
@@ -76,77 +82,30 @@ func highBytes(to, row []uint8) []uint8 {
 	return to[:n]
 }
 
-// A colorTable is a palette of RGBA, the first channel in the lowest byte.
-type colorTable struct {
-	colors      [256]uint32
-	transparent bool // whether any colour is
-}
-
-const opaque = 0xff << 24
-
 // newPalette is the palette of PLTE and tRNS. Indexes beyond them are opaque black, as in libpng.
-func newPalette(colors, alpha []uint8) *colorTable {
-	p := new(colorTable)
-	for i := range p.colors {
+func newPalette(colors, alpha []uint8) *plane.Colors {
+	p := new(plane.Colors)
+	for i := range p {
 		color := [4]uint8{3: 0xff}
 		copy(color[:3], colors[min(3*i, len(colors)):])
 		if i < len(alpha) {
 			color[3] = alpha[i]
 		}
-		p.transparent = p.transparent || color[3] != 0xff
-		p.colors[i] = binary.LittleEndian.Uint32(color[:])
+		plane.Premultiply(color[:])
+		p[i] = binary.LittleEndian.Uint32(color[:])
 	}
 	return p
 }
 
 // newGrayPalette has all levels of a depth, of which the key is transparent.
-func newGrayPalette(depth int, key uint8) *colorTable {
-	p := &colorTable{transparent: true}
+func newGrayPalette(depth int, key uint8) *plane.Colors {
+	p := new(plane.Colors)
 	highest := 1<<depth - 1
 	for level := range highest + 1 {
-		p.colors[level] = opaque | uint32(level*255/highest)*0x010101
+		p[level] = 0xff<<24 | uint32(level*255/highest)*0x010101
 	}
-	p.colors[key] &^= opaque
+	p[key] = 0
 	return p
-}
-
-// usePalette makes c convert indexes.
-func (c *converter) usePalette(p *colorTable, depth int) {
-	if p.transparent {
-		c.channels = 4
-	}
-	mask := uint8(1<<depth - 1)
-	c.convert = func(to, row []uint8) []uint8 {
-		i := 0
-		for _, b := range row {
-			for shift := 8 - depth; shift >= 0; shift -= depth {
-				binary.LittleEndian.PutUint32(to[i:], p.colors[b>>shift&mask])
-				i += c.channels
-			}
-		}
-		return to[:i]
-	}
-	switch {
-	case depth == 8 && c.channels == 3:
-		c.convert = p.toRGB
-	case depth == 8:
-		c.convert = p.toRGBA
-	}
-}
-
-func (p *colorTable) toRGB(to, row []uint8) []uint8 {
-	for i, b := range row {
-		binary.LittleEndian.PutUint32(to[3*i:], p.colors[b])
-	}
-	return to[:3*len(row)]
-}
-
-func (p *colorTable) toRGBA(to, row []uint8) []uint8 {
-	to = to[:4*len(row)]
-	for i, b := range row {
-		binary.LittleEndian.PutUint32(to[4*i:], p.colors[b])
-	}
-	return to
 }
 
 // convertColorKey converts gray or RGB of whole bytes in which one colour, the key, is transparent.

@@ -33,7 +33,11 @@ func (f *File) decodeImage(o codec.Options) (*plane.Image, error) {
 		d.idat.kept = new(keptStream)
 	}
 	d.rows.Reset(d.idat)
-	d.sampler = plane.NewSampler(f.Width, f.Height, d.channels, o.Width, o.Height, o.Nearest)
+	if d.colors != nil {
+		d.sampler = plane.NewIndexSampler(d.colors, f.Width, f.Height, o.Width, o.Height, o.Nearest)
+	} else {
+		d.sampler = plane.NewSampler(f.Width, f.Height, d.channels, o.Width, o.Height, o.Nearest)
+	}
 	if err := d.decode(); err != nil {
 		return nil, err
 	}
@@ -144,16 +148,17 @@ func (d *decoder) classify(err error) error {
 
 // image has no alpha if no pixel is transparent.
 func (d *decoder) image() *plane.Image {
-	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: d.sampler.Planes(), Profile: d.profile}
+	planes := d.sampler.Planes()
+	if len(planes) == 4 && d.colors == nil && !d.transparent {
+		planes = planes[:3]
+	}
+	m := &plane.Image{Width: d.Width, Height: d.Height, Model: plane.RGB, Planes: planes, Profile: d.profile}
 	m.Indexed, m.Source = d.layout.colorType == indexed, d.source()
-	isGray := d.layout.colorType == gray || d.layout.colorType == grayAlpha
-	switch {
-	case isGray && !d.transparent:
-		m.Model, m.Planes = plane.Gray, m.Planes[:1]
-	case isGray:
-		m.Model, m.Planes = plane.Gray, []plane.Plane{m.Planes[0], m.Planes[3]}
-	case !d.transparent:
-		m.Planes = m.Planes[:3]
+	if d.layout.colorType == gray || d.layout.colorType == grayAlpha {
+		m.Model, m.Planes = plane.Gray, planes[:1]
+		if len(planes) == 4 {
+			m.Planes = append(m.Planes, planes[3])
+		}
 	}
 	return m
 }

@@ -143,12 +143,11 @@ func (p *indexPicker) AddAt(x int, indexes []uint8) {
 		return
 	}
 	y := p.nextRow()
+	red, green, blue, alpha := p.planes[0].Row(y), p.planes[1].Row(y), p.planes[2].Row(y), p.planes[3].Row(y)
 	for i, column := range p.columns {
 		if at := column - x; at >= 0 && at < len(indexes) {
 			color := p.colors[indexes[at]]
-			for channel, plane := range p.planes {
-				plane.Pix[y*plane.Stride+i] = uint8(color >> (8 * channel))
-			}
+			red[i], green[i], blue[i], alpha[i] = uint8(color), uint8(color>>8), uint8(color>>16), uint8(color>>24)
 		}
 	}
 }

@@ -35,9 +35,7 @@ func (d *decoder) source() []byte {
 		return nil
 	}
 	copy(k.payload, "\x78\x9c") // the largest window, because some encoders understate it
-	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(d.Width)), uint32(d.Height))
-	ihdr = append(ihdr, byte(d.layout.depth), byte(d.layout.colorType), 0, 0, 0)
-	file := appendChunk(appendChunk([]byte(signature), "IHDR", ihdr), "PLTE", d.palette)
+	file := appendChunk(newFile(d.layout, d.Width, d.Height), "PLTE", d.palette)
 	if d.transparency != nil {
 		file = appendChunk(file, "tRNS", d.transparency[:min(len(d.transparency), len(d.palette)/3)])
 	}
@@ -54,6 +52,12 @@ func (d *decoder) isExact(stream []byte) bool {
 	length := int64(1+d.layout.rowBytes(d.Width)) * int64(d.Height)
 	n, err := io.Copy(io.Discard, io.LimitReader(r, length+1))
 	return err == nil && n == length && rest.Len() == 0
+}
+
+// newFile begins a file that is not interlaced.
+func newFile(l layout, width, height int) []byte {
+	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(width)), uint32(height))
+	return appendChunk([]byte(signature), "IHDR", append(ihdr, byte(l.depth), byte(l.colorType), 0, 0, 0))
 }
 
 func appendChunk(file []byte, name string, payload []byte) []byte {

@@ -48,7 +48,7 @@ func Compress(data []byte, effort Effort, longest int) []byte {
 
 var compressors = sync.Pool{New: func() any { return new(compressor) }}
 
-// A compressor finds matches. Indexes in data are kept plus 1, so that 0 is none.
+// A compressor finds matches. Its tables have indexes in data plus 1, and 0 where there are none.
 type compressor struct {
 	block
 	data  []byte
@@ -75,7 +75,7 @@ func (c *compressor) release() {
 	compressors.Put(c)
 }
 
-// A match is a copy of earlier bytes; without a distance it is none.
+// A match is a copy of earlier bytes. The distance is 0 if nothing was found.
 type match struct{ length, distance int }
 
 // compressBlock writes a block of data from i on, and returns where it ends. It searches at each index, and also at the
@@ -111,11 +111,11 @@ func (c *compressor) find(i, shortest int) match {
 	}
 	next, longest := c.word(i), min(maxMatch, len(c.data)-i)
 	best := match{length: shortest}
-	if !c.short {
-		shortest = max(shortest, minMatch)
-	} else if at := int(c.shorts[shortHash(next)]) - 1; shortest < minMatch && at >= max(0, i-maxShortDistance) &&
-		(c.word(at)^next)<<40 == 0 {
-		best = match{c.matchLength(at, i, longest), i - at}
+	if c.short && shortest < minMatch {
+		at := int(c.shorts[shortHash(next)]) - 1
+		if at >= max(0, i-maxShortDistance) && (c.word(at)^next)<<40 == 0 {
+			best = match{c.matchLength(at, i, longest), i - at}
+		}
 	}
 	at := int(c.heads[chainHash(next)]) - 1
 	for n := c.depth; n > 0 && at >= max(0, i-maxDistance) && best.length < longest; n-- {

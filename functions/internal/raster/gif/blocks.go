@@ -26,9 +26,6 @@ const (
 	colorTableSizeMask = 0x07
 )
 
-// maxColors is the size of the largest colour table.
-const maxColors = 256
-
 // A frame is everything in a file about a frame before its pixels.
 type frame struct {
 	graphicControl

@@ -101,7 +101,7 @@ func newPalette(colors, alpha []uint8) *plane.Colors {
 func newGrayPalette(depth int, key uint8) *plane.Colors {
 	p := new(plane.Colors)
 	highest := 1<<depth - 1
-	for level := range highest + 1 {
+	for level := range p[:highest+1] {
 		p[level] = 0xff<<24 | uint32(level*255/highest)*0x010101
 	}
 	p[key] = 0

@@ -67,8 +67,8 @@ func withoutAlpha(to, row []uint8) {
 	}
 }
 
-// encodeIndexed is encodeFull for indexes, in as few bits as they need. Differences of indexes mean nothing, so they are
-// not filtered.
+// encodeIndexed is encodeFull for indexes, in as few bits as they need. Differences of indexes mean nothing, so these
+// are not filtered.
 func encodeIndexed(m *image.Paletted, other []byte) []byte {
 	l := layout{indexed, 8}
 	for l.depth > 1 && len(m.Palette) <= 1<<(l.depth/2) {

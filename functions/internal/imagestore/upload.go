@@ -21,14 +21,17 @@ type Upload struct {
 	store *Store
 	body  io.Reader
 	size  int64
+	began time.Time
 	part  part // the current one
 	admit func(size int64) error
 }
 
 // NewUpload returns an Upload of a body of size bytes, -1 if the size is unknown. A body that is known to be larger
-// than 5 MiB is streamed. Others are collected, in memory that all uploads share, up to 5 MiB or their end.
+// than 5 MiB is streamed. Others are collected, in memory that all uploads share, up to 5 MiB or their end, and those
+// of known size are sent meanwhile.
 func (s *Store) NewUpload(body io.Reader, size int64) *Upload {
-	return &Upload{store: s, body: body, size: size, part: newPart(s.memory), admit: func(int64) error { return nil }}
+	admit := func(int64) error { return nil }
+	return &Upload{store: s, body: body, size: size, began: time.Now(), part: newPart(s.memory), admit: admit}
 }
 
 // Admit has Put call a function with the size of the body once it is known, and before there is an object. If the
@@ -89,6 +92,9 @@ func (u *Upload) Put(ctx context.Context, key string, attributes Attributes) (in
 			return 0, err
 		}
 		return u.size, u.putStream(ctx, key, attributes)
+	}
+	if stored, err := u.putArriving(ctx, key, attributes); stored || err != nil {
+		return int64(u.part.length), err
 	}
 	full, err := u.fill(ctx)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
@@ -36,7 +35,7 @@ func TestPostUpload(t *testing.T) {
 	id, bucket := found[1], s.getenv("MINIO_BUCKET")
 	key := id + "/test-image.jpg"
 
-	object, err := testservers.MinIO(t, s.getenv).GetObject(t.Context(), bucket, key, minio.GetObjectOptions{})
+	object, err := s.minio().GetObject(t.Context(), bucket, key, minio.GetObjectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +175,7 @@ func TestGetReady(t *testing.T) {
 	if got := s.get("/ready"); got.status != http.StatusOK || got.body != `{"status":"ready"}`+"\n" {
 		t.Errorf("answer is %d %s", got.status, got.body)
 	}
-	exists, err := testservers.MinIO(t, s.getenv).BucketExists(t.Context(), s.getenv("MINIO_BUCKET"))
+	exists, err := s.minio().BucketExists(t.Context(), s.getenv("MINIO_BUCKET"))
 	if err != nil || !exists {
 		t.Errorf("BucketExists() = %v, %v; want the bucket to be made", exists, err)
 	}

@@ -13,7 +13,7 @@ import (
 // store nothing.
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	s := startServers(t)
+	s := startUnknown(t)
 	var counts *testservers.Counts
 	s.getenv, counts = testservers.Count(t, s.getenv)
 	s.url = run(t, s.getenv)

@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -195,7 +194,7 @@ func TestReceiveAgainOtherwise(t *testing.T) {
 		t.Fatalf("the first answer is %d %s, want 200", got.status, got.body)
 	}
 	id := s.broker.published()[0].Subject()
-	client := testservers.MinIO(t, s.getenv)
+	client := s.minio()
 	if err := client.RemoveObject(t.Context(), bucket, "a.png", minio.RemoveObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}

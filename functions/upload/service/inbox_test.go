@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // notification is what S3 and MinIO report about new objects.
@@ -167,7 +166,7 @@ func TestInboxVersions(t *testing.T) {
 	t.Parallel()
 	bucket := "scans-" + uuid.NewString()
 	s := start(t, "SOURCE_BUCKETS="+bucket, "OBJECT_WAIT_SECONDS=1")
-	client := testservers.MinIO(t, s.getenv)
+	client := s.minio()
 	s.put(bucket, "other.png", pngOf(t, 8, 8)) // makes the bucket
 	if err := client.EnableVersioning(t.Context(), bucket); err != nil {
 		t.Fatal(err)

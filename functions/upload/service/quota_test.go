@@ -180,7 +180,7 @@ func TestQuotaIsOfTheBucket(t *testing.T) {
 	sweep() // by a function that has no quota
 	upload(http.StatusForbidden)
 
-	store := testservers.MinIO(t, c.ada.getenv)
+	store := c.ada.minio()
 	for i, id := range ids {
 		key := imagestore.OriginalKey(id, fmt.Sprint(i+1, ".png"))
 		if err := store.RemoveObject(t.Context(), bucket, key, minio.RemoveObjectOptions{}); err != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/minio/minio-go/v7"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
@@ -75,7 +74,7 @@ func (s *testServer) completeWithCard(id string) {
 // putAs stores an object of a content type.
 func (s *testServer) putAs(key, content, contentType string) {
 	s.t.Helper()
-	_, err := testservers.MinIO(s.t, s.getenv).PutObject(s.t.Context(), s.getenv("MINIO_BUCKET"), key,
+	_, err := s.minio().PutObject(s.t.Context(), s.getenv("MINIO_BUCKET"), key,
 		strings.NewReader(content), int64(len(content)), minio.PutObjectOptions{ContentType: contentType})
 	if err != nil {
 		s.t.Fatal(err)

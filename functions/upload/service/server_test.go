@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,11 @@ type testServer struct {
 	getenv func(string) string
 	broker *broker
 	key    string // the API key that requests are sent with; "" for none
+
+	// The test's own clients, which are opened when they are needed.
+	redis  func() redis.UniversalClient
+	minio  func() *minio.Client
+	images func() *imagestore.Store
 }
 
 // A broker is the sink that the function publishes to. (Package publisher tests that Kafka takes the same events.)
@@ -106,15 +112,68 @@ func start(tb testing.TB, settings ...string) *testServer {
 	return s
 }
 
-// startServers starts what the function needs.
+// startServers starts what the function needs. Unless the settings name other servers, Redis has the result of the
+// store's examination, as it has for all pods but the first: some 300 requests, for which uploads would wait.
 func startServers(tb testing.TB, settings ...string) *testServer {
+	tb.Helper()
+	s := startUnknown(tb, settings...)
+	isOther := func(setting string) bool {
+		return strings.HasPrefix(setting, "MINIO_ENDPOINT=") || strings.HasPrefix(setting, "REDIS_")
+	}
+	if !slices.ContainsFunc(settings, isOther) {
+		s.knowsStore(s.getenv("MINIO_ENDPOINT"))
+	}
+	return s
+}
+
+// startUnknown starts servers of which nothing is known.
+func startUnknown(tb testing.TB, settings ...string) *testServer {
 	tb.Helper()
 	s := &testServer{t: tb, broker: &broker{}}
 	sink := httptest.NewServer(s.broker)
 	tb.Cleanup(sink.Close)
 	settings = append([]string{"K_SINK=" + sink.URL, testservers.As("image-upload")}, settings...)
 	s.getenv = testservers.Start(tb, settings...)
+	s.redis = sync.OnceValue(func() redis.UniversalClient { return testservers.Redis(tb, s.getenv) })
+	s.minio = sync.OnceValue(func() *minio.Client { return testservers.MinIO(tb, s.getenv) })
+	s.images = sync.OnceValue(func() *imagestore.Store {
+		store, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(s.getenv)))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return store
+	})
 	return s
+}
+
+// examined is what the function has kept of its examination of a store like those of all tests.
+var examined struct {
+	sync.Once
+	result string
+}
+
+// knowsStore has Redis know that the store at an endpoint is fit.
+func (s *testServer) knowsStore(endpoint string) {
+	s.t.Helper()
+	key := func(endpoint string) string {
+		_, address, isURL := strings.Cut(endpoint, "://")
+		if !isURL {
+			address = endpoint
+		}
+		return "image:store:" + address
+	}
+	examined.Do(func() {
+		first := startUnknown(s.t)
+		first.url = run(s.t, first.getenv)
+		await(s.t, "the store is examined", func() bool {
+			first.awaitReady()
+			examined.result, _ = first.redis().Get(s.t.Context(), key(first.getenv("MINIO_ENDPOINT"))).Result()
+			return examined.result != ""
+		})
+	})
+	if err := s.redis().Set(s.t.Context(), key(endpoint), examined.result, 0).Err(); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // startAnother starts another pod of the same function, with other values for some settings, NAME=value.
@@ -296,8 +355,8 @@ func (s *testServer) awaitReady() {
 // keys lists the objects in the service's bucket, without those of its check of the store.
 func (s *testServer) keys() (keys []string) {
 	s.t.Helper()
-	client, options := testservers.MinIO(s.t, s.getenv), minio.ListObjectsOptions{Recursive: true}
-	for object := range client.ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), options) {
+	options := minio.ListObjectsOptions{Recursive: true}
+	for object := range s.minio().ListObjects(s.t.Context(), s.getenv("MINIO_BUCKET"), options) {
 		if object.Err == nil && !isOfCheck(object.Key) {
 			keys = append(keys, object.Key)
 		}
@@ -311,7 +370,7 @@ func isOfCheck(path string) bool { return strings.Contains(path, "storecheck-") 
 // put stores an object as another program would.
 func (s *testServer) put(bucket, key string, content []byte) {
 	s.t.Helper()
-	client := testservers.MinIO(s.t, s.getenv)
+	client := s.minio()
 	exists, err := client.BucketExists(s.t.Context(), bucket)
 	if err != nil {
 		s.t.Fatal(err)
@@ -334,15 +393,6 @@ func (s *testServer) put(bucket, key string, content []byte) {
 	}
 }
 
-func (s *testServer) images() *imagestore.Store {
-	s.t.Helper()
-	store, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(s.getenv)))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return store
-}
-
 // storeOriginal stores an original, as if the function had crashed right after.
 func (s *testServer) storeOriginal(imageID string, content []byte) {
 	s.t.Helper()
@@ -350,11 +400,6 @@ func (s *testServer) storeOriginal(imageID string, content []byte) {
 	if err := s.images().Put(s.t.Context(), key, content, attributes); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-func (s *testServer) redis() redis.UniversalClient {
-	s.t.Helper()
-	return testservers.Redis(s.t, s.getenv)
 }
 
 func (s *testServer) statuses() *status.Store {

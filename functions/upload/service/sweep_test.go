@@ -391,6 +391,7 @@ func (s *testServer) behind(wrap func(minio http.Handler) http.Handler) *testSer
 		Transport: transport,
 	}))
 	s.t.Cleanup(server.Close)
+	s.knowsStore(server.URL)
 	return s.startAnother("MINIO_ENDPOINT="+server.URL, "MINIO_CA_FILE=")
 }
 

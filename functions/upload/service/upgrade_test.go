@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 )
 
 // A stored is what an earlier version had in MinIO and Redis after two uploads, one with the Idempotency-Key golden-1,
@@ -91,7 +90,7 @@ func readStored(t *testing.T, name string) (before stored) {
 // load stores what an earlier version has stored.
 func (s *testServer) load(before stored) {
 	s.t.Helper()
-	client := testservers.MinIO(s.t, s.getenv)
+	client := s.minio()
 	for _, object := range before.Objects {
 		options := minio.PutObjectOptions{ContentType: object.ContentType, UserMetadata: object.Metadata}
 		_, err := client.PutObject(s.t.Context(), s.getenv("MINIO_BUCKET"), object.Key,

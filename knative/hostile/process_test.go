@@ -76,7 +76,7 @@ var binaries sync.Map // func() (string, error), by function
 func build(function string) (string, error) {
 	made, _ := binaries.LoadOrStore(function, sync.OnceValues(func() (string, error) {
 		binary := filepath.Join(workDirectory, function)
-		build := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", binary,
+		build := exec.Command("go", "build", "-ldflags=-s", "-tags", "grpcnotrace", "-o", binary,
 			"gitlab.com/yourorg/image-service/"+packages[function])
 		build.Env = append(os.Environ(), "GOFLAGS=-trimpath") // without the race detector, which takes memory
 		if output, err := build.CombinedOutput(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,7 +39,11 @@ type Pod struct {
 // getenv; settings, NAME=value, replace them and add others.
 func Start(tb testing.TB, getenv func(name string) string, settings ...string) *Pod {
 	tb.Helper()
-	function := exec.Command(build(tb))
+	binary, err := build()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	function := exec.Command(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), binary.Fd()))
 	port := freePort(tb)
 	function.Env = []string{"PORT=" + port, "LOG_LEVEL=ERROR"}
 	for _, name := range backends {
@@ -60,17 +65,22 @@ func Start(tb testing.TB, getenv func(name string) string, settings ...string) *
 	return p
 }
 
-// build builds without the race detector, which takes memory.
-func build(tb testing.TB) (binary string) {
-	tb.Helper()
-	binary = filepath.Join(tb.TempDir(), "function")
-	build := exec.Command("go", "build", "-tags=grpcnotrace", "-o", binary, ".")
-	build.Env = append(os.Environ(), "GOFLAGS=")
-	if output, err := build.CombinedOutput(); err != nil {
-		tb.Fatalf("build: %v\n%s", err, output)
+// build builds once, without the race detector, which takes memory, and as .ci/run builds, so that both share Go's cache.
+// The file has no name any more, and is gone with the test's process.
+var build = sync.OnceValues(func() (binary *os.File, err error) {
+	directory, err := os.MkdirTemp("", "")
+	if err != nil {
+		return nil, err
 	}
-	return binary
-}
+	defer os.RemoveAll(directory)
+	path := filepath.Join(directory, "function")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s", "-tags=grpcnotrace", "-o", path, ".")
+	build.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build: %w\n%s", err, output)
+	}
+	return os.Open(path)
+})
 
 func freePort(tb testing.TB) string {
 	tb.Helper()

@@ -4,7 +4,7 @@
 //
 //	.ci/redis
 //
-// starts the servers and the tests. By hand, the environment has the settings REDIS_* of the service, with an
-// administrator's login, and CI_REDIS_USERNAME, who has the same password, is the user that the service logs in as. The
-// tests kill servers of this machine, and leave them so.
+// starts the servers and the tests. By hand, CI_LOCAL is the path of local mode's program, the environment has the
+// settings REDIS_* of the service, with an administrator's login, and CI_REDIS_USERNAME, who has the same password, is
+// the user that the service logs in as. The tests kill servers of this machine, and leave them so.
 package failover

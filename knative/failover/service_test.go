@@ -43,12 +43,7 @@ func startService(t *testing.T) *service {
 // startLocal starts local mode, until the test ends, and returns the URL of upload.
 func startLocal(t *testing.T) (url string) {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "local")
-	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-o", binary, "../local")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build local mode: %v\n%s", err, output)
-	}
-	command := exec.Command(binary, "--listen", "127.0.0.1:0")
+	command := exec.Command(os.Getenv("CI_LOCAL"), "--listen", "127.0.0.1:0")
 	command.Env = append(os.Environ(), "LOG_LEVEL=ERROR", "REDIS_USERNAME="+os.Getenv("CI_REDIS_USERNAME"))
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {

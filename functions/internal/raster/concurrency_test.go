@@ -11,6 +11,7 @@ import (
 // frame refers to it.
 func TestRenderConcurrently(t *testing.T) {
 	files := small(t)
+	files["AVIF"] = avif(t, "grid_alpha")
 	targets := []Target{
 		{Box: Box{24, 24}, Format: JPEG}, {Box: thumbnail, Format: PNG},
 		{Box: Box{20, 90}, Format: GIF, Frames: 9}, {Box: Box{90, 20}, Format: WebP, Frames: 9},

@@ -155,13 +155,7 @@ var examined struct {
 // knowsStore has Redis know that the store at an endpoint is fit.
 func (s *testServer) knowsStore(endpoint string) {
 	s.t.Helper()
-	key := func(endpoint string) string {
-		_, address, isURL := strings.Cut(endpoint, "://")
-		if !isURL {
-			address = endpoint
-		}
-		return "image:store:" + address
-	}
+	key := func(endpoint string) string { return "image:store:" + connect.MinIOAddress(endpoint) }
 	examined.Do(func() {
 		first := startUnknown(s.t)
 		first.url = run(s.t, first.getenv)

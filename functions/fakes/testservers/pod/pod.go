@@ -65,8 +65,8 @@ func Start(tb testing.TB, getenv func(name string) string, settings ...string) *
 	return p
 }
 
-// build builds once, without the race detector, which takes memory, and as .ci/run builds, so that both share Go's cache.
-// The file has no name any more, and is gone with the test's process.
+// build builds once, without the race detector, which takes memory, and as .ci/run builds, so that both share Go's
+// cache. The file has no name, and is gone with the test's process.
 var build = sync.OnceValues(func() (binary *os.File, err error) {
 	directory, err := os.MkdirTemp("", "")
 	if err != nil {

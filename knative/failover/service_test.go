@@ -44,7 +44,8 @@ func startService(t *testing.T) *service {
 func startLocal(t *testing.T) (url string) {
 	t.Helper()
 	command := exec.Command(os.Getenv("CI_LOCAL"), "--listen", "127.0.0.1:0")
-	command.Env = append(os.Environ(), "LOG_LEVEL=ERROR", "REDIS_USERNAME="+os.Getenv("CI_REDIS_USERNAME"))
+	command.Env = append(os.Environ(), "LOG_LEVEL=ERROR", "REDIS_USERNAME="+os.Getenv("CI_REDIS_USERNAME"),
+		"GORACE=halt_on_error=1") // so that a data race fails the test
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)

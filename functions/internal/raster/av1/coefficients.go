@@ -263,7 +263,8 @@ func (d *decoder) readLevels(
 const levelPadding = 4
 
 // scanLevels reads the levels of the coefficients up to 15, from the last one to the first. They are stored with the
-// level up to 3 in the upper bits. The coefficients that are not 0 are listed in residualState.found.
+// level up to 3 in the upper bits. The coefficients that are not 0 are listed in residualState.found. The window is in
+// a variable, and so in registers, while most symbols are read.
 func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []scanned) {
 	const mask = len(d.residual.levels) - 1 // spares checks of bounds
 	c, r := &d.coefficients, &d.residual
@@ -279,52 +280,69 @@ func (d *decoder) scanLevels(chroma, size int, tx txSize, class int, scan []scan
 	case classVertical:
 		third, fourth, fifth = 2*stride, 3*stride, 4*stride
 	}
-	found := r.found[:0]
-	for i := len(scan) - 1; i >= 0; i-- {
+	last := len(scan) - 1
+	level := 1 + d.symbol(c.baseEnd[size][chroma][lastContext(last, w*h)][:])
+	if level == 3 {
+		level = d.readMore(&more[scan[last].more])
+	}
+	levels[int(scan[last].padded)&mask] = uint8(level | min(level, 3)<<6)
+	r.found[0] = uint16(last)
+	found := 1
+	bits := d.window
+	for i := last - 1; i >= 0; i-- {
 		p := &scan[i]
 		n := int(p.padded)
 		// The neighbors that both contexts depend on.
 		near := uint(levels[(n+1)&mask]) + uint(levels[(n+stride)&mask]) + uint(levels[(n+third)&mask])
-		var level int
-		if i == len(scan)-1 {
-			ctx := 0
-			switch {
-			case i == 0:
-			case i <= w*h/8:
-				ctx = 1
-			case i <= w*h/4:
-				ctx = 2
-			default:
-				ctx = 3
-			}
-			level = 1 + d.symbol(c.baseEnd[size][chroma][ctx][:])
-		} else {
-			sum := near + uint(levels[(n+fourth)&mask]) + uint(levels[(n+fifth)&mask])
-			ctx := min((sum+64)>>7, 4) + uint(p.base)
-			if i == 0 && class == class2D {
-				ctx = 0
-			}
-			level = d.symbol4(&base[ctx])
-			if level == 0 {
-				continue
-			}
+		sum := near + uint(levels[(n+fourth)&mask]) + uint(levels[(n+fifth)&mask])
+		ctx := min((sum+64)>>7, 4) + uint(p.base)
+		if i == 0 && class == class2D {
+			ctx = 0
 		}
-		found = append(found, uint16(i))
-		if level < 3 {
-			levels[n&mask] = uint8(level | level<<6)
+		bits, level = bits.symbol4(&base[ctx], d.adapts)
+		if bits.left < 0 {
+			bits = d.refilled(bits)
+		}
+		if level == 0 {
 			continue
 		}
-		cdf := &more[min((near&63+1)>>1, 6)+uint(p.more)]
-		for range 4 {
-			v := d.symbol4(cdf)
-			level += v
-			if v < 3 {
-				break
-			}
+		r.found[found&(len(r.found)-1)] = uint16(i)
+		found++
+		if level == 3 {
+			d.window = bits
+			level = d.readMore(&more[min((near&63+1)>>1, 6)+uint(p.more)])
+			bits = d.window
 		}
-		levels[n&mask] = uint8(level | 3<<6)
+		levels[n&mask] = uint8(level | min(level, 3)<<6)
 	}
-	r.found = found
+	d.window, r.count = bits, found
+}
+
+// lastContext returns the context of coeff_base_eob, for the index of the last coefficient of n.
+func lastContext(last, n int) int {
+	switch {
+	case last == 0:
+		return 0
+	case last <= n/8:
+		return 1
+	case last <= n/4:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// readMore reads coeff_br: by how much a level exceeds 3, up to 15. It returns the level.
+func (d *decoder) readMore(cdf *[4]uint16) int {
+	level := 3
+	for range 4 {
+		v := d.symbol4(cdf)
+		level += v
+		if v < 3 {
+			break
+		}
+	}
+	return level
 }
 
 // readSigns reads the signs of the coefficients that are not 0, and what exceeds level 14.
@@ -342,8 +360,8 @@ func (d *decoder) readSigns(
 	limit := int64(1) << (7 + d.depth)
 	total, lastRow, lastColumn := 0, uint8(0), uint8(0)
 	ac := int64(r.ac[plane])
-	for j := len(r.found) - 1; j >= 0; j-- {
-		i := int(r.found[j])
+	for j := r.count - 1; j >= 0; j-- {
+		i := int(r.found[j&(len(r.found)-1)])
 		p := &scan[i]
 		level := int(r.levels[int(p.padded)&(len(r.levels)-1)] & 63)
 		var isNegative bool

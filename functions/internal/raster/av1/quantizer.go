@@ -7,8 +7,10 @@ type residualState struct {
 	// matrices are the quantizer matrices of the frame, for each plane.
 	matrices [3][txSizes][]uint8
 	levels   [2048]uint8 // of coefficients, in rows of their width and levelPadding
-	found    []uint16    // the coefficients that are not 0, by their place in the scan, from the last one on
-	coef     [32 * 32]int32
+	// found are the coefficients that are not 0, count of them, by their place in the scan, from the last one on.
+	found [1024]uint16
+	count int
+	coef  [32 * 32]int32
 }
 
 // startQuantizers resets what depends on the frame.

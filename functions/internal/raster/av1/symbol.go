@@ -8,18 +8,23 @@ import (
 // A symbolDecoder is the state of the symbol decoder (section 8.2) within a tile.
 type symbolDecoder struct {
 	data []byte // that is left
-	// window holds the inverse of the next bits of the tile, with SymbolValue in its upper 16 bits. The bits after the
-	// end of the tile are zeros.
-	window uint64
-	size   uint32 // SymbolRange
-	left   int    // the number of bits in window after the first 15
-	padded int    // how many of them are after the end of the tile
-	adapts bool   // disable_cdf_update is 0
+	window
+	padded int  // how many bits of the window are after the end of the tile
+	adapts bool // disable_cdf_update is 0
+}
+
+// A window is what the decoder has read of a tile. It is passed in registers.
+type window struct {
+	// bits is the inverse of the next bits of the tile, with SymbolValue in its upper 16 bits. The bits after the end of
+	// the tile are zeros.
+	bits uint64
+	size uint32 // SymbolRange
+	left int    // the number of bits after the first 15
 }
 
 // start starts decoding a tile (section 8.2.2).
 func (d *symbolDecoder) start(data []byte, adapts bool) {
-	*d = symbolDecoder{data: data, window: 1<<63 - 1, size: 1 << 15, left: -15, adapts: adapts}
+	*d = symbolDecoder{data: data, window: window{1<<63 - 1, 1 << 15, -15}, adapts: adapts}
 	d.refill()
 }
 
@@ -30,13 +35,13 @@ func (d *symbolDecoder) refill() {
 	if len(d.data) >= 8 {
 		n := shift/8 + 1
 		next := binary.BigEndian.Uint64(d.data) >> (64 - 8*n)
-		d.window ^= next << (shift % 8)
+		d.bits ^= next << (shift % 8)
 		d.data = d.data[n:]
 		d.left += 8 * n
 		return
 	}
 	for ; shift >= 0 && len(d.data) > 0; shift -= 8 {
-		d.window ^= uint64(d.data[0]) << shift
+		d.bits ^= uint64(d.data[0]) << shift
 		d.data = d.data[1:]
 		d.left += 8
 	}
@@ -46,18 +51,21 @@ func (d *symbolDecoder) refill() {
 	}
 }
 
+// refilled returns w after a refill.
+func (d *symbolDecoder) refilled(w window) window {
+	d.window = w
+	d.refill()
+	return d.window
+}
+
 // isPastEnd reports whether more bits were read than a conforming tile has (section 8.2.4).
 func (d *symbolDecoder) isPastEnd() bool { return d.left-d.padded < -14 && len(d.data) == 0 }
 
-// consume ends the decoding of a symbol: the range is from low to high.
-func (d *symbolDecoder) consume(low, high uint32) {
+// consume ends the decoding of a symbol: the range is from low to high. The caller then refills the window.
+func (w window) consume(low, high uint32) window {
 	size := high - low
 	n := mathbits.LeadingZeros32(size) - 16
-	d.window = (d.window-uint64(low)<<48+1)<<n - 1
-	d.size = size << n
-	if d.left -= n; d.left < 0 {
-		d.refill()
-	}
+	return window{(w.bits-uint64(low)<<48+1)<<(n&63) - 1, size << (n & 31), w.left - n}
 }
 
 // literal reads L(n): n bits of equal probability.
@@ -72,13 +80,24 @@ func (d *symbolDecoder) literal(n int) int {
 func (d *symbolDecoder) flag() bool { return d.bit() != 0 }
 
 func (d *symbolDecoder) bit() int {
-	middle := d.size>>8<<7 + 4
-	if uint32(d.window>>48) >= middle {
-		d.consume(middle, d.size)
-		return 0
+	if d.half(d.size>>8<<7 + 4) {
+		return 1
 	}
-	d.consume(0, middle)
-	return 1
+	return 0
+}
+
+// half reads a symbol of two values, the second of which is that below middle.
+func (d *symbolDecoder) half(middle uint32) bool {
+	low, high := middle, d.size
+	isSecond := uint32(d.bits>>48) < middle
+	if isSecond {
+		low, high = 0, middle
+	}
+	d.window = d.window.consume(low, high)
+	if d.left < 0 {
+		d.refill()
+	}
+	return isSecond
 }
 
 // nonSymmetric reads NS(n).
@@ -94,13 +113,7 @@ func (d *symbolDecoder) nonSymmetric(n int) int {
 
 // probable reads a symbol of two values. The probability of the second one is p / 32768, and does not adapt.
 func (d *symbolDecoder) probable(p uint16) bool {
-	middle := d.size>>8*uint32(p>>6)>>1 + 4
-	if uint32(d.window>>48) >= middle {
-		d.consume(middle, d.size)
-		return false
-	}
-	d.consume(0, middle)
-	return true
+	return d.half(d.size>>8*uint32(p>>6)>>1 + 4)
 }
 
 // boolean reads a symbol of two values.
@@ -124,48 +137,56 @@ func (d *symbolDecoder) boolean(cdf *[2]uint16) bool {
 
 // symbol4 reads a symbol of four values: it is symbol for the most frequent ones.
 func (d *symbolDecoder) symbol4(cdf *[4]uint16) int {
-	value, r := uint32(d.window>>48), d.size>>8
-	high, low := d.size, r*uint32(cdf[0]>>6)>>1+12
+	w, s := d.window.symbol4(cdf, d.adapts)
+	d.window = w
+	if d.left < 0 {
+		d.refill()
+	}
+	return s
+}
+
+// symbol4 is that of symbolDecoder. The elements of cdf are lanes of a word, so that all adapt at once.
+func (w window) symbol4(cdf *[4]uint16, adapts bool) (window, int) {
+	word := uint64(cdf[0]) | uint64(cdf[1])<<16 | uint64(cdf[2])<<32 | uint64(cdf[3])<<48
+	value, r := uint32(w.bits>>48), w.size>>8
+	low1 := r*uint32(word>>6&1023)>>1 + 12
+	low2 := r*uint32(word>>22&1023)>>1 + 8
+	low3 := r*uint32(word>>38&1023)>>1 + 4
+	high, low := w.size, low1
 	s := 0
-	if value < low {
-		high, low = low, r*uint32(cdf[1]>>6)>>1+8
+	if value < low1 {
+		high, low = low1, low2
 		s = 1
-		if value < low {
-			high, low = low, r*uint32(cdf[2]>>6)>>1+4
+		if value < low2 {
+			high, low = low2, low3
 			s = 2
-			if value < low {
-				high, low = low, 0
+			if value < low3 {
+				high, low = low3, 0
 				s = 3
 			}
 		}
 	}
-	d.consume(low, high)
-	if d.adapts {
-		a, b, c, count := cdf[0], cdf[1], cdf[2], cdf[3]
+	if adapts {
+		const lanes = 1<<32 | 1<<16 | 1
+		p, count := word&(1<<48-1), word>>48
 		rate := (5 + count>>4) & 15
-		a2, b2, c2 := a-a>>rate, b-b>>rate, c-c>>rate
-		if s > 0 {
-			a2 = a + (32768-a)>>rate
-		}
-		if s > 1 {
-			b2 = b + (32768-b)>>rate
-		}
-		if s > 2 {
-			c2 = c + (32768-c)>>rate
-		}
+		rises := uint64(1)<<(16*uint(s)&63) - 1
+		distance := p ^ (p^(32768*lanes-p))&rises // to 32768 where p rises, and else to 0
+		change := distance >> rate & (lanes * (65535 >> rate))
+		p += 2*(change&rises) - change
 		if count < 32 {
 			count++
 		}
-		*cdf = [4]uint16{a2, b2, c2, count}
+		cdf[0], cdf[1], cdf[2], cdf[3] = uint16(p), uint16(p>>16), uint16(p>>32), uint16(count)
 	}
-	return s
+	return w.consume(low, high), s
 }
 
 // symbol reads a symbol of len(cdf) values (section 8.2.6). The elements of cdf are 32768 minus those of the
 // specification, without those for the last value, and then its counter.
 func (d *symbolDecoder) symbol(cdf []uint16) int {
 	last := len(cdf) - 1
-	value, r := uint32(d.window>>48), d.size>>8
+	value, r := uint32(d.bits>>48), d.size>>8
 	high, low := d.size, uint32(0)
 	s := 0
 	for ; s < last; s++ {
@@ -178,7 +199,10 @@ func (d *symbolDecoder) symbol(cdf []uint16) int {
 	if s == last {
 		low = 0
 	}
-	d.consume(low, high)
+	d.window = d.window.consume(low, high)
+	if d.left < 0 {
+		d.refill()
+	}
 	if d.adapts {
 		adapt(cdf, s)
 	}

@@ -325,7 +325,7 @@ func (d *decoder) emitBand(end int) error {
 // narrow converts samples of 8 bits.
 func narrow(to []uint8, from []uint16) {
 	from = from[:len(to)]
-	for i, v := range from {
-		to[i] = uint8(v)
+	for i := narrowVectors(to, from); i < len(to); i++ {
+		to[i] = uint8(from[i])
 	}
 }

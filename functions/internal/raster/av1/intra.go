@@ -141,8 +141,10 @@ func fill(to []uint16, v uint16) {
 func extend(to []uint16, n int) { fill(to[n:], to[n-1]) }
 
 func fillBlock(to []uint16, stride, w, h int, v uint16) {
-	for y := range h {
-		fill(to[y*stride:][:w], v)
+	first := to[:w]
+	fill(first, v)
+	for y := 1; y < h; y++ {
+		copy(to[y*stride:][:w], first)
 	}
 }
 

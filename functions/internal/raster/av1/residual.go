@@ -97,7 +97,7 @@ func (d *decoder) decodeTransform(plane int, tx txSize, row, column int) {
 	for i := y + 1; i < min(y+1+h, len(decoded)); i++ {
 		decoded[i] |= mask
 	}
-	if plane == 1 {
+	if plane == 1 && d.filters.deblocks {
 		bottom, right := min(row+h, d.miRows>>p.subY), min(column+w, d.chromaColumns)
 		for i := row; i < bottom; i++ {
 			fill := d.chromaTx[i*d.chromaColumns:][column:right]

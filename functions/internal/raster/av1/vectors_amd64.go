@@ -16,6 +16,19 @@ func transposeAVX2(from, to *int32, shift, most int32)
 //go:noescape
 func addAVX2(pix *uint16, stride, width, height int, vectors *int32, most int32)
 
+//go:noescape
+func narrowAVX2(to *uint8, from *uint16, count int)
+
+// narrowVectors is narrow for the first samples, and returns their number.
+func narrowVectors(to []uint8, from []uint16) int {
+	count := len(to) &^ 31
+	if !hasVectors || count == 0 {
+		return 0
+	}
+	narrowAVX2(&to[0], &from[0], count)
+	return count
+}
+
 func runStepVectors(steps []step, in, out []int32, most int32) bool {
 	if hasVectors {
 		runStepsAVX2(&steps[0], len(steps), &in[0], &out[0], most)

@@ -169,3 +169,21 @@ next:
 	JNZ row
 	VZEROUPPER
 	RET
+
+// func narrowAVX2(to *uint8, from *uint16, count int)
+TEXT ·narrowAVX2(SB), NOSPLIT, $0-24
+	MOVQ to+0(FP), DI
+	MOVQ from+8(FP), SI
+	MOVQ count+16(FP), CX
+
+next:
+	VMOVDQU (SI), Y0
+	VPACKUSWB 32(SI), Y0, Y0 // in the order of halves: first, third, second, fourth
+	VPERMQ $0xd8, Y0, Y0
+	VMOVDQU Y0, (DI)
+	ADDQ $64, SI
+	ADDQ $32, DI
+	SUBQ $32, CX
+	JNZ next
+	VZEROUPPER
+	RET

@@ -24,14 +24,14 @@ type network struct {
 	adst4       *[4]int // the order of results of the ADST of 4 points, which has no butterflies
 }
 
-// run transforms the vectors of in. Sums are clamped to the range of most.
-func (n *network) run(in, out []int32, most int32, depth uint) {
+// run transforms lines. Sums are clamped to the range of most.
+func (n *network) run(in, out []int32, lines int, most int32, depth uint) {
 	if n.adst4 != nil {
-		iadst4(in, out, n.adst4)
+		iadst4(in, out, lines, n.adst4)
 		return
 	}
-	runSteps(n.first, in, out, most, depth)
-	runSteps(n.rest, out, out, most, depth)
+	runSteps(n.first, in, out, lines, most, depth)
+	runSteps(n.rest, out, out, lines, most, depth)
 }
 
 // networks are the networks by kind, and by the logarithm of the number of points, less 2.
@@ -188,9 +188,9 @@ func (n *network) addIdentity(log int) {
 }
 
 // iadst4 is the ADST of 4 points (section 7.13.2.6).
-func iadst4(in, out []int32, order *[4]int) {
+func iadst4(in, out []int32, lines int, order *[4]int) {
 	in = in[:4*vectorSize]
-	for i := range vectorSize {
+	for i := range lines {
 		i0, i1, i2, i3 := int64(in[i]), int64(in[vectorSize+i]), int64(in[2*vectorSize+i]), int64(in[3*vectorSize+i])
 		a := 1321*i0 + 3803*i2 + 2482*i3
 		b := 2482*i0 - 1321*i2 - 3803*i3

@@ -86,17 +86,18 @@ func (t *transformer) transformRows(coefficients []int32, logW, logH uint, kind 
 	most, limit := int32(1)<<(depth+7)-1, columnLimit(depth)
 	f := &networks[kind][logW-2]
 	for y := 0; y < rows; y += vectorSize {
+		lines := min(rows-y, vectorSize)
 		from := coefficients[:size]
 		coefficients = coefficients[size:]
 		if isTwice(logW, logH) {
-			runSteps(halfSteps[:(columns+1)/2], from, from, most, depth)
+			runSteps(halfSteps[:(columns+1)/2], from, from, lines, most, depth)
 		}
 		in := from
 		if logW > 5 {
 			copy(t.wide[:], from)
 			in = t.wide[:]
 		}
-		f.run(in, t.work[:], most, depth)
+		f.run(in, t.work[:], lines, most, depth)
 		clear(from[:columns*vectorSize])
 		for x := range (1<<logW + vectorSize - 1) / vectorSize {
 			transpose(t.work[x*vectorSize*vectorSize:], t.columns[x][y*vectorSize:], rowShifts[logW-2][logH-2], limit)
@@ -108,13 +109,13 @@ func (t *transformer) transformRows(coefficients []int32, logW, logH uint, kind 
 func (t *transformer) transformColumns(pix []uint16, stride int, logW, logH uint, kind uint8, rows int, depth uint) {
 	limit, most := columnLimit(depth), int32(1)<<depth-1
 	w, h := 1<<logW, 1<<logH
-	filled := (rows + vectorSize - 1) &^ (vectorSize - 1)
 	f := &networks[kind][logH-2]
 	for x := 0; x < w; x += vectorSize {
+		lines := min(w, vectorSize)
 		in := t.columns[x/vectorSize][:]
-		clear(in[min(filled, h)*vectorSize : h*vectorSize])
-		f.run(in, t.work[:], limit, 10) // as these have 18 bits at every depth
-		addVectors(pix[x:], stride, min(w, vectorSize), h, t.work[:], most)
+		clear(in[rows*vectorSize : h*vectorSize]) // and what transformRows left there
+		f.run(in, t.work[:], lines, limit, 10)    // as these have 18 bits at every depth
+		addVectors(pix[x:], stride, lines, h, t.work[:], most)
 	}
 }
 

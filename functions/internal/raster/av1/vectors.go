@@ -1,8 +1,9 @@
 package av1
 
-// runSteps runs steps, which read vectors of in and write those of out, which may be the same. Sums are clamped to the
-// range of most. Products of 12-bit samples overflow 32 bits if they are not of a conforming stream.
-func runSteps(steps []step, in, out []int32, most int32, depth uint) {
+// runSteps runs steps, which read vectors of in and write those of out, which may be the same. Only the first values of
+// each count, as many as there are lines. Sums are clamped to the range of most. Products of 12-bit samples overflow 32
+// bits if they are not of a conforming stream.
+func runSteps(steps []step, in, out []int32, lines int, most int32, depth uint) {
 	if len(steps) == 0 || depth <= 10 && runStepVectors(steps, in, out, most) {
 		return
 	}
@@ -10,22 +11,22 @@ func runSteps(steps []step, in, out []int32, most int32, depth uint) {
 		s := &steps[i]
 		a, b, x, y := (*lanes)(in[s.a:]), (*lanes)(in[s.b:]), (*lanes)(out[s.x:]), (*lanes)(out[s.y:])
 		if s.cos == 0 && s.sin == 0 {
-			sumVectors(a, b, x, y, most)
+			sumVectors(a, b, x, y, lines, most)
 		} else {
-			rotateVectors(a, b, x, y, int64(s.cos), int64(s.sin))
+			rotateVectors(a, b, x, y, lines, int64(s.cos), int64(s.sin))
 		}
 	}
 }
 
-func sumVectors(a, b, x, y *lanes, most int32) {
-	for i := range vectorSize {
+func sumVectors(a, b, x, y *lanes, lines int, most int32) {
+	for i := range a[:lines] {
 		sum, difference := a[i]+b[i], a[i]-b[i]
 		x[i], y[i] = clampTo(sum, most), clampTo(difference, most)
 	}
 }
 
-func rotateVectors(a, b, x, y *lanes, cos, sin int64) {
-	for i := range vectorSize {
+func rotateVectors(a, b, x, y *lanes, lines int, cos, sin int64) {
+	for i := range a[:lines] {
 		p, q := int64(a[i]), int64(b[i])
 		x[i], y[i] = int32(round12(p*cos-q*sin)), int32(round12(p*sin+q*cos))
 	}

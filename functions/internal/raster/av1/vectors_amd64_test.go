@@ -2,10 +2,10 @@ package av1
 
 import "testing"
 
-// The functions in Go return what the vectors of AVX2 do: what the text of the specification has.
+// Go transforms as the vectors of AVX2 do.
 func TestTransformWithoutVectors(t *testing.T) {
 	if !hasVectors {
-		return // as the other test had none either
+		return // as in the other tests
 	}
 	hasVectors = false
 	defer func() { hasVectors = true }()

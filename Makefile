@@ -44,5 +44,8 @@ faults: ## inject faults under load (as root, about a quarter of an hour)
 hostile: ## attack each function within the memory limit of its pod (Linux)
 	go test -tags hostile -count=1 ./knative/hostile
 
+upgrade: ## run the version before and this one on the same servers, in both orders
+	go test -tags upgrade -count=1 ./knative/upgrade
+
 hooks: ## install the pre-commit hook
 	git config core.hooksPath .githooks

@@ -21,6 +21,9 @@ const (
 	// Memory is allocated in pieces of this size, so that a part takes as much as it has received.
 	chunkSize     = 64 << 10
 	chunksPerPart = partSize / chunkSize
+	// The address space of so many pieces is allocated at once, and memory when they are used. The garbage collector runs
+	// when the heap has grown by a part of itself, so it runs no more often while few are used.
+	maxSlab = 64 << 20 / chunkSize
 	// This many parts can always be completed, however many have been started.
 	reserves = 4
 	// An upload that gets no memory in this time fails, and does not wait for clients that stall.
@@ -45,8 +48,13 @@ type reserve struct{ chunks [][]byte }
 func newPool(size int64, hashed bool) *pool {
 	shared := max(int(size/chunkSize)-reserves*chunksPerPart, 1)
 	p := &pool{hashed: hashed, chunks: make(chan []byte, shared), reserves: make(chan *reserve, reserves)}
+	slab := make([]byte, min(shared, maxSlab)*chunkSize)
 	for range shared {
-		p.chunks <- nil
+		var chunk []byte
+		if len(slab) > 0 {
+			chunk, slab = slab[:chunkSize:chunkSize], slab[chunkSize:]
+		}
+		p.chunks <- chunk
 	}
 	for range reserves {
 		p.reserves <- &reserve{}

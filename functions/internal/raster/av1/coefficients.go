@@ -22,8 +22,8 @@ type scanned struct {
 	index  uint16 // coefficientIndex
 }
 
-// scans are the orders of coefficients, by class of transform and size.
-var scans = func() (t [3][txSizes][]scanned) {
+// newScans returns the orders of coefficients, by class of transform and size.
+func newScans() (t [3][txSizes][]scanned) {
 	for s := range txSizes {
 		w, h := 1<<min(txWidthLog2[s], 5), 1<<min(txHeightLog2[s], 5)
 		var byColumn, byRow []uint16
@@ -42,7 +42,7 @@ var scans = func() (t [3][txSizes][]scanned) {
 		}
 	}
 	return t
-}()
+}
 
 func newScanned(class int, tx txSize, at, w int) scanned {
 	y, x := at/w, at%w
@@ -254,7 +254,7 @@ func (d *decoder) readLevels(
 	plane, size int, tx txSize, kind txType, end, signContext int,
 ) (sum uint8, rows, columns int) {
 	class := int(txClasses[kind])
-	scan := scans[class][tx][:end]
+	scan := d.tables.scans[class][tx][:end]
 	d.scanLevels(min(plane, 1), size, tx, class, scan)
 	return d.readSigns(plane, tx, kind, scan, signContext)
 }

@@ -30,13 +30,15 @@ const (
 	matrixBytes        = triangle + 16*32
 )
 
-// tables are the contents of tables.bin.
+// tables are the contents of tables.bin, and what is computed once for all pictures. Processes that decode none do
+// without.
 type tables struct {
 	contexts     contexts
 	coefficients [quantizerRanges]coefficientContexts
 	dcLookup     [3][256]uint16
 	acLookup     [3][256]uint16
 	matrices     []byte
+	scans        [3][txSizes][]scanned
 }
 
 var loadTables = sync.OnceValue(func() *tables {
@@ -53,6 +55,7 @@ var loadTables = sync.OnceValue(func() *tables {
 		}
 	}
 	t.matrices = r.b
+	t.scans = newScans()
 	return t
 })
 

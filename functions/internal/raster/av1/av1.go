@@ -5,8 +5,8 @@
 // before a sample is allocated. Config.Decode decodes it, and emits bands of finished rows from the top down.
 //
 // It supports key frames and intra-only frames with all their tools, of 8, 10 and 12 bits and of every chroma format.
-// Of several layers it decodes the last frame of the first operating point, and refuses it by name if it is predicted
-// from others. Film grain is not applied.
+// Of several layers it decodes the last frame of the first operating point, unless Config.Select names others, and
+// refuses it by name if it is predicted from others. Film grain is not applied.
 //
 // Memory is bounded by what ReadHeader states. Samples take 2 bytes each. The decoder holds 384 luma rows, or the whole
 // frame and 8 bytes for each 4x4 luma samples if blocks are copied within it. Beside, it takes up to 3 bytes for each
@@ -31,7 +31,7 @@ type Format struct {
 	StepX, StepY int
 }
 
-// A Header describes a picture, by its sequence header.
+// A Header describes a picture, by its sequence header and the header of its frame.
 type Header struct {
 	Format
 	// Width and Height are in luma samples.
@@ -49,6 +49,18 @@ type Config struct {
 	Format Format
 
 	sequence *sequence // nil if the record has no sequence header
+	point    int       // the operating point
+	layer    int       // the highest spatial layer
+}
+
+// AllLayers is the highest spatial layer that a stream can have.
+const AllLayers = 3
+
+// Select returns the configuration of pictures that are decoded up to a spatial layer of one of the operating points
+// of the sequence header (section 7.18.2), which are counted from 0. Both are numbers from a file.
+func (c Config) Select(point, layer int) *Config {
+	c.point, c.layer = point, layer
+	return &c
 }
 
 // ParseConfig parses the content of an av1C property, without its box header. The error is an *imgerr.Error.
@@ -62,7 +74,7 @@ func ParseConfig(av1C []byte) (*Config, error) {
 	}
 	flags := func(bit int) bool { return av1C[2]>>bit&1 != 0 }
 	isHigh, isTwelve := flags(6), flags(5)
-	c := &Config{Format: newFormat(depthOf(isHigh, isTwelve), flags(4), flags(3), flags(2))}
+	c := &Config{Format: newFormat(depthOf(isHigh, isTwelve), flags(4), flags(3), flags(2)), layer: AllLayers}
 	r := obuReader{}
 	if err := r.readAll(av1C[fixed:]); err != nil {
 		return nil, err
@@ -84,8 +96,8 @@ func (c *Config) ReadHeader(data []byte) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	h := r.sequence.Header
-	h.Frames = r.frames
+	h, frame := r.sequence.Header, r.shown.header
+	h.Width, h.Height, h.Frames = frame.upscaledWidth, frame.height, r.frames
 	return h, nil
 }
 
@@ -102,9 +114,14 @@ func (c *Config) ReadSequence(start []byte) (Header, bool) {
 	return r.sequence.Header, true
 }
 
-// read reads the OBUs of an item. The frame that it shows is an intra frame of the size of the sequence.
+// read reads the OBUs of an item. The frame that it shows is an intra frame.
 func (c *Config) read(data []byte) (*obuReader, error) {
 	r := &obuReader{config: c, sequence: c.sequence}
+	if c.sequence != nil {
+		if err := c.checkPoint(c.sequence); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.readAll(data); err != nil {
 		return nil, err
 	}
@@ -116,11 +133,14 @@ func (c *Config) read(data []byte) (*obuReader, error) {
 	case !r.shown.header.isIntra():
 		return nil, unsupported("a layer that is predicted from another one")
 	}
-	if h := r.shown.header; h.upscaledWidth != r.sequence.Width || h.height != r.sequence.Height {
-		return nil, damaged("its last frame has %dx%d pixels, expected %dx%d, as its sequence header says",
-			h.upscaledWidth, h.height, r.sequence.Width, r.sequence.Height)
-	}
 	return r, nil
+}
+
+func (c *Config) checkPoint(s *sequence) error {
+	if c.point >= len(s.points) {
+		return damaged("it has %d operating points, expected one with the number %d", len(s.points), c.point)
+	}
+	return nil
 }
 
 func depthOf(isHigh, isTwelve bool) int {

@@ -139,3 +139,53 @@ func FuzzReadHeader(f *testing.F) {
 		}
 	})
 }
+
+// cutAfter returns a stream without the frames after its first ones. Each is an OBU.
+func cutAfter(tb testing.TB, data []byte, frames int) []byte {
+	tb.Helper()
+	for at := 0; at < len(data); {
+		header := 1 + int(data[at]>>2&1)
+		size, payload := leb128(data[at+header:])
+		if size < 0 {
+			tb.Fatalf("byte %d starts no OBU", at)
+		}
+		isFrame := data[at]>>3&15 == obuFrame
+		at = len(data) - len(payload) + size
+		if isFrame {
+			frames--
+		}
+		if frames == 0 {
+			return data[:at]
+		}
+	}
+	tb.Fatalf("the stream lacks %d frames", frames)
+	return nil
+}
+
+// Each operating point of l_four has a layer fewer than the one before.
+func TestSelect(t *testing.T) {
+	data := find(t, "l_four")
+	c := configOf(t, data)
+	seen := map[string]bool{}
+	for layer := range AllLayers + 1 {
+		want, err := decodeAll(c, cutAfter(t, data, layer+1), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[string(want)] = true
+		for _, selected := range []*Config{c.Select(0, layer), c.Select(AllLayers-layer, AllLayers)} {
+			got, err := decodeAll(selected, data, Options{})
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("layer %d: got another picture, %v", layer, err)
+			}
+		}
+	}
+	if len(seen) != AllLayers+1 {
+		t.Errorf("got %d different pictures, want one for each layer", len(seen))
+	}
+	_, err := c.Select(AllLayers+1, AllLayers).ReadHeader(data)
+	var refusal *imgerr.Error
+	if !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "4 operating points") {
+		t.Errorf("got %v, want that there are 4 operating points", err)
+	}
+}

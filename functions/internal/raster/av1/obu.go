@@ -51,9 +51,7 @@ func (r *obuReader) readAll(b []byte) error {
 				return damaged("it has an OBU of type %d that ends after %d bytes, within its data", kind, len(b))
 			}
 		}
-		isOther := hasExtension && kind != obuSequenceHeader && r.sequence != nil &&
-			!r.sequence.points[0].includes(temporal, spatial)
-		if !isOther {
+		if !hasExtension || kind == obuSequenceHeader || r.selects(temporal, spatial) {
 			if err := r.readOBU(kind, temporal, spatial, b[:size]); err != nil {
 				return err
 			}
@@ -61,6 +59,14 @@ func (r *obuReader) readAll(b []byte) error {
 		b = b[size:]
 	}
 	return nil
+}
+
+// selects reports whether a layer is to be decoded.
+func (r *obuReader) selects(temporal, spatial int) bool {
+	if r.sequence == nil || r.config == nil {
+		return true
+	}
+	return spatial <= r.config.layer && r.sequence.points[r.config.point].includes(temporal, spatial)
 }
 
 func (r *obuReader) readOBU(kind, temporal, spatial int, payload []byte) error {
@@ -95,6 +101,11 @@ func (r *obuReader) readSequence(payload []byte) error {
 	if r.config != nil && s.Format != r.config.Format {
 		return damaged("its sequence header has samples of %v, expected %v, as its av1C property says", s.Format,
 			r.config.Format)
+	}
+	if r.config != nil {
+		if err := r.config.checkPoint(s); err != nil {
+			return err
+		}
 	}
 	if r.sequence != nil && !reflect.DeepEqual(s, r.sequence) {
 		return damaged("it has two sequence headers that differ")

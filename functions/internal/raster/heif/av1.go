@@ -21,7 +21,7 @@ const maxAV1Headers = 4 << 10
 
 // configureAV1 parses an av1C property. Before the data of an item, only its ispe property states the size (AV1 Image
 // File Format, section 2.2.2.1, requires it); decode checks it.
-func configureAV1(av1C []byte, width, height int) (bitstream, error) {
+func configureAV1(av1C []byte, width, height int, layers selection) (bitstream, error) {
 	if len(av1C) > maxAV1Headers { // it is parsed for each size that items have
 		return nil, damaged("its av1C property has %d bytes, expected at most %d", len(av1C), maxAV1Headers)
 	}
@@ -34,6 +34,7 @@ func configureAV1(av1C []byte, width, height int) (bitstream, error) {
 		return nil, damaged("the ispe property of an AV1 picture is %dx%d pixels, expected 1x1 to %dx%d", width, height,
 			longestSide, longestSide)
 	}
+	config = config.Select(layers.point, min(layers.layer, av1.AllLayers))
 	return &av1Stream{config, width, height, unknown}, nil
 }
 

@@ -130,8 +130,63 @@ func checkMutated(t *testing.T, file []byte) {
 
 // A file can have a property of 4 MiB, and thousands of items with it that differ in their sizes.
 func TestLargeAV1Configuration(t *testing.T) {
-	_, err := configureAV1(make([]byte, maxAV1Headers+1), 1, 1)
+	_, err := configureAV1(make([]byte, maxAV1Headers+1), 1, 1, selection{})
 	if err == nil || !strings.Contains(err.Error(), "has 4097 bytes, expected at most 4096") {
 		t.Errorf("got %v, want that the property is too large", err)
+	}
+}
+
+// The properties a1op and lsel select layers of a picture.
+func TestSelectedLayers(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "av1", "testdata", "streams", "l_four.obu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const isDeep = 1 << 6 // 10 bits, 4:4:4
+	fileOf := func(properties ...[]byte) []byte {
+		b := &builder{primary: 1}
+		i := b.add(&built{kind: "av01", data: data, properties: []int{
+			b.property(box("av1C", []byte{0x81, 0, isDeep, 0})), b.property(fullBox("ispe", 0, 0, be32(64), be32(48))),
+		}})
+		for _, p := range properties {
+			i.properties = append(i.properties, -b.property(p))
+		}
+		return b.bytes()
+	}
+	a1op := func(point int) []byte { return box("a1op", []byte{byte(point)}) }
+	lsel := func(layer int) []byte { return box("lsel", be16(layer)) }
+	all, base := shownAVIF(t, fileOf(), 1), shownAVIF(t, fileOf(lsel(0)), 1)
+	if bytes.Equal(all.Pix, base.Pix) {
+		t.Fatal("the first layer is like the last")
+	}
+	tests := []struct {
+		name       string
+		properties [][]byte
+		want       *image.NRGBA
+	}{
+		{"first operating point", [][]byte{a1op(0)}, all},
+		{"last operating point", [][]byte{a1op(3)}, base},
+		{"all layers", [][]byte{lsel(0xffff)}, all},
+		{"last layer", [][]byte{lsel(3)}, all},
+		{"first layer of an operating point", [][]byte{a1op(1), lsel(0)}, base},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := shownAVIF(t, fileOf(test.properties...), 1); !bytes.Equal(got.Pix, test.want.Pix) {
+				t.Error("got another picture")
+			}
+		})
+	}
+	for name, file := range map[string][]byte{
+		"operating points":  fileOf(a1op(4)),
+		"a1op box ends":     fileOf(box("a1op")),
+		"lsel box ends":     fileOf(box("lsel", []byte{0})),
+		"64x48 pixels, exp": bytes.Replace(fileOf(), join(be32(64), be32(48)), join(be32(65), be32(48)), 1),
+	} {
+		f, err := OpenAVIF(bytes.NewReader(file))
+		if err == nil {
+			_, err = decode(f, 20, 20)
+		}
+		checkRefusal(t, err, isDamaged, name)
 	}
 }

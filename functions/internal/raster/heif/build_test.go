@@ -219,7 +219,7 @@ func (r raw) property() []byte {
 		byte(r.stored.depth), byte(r.meaning.matrix), byte(full), byte(r.meaning.primaries), byte(r.meaning.transfer)})
 }
 
-func configureRaw(b []byte, _, _ int) (bitstream, error) {
+func configureRaw(b []byte, _, _ int, _ selection) (bitstream, error) {
 	c := &cursor{box: "rawC", b: b}
 	r := raw{width: c.uint16(), height: c.uint16()}
 	r.stored = format{isGray: c.uint8() == 1, stepX: c.uint8(), stepY: c.uint8(), depth: c.uint8()}

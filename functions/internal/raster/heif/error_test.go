@@ -461,8 +461,8 @@ func bytesAsIDs(n int) []int {
 // A greedy bitstream reads all of its data, which may be more than its samples.
 type greedy struct{ raw }
 
-func configureGreedy(b []byte, width, height int) (bitstream, error) {
-	r, err := configureRaw(b, width, height)
+func configureGreedy(b []byte, width, height int, layers selection) (bitstream, error) {
+	r, err := configureRaw(b, width, height, layers)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ type hevcStream struct {
 	info   hevc.Info
 }
 
-func configureHEVC(hvcC []byte, _, _ int) (bitstream, error) {
+func configureHEVC(hvcC []byte, _, _ int, _ selection) (bitstream, error) {
 	config, err := hevc.ParseConfig(hvcC)
 	if err != nil {
 		return nil, err

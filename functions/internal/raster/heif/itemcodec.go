@@ -14,7 +14,7 @@ type itemCodec struct {
 	// property is the type of the configuration property.
 	property string
 	// configure parses a configuration property. The size is that of the ispe property, or 0, 0 if there is none.
-	configure func(configuration []byte, width, height int) (bitstream, error)
+	configure func(configuration []byte, width, height int, layers selection) (bitstream, error)
 }
 
 // itemCodecs are the codecs of coded pictures, by item type.
@@ -23,10 +23,12 @@ var itemCodecs = map[string]itemCodec{
 	"av01": {name: NameAVIF, property: "av1C", configure: configureAV1},
 }
 
-// A streamKey identifies a bitstream by the first byte of its configuration and the size of its ispe property.
+// A streamKey identifies a bitstream by the first byte of its configuration, the size of its ispe property and its
+// layers.
 type streamKey struct {
 	configuration *byte
 	width, height int
+	selection
 }
 
 // A bitstream decodes the items that share a configuration property and a size.
@@ -79,10 +81,9 @@ type rows [3]plane.Plane
 
 // tile prepares the decoding of a coded item.
 func (f *File) tile(i *item, properties []property) (tile, error) {
-	c, ok := f.itemCodecs[i.kind]
-	switch {
-	case !ok || c.name != f.name:
-		return tile{}, unsupported("%s with %s", itemTypeName(i.kind))
+	c, err := f.codecOf(i.kind)
+	if err != nil {
+		return tile{}, err
 	}
 	p, ok := firstOf(properties, c.property)
 	if !ok || len(p.body) == 0 {
@@ -92,15 +93,28 @@ func (f *File) tile(i *item, properties []property) (tile, error) {
 	if err != nil {
 		return tile{}, err
 	}
-	key := streamKey{&p.body[0], width, height}
+	layers, err := selectionOf(properties)
+	if err != nil {
+		return tile{}, err
+	}
+	key := streamKey{&p.body[0], width, height, layers}
 	stream, ok := f.streams[key]
 	if !ok {
-		if stream, err = c.configure(p.body, width, height); err != nil {
+		if stream, err = c.configure(p.body, width, height, layers); err != nil {
 			return tile{}, err
 		}
 		f.streams[key] = stream
 	}
 	return tile{i, stream}, nil
+}
+
+// codecOf returns the codec of coded items of a type.
+func (f *File) codecOf(kind string) (itemCodec, error) {
+	c, ok := f.itemCodecs[kind]
+	if !ok || c.name != f.name {
+		return itemCodec{}, unsupported("%s with %s", itemTypeName(kind))
+	}
+	return c, nil
 }
 
 // itemTypeName describes an item type that is not decoded.
@@ -120,9 +134,9 @@ func itemTypeName(kind string) string {
 		return "layered HEVC pictures (lhv1)"
 	case "vvc1":
 		return "H.266 pictures (vvc1)"
-	case "unci":
-		return "uncompressed pictures (unci)"
+	case "unci", "uncv":
+		return fmt.Sprintf("uncompressed pictures (%s)", kind)
 	default:
-		return fmt.Sprintf("a picture item of type %q", kind)
+		return fmt.Sprintf("pictures of type %q", kind)
 	}
 }

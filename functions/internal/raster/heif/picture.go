@@ -63,6 +63,9 @@ func (f *File) picture(id uint32, depth int) (*picture, error) {
 	return p, p.applyProperties(properties, i)
 }
 
+// derivedTypes are the types of items that are derived from others.
+var derivedTypes = []string{"grid", "iovl", "iden", "tmap"}
+
 // lookUp returns an item and its properties, unless it cannot be read.
 func (f *File) lookUp(id uint32) (*item, []property, error) {
 	i := f.meta.items[id]
@@ -71,6 +74,11 @@ func (f *File) lookUp(id uint32) (*item, []property, error) {
 	}
 	if i.protected {
 		return nil, nil, unsupported("encrypted %s")
+	}
+	if !slices.Contains(derivedTypes, i.kind) {
+		if _, err := f.codecOf(i.kind); err != nil { // which properties that are unknown here do not say as clearly
+			return nil, nil, err
+		}
 	}
 	properties, err := f.meta.propertiesOf(i)
 	return i, properties, err

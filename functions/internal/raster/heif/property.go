@@ -7,7 +7,7 @@ import (
 // knownProperties may be essential to an item: those that are applied, and those that do not change the pixels.
 var knownProperties = []string{
 	"ispe", "hvcC", "av1C", "colr", "pixi", "pasp", "irot", "imir", "clap", "auxC", "clli", "mdcv", "rloc", "udes", "altt",
-	"amve",
+	"amve", "a1op", "lsel",
 }
 
 // propertiesOf returns the properties of an item in the order of its associations. An essential property that is
@@ -49,6 +49,32 @@ func sizeOf(all []property) (width, height int, err error) {
 	c.full()
 	width, height = int(c.uint32()), int(c.uint32())
 	return width, height, c.err
+}
+
+// A selection is what a picture of several layers shows.
+type selection struct {
+	point int // the operating point of an a1op property, from 0
+	layer int // the spatial layer of an lsel property, or allLayers
+}
+
+const allLayers = 0xffff
+
+// selectionOf returns the selection by the properties of an item (AV1 Image File Format, section 2.3.2.1; ISO/IEC
+// 23008-12, section 6.5.11).
+func selectionOf(all []property) (selection, error) {
+	s := selection{layer: allLayers}
+	if p, ok := firstOf(all, "a1op"); ok {
+		c := &cursor{box: p.kind, b: p.body}
+		if s.point = c.uint8(); c.err != nil {
+			return s, c.err
+		}
+	}
+	if p, ok := firstOf(all, "lsel"); ok {
+		c := &cursor{box: p.kind, b: p.body}
+		s.layer = c.uint16()
+		return s, c.err
+	}
+	return s, nil
 }
 
 // isAlpha reports whether an auxiliary picture is alpha.

@@ -100,15 +100,21 @@ var formats = formatTable{
 // unreadFormats are formats that are recognised by their first bytes to be refused by name; unreadFormat knows some
 // more that take a longer look. A signature that begins with another one precedes it.
 var unreadFormats = []struct{ name, signature string }{
+	{"BPG", "BPG\xfb"},
 	{"BigTIFF", "II+\x00"},
 	{"BigTIFF", "MM\x00+"},
 	{"Canon CR2", "II*\x00\x10\x00\x00\x00CR"},
+	{"Cineon", "\x80\x2a\x5f\xd7"},
 	{"DDS", "DDS "},
+	{"DPX", "SDPX"},
+	{"DPX", "XPDS"},
 	{"DjVu", "AT&TFORM"},
 	{"EPS", "%!PS-Adobe"},
 	{"EPS", "\xc5\xd0\xd3\xc6"},
+	{"FITS", "SIMPLE  ="},
 	{"FLIF", "FLIF"},
 	{"Fuji RAF", "FUJIFILMCCD-RAW"},
+	{"ICNS", "icns"},
 	{"ICO", "\x00\x00\x01\x00"},
 	{"JNG", "\x8bJNG"},
 	{"JPEG 2000", "\x00\x00\x00\x0cjP  "},
@@ -116,7 +122,10 @@ var unreadFormats = []struct{ name, signature string }{
 	{"JPEG XL", "\x00\x00\x00\x0cJXL "},
 	{"JPEG XL", "\xff\x0a"},
 	{"JPEG XR", "II\xbc"},
+	{"JPEG XS", "\xff\x10\xff\x50"},
+	{"KTX", "\xabKTX "},
 	{"MNG", "\x8aMNG"},
+	{"Minolta MRW", "\x00MRM"},
 	{"Olympus ORF", "IIRO"},
 	{"Olympus ORF", "IIRS"},
 	{"Olympus ORF", "MMOR"},
@@ -128,7 +137,13 @@ var unreadFormats = []struct{ name, signature string }{
 	{"QOI", "qoif"},
 	{"RAR", "Rar!\x1a\x07"},
 	{"Radiance HDR", "#?RADIANCE"},
+	{"SGI", "\x01\xda\x00\x01\x00"},
+	{"SGI", "\x01\xda\x01\x01\x00"},
+	{"SGI", "\x01\xda\x00\x02\x00"},
+	{"SGI", "\x01\xda\x01\x02\x00"},
 	{"SVGZ (gzip)", "\x1f\x8b"},
+	{"Sigma X3F", "FOVb"},
+	{"Sun raster", "\x59\xa6\x6a\x95"},
 	{"TIFF", "II*\x00"},
 	{"TIFF", "MM\x00*"},
 	{"WMF", "\xd7\xcd\xc6\x9a"},
@@ -136,12 +151,19 @@ var unreadFormats = []struct{ name, signature string }{
 	{"WMF", "\x02\x00\x09\x00\x00"},
 	{"WebM or Matroska video", "\x1a\x45\xdf\xa3"},
 	{"XCF", "gimp xcf"},
+	{"XPM", "/* XPM */"},
 	{"ZIP", "PK\x03\x04"},
 	{"ZIP", "PK\x05\x06"},
 }
 
-// unreadBrands are the beginnings of the major brands of videos and sounds (https://mp4ra.org).
+// unreadBrands are the beginnings of the major brands of videos, sounds and images (https://mp4ra.org). One that begins
+// with another one precedes it.
 var unreadBrands = []struct{ name, start string }{
+	{"HEIF with H.264 pictures", "avci"},
+	{"HEIF with H.264 pictures", "avcs"},
+	{"HEIF with H.266 pictures", "vvic"},
+	{"HEIF with JPEG 2000 pictures", "j2ki"},
+	{"HEIF with JPEG pictures", "jpeg"},
 	{"MOV video", "qt  "},
 	{"M4A audio", "M4A"},
 	{"3GP video", "3g"},

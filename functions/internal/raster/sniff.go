@@ -76,7 +76,8 @@ func unreadFormat(start []byte) string {
 		}
 	}
 	for _, recognise := range []func([]byte) string{
-		bitmapFormat, anymapFormat, metafileFormat, textFormat, riffFormat, isoMediaFormat, videoFormat, targaFormat,
+		bitmapFormat, anymapFormat, metafileFormat, textFormat, riffFormat, isoMediaFormat, videoFormat, chunkFormat,
+		dicomFormat, paintbrushFormat, targaFormat,
 	} {
 		if name := recognise(start); name != "" {
 			return name
@@ -129,6 +130,40 @@ func metafileFormat(start []byte) string {
 	return ""
 }
 
+// chunkFormat names an IFF file that is an image.
+func chunkFormat(start []byte) string {
+	if len(start) < 12 || string(start[:4]) != "FORM" {
+		return ""
+	}
+	switch string(start[8:12]) {
+	case "ILBM", "PBM ":
+		return "ILBM"
+	}
+	return ""
+}
+
+// dicomFormat recognises DICOM by the signature after its preamble.
+func dicomFormat(start []byte) string {
+	const preamble = 128
+	if len(start) >= preamble && bytes.HasPrefix(start[preamble:], []byte("DICM")) {
+		return "DICOM"
+	}
+	return ""
+}
+
+// paintbrushFormat recognises PCX, whose signature is one byte, by a header whose fields are all possible.
+func paintbrushFormat(start []byte) string {
+	if len(start) < 128 || start[0] != 10 || start[1] > 5 || start[2] != 1 ||
+		!bytes.ContainsRune([]byte{1, 2, 4, 8}, rune(start[3])) || start[64] != 0 {
+		return ""
+	}
+	at := func(i int) uint16 { return binary.LittleEndian.Uint16(start[i:]) }
+	if left, top, right, bottom := at(4), at(6), at(8), at(10); left > right || top > bottom {
+		return ""
+	}
+	return "PCX"
+}
+
 // targaFormat recognises TGA, which has no signature, by a header whose fields are all possible.
 func targaFormat(start []byte) string {
 	if len(start) < 18 || start[1] > 1 || !bytes.ContainsRune([]byte{1, 2, 3, 9, 10, 11}, rune(start[2])) {
@@ -163,6 +198,8 @@ func textFormat(start []byte) string {
 		return "SVG"
 	case bytes.HasPrefix(text, []byte("<?xml")):
 		return "XML"
+	case bytes.HasPrefix(text, []byte("#define ")) && bytes.Contains(text, []byte("_width ")):
+		return "XBM"
 	case bytes.HasPrefix(text, []byte(`{"`)), bytes.HasPrefix(text, []byte(`[{"`)):
 		return "JSON"
 	default:

@@ -42,6 +42,7 @@ const (
 	app1  = 0xe1
 	app2  = 0xe2
 	app14 = 0xee
+	dhp   = 0xde // starts a hierarchical image, of several frames
 	sof55 = 0xf7 // JPEG-LS (T.87)
 )
 
@@ -93,7 +94,7 @@ func Open(r io.Reader) (*File, error) {
 			return nil, err
 		}
 		switch {
-		case isSOF(marker):
+		case isSOF(marker) || marker == dhp:
 			return f, f.readSOF(marker, length)
 		case marker == app1:
 			err = f.readExif(length)
@@ -230,7 +231,7 @@ func unsupportedProcess(marker byte) string {
 		return ""
 	case marker == sof3:
 		return "lossless JPEG"
-	case sof5 <= marker && marker <= sof7:
+	case sof5 <= marker && marker <= sof7 || marker == dhp:
 		return "hierarchical JPEG"
 	case marker == sof55:
 		return "JPEG-LS"

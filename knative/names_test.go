@@ -58,6 +58,14 @@ var defaults = map[string]string{
 	"redis-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): redis$|\.redis\.svc`,
 	"kafka-namespace":         `(namespace|Namespace/metadata\.name|kubernetes.io/metadata\.name): kafka$|\.kafka\.svc`,
 	"kafka-cluster":           `\bmy-cluster\b`,
+	"upload-kafka-user":       `(KafkaUser/metadata\.name|\.env\.\d+\.value): image-upload$`,
+	"dead-letters-kafka-user": `(KafkaUser/metadata\.name|\.env\.\d+\.value): image-dead-letters$`,
+	"source-kafka-user":       `KafkaUser/metadata\.name: image-source$`,
+	"broker-kafka-user":       `KafkaUser/metadata\.name: image-broker$`,
+	"producer-kafka-user":     `KafkaUser/metadata\.name: image-producer$`,
+	"notification-kafka-user": `KafkaUser/metadata\.name: bucket-notifications$`,
+	"service-account":         `serviceAccountName: image-service$`,
+	"token-cidr":              `NetworkPolicy/spec.egress.*cidr: 10\.0\.0\.0/8$`,
 }
 
 // ours matches what is called image-service in every installation: labels, objects within the namespace, users, the
@@ -146,6 +154,26 @@ func TestPolicies(t *testing.T) {
 	for _, want := range []string{"port:9094", "cidr:192.0.2.128/26"} {
 		if !strings.Contains(fmt.Sprint(kafka), want) {
 			t.Errorf("the policy of Kafka is %v, want %s", kafka, want)
+		}
+	}
+}
+
+// With workload-identity, the pods that log in by tokens reach the servers that issue them, and not the metadata of
+// their node.
+func TestWorkloadIdentity(t *testing.T) {
+	objects := buildNamed(t, "prod", "servers-managed", "authentication", "webhooks", "workload-identity")
+	tokens := policy(t, objects, "to-tokens")
+	got := fmt.Sprint(tokens.at("spec", "egress"))
+	if !strings.Contains(got, "cidr:192.0.2.192/26") || strings.Contains(got, "169.254.169.254") {
+		t.Errorf("tokens are requested from %s, want 192.0.2.192/26", got)
+	}
+	selected := tokens.at("spec", "podSelector", "matchLabels", "identity")
+	for _, service := range ofKind(objects, "Service") {
+		has := service.at("spec", "template", "metadata", "labels", "identity") == selected
+		account := service.at("spec", "template", "spec", "serviceAccountName")
+		if want := service.at("metadata", "name") != "webhook"; has != want || (account == "pictures-functions") != want {
+			t.Errorf("%v has the identity: %v, and the service account %v; want %v",
+				service.at("metadata", "name"), has, account, want)
 		}
 	}
 }

@@ -251,6 +251,7 @@ func checkServices(t *testing.T, objects []object) {
 			o.at("spec", "template", "spec", "automountServiceAccountToken") != false {
 			t.Errorf("%v has no read-only root file system, or mounts a service account token", o.at("metadata", "name"))
 		}
+		checkAnyUser(t, o)
 	}
 	want := len(catalog.Functions())
 	for _, function := range catalog.Functions() {
@@ -269,6 +270,20 @@ func checkServices(t *testing.T, objects []object) {
 			}
 		}
 	}
+}
+
+// checkAnyUser checks that the pods of a Service run as any user, whom OpenShift chooses for a namespace: they name no
+// user or group, and the volumes are those of restricted-v2, with files that everybody in the pod may read.
+func checkAnyUser(t *testing.T, service object) {
+	t.Helper()
+	pod := service.at("spec", "template", "spec").(map[string]any)
+	walk(pod, func(fields map[string]any) {
+		for _, name := range []string{"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "defaultMode", "hostPath"} {
+			if value, is := fields[name]; is {
+				t.Errorf("%v has %s: %v, want none", service.at("metadata", "name"), name, value)
+			}
+		}
+	})
 }
 
 // The production overlay has a Kafka Broker, three replicas of its topic, pull secrets and network policies.

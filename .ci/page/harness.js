@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { chromium } from 'playwright-core';
+import { chromium, firefox } from 'playwright-core';
 
 // A service without keys and one with them, by the path that the proxy has for each; a key of the latter.
 export const services = { pictures: process.argv[2], private: process.argv[3] }, apiKey = process.argv[4];
@@ -55,7 +55,10 @@ export const unavailable = answer(503, 1, 'busy'), limited = answer(429, 3, 'rat
 
 // The service is on the loopback interface only here: pages of public sites could not use it otherwise.
 const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-features=LocalNetworkAccessChecks'];
-export const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args });
+export const isFirefox = process.env.BROWSER === 'firefox';
+const firefoxUserPrefs = { 'dom.events.testing.asyncClipboard': true };
+export const browser = isFirefox ? await firefox.launch({ channel: 'moz-firefox', executablePath: '/usr/bin/firefox-esr', firefoxUserPrefs }) :
+  await chromium.launch({ executablePath: '/usr/bin/chromium', args });
 process.on('exit', () => browser.close());
 
 // visit opens the page, and fails at the end if a script failed or a request left the path.
@@ -75,6 +78,8 @@ export const drop = (page, ...files) => page.setInputFiles('#pick', files);
 // text waits until an element has a text.
 export const text = (page, selector, want) => page.waitForFunction(([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.innerText),
   [selector, want.source], { timeout: 60_000 });
+// The browser asks for nothing when a page writes to the clipboard, and lets the test read from it.
+export const allowClipboard = context => isFirefox || context.grantPermissions(['clipboard-read', 'clipboard-write']);
 export const focused = page => page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute('aria-label') || document.activeElement.innerText);
 // held has the service keep its answers about statuses until the function that it returns is called; with 'cut', the
 // connection ends instead.

@@ -1,6 +1,6 @@
 // The page of a service that needs a key.
 import assert from 'node:assert/strict';
-import { apiKey, drop, focused, other, pixel, privateAddress, sample, summary, text, texts, tiles, visit } from './harness.js';
+import { allowClipboard, apiKey, drop, focused, other, pixel, privateAddress, sample, summary, text, texts, tiles, visit } from './harness.js';
 
 const visitPrivate = (use, options) => visit(use, { at: privateAddress, ...options });
 async function enter(page, key) {
@@ -29,7 +29,7 @@ const shown = page => page.waitForFunction(() => document.querySelector('#large 
 
 export const tests = {
   'where the service signs URLs they are used, copied, and renewed': () => visitPrivate(async (page, context) => {
-    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await allowClipboard(context);
     await enter(page, apiKey);
     await drop(page, sample);
     await summary(page, '1 of 1 done');

@@ -5,13 +5,14 @@
 //   node test.js URL PRIVATE-URL KEY TEXT       # only the tests whose names have the text
 import { screenshot, tests as page } from './page.js';
 import { tests as network } from './network.js';
+import { tests as rough } from './rough.js';
 import { tests as keys } from './keys.js';
 import { tests as states } from './states.js';
 import { tests as accessibility } from './accessibility.js';
 import { tests as libraries } from './libraries.js';
 
 const [only, update] = process.argv[5] === '--update' ? ['', true] : [process.argv[5] ?? '', false];
-const tests = Object.entries({ ...page, ...network, ...keys, ...states, ...accessibility, ...libraries, ...update && screenshot }).filter(([name]) => name.includes(only));
+const tests = Object.entries({ ...page, ...network, ...rough, ...keys, ...states, ...accessibility, ...libraries, ...update && screenshot }).filter(([name]) => name.includes(only));
 for (const [name, test] of tests) {
   const start = performance.now();
   try { await test() } catch (error) {

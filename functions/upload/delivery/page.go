@@ -57,6 +57,7 @@ func Page(setting PageSetting) http.HandlerFunc {
 		"{{formats}}", setting.Limits.FormatNames("and"),
 		"{{types}}", strings.Join(types, ","),
 		"{{bytes}}", fmt.Sprintf("%.3g MB", float64(setting.MaxBytes)/1e6),
+		"{{most}}", strconv.FormatInt(setting.MaxBytes, 10),
 		"{{lists}}", strconv.FormatBool(setting.Lists),
 		"{{deletes}}", strconv.FormatBool(setting.Deletes),
 		"{{keys}}", strconv.FormatBool(setting.NeedsKey),

@@ -3,6 +3,7 @@ const drop = element('drop'), pick = element('pick'), list = element('list'), su
 const ask = element('ask'), field = element('key'), why = element('why'), abandon = element('abandon');
 const held = element('held'), change = element('change'), forget = element('forget');
 const data = document.querySelector('main').dataset, [lists, deletes, keys] = [data.lists, data.deletes, data.keys].map(is => is === 'true');
+const maxBytes = Number(data.most);
 const pause = (milliseconds, signal) => new Promise(resolve => {
   const timer = setTimeout(resolve, milliseconds);
   signal?.addEventListener('abort', () => { clearTimeout(timer); resolve() });
@@ -56,7 +57,7 @@ change.onclick = () => { ask.hidden = false; held.hidden = true; abandon.hidden 
 abandon.onclick = () => { showAccess(); change.focus() };
 // What the key gave goes with it, on a machine that others use, too.
 forget.onclick = () => {
-  keep([]); dropKey('The key is forgotten.'); field.focus();
+  keep(() => []); dropKey('The key is forgotten.'); field.focus();
   for (const job of jobs) if (job.state === 'done' || job.state === 'failed') remove(job);
 };
 
@@ -124,17 +125,17 @@ function linkTo({ url, label }, name, blobs) {
 // A row shows one image. Its buttons are to cancel the upload, to try it again, and to dismiss the row.
 function newRow(file) {
   const item = document.createElement('li');
-  item.innerHTML = '<figure></figure><div><strong></strong><small>waiting</small><progress max="1" value="0"></progress></div><div></div>';
-  const text = item.querySelector('small'), figure = item.querySelector('figure'), buttons = item.lastChild;
+  item.innerHTML = '<div class="frame"></div><div><strong></strong><small>waiting</small><progress max="1" value="0"></progress></div><div></div>';
+  const text = item.querySelector('small'), frame = item.firstChild, buttons = item.lastChild;
   const bar = item.querySelector('progress');
   item.querySelector('strong').textContent = file.name;
   bar.setAttribute('aria-label', 'Upload of ' + file.name);
   const blobs = [URL.createObjectURL(file)];
   show(blobs[0]);
   function show(url) { // once it is in sight
-    const image = new Image(); image.alt = 'Thumbnail of ' + file.name; image.loading = 'lazy';
+    const image = new Image(); image.alt = ''; image.loading = 'lazy';
     image.onerror = () => image.remove(); // a format that the browser does not read
-    image.src = url; figure.replaceChildren(image);
+    image.src = url; frame.replaceChildren(image);
   }
   function setButtons(...acts) { // the first one keeps the focus
     acts.forEach(([label, act], i) => {
@@ -146,7 +147,7 @@ function newRow(file) {
   return {
     item,
     remove() {
-      if (item.contains(document.activeElement)) ((item.nextSibling ?? item.previousSibling)?.querySelector('button') ?? pick).focus();
+      if (item.contains(document.activeElement)) ((item.nextSibling ?? item.previousSibling)?.querySelector('button') ?? drop).focus();
       item.remove(); revoke(blobs);
     },
     start(cancel) { item.className = ''; bar.hidden = false; setButtons(['Cancel', cancel]) },
@@ -161,7 +162,7 @@ function newRow(file) {
     },
     deleted(dismiss) {
       item.className = ''; bar.hidden = true;
-      this.setText('deleted'); setButtons(['Dismiss', dismiss]); figure.replaceChildren();
+      this.setText('deleted'); setButtons(['Dismiss', dismiss]); frame.replaceChildren();
     },
     async done(image, dismiss) {
       bar.hidden = true;
@@ -180,9 +181,13 @@ const maxRemembered = 200, pageSize = 30;
 
 // A browser in private mode may forbid storage, or forget it: then the history ends with the page.
 let remembered = [];
-try { remembered = JSON.parse(localStorage.getItem('images')) ?? [] } catch {}
-function keep(images) {
-  remembered = images.slice(0, maxRemembered);
+function recall() {
+  try { remembered = JSON.parse(localStorage.getItem('images')) ?? [] } catch {}
+  return remembered;
+}
+// keep stores what change makes of the history, to which other tabs may have added.
+function keep(change) {
+  remembered = change(recall()).slice(0, maxRemembered);
   try { localStorage.setItem('images', JSON.stringify(remembered)) } catch {}
 }
 
@@ -225,39 +230,43 @@ function placeholder(hash) {
 const tiles = new Map();
 function showTile(image, first) {
   const known = tiles.get(image.image_id), item = known?.item ?? document.createElement('li');
-  item.innerHTML = '<button type="button"><figure></figure><span></span></button>';
-  const figure = item.querySelector('figure'), button = item.querySelector('button');
+  const hadFocus = item.contains(document.activeElement);
+  item.innerHTML = '<button type="button"><div class="frame"></div><span></span></button>';
+  const frame = item.querySelector('.frame'), button = item.firstChild;
   const state = { queued: 'waiting', processing: 'in progress', failed: 'failed' }[image.status];
   item.querySelector('span').textContent = (image.filename ?? image.image_id) + (state ? ' (' + state + ')' : '');
   button.onclick = () => view(image);
-  if (image.color) figure.style.background = image.color;
-  try { if (image.placeholder) figure.append(placeholder(image.placeholder)) } catch {} // it is only for the eye
-  if (image.status === 'completed') addThumbnail(figure, filesOf(image)[1].url);
+  if (image.color) frame.style.background = image.color;
+  try { if (image.placeholder) frame.append(placeholder(image.placeholder)) } catch {} // it is only for the eye
+  if (image.status === 'completed') addThumbnail(frame, filesOf(image)[1].url);
   tiles.set(image.image_id, { item, image });
   if (!known) first ? grid.prepend(item) : grid.append(item);
+  if (hadFocus) button.focus();
   gallery.hidden = false;
 }
-async function addThumbnail(figure, url) {
+async function addThumbnail(frame, url) {
   const picture = new Image(), blobs = [];
   picture.alt = ''; picture.loading = 'lazy';
-  picture.onload = () => { figure.querySelector('canvas')?.remove(); revoke(blobs) };
+  picture.onload = () => { frame.querySelector('canvas')?.remove(); revoke(blobs) };
   picture.onerror = async () => {
     const isOld = key() && !blobs.length && url !== unsigned(url); // it came into sight after its URL had expired
     if (isOld) picture.src = await address(unsigned(url), blobs); else { picture.remove(); revoke(blobs) }
   };
   picture.src = await address(url, blobs);
-  figure.append(picture);
+  frame.append(picture);
 }
 function removeTile(id) {
-  tiles.get(id)?.item.remove(); tiles.delete(id);
-  keep(remembered.filter(image => image.image_id !== id));
+  const item = tiles.get(id)?.item;
+  if (item?.contains(document.activeElement)) ((item.nextSibling ?? item.previousSibling)?.querySelector('button') ?? drop).focus();
+  item?.remove(); tiles.delete(id);
+  keep(remembered => remembered.filter(image => image.image_id !== id));
   gallery.hidden = tiles.size === 0 && !note.textContent;
 }
 // uploaded shows an image that this page has uploaded, and remembers it, without signatures.
 function uploaded(file, { image_id, status, result, urls }) {
   const image = { ...result, image_id, status, urls, filename: file.name, bytes: file.size, uploaded_at: Date.now() / 1000 };
   const renditions = result.renditions?.map(r => ({ ...r, url: '/' + unsigned(below('images/', r.url)) }));
-  keep([{ ...image, renditions, urls: undefined }, ...remembered.filter(one => one.image_id !== image_id)]);
+  keep(remembered => [{ ...image, renditions, urls: undefined }, ...remembered.filter(one => one.image_id !== image_id)]);
   showTile(image, true);
   return image;
 }
@@ -329,7 +338,12 @@ async function loadMore() {
   } finally { if (!signal.aborted) loading = false }
 }
 const nearEnd = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) loadMore() }, { rootMargin: '200px' });
-more.onclick = loadMore;
+more.onclick = async () => { // it may be hidden then: the first of the new images gets the focus
+  const count = grid.children.length;
+  await loadMore();
+  const item = grid.children[count] ?? (more.hidden ? grid.lastChild : null);
+  item?.querySelector('button').focus();
+};
 // Whoever comes back to the page finds what others, or other tabs, have uploaded meanwhile.
 const staleAfter = 30_000;
 document.addEventListener('visibilitychange', async () => {
@@ -348,7 +362,7 @@ function showGallery() {
   tiles.clear();
   note.textContent = ''; more.hidden = gallery.hidden = true;
   if (keys && !key()) return;
-  if (lists) loadMore(); else remembered.forEach(image => showTile(image, false));
+  if (lists) loadMore(); else recall().forEach(image => showTile(image, false));
 }
 showAccess(); showGallery();
 
@@ -356,20 +370,32 @@ showAccess(); showGallery();
 const viewer = element('viewer'), said = element('said'), links = element('links'), lent = [];
 let viewed = null;
 viewer.onclose = () => {
+  if (viewer.open) return; // again
   tiles.get(viewed)?.item.querySelector('button').focus();
   viewed = null; element('large').replaceChildren(); revoke(lent);
+  if (history.state?.viewer && !isGoingBack) { isGoingBack = true; history.back() }
 };
+// The back button closes the viewer, which has an entry of the history for that.
+let isGoingBack = false;
+if (history.state?.viewer) history.back(); // the page was reloaded
+addEventListener('popstate', () => {
+  if (isGoingBack && viewer.open) history.pushState({ viewer: true }, ''); // it was opened again meanwhile
+  else if (viewer.open) { sure.close(); viewer.close() }
+  isGoingBack = false;
+  history.scrollRestoration = 'auto';
+});
 const neighbour = side => tiles.get(viewed)?.item[side]?.querySelector('button');
 addEventListener('keydown', event => {
-  if (viewer.open && !sure.open) neighbour({ ArrowLeft: 'previousSibling', ArrowRight: 'nextSibling' }[event.key])?.click();
+  const isPlain = !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+  if (isPlain && viewer.open && !sure.open) neighbour({ ArrowLeft: 'previousSibling', ArrowRight: 'nextSibling' }[event.key])?.click();
 });
 // whoever says for whom a URL works that is copied.
 const whoever = url => !key() ? '' : isSigned(url) ? '; it works without the key until ' + new Date(expiry(url)).toLocaleString() : '; it needs the key';
 async function copy(text, what) {
   try { await navigator.clipboard.writeText(text) } catch { // without HTTPS
-    const area = document.createElement('textarea');
+    const area = document.createElement('textarea'), before = document.activeElement;
     area.value = text; area.setAttribute('aria-hidden', 'true'); viewer.append(area); area.select();
-    document.execCommand('copy'); area.remove();
+    document.execCommand('copy'); area.remove(); before.focus();
   }
   said.textContent = what;
 }
@@ -390,7 +416,10 @@ function view(image) {
   said.textContent = '';
   showFiles(image, name); showLarge(image, name);
   if (key() && image.urls && !isSigned(image.urls.original)) renew(image, name);
-  if (!viewer.open) viewer.showModal();
+  if (viewer.open) { element('name').focus(); return } // which has a screen reader say it
+  history.scrollRestoration = 'manual'; // the focus is where it belongs, perhaps at another image
+  if (!isGoingBack && !history.state?.viewer) history.pushState({ viewer: true }, '');
+  viewer.showModal();
 }
 function showFiles(image, name) {
   const files = filesOf(image), { url: best, width, height } = files.at(-1), original = absolute('images/' + image.image_id);
@@ -419,16 +448,18 @@ async function renew(image, name) {
   if (viewed === image.image_id) showFiles(image, name);
 }
 async function showLarge(image, name) {
-  const frame = element('large');
+  const frame = element('large'), [width, height] = image.original_size ?? [];
   frame.replaceChildren();
+  frame.className = width ? 'sized' : ''; // so that nothing moves when it comes
+  frame.style.setProperty('--width', width); frame.style.setProperty('--height', height);
   if (image.placeholder) try { frame.append(placeholder(image.placeholder)) } catch {}
-  for (const { url } of filesOf(image).slice(0, 2)) { // the original may be of a format that the browser does not read
+  // The thumbnail is here at once. The original may take its time, or be of a format that the browser does not read.
+  for (const { url } of filesOf(image).slice(0, 2).reverse()) {
     const src = await address(url, lent);
     if (viewed !== image.image_id) return;
     if (!await shows(src)) continue;
     const picture = new Image(); picture.src = src; picture.alt = name;
     if (viewed === image.image_id) frame.replaceChildren(picture);
-    return;
   }
 }
 async function download(url, name) {
@@ -437,8 +468,14 @@ async function download(url, name) {
   link.click();
 }
 const sure = element('sure');
+// isolated has a name that is written from right to left leave the rest of the sentence alone.
+function isolated(name) {
+  const part = document.createElement('bdi');
+  part.textContent = name;
+  return part;
+}
 function isSure(name) {
-  element('question').textContent = 'Delete ' + name + '?';
+  element('question').replaceChildren('Delete ', isolated(name), '?');
   sure.returnValue = '';
   sure.showModal();
   return new Promise(resolve => { sure.onclose = () => resolve(sure.returnValue === 'delete') });
@@ -450,9 +487,9 @@ async function erase(id, name) {
   const item = tiles.get(id)?.item, near = item?.nextSibling ?? item?.previousSibling;
   removeTile(id);
   for (const job of jobs) if (job.image === id) job.row.deleted(() => remove(job));
-  summary.textContent = name + ' is deleted.';
+  summary.setAttribute('aria-live', 'polite'); summary.replaceChildren(isolated(name), ' is deleted.');
   viewer.close();
-  (near?.querySelector('button') ?? pick).focus();
+  (near?.querySelector('button') ?? drop).focus();
 }
 
 // XMLHttpRequest, because fetch does not report the progress of an upload. A repetition has the same Idempotency-Key, so
@@ -496,11 +533,15 @@ async function networkBack(row, signal) {
   signal.throwIfAborted();
 }
 
+// isReadable reports whether a file is as it was when it was chosen; a browser reports another as a lost connection.
+const isReadable = file => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
 // A key is checked before an upload: a browser reports one that is refused midway as a lost connection. Time without a
 // network is not a try.
 const maxTries = 8;
 async function send(job) {
   const { row, abort: { signal } } = job;
+  if (job.file.size > maxBytes) throw new Error(inBytes(job.file.size) + ' is more than an image may have: ' + inBytes(maxBytes));
   for (let tries = 1;;) {
     const sent = key();
     try {
@@ -517,6 +558,7 @@ async function send(job) {
         checked = null;
         continue;
       }
+      if (error instanceof Lost && !await isReadable(job.file)) throw new Error('The file can no longer be read: choose it again');
       if (error instanceof Lost && !navigator.onLine) { await networkBack(row, signal); continue }
       if (!(error instanceof Unfinished) || tries++ === maxTries) throw error;
       const wait = Math.max(error.wait, Math.min(1000 * 2 ** (tries - 2), 30000));
@@ -546,15 +588,26 @@ async function result(id, row, signal) {
 }
 
 const jobs = new Set();
-function report() {
+let notice = '', reported = 0, isReporting = false;
+function report() { // once for all that happens at once
+  if (!isReporting) queueMicrotask(reportNow);
+  isReporting = true;
+}
+function reportNow() {
+  isReporting = false;
   const all = [...jobs], count = state => all.filter(job => job.state === state).length;
   const ended = all.length - count('waiting') - count('busy');
   clear.hidden = count('done') < 2;
   document.title = (ended < all.length ? ended + '/' + all.length + ' ' : '') + 'image-service';
-  summary.textContent = all.length === 0 ? '' : ended + ' of ' + all.length + ' done' + (count('failed') ? ', ' + count('failed') + ' failed' : '');
+  // A screen reader says the beginning, the end, and every ten seconds how far it is.
+  const isSaid = ended === all.length || Date.now() - reported > 10_000;
+  if (isSaid) reported = Date.now();
+  summary.setAttribute('aria-live', isSaid ? 'polite' : 'off');
+  const counts = all.length === 0 ? '' : ended + ' of ' + all.length + ' done' + (count('failed') ? ', ' + count('failed') + ' failed' : '');
+  summary.textContent = [counts, notice].filter(Boolean).join('. ');
 }
 function setState(job, state) { job.state = state; report() }
-clear.onclick = () => { for (const job of jobs) if (job.state === 'done') remove(job); pick.focus() };
+clear.onclick = () => { for (const job of jobs) if (job.state === 'done') remove(job); drop.focus() };
 function remove(job) { jobs.delete(job); job.row.remove(); report() }
 
 async function run(job) {
@@ -593,43 +646,56 @@ function newID() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, '0')).join('');
 }
 function add(files) {
-  const added = [...files].map(file => ({ file, id: newID(), row: newRow(file) }));
+  const added = [...files].map(file => ({ file, id: newID(), row: newRow(file), state: 'waiting' }));
   list.prepend(...added.map(job => job.row.item));
-  for (const job of added) { jobs.add(job); enqueue(job) }
+  for (const job of added) jobs.add(job);
+  added.forEach(enqueue);
 }
 addEventListener('beforeunload', event => { if (busy || waiting.length) event.preventDefault() });
 
 // filesIn returns the files of what was dropped, with those in folders.
 async function filesIn(transfer) {
-  const entries = [...transfer.items].map(item => item.webkitGetAsEntry?.()), files = [...transfer.files];
-  if (!entries.some(entry => entry?.isDirectory)) return files;
-  return (await Promise.all(entries.filter(Boolean).map(read))).flat();
+  const entries = [...transfer.items].map(item => item.webkitGetAsEntry?.()), files = [...transfer.files], left = { others: 0, unread: 0 };
+  if (!entries.some(entry => entry?.isDirectory)) return { files, left };
+  return { files: (await Promise.all(entries.filter(Boolean).map(entry => read(entry, left)))).flat(), left };
 }
-async function read(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader(), found = [];
-  for (;;) { // a call returns a part
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (some.length === 0) return found.filter(file => !file.name.startsWith('.'));
-    found.push(...(await Promise.all(some.map(read))).flat());
-  }
+// read returns the files of an entry, and counts in left those of a folder that are no images, and those that it cannot read.
+async function read(entry, left, within = false) {
+  try {
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      if (!within || isPerhapsImage(file)) return [file];
+      if (!file.name.startsWith('.')) left.others++;
+      return [];
+    }
+    const reader = entry.createReader(), found = [];
+    for (;;) { // a call returns a part
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (some.length === 0) return found;
+      found.push(...(await Promise.all(some.map(one => read(one, left, true)))).flat());
+    }
+  } catch { left.unread++; return [] }
 }
+// Where the browser does not know a type, the service looks at the content.
+const isPerhapsImage = ({ name, type }) => !name.startsWith('.') && (!type || type.startsWith('image/'));
+const counted = (count, words) => count === 0 ? '' : count + (count === 1 ? ' file ' : ' files ') + words;
 async function take(transfer) {
-  const link = transfer.getData('text/uri-list') || transfer.getData('text/plain'), files = await filesIn(transfer);
-  if (files.length === 0 && /^https?:/.test(link)) {
-    summary.textContent = 'This service does not fetch images from addresses: save the image first, then add the file.';
-    return;
-  }
+  const link = transfer.getData('text/uri-list') || transfer.getData('text/plain'), { files, left } = await filesIn(transfer);
+  notice = files.length === 0 && /^https?:/.test(link) ? 'This service does not fetch images from addresses: save the image first, then add the file.' :
+    [counted(left.others, 'of other kinds left out'), counted(left.unread, 'could not be read')].filter(Boolean).join(', ');
+  reported = 0; report();
   add(files);
 }
 
-for (const input of [pick, element('camera')]) input.onchange = () => { add(input.files); input.value = '' };
+for (const [button, input] of [[drop, pick], [element('snap'), element('camera')]]) {
+  button.onclick = () => input.click();
+  input.onchange = () => { notice = ''; reported = 0; add(input.files); input.value = '' };
+}
 addEventListener('paste', event => { if (event.target !== field) take(event.clipboardData) });
 for (const type of ['dragover', 'drop']) addEventListener(type, event => event.preventDefault());
-// What is dragged from the page itself is here already.
-let isOwn = false;
-addEventListener('dragstart', () => { isOwn = true });
-addEventListener('dragend', () => { isOwn = false });
-addEventListener('dragover', () => drop.classList.toggle('over', !isOwn));
+// What is dragged from this page, in any tab, is here already. A mark on what is dragged says so.
+const mark = 'application/x-image-service', isOwn = event => event.dataTransfer.types.includes(mark);
+addEventListener('dragstart', event => event.dataTransfer.setData(mark, '1'));
+addEventListener('dragover', event => drop.classList.toggle('over', !isOwn(event)));
 addEventListener('dragleave', () => drop.classList.remove('over'));
-addEventListener('drop', event => { drop.classList.remove('over'); if (!isOwn) take(event.dataTransfer) });
+addEventListener('drop', event => { drop.classList.remove('over'); if (!isOwn(event)) take(event.dataTransfer) });

@@ -97,7 +97,7 @@ export const texts = page => page.$$eval('#list li', rows => rows.map(row => row
 // to be clicked, other than a link in a sentence, is less than 24 pixels high (WCAG 2.2, 2.5.8).
 export async function inspect(page) {
   const state = await page.evaluate(async () => {
-    const boxes = [...document.querySelectorAll('#list li, #grid li, #links li, #viewer, #sure, #ask, #held')].map(row => [...row.children].map(part => part.getBoundingClientRect()));
+    const boxes = [...document.querySelectorAll('#list li, #grid li, #links li, #head, #viewer, #sure, #ask, #held')].map(row => [...row.children].map(part => part.getBoundingClientRect()));
     const overlap = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
     return {
       wide: document.documentElement.scrollWidth - innerWidth,

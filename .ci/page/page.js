@@ -219,7 +219,7 @@ export const tests = {
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => !document.querySelector('#viewer').open);
     assert.equal((await fetch(address + 'images/' + id)).status, 410);
-    assert.equal(await page.innerText('#summary'), 'sample.jpg is deleted.');
+    await text(page, '#summary', /^sample\.jpg is deleted\.$/);
     assert.match(await focused(page), /^(page|sample)\./);
     await page.reload();
     await page.waitForFunction(() => document.querySelectorAll('#grid li').length > 0);

@@ -123,16 +123,25 @@ export const tests = {
     await page.goBack();
     assert.equal(page.url(), address + 'api');
   }),
-  'the arrow keys move the focus to the name; with Alt they are the browser\'s': () => visit(async page => {
+  'the larger view can be closed at once, and goes on by buttons; arrow keys with Alt are the browser\'s': () => visit(async page => {
     await drop(page, sample, other);
     await summary(page, '2 of 2 done');
     await seen(page);
+    assert.equal(await focused(page), 'close');
     const name = await page.innerText('#name');
+    const ends = () => page.$$eval('#head button', buttons => buttons.map(button => button.ariaDisabled));
+    assert.equal((await ends())[0], 'true');
     await page.evaluate(() => dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', altKey: true })));
     assert.equal(await page.innerText('#name'), name);
-    await page.keyboard.press('ArrowRight');
+    await page.locator('#following').press('Enter');
     assert.notEqual(await page.innerText('#name'), name);
-    assert.equal(await focused(page), 'name');
+    assert.equal(await focused(page), 'following');
+    assert.equal((await ends())[0], 'false');
+    await page.click('#previous');
+    assert.equal(await page.innerText('#name'), name);
+    await page.locator('#links a').first().focus();
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await focused(page), 'close');
   }),
   'on a slow network the larger view shows the thumbnail, and nothing moves when the original comes': () => visit(async page => {
     let release;

@@ -385,9 +385,13 @@ addEventListener('popstate', () => {
   history.scrollRestoration = 'auto';
 });
 const neighbour = side => tiles.get(viewed)?.item[side]?.querySelector('button');
+const previous = element('previous'), following = element('following');
+previous.onclick = () => neighbour('previousSibling')?.click();
+following.onclick = () => neighbour('nextSibling')?.click();
+element('close').onclick = () => viewer.close();
 addEventListener('keydown', event => {
   const isPlain = !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey;
-  if (isPlain && viewer.open && !sure.open) neighbour({ ArrowLeft: 'previousSibling', ArrowRight: 'nextSibling' }[event.key])?.click();
+  if (isPlain && viewer.open && !sure.open) ({ ArrowLeft: previous, ArrowRight: following })[event.key]?.click();
 });
 // whoever says for whom a URL works that is copied.
 const whoever = url => !key() ? '' : isSigned(url) ? '; it works without the key until ' + new Date(expiry(url)).toLocaleString() : '; it needs the key';
@@ -416,7 +420,8 @@ function view(image) {
   said.textContent = '';
   showFiles(image, name); showLarge(image, name);
   if (key() && image.urls && !isSigned(image.urls.original)) renew(image, name);
-  if (viewer.open) { element('name').focus(); return } // which has a screen reader say it
+  for (const [button, side] of [[previous, 'previousSibling'], [following, 'nextSibling']]) button.setAttribute('aria-disabled', !neighbour(side));
+  if (viewer.open) return;
   history.scrollRestoration = 'manual'; // the focus is where it belongs, perhaps at another image
   if (!isGoingBack && !history.state?.viewer) history.pushState({ viewer: true }, '');
   viewer.showModal();
@@ -434,11 +439,10 @@ function showFiles(image, name) {
     newButton('Copy curl', () => copy('curl ' + credentials + '-o ' + quoted(name) + ' ' + original, 'Command copied')),
     newButton('Copy HTML', () => copy(`<img src="${escaped(absolute(best))}"${sizes} alt="${escaped(name)}">`, 'HTML copied' + whoever(best))),
     newButton('Download', () => download(files[0].url, name)),
-    newButton('Close', () => viewer.close()),
     ...deletes ? [newButton('Delete', () => erase(image.image_id, name))] : [],
   );
   if (deletes) element('acts').lastChild.className = 'danger';
-  if (viewer.open && !viewer.contains(document.activeElement)) links.querySelector('a').focus(); // what had the focus was replaced
+  if (viewer.open && !viewer.contains(document.activeElement)) element('close').focus(); // what had the focus was replaced
 }
 // renew gets new signed URLs for an image whose own have expired.
 async function renew(image, name) {
@@ -487,9 +491,10 @@ async function erase(id, name) {
   const item = tiles.get(id)?.item, near = item?.nextSibling ?? item?.previousSibling;
   removeTile(id);
   for (const job of jobs) if (job.image === id) job.row.deleted(() => remove(job));
-  summary.setAttribute('aria-live', 'polite'); summary.replaceChildren(isolated(name), ' is deleted.');
   viewer.close();
   (near?.querySelector('button') ?? drop).focus();
+  await pause(200); // screen readers see nothing behind a dialog, and say no change that comes with its end
+  summary.setAttribute('aria-live', 'polite'); summary.replaceChildren(isolated(name), ' is deleted.');
 }
 
 // XMLHttpRequest, because fetch does not report the progress of an upload. A repetition has the same Idempotency-Key, so
@@ -599,12 +604,13 @@ function reportNow() {
   const ended = all.length - count('waiting') - count('busy');
   clear.hidden = count('done') < 2;
   document.title = (ended < all.length ? ended + '/' + all.length + ' ' : '') + 'image-service';
-  // A screen reader says the beginning, the end, and every ten seconds how far it is.
+  // A screen reader says the beginning, the end, and the progress every ten seconds.
   const isSaid = ended === all.length || Date.now() - reported > 10_000;
   if (isSaid) reported = Date.now();
   summary.setAttribute('aria-live', isSaid ? 'polite' : 'off');
   const counts = all.length === 0 ? '' : ended + ' of ' + all.length + ' done' + (count('failed') ? ', ' + count('failed') + ' failed' : '');
-  summary.textContent = [counts, notice].filter(Boolean).join('. ');
+  const words = [counts, notice].filter(Boolean).join('. ');
+  if (summary.textContent !== words) summary.textContent = words; // otherwise it is said again
 }
 function setState(job, state) { job.state = state; report() }
 clear.onclick = () => { for (const job of jobs) if (job.state === 'done') remove(job); drop.focus() };

@@ -34,6 +34,7 @@ const (
 	CodeNoFileSelected       = "no_file_selected"
 	CodeNotAnImage           = string(events.ReasonNotAnImage)
 	CodeNotFound             = "not_found"
+	CodeNotMatched           = "not_matched"
 	CodeNothingSigned        = "nothing_signed"
 	CodeObjectNotFound       = "object_not_found"
 	CodeObjectUnreadable     = "object_unreadable"
@@ -140,7 +141,8 @@ var requestCodes = []Code{
 	{CodeGrantExpired, []int{http.StatusForbidden}, "Grant expired",
 		"The upload grant was for a time that is over.", "Get a new grant from where you got it: `POST /grants` makes it."},
 	{CodeGrantInvalid, []int{http.StatusForbidden}, "Grant not valid",
-		"The upload grant was changed, its key or its client is no longer valid, or there are other credentials beside it.",
+		"The upload grant was changed, its key or its client is no longer valid, there are other credentials beside it, or " +
+			"the service has no signing keys.",
 		"Send one grant as it is, and no other credentials."},
 	{CodeGrantUsedUp, []int{http.StatusForbidden}, "Grant used up",
 		"As many images as the grant allows, which is `limit`, were uploaded with it, or are being uploaded.",
@@ -165,6 +167,9 @@ var requestCodes = []Code{
 		"`LIST_IMAGES` does not allow anybody to list images, or the service has no authentication and does not list the " +
 			"images of everybody.",
 		"Keep the IDs of images, or have the operator change the setting."},
+	{CodeNotMatched, []int{http.StatusPreconditionFailed}, "Image not matched",
+		"The image has another `ETag` than the `If-Match` of a deletion.",
+		"Get the image, and decide again."},
 	{CodeImageDeleted, []int{http.StatusGone}, "Image deleted",
 		"The image was deleted, on request or because of its age. The `Idempotency-Key`, or the event, of an upload that " +
 			"brought it is answered so, too.",

@@ -32,7 +32,7 @@ func GrantFrom(ctx context.Context) *signing.Grant {
 func (g *Guard) ProtectGranted(next http.Handler) http.Handler {
 	protected := g.Protect(next)
 	if g.signing == nil {
-		return protected
+		return g.refuseGrants(protected)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		grants := append(r.URL.Query()[grantParameter], r.Header.Values(grantHeader)...)
@@ -50,6 +50,18 @@ func (g *Guard) ProtectGranted(next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, withoutGrant(r))
+	})
+}
+
+// refuseGrants refuses requests with a grant in the header, which would otherwise be ignored; in the query it is an
+// unknown parameter.
+func (g *Guard) refuseGrants(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(grantHeader) == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		g.refuse(w, r, &refusal{apierror.CodeGrantInvalid, "there are no signing keys", errNoGrants})
 	})
 }
 
@@ -104,6 +116,12 @@ func withoutGrant(r *http.Request) *http.Request {
 	target.RawQuery = strings.Join(kept, "&")
 	changed.URL = &target
 	return &changed
+}
+
+var errNoGrants = &apierror.Error{
+	Status:  http.StatusForbidden,
+	Code:    apierror.CodeGrantInvalid,
+	Message: "This service takes no grants: its operator has configured no signing keys (AUTH_SIGNING_KEYS_FILE)",
 }
 
 var errGrantInvalid = &apierror.Error{

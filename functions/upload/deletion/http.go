@@ -18,11 +18,42 @@ func (d *Deleter) Image(w http.ResponseWriter, r *http.Request) error {
 	if err := httpserver.CheckQuery(r); err != nil {
 		return err
 	}
-	if err := d.DeleteFor(r.Context(), strings.ToLower(r.PathValue("id"))); err != nil {
+	imageID := strings.ToLower(r.PathValue("id"))
+	if err := d.checkMatch(r, imageID); err != nil {
+		return err
+	}
+	if err := d.DeleteFor(r.Context(), imageID); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// checkMatch returns an error if a request has an If-Match that the original does not match (RFC 9110, section 13.1.1).
+// An original is never replaced, so that it still matches when it is deleted. Where there is none to see, the deletion
+// says so.
+func (d *Deleter) checkMatch(r *http.Request, imageID string) error {
+	wanted := strings.Join(r.Header.Values("If-Match"), ",")
+	if wanted == "" || !events.IsImageID(imageID) || !d.policy.MaySee(r.Context(), imageID) {
+		return nil
+	}
+	objects, err := d.Images.Find(r.Context(), imageID)
+	if err != nil || objects.Original == nil {
+		return err
+	}
+	own := `"` + objects.Original.ETag + `"`
+	for tag := range strings.SplitSeq(wanted, ",") {
+		if tag = strings.TrimSpace(tag); tag == "*" || tag == own {
+			return nil
+		}
+	}
+	return &apierror.Error{
+		Status:  http.StatusPreconditionFailed,
+		Code:    apierror.CodeNotMatched,
+		Message: "The image has another ETag than If-Match; its own is that of GET /images/<id>",
+		Limit:   own,
+		Found:   wanted,
+	}
 }
 
 // deleteVisible answers for an image of another client as for one that does not exist.

@@ -137,6 +137,28 @@ func TestDelete(t *testing.T) {
 			t.Errorf("answer is %d %s, want 400", got.status, got.body)
 		}
 	})
+	t.Run("with If-Match", func(t *testing.T) {
+		deleteIf := func(id string, tags ...string) response {
+			var headers []string
+			for _, tag := range tags {
+				headers = append(headers, "If-Match: "+tag)
+			}
+			return s.do(http.MethodDelete, "/images/"+id, "", nil, headers...)
+		}
+		id := s.upload("a.png", content)
+		own := s.get("/images/" + id).header.Get("ETag")
+		if got := deleteIf(id, `"other"`, `W/"weak", W/`+own); got.status != 412 || got.code(t) != "not_matched" {
+			t.Errorf("others: %d %s, want 412 not_matched", got.status, got.body)
+		}
+		for _, tags := range [][]string{{`"other", ` + own}, {own}, {"*"}} { // a deletion may be repeated
+			if got := deleteIf(id, tags...); got.status != http.StatusNoContent {
+				t.Errorf("If-Match: %q: %d %s, want 204", tags, got.status, got.body)
+			}
+		}
+		if got := deleteIf(uuid.NewString(), "*"); got.status != http.StatusNotFound {
+			t.Errorf("never stored: %d %s, want 404", got.status, got.body)
+		}
+	})
 	t.Run("other paths", func(t *testing.T) {
 		id := s.upload("a.png", content)
 		for _, path := range []string{"/images/" + id + "/thumbnail", "/thumbnails/" + id, "/status/" + id, "/upload"} {

@@ -267,6 +267,18 @@ func TestGrantRefused(t *testing.T) {
 	}
 }
 
+func TestGrantWithoutSigningKeys(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	got := s.post("/upload", "image/png", bytes.NewReader(pngOf(t, 9, 9)), "X-Upload-Grant: a.b")
+	if got.status != http.StatusForbidden || got.code(t) != "grant_invalid" {
+		t.Errorf("in the header: %d %s, want 403 grant_invalid", got.status, got.body)
+	}
+	if got := s.uploadWith("a.b", pngOf(t, 9, 9)); got.status != http.StatusBadRequest || got.code(t) != "bad_query" {
+		t.Errorf("in the query: %d %s, want 400 bad_query", got.status, got.body)
+	}
+}
+
 func TestPostGrants(t *testing.T) {
 	t.Parallel()
 	setting, _ := signingKeys(t)

@@ -65,11 +65,15 @@ func (r *indexReducer) AddAt(x int, indexes []uint8) {
 		return
 	}
 	const even = 0x0000ffff_0000ffff
-	i, end := 0, r.factorX-x%r.factorX // of a box, the first of which may begin before x
+	colors, i, end := r.wide, 0, r.factorX-x%r.factorX // of a box, the first of which may begin before x
 	for box := x / r.factorX; i < len(indexes); box++ {
 		sum := uint64(0) // of 256 pixels at most, 16 bits for each channel
-		for end = min(end, len(indexes)); i < end; i++ {
-			sum += r.wide[indexes[i]]
+		for end = min(end, len(indexes)); i+4 <= end; i += 4 {
+			four := (*[4]uint8)(indexes[i : i+4]) // with one check of bounds
+			sum += colors[four[0]] + colors[four[1]] + colors[four[2]] + colors[four[3]]
+		}
+		for ; i < end; i++ {
+			sum += colors[indexes[i]]
 		}
 		r.sums[box].redAndBlue += sum & even
 		r.sums[box].greenAndAlpha += sum >> 16 & even

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"compress/zlib"
+	_ "embed"
 	"encoding/binary"
 	"encoding/json"
 	"hash/crc32"
@@ -86,6 +87,12 @@ func (p *process) deliver(name string, content []byte) bool {
 	return len(answer) > 0
 }
 
+// copiesAVIF has 17 megapixels, stripes of 4 samples, in blocks that are copied within the frame, which a decoder
+// therefore holds: avifenc -s 6 --min 40 --max 50 -a tune-content=screen -a enable-intrabc=1 -a enable-palette=0.
+//
+//go:embed testdata/copies.avif
+var copiesAVIF []byte
+
 // As many images at once as a pod gets, of the kinds that take most memory and of small ones: memory stays below 80 %
 // of the pod's limit, and some of each kind are processed.
 func TestMemory(t *testing.T) {
@@ -97,6 +104,7 @@ func TestMemory(t *testing.T) {
 		"lossless.webp": []byte("RIFF\x3a\x00\x00\x00WEBPVP8L\x2e\x00\x00\x00\x2f\xfe\x7f\xfa\x12\x81\x2e\x14\xa0\x00\xfd" +
 			"\x2f\xc0\xa0\x4d\x6d\x6a\x53\xff\x0b\x50\x34\xa0\x02\x1d\xe8\x7f\x01" + string(make([]byte, 18))),
 		"interlaced.gif": interlacedGIF(t, 8192, 6144),
+		"copies.avif":    copiesAVIF,
 		"photo.jpg":      photo(t, 2048, 1536),
 	}
 	p := start(t)

@@ -25,17 +25,17 @@ async function unlisted(use) {
 }
 
 export const tests = {
-  'a hundred images are uploaded at once, and announced now and then': () => visit(async page => {
+  'many images are uploaded at once, and announced now and then': () => visit(async page => {
     await page.evaluate(() => {
       window.announced = [];
       new MutationObserver(() => { if (summary.ariaLive === 'polite') announced.push(summary.textContent) }).observe(summary, { childList: true });
     });
-    await drop(page, ...named(...Array.from({ length: 100 }, (_, i) => `${i}.png`)));
-    await summary(page, '100 of 100 done');
+    await drop(page, ...named(...Array.from({ length: 30 }, (_, i) => `${i}.png`)));
+    await summary(page, '30 of 30 done');
     const announced = await page.evaluate(() => announced);
-    assert.equal(announced[0], '0 of 100 done');
-    assert.equal(announced.at(-1), '100 of 100 done');
-    assert.ok(announced.length < 30, announced.join());
+    assert.equal(announced[0], '0 of 30 done');
+    assert.equal(announced.at(-1), '30 of 30 done');
+    assert.ok(announced.length < 15, announced.join());
   }),
   'names in other scripts, with controls, or without an end stay in their places': () => visit(async page => {
     const names = ['صورة من العطلة.png', '\u202egpj.harmless.png', '👩‍👩‍👧‍👦 ไฟล์ 写真.png', 'w'.repeat(240) + '.png'];
@@ -115,7 +115,7 @@ export const tests = {
       await closed(page);
     }
     await seen(page);
-    await page.evaluate(() => new Promise(resolve => setTimeout(resolve, 100)));
+    await page.waitForFunction(() => !isGoingBack);
     assert.ok(await isOpen(page));
     await page.reload();
     await page.waitForFunction(() => !history.state && document.querySelector('#grid button'));

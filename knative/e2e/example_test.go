@@ -62,8 +62,8 @@ func (s *installation) exampleOverlay(t *testing.T) {
 	}
 }
 
-// exampleChanges are patches of the example overlay, beside those of the base. Without Knative's Kafka Broker, the Broker
-// keeps the cluster's default class. Endpoints of webhooks on this machine are allowed.
+// exampleChanges are patches of the example overlay, beside those of the base. Without Knative's Kafka Broker, the
+// Broker keeps the cluster's default class. Endpoints of webhooks on this machine are allowed.
 const exampleChanges = `
   - target: { kind: Broker }
     patch: |

@@ -32,7 +32,8 @@ func (d description) html() string {
 	var p page
 	p.add("<h1>API of image-service</h1>\n<p>%s</p>\n", d.Info.Description)
 	p.add(`<p class="soft">Version %s. Programs read <a href="openapi.json">openapi.json</a>; `+
-		`the <a href="./">page</a> uploads images without any.</p>`, d.Info.Version)
+		`the <a href="./">page</a> uploads images without any. <a href="%s">%s</a></p>`,
+		d.Info.Version, d.ExternalDocs.URL, d.ExternalDocs.Description)
 	for _, group := range d.Groups {
 		p.add("\n<h2>%s</h2>\n", group.Description)
 		for _, o := range group.Operations {

@@ -52,8 +52,9 @@ func baseOf(r *http.Request) string {
 
 // A description is the document as the page shows it.
 type description struct {
-	Info   struct{ Description, Version string }
-	Groups []group
+	Info         struct{ Description, Version string }
+	ExternalDocs struct{ Description, URL string }
+	Groups       []group
 }
 
 // A group is the operations with one tag.
@@ -104,7 +105,7 @@ type components struct {
 // described reads the document for the page. base takes the place of {base} in examples.
 func described(base string) description {
 	var tree struct {
-		Info       struct{ Description, Version string }
+		description
 		Tags       []struct{ Name, Description string }
 		Paths      map[string]map[string]declared
 		Components components
@@ -120,7 +121,7 @@ func described(base string) description {
 			byTag[o.Tags[0]] = append(byTag[o.Tags[0]], o)
 		}
 	}
-	d := description{Info: tree.Info}
+	d := tree.description
 	for _, tag := range tree.Tags {
 		operations := byTag[tag.Name]
 		slices.SortFunc(operations, func(a, b operation) int {

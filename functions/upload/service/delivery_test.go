@@ -157,16 +157,18 @@ func TestGetPage(t *testing.T) {
 	}
 	policy := got.header.Get("Content-Security-Policy")
 	for name, test := range map[string]struct{ text, want string }{
-		"invites":               {got.body, "Drop images or folders here"},
-		"needs no key":          {got.body, `data-keys="false"`},
-		"accepts the formats":   {got.body, `image/webp,image/heic,image/heif,image/avif,.jpg,`},
-		"names the limits":      {got.body, "JPEG, PNG, GIF, WebP, HEIC and AVIF, each up to 52.4 MB."},
-		"loads nothing":         {policy, "default-src 'none'"},
-		"runs its own script":   {policy, "script-src 'sha256-"},
-		"has its own style":     {policy, "style-src 'sha256-"},
-		"asks only the service": {policy, "connect-src 'self'"},
-		"sends only to it":      {policy, "form-action 'self'"},
-		"is in no frame":        {policy, "frame-ancestors 'none'"},
+		"invites":                 {got.body, "Drop images or folders here"},
+		"needs no key":            {got.body, `data-keys="false"`},
+		"accepts the formats":     {got.body, `image/webp,image/heic,image/heif,image/avif,.jpg,`},
+		"names the limits":        {got.body, "JPEG, PNG, GIF, WebP, HEIC and AVIF, each up to 52.4 MB."},
+		"loads nothing":           {policy, "default-src 'none'"},
+		"runs its own script":     {policy, "script-src 'sha256-"},
+		"has its own style":       {policy, "style-src 'sha256-"},
+		"asks only the service":   {policy, "connect-src 'self'"},
+		"sends only to it":        {policy, "form-action 'self'"},
+		"is in no frame":          {policy, "frame-ancestors 'none'"},
+		"leads to the documents":  {got.body, `<a href="https://gitlab.com/yourorg/image-service#readme">Documents</a></footer>`},
+		"does not say from where": {got.header.Get("Referrer-Policy"), "no-referrer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(test.text, test.want) {
@@ -178,8 +180,9 @@ func TestGetPage(t *testing.T) {
 	if found := absolute.FindString(got.body); found != "" {
 		t.Errorf("the page has %s, which is not below the path that a proxy has removed", found)
 	}
-	history := regexp.MustCompile(`localStorage\.[gs]etItem\('images'`) // has IDs and names
-	body := history.ReplaceAllString(got.body, "")
+	history := regexp.MustCompile(`localStorage\.[gs]etItem\('images'`)      // has IDs and names
+	documents := regexp.MustCompile(`<a href="https://[^"]*">Documents</a>`) // which nothing is sent to
+	body := documents.ReplaceAllString(history.ReplaceAllString(got.body, ""), "")
 	for _, place := range []string{"localStorage", "document.cookie", "http://", "https://"} {
 		t.Run("keeps the key out of "+place, func(t *testing.T) {
 			if strings.Contains(body, place) {

@@ -100,7 +100,12 @@ func TestDocumentPage(t *testing.T) {
 	if strings.Contains(page, "`") {
 		t.Error("the page has backquotes, want code")
 	}
-	if want := strings.Replace(s.url, "http://", "https://", 1) + "/pictures/upload"; !strings.Contains(page, want) {
-		t.Errorf("the page does not have %s in its examples", want)
+	for _, want := range []string{
+		strings.Replace(s.url, "http://", "https://", 1) + "/pictures/upload",
+		`<a href="https://gitlab.com/yourorg/image-service#readme">Documents</a>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not have %s", want)
+		}
 	}
 }

@@ -485,11 +485,13 @@ func TestRedisAnswerLost(t *testing.T) {
 	go proxy.serve(listener)
 	port := fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
 	behind := s.startAnother("REDIS_HOST=127.0.0.1", "REDIS_PORT="+port)
-	behind.upload("first.png", pngOf(t, 8, 8)) // connects, and sends the script
+	first := behind.upload("first.png", pngOf(t, 8, 8)) // sends the script
 	s.awaitEmptyOutbox()
 
-	proxy.mute.Store(true)
-	await(t, "Redis has queued an image", func() bool { // not while the one good connection is in use
+	await(t, "Redis has queued an image", func() bool { // not if its work of each second has the connection
+		proxy.mute.Store(false)
+		behind.get("/status/" + first) // connects
+		proxy.mute.Store(true)
 		got := behind.post("/upload", "image/png", bytes.NewReader(pngOf(t, 8, 8)))
 		if got.status != http.StatusServiceUnavailable {
 			t.Errorf("answer is %d %s, want 503", got.status, got.body)

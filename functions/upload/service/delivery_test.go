@@ -167,7 +167,7 @@ func TestGetPage(t *testing.T) {
 		"asks only the service":   {policy, "connect-src 'self'"},
 		"sends only to it":        {policy, "form-action 'self'"},
 		"is in no frame":          {policy, "frame-ancestors 'none'"},
-		"leads to the documents":  {got.body, `<a href="https://gitlab.com/yourorg/image-service#readme">Documents</a></footer>`},
+		"leads to the documents":  {got.body, `/image-service#readme">Documents</a></footer>`},
 		"does not say from where": {got.header.Get("Referrer-Policy"), "no-referrer"},
 	} {
 		t.Run(name, func(t *testing.T) {

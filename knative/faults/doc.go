@@ -1,5 +1,5 @@
 // Package faults injects faults into the service under load and checks that it keeps its promises
-// (docs/reliability.md). It runs real Redis, MinIO and Kafka servers, two pods of each function as separate
+// (docs/reliability.md). It runs real Redis, MinIO (over TLS) and Kafka servers, two pods of each function as separate
 // processes, and knative/local as the KafkaSource, Broker and Triggers between them. While clients upload images, it
 // kills, pauses, empties, fills, slows down or disconnects one of these; then it compares the answers that clients
 // got with the objects, statuses and events of their images.

@@ -116,7 +116,7 @@ func (s *system) environment() []string {
 	host, port, _ := net.SplitHostPort(s.redis.link.address())
 	return []string{
 		"REDIS_HOST=" + host, "REDIS_PORT=" + port, "REDIS_PASSWORD=" + s.password,
-		"MINIO_ENDPOINT=" + s.minio.link.address(), "MINIO_BUCKET=" + s.bucket,
+		"MINIO_ENDPOINT=https://" + s.minio.link.address(), "MINIO_CA_FILE=" + s.minioCA, "MINIO_BUCKET=" + s.bucket,
 		"MINIO_ACCESS_KEY=" + minioUser, "MINIO_SECRET_KEY=" + s.secret,
 		"KAFKA_BOOTSTRAP_SERVERS=" + s.kafka.link.address(),
 		"KAFKA_TOPIC=" + s.topic, "KAFKA_BACKFILL_TOPIC=" + s.topic + ".backfill",

@@ -25,7 +25,7 @@ type fault struct {
 	after func(*loadGenerator)
 	// build builds the functions; nil means withRace.
 	build func() (string, error)
-	// large adds images that are so large that their uploads are streamed.
+	// large adds images that are so large that they are stored while they arrive: whole, or in parts.
 	large bool
 	// mayCutOff allows requests without an answer, because the process that would give it is killed.
 	mayCutOff bool
@@ -161,8 +161,9 @@ func (f fault) run(t *testing.T) {
 	}
 	files := samples(t)
 	if f.large {
-		padded := slices.Concat(files[0].content, make([]byte, 12<<20))
-		files = append(files, sample{"large.jpg", padded, "completed"})
+		padded := func(by int) []byte { return slices.Concat(files[0].content, make([]byte, by)) }
+		files = append(files,
+			sample{"whole.jpg", padded(1 << 20), "completed"}, sample{"parts.jpg", padded(12 << 20), "completed"})
 	}
 	l := newSystem(t, f.build).startLoad(files)
 	if err := l.awaitAccepted(20); err != nil {

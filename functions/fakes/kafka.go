@@ -44,11 +44,15 @@ func (s *Servers) EnsureTopics(names ...string) error {
 	config.Net.ReadTimeout = 30 * time.Second // a Kafka that is busy elsewhere takes its time to create topics
 	config.Metadata.Retry.Max = 1
 	brokers := strings.Split(s.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
-	admin, err := sarama.NewClusterAdmin(brokers, config)
+	client, err := sarama.NewClient(brokers, config)
 	if err != nil {
 		return fmt.Errorf("connect to kafka at %v: %w", brokers, err)
 	}
-	defer admin.Close()
+	defer client.Close()
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		return err
+	}
 	maxBytes := maxMessageBytes
 	detail := &sarama.TopicDetail{
 		NumPartitions: partitions, ReplicationFactor: 1,
@@ -58,6 +62,40 @@ func (s *Servers) EnsureTopics(names ...string) error {
 		err = admin.CreateTopic(name, detail, false)
 		if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 			return fmt.Errorf("create topic %q: %w", name, err)
+		}
+	}
+	for _, name := range names {
+		if err := AwaitTopic(client, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AwaitTopic waits for at most a minute until all partitions of a topic can be written to. Kafka says that it has created a
+// topic before its brokers have; a busy one refuses records for seconds.
+func AwaitTopic(client sarama.Client, name string) error {
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = findEnds(client, name); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("wait for topic %q: %w", name, err)
+}
+
+// findEnds asks for the end of each partition, which only the broker that has opened the partition knows.
+func findEnds(client sarama.Client, topic string) error {
+	if err := client.RefreshMetadata(topic); err != nil {
+		return err
+	}
+	partitions, err := client.Partitions(topic)
+	if err != nil {
+		return err
+	}
+	for _, partition := range partitions {
+		if _, err := client.GetOffset(topic, partition, sarama.OffsetNewest); err != nil {
+			return err
 		}
 	}
 	return nil

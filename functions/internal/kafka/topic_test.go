@@ -16,6 +16,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 )
@@ -214,16 +215,23 @@ func TestPublishAfterFailures(t *testing.T) {
 	for range 3 {
 		mustBeCertain(t, topic.Publish(t.Context(), newEvent(t)))
 	}
-	admin, err := sarama.NewClusterAdmin(testservers.Kafka(t, getenv))
+	client, err := sarama.NewClient(testservers.Kafka(t, getenv))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer admin.Close()
+	defer client.Close()
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
 	detail := &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}
 	if err := admin.CreateTopic(settings.Topic, detail, false); err != nil {
 		t.Fatal(err)
 	}
 	defer admin.DeleteTopic(settings.Topic)
+	if err := fakes.AwaitTopic(client, settings.Topic); err != nil {
+		t.Fatal(err)
+	}
 	if err := topic.Publish(t.Context(), newEvent(t)); err != nil {
 		t.Errorf("after the topic was created: got error %v", err)
 	}

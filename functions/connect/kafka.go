@@ -33,12 +33,12 @@ var (
 		Doc: "SASL mechanism of the login to Kafka; none means without a login. All but SCRAM need `KAFKA_TLS`. " +
 			"`AWS_MSK_IAM` logs in to Amazon MSK with the AWS role of the pod."}
 	saslUsername = config.Text{Name: "KAFKA_SASL_USERNAME", Form: config.Form{Expected: "the name of a Kafka user"},
-		Doc: "Name of the Kafka user; with `OAUTHBEARER`, the ID of the OAuth client. Required with `KAFKA_SASL_MECHANISM`" +
-			" and not used with `AWS_MSK_IAM`."}
+		Doc: "Name of the Kafka user; with `OAUTHBEARER`, the ID of the OAuth client. Required with " +
+			"`KAFKA_SASL_MECHANISM`, and refused with `AWS_MSK_IAM`."}
 	saslPassword = config.Text{Name: "KAFKA_SASL_PASSWORD", Secret: true,
 		Form: config.Form{Expected: "the password of a Kafka user"},
 		Doc: "Password of the Kafka user; with `OAUTHBEARER`, the secret of the OAuth client. Required with " +
-			"`KAFKA_SASL_MECHANISM`, and not used with `AWS_MSK_IAM` or `KAFKA_SASL_OAUTH_ASSERTION_FILE`."}
+			"`KAFKA_SASL_MECHANISM`, and refused with `AWS_MSK_IAM` or `KAFKA_SASL_OAUTH_ASSERTION_FILE`."}
 )
 
 func isMechanism(text string) bool {
@@ -72,8 +72,10 @@ func checkLogin(r *config.Reader) {
 	mechanism := saslMechanism.Lookup(r)
 	switch mechanism {
 	case "":
-		if r.IsSet(saslUsername) || r.IsSet(saslPassword) {
-			r.Fault("%s or %s is set; expected %s with it", saslUsername, saslPassword, saslMechanism)
+		for _, setting := range append(oauthSettings(), saslUsername, saslPassword) {
+			if r.IsSet(setting) {
+				r.Fault("%s is set; expected %s with it", setting, saslMechanism)
+			}
 		}
 	case sarama.SASLTypeOAuth:
 		requireLogin(r, saslUsername, oauthTokenURL)
@@ -85,9 +87,10 @@ func checkLogin(r *config.Reader) {
 		}
 	case mechanismMSK:
 		requireLogin(r, awsRegion)
-		refuseLogin(r, saslPassword, oauthTokenURL, oauthAssertion)
+		refuseLogin(r, mechanism, append(oauthSettings(), saslUsername, saslPassword))
 	default:
 		requireLogin(r, saslUsername, saslPassword)
+		refuseLogin(r, mechanism, oauthSettings())
 	}
 	what, inClear := sentInClear[mechanism]
 	if inClear && !kafkaTLS.Read(r) {
@@ -95,13 +98,11 @@ func checkLogin(r *config.Reader) {
 	}
 }
 
-// refuseLogin reports credentials that the mechanism AWS_MSK_IAM would ignore. A user name may be set: the component
-// servers-managed does it.
-func refuseLogin(r *config.Reader, settings ...config.Setting) {
+// refuseLogin reports settings that the mechanism would ignore.
+func refuseLogin(r *config.Reader, mechanism string, settings []config.Setting) {
 	for _, setting := range settings {
 		if r.IsSet(setting) {
-			r.Fault("%s is %s, and %s is set; expected one of them: remove %[3]s to use the credentials of AWS",
-				saslMechanism, mechanismMSK, setting)
+			r.Fault("%s is set, and %s is %s, which does not use it; expected one of them", setting, saslMechanism, mechanism)
 		}
 	}
 }

@@ -35,6 +35,11 @@ var (
 			"Connections to an endpoint with a private authority do not use a proxy."}
 )
 
+// oauthSettings returns the settings that only the mechanism OAUTHBEARER uses.
+func oauthSettings() []config.Setting {
+	return []config.Setting{oauthTokenURL, oauthScopes, oauthExtensions, oauthAssertion, oauthCA}
+}
+
 func isTokenURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Scheme == "https" && config.IsAddress(u.Host) && u.User == nil &&

@@ -288,14 +288,26 @@ func TestFaults(t *testing.T) {
 				"KAFKA_SASL_OAUTH_TOKEN_URL": "https://issuer/token",
 			},
 			[]string{
-				"KAFKA_SASL_MECHANISM is AWS_MSK_IAM, and KAFKA_SASL_PASSWORD is set; expected one of them: remove " +
-					"KAFKA_SASL_PASSWORD to use the credentials of AWS",
-				"KAFKA_SASL_MECHANISM is AWS_MSK_IAM, and KAFKA_SASL_OAUTH_TOKEN_URL is set",
+				"KAFKA_SASL_USERNAME is set, and KAFKA_SASL_MECHANISM is AWS_MSK_IAM, which does not use it; expected one of them",
+				"KAFKA_SASL_PASSWORD is set, and KAFKA_SASL_MECHANISM is AWS_MSK_IAM",
+				"KAFKA_SASL_OAUTH_TOKEN_URL is set, and KAFKA_SASL_MECHANISM is AWS_MSK_IAM",
 			},
+		},
+		"a password and settings of tokens": {
+			map[string]string{
+				"KAFKA_SASL_MECHANISM": "SCRAM-SHA-512", "KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "topsecret",
+				"KAFKA_SASL_OAUTH_SCOPES": "kafka",
+			},
+			[]string{"KAFKA_SASL_OAUTH_SCOPES is set, and KAFKA_SASL_MECHANISM is SCRAM-SHA-512, which does not use it"},
 		},
 		"a region without MSK": {map[string]string{"AWS_REGION": "evil.example/?"}, nil},
 		"password without a mechanism": {
-			map[string]string{"KAFKA_SASL_PASSWORD": "topsecret"}, []string{"expected KAFKA_SASL_MECHANISM with it"},
+			map[string]string{"KAFKA_SASL_PASSWORD": "topsecret"},
+			[]string{"KAFKA_SASL_PASSWORD is set; expected KAFKA_SASL_MECHANISM with it"},
+		},
+		"an endpoint without a mechanism": {
+			map[string]string{"KAFKA_SASL_OAUTH_TOKEN_URL": "https://issuer/token"},
+			[]string{"KAFKA_SASL_OAUTH_TOKEN_URL is set; expected KAFKA_SASL_MECHANISM with it"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

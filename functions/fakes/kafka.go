@@ -72,8 +72,8 @@ func (s *Servers) EnsureTopics(names ...string) error {
 	return nil
 }
 
-// AwaitTopic waits for at most a minute until all partitions of a topic can be written to. Kafka says that it has created a
-// topic before its brokers have; a busy one refuses records for seconds.
+// AwaitTopic waits for at most a minute until all partitions of a topic can be written to. Kafka says that it has
+// created a topic before its brokers have; a busy one refuses records for seconds.
 func AwaitTopic(client sarama.Client, name string) error {
 	var err error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -35,26 +35,32 @@ func TestMutatedFiles(t *testing.T) {
 			file = d.progressive()
 		}
 		for range 20 {
-			mutated := bytes.Clone(file)
-			for range 1 + r.IntN(8) {
-				switch at := r.IntN(len(mutated)); r.IntN(4) {
-				case 0:
-					mutated[at] = byte(r.IntN(256))
-				case 1:
-					mutated[at] ^= 1 << r.IntN(8)
-				case 2:
-					mutated = append(mutated[:at], mutated[min(len(mutated), at+1+r.IntN(20)):]...)
-				default:
-					mutated = append(mutated[:at:at], append(bytes.Clone(mutated[r.IntN(at+1):at]), mutated[at:]...)...)
-				}
-				if len(mutated) == 0 {
-					mutated = []byte{0xff}
-				}
-			}
+			mutated := mutate(r, file)
 			size := []int{1, 20, 40, whole}[r.IntN(4)]
 			try(t, mutated, size, size)
 		}
 	}
+}
+
+// mutate returns a file with some random changes.
+func mutate(r *rand.Rand, file []byte) []byte {
+	mutated := bytes.Clone(file)
+	for range 1 + r.IntN(8) {
+		switch at := r.IntN(len(mutated)); r.IntN(4) {
+		case 0:
+			mutated[at] = byte(r.IntN(256))
+		case 1:
+			mutated[at] ^= 1 << r.IntN(8)
+		case 2:
+			mutated = append(mutated[:at], mutated[min(len(mutated), at+1+r.IntN(20)):]...)
+		default:
+			mutated = append(mutated[:at:at], append(bytes.Clone(mutated[r.IntN(at+1):at]), mutated[at:]...)...)
+		}
+		if len(mutated) == 0 {
+			mutated = []byte{0xff}
+		}
+	}
+	return mutated
 }
 
 func TestTruncatedFiles(t *testing.T) {

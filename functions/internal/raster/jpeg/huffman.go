@@ -9,6 +9,7 @@ import (
 const (
 	lookupBits = 9
 	coefBits   = 10
+	refineBits = 12
 	skipBits   = 13
 )
 
@@ -23,10 +24,13 @@ type huffmanTable struct {
 	symbols []uint8
 
 	// The tables below are built for the scans that need them.
-	onceCoefs, onceSkips sync.Once
+	onceCoefs, onceRefines, onceSkips sync.Once
 	// coefs maps the next bits to a whole coefficient, code and extra bits together: bits 0-7 are the number of bits, bits
 	// 8-15 the run of zeros, bits 16-31 the value. The number of bits is 0 if they do not fit into the index.
 	coefs [1 << coefBits]int32
+	// refines is coefs for refinements, whose values are 1, -1 or 0: bits 0-5 are the number of bits, bit 6 is set if the
+	// value is negative, bit 7 if it is not 0, bits 8-11 are the run of zeros. Other entries are 0.
+	refines [1 << refineBits]uint16
 	// skips maps the next bits to how far they lead, several symbols at once: bits 0-5 are the number of bits, bits 6-15
 	// the number of coefficients. An end of block counts as 1 + endOfBlock coefficients. It is noCode if not even the
 	// first code fits.
@@ -139,6 +143,22 @@ func (h *huffmanTable) makeCoefs() {
 			value = extend(int(acc<<length>>(64-size)), size)
 		}
 		h.coefs[i] = int32(value)<<16 | int32(run)<<8 | int32(length+size)
+	}
+}
+
+func (h *huffmanTable) prepareRefines() { h.onceRefines.Do(h.makeRefines) }
+
+func (h *huffmanTable) makeRefines() {
+	for i := range h.refines {
+		length, symbol := h.lookUp(uint64(i) << (64 - refineBits))
+		run, size := uint16(symbol>>4), int(symbol&15)
+		if size > 1 || length+size > refineBits {
+			continue
+		}
+		h.refines[i] = run<<8 | uint16(length+size)
+		if size == 1 {
+			h.refines[i] |= 1<<7 | uint16(^i>>(refineBits-1-length)&1)<<6
+		}
 	}
 }
 

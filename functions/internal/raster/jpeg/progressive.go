@@ -116,104 +116,122 @@ func (b *bitReader) readEOBRun(n int) int {
 
 // decodeACRefine reads one more bit of each AC coefficient that is not zero, and the coefficients that become 1 or -1.
 func (s *scan) decodeACRefine(c *component, x, y, blocks int) error {
-	b, h, last, one := s.bits, c.ac, s.specEnd, int16(1)<<s.approxLow
-	b.refill()
-	acc, n, p := b.acc, b.n, b.p
 	at := y*c.blockStride + x
 	for end := at + blocks; at < end; at++ {
-		coefs, nonzero := c.coefs[at*c.coefsPerBlock:][:c.coefsPerBlock], c.nonzero[at]
-		for k := s.specStart; k <= last; k++ {
-			value, place := int32(0), last+1
-			if s.eobRun == 0 {
-				value = h.coefs[acc>>(64-coefBits)]
-				acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
-				p += (63 - n) >> 3
-				n |= 56
-				if length := int(value & 0xff); length != 0 {
-					acc <<= length & 63
-					n -= length
-				} else {
-					var err error
-					b.acc, b.n, b.p = acc, n, p
-					if value, err = b.readCoef(h); err != nil {
-						return err
-					}
-					acc, n, p = b.acc, b.n, b.p
-				}
-				run := int(value >> 8 & 0xff)
-				value >>= 16
-				switch {
-				case value == 0 && run != 15:
-					b.acc, b.n, b.p = acc, n, p
-					s.eobRun = b.readEOBRun(run) + 1 // this block included
-					acc, n, p = b.acc, b.n, b.p
-				case value < -1 || value > 1: // a coefficient becomes nonzero with its lowest bit only
-					b.acc, b.n, b.p = acc, n, p
-					return cmp.Or(b.checkOverrun(), errInvalidCode)
-				default:
-					place = nthZero(nonzero, k, run, last)
-				}
-			}
-			some := nonzero & (1<<(place&63) - 1) >> (k & 63) << (k & 63)
-			if place == 64 {
-				some = nonzero >> (k & 63) << (k & 63)
-			}
-			if count := bits.OnesCount64(some); count <= n {
-				refineCoefs(coefs, some, acc, one)
-				acc <<= count & 63
-				n -= count
-			} else {
-				b.acc, b.n, b.p = acc, n, p
-				b.refineCoefs(coefs, some, one)
-				acc, n, p = b.acc, b.n, b.p
-			}
-			if k = place; value != 0 && place <= last {
-				nonzero |= 1 << (place & 63)
-				if place < len(coefs) {
-					coefs[place] = int16(value) * one
-				}
-			}
-			if n < coefBits {
-				b.acc, b.n, b.p = acc, n, p
-				b.refill()
-				acc, n, p = b.acc, b.n, b.p
-			}
+		if at += s.refineBlocks(c, at, end-at); at == end {
+			break
 		}
-		c.nonzero[at] = nonzero
-		s.eobRun = max(0, s.eobRun-1)
+		if err := s.refineBlock(c, at); err != nil {
+			return err
+		}
 	}
-	b.acc, b.n, b.p = acc, n, p
 	return nil
 }
 
-// nthZero is the place of the zero coefficient, from k on, that follows skip other zeros; last+1 if there is none.
-func nthZero(nonzero uint64, k, skip, last int) int {
-	zeros := ^nonzero >> (k & 63) << (k & 63)
+// refineBlock is decodeACRefine for a block. The bits of its coefficients are in their order, so they are kept until
+// all of them have been read.
+func (s *scan) refineBlock(c *component, at int) error {
+	b, h, one := s.bits, c.ac, int16(1)<<s.approxLow
+	band, needed := s.band(), c.neededCoefs()
+	b.refill()
+	acc, n, p := b.acc, b.n, b.p
+	old, left := c.nonzero[at]&band, band // the coefficients that are not zero, and those that follow
+	var read, added, negative uint64      // the bits of old, and the coefficients that are new
+	for s.eobRun == 0 && left != 0 {
+		acc |= binary.BigEndian.Uint64(b.buf[p:]) >> (n & 63)
+		p += (63 - n) >> 3
+		n |= 56
+		value := h.coefs[acc>>(64-coefBits)]
+		if length := int(value & 0xff); length != 0 {
+			acc <<= length & 63
+			n -= length
+		} else {
+			var err error
+			b.acc, b.n, b.p = acc, n, p
+			if value, err = b.readCoef(h); err != nil {
+				return err
+			}
+			acc, n, p = b.acc, b.n, b.p
+		}
+		run, sign := value>>8&0xff, value>>16
+		switch {
+		case sign == 0 && run != 15:
+			b.acc, b.n, b.p = acc, n, p
+			s.eobRun = b.readEOBRun(int(run)) + 1 // this block included
+			acc, n, p = b.acc, b.n, b.p
+			continue
+		case sign < -1 || sign > 1: // a coefficient becomes nonzero with its lowest bit only
+			b.acc, b.n, b.p = acc, n, p
+			return cmp.Or(b.checkOverrun(), errInvalidCode)
+		}
+		place := nthBit(left&^old, run)
+		count := bits.OnesCount64(old & left & (place - 1))
+		if count <= n {
+			read = read<<(count&63) | acc>>1>>(^count&63)
+			acc <<= count & 63
+			n -= count
+		} else {
+			b.acc, b.n, b.p = acc, n, p
+			read = read<<(count&63) | b.readManyBits(count)
+			acc, n, p = b.acc, b.n, b.p
+		}
+		left &= -(place << 1)
+		if sign != 0 {
+			added |= place
+			negative |= place & uint64(int64(sign)>>1)
+		}
+	}
+	b.acc, b.n, b.p = acc, n, p
+	if s.eobRun > 0 {
+		count := bits.OnesCount64(old & left)
+		read = read<<(count&63) | b.readManyBits(count)
+		s.eobRun--
+	}
+	coefs := c.coefs[at*c.coefsPerBlock:][:c.coefsPerBlock]
+	refineCoefs(coefs, old&needed, read<<(-bits.OnesCount64(old)&63), one)
+	addCoefs(coefs, added&needed, negative, one)
+	c.nonzero[at] |= added
+	return nil
+}
+
+// band returns a bit for each coefficient of the scan.
+func (s *scan) band() uint64 { return 2<<s.specEnd - 1<<s.specStart }
+
+// neededCoefs returns a bit for each coefficient that is stored.
+func (c *component) neededCoefs() uint64 { return 2<<lastCoef[c.scale] - 1 }
+
+// nthBit is the lowest bit of a set that follows skip others, or 0.
+func nthBit(set uint64, skip int32) uint64 {
 	for range skip {
-		zeros &= zeros - 1
+		set &= set - 1
 	}
-	return min(bits.TrailingZeros64(zeros), last+1)
+	return set & -set
 }
 
-// refineCoefs adds a bit of acc to each of some coefficients, as far as they are stored.
-func refineCoefs(coefs []int16, some, acc uint64, one int16) {
-	for left := some & (1<<len(coefs) - 1); left != 0; left &= left - 1 {
-		at := bits.TrailingZeros64(left) & 63
+// readManyBits returns the next n bits, 63 at most, whether or not they are valid.
+func (b *bitReader) readManyBits(n int) uint64 {
+	b.refill()
+	first := b.readBits(n / 2)
+	b.refill()
+	return uint64(first<<(n-n/2) | b.readBits(n-n/2))
+}
+
+// refineCoefs adds a bit, of which the highest is the first, to each of some coefficients.
+func refineCoefs(coefs []int16, some, read uint64, one int16) {
+	for ; some != 0; some &= some - 1 {
+		at := bits.TrailingZeros64(some) & 63
 		away := coefs[at]>>15 | 1 // sign, away from zero
-		coefs[at] += away * one & -int16(acc>>63)
-		acc <<= 1
+		coefs[at] += away * one & -int16(read>>63)
+		read <<= 1
 	}
 }
 
-// refineCoefs handles more bits than may be valid.
-func (b *bitReader) refineCoefs(coefs []int16, some uint64, one int16) {
-	const half = 1<<32 - 1
-	for _, some := range [2]uint64{some & half, some &^ half} {
-		b.refill()
-		refineCoefs(coefs, some, b.acc, one)
-		count := bits.OnesCount64(some)
-		b.acc <<= count
-		b.n -= count
+// addCoefs sets some coefficients to one or its negative.
+func addCoefs(coefs []int16, some, negative uint64, one int16) {
+	for ; some != 0; some &= some - 1 {
+		at := bits.TrailingZeros64(some) & 63
+		sign := -int16(negative >> at & 1)
+		coefs[at] = one ^ sign - sign
 	}
 }
 

@@ -85,6 +85,9 @@ func (s *scan) addComponent(id, selectors byte) error {
 	if s.specEnd > 0 {
 		c.ac.prepareCoefs()
 	}
+	if s.approxHigh > 0 && s.specEnd > 0 {
+		c.ac.prepareRefines()
+	}
 	if !s.progressive {
 		c.ac.prepareSkips()
 	}

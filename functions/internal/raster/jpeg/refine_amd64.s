@@ -1,0 +1,200 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// TAKE moves the next CX bits to DST, which is 0 or ends with bits that precede them. It uses BX.
+#define TAKE(DST) \
+	MOVQ R8, BX \
+	SHRQ $1, BX \
+	SHLQ CX, DST \
+	SHLQ CX, R8 \
+	SUBQ CX, R9 \
+	NOTQ CX \
+	SHRQ CX, BX \
+	ORQ BX, DST
+
+// REFILL makes at least 56 bits valid. It uses BX and CX.
+#define REFILL \
+	MOVQ (R10), BX \
+	BSWAPQ BX \
+	MOVQ R9, CX \
+	SHRQ CX, BX \
+	ORQ BX, R8 \
+	XORQ $63, CX \
+	SHRQ $3, CX \
+	ADDQ CX, R10 \
+	ORQ $56, R9
+
+// func decodeRefinement(r *refinement, nonzero *uint64, coefs *int16, blocks int) int
+//
+// R8 has the next bits, R9 their number, R10 the address of the next byte. Of a block, R11 has the coefficients that are
+// not zero, R12 those that follow, R13 the bits of R11, R14 the coefficients that are new. On the stack are the addresses
+// of its coefficients and of their bits, and of its first byte, and a place for coefficients that are not needed.
+TEXT ·decodeRefinement(SB), NOSPLIT, $32-40
+	MOVQ r+0(FP), SI
+	MOVQ nonzero+8(FP), AX
+	MOVQ AX, block-8(SP)
+	MOVQ coefs+16(FP), AX
+	MOVQ AX, blockCoefs-16(SP)
+	MOVQ refinement_codes(SI), DI
+	MOVQ refinement_bits(SI), AX
+	MOVQ bitReader_acc(AX), R8
+	MOVQ bitReader_n(AX), R9
+	MOVQ bitReader_p(AX), R10
+	LEAQ bitReader_buf(AX)(R10*1), R10
+
+block:
+	MOVQ refinement_bits(SI), AX // as of here, if the block is left to Go
+	MOVQ R8, bitReader_acc(AX)
+	MOVQ R9, bitReader_n(AX)
+	MOVQ R10, next-24(SP)
+	MOVQ refinement_band(SI), R12
+	MOVQ block-8(SP), AX
+	MOVQ (AX), R11
+	ANDQ R12, R11
+	XORL R13, R13
+	XORL R14, R14
+	MOVQ refinement_eobRun(SI), R15
+	TESTQ R15, R15
+	JNE band
+
+code:
+	REFILL
+	MOVQ R8, AX
+	SHRQ $(64-const_refineBits), AX
+	MOVWLZX (DI)(AX*2), AX
+	MOVL AX, CX
+	SHLQ CX, R8
+	ANDL $63, CX
+	SUBQ CX, R9
+	MOVL AX, DX
+	SHRL $8, DX
+	TESTB $0x80, AX
+	JEQ zero
+
+place:
+	MOVQ R11, BX
+	NOTQ BX
+	ANDQ R12, BX
+	LEAQ -1(BX), CX // BX without its lowest bit
+	ANDQ BX, CX
+	LEAQ -1(CX), R15 // and without its lowest two
+	ANDQ CX, R15
+	CMPL DX, $2
+	JHI far
+	CMPL DX, $1
+	CMOVQEQ CX, BX
+	CMOVQHI R15, BX
+
+found:
+	MOVQ BX, DX
+	NEGQ DX
+	ANDQ BX, DX
+	LEAQ -1(DX), BX
+	ANDQ R11, BX
+	ANDQ R12, BX
+	POPCNTQ BX, CX
+	CMPQ CX, R9
+	JGT leave
+	TAKE(R13)
+	LEAQ (DX)(DX*1), BX
+	NEGQ BX
+	ANDQ BX, R12
+	TESTB $0x80, AX
+	JEQ next
+	ORQ DX, R14
+	SHRL $6, AX
+	ANDL $1, AX
+	MOVWLZX refinement_signed(SI)(AX*2), AX
+	BSFQ DX, BX
+	MOVQ blockCoefs-16(SP), CX
+	LEAQ (CX)(BX*2), BX
+	LEAQ unneeded-32(SP), CX
+	TESTQ refinement_needed(SI), DX
+	CMOVQEQ CX, BX
+	MOVW AX, (BX)
+
+next:
+	TESTQ R12, R12
+	JNE code
+	JMP refine
+
+far:
+	MOVQ R15, BX
+	SUBL $2, DX
+
+further:
+	LEAQ -1(BX), CX
+	ANDQ CX, BX
+	DECL DX
+	JNE further
+	JMP found
+
+zero:
+	TESTL CX, CX
+	JEQ leave
+	CMPL DX, $15
+	JEQ place
+	MOVL DX, CX
+	MOVL $1, R15
+	TAKE(R15)
+
+band: // has no other coefficient that is new
+	REFILL
+	MOVQ R11, BX
+	ANDQ R12, BX
+	POPCNTQ BX, CX
+	CMPQ CX, R9
+	JGT leave
+	TAKE(R13)
+	DECQ R15
+	MOVQ R15, refinement_eobRun(SI)
+
+refine:
+	MOVQ block-8(SP), AX
+	ORQ R14, (AX)
+	ADDQ $8, AX
+	MOVQ AX, block-8(SP)
+	MOVQ blockCoefs-16(SP), DX
+	MOVQ refinement_coefBytes(SI), AX
+	ADDQ DX, AX
+	MOVQ AX, blockCoefs-16(SP)
+	POPCNTQ R11, CX
+	NEGQ CX
+	SHLQ CX, R13
+	ANDQ refinement_needed(SI), R11
+	JEQ done
+	MOVWLZX refinement_signed(SI), R15
+
+coefficient:
+	BSFQ R11, BX
+	MOVWLSX (DX)(BX*2), AX
+	SARL $15, AX
+	MOVL R15, CX
+	XORL AX, CX
+	SUBL AX, CX // away from zero
+	MOVQ R13, AX
+	SARQ $63, AX
+	ADDQ R13, R13
+	ANDL AX, CX
+	ADDW CX, (DX)(BX*2)
+	LEAQ -1(R11), BX
+	ANDQ BX, R11
+	JNE coefficient
+
+done:
+	DECQ blocks+24(FP)
+	JNE block
+	MOVQ refinement_bits(SI), AX
+	MOVQ R8, bitReader_acc(AX)
+	MOVQ R9, bitReader_n(AX)
+	MOVQ R10, next-24(SP)
+
+leave:
+	MOVQ refinement_bits(SI), AX
+	LEAQ bitReader_buf(AX), BX
+	MOVQ next-24(SP), CX
+	SUBQ BX, CX
+	MOVQ CX, bitReader_p(AX)
+	MOVQ blocks+24(FP), AX
+	MOVQ AX, ret+32(FP)
+	RET

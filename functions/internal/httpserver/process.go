@@ -9,10 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -101,11 +103,32 @@ func (p *Process) Recording(ctx context.Context) context.Context { return p.tele
 // Main runs a function on $PORT until SIGTERM or SIGINT, and exits with 1 if it fails. A second signal ends the process
 // at once.
 func Main(name string, run func(ctx context.Context, listener net.Listener, getenv func(string) string) error) {
+	if len(os.Args) > 1 {
+		os.Exit(explain(os.Stdout, name, os.Args[1:]))
+	}
 	if err := realMain(signals.NewContext(), run); err != nil {
 		log := NewLogger(os.Stderr, name, logs.Settings{})
 		log.Error("function_failed", "error.message", logs.Uncut(err.Error()))
 		os.Exit(1)
 	}
+}
+
+// usage is for a person who starts a function; Knative gives it no arguments.
+const usage = `%s is a function of image-service. It serves HTTP on $PORT, and takes no arguments: its settings are
+environment variables, which docs/reference/settings.md lists. The log is JSON on standard error.
+
+    go run ./knative/local --help
+
+is about running all functions on this machine, with or without servers of your own.
+`
+
+// explain answers arguments, and returns the exit status: 0 for help, 2 for wrong usage.
+func explain(out io.Writer, name string, arguments []string) int {
+	fmt.Fprintf(out, usage, name)
+	if len(arguments) == 1 && slices.Contains([]string{"--help", "-help", "-h"}, arguments[0]) {
+		return 0
+	}
+	return 2
 }
 
 func realMain(ctx context.Context, run func(context.Context, net.Listener, func(string) string) error) error {

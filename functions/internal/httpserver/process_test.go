@@ -605,3 +605,15 @@ func TestUnreadResponse(t *testing.T) {
 		})
 	}
 }
+
+func TestExplain(t *testing.T) {
+	for arguments, want := range map[string]int{"--help": 0, "-h": 0, "--port 80": 2, "--help upload": 2} {
+		var out bytes.Buffer
+		if got := explain(&out, "upload", strings.Fields(arguments)); got != want {
+			t.Errorf("explain(%s) = %d, want %d", arguments, got, want)
+		}
+		if !strings.HasPrefix(out.String(), "upload is a function") {
+			t.Errorf("explain(%s) writes %q, want what to do", arguments, out.String())
+		}
+	}
+}

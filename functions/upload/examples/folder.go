@@ -27,11 +27,12 @@ var (
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) != 2 {
-		log.Fatal("usage: examples FOLDER, or examples --delete")
+	const flag = "--delete"
+	if service == "" || key == "" || len(os.Args) != 2 || strings.HasPrefix(os.Args[1], "-") && os.Args[1] != flag {
+		log.Fatal("usage: SERVICE=URL KEY=KEY examples FOLDER, or --delete in its place; KEY is an API key")
 	}
 	run := func() error { return show(os.Args[1]) }
-	if os.Args[1] == "--delete" {
+	if os.Args[1] == flag {
 		run = deleteAll
 	}
 	if err := run(); err != nil {

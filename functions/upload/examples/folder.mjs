@@ -4,7 +4,12 @@
 //   SERVICE=https://images.example KEY=isk_... node folder.mjs --delete
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 
-const service = process.env.SERVICE.replace(/\/$/, '');
+const service = (process.env.SERVICE ?? '').replace(/\/$/, '');
+const [argument, ...others] = process.argv.slice(2);
+if (!service || !process.env.KEY || !argument || others.length || /^-(?!-delete$)/.test(argument)) {
+  console.error('usage: SERVICE=URL KEY=KEY node folder.mjs FOLDER, or --delete in its place; KEY is an API key');
+  process.exit(1);
+}
 async function ask(path, options = {}) {
   const answer = await fetch(service + path, { ...options, headers: { 'X-Api-Key': process.env.KEY, ...options.headers } });
   if (!answer.ok) throw new Error((await answer.json()).error);
@@ -38,4 +43,4 @@ async function deleteAll() {
   }
 }
 
-await (process.argv[2] === '--delete' ? deleteAll() : show(process.argv[2]));
+await (argument === '--delete' ? deleteAll() : show(argument));

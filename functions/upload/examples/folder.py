@@ -6,7 +6,9 @@ SERVICE=https://images.example KEY=isk_... python3 folder.py --delete
 """
 import html, json, os, pathlib, sys, urllib.parse, urllib.request, uuid
 
-service, key = os.environ["SERVICE"].rstrip("/"), os.environ["KEY"]
+service, key = os.environ.get("SERVICE", "").rstrip("/"), os.environ.get("KEY")
+if not service or not key or len(sys.argv) != 2 or sys.argv[1].startswith("-") and sys.argv[1] != "--delete":
+    sys.exit(__doc__)
 
 def ask(path, data=None, method=None, **headers):
     request = urllib.request.Request(service + path, data, {"X-Api-Key": key, **headers}, method=method)

@@ -5,6 +5,10 @@
 #   SERVICE=https://images.example KEY=isk_... folder.sh FOLDER
 #   SERVICE=https://images.example KEY=isk_... folder.sh --delete
 set -euo pipefail
+if [ -z "${SERVICE:-}" ] || [ -z "${KEY:-}" ] || [ $# != 1 ] || [[ $1 = -* && $1 != --delete ]]; then
+  echo "usage: SERVICE=URL KEY=KEY folder.sh FOLDER, or --delete in its place; KEY is an API key" >&2
+  exit 1
+fi
 ask() { curl --fail-with-body -sS -H "X-Api-Key: $KEY" "$@"; }
 origin=$(sed -E 's#^(https?://[^/]+).*#\1#' <<<"$SERVICE")
 

@@ -273,6 +273,31 @@ export const tests = {
     assert.equal(streams, 2);
     await inspect(page);
   }),
+  'one stream brings the states of all pages, and none those of a hidden tab': () => visit(async page => {
+    const ids = request => /events.ids=/.test(request.url()) ? request.url().split('=')[1].split(',') : [];
+    let streams = 0, most = 0, pages = 0;
+    page.on('request', request => { if (ids(request).length) most = Math.max(most, ++streams) });
+    page.on('requestfailed', request => { if (ids(request).length) streams-- });
+    const queued = i => ({ image_id: `${i}1234567-89ab-4cde-8f01-23456789abcd`, status: 'queued', filename: i + '.jpg', uploaded_at: 1e9 });
+    await page.route('**/images?*', route => route.fulfill({ json: { images: [queued(pages)], complete: true, next: pages++ < 6 ? 'c' : undefined } }));
+    await page.route('**/events?*', () => {}); // no answer
+    const streamed = () => page.waitForRequest(request => ids(request).length === 7);
+    const hide = hidden => page.evaluate(hidden => {
+      Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+    let all = streamed();
+    await page.reload();
+    await all;
+    const ended = page.waitForEvent('requestfailed', request => ids(request).length === 7);
+    await hide(true);
+    await ended;
+    assert.equal(streams, 0);
+    all = streamed();
+    await hide(false);
+    await all;
+    assert.equal(most, 1);
+  }),
   'placeholders look like the images': () => visit(async page => {
     await page.route('**/thumbnails/*', route => route.abort());
     await drop(page, sample);

@@ -271,21 +271,35 @@ function uploaded(file, { image_id, status, result, urls }) {
   return image;
 }
 
-// follow shows the states of images that have no result yet, by server-sent events, while somebody looks. fetch sends the
-// key, unlike EventSource.
-async function follow(images, signal) {
-  const open = new Set(images.filter(isOpen).map(image => image.image_id));
+// follow shows the states of images that have no result yet, by server-sent events. There is one stream, and only while
+// somebody looks: a browser has six connections to a host, for all its tabs. fetch sends the key, unlike EventSource.
+let unsettled = new Set(), streaming = new AbortController();
+function follow(images, signal) {
+  const known = unsettled.size;
+  for (const image of images) if (isOpen(image)) unsettled.add(image.image_id);
+  if (known === 0) followAll(unsettled, signal);
+  else if (unsettled.size > known) streaming.abort(); // the next one has them
+}
+const maxStreamed = 20, turn = 15_000; // of those in a stream, while others wait for theirs
+async function followAll(open, signal) {
   for (let failed = 0; open.size && failed < 5; failed++) {
     await inSight();
-    const some = [...open].slice(0, 20), answer = await get('events?ids=' + some, { signal }).catch(() => null);
     if (signal.aborted) return;
-    if (answer?.ok) { failed = 0; await readEvents(answer.body, status => { if (!isOpen(status)) open.delete(status.image_id); showState(status) }) }
+    const some = [...open].slice(0, maxStreamed);
+    for (const id of some) { open.delete(id); open.add(id) } // behind those that wait
+    streaming = new AbortController();
+    const end = AbortSignal.any([signal, streaming.signal, ...open.size > some.length ? [AbortSignal.timeout(turn)] : []]);
+    const answer = await get('events?ids=' + some, { signal: end }).catch(() => null);
+    if (answer?.ok) await readEvents(answer.body, status => { if (!isOpen(status)) open.delete(status.image_id); showState(status) });
     else if (answer?.status === 404) for (const id of some) open.delete(id); // one of them is gone
+    if (answer?.ok || end.aborted) failed = 0;
     if (open.size) await pause(Math.max(2000, restOf(answer?.headers.get('Retry-After'))), signal);
   }
+  open.clear();
 }
 const isOpen = ({ status }) => status === 'queued' || status === 'processing';
 const inSight = () => new Promise(resolve => document.hidden ? document.addEventListener('visibilitychange', resolve, { once: true }) : resolve());
+document.addEventListener('visibilitychange', () => { if (document.hidden) streaming.abort() });
 // readEvents calls use with each status, until the stream ends.
 async function readEvents(stream, use) {
   const lines = stream.pipeThrough(new TextDecoderStream()).getReader();
@@ -357,7 +371,7 @@ document.addEventListener('visibilitychange', async () => {
 });
 // showGallery begins anew, with what the key of now gives.
 function showGallery() {
-  listing.abort(); listing = new AbortController(); loading = false; cursor = '';
+  listing.abort(); listing = new AbortController(); loading = false; cursor = ''; unsettled = new Set();
   for (const { item } of tiles.values()) item.remove();
   tiles.clear();
   note.textContent = ''; more.hidden = gallery.hidden = true;

@@ -37,6 +37,8 @@ func addBytes(a, b uint64) uint64 {
 }
 
 func unfilterUp(row, above []uint8) {
+	done := unfilterUpVectors(row, above)
+	row, above = row[done:], above[done:]
 	for ; len(row) >= 8 && len(above) >= 8; row, above = row[8:], above[8:] {
 		binary.LittleEndian.PutUint64(row, addBytes(binary.LittleEndian.Uint64(row), binary.LittleEndian.Uint64(above)))
 	}
@@ -48,9 +50,9 @@ func unfilterUp(row, above []uint8) {
 func unfilterSub(row []uint8, pixel int) {
 	switch pixel {
 	case 3:
-		unfilterSub3(row)
+		unfilterSub3(row[unfilterVectors(filterSub, row, row, pixel):])
 	case 4:
-		unfilterSub4(row)
+		unfilterSub4(row[unfilterVectors(filterSub, row, row, pixel):])
 	default:
 		for i := pixel; i < len(row); i++ {
 			row[i] += row[i-pixel]
@@ -82,14 +84,21 @@ func unfilterSub4(row []uint8) {
 	}
 }
 
+// unfilterAverage reconstructs the first pixel from the one above only.
 func unfilterAverage(row, above []uint8, pixel int) {
+	first := min(pixel, len(row))
+	for i, b := range above[:first] {
+		row[i] += b / 2
+	}
 	switch pixel {
 	case 3:
-		unfilterAverage3(row, above)
+		done := unfilterVectors(filterAverage, row, above, pixel)
+		unfilterAverage3(row[done:], above[done:])
 	case 4:
-		unfilterAverage4(row, above)
+		done := unfilterVectors(filterAverage, row, above, pixel)
+		unfilterAverage4(row[done:], above[done:])
 	default:
-		for channel := range min(pixel, len(row)) {
+		for channel := range first {
 			unfilterAverageStep(row[channel:], above[channel:], pixel)
 		}
 	}
@@ -98,8 +107,8 @@ func unfilterAverage(row, above []uint8, pixel int) {
 // unfilterAverageStep reconstructs one byte of each step.
 func unfilterAverageStep(row, above []uint8, step int) {
 	above = above[:len(row)]
-	a := uint(0)
-	for i := 0; i < len(row); i += step {
+	a := uint(row[0])
+	for i := step; i < len(row); i += step {
 		a = uint(row[i] + uint8((a+uint(above[i]))/2))
 		row[i] = uint8(a)
 	}
@@ -107,8 +116,8 @@ func unfilterAverageStep(row, above []uint8, step int) {
 
 func unfilterAverage3(row, above []uint8) {
 	above = above[:len(row)]
-	var a0, a1, a2 uint
-	for i := 0; i < len(row)-2; i += 3 {
+	a0, a1, a2 := uint(row[0]), uint(row[1]), uint(row[2])
+	for i := 3; i < len(row)-2; i += 3 {
 		a0 = uint(row[i] + uint8((a0+uint(above[i]))/2))
 		a1 = uint(row[i+1] + uint8((a1+uint(above[i+1]))/2))
 		a2 = uint(row[i+2] + uint8((a2+uint(above[i+2]))/2))
@@ -118,8 +127,8 @@ func unfilterAverage3(row, above []uint8) {
 
 func unfilterAverage4(row, above []uint8) {
 	above = above[:len(row)]
-	var a0, a1, a2, a3 uint
-	for i := 0; i < len(row)-3; i += 4 {
+	a0, a1, a2, a3 := uint(row[0]), uint(row[1]), uint(row[2]), uint(row[3])
+	for i := 4; i < len(row)-3; i += 4 {
 		a0 = uint(row[i] + uint8((a0+uint(above[i]))/2))
 		a1 = uint(row[i+1] + uint8((a1+uint(above[i+1]))/2))
 		a2 = uint(row[i+2] + uint8((a2+uint(above[i+2]))/2))
@@ -134,9 +143,11 @@ func unfilterPaeth(row, above []uint8, pixel int) {
 	unfilterUp(row[:first], above[:first])
 	switch pixel {
 	case 3:
-		unfilterPaeth3(row, above)
+		done := unfilterVectors(filterPaeth, row, above, pixel)
+		unfilterPaeth3(row[done:], above[done:])
 	case 4:
-		unfilterPaeth4(row, above)
+		done := unfilterVectors(filterPaeth, row, above, pixel)
+		unfilterPaeth4(row[done:], above[done:])
 	default:
 		for channel := range first {
 			unfilterPaethStep(row[channel:], above[channel:], pixel)

@@ -134,7 +134,7 @@ func (e *encoder) writeScan(m *plane.Image) {
 
 // writeBlock writes the 8x8 samples at x, y and returns the DC coefficient. Samples beyond the plane repeat its edge.
 func (e *encoder) writeBlock(p plane.Plane, x, y int, q *quantTable, prevDC int32, dc, ac *huffmanCodes) int32 {
-	var b block
+	var b pairs
 	for v := range 8 {
 		row := p.Row(min(y+v, p.Height-1))
 		to := b[4*v:][:4]

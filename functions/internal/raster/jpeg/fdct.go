@@ -11,7 +11,7 @@ const (
 )
 
 // fdct is the forward DCT of level-shifted samples, row by row.
-func (b *block) fdct() (coefs [64]int32) {
+func (b *pairs) fdct() (coefs [64]int32) {
 	const half = 1 << (sumShift - 1) * pairOfOnes
 	var rows [8][4]int64
 	for i := range 4 {

@@ -6,12 +6,20 @@ var scales = [...]int{1, 2, 4, 6, 8}
 // lastCoef is the last coefficient, in zigzag order, that a block of a scale needs.
 var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 6: 51, 8: 63}
 
-// A block is coefficients or samples, row by row, packed in pairs so that one multiplication serves both: the second is
-// in the upper half of a word, and a negative first one has borrowed from it.
-type block [32]int64
+// A block is coefficients, row by row.
+type block [64]int32
 
-// set puts a coefficient into a place that is zero.
-func (b *block) set(at uint8, v int32) { b[at>>1] += int64(v) << (at & 1 * 32) }
+// pairs are coefficients or samples, row by row, packed in pairs so that one multiplication serves both: the second is
+// in the upper half of a word, and a negative first one has borrowed from it.
+type pairs [32]int64
+
+func (b *block) pairs() *pairs {
+	var p pairs
+	for i := range p {
+		p[i] = int64(b[2*i]) + int64(b[2*i+1])<<32
+	}
+	return &p
+}
 
 // unpackPair returns the two numbers of a word.
 func unpackPair(word int64) (first, second int32) {
@@ -24,7 +32,7 @@ func clampSample(v int32) uint8 { return uint8(max(0, min(v+128, 255))) }
 
 // fillDC writes the samples of a block that has no AC coefficients.
 func (b *block) fillDC(pix []uint8, stride, scale int) {
-	v := clampSample((int32(b[0]) + 4) >> 3)
+	v := clampSample((b[0] + 4) >> 3)
 	for y := range scale {
 		row := pix[y*stride:][:scale]
 		for x := range row {
@@ -36,23 +44,22 @@ func (b *block) fillDC(pix []uint8, stride, scale int) {
 // idct writes scale x scale samples, 2, 4, 6 or 8: an inverse DCT of the lowest coefficients, which is a low-pass
 // filter.
 func (b *block) idct(pix []uint8, stride, scale int) {
-	switch scale {
-	case 2:
+	switch {
+	case scale == 2:
 		b.idct2(pix, stride)
-	case 4:
+	case b.idctVectors(pix, stride, scale):
+	case scale == 4:
 		b.idct4(pix, stride)
-	case 6:
-		b.idct6(pix, stride)
+	case scale == 6:
+		b.pairs().idct6(pix, stride)
 	default:
-		b.idct8(pix, stride)
+		b.pairs().idct8(pix, stride)
 	}
 }
 
 func (b *block) idct2(pix []uint8, stride int) {
-	b0, b1 := unpackPair(b[0])
-	b8, b9 := unpackPair(b[4])
-	sum, difference := b0+b1+4, b0-b1+4
-	lowSum, lowDifference := b8+b9, b8-b9
+	sum, difference := b[0]+b[1]+4, b[0]-b[1]+4
+	lowSum, lowDifference := b[8]+b[9], b[8]-b[9]
 	pix[0], pix[1] = clampSample((sum+lowSum)>>3), clampSample((difference+lowDifference)>>3)
 	pix[stride], pix[stride+1] = clampSample((sum-lowSum)>>3), clampSample((difference-lowDifference)>>3)
 }
@@ -74,16 +81,11 @@ const (
 	cos5, cos6, cos7 = 6437, 4433, 2260
 )
 
-// idct4 unpacks its pairs: with four points, packing would cost more than it saves.
+// idct4 has no pairs: with four points, packing would cost more than it saves.
 func (b *block) idct4(pix []uint8, stride int) {
 	var columns [4][4]int32
-	for i := range 2 {
-		x0, y0 := unpackPair(b[i])
-		x1, y1 := unpackPair(b[4+i])
-		x2, y2 := unpackPair(b[8+i])
-		x3, y3 := unpackPair(b[12+i])
-		idctColumn4(&columns, 2*i, x0, x1, x2, x3)
-		idctColumn4(&columns, 2*i+1, y0, y1, y2, y3)
+	for i := range 4 {
+		idctColumn4(&columns, i, b[i], b[8+i], b[16+i], b[24+i])
 	}
 	for y := range columns {
 		c := &columns[y]
@@ -107,7 +109,7 @@ func idct1D4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
 	return even0 + odd0, even1 + odd1, even1 - odd1, even0 - odd0
 }
 
-func (b *block) idct6(pix []uint8, stride int) {
+func (b *pairs) idct6(pix []uint8, stride int) {
 	var rows [6][3]int64
 	for i := range 3 {
 		s0, s1, s2, s3, s4, s5 := idct1D6(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i])
@@ -138,7 +140,7 @@ func idct1D6(x0, x1, x2, x3, x4, x5 int64) (s0, s1, s2, s3, s4, s5 int64) {
 	return s0 + odd0, s1 + odd1, s2 + odd2, s2 - odd2, s1 - odd1, s0 - odd0
 }
 
-func (b *block) idct8(pix []uint8, stride int) {
+func (b *pairs) idct8(pix []uint8, stride int) {
 	var rows [8][4]int64
 	columns := 0 // up to the last that is not zero
 	for i := range 4 {

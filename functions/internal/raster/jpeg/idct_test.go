@@ -12,12 +12,12 @@ func TestIDCT(t *testing.T) {
 	for _, scale := range scales[1:] {
 		for range 300 {
 			coefs := [64]float64{float64(r.IntN(2000) - 1000)}
-			b := block{int64(coefs[0])}
+			b := block{int32(coefs[0])}
 			for range r.IntN(20) {
 				if at := 1 + r.IntN(63); coefs[at] == 0 {
 					v := r.IntN(400) - 200
 					coefs[at] = float64(v)
-					b.set(uint8(at), int32(v))
+					b[at] = int32(v)
 				}
 			}
 			var pix [64]uint8

@@ -266,7 +266,7 @@ func (c *component) reconstructDCRow(y int) {
 func (d *decoder) reconstructBlock(c *component, x, y int) {
 	at := y*c.blockStride + x
 	coefs := c.coefs[at*c.coefsPerBlock:][:c.coefsPerBlock]
-	d.block = block{int64(coefs[0]) * int64(c.quant[0])}
+	d.block = block{int32(coefs[0]) * int32(c.quant[0])}
 	pix := c.plane.Pix[c.scale*(y*c.plane.Stride+x):]
 	left := c.nonzero[at] & (2<<lastCoef[c.scale] - 1)
 	if left == 0 {
@@ -275,7 +275,7 @@ func (d *decoder) reconstructBlock(c *component, x, y int) {
 	}
 	for ; left != 0; left &= left - 1 {
 		k := bits.TrailingZeros64(left)
-		d.block.set(zigzag[k], int32(coefs[k])*int32(c.quant[k]))
+		d.block[zigzag[k]&63] = int32(coefs[k]) * int32(c.quant[k])
 	}
 	d.block.idct(pix, c.plane.Stride, c.scale)
 }

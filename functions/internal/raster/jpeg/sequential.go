@@ -73,7 +73,7 @@ func (s *scan) decodeSequential(c *component, x, y, blocks int) error {
 			return err
 		}
 		c.prevDC += diff
-		s.block = block{int64(c.prevDC) * int64(c.quant[0])}
+		s.block = block{int32(c.prevDC) * int32(c.quant[0])}
 		plain, err := s.readAC(c)
 		pix := c.plane.Pix[c.scale*(y*c.plane.Stride+x):]
 		switch {
@@ -128,7 +128,7 @@ func (s *scan) readAC(c *component) (dcOnly bool, err error) {
 			break
 		}
 		if value != 0 {
-			s.block.set(zigzag[k], value*int32(c.quant[k]))
+			s.block[zigzag[k]&63] = value * int32(c.quant[k])
 			dcOnly = false
 		}
 		k++

@@ -21,8 +21,12 @@ type component struct {
 	blockStride      int      // blocks in a row of coefs
 
 	// State of the current scan.
-	dc, ac       *huffmanTable
-	prevDC       int // DC predictor
+	dc, ac   *huffmanTable
+	prevDC   int // DC predictor
+	lastCoef int // that the scale needs
+	// steps has, for each coefficient in zigzag order and for what a run may add to the last, the place in the block, and
+	// << 8 the step of quantization.
+	steps        [64 + 16]uint32
 	decodeBlocks blockDecoder
 }
 
@@ -48,6 +52,20 @@ func (f *frame) readComponents(spec []byte) error {
 		f.components = append(f.components, c)
 	}
 	return nil
+}
+
+// prepareSteps sets lastCoef and steps.
+func (c *component) prepareSteps() {
+	c.lastCoef = lastCoef[c.scale]
+	for k := range c.steps {
+		c.steps[k] = unneeded
+		if k > c.lastCoef {
+			continue
+		}
+		if at := zigzag[k]; int(at&7) < c.scale && int(at>>3) < c.scale {
+			c.steps[k] = uint32(c.quant[k])<<8 | uint32(at)
+		}
+	}
 }
 
 // mcus is the size of the frame in MCUs of an interleaved scan.

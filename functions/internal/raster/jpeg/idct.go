@@ -6,8 +6,10 @@ var scales = [...]int{1, 2, 4, 6, 8}
 // lastCoef is the last coefficient, in zigzag order, that a block of a scale needs.
 var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 6: 51, 8: 63}
 
-// A block is coefficients, row by row.
-type block [64]int32
+// A block is coefficients, row by row, and a place for those that the scale does not need.
+type block [64 + 1]int32
+
+const unneeded = 64 // its index
 
 // pairs are coefficients or samples, row by row, packed in pairs so that one multiplication serves both: the second is
 // in the upper half of a word, and a negative first one has borrowed from it.

@@ -23,7 +23,7 @@ func decodeRefinement(r *refinement, nonzero *uint64, coefs *int16, blocks int) 
 
 // refineBlocks decodes some blocks, from at on, and returns their number. The one that follows is for refineBlock.
 func (s *scan) refineBlocks(c *component, at, blocks int) int {
-	if !hasPopulationCount {
+	if !inAssembly || !hasPopulationCount {
 		return 0
 	}
 	one := int16(1) << s.approxLow

@@ -1,5 +1,6 @@
 #include "go_asm.h"
 #include "textflag.h"
+#include "bits_amd64.h"
 
 // TAKE moves the next CX bits to DST, which is 0 or ends with bits that precede them. It uses BX.
 #define TAKE(DST) \
@@ -11,18 +12,6 @@
 	NOTQ CX \
 	SHRQ CX, BX \
 	ORQ BX, DST
-
-// REFILL makes at least 56 bits valid. It uses BX and CX.
-#define REFILL \
-	MOVQ (R10), BX \
-	BSWAPQ BX \
-	MOVQ R9, CX \
-	SHRQ CX, BX \
-	ORQ BX, R8 \
-	XORQ $63, CX \
-	SHRQ $3, CX \
-	ADDQ CX, R10 \
-	ORQ $56, R9
 
 // func decodeRefinement(r *refinement, nonzero *uint64, coefs *int16, blocks int) int
 //

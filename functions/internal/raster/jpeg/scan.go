@@ -90,6 +90,7 @@ func (s *scan) addComponent(id, selectors byte) error {
 	}
 	if !s.progressive {
 		c.ac.prepareSkips()
+		c.prepareSteps()
 	}
 	s.components = append(s.components, c)
 	return nil

@@ -68,24 +68,29 @@ func isBlockEnd(next int) bool { return next == 64 || endOfBlock <= next && next
 // decodeSequential decodes blocks of a baseline or extended scan.
 func (s *scan) decodeSequential(c *component, x, y, blocks int) error {
 	for ; blocks > 0; blocks, x = blocks-1, x+1 {
-		diff, err := s.bits.readDCDiff(c.dc)
-		if err != nil {
-			return err
-		}
-		c.prevDC += diff
-		s.block = block{int32(c.prevDC) * int32(c.quant[0])}
-		plain, err := s.readAC(c)
+		dcOnly, err := s.readBlock(c)
 		pix := c.plane.Pix[c.scale*(y*c.plane.Stride+x):]
 		switch {
 		case err != nil:
 			return err
-		case plain:
+		case dcOnly:
 			s.block.fillDC(pix, c.plane.Stride, c.scale)
 		default:
 			s.block.idct(pix, c.plane.Stride, c.scale)
 		}
 	}
 	return nil
+}
+
+// readCoefs reads a block. It reports whether all of its AC coefficients that the scale needs are zero.
+func (s *scan) readCoefs(c *component) (dcOnly bool, err error) {
+	diff, err := s.bits.readDCDiff(c.dc)
+	if err != nil {
+		return false, err
+	}
+	c.prevDC += diff
+	s.block = block{int32(c.prevDC) * int32(c.quant[0])}
+	return s.readAC(c)
 }
 
 // readDCDiff reads the difference of a DC coefficient from its predictor.
@@ -100,7 +105,7 @@ func (b *bitReader) readDCDiff(h *huffmanTable) (int, error) {
 // readAC reads the AC coefficients that the scale needs, and skips the others. It reports whether all of those needed
 // are zero.
 func (s *scan) readAC(c *component) (dcOnly bool, err error) {
-	b, h, last := s.bits, c.ac, lastCoef[c.scale]
+	b, h, last := s.bits, c.ac, c.lastCoef
 	b.refill()
 	acc, n, p := b.acc, b.n, b.p
 	k, ended := 1, false
@@ -128,7 +133,8 @@ func (s *scan) readAC(c *component) (dcOnly bool, err error) {
 			break
 		}
 		if value != 0 {
-			s.block[zigzag[k]&63] = value * int32(c.quant[k])
+			step := c.steps[k]
+			s.block[step&0x7f] = value * int32(step>>8)
 			dcOnly = false
 		}
 		k++

@@ -1,0 +1,204 @@
+#include "go_asm.h"
+#include "textflag.h"
+#include "bits_amd64.h"
+
+// SYMBOL decodes a symbol of the table DI, and the number that follows it: AX is the number, DX the run of zeros.
+#define SYMBOL(LONGER, FOUND) \
+	MOVQ R8, AX \
+	SHRQ $(64-const_lookupBits), AX \
+	MOVWLZX huffmanTable_lookup(DI)(AX*2), AX \
+	MOVL AX, CX \
+	SHRL $8, CX \
+	JNE FOUND \
+	MOVQ R8, AX \
+	SHRQ $48, AX \
+	MOVL $const_lookupBits, CX \
+LONGER: \
+	INCL CX \
+	CMPL AX, huffmanTable_limits(DI)(CX*4) \
+	JGE LONGER \
+	CMPL CX, $16 \
+	JGT invalid \
+	MOVL CX, DX \
+	NEGL CX \
+	ADDL $16, CX \
+	SHRL CX, AX \
+	ADDL huffmanTable_offsets(DI)(DX*4), AX \
+	MOVQ huffmanTable_symbols(DI), CX \
+	MOVBLZX (CX)(AX*1), AX \
+	MOVL DX, CX \
+FOUND: \
+	SKIP \
+	MOVBLZX AX, CX \
+	MOVL CX, DX \
+	SHRL $4, DX \
+	ANDL $15, CX \
+	MOVQ R8, AX \
+	SARQ $63, AX \
+	NOTQ AX \
+	MOVL $1, R15 \
+	SHLQ CX, R15 \
+	DECQ R15 \
+	ANDQ R15, AX \
+	MOVQ R8, BX \
+	SHRQ $1, BX \
+	SHLQ CX, R8 \
+	SUBQ CX, R9 \
+	NOTQ CX \
+	SHRQ CX, BX \
+	SUBQ AX, BX \
+	MOVQ BX, AX
+
+// func readBlockFast(c *component, bits *bitReader, b *block) int
+//
+// R11 is the block, R12 the next coefficient, R14 the last that is not zero.
+TEXT ·readBlockFast(SB), NOSPLIT, $0-32
+	MOVQ c+0(FP), SI
+	MOVQ bits+8(FP), AX
+	MOVQ b+16(FP), R11
+	LOAD_BITS(AX)
+	MOVQ component_lastCoef(SI), R13
+	PXOR X0, X0
+	MOVOU X0, (R11)
+	MOVOU X0, 32(R11)
+	MOVOU X0, 64(R11)
+	MOVOU X0, 96(R11)
+	CMPQ component_scale(SI), $4
+	JLE dc // which does not need the others
+	MOVOU X0, 16(R11)
+	MOVOU X0, 48(R11)
+	MOVOU X0, 80(R11)
+	MOVOU X0, 112(R11)
+	MOVOU X0, 128(R11)
+	MOVOU X0, 144(R11)
+	MOVOU X0, 160(R11)
+	MOVOU X0, 176(R11)
+	MOVOU X0, 192(R11)
+	MOVOU X0, 208(R11)
+	MOVOU X0, 224(R11)
+	MOVOU X0, 240(R11)
+
+dc:
+	REFILL
+	XORL R14, R14
+	MOVQ component_dc(SI), DI
+	MOVQ R8, AX
+	SHRQ $(64-const_coefBits), AX
+	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX
+	MOVBLZX AX, CX
+	SARQ $16, AX
+	TESTL CX, CX
+	JEQ longDC
+	SKIP
+
+difference:
+	ADDQ component_prevDC(SI), AX
+	MOVQ AX, component_prevDC(SI)
+	MOVL component_steps(SI), CX
+	SHRL $8, CX
+	IMULL CX, AX
+	MOVL AX, (R11)
+	MOVQ component_ac(SI), DI
+	MOVL $1, R12
+
+coef: // the tables are indexed before the bits are refilled: see decodeDC
+	MOVQ R8, AX
+	SHRQ $(64-const_coefBits), AX
+	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX
+	REFILL
+	MOVBLZX AX, CX
+	TESTL CX, CX
+	JEQ longCoef
+	SKIP
+	MOVL AX, DX
+	SHRL $8, DX
+	ANDL $0xff, DX
+	SARQ $16, AX
+
+number:
+	ADDL DX, R12
+	TESTL AX, AX
+	JEQ zero
+	MOVL R12, R14
+	MOVL component_steps(SI)(R12*4), DX
+	MOVBLZX DX, BX
+	SHRL $8, DX
+	IMULL DX, AX
+	MOVL AX, (R11)(BX*4)
+
+next:
+	INCL R12
+	CMPL R12, R13
+	JLE coef
+	CMPL R12, $63
+	JHI done
+
+skip:
+	MOVQ R8, AX
+	SHRQ $(64-const_skipBits), AX
+	MOVWLZX huffmanTable_skips(DI)(AX*2), AX
+	REFILL
+	MOVL AX, CX
+	ANDL $63, CX
+	SHRL $6, AX
+	ADDL R12, AX
+	CMPL AX, $64
+	JGE end
+	MOVL AX, R12
+	SKIP
+	JMP skip
+
+end:
+	JEQ ended
+	SUBL $const_endOfBlock, AX
+	CMPL AX, $64
+	JHI longSkip
+
+ended:
+	SKIP
+
+done:
+	XORL AX, AX
+	TESTL R14, R14
+	JNE return
+	MOVL $const_blockDC, AX
+
+return:
+	MOVQ AX, ret+24(FP)
+	MOVQ bits+8(FP), AX
+	MOVQ R8, bitReader_acc(AX)
+	MOVQ R9, bitReader_n(AX)
+	LEAQ bitReader_buf(AX), BX
+	SUBQ BX, R10
+	MOVQ R10, bitReader_p(AX)
+	RET
+
+zero:
+	CMPL DX, $15
+	JEQ next
+	JMP done
+
+longDC:
+	SYMBOL(longerDC, foundDC)
+	JMP difference
+
+longCoef:
+	SYMBOL(longerCoef, foundCoef)
+	JMP number
+
+longSkip:
+	SYMBOL(longerSkip, foundSkip)
+	LEAL 1(R12)(DX*1), R12
+	TESTL AX, AX
+	JNE further
+	CMPL DX, $15
+	JNE done
+
+further:
+	CMPL R12, $63
+	JLE skip
+	JMP done
+
+invalid:
+	MOVL $const_blockInvalid, AX
+	JMP return

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -26,6 +27,11 @@ func TestAuthentication(t *testing.T) {
 	}
 	s := startStack(t, "AUTH_API_KEYS_FILE="+file, "RATE_LIMIT=1000/s")
 	content := goPhoto(t, "video-001.png")
+	for _, want := range []string{"images are in your MinIO\n", "curl -H 'X-Api-Key: KEY' -F file=@photo.jpg " + s.url} {
+		if got := s.summary(); !strings.Contains(got, want) {
+			t.Errorf("the summary is %s, want %q in it", got, want)
+		}
+	}
 
 	e := event.New()
 	e.SetID(uuid.NewString())

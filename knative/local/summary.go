@@ -28,23 +28,39 @@ func (s *stack) summary() string {
 	fmt.Fprintf(&text, `
 Open the page and drop an image on it, or upload one:
 
-  curl -F file=@photo.jpg http://%s/upload
+  curl %s-F file=@photo.jpg http://%s/upload
 
 Press Ctrl-C to stop.
-`, s.address)
+`, s.credentials(), s.address)
 	return text.String()
 }
+
+// credentials are what curl sends, if something has to be.
+func (s *stack) credentials() string {
+	switch {
+	case s.setting("AUTH_API_KEYS_FILE") != "":
+		return "-H 'X-Api-Key: KEY' "
+	case s.setting("AUTH_JWT_ISSUER") != "":
+		return "-H 'Authorization: Bearer TOKEN' "
+	}
+	return ""
+}
+
+// setting returns a setting of upload.
+func (s *stack) setting(name string) string { return s.settings(s.deployment.services["upload"])(name) }
 
 // data says where the images are, how many, and whether they stay.
 func (s *stack) data() string {
 	path, kept := s.servers.Directory()
-	if !kept {
-		return "removed at the end; --data DIR keeps it"
-	}
 	text := path + ", kept between runs"
-	keys, fake := s.servers.Keys(s.settings(s.deployment.services["upload"])("MINIO_BUCKET"))
-	if !fake {
+	keys, fake := s.servers.Keys(s.setting("MINIO_BUCKET"))
+	switch {
+	case !fake && kept:
 		return text + "; images are in your MinIO"
+	case !fake:
+		return "images are in your MinIO"
+	case !kept:
+		return "removed at the end; --data DIR keeps it"
 	}
 	images := map[uuid.UUID]bool{}
 	for _, key := range keys {

@@ -5,6 +5,7 @@
 package apierror
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -95,12 +96,15 @@ func (e *Error) body() []byte {
 	return text
 }
 
+// line leaves <, > and & as they are, for people who read it.
 func (e *Error) line() []byte {
-	text, err := json.Marshal(detailsOf(e))
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(detailsOf(e)); err != nil {
 		panic(err) // Limit and Found are numbers, strings, and lists of them
 	}
-	return append(text, '\n')
+	return text.Bytes()
 }
 
 // cut returns at most the first limit bytes of a text, in whole characters.

@@ -76,6 +76,11 @@ func TestWrite(t *testing.T) {
 				`"type":"` + TypeURI(CodeTooManyBytes) + `","title":"Image or request too large",` +
 				`"status":413,"detail":"Too large: 11 bytes"}`,
 		},
+		"HTML": {
+			&Error{Status: 409, Code: "x", Message: "GET /images/<id>?a&b"},
+			`{"error":"GET /images/<id>?a&b","code":"x","type":"about:blank","title":"Conflict","status":409,` +
+				`"detail":"GET /images/<id>?a&b"}`,
+		},
 		"undeclared code": {
 			&Error{Status: 409, Code: "x", Message: "X"},
 			`{"error":"X","code":"x","type":"about:blank","title":"Conflict","status":409,"detail":"X"}`,
@@ -94,7 +99,6 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// In the answer for several images an Error has only the members of the original contract.
 // Whatever a caller sent, a body is short enough for Knative, and still JSON with its code.
 func TestLongErrors(t *testing.T) {
 	for name, e := range map[string]Error{
@@ -120,6 +124,7 @@ func TestLongErrors(t *testing.T) {
 	}
 }
 
+// In the answer for several images an Error has only the members of the original contract.
 func TestErrorInList(t *testing.T) {
 	text, err := json.Marshal(&Error{Status: 413, Code: CodeTooManyBytes, Message: "Too large", Limit: 10, Found: 11})
 	if want := `{"error":"Too large","code":"too_many_bytes","limit":10,"found":11}`; err != nil || string(text) != want {

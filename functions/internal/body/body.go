@@ -115,19 +115,26 @@ func (b *Body) tooLarge(found int64) *apierror.Error {
 	}
 }
 
+// tooSlow is the error for a client that has used up its time: it was slow all the time, or it was fast and stalled.
+func (b *Body) tooSlow() *apierror.Error {
+	e := &apierror.Error{Status: http.StatusRequestTimeout, Code: apierror.CodeTooSlow}
+	if rate := int64(float64(b.read) / max(b.waited.Seconds(), 1)); rate < pace.MinRate {
+		e.Message = "The request is too slow (limit and found are bytes per second)"
+		e.Limit, e.Found = pace.MinRate, rate
+	} else {
+		e.Message = "The request stalled (limit is in seconds, found in bytes)"
+		e.Limit, e.Found = int64(pace.Grace/time.Second), b.read
+	}
+	return e
+}
+
 func (b *Body) readError(err error) *apierror.Error {
 	var known *apierror.Error
 	if errors.As(err, &known) {
 		return known
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return &apierror.Error{
-			Status:  http.StatusRequestTimeout,
-			Code:    apierror.CodeTooSlow,
-			Message: "The request is too slow (limit and found are bytes per second)",
-			Limit:   pace.MinRate,
-			Found:   int64(float64(b.read) / max(b.waited.Seconds(), 1)),
-		}
+		return b.tooSlow()
 	}
 	return &apierror.Error{
 		Status:  http.StatusBadRequest,

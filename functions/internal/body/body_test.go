@@ -125,6 +125,9 @@ func TestTooSlow(t *testing.T) {
 		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > pace.Grace+time.Second {
 			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), pace.Grace)
 		}
+		if !strings.Contains(err.Error(), "too slow") {
+			t.Errorf("got %v, want that it is too slow", err)
+		}
 	})
 }
 
@@ -149,6 +152,9 @@ func TestStall(t *testing.T) {
 		}
 		if statusOf(err) != http.StatusRequestTimeout || time.Since(began) > pace.Grace+time.Second {
 			t.Errorf("got %v after %v, want 408 after %v", err, time.Since(began), pace.Grace)
+		}
+		if !strings.Contains(err.Error(), "stalled") {
+			t.Errorf("got %v, want that it stalled", err)
 		}
 	})
 }

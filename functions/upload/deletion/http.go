@@ -31,17 +31,17 @@ func (d *Deleter) Image(w http.ResponseWriter, r *http.Request) error {
 
 // checkMatch returns an error if a request has an If-Match that the original does not match (RFC 9110, section 13.1.1).
 // An original is never replaced, so that it still matches when it is deleted. Where there is none to see, the deletion
-// says so.
+// says so. An empty If-Match matches nothing: its sender has lost the ETag.
 func (d *Deleter) checkMatch(r *http.Request, imageID string) error {
-	wanted := strings.Join(r.Header.Values("If-Match"), ",")
-	if wanted == "" || !events.IsImageID(imageID) || !d.policy.MaySee(r.Context(), imageID) {
+	tags := r.Header.Values("If-Match")
+	if len(tags) == 0 || !events.IsImageID(imageID) || !d.policy.MaySee(r.Context(), imageID) {
 		return nil
 	}
 	objects, err := d.Images.Find(r.Context(), imageID)
 	if err != nil || objects.Original == nil {
 		return err
 	}
-	own := `"` + objects.Original.ETag + `"`
+	own, wanted := `"` + objects.Original.ETag + `"`, strings.Join(tags, ",")
 	for tag := range strings.SplitSeq(wanted, ",") {
 		if tag = strings.TrimSpace(tag); tag == "*" || tag == own {
 			return nil

@@ -170,16 +170,22 @@ type objectReader struct {
 // supportedRange is a range from one byte on, perhaps up to another, or the last bytes.
 var supportedRange = regexp.MustCompile(`^bytes=([0-9]{1,18})-([0-9]{0,18})$|^bytes=-[1-9][0-9]{0,17}$`)
 
-// checkRange removes a Range header that is not supported, so that it is ignored, as RFC 9110, section 14.2, allows.
-// Several ranges in one request are not supported: each would be a request to the image store.
+// checkRange removes a Range header that is not supported, so that it is ignored, as RFC 9110, section 14.2, allows:
+// net/http answers some of them with an error that is not JSON. Several ranges in one request are not supported: each
+// would be a request to the image store.
 func (o *objectReader) checkRange(w http.ResponseWriter, r *http.Request) error {
 	wanted := supportedRange.FindStringSubmatch(r.Header.Get("Range"))
 	if wanted == nil {
 		r.Header.Del("Range")
 		return nil
 	}
-	first, err := strconv.ParseInt(wanted[1], 10, 64)
-	if err == nil && first >= o.info.Size && r.Header.Get("If-Range") == "" {
+	first, firstErr := strconv.ParseInt(wanted[1], 10, 64)
+	last, lastErr := strconv.ParseInt(wanted[2], 10, 64)
+	isBeyond, isConditional := firstErr == nil && first >= o.info.Size, r.Header.Get("If-Range") != ""
+	switch {
+	case lastErr == nil && last < first, isBeyond && isConditional:
+		r.Header.Del("Range")
+	case isBeyond:
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
 		return &apierror.Error{
 			Status:  http.StatusRequestedRangeNotSatisfiable,
@@ -188,8 +194,7 @@ func (o *objectReader) checkRange(w http.ResponseWriter, r *http.Request) error 
 			Limit:   o.info.Size,
 			Found:   first,
 		}
-	}
-	if last, err := strconv.ParseInt(wanted[2], 10, 64); err == nil && last < o.end {
+	case lastErr == nil && last < o.end:
 		o.end = last + 1
 	}
 	return nil

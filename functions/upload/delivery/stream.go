@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -203,11 +202,11 @@ func (s *stream) send(known *status.Status) error {
 		return nil
 	}
 	s.ranks[i] = rank
-	text, err := json.Marshal(s.delivery.link(s.request, known))
+	line, err := httpserver.JSON(s.delivery.link(s.request, known))
 	if err != nil {
 		return fmt.Errorf("write status of %s: %w", known.ImageID, err)
 	}
-	return s.write("id: %s\nevent: status\ndata: %s\n\n", s.eventID(), text)
+	return s.write("id: %s\nevent: status\ndata: %s\n", s.eventID(), line)
 }
 
 func (s *stream) write(format string, values ...any) error {

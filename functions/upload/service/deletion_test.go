@@ -147,8 +147,10 @@ func TestDelete(t *testing.T) {
 		}
 		id := s.upload("a.png", content)
 		own := s.get("/images/" + id).header.Get("ETag")
-		if got := deleteIf(id, `"other"`, `W/"weak", W/`+own); got.status != 412 || got.code(t) != "not_matched" {
-			t.Errorf("others: %d %s, want 412 not_matched", got.status, got.body)
+		for _, tags := range [][]string{{`"other"`, `W/"weak", W/` + own}, {""}, {","}} {
+			if got := deleteIf(id, tags...); got.status != 412 || got.code(t) != "not_matched" {
+				t.Errorf("If-Match: %q: %d %s, want 412 not_matched", tags, got.status, got.body)
+			}
 		}
 		for _, tags := range [][]string{{`"other", ` + own}, {own}, {"*"}} { // a deletion may be repeated
 			if got := deleteIf(id, tags...); got.status != http.StatusNoContent {

@@ -68,7 +68,9 @@ func TestGetImageRange(t *testing.T) {
 		"several ranges":   {[]string{"Range: bytes=0-1,5-6"}, http.StatusOK, content}, // each would be a request to MinIO
 		"not a range":      {[]string{"Range: bytes=a-b"}, http.StatusOK, content},
 		"no bytes":         {[]string{"Range: bytes=-0"}, http.StatusOK, content},
+		"backward":         {[]string{"Range: bytes=9-1"}, http.StatusOK, content},
 		"beyond the end":   {[]string{"Range: bytes=999999-"}, http.StatusRequestedRangeNotSatisfiable, ""},
+		"beyond, of this":  {[]string{"Range: bytes=999999-", "If-Range: " + etag}, http.StatusOK, content},
 		"range of this":    {[]string{"Range: bytes=0-9", "If-Range: " + etag}, http.StatusPartialContent, content[:10]},
 		"range of another": {[]string{"Range: bytes=0-9", `If-Range: "other"`}, http.StatusOK, content},
 	} {

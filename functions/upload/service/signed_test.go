@@ -122,8 +122,8 @@ func TestSignedURLs(t *testing.T) {
 		}
 	})
 	t.Run("in a stream", func(t *testing.T) {
-		if got := c.ada.get("/status/" + id + "/events").body; !strings.Contains(got, "signature=") {
-			t.Errorf("the stream has no signed URL: %s", got)
+		if got := c.ada.get("/status/" + id + "/events").body; !strings.Contains(got, "&signature=") {
+			t.Errorf("the stream has no signed URL as it is used: %s", got)
 		}
 	})
 	t.Run("below a prefix", func(t *testing.T) {

@@ -2,9 +2,9 @@ package jpeg
 
 import "encoding/binary"
 
-// decodeDC reads blocks of a baseline or extended scan at a scale of 1: their DC coefficients. AC coefficients are
+// decodeDCInGo reads blocks of a baseline or extended scan at a scale of 1: their DC coefficients. AC coefficients are
 // skipped as fast as possible, because that is what a thumbnail of a photograph costs.
-func (s *scan) decodeDC(c *component, x, y, blocks int) error {
+func (s *scan) decodeDCInGo(c *component, x, y, blocks int) error {
 	b, dc, ac := s.bits, c.dc, c.ac
 	last, step := int32(c.prevDC), int32(c.quant[0])
 	pix := c.plane.Pix[y*c.plane.Stride+x:][:blocks]

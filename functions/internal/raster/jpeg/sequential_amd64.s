@@ -202,3 +202,106 @@ further:
 invalid:
 	MOVL $const_blockInvalid, AX
 	JMP return
+
+// func decodeDCFast(c *component, bits *bitReader, pix *uint8, blocks int) int
+//
+// R11 is the next sample, R12 the next coefficient, R13 the DC coefficient, R14 the step of quantization.
+TEXT ·decodeDCFast(SB), NOSPLIT, $0-40
+	MOVQ c+0(FP), SI
+	MOVQ bits+8(FP), AX
+	MOVQ pix+16(FP), R11
+	LOAD_BITS(AX)
+	MOVQ component_prevDC(SI), R13
+	MOVL component_steps(SI), R14
+	SHRL $8, R14
+	REFILL
+
+block:
+	MOVQ component_dc(SI), DI
+	MOVQ R8, AX
+	SHRQ $(64-const_coefBits), AX
+	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX
+	REFILL
+	MOVBLZX AX, CX
+	SARQ $16, AX
+	TESTL CX, CX
+	JEQ longDC
+	SKIP
+
+difference:
+	MOVQ component_ac(SI), DI
+	ADDQ AX, R13
+	MOVL R13, AX
+	IMULL R14, AX
+	ADDL $(128*8+4), AX
+	SARL $3, AX
+	XORL CX, CX
+	TESTL AX, AX
+	CMOVLLT CX, AX
+	MOVL $255, CX
+	CMPL AX, CX
+	CMOVLGT CX, AX
+	MOVB AX, (R11)
+	INCQ R11
+	MOVL $1, R12
+
+skip:
+	MOVQ R8, AX
+	SHRQ $(64-const_skipBits), AX
+	MOVWLZX huffmanTable_skips(DI)(AX*2), AX
+	REFILL
+	MOVL AX, CX
+	ANDL $63, CX
+	SHRL $6, AX
+	ADDL R12, AX
+	CMPL AX, $64
+	JGE end
+	MOVL AX, R12
+	SKIP
+	JMP skip
+
+end:
+	JEQ ended
+	SUBL $const_endOfBlock, AX
+	CMPL AX, $64
+	JHI longSkip
+
+ended:
+	SKIP
+
+next:
+	DECQ blocks+24(FP)
+	JNE block
+	XORL AX, AX
+
+return:
+	MOVQ AX, ret+32(FP)
+	MOVQ R13, component_prevDC(SI)
+	MOVQ bits+8(FP), AX
+	MOVQ R8, bitReader_acc(AX)
+	MOVQ R9, bitReader_n(AX)
+	LEAQ bitReader_buf(AX), BX
+	SUBQ BX, R10
+	MOVQ R10, bitReader_p(AX)
+	RET
+
+longDC:
+	SYMBOL(longerDC, foundDC)
+	JMP difference
+
+longSkip:
+	SYMBOL(longerSkip, foundSkip)
+	LEAL 1(R12)(DX*1), R12
+	TESTL AX, AX
+	JNE further
+	CMPL DX, $15
+	JNE next
+
+further:
+	CMPL R12, $63
+	JLE skip
+	JMP next
+
+invalid:
+	MOVL $const_blockInvalid, AX
+	JMP return

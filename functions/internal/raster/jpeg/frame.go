@@ -75,18 +75,14 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // setScales sets the scale of each component for a copy of width x height pixels: the fewest samples to a block that
 // are still twice as many as the copy has, below which quality suffers. Chroma counts as if the copy had half the
-// resolution, which a JPEG has, and still yields one sample for each pixel. Only chroma has a scale of 6, because luma
-// would lose up to 0.02 dB.
+// resolution, which a JPEG has, and still yields one sample for each pixel.
 func (f *frame) setScales(width, height int, colours bool) {
 	for i, c := range f.components {
-		isChroma, enough := i > 0 && colours, 2 // samples
-		if isChroma {
+		enough := 2 // samples
+		if i > 0 && colours {
 			enough = 1
 		}
 		for _, c.scale = range scales {
-			if c.scale == 6 && !isChroma {
-				continue
-			}
 			if f.width*c.h*c.scale >= enough*8*f.hMax*width && f.height*c.v*c.scale >= enough*8*f.vMax*height {
 				break
 			}

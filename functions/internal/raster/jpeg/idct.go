@@ -1,10 +1,10 @@
 package jpeg
 
 // scales are the numbers of samples across that a block of 8 can become.
-var scales = [...]int{1, 2, 4, 6, 8}
+var scales = [...]int{1, 2, 4, 8}
 
 // lastCoef is the last coefficient, in zigzag order, that a block of a scale needs.
-var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 6: 51, 8: 63}
+var lastCoef = [9]int{1: 0, 2: 4, 4: 24, 8: 63}
 
 // A block is coefficients, row by row, and a place for those that the scale does not need.
 type block [64 + 1]int32
@@ -43,7 +43,7 @@ func (b *block) fillDC(pix []uint8, stride, scale int) {
 	}
 }
 
-// idct writes scale x scale samples, 2, 4, 6 or 8: an inverse DCT of the lowest coefficients, which is a low-pass
+// idct writes scale x scale samples, 2, 4 or 8: an inverse DCT of the lowest coefficients, which is a low-pass
 // filter.
 func (b *block) idct(pix []uint8, stride, scale int) {
 	switch {
@@ -52,8 +52,6 @@ func (b *block) idct(pix []uint8, stride, scale int) {
 	case b.idctVectors(pix, stride, scale):
 	case scale == 4:
 		b.idct4(pix, stride)
-	case scale == 6:
-		b.pairs().idct6(pix, stride)
 	default:
 		b.pairs().idct8(pix, stride)
 	}
@@ -109,37 +107,6 @@ func idct1D4(x0, x1, x2, x3, half int32) (s0, s1, s2, s3 int32) {
 	even0, even1 := (x0+x2)<<cosBits+half, (x0-x2)<<cosBits+half
 	odd0, odd1 := x1*cos2+x3*cos6, x1*cos6-x3*cos2
 	return even0 + odd0, even1 + odd1, even1 - odd1, even0 - odd0
-}
-
-func (b *pairs) idct6(pix []uint8, stride int) {
-	var rows [6][3]int64
-	for i := range 3 {
-		s0, s1, s2, s3, s4, s5 := idct1D6(b[i], b[4+i], b[8+i], b[12+i], b[16+i], b[20+i])
-		left, right := &rows[2*i], &rows[2*i+1]
-		left[0], right[0] = transposePair(s0+columnHalf, s1+columnHalf, columnShift)
-		left[1], right[1] = transposePair(s2+columnHalf, s3+columnHalf, columnShift)
-		left[2], right[2] = transposePair(s4+columnHalf, s5+columnHalf, columnShift)
-	}
-	for i := range 3 {
-		s0, s1, s2, s3, s4, s5 := idct1D6(rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i])
-		upper, lower := pix[2*i*stride:][:6:6], pix[(2*i+1)*stride:][:6:6]
-		upper[0], lower[0] = clampPair(s0)
-		upper[1], lower[1] = clampPair(s1)
-		upper[2], lower[2] = clampPair(s2)
-		upper[3], lower[3] = clampPair(s3)
-		upper[4], lower[4] = clampPair(s4)
-		upper[5], lower[5] = clampPair(s5)
-	}
-}
-
-// idct1D6 is an inverse DCT of 6 points. The others of its cosines are 1, 0, and 1 more or less than sixth5.
-func idct1D6(x0, x1, x2, x3, x4, x5 int64) (s0, s1, s2, s3, s4, s5 int64) {
-	const sixth2, sixth4, sixth5 = 10033, 5793, 2998 // sqrt(2) cos(k pi/12), of 13 bits
-	first, middle := x0<<cosBits+x4*sixth4, x0<<cosBits-x4*(2*sixth4)
-	second, turn := x2*sixth2, (x1+x5)*sixth5
-	odd0, odd1, odd2 := (x1+x3)<<cosBits+turn, (x1-x3-x5)<<cosBits, (x5-x3)<<cosBits+turn
-	s0, s1, s2 = first+second, middle, first-second
-	return s0 + odd0, s1 + odd1, s2 + odd2, s2 - odd2, s1 - odd1, s0 - odd0
 }
 
 func (b *pairs) idct8(pix []uint8, stride int) {

@@ -18,9 +18,9 @@ var factors = [12]int32{
 	cos1 + cos3 - cos5 - cos7, cos1 + cos3 + cos5 - cos7, cos1 + cos3 - cos5 + cos7, cos3 + cos5 - cos1 - cos7,
 }
 
-// idctVectors writes the samples, and reports whether there are vectors for the scale.
+// idctVectors writes the samples at a scale of 4 or 8, or returns false.
 func (b *block) idctVectors(pix []uint8, stride, scale int) bool {
-	if !hasVectors || scale == 6 {
+	if !hasVectors {
 		return false
 	}
 	pix = pix[:(scale-1)*stride+scale]

@@ -26,49 +26,39 @@ type context [9]uint8
 func (r *residue) read(p *partition, h *header, m *macroblock, above, left *context) bool {
 	s := &h.segments[m.segment]
 	kind, first := blockYWithDC, 0
-	seen := uint8(0)
 	if m.luma != predictSubblocks {
-		seen = r.readY2(p, h, s, above, left)
+		var second [1]block
+		var used [1]uint8
+		const y2 = len(above) - 1
+		p.readBlocks(&h.probs[blockY2], 0, &s.y2, second[:], used[:], above[y2:], left[y2:])
+		if used[0] > 0 {
+			second[0].inverseWHT(r)
+		}
 		kind, first = blockYAfterY2, 1
 	}
-	for i := range 16 {
-		x, y := &above[i&3], &left[i>>2]
-		used := p.readTokens(&h.probs[kind], *x+*y, first, &s.luma, &r.blocks[i])
-		*x, *y = 0, 0
-		if used > first {
-			*x, *y = 1, 1
-			r.coefCounts[i] = uint8(used)
-		}
-		seen |= r.coefCounts[i]
-	}
-	for i := 16; i < 24; i++ {
-		plane := 4 + i>>2&1*2
-		x, y := &above[plane+i&1], &left[plane+i>>1&1]
-		used := p.readTokens(&h.probs[blockChroma], *x+*y, 0, &s.chroma, &r.blocks[i])
-		*x, *y = 0, 0
-		if used > 0 {
-			*x, *y = 1, 1
-		}
-		r.coefCounts[i] = uint8(used)
-		seen |= uint8(used)
-	}
-	return seen != 0
+	p.readBlocks(&h.probs[kind], first, &s.luma, r.blocks[:16], r.coefCounts[:16], above[:4], left[:4])
+	chroma := &h.probs[blockChroma]
+	p.readBlocks(chroma, 0, &s.chroma, r.blocks[16:20], r.coefCounts[16:20], above[4:6], left[4:6])
+	p.readBlocks(chroma, 0, &s.chroma, r.blocks[20:24], r.coefCounts[20:24], above[6:8], left[6:8])
+	return r.coefCounts != [24]uint8{}
 }
 
-// readY2 reads the block of the DC coefficients of luma.
-func (r *residue) readY2(p *partition, h *header, s *segment, above, left *context) (seen uint8) {
-	var second block
-	const last = len(above) - 1
-	used := p.readTokens(&h.probs[blockY2], above[last]+left[last], 0, &s.y2, &second)
-	above[last], left[last] = 0, 0
-	if used > 0 {
-		above[last], left[last] = 1, 1
-		second.inverseWHT(r)
+// readBlocksPortably reads the coefficients, from n on, of a square of blocks next to which are blocks above and on the
+// left. It sets the counts of those that have any.
+func (p *partition) readBlocksPortably(
+	probs *[17]bandProbs, n int, by *dequantFactors, blocks []block, counts, above, left []uint8,
+) {
+	for y := range left {
+		for x := range above {
+			i := y*len(above) + x
+			used := p.readTokens(probs, above[x]+left[y], n, by, &blocks[i])
+			above[x], left[y] = 0, 0
+			if used > n {
+				above[x], left[y] = 1, 1
+				counts[i] = uint8(used)
+			}
+		}
 	}
-	for i := range 16 {
-		seen |= r.coefCounts[i]
-	}
-	return seen
 }
 
 // readTokens reads the coefficients of a block from n on. It returns the index after the last one.

@@ -55,11 +55,13 @@ var (
 	}
 )
 
-// A quantTable is a quantization table in zigzag order, with the reciprocals by which division is replaced.
+// A quantTable is a quantization table, with the reciprocals by which division is replaced.
 type quantTable struct {
-	steps       [64]uint8
-	reciprocals [64]uint64 // 40-bit fixed point, of the steps in the scale of fdct
+	steps       [64]uint8  // in zigzag order
+	reciprocals [64]uint32 // of the steps in the scale of fdct, in its order; see reciprocalBits
 }
+
+const reciprocalBits = 36 // of the fraction
 
 // newQuantTable scales a table to a quality of 1 to 100 by libjpeg's formula.
 func newQuantTable(table [64]uint8, quality int) (q quantTable) {
@@ -69,9 +71,18 @@ func newQuantTable(table [64]uint8, quality int) (q quantTable) {
 	}
 	for k, at := range zigzag {
 		q.steps[k] = uint8(max(1, min((int(table[at])*percent+50)/100, 255)))
-		q.reciprocals[k] = (1<<40 + uint64(q.steps[k])<<(fdctBits-1)) / (uint64(q.steps[k]) << fdctBits)
+		q.reciprocals[columns[k]] = reciprocal(uint64(q.steps[k]) << fdctBits)
 	}
 	return q
+}
+
+// reciprocal returns 1/step, rounded up if one of 40 bits would be: that decides where halves go, and with it the bytes
+// of files.
+func reciprocal(step uint64) uint32 {
+	if (1<<40+step/2)/step*step >= 1<<40 {
+		return uint32((1<<reciprocalBits + step - 1) / step)
+	}
+	return uint32(1 << reciprocalBits / step)
 }
 
 func (e *encoder) writeHeader(m *plane.Image) {
@@ -134,23 +145,16 @@ func (e *encoder) writeScan(m *plane.Image) {
 
 // writeBlock writes the 8x8 samples at x, y and returns the DC coefficient. Samples beyond the plane repeat its edge.
 func (e *encoder) writeBlock(p plane.Plane, x, y int, q *quantTable, prevDC int32, dc, ac *huffmanCodes) int32 {
-	var b pairs
-	for v := range 8 {
-		row := p.Row(min(y+v, p.Height-1))
-		to := b[4*v:][:4]
-		if x+8 <= len(row) {
-			for i := range to {
-				to[i] = int64(row[x+2*i]) + int64(row[x+2*i+1])<<32 - 128*pairOfOnes
-			}
-			continue
-		}
-		for i := range to {
-			to[i] = int64(row[min(x+2*i, len(row)-1)]) + int64(row[min(x+2*i+1, len(row)-1)])<<32 - 128*pairOfOnes
-		}
+	pix, stride := p.Pix, p.Stride
+	var edge [64]uint8
+	if x+8 <= p.Width && y+8 <= p.Height {
+		pix = pix[y*stride+x:]
+	} else {
+		copyEdge(&edge, p, x, y)
+		pix, stride = edge[:], 8
 	}
-	coefs := b.fdct()
-
-	nonzero := q.quantize(&coefs)
+	var coefs [64]int32
+	nonzero := q.quantize(pix, stride, &coefs)
 	dcCoef := coefs[0]
 	e.writeCoef(dc, 0, dcCoef-prevDC)
 	before := 0
@@ -160,7 +164,7 @@ func (e *encoder) writeBlock(p plane.Plane, x, y int, q *quantTable, prevDC int3
 		for ; run > 15; run -= 16 {
 			e.writeCode(ac, 0xf0)
 		}
-		e.writeCoef(ac, run, coefs[zigzag[k&63]])
+		e.writeCoef(ac, run, coefs[columns[k&63]&63])
 		before = k
 	}
 	if before < 63 {
@@ -169,16 +173,64 @@ func (e *encoder) writeBlock(p plane.Plane, x, y int, q *quantTable, prevDC int3
 	return dcCoef
 }
 
-// quantize divides the coefficients, rounded to the nearest, and returns a bit for each that is not zero, in zigzag
-// order.
-func (q *quantTable) quantize(coefs *[64]int32) (nonzero uint64) {
-	const half = 1 << 39
+// copyEdge copies the 8x8 samples at x, y, some of which are beyond the plane.
+func copyEdge(to *[64]uint8, p plane.Plane, x, y int) {
+	for v := range 8 {
+		row := p.Row(min(y+v, p.Height-1))
+		for u := range 8 {
+			to[8*v+u] = row[min(x+u, len(row)-1)]
+		}
+	}
+}
+
+// columns is zigzag for coefficients that are column by column.
+var columns = func() (table [64]uint8) {
 	for k, at := range zigzag {
-		v := int64(coefs[at&63])
+		table[k] = at&7<<3 | at>>3
+	}
+	return table
+}()
+
+// nibbles has, for each 4 of 64 bits that are column by column, the same in zigzag order.
+var nibbles = func() (table [16][16]uint64) {
+	for k, at := range columns {
+		for bits := range 16 {
+			table[at/4][bits] |= uint64(bits>>(at%4)&1) << k
+		}
+	}
+	return table
+}()
+
+// quantize computes the coefficients of 8x8 samples, column by column, divides them, rounded to the nearest, and
+// returns a bit for each that is not zero, in zigzag order.
+func (q *quantTable) quantize(pix []uint8, stride int, coefs *[64]int32) (nonzero uint64) {
+	unordered, ok := q.quantizeVectors(pix, stride, coefs)
+	if !ok {
+		unordered = q.quantizeSamples(pix, stride, coefs)
+	}
+	for i := range nibbles {
+		nonzero |= nibbles[i][unordered>>(4*i)&15]
+	}
+	return nonzero
+}
+
+// quantizeSamples is quantize, but for the order of the bits.
+func (q *quantTable) quantizeSamples(pix []uint8, stride int, coefs *[64]int32) (nonzero uint64) {
+	var b pairs
+	for v := range 8 {
+		row, to := pix[v*stride:][:8], b[4*v:][:4]
+		for i := range to {
+			to[i] = int64(row[2*i]) + int64(row[2*i+1])<<32 - 128*pairOfOnes
+		}
+	}
+	*coefs = b.fdct()
+	const half = 1 << (reciprocalBits - 1)
+	for i, c := range coefs {
+		v := int64(c)
 		sign := v >> 63
-		v = (int64((uint64(v^sign-sign)*q.reciprocals[k]+half)>>40) ^ sign) - sign
-		coefs[at&63] = int32(v)
-		nonzero |= uint64(v|-v) >> 63 << k
+		v = (int64((uint64(v^sign-sign)*uint64(q.reciprocals[i])+half)>>reciprocalBits) ^ sign) - sign
+		coefs[i] = int32(v)
+		nonzero |= uint64(v|-v) >> 63 << i
 	}
 	return nonzero
 }

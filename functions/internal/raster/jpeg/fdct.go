@@ -10,7 +10,7 @@ const (
 	sumShift = cosBits - sumBits
 )
 
-// fdct is the forward DCT of level-shifted samples, row by row.
+// fdct is the forward DCT of level-shifted samples, row by row. The coefficients are column by column.
 func (b *pairs) fdct() (coefs [64]int32) {
 	const half = 1 << (sumShift - 1) * pairOfOnes
 	var rows [8][4]int64
@@ -25,15 +25,14 @@ func (b *pairs) fdct() (coefs [64]int32) {
 	for i := range 4 {
 		s0, s1, s2, s3, s4, s5, s6, s7 := fdct1D8(
 			rows[0][i], rows[1][i], rows[2][i], rows[3][i], rows[4][i], rows[5][i], rows[6][i], rows[7][i])
-		upper, lower := coefs[16*i:][:8:8], coefs[16*i+8:][:8:8]
-		upper[0], lower[0] = roundPair(s0)
-		upper[1], lower[1] = roundPair(s1)
-		upper[2], lower[2] = roundPair(s2)
-		upper[3], lower[3] = roundPair(s3)
-		upper[4], lower[4] = roundPair(s4)
-		upper[5], lower[5] = roundPair(s5)
-		upper[6], lower[6] = roundPair(s6)
-		upper[7], lower[7] = roundPair(s7)
+		coefs[2*i], coefs[2*i+1] = roundPair(s0)
+		coefs[8+2*i], coefs[8+2*i+1] = roundPair(s1)
+		coefs[16+2*i], coefs[16+2*i+1] = roundPair(s2)
+		coefs[24+2*i], coefs[24+2*i+1] = roundPair(s3)
+		coefs[32+2*i], coefs[32+2*i+1] = roundPair(s4)
+		coefs[40+2*i], coefs[40+2*i+1] = roundPair(s5)
+		coefs[48+2*i], coefs[48+2*i+1] = roundPair(s6)
+		coefs[56+2*i], coefs[56+2*i+1] = roundPair(s7)
 	}
 	return coefs
 }

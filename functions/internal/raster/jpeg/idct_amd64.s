@@ -19,34 +19,38 @@ GLOBL turn<>(SB), RODATA|NOPTR, $32
 	VPBROADCASTD (4*FACTOR)(BX), Y15 \
 	VPMULLD Y15, FROM, TO
 
+// ODD is oddPart of A, B, C and D, which it leaves there. It uses the others.
+#define ODD(A, B, C, D, T0, T1, T2, T3, T4) \
+	VPADDD B, A, T0 \
+	VPADDD D, C, T1 \
+	VPADDD T1, T0, T0 \
+	MULTIPLY(3, T0, T0) \
+	VPADDD D, B, T1 \
+	MULTIPLY(6, T1, T1) \
+	VPSUBD T1, T0, T1 \
+	VPADDD C, A, T2 \
+	MULTIPLY(7, T2, T2) \
+	VPSUBD T2, T0, T2 \
+	VPADDD D, A, T3 \
+	MULTIPLY(4, T3, T3) \
+	VPADDD C, B, T4 \
+	MULTIPLY(5, T4, T4) \
+	MULTIPLY(8, A, A) \
+	MULTIPLY(9, B, B) \
+	MULTIPLY(10, C, C) \
+	MULTIPLY(11, D, D) \
+	VPADDD T3, A, A \
+	VPADDD T2, A, A \
+	VPSUBD T4, B, B \
+	VPADDD T1, B, B \
+	VPSUBD T4, C, C \
+	VPADDD T2, C, C \
+	VPADDD T3, D, D \
+	VPADDD T1, D, D
+
 // IDCT8 is idct1D8 of Y0 to Y7, which it leaves in Y0 to Y7 plus HALF and shifted. It uses the others.
 #define IDCT8(HALF, SHIFT) \
-	VPADDD Y3, Y1, Y8 \
-	VPADDD Y7, Y5, Y9 \
-	VPADDD Y9, Y8, Y8 \
-	MULTIPLY(3, Y8, Y8) \
-	VPADDD Y7, Y3, Y9 \
-	MULTIPLY(6, Y9, Y9) \
-	VPSUBD Y9, Y8, Y9 \
-	VPADDD Y5, Y1, Y10 \
-	MULTIPLY(7, Y10, Y10) \
-	VPSUBD Y10, Y8, Y10 \
-	VPADDD Y7, Y1, Y11 \
-	MULTIPLY(4, Y11, Y11) \
-	VPADDD Y5, Y3, Y12 \
-	MULTIPLY(5, Y12, Y12) \
-	MULTIPLY(8, Y1, Y1) \
-	MULTIPLY(9, Y3, Y3) \
-	MULTIPLY(10, Y5, Y5) \
-	MULTIPLY(11, Y7, Y7) \
-	VPADDD Y11, Y1, Y1 \
-	VPADDD Y10, Y1, Y1 \
-	VPSUBD Y12, Y3, Y3 \
-	VPADDD Y9, Y3, Y3 \
-	VPSUBD Y12, Y5, Y5 \
-	VPADDD Y10, Y5, Y5 \
-	VPADDD Y11, Y7, Y7 \
-	VPADDD Y9, Y7, Y7 \
+	ODD(Y1, Y3, Y5, Y7, Y8, Y9, Y10, Y11, Y12) \
 	VPADDD Y4, Y0, Y8 \
 	VPSUBD Y4, Y0, Y9 \
 	VPSLLD $const_cosBits, Y8, Y8 \
@@ -81,6 +85,37 @@ GLOBL turn<>(SB), RODATA|NOPTR, $32
 	VPSRAD SHIFT, Y6, Y6 \
 	VPSRAD SHIFT, Y8, Y7
 
+// TRANSPOSE exchanges the rows and columns of Y0 to Y7. It uses the others.
+#define TRANSPOSE \
+	VPUNPCKLDQ Y1, Y0, Y8 \
+	VPUNPCKHDQ Y1, Y0, Y9 \
+	VPUNPCKLDQ Y3, Y2, Y10 \
+	VPUNPCKHDQ Y3, Y2, Y11 \
+	VPUNPCKLDQ Y5, Y4, Y12 \
+	VPUNPCKHDQ Y5, Y4, Y13 \
+	VPUNPCKLDQ Y7, Y6, Y14 \
+	VPUNPCKHDQ Y7, Y6, Y15 \
+	VPUNPCKLQDQ Y10, Y8, Y0 \
+	VPUNPCKHQDQ Y10, Y8, Y1 \
+	VPUNPCKLQDQ Y11, Y9, Y2 \
+	VPUNPCKHQDQ Y11, Y9, Y3 \
+	VPUNPCKLQDQ Y14, Y12, Y4 \
+	VPUNPCKHQDQ Y14, Y12, Y5 \
+	VPUNPCKLQDQ Y15, Y13, Y6 \
+	VPUNPCKHQDQ Y15, Y13, Y7 \
+	VPERM2I128 $0x31, Y4, Y0, Y8 \
+	VPERM2I128 $0x31, Y5, Y1, Y9 \
+	VPERM2I128 $0x31, Y6, Y2, Y10 \
+	VPERM2I128 $0x31, Y7, Y3, Y11 \
+	VPERM2I128 $0x20, Y4, Y0, Y0 \
+	VPERM2I128 $0x20, Y5, Y1, Y1 \
+	VPERM2I128 $0x20, Y6, Y2, Y2 \
+	VPERM2I128 $0x20, Y7, Y3, Y3 \
+	VMOVDQA Y8, Y4 \
+	VMOVDQA Y9, Y5 \
+	VMOVDQA Y10, Y6 \
+	VMOVDQA Y11, Y7
+
 // func idct8AVX2(b *block, pix *uint8, stride int, factors *[12]int32)
 TEXT ·idct8AVX2(SB), NOSPLIT, $0-32
 	MOVQ factors+24(FP), BX
@@ -97,35 +132,7 @@ TEXT ·idct8AVX2(SB), NOSPLIT, $0-32
 	VMOVDQU 224(SI), Y7
 	IDCT8($(1<<(const_columnShift-1)), $const_columnShift)
 
-	// Transpose.
-	VPUNPCKLDQ Y1, Y0, Y8
-	VPUNPCKHDQ Y1, Y0, Y9
-	VPUNPCKLDQ Y3, Y2, Y10
-	VPUNPCKHDQ Y3, Y2, Y11
-	VPUNPCKLDQ Y5, Y4, Y12
-	VPUNPCKHDQ Y5, Y4, Y13
-	VPUNPCKLDQ Y7, Y6, Y14
-	VPUNPCKHDQ Y7, Y6, Y15
-	VPUNPCKLQDQ Y10, Y8, Y0
-	VPUNPCKHQDQ Y10, Y8, Y1
-	VPUNPCKLQDQ Y11, Y9, Y2
-	VPUNPCKHQDQ Y11, Y9, Y3
-	VPUNPCKLQDQ Y14, Y12, Y4
-	VPUNPCKHQDQ Y14, Y12, Y5
-	VPUNPCKLQDQ Y15, Y13, Y6
-	VPUNPCKHQDQ Y15, Y13, Y7
-	VPERM2I128 $0x31, Y4, Y0, Y8
-	VPERM2I128 $0x31, Y5, Y1, Y9
-	VPERM2I128 $0x31, Y6, Y2, Y10
-	VPERM2I128 $0x31, Y7, Y3, Y11
-	VPERM2I128 $0x20, Y4, Y0, Y0
-	VPERM2I128 $0x20, Y5, Y1, Y1
-	VPERM2I128 $0x20, Y6, Y2, Y2
-	VPERM2I128 $0x20, Y7, Y3, Y3
-	VMOVDQA Y8, Y4
-	VMOVDQA Y9, Y5
-	VMOVDQA Y10, Y6
-	VMOVDQA Y11, Y7
+	TRANSPOSE
 	IDCT8($(1<<(const_rowShift-1)), $const_rowShift)
 
 	// Each vector has the samples of a column.
@@ -218,4 +225,111 @@ TEXT ·idct4AVX2(SB), NOSPLIT, $0-24
 	VPEXTRD $1, X0, (DI)(DX*1)
 	VPEXTRD $2, X0, (SI)
 	VPEXTRD $3, X0, (SI)(DX*1)
+	RET
+
+// FDCT8 is fdct1D8 of Y0 to Y7, which it leaves in Y0 to Y7 plus HALF and shifted. It uses the others.
+#define FDCT8(HALF, SHIFT) \
+	VPADDD Y7, Y0, Y8 \
+	VPSUBD Y7, Y0, Y0 \
+	VPADDD Y6, Y1, Y9 \
+	VPSUBD Y6, Y1, Y1 \
+	VPADDD Y5, Y2, Y10 \
+	VPSUBD Y5, Y2, Y2 \
+	VPADDD Y4, Y3, Y11 \
+	VPSUBD Y4, Y3, Y3 \
+	VPSUBD Y11, Y8, Y4 \
+	VPSUBD Y10, Y9, Y5 \
+	VPADDD Y11, Y8, Y8 \
+	VPADDD Y10, Y9, Y9 \
+	VPADDD Y9, Y8, Y10 \
+	VPSUBD Y9, Y8, Y11 \
+	VPSLLD $const_cosBits, Y10, Y10 \
+	VPSLLD $const_cosBits, Y11, Y11 \
+	VPADDD Y5, Y4, Y6 \
+	MULTIPLY(0, Y6, Y6) \
+	MULTIPLY(1, Y4, Y4) \
+	MULTIPLY(2, Y5, Y5) \
+	VPADDD Y4, Y6, Y13 \
+	VPSUBD Y5, Y6, Y6 \
+	ODD(Y0, Y1, Y2, Y3, Y4, Y5, Y7, Y8, Y9) \
+	BROADCAST(HALF, X15, Y15) \
+	VPADDD Y15, Y10, Y10 \
+	VPADDD Y15, Y0, Y0 \
+	VPADDD Y15, Y13, Y13 \
+	VPADDD Y15, Y1, Y1 \
+	VPADDD Y15, Y11, Y11 \
+	VPADDD Y15, Y2, Y2 \
+	VPADDD Y15, Y6, Y6 \
+	VPADDD Y15, Y3, Y3 \
+	VPSRAD SHIFT, Y3, Y7 \
+	VPSRAD SHIFT, Y6, Y6 \
+	VPSRAD SHIFT, Y2, Y5 \
+	VPSRAD SHIFT, Y11, Y4 \
+	VPSRAD SHIFT, Y1, Y3 \
+	VPSRAD SHIFT, Y13, Y2 \
+	VPSRAD SHIFT, Y0, Y1 \
+	VPSRAD SHIFT, Y10, Y0
+
+// SAMPLES loads the next 8 samples of a row.
+#define SAMPLES(Y) \
+	VPMOVZXBD (SI), Y \
+	VPSUBD Y15, Y, Y \
+	ADDQ DX, SI
+
+// QUANTIZE divides the coefficients Y of column I, stores them, and adds a bit to R8 for each that is zero.
+#define QUANTIZE(I, Y) \
+	VPABSD Y, Y8 \
+	VMOVDQU (quantTable_reciprocals+32*I)(CX), Y9 \
+	VPMULUDQ Y9, Y8, Y10 \
+	VPSRLQ $32, Y8, Y8 \
+	VPSRLQ $32, Y9, Y9 \
+	VPMULUDQ Y9, Y8, Y8 \
+	VPADDQ Y15, Y10, Y10 \
+	VPADDQ Y15, Y8, Y8 \
+	VPSRLQ $const_reciprocalBits, Y10, Y10 \
+	VPSRLQ $const_reciprocalBits, Y8, Y8 \
+	VPSLLQ $32, Y8, Y8 \
+	VPOR Y8, Y10, Y10 \
+	VPSIGND Y, Y10, Y10 \
+	VMOVDQU Y10, (32*I)(DI) \
+	VPCMPEQD Y14, Y10, Y10 \
+	VMOVMSKPS Y10, AX \
+	SHLQ $8, R8 \
+	ORQ AX, R8
+
+// func fdctAVX2(pix *uint8, stride int, q *quantTable, coefs *[64]int32, factors *[12]int32) uint64
+TEXT ·fdctAVX2(SB), NOSPLIT, $0-48
+	MOVQ pix+0(FP), SI
+	MOVQ stride+8(FP), DX
+	MOVQ q+16(FP), CX
+	MOVQ coefs+24(FP), DI
+	MOVQ factors+32(FP), BX
+	BROADCAST($128, X15, Y15)
+	SAMPLES(Y0)
+	SAMPLES(Y1)
+	SAMPLES(Y2)
+	SAMPLES(Y3)
+	SAMPLES(Y4)
+	SAMPLES(Y5)
+	SAMPLES(Y6)
+	SAMPLES(Y7)
+	FDCT8($(1<<(const_sumShift-1)), $const_sumShift)
+	TRANSPOSE
+	FDCT8($(1<<(const_cosBits-1)), $const_cosBits)
+	MOVQ $(1<<(const_reciprocalBits-1)), AX
+	VMOVQ AX, X15
+	VPBROADCASTQ X15, Y15
+	VPXOR Y14, Y14, Y14
+	XORL R8, R8
+	QUANTIZE(7, Y7)
+	QUANTIZE(6, Y6)
+	QUANTIZE(5, Y5)
+	QUANTIZE(4, Y4)
+	QUANTIZE(3, Y3)
+	QUANTIZE(2, Y2)
+	QUANTIZE(1, Y1)
+	QUANTIZE(0, Y0)
+	NOTQ R8
+	MOVQ R8, ret+40(FP)
+	VZEROUPPER
 	RET

@@ -42,3 +42,25 @@ func TestIDCTInGo(t *testing.T) {
 	defer func() { hasVectors = true }()
 	TestIDCT(t)
 }
+
+// Vectors find the coefficients that Go finds.
+func TestQuantizeVectors(t *testing.T) {
+	if !hasVectors {
+		return // as in TestEncodeLikeImageJPEG
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 3000 {
+		q := newQuantTable(lumaQuant, 1+r.IntN(100))
+		const stride = 11
+		pix := make([]uint8, 8*stride)
+		base, noise := r.IntN(256), 1+r.IntN(1<<r.IntN(9))
+		for i := range pix {
+			pix[i] = uint8(max(0, min(base+r.IntN(noise)-noise/2, 255)))
+		}
+		var got, want [64]int32
+		gotBits, _ := q.quantizeVectors(pix, stride, &got)
+		if wantBits := q.quantizeSamples(pix, stride, &want); got != want || gotBits != wantBits {
+			t.Fatalf("%d: got %d and %b, want %d and %b", pix, got, gotBits, want, wantBits)
+		}
+	}
+}

@@ -41,7 +41,7 @@ func (d *Deleter) checkMatch(r *http.Request, imageID string) error {
 	if err != nil || objects.Original == nil {
 		return err
 	}
-	own, wanted := `"` + objects.Original.ETag + `"`, strings.Join(tags, ",")
+	own, wanted := `"`+objects.Original.ETag+`"`, strings.Join(tags, ",")
 	for tag := range strings.SplitSeq(wanted, ",") {
 		if tag = strings.TrimSpace(tag); tag == "*" || tag == own {
 			return nil

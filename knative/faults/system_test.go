@@ -44,6 +44,7 @@ type system struct {
 	dispatcher        *pod // KafkaSource, Broker, Triggers and dead letters
 	broker            string
 	watcher           *watcher
+	stopSweeps        func()
 }
 
 // A service is the pods of a function behind one address.
@@ -227,7 +228,8 @@ func (s *system) sweepEverySecond() {
 			s.ping(ctx)
 		}
 	})
-	s.t.Cleanup(func() { stop(); wait.Wait() })
+	s.stopSweeps = func() { stop(); wait.Wait() }
+	s.t.Cleanup(s.stopSweeps)
 }
 
 // ping requests a sweep through the Broker, as a PingSource does. It ignores failures: the next one follows.

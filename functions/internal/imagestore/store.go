@@ -181,7 +181,7 @@ func Open(settings Settings) (*Store, error) {
 		Region:       settings.Region,
 		BucketLookup: settings.Lookup,
 		MaxRetries:   attempts,
-		Transport:    &breaker{next: transport},
+		Transport:    turns{&breaker{next: transport}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store at %q: %w", settings.Endpoint, err)

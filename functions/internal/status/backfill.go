@@ -11,7 +11,6 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
-	"golang.org/x/sync/errgroup"
 )
 
 // Outdated returns the names of the renditions among specs of which a file is stored that an engine before a version
@@ -40,27 +39,21 @@ func (s *Store) Outdated(
 }
 
 // AddRenditions stores files of a completed image beside its thumbnail, and returns the keys of those that were not
-// there. Files that are there stay, unless an engine before a version made them, and this one is newer.
+// there. Files that are there stay, unless an engine before a version made them, and this one is newer. One is stored
+// after the other, so that an upload finds a single request in its way.
 func (s *Store) AddRenditions(ctx context.Context, original string, files []File, version int) ([]string, error) {
-	isNew := make([]bool, len(files))
-	keys := make([]string, len(files))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(storeLimit)
-	for i, f := range files {
-		keys[i] = f.spec().Key(original)
-		group.Go(func() (err error) {
-			isNew[i], err = s.addRendition(ctx, keys[i], f, version)
-			return err
-		})
-	}
-	err := group.Wait()
 	var added []string
-	for i, key := range keys {
-		if isNew[i] {
+	for _, f := range files {
+		key := f.spec().Key(original)
+		isNew, err := s.addRendition(ctx, key, f, version)
+		if err != nil {
+			return added, err
+		}
+		if isNew {
 			added = append(added, key)
 		}
 	}
-	return added, err
+	return added, nil
 }
 
 func (s *Store) addRendition(ctx context.Context, key string, f File, version int) (isNew bool, err error) {

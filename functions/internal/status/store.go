@@ -43,18 +43,24 @@ func (s *Store) For(set *rendition.Set) *Store {
 	return &Store{client: s.client, keys: s.keys, images: s.images, set: set}
 }
 
+// everyKey matches the keys of all buckets. Redis's user may subscribe to exactly this pattern.
+const everyKey, everyPrefix = everyPrefix + "*", "image:status:"
+
 // Keys are the keys of statuses in Redis. In a cluster they name their bucket, whose keys share a slot.
 type Keys struct{ prefix string }
 
 // NewKeys returns the keys of the images in a bucket.
 func NewKeys(client redis.UniversalClient, bucket string) Keys {
-	return Keys{"image:status:" + connect.Tag(client, bucket)}
+	return Keys{everyPrefix + connect.Tag(client, bucket)}
 }
 
 // Key is the key of an image's status, and the channel on which its changes are published.
 func (k Keys) Key(imageID string) string { return k.prefix + imageID }
 
 func (k Keys) imageID(key string) string { return strings.TrimPrefix(key, k.prefix) }
+
+// find returns the ID of the image whose key it is, if the image is in the bucket.
+func (k Keys) find(key string) (imageID string, ours bool) { return strings.CutPrefix(key, k.prefix) }
 
 func (k Keys) of(imageIDs []string) []string {
 	keys := make([]string, len(imageIDs))

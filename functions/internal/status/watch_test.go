@@ -237,7 +237,7 @@ func silentUser(t *testing.T) connect.Redis {
 	if os.Getenv("CI_REDIS_USERNAME") == "" {
 		fake := miniredis.RunT(t)
 		fake.Server().SetPreHook(func(peer *server.Peer, command string, _ ...string) bool {
-			refused := command == "PUBLISH" || command == "SUBSCRIBE"
+			refused := command == "PUBLISH" || command == "SUBSCRIBE" || command == "PSUBSCRIBE"
 			if refused {
 				peer.WriteError("NOPERM this user has no permissions to access one of the channels")
 			}

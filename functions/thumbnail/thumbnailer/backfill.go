@@ -68,12 +68,14 @@ func (t *thumbnailer) backfill(ctx context.Context, e event.Event) error {
 	return err
 }
 
-// backfillOnce counts and logs the outcome.
+// backfillOnce counts and logs the outcome. The image waits for uploads before each of its requests to the store.
 func (t *thumbnailer) backfillOnce(ctx context.Context, request events.ImageRender) error {
 	began := time.Now()
 	t.active.Inc()
 	defer t.active.Dec()
-	result, err := t.complete(ctx, request)
+	turn := t.traffic.Turn()
+	result, err := t.complete(imagestore.WithTurns(ctx, turn.Wait), request)
+	t.yielded.Add(turn.Waited().Seconds())
 	var unfit *raster.Error
 	switch {
 	case errors.As(err, &unfit):

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -261,6 +262,28 @@ func TestBackfillWithoutEffect(t *testing.T) {
 	malformed.DataEncoded = []byte(`{"image_id":"7"}`)
 	if got := s.deliverTo(url, malformed); got.status != 400 {
 		t.Errorf("malformed: got %d %s, want 400", got.status, got.body)
+	}
+}
+
+// An image of a backfill waits while an upload is in progress, but not forever.
+func TestBackfillYields(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id, _ := s.completed(t, "a.jpg", jpegOf(t, 32, 24))
+	client := testservers.Redis(t, s.getenv)
+	other := status.NewKeys(client, s.store.Bucket()).Key(uuid.NewString())
+	yielded := regexp.MustCompile(`(?m)^backfill_yielded_seconds_total (\S+)$`)
+	for seconds := 0.0; seconds < 0.9; {
+		client.Publish(t.Context(), other, string(status.Processing)) // the function subscribes at the first image
+		s.backfill(t, s.url, events.ImageRender{ImageID: id})
+		found := yielded.FindStringSubmatch(s.send(s.get(s.url + "/metrics")).body)
+		if found == nil {
+			t.Fatal("there is no metric")
+		}
+		var err error
+		if seconds, err = strconv.ParseFloat(found[1], 64); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -73,6 +73,7 @@ type thumbnailer struct {
 	plan     plan
 	store    *imagestore.Store
 	statuses *status.Store
+	traffic  *status.Traffic // which a backfill lets go first
 	deferred *deferral.Queue
 	redis    redis.UniversalClient // for attempts
 
@@ -82,6 +83,7 @@ type thumbnailer struct {
 
 	processed *prometheus.CounterVec
 	rendered  *prometheus.CounterVec // by image.render
+	yielded   prometheus.Counter     // by image.render
 	last      prometheus.Gauge
 	duration  prometheus.Histogram
 	age       prometheus.Histogram // of images that are completed
@@ -108,11 +110,13 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 		plan:     newPlan(settings.renditions, store, settings.limits),
 		store:    store,
 		statuses: status.New(client, store).For(settings.renditions),
+		traffic:  status.NewTraffic(client, store.Bucket()),
 		deferred: deferral.New(client, store),
 		redis:    client,
 		gate:     admission.New(settings.limits.Memory, runtime.GOMAXPROCS(0)),
 	}
 	defer func() {
+		t.traffic.Close()
 		if err := client.Close(); err != nil {
 			t.Log.Warn("redis_close_failed", "error.message", err.Error())
 		}
@@ -151,6 +155,10 @@ func (t *thumbnailer) registerMetrics() {
 	for _, outcome := range outcomes {
 		t.rendered.WithLabelValues(string(outcome))
 	}
+	t.yielded = factory.NewCounter(prometheus.CounterOpts{
+		Name: "backfill_yielded_seconds_total",
+		Help: "For how long events image.render have waited for uploads in progress.",
+	})
 	t.last = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "task_processing_duration_seconds",
 		Help: "How long the last task took.",

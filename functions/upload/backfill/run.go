@@ -27,6 +27,7 @@ type run struct {
 	redis    redis.UniversalClient
 	images   *imagestore.Store
 	statuses *status.Store
+	traffic  *status.Traffic
 }
 
 type settings struct {
@@ -62,10 +63,14 @@ func newRun(f flags, getenv func(string) string, c console) (*run, error) {
 	client := connect.OpenRedis(s.redis)
 	return &run{
 		flags: f, console: c, settings: s, redis: client, images: images, statuses: status.New(client, images),
+		traffic: status.NewTraffic(client, images.Bucket()),
 	}, nil
 }
 
-func (r *run) close() error { return r.redis.Close() }
+func (r *run) close() error {
+	r.traffic.Close()
+	return r.redis.Close()
+}
 
 // backfill announces the images that lack renditions. It returns false if something is left to be done.
 func (r *run) backfill(ctx context.Context) (good bool, err error) {
@@ -126,7 +131,9 @@ func (r *run) begin(specs []rendition.Spec) (*walk, *meter, *bookmark, error) {
 	if cursor != "" {
 		m.line(r.progress, "going on after %s", cursor)
 	}
-	w := &walk{images: r.images, prefix: r.Prefix, cursor: cursor, patience: patience{outage, m.note}}
+	w := &walk{
+		images: r.images, traffic: r.traffic, prefix: r.Prefix, cursor: cursor, patience: patience{outage, m.note},
+	}
 	return w, m, mark, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -12,10 +13,11 @@ import (
 const batchImages, parallelImages = 64, 16
 
 // A walk visits the images of a bucket in the order of their IDs. It goes on where it was after an error of the store
-// that passes.
+// that passes. Images of the walk let those that are being uploaded go first.
 type walk struct {
-	images *imagestore.Store
-	prefix string // of the IDs
+	images  *imagestore.Store
+	traffic *status.Traffic
+	prefix  string // of the IDs
 	// cursor is after the last image that was visited, and before all that were not.
 	cursor   string
 	patience patience
@@ -82,6 +84,7 @@ func (w *walk) visitAll(ctx context.Context, batch []imagestore.Image) error {
 				return err
 			}
 			if image.ID != "" {
+				ctx := imagestore.WithTurns(ctx, w.traffic.Turn().Wait)
 				if err := w.visit(ctx, image); err != nil {
 					return err
 				}

@@ -1,16 +1,19 @@
-// Package av1 decodes intra pictures of AV1, as AVIF files store them (AV1 Bitstream & Decoding Process
+// Package av1 decodes still pictures of AV1, as AVIF files store them (AV1 Bitstream & Decoding Process
 // Specification, version 1.0.0 with errata 1; section numbers are of that).
 //
 // ParseConfig reads an av1C property. Config.ReadHeader reads the headers of a picture, so that it can be refused
 // before a sample is allocated. Config.Decode decodes it, and emits bands of finished rows from the top down.
 //
-// It supports key frames and intra-only frames with all their tools, of 8, 10 and 12 bits and of every chroma format.
-// Of several layers it decodes the last frame of the first operating point, unless Config.Select names others, and
-// refuses it by name if it is predicted from others. Film grain is not applied.
+// It supports all frames with all their tools, of 8, 10 and 12 bits and of every chroma format. Of several layers it
+// decodes the last frame of the first operating point, unless Config.Select names others, and those that it is
+// predicted from. Film grain is not applied.
 //
 // Memory is bounded by what ReadHeader states. Samples take 2 bytes each. The decoder holds 384 luma rows, or the whole
 // frame and 8 bytes for each 4x4 luma samples if blocks are copied within it. Beside, it takes up to 3 bytes for each
-// 4x4 luma samples, and emitted rows of 8 bits are in 128 luma rows more, of a byte for each sample.
+// 4x4 luma samples, and emitted rows of 8 bits are in 128 luma rows more, of a byte for each sample. Header.Memory is
+// for a picture of several frames: references are held whole, with a byte for each sample of 8 bits, as long as a frame
+// to decode refers to them, and an inter frame takes 16 bytes for each 4x4 luma samples. Reference frames are at most
+// as large as the picture.
 //
 // Data that is cut short is an error, never half a picture that looks complete: rows that were emitted before an error
 // are of no use. Everything that cannot be parsed is reported as damage.
@@ -39,8 +42,10 @@ type Header struct {
 	// FullRange, Primaries, Transfer and Matrix interpret the samples, as code points of ITU-T H.273. 2 means unspecified.
 	FullRange                   bool
 	Primaries, Transfer, Matrix int
-	// Frames is the number of frames to decode: more than 1 for a picture of several layers.
+	// Frames is the number of frames to decode: more than 1 for a picture of several layers that depend on each other.
 	Frames int
+	// Memory is how many bytes decoding takes at most if there are several frames, and otherwise 0.
+	Memory int64
 }
 
 // A Config is an AV1CodecConfigurationRecord (AV1 Codec ISO Media File Format Binding, section 2.3.3).
@@ -90,14 +95,16 @@ func ParseConfig(av1C []byte) (*Config, error) {
 
 // ReadHeader reads the headers of a picture: of the OBUs of an item. It returns an error if its sequence header has
 // another format than the configuration, if a sequence header or frame header cannot be parsed, if there is no frame
-// or more than one for each spatial layer, or if the picture depends on other frames. The error is an *imgerr.Error.
+// or more than one for each spatial layer, or if a frame depends on one that is missing or larger than the picture. The
+// error is an *imgerr.Error.
 func (c *Config) ReadHeader(data []byte) (Header, error) {
 	r, err := c.read(data)
 	if err != nil {
 		return Header{}, err
 	}
 	h, frame := r.sequence.Header, r.shown.header
-	h.Width, h.Height, h.Frames = frame.upscaledWidth, frame.height, r.frames
+	h.Width, h.Height = frame.upscaledWidth, frame.height
+	h.Frames, h.Memory = r.needed(), r.memory()
 	return h, nil
 }
 
@@ -114,7 +121,7 @@ func (c *Config) ReadSequence(start []byte) (Header, bool) {
 	return r.sequence.Header, true
 }
 
-// read reads the OBUs of an item. The frame that it shows is an intra frame.
+// read reads the OBUs of an item.
 func (c *Config) read(data []byte) (*obuReader, error) {
 	r := &obuReader{config: c, sequence: c.sequence}
 	if c.sequence != nil {
@@ -130,10 +137,8 @@ func (c *Config) read(data []byte) (*obuReader, error) {
 		return nil, damaged("it has no sequence header")
 	case r.shown == nil:
 		return nil, damaged("it has no frame")
-	case !r.shown.header.isIntra():
-		return nil, unsupported("a layer that is predicted from another one")
 	}
-	return r, nil
+	return r, r.require()
 }
 
 func (c *Config) checkPoint(s *sequence) error {

@@ -109,7 +109,7 @@ type block struct {
 
 	segment            int
 	skip, lossless     bool
-	copies             bool // use_intrabc
+	isInter            bool // including intra block copies
 	mode, uvMode       uint8
 	angle, uvAngle     int  // AngleDeltaY, AngleDeltaUV
 	usesFilter         bool // use_filter_intra
@@ -121,6 +121,7 @@ type block struct {
 	maxLumaX, maxLumaY int // MaxLumaW, MaxLumaH
 	mv                 vector
 	txTypes            [32 * 32]txType // of luma, by position in the block
+	interBlock
 }
 
 // decodePartition decodes a partition (section 5.11.4).
@@ -275,7 +276,11 @@ func (d *decoder) decodeBlock(row, column int, size blockSize) {
 	if b.skip {
 		d.resetLevels()
 	}
-	if b.copies {
+	switch {
+	case d.motion != nil:
+		d.keepMotion()
+		d.predictInter()
+	case b.isInter:
 		d.copyBlock()
 	}
 	d.decodeResidual()
@@ -284,15 +289,17 @@ func (d *decoder) decodeBlock(row, column int, size blockSize) {
 
 // readModes is intra_frame_mode_info (section 5.11.7).
 func (d *decoder) readModes() {
+	if d.motion != nil {
+		d.readInterModes()
+		return
+	}
 	b, c := &d.block, &d.contexts
 	b.skip, b.segment = false, 0
 	seg := &d.header.segmentation
 	if seg.enabled && seg.preSkip {
 		d.readSegment()
 	}
-	if !(seg.enabled && seg.preSkip && seg.feature[b.segment][segmentSkip]) {
-		b.skip = d.boolean(&c.skip[b.aboveSkip()+b.leftSkip()])
-	}
+	d.readSkip()
 	if seg.enabled && !seg.preSkip {
 		d.readSegment()
 	}
@@ -300,8 +307,8 @@ func (d *decoder) readModes() {
 	d.readCDEF()
 	d.readDeltas()
 	b.colors, b.usesFilter, b.angle, b.uvAngle = [2]int{}, false, 0, 0
-	b.copies = d.header.allowBC && d.boolean(&c.intraBC)
-	if b.copies {
+	b.isInter = d.header.allowBC && d.boolean(&c.intraBC)
+	if b.isInter {
 		b.mode, b.uvMode = modeDC, modeDC
 		d.readVector()
 		return
@@ -314,6 +321,12 @@ func (d *decoder) readModes() {
 		left = modeContexts[b.left.mode]
 	}
 	b.mode = uint8(d.symbol(c.yMode[above][left][:]))
+	d.readIntraTools()
+}
+
+// readIntraTools reads what belongs to the mode of an intra block.
+func (d *decoder) readIntraTools() {
+	b, c := &d.block, &d.contexts
 	if b.size >= block8x8 && isDirectional(b.mode) {
 		b.angle = d.symbol(c.angleDelta[b.mode-modeVertical][:]) - 3
 	}
@@ -328,6 +341,15 @@ func (d *decoder) readModes() {
 			b.filterMode = d.symbol(c.filterIntraMode[:])
 		}
 	}
+}
+
+// readSkip is read_skip (section 5.11.11).
+func (d *decoder) readSkip() {
+	b, s := &d.block, &d.header.segmentation
+	if s.enabled && s.preSkip && s.feature[b.segment][segmentSkip] {
+		return
+	}
+	b.skip = d.boolean(&d.contexts.skip[b.aboveSkip()+b.leftSkip()])
 }
 
 // modeContexts is Intra_Mode_Context.
@@ -425,6 +447,13 @@ func (d *decoder) readSegment() {
 		v := deinterleave(d.symbol(d.contexts.segment[ctx][:]), predicted, last+1)
 		b.segment = min(max(v, 0), last)
 	}
+	d.keepSegment()
+}
+
+// keepSegment keeps the segment of the block.
+func (d *decoder) keepSegment() {
+	b := &d.block
+	at := b.row*d.miColumns + b.column
 	for y := range min(b.height, d.miRows-b.row) {
 		row := d.segments[at+y*d.miColumns:][:min(b.width, d.miColumns-b.column)]
 		for x := range row {
@@ -521,10 +550,10 @@ func (d *decoder) readTxSize() {
 	case b.lossless:
 		b.tx = tx4x4
 	case b.size == block4x4 || !d.header.txSelect:
-	case b.copies && !b.skip:
+	case b.isInter && !b.skip:
 		d.readTxTree()
 		return
-	case !b.copies:
+	case !b.isInter:
 		for range d.readTxDepth() {
 			b.tx = splitTxSizes[b.tx]
 		}
@@ -549,7 +578,7 @@ func (d *decoder) readTxDepth() int {
 	ctx := 0
 	if b.hasAbove {
 		w := b.above.tx
-		if b.above.copies {
+		if b.above.isInter {
 			w = b.above.size + 2
 		}
 		if w >= txWidthLog2[b.tx] {
@@ -558,7 +587,7 @@ func (d *decoder) readTxDepth() int {
 	}
 	if b.hasLeft {
 		h := b.left.tx
-		if b.left.copies {
+		if b.left.isInter {
 			h = b.left.size + 2
 		}
 		if h >= txHeightLog2[b.tx] {
@@ -594,7 +623,7 @@ func (d *decoder) resetLevels() {
 func (d *decoder) keepBlock() {
 	b, t := &d.block, &d.tile
 	w, h := min(b.width, len(t.above)-b.column), b.height
-	n := neighbor{mode: b.mode, copies: b.copies, colors: [2]uint8{uint8(b.colors[0]), uint8(b.colors[1])}}
+	n := neighbor{mode: b.mode, isInter: b.isInter, colors: [2]uint8{uint8(b.colors[0]), uint8(b.colors[1])}}
 	if b.skip {
 		n.skip = 1
 	}
@@ -608,7 +637,7 @@ func (d *decoder) keepBlock() {
 	for i := range left {
 		left[i] = n
 	}
-	if b.copies && !b.skip && !b.lossless {
+	if b.isInter && !b.skip && !b.lossless {
 		d.keepTxTree(above, left)
 	}
 	if b.hasChroma {

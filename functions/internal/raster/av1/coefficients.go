@@ -110,7 +110,7 @@ func (d *decoder) decodeCoefficients(plane int, tx txSize, row, column int) {
 	if d.boolean(&c.allZero[size][d.zeroContext(plane, tx, above, left)]) {
 		clear(above)
 		clear(left)
-		if plane == 0 && d.block.copies {
+		if plane == 0 && d.block.isInter {
 			d.keepTxType(tx, row, column, dctDCT)
 		}
 		return
@@ -416,14 +416,14 @@ func (d *decoder) txType(plane int, tx txSize, row, column int) txType {
 	small, large := min(txWidthLog2[tx], txHeightLog2[tx]), max(txWidthLog2[tx], txHeightLog2[tx])
 	if plane == 0 {
 		kind := dctDCT
-		if large <= 5 && (b.copies || large < 5) && d.header.segmentQIndex(b.segment) > 0 {
-			if b.copies {
+		if large <= 5 && (b.isInter || large < 5) && d.header.segmentQIndex(b.segment) > 0 {
+			if b.isInter {
 				kind = d.readCopiedTxType(small, large)
 			} else {
 				kind = d.readTxType(small)
 			}
 		}
-		if b.copies {
+		if b.isInter {
 			d.keepTxType(tx, row, column, kind)
 		}
 		if b.lossless {
@@ -438,7 +438,7 @@ func (d *decoder) txType(plane int, tx txSize, row, column int) txType {
 		return dctDCT
 	}
 	kind := modeTxTypes[b.uvMode]
-	if b.copies {
+	if b.isInter {
 		p := &d.planes[plane]
 		y, x := max(b.row, row<<p.subY)-b.row, max(b.column, column<<p.subX)-b.column
 		kind = b.txTypes[y*32+x]

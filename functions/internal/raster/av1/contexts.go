@@ -2,8 +2,8 @@ package av1
 
 // Distribution functions are arrays of as many elements as the symbol has values: see symbolDecoder.symbol.
 
-// contexts are the distribution functions of all symbols but those of coefficients, as far as intra frames use them
-// (init_non_coeff_cdfs in section 7.20). Their order is that of tables.bin.
+// contexts are the distribution functions of the symbols that intra frames have, but for those of coefficients
+// (init_non_coeff_cdfs in section 6.8.2). Their order is that of tables.bin.
 type contexts struct {
 	yMode            [5][5][13]uint16 // intra_frame_y_mode
 	uvMode           [13][13]uint16   // where chroma from luma is not allowed
@@ -43,6 +43,50 @@ type contexts struct {
 	usesWiener       [2]uint16
 	usesSelfGuided   [2]uint16
 	restorationTypes [3]uint16
+}
+
+// interContexts are the distribution functions of the symbols that only inter frames have (init_non_coeff_cdfs), in the
+// order of tables.bin.
+type interContexts struct {
+	yMode            [4][13]uint16
+	segmentPredicted [3][2]uint16
+	newMV            [6][2]uint16
+	zeroMV           [2][2]uint16
+	refMV            [6][2]uint16
+	drl              [3][2]uint16
+	isInter          [4][2]uint16
+	compoundMode     [5][2]uint16 // comp_mode
+	skipMode         [3][2]uint16
+	forwardRef       [3][3][2]uint16 // comp_ref
+	backwardRef      [3][2][2]uint16 // comp_bwdref
+	singleRef        [3][6][2]uint16
+	refType          [5][2]uint16    // comp_ref_type
+	sameRef          [3][3][2]uint16 // uni_comp_ref
+	modes            [8][8]uint16    // compound_mode
+	filter           [16][3]uint16
+	motionMode       [22][3]uint16
+	overlaps         [22][2]uint16 // use_obmc
+	vectors          vectorContexts
+	compoundIndex    [6][2]uint16
+	compoundGroup    [6][2]uint16
+	compoundType     [22][2]uint16
+	interIntra       [3][2]uint16
+	interIntraMode   [3][4]uint16
+	wedgeIndex       [22][16]uint16
+	wedgeInterIntra  [22][2]uint16
+}
+
+// vectorContexts are those of motion vectors, by row and column: MvCtx is 0.
+type vectorContexts struct {
+	joint          [4]uint16
+	class          [2][11]uint16
+	sign           [2][2]uint16
+	class0Bit      [2][2]uint16
+	class0Fraction [2][2][4]uint16
+	class0High     [2][2]uint16
+	bit            [2][10][2]uint16
+	fraction       [2][4]uint16
+	high           [2][2]uint16
 }
 
 // paletteContexts are the distribution functions of color indices: for luma and chroma, for 2 to 8 colors, of which

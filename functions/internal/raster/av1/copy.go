@@ -31,7 +31,7 @@ func (d *decoder) startCopies() {
 // keepCopy keeps the block for the prediction of later vectors.
 func (d *decoder) keepCopy() {
 	b := &d.block
-	n := copiedBlock{size: b.size, isDecoded: true, copies: b.copies, vector: b.mv}
+	n := copiedBlock{size: b.size, isDecoded: true, copies: b.isInter, vector: b.mv}
 	for y := range min(b.height, d.miRows-b.row) {
 		row := d.copies.blocks[(b.row+y)*d.miColumns+b.column:][:min(b.width, d.miColumns-b.column)]
 		for x := range row {
@@ -342,7 +342,7 @@ func (d *decoder) aboveTxWidth(row, column int) uint8 {
 	if !d.block.hasAbove {
 		return 6
 	}
-	if n := &d.tile.above[column]; n.copies && n.skip != 0 {
+	if n := &d.tile.above[column]; n.isInter && n.skip != 0 {
 		return n.size + 2
 	}
 	return d.tile.above[column].tx
@@ -356,7 +356,7 @@ func (d *decoder) leftTxHeight(row, column int) uint8 {
 	if !d.block.hasLeft {
 		return 6
 	}
-	if n := &d.tile.beside[row&31]; n.copies && n.skip != 0 {
+	if n := &d.tile.beside[row&31]; n.isInter && n.skip != 0 {
 		return n.size + 2
 	}
 	return d.tile.beside[row&31].tx

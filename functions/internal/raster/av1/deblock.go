@@ -4,10 +4,11 @@ package av1
 type edgeLimits struct{ inner, edge, variance int32 }
 
 // A levelTable has the levels of the loop filter (section 7.14.5): of luma across vertical edges, of luma across
-// horizontal ones, of Cb and of Cr, by segment.
+// horizontal ones, of Cb and of Cr, by segment and reference frame, for modes without a motion vector and with one.
+// Intra frames have those of the first reference and mode only.
 type levelTable struct {
 	header *frameHeader
-	levels [maxSegments][4]uint8
+	levels [maxSegments][8][2][4]uint8
 	delta  [4]int8 // those that the levels are for
 	limits [64]edgeLimits
 }
@@ -44,12 +45,28 @@ func (t *levelTable) set(delta [4]int8) {
 			if s := &h.segmentation; s.enabled && s.feature[segment][segmentLoopFilter+i] {
 				level = max(0, min(level+s.data[segment][segmentLoopFilter+i], 63))
 			}
-			if h.loopFilter.deltaEnabled {
-				level = max(0, min(level+h.loopFilter.refDelta<<(level>>5), 63))
+			t.levels[segment][intraFrame][0][i] = h.loopFilter.adjusted(level, h.loopFilter.refDeltas[intraFrame])
+			if h.isIntra() {
+				continue
 			}
-			t.levels[segment][i] = uint8(level)
+			for ref := lastFrame; ref <= alternateFrame; ref++ {
+				for mode, delta := range h.loopFilter.modeDeltas {
+					t.levels[segment][ref][mode][i] = h.loopFilter.adjusted(level, h.loopFilter.refDeltas[ref], delta)
+				}
+			}
 		}
 	}
+}
+
+// adjusted returns a level with deltas.
+func (f *loopFilter) adjusted(level int, deltas ...int) uint8 {
+	if f.deltaEnabled {
+		shift := level >> 5
+		for _, d := range deltas {
+			level += d << shift
+		}
+	}
+	return uint8(max(0, min(level, 63)))
 }
 
 // edgeLevel returns the level of the block at a position in units of 4x4 luma samples.
@@ -65,7 +82,31 @@ func (p *picture) edgeLevel(row, column, kind int) uint8 {
 	if p.segments != nil {
 		segment = p.segments[row*p.miColumns+column]
 	}
-	return t.levels[segment&(maxSegments-1)][kind]
+	levels := &t.levels[segment&(maxSegments-1)]
+	if p.motion == nil {
+		return levels[intraFrame][0][kind]
+	}
+	m := &p.motion[row*p.miColumns+column]
+	mode := 0
+	if m.mode >= modeNearest && m.mode != modeGlobal && m.mode != modeGlobalGlobal {
+		mode = 1
+	}
+	return levels[m.ref[0]&7][mode][kind]
+}
+
+// isWithinBlock reports whether an edge of a transform is within an inter block that has no coefficients, and is not
+// filtered. The position is that of the samples after it.
+func (p *picture) isWithinBlock(c, row, column, blockRow, blockColumn int, isVertical bool) bool {
+	at := blockRow*p.miColumns + blockColumn
+	m := &p.motion[at]
+	if !m.isInter() || p.blocks[at]&blockSkip == 0 {
+		return false
+	}
+	q := &p.planes[c]
+	if isVertical {
+		return column&(max(1<<blockWidth4Log2[m.size]>>q.subX, 1)-1) != 0
+	}
+	return row&(max(1<<blockHeight4Log2[m.size]>>q.subY, 1)-1) != 0
 }
 
 // deblock filters the edges of transform blocks from luma row top on, and before row bottom (section 7.14): the
@@ -121,6 +162,9 @@ func (p *picture) deblockVertical(c, row int) {
 			continue
 		}
 		blockColumn := column<<q.subX | int(q.subX)
+		if p.motion != nil && p.isWithinBlock(c, row, column, blockRow, blockColumn, true) {
+			continue
+		}
 		level := p.edgeLevel(blockRow, blockColumn, kind)
 		if level == 0 {
 			level = p.edgeLevel(blockRow, blockColumn-1<<q.subX, kind)
@@ -148,6 +192,9 @@ func (p *picture) deblockHorizontal(c, row int) {
 		}
 		size := min(log, txHeightLog2[above[column]&blockTxSize%uint8(txSizes)])
 		blockColumn := column<<q.subX | int(q.subX)
+		if p.motion != nil && p.isWithinBlock(c, row, column, blockRow, blockColumn, false) {
+			continue
+		}
 		level := p.edgeLevel(blockRow, blockColumn, kind)
 		if level == 0 {
 			level = p.edgeLevel(blockRow-1<<q.subY, blockColumn, kind)

@@ -37,22 +37,20 @@ func (c *Config) Decode(data []byte, o Options, emit func(rows *Rows) error) err
 	if err != nil {
 		return err
 	}
-	t := &r.shown.header.tiles
-	if count := t.columns() * t.rows(); len(r.shown.tiles) < count {
-		return damaged("it has %d tiles, expected %d", len(r.shown.tiles), count)
-	}
 	d := decoders.Get().(*decoder)
 	defer d.release()
-	return d.decode(r.sequence, r.shown, o, emit)
+	return d.decodeAll(r, o, emit)
 }
 
 // release returns a decoder to the pool without what belongs to the picture: the data and functions that it refers to,
 // and the samples of a whole frame, which only copies of blocks need.
 func (d *decoder) release() {
-	if d.header.allowBC {
+	if d.header != nil && d.header.allowBC {
 		d.planes = [3]plane{}
 	}
 	d.options, d.emit, d.sequence, d.header = Options{}, nil, nil, nil
+	d.initial, d.motion = nil, nil
+	d.releaseReferences()
 	d.symbolDecoder = symbolDecoder{}
 	clear(d.columns[:cap(d.columns)])
 	decoders.Put(d)
@@ -68,28 +66,30 @@ type decoder struct {
 	tables  *tables
 
 	columnState
-	columns    []columnState // of the row of tiles
-	tile       tileState
-	block      block
-	edges      intraEdges
-	cfl        [32 * 32]int16 // luma, less its average
-	colorMap   [2][64 * 64]uint8
-	colorOrder [8]uint8
-	transforms transformer
-	residual   residualState
-	copies     copyState
-	fault      error // the first error within a superblock
+	columns     []columnState // of the row of tiles
+	tile        tileState
+	block       block
+	edges       intraEdges
+	cfl         [32 * 32]int16 // luma, less its average
+	colorMap    [2][64 * 64]uint8
+	colorOrder  [8]uint8
+	transforms  transformer
+	residual    residualState
+	copies      copyState
+	inter       *interState    // nil until there is an inter frame
+	initial     *savedContexts // those that tiles start with, or nil for the default ones
+	isReference bool           // other frames refer to the frame
+	fault       error          // the first error within a superblock
 }
 
 // A columnState is the state of a tile that lasts from one row of superblocks to the next.
 type columnState struct {
 	symbolDecoder
-	contexts     contexts
-	coefficients coefficientContexts
-	qIndex       int // CurrentQIndex
-	deltaLF      [4]int8
-	wiener       [3][2][3]int8 // RefLrWiener
-	xqd          [3][2]int8    // RefSgrXqd
+	savedContexts
+	qIndex  int // CurrentQIndex
+	deltaLF [4]int8
+	wiener  [3][2][3]int8 // RefLrWiener
+	xqd     [3][2]int8    // RefSgrXqd
 }
 
 // A tileState is where a tile is, and what is around the current block.
@@ -109,6 +109,9 @@ type tileState struct {
 	// aboveColors and leftColors are the palettes of luma and Cb.
 	aboveColors [2][][8]uint16
 	leftColors  [2][32][8]uint16
+	// abovePredicted and leftPredicted are AboveSegPredContext and LeftSegPredContext.
+	abovePredicted []uint8
+	leftPredicted  [32]uint8
 	// aboveRows are the last rows of the superblocks above, before in-loop filters.
 	aboveRows [3][]uint16
 
@@ -121,25 +124,34 @@ type tileState struct {
 
 // A neighbor is what contexts need to know about a block above or to the left.
 type neighbor struct {
-	mode   uint8 // YMode
-	skip   uint8
-	size   uint8    // the logarithm of the width of a block above, or of the height of one to the left, in 4 samples
-	tx     uint8    // the same of its transform, in samples
-	copies bool     // it is an intra block copy
-	colors [2]uint8 // PaletteSizes
+	mode    uint8 // YMode
+	skip    uint8
+	size    uint8    // the logarithm of the width of a block above, or of the height of one to the left, in 4 samples
+	tx      uint8    // the same of its transform, in samples
+	isInter bool     // including intra block copies
+	colors  [2]uint8 // PaletteSizes
 }
 
 // decode is Config.Decode.
 func (d *decoder) decode(s *sequence, f *codedFrame, o Options, emit func(*Rows) error) error {
+	t := &f.header.tiles
+	if count := t.columns() * t.rows(); len(f.tiles) < count {
+		return damaged("a frame has %d tiles, expected %d", len(f.tiles), count)
+	}
 	d.options, d.emit, d.fault, d.emitted = o, emit, nil, 0
 	d.tables = loadTables()
 	d.start(s, f.header)
-	t := &f.header.tiles
+	if err := d.startInter(f); err != nil {
+		return err
+	}
 	d.columns = slices.Grow(d.columns[:0], t.columns())[:t.columns()]
 	for row := range t.rows() {
 		d.tile.top, d.tile.bottom = t.rowStarts[row], t.rowStarts[row+1]
 		if err := d.decodeTiles(f.tiles[row*t.columns():][:t.columns()]); err != nil {
 			return err
+		}
+		if column := t.contextTile - row*t.columns(); d.isReference && 0 <= column && column < t.columns() {
+			d.saveContexts(f, column)
 		}
 	}
 	return nil
@@ -203,11 +215,11 @@ func (d *decoder) decodeSuperblocks(row int) error {
 func (d *decoder) startTile(data []byte) {
 	t := &d.tile
 	d.symbolDecoder.start(data, !d.header.disableCDFUpdate)
-	d.contexts = d.tables.contexts
-	d.coefficients = d.tables.coefficients[coefficientRange(d.header.quantizer.base)]
+	d.startContexts()
 	s := &d.columnState
 	s.qIndex, s.deltaLF = d.header.quantizer.base, [4]int8{}
 	clear(t.above[t.left:t.right])
+	clear(t.abovePredicted[min(t.left, len(t.abovePredicted)):min(t.right, len(t.abovePredicted))])
 	for c := range d.count {
 		subX := d.planes[c].subX
 		clear(t.aboveLevels[c][t.left>>subX : (t.right+int(subX))>>subX])
@@ -233,6 +245,7 @@ func coefficientRange(q int) int {
 func (d *decoder) clearLeft() {
 	clear(d.tile.beside[:])
 	clear(d.tile.leftLevels[:])
+	clear(d.tile.leftPredicted[:])
 }
 
 // startSuperblock initializes the state of a superblock.

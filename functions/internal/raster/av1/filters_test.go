@@ -168,7 +168,7 @@ func (l *literalPicture) level(row, column, c, pass int) int {
 		level = clip3(0, 63, level+h.segmentation.data[segment][segmentLoopFilter+i])
 	}
 	if h.loopFilter.deltaEnabled {
-		level = clip3(0, 63, level+h.loopFilter.refDelta<<(level>>5))
+		level = clip3(0, 63, level+h.loopFilter.refDeltas[intraFrame]<<(level>>5))
 	}
 	return level
 }
@@ -660,7 +660,7 @@ func newFilterPicture(r *rand.Rand, c filterCase) *picture {
 	if c.deblocks {
 		h.loopFilter = loopFilter{
 			level: [4]int{r.IntN(64), 1 + r.IntN(63), r.IntN(64), r.IntN(64)}, sharpness: r.IntN(8) * r.IntN(2),
-			deltaEnabled: r.IntN(2) == 0, refDelta: 1 - r.IntN(3),
+			deltaEnabled: r.IntN(2) == 0, refDeltas: [8]int{1 - r.IntN(3)},
 		}
 		if !c.plain {
 			fillLevels(r, p)

@@ -3,6 +3,7 @@ package av1
 // Frame types (section 6.8.2).
 const (
 	keyFrame       = 0
+	interFrame     = 1
 	intraOnlyFrame = 2
 	switchFrame    = 3
 )
@@ -10,10 +11,10 @@ const (
 // allFrames is refresh_frame_flags of a frame that replaces all references.
 const allFrames = 0xff
 
-// parseFrame parses a frame header (section 5.9.2) of a layer. Of a frame that depends on others, it parses the fields
-// up to the size, and assumes that of the sequence. The rest of the payload follows byte-aligned.
-func (s *sequence) parseFrame(payload []byte, temporal, spatial int) (*frameHeader, []byte, error) {
-	p := headerParser{sequence: s, bits: &bits{b: payload}}
+// parseFrame parses a frame header (section 5.9.2) of a layer. The slots are the reference frames. The rest of the
+// payload follows byte-aligned.
+func (s *sequence) parseFrame(payload []byte, temporal, spatial int, slots frameSlots) (*frameHeader, []byte, error) {
+	p := headerParser{sequence: s, bits: &bits{b: payload}, slots: slots}
 	h := &p.frameHeader
 	h.kind, h.isShown, h.isResilient, h.refresh = keyFrame, true, true, allFrames
 	h.upscaledWidth, h.height = s.Width, s.Height
@@ -24,10 +25,11 @@ func (s *sequence) parseFrame(payload []byte, temporal, spatial int) (*frameHead
 		return h, nil, p.check()
 	}
 	p.parseTools(temporal, spatial)
-	if !h.isIntra() {
-		return h, nil, p.check()
+	if h.isIntra() {
+		p.parseSize()
+	} else if err := p.parseReferences(); err != nil {
+		return nil, nil, err
 	}
-	p.parseSize()
 	if h.upscaledWidth > s.Width || h.height > s.Height {
 		return nil, nil, damaged("it has a frame of %dx%d pixels, more than the %dx%d of its sequence header",
 			h.upscaledWidth, h.height, s.Width, s.Height)
@@ -45,7 +47,10 @@ type headerParser struct {
 	*sequence
 	*bits
 	frameHeader
-	overridesSize bool // frame_size_override_flag
+	slots         frameSlots
+	primary       *frameHeader // that of primary_ref_frame, or nil
+	overridesSize bool         // frame_size_override_flag
+	frameID       int          // current_frame_id
 }
 
 func (p *headerParser) check() error {
@@ -97,14 +102,18 @@ func (p *headerParser) parseTools(temporal, spatial int) {
 	if p.screenContentTools == selectInFrame {
 		p.allowScreenContent = p.flag()
 	}
-	if p.allowScreenContent && p.forceMV == selectInFrame {
-		p.read(1) // force_integer_mv
+	if p.allowScreenContent {
+		p.forceInteger = p.forceMV == 1
+		if p.forceMV == selectInFrame {
+			p.forceInteger = p.flag()
+		}
 	}
-	p.read(p.frameIDBits)
+	p.frameID = p.read(p.frameIDBits)
 	p.overridesSize = p.kind == switchFrame || !p.isReduced && p.flag()
-	p.read(p.orderHintBits)
+	p.orderHint = p.read(p.orderHintBits)
+	p.inter.primary = noPrimary
 	if !p.isIntra() && !p.isResilient {
-		p.read(3) // primary_ref_frame
+		p.inter.primary = p.read(3)
 	}
 	if p.hasDecoderModel {
 		p.skipRemovalTimes(temporal, spatial)
@@ -113,8 +122,11 @@ func (p *headerParser) parseTools(temporal, spatial int) {
 		p.refresh = p.read(8)
 	}
 	if (!p.isIntra() || p.refresh != allFrames) && p.isResilient {
-		for range 8 {
-			p.read(p.orderHintBits) // ref_order_hint
+		for i := range p.slots {
+			hint := p.read(p.orderHintBits) // ref_order_hint
+			if slot := p.slots[i]; slot != nil && slot.header.orderHint != hint {
+				p.slots[i] = nil
+			}
 		}
 	}
 }
@@ -138,9 +150,25 @@ func (o operatingPoint) includes(temporal, spatial int) bool {
 
 // parseSize parses the fields from frame_size to allow_intrabc.
 func (p *headerParser) parseSize() {
+	p.parseFrameSize()
+	if p.allowScreenContent && p.upscaledWidth == p.frameHeader.width {
+		p.allowBC = p.flag()
+	}
+}
+
+// parseFrameSize parses frame_size and render_size (sections 5.9.5 and 5.9.6).
+func (p *headerParser) parseFrameSize() {
 	if p.overridesSize {
 		p.upscaledWidth, p.frameHeader.height = p.read(p.widthBits)+1, p.read(p.heightBits)+1
 	}
+	p.parseSuperres()
+	if hasRenderSize := p.flag(); hasRenderSize {
+		p.read(32)
+	}
+}
+
+// parseSuperres parses superres_params (section 5.9.8).
+func (p *headerParser) parseSuperres() {
 	p.superresDenominator = 8
 	if p.enableSuperres && p.flag() {
 		p.superresDenominator = p.read(3) + 9
@@ -148,19 +176,11 @@ func (p *headerParser) parseSize() {
 	narrow := (p.upscaledWidth*8 + p.superresDenominator/2) / p.superresDenominator
 	// Decoders keep 16 columns at least, which the specification does not mention.
 	p.frameHeader.width = max(narrow, min(p.upscaledWidth, 16))
-	if hasRenderSize := p.flag(); hasRenderSize {
-		p.read(32)
-	}
-	if p.allowScreenContent && p.upscaledWidth == p.frameHeader.width {
-		p.allowBC = p.flag()
-	}
 }
 
-// parseRest parses the fields of an intra frame that follow the size.
+// parseRest parses the fields that follow the size and those of references.
 func (p *headerParser) parseRest() {
-	if !p.isReduced && !p.disableCDFUpdate {
-		p.read(1) // disable_frame_end_update_cdf
-	}
+	p.endsWithoutUpdate = p.isReduced || p.disableCDFUpdate || p.flag()
 	p.parseTiles()
 	p.parseQuantizer()
 	p.parseSegmentation()
@@ -170,7 +190,10 @@ func (p *headerParser) parseRest() {
 	p.parseCDEF()
 	p.parseRestoration()
 	p.txSelect = !p.lossless && p.flag()
+	p.parseSkipMode()
+	p.inter.allowWarp = !p.isIntra() && !p.isResilient && p.enableWarp && p.flag()
 	p.reducedTxSet = p.flag()
+	p.parseGlobalMotion()
 	p.parseFilmGrain()
 }
 
@@ -211,7 +234,7 @@ func (p *headerParser) parseTiles() {
 	}
 	t.columnStarts, t.rowStarts = append(t.columnStarts, p.miColumns()), append(t.rowStarts, p.miRows())
 	if t.columnsLog2 > 0 || t.rowsLog2 > 0 {
-		p.read(t.rowsLog2 + t.columnsLog2) // context_update_tile_id
+		t.contextTile = p.read(t.rowsLog2 + t.columnsLog2)
 		t.sizeBytes = p.read(2) + 1
 	}
 }
@@ -289,6 +312,26 @@ func (p *headerParser) parseSegmentation() {
 	if s.enabled = p.flag(); !s.enabled {
 		return
 	}
+	s.updatesMap = p.primary == nil || p.flag()
+	s.isTemporal = p.primary != nil && s.updatesMap && p.flag()
+	if p.primary == nil || p.flag() {
+		p.parseFeatures()
+	} else {
+		s.feature, s.data = p.primary.segmentation.feature, p.primary.segmentation.data
+	}
+	for i := range maxSegments {
+		for j, isOn := range s.feature[i] {
+			if isOn {
+				s.lastActive = i
+				s.preSkip = s.preSkip || j >= segmentReference
+			}
+		}
+	}
+}
+
+// parseFeatures parses the features of segments.
+func (p *headerParser) parseFeatures() {
+	s := &p.segmentation
 	widths := [segmentFeatures]int{8, 6, 6, 6, 6, 3, 0, 0}
 	limits := [segmentFeatures]int{255, 63, 63, 63, 63, 7, 0, 0}
 	for i := range maxSegments {
@@ -303,8 +346,6 @@ func (p *headerParser) parseSegmentation() {
 				v = p.read(widths[j])
 			}
 			s.data[i][j] = min(max(v, -limits[j]), limits[j])
-			s.lastActive = i
-			s.preSkip = s.preSkip || j >= segmentReference
 		}
 	}
 }
@@ -348,9 +389,12 @@ func (p *headerParser) findLossless() {
 // parseLoopFilter parses loop_filter_params (section 5.9.11).
 func (p *headerParser) parseLoopFilter() {
 	f := &p.loopFilter
-	f.refDelta, f.deltaEnabled = 1, true
+	f.refDeltas, f.deltaEnabled = [8]int{1, 0, 0, 0, -1, 0, -1, -1}, true
 	if p.lossless || p.allowBC {
 		return
+	}
+	if p.primary != nil {
+		f.refDeltas, f.modeDeltas = p.primary.loopFilter.refDeltas, p.primary.loopFilter.modeDeltas
 	}
 	f.level[0], f.level[1] = p.read(6), p.read(6)
 	if !p.Gray && (f.level[0] != 0 || f.level[1] != 0) {
@@ -361,12 +405,10 @@ func (p *headerParser) parseLoopFilter() {
 	if updates := f.deltaEnabled && p.flag(); !updates {
 		return
 	}
-	const references, modes = 8, 2
-	for i := range references + modes {
-		if isUpdated := p.flag(); isUpdated {
-			v := p.signed(7)
-			if i == 0 {
-				f.refDelta = v
+	for _, deltas := range [2][]int{f.refDeltas[:], f.modeDeltas[:]} {
+		for i := range deltas {
+			if isUpdated := p.flag(); isUpdated {
+				deltas[i] = p.signed(7)
 			}
 		}
 	}
@@ -440,6 +482,10 @@ func (p *headerParser) parseFilmGrain() {
 		return
 	}
 	p.read(16) // grain_seed
+	if isUpdated := p.kind != interFrame || p.flag(); !isUpdated {
+		p.read(3) // film_grain_params_ref_idx
+		return
+	}
 	points := func() int {
 		n := p.read(4)
 		p.skip(16 * n)

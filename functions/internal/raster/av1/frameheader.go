@@ -12,7 +12,7 @@ const (
 	segmentFeatures   = 8
 )
 
-// A frameHeader is an uncompressed header (section 5.9.2), as far as intra frames need it.
+// A frameHeader is an uncompressed header (section 5.9.2).
 type frameHeader struct {
 	kind                          int  // frame_type
 	isShown, isShowable           bool // show_frame, showable_frame
@@ -21,6 +21,9 @@ type frameHeader struct {
 	isResilient                   bool // error_resilient_mode
 	disableCDFUpdate              bool
 	allowScreenContent, allowBC   bool
+	forceInteger                  bool // force_integer_mv
+	endsWithoutUpdate             bool // disable_frame_end_update_cdf
+	orderHint                     int
 	refresh                       int // refresh_frame_flags
 	width, height                 int // before superresolution: FrameWidth, FrameHeight
 	upscaledWidth                 int // UpscaledWidth
@@ -39,12 +42,14 @@ type frameHeader struct {
 	loopFilter                    loopFilter
 	cdef                          cdef
 	restoration                   restoration
+	inter                         interHeader
 }
 
 type tileInfo struct {
 	columnStarts, rowStarts []int // MiColStarts and MiRowStarts, with the end of the last one
 	columnsLog2, rowsLog2   int
 	sizeBytes               int // TileSizeBytes
+	contextTile             int // context_update_tile_id
 }
 
 func (t *tileInfo) columns() int { return len(t.columnStarts) - 1 }
@@ -59,6 +64,8 @@ type quantizer struct {
 
 type segmentation struct {
 	enabled    bool
+	updatesMap bool // segmentation_update_map
+	isTemporal bool // segmentation_temporal_update
 	preSkip    bool // SegIdPreSkip
 	lastActive int  // LastActiveSegId
 	feature    [maxSegments][segmentFeatures]bool
@@ -69,7 +76,8 @@ type loopFilter struct {
 	level        [4]int // loop_filter_level: of luma across vertical and horizontal edges, of Cb, of Cr
 	sharpness    int
 	deltaEnabled bool
-	refDelta     int // loop_filter_ref_deltas of INTRA_FRAME
+	refDeltas    [8]int
+	modeDeltas   [2]int
 }
 
 // cdef are the parameters of section 5.9.19. Filters are off if isOn is false.

@@ -105,13 +105,13 @@ func TestDecodeAgain(t *testing.T) {
 		if i%4 != 0 {
 			continue
 		}
-		r, err := configOf(t, s.data).read(s.data)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var luma [2][]uint16
 		for i, d := range []*decoder{new(decoder), used} {
-			err := d.decode(r.sequence, r.shown, Options{}, func(rows *Rows) error {
+			r, err := configOf(t, s.data).read(s.data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = d.decodeAll(r, Options{}, func(rows *Rows) error {
 				for y := range rows[0].Height {
 					if rows[0].Pix16 != nil {
 						luma[i] = append(luma[i], rows[0].Pix16[y*rows[0].Stride:][:rows[0].Width]...)

@@ -26,6 +26,12 @@ func (d *decoder) predict(plane int, tx txSize, row, column int, isAbove, isBelo
 	}
 	q.hasAbove = q.hasAbove || row > b.row>>p.subY
 	q.hasLeft = q.hasLeft || column > b.column>>p.subX
+	d.predictIntra(&q, plane == 0 && b.usesFilter, isAbove, isBelow)
+}
+
+// predictIntra predicts samples from those around them.
+func (d *decoder) predictIntra(q *prediction, usesFilter, isAbove, isBelow bool) {
+	p := &d.planes[q.plane]
 	isCFL := q.mode == modeCFL
 	if isCFL {
 		q.mode = modeDC
@@ -34,15 +40,15 @@ func (d *decoder) predict(plane int, tx txSize, row, column int, isAbove, isBelo
 	if !isDirectional(q.mode) {
 		needs = 0
 	}
-	d.loadEdges(&q, isAbove, isBelow, needs)
+	d.loadEdges(q, isAbove, isBelow, needs)
 	to := p.pix[p.index(q.x, q.y):]
 	e := &d.edges
 	above, left := e.above[edgeStart:][:q.w], e.left[edgeStart:][:q.h]
 	switch {
-	case plane == 0 && b.usesFilter:
-		predictFiltered(to, p.stride, e, q.w, q.h, b.filterMode, int32(1)<<d.depth-1)
+	case usesFilter:
+		predictFiltered(to, p.stride, e, q.w, q.h, d.block.filterMode, int32(1)<<d.depth-1)
 	case isDirectional(q.mode):
-		d.predictDirection(&q, to, p.stride)
+		d.predictDirection(q, to, p.stride)
 	case q.mode == modeSmooth:
 		predictSmooth(to, p.stride, above, left)
 	case q.mode == modeSmoothV:
@@ -52,10 +58,10 @@ func (d *decoder) predict(plane int, tx txSize, row, column int, isAbove, isBelo
 	case q.mode == modePaeth:
 		predictPaeth(to, p.stride, above, left, int32(e.above[edgeStart-1]))
 	default:
-		fillBlock(to, p.stride, q.w, q.h, d.average(&q, above, left))
+		fillBlock(to, p.stride, q.w, q.h, d.average(q, above, left))
 	}
 	if isCFL {
-		d.predictFromLuma(&q, to, p.stride)
+		d.predictFromLuma(q, to, p.stride)
 	}
 }
 

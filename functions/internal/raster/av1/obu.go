@@ -15,17 +15,23 @@ const (
 type obuReader struct {
 	config   *Config // nil for the OBUs of a configuration
 	sequence *sequence
-	headers  int            // sequence headers that were found
-	frames   int            // the same of frames
-	current  *codedFrame    // the last one, unless all its tiles were found
-	slots    [8]*codedFrame // the reference frames
-	shown    *codedFrame    // the last one that is shown
+	headers  int           // sequence headers that were found
+	frames   int           // the same of frames
+	current  *codedFrame   // the last one, unless all its tiles were found
+	slots    frameSlots    // the reference frames
+	decoded  []*codedFrame // all frames with tiles, in their order
+	shown    *codedFrame   // the last one that is shown
 }
 
 // A codedFrame is a frame with the data of its tiles.
 type codedFrame struct {
 	header *frameHeader
-	tiles  [][]byte // in the order of the frame, as many as were found
+	tiles  [][]byte               // in the order of the frame, as many as were found
+	refs   [frameRefs]*codedFrame // those that an inter frame refers to
+
+	// users is the number of frames that refer to this one and are still to be decoded.
+	users  int
+	stored *reference // what they need, once the frame is decoded
 }
 
 // readAll reads a sequence of OBUs (section 5.3). The last one may have no size field.
@@ -122,7 +128,7 @@ func (r *obuReader) readFrame(kind int, payload []byte, temporal, spatial int) e
 	case r.current != nil && kind == obuFrameHeader:
 		return nil // the same again
 	}
-	header, rest, err := r.sequence.parseFrame(payload, temporal, spatial)
+	header, rest, err := r.sequence.parseFrame(payload, temporal, spatial, r.slots)
 	if err != nil {
 		return err
 	}
@@ -130,13 +136,16 @@ func (r *obuReader) readFrame(kind int, payload []byte, temporal, spatial int) e
 		return damaged("it has more than %d frames, expected one for each layer", maxFrames)
 	}
 	if header.showsExisting {
-		r.shown = r.slots[header.existing]
+		r.showExisting(header.existing)
 		return nil
 	}
-	if r.frames == 1 && !header.isIntra() {
-		return damaged("its first frame depends on others")
-	}
 	r.current = &codedFrame{header: header}
+	r.decoded = append(r.decoded, r.current)
+	if !header.isIntra() {
+		for i, slot := range header.inter.slots {
+			r.current.refs[i] = r.slots[slot]
+		}
+	}
 	for i := range r.slots {
 		if header.refresh>>i&1 != 0 {
 			r.slots[i] = r.current
@@ -145,13 +154,22 @@ func (r *obuReader) readFrame(kind int, payload []byte, temporal, spatial int) e
 	if header.isShown {
 		r.shown = r.current
 	}
-	switch {
-	case !header.isIntra():
-		r.current = nil // its tiles are not needed
-	case kind == obuFrame:
+	if kind == obuFrame {
 		return r.readTiles(rest)
 	}
 	return nil
+}
+
+// showExisting shows a frame that is in a slot. A key frame then replaces all references (section 7.21).
+func (r *obuReader) showExisting(slot int) {
+	f := r.slots[slot]
+	r.shown = f
+	if f == nil || f.header.kind != keyFrame {
+		return
+	}
+	for i := range r.slots {
+		r.slots[i] = f
+	}
 }
 
 // readTiles reads a tile group (section 5.11.1).

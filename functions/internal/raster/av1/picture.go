@@ -113,6 +113,8 @@ type picture struct {
 	chromaTx      []uint8
 	chromaColumns int
 	segments      []uint8 // segment_id by unit of 4x4 luma samples; nil if segmentation is off
+	// motion is how blocks of inter frames are predicted, by unit of 4x4 luma samples; nil in intra frames.
+	motion []motionBlock
 
 	sbLog2             uint // 6 or 7: the logarithm of the size of superblocks
 	sbColumns, sbRows  int
@@ -202,15 +204,16 @@ func (p *picture) startRestoration() {
 	}
 }
 
-// windowHeight returns the number of luma rows that are held: all if blocks are copied from above, and otherwise some
-// superblocks, so that rows need not be moved after each.
+// heldRows is the number of luma rows that are held: some superblocks, so that rows need not be moved after each.
+const heldRows = 384
+
+// windowHeight returns the number of luma rows that are held, which is all if blocks are copied from above.
 func (d *decoder) windowHeight() int {
-	const held = 384
 	all := d.sbRows << d.sbLog2
 	if d.header.allowBC {
 		return all
 	}
-	return min(held, all)
+	return min(heldRows, all)
 }
 
 // advance makes room for the next row of superblocks: it moves those that are needed to the top of the window. The rows
@@ -245,6 +248,10 @@ func (d *decoder) startTiles() {
 	}
 	if d.count > 1 {
 		t.aboveUV = resize(t.aboveUV, columns>>d.planes[1].subX)
+	}
+	t.abovePredicted = t.abovePredicted[:0]
+	if d.header.segmentation.isTemporal {
+		t.abovePredicted = resize(t.abovePredicted, columns)
 	}
 	for i := range t.aboveColors {
 		t.aboveColors[i] = nil

@@ -7,7 +7,7 @@ func (d *decoder) decodeResidual() {
 	for y := 0; y < b.height; y += chunk {
 		for x := 0; x < b.width; x += chunk {
 			w, h := min(b.width-x, chunk), min(b.height-y, chunk)
-			if b.copies && !b.lossless {
+			if b.isInter && !b.lossless {
 				d.decodeTxTree(b.row+y, b.column+x, w, h)
 			} else {
 				d.decodeTransforms(0, b.tx, b.row+y, b.column+x, w, h)
@@ -82,7 +82,7 @@ func (d *decoder) decodeTransform(plane int, tx txSize, row, column int) {
 	sbMask := 1<<(d.sbLog2-2) - 1
 	y, x := row&(sbMask>>p.subY), column&(sbMask>>p.subX)
 	decoded := &d.tile.decoded[plane]
-	if !b.copies {
+	if !b.isInter {
 		isAbove := decoded[y]>>(x+1+w)&1 != 0
 		isBelow := decoded[min(y+1+h, len(decoded)-1)]>>x&1 != 0
 		d.predict(plane, tx, row, column, isAbove, isBelow)

@@ -1,6 +1,6 @@
 package av1
 
-// A sequence is a sequence header (section 5.5), as far as intra frames depend on it.
+// A sequence is a sequence header (section 5.5), as far as frames depend on it.
 type sequence struct {
 	Header
 	isReduced                   bool // reduced_still_picture_header
@@ -10,12 +10,18 @@ type sequence struct {
 	presentationTimeBits        int
 	points                      []operatingPoint
 	widthBits, heightBits       int
-	frameIDBits                 int  // 0 if frames have no identifiers
+	frameIDBits, deltaIDBits    int  // 0 if frames have no identifiers
 	screenContentTools, forceMV int  // selectInFrame, 0 or 1
 	orderHintBits               int  // 0 if frames have no order hints
 	uses128                     bool // use_128x128_superblock
 	enableFilterIntra           bool
 	enableEdgeFilter            bool // enable_intra_edge_filter
+	enableInterIntra            bool // enable_interintra_compound
+	enableMasks                 bool // enable_masked_compound
+	enableWarp                  bool // enable_warped_motion
+	enableDualFilter            bool
+	enableDistance              bool // enable_jnt_comp
+	enableRefMVs                bool // enable_ref_frame_mvs
 	enableSuperres              bool
 	enableCDEF                  bool
 	enableRestoration           bool
@@ -50,7 +56,7 @@ func parseSequence(payload []byte) (*sequence, error) {
 	s.Width, s.Height = r.read(s.widthBits)+1, r.read(s.heightBits)+1
 	if !s.isReduced && r.flag() {
 		delta, additional := r.read(4)+2, r.read(3)+1
-		s.frameIDBits = delta + additional
+		s.frameIDBits, s.deltaIDBits = delta+additional, delta
 	}
 	s.uses128, s.enableFilterIntra, s.enableEdgeFilter = r.flag(), r.flag(), r.flag()
 	s.screenContentTools, s.forceMV = selectInFrame, selectInFrame
@@ -107,10 +113,10 @@ func (s *sequence) parseOperatingPoints(r *bits) {
 
 // parseInterTools parses the flags that a reduced header leaves out.
 func (s *sequence) parseInterTools(r *bits) {
-	r.read(4) // enable_interintra_compound to enable_dual_filter
+	s.enableInterIntra, s.enableMasks, s.enableWarp, s.enableDualFilter = r.flag(), r.flag(), r.flag(), r.flag()
 	hasOrderHint := r.flag()
 	if hasOrderHint {
-		r.read(2) // enable_jnt_comp, enable_ref_frame_mvs
+		s.enableDistance, s.enableRefMVs = r.flag(), r.flag()
 	}
 	if chooses := r.flag(); !chooses {
 		s.screenContentTools = r.read(1)

@@ -10,7 +10,7 @@ import (
 )
 
 // A stream is one made by testdata/streams.py, with the SHA-256 of the planes that other decoders return: with in-loop
-// filters, and without.
+// filters, and without, or "-".
 type stream struct {
 	name            string
 	digest, without string

@@ -11,8 +11,8 @@ import (
 // Process Specification (https://github.com/AOMediaCodec/av1-spec, Alliance for Open Media). In this order:
 //
 //   - the default cumulative distribution functions (section 9.3), as 16-bit numbers, big-endian: those of the fields
-//     of contexts, then those of coefficientContexts for each of the four ranges of base_q_idx. Of each function, 32768
-//     and the counter at its end are left out.
+//     of contexts, those of interContexts, then those of coefficientContexts for each of the four ranges of base_q_idx.
+//     Of each function, 32768 and the counter at its end are left out.
 //   - Dc_Qlookup, then Ac_Qlookup (section 7.12.2): for 8, 10 and 12 bits, 256 16-bit numbers, big-endian.
 //   - Quantizer_Matrix (section 9.5.3): for 15 levels, for luma and chroma, a byte each: the lower triangle of the
 //     32x32 matrix, which is symmetric, and the matrix 32 across and 16 down. The others follow (section 9.5.2).
@@ -22,6 +22,7 @@ var tablesData []byte
 
 const (
 	contextNumbers     = 1824
+	interNumbers       = 748
 	coefficientNumbers = 2289
 	quantizerRanges    = 4 // COEFF_CDF_Q_CTXS
 	lookupNumbers      = 2 * 3 * 256
@@ -34,6 +35,7 @@ const (
 // without.
 type tables struct {
 	contexts     contexts
+	inter        interContexts
 	coefficients [quantizerRanges]coefficientContexts
 	dcLookup     [3][256]uint16
 	acLookup     [3][256]uint16
@@ -44,6 +46,7 @@ type tables struct {
 var loadTables = sync.OnceValue(func() *tables {
 	t, r := new(tables), &tableReader{tablesData}
 	eachFunction(reflect.ValueOf(&t.contexts).Elem(), r.readFunction)
+	eachFunction(reflect.ValueOf(&t.inter).Elem(), r.readFunction)
 	for i := range t.coefficients {
 		eachFunction(reflect.ValueOf(&t.coefficients[i]).Elem(), r.readFunction)
 	}

@@ -8,7 +8,7 @@ import (
 
 // TestTables checks what holds for the numbers of the standard.
 func TestTables(t *testing.T) {
-	const numbers = contextNumbers + quantizerRanges*coefficientNumbers + lookupNumbers
+	const numbers = contextNumbers + interNumbers + quantizerRanges*coefficientNumbers + lookupNumbers
 	if want := 2*numbers + 2*matrixLevels*matrixBytes; len(tablesData) != want {
 		t.Fatalf("tables.bin has %d bytes, want %d", len(tablesData), want)
 	}
@@ -52,6 +52,11 @@ func TestContexts(t *testing.T) {
 	eachFunction(reflect.ValueOf(&tables.contexts).Elem(), check)
 	if count != contextNumbers {
 		t.Errorf("contexts have %d numbers, want %d", count, contextNumbers)
+	}
+	count = 0
+	eachFunction(reflect.ValueOf(&tables.inter).Elem(), check)
+	if count != interNumbers {
+		t.Errorf("contexts of inter frames have %d numbers, want %d", count, interNumbers)
 	}
 	count = 0
 	for i := range tables.coefficients {

@@ -10,6 +10,7 @@ import (
 type av1Stream struct {
 	config        *av1.Config
 	width, height int
+	layers        int  // that the file states
 	stated        cicp // by the sequence header of an item that was read, or unknown
 }
 
@@ -35,7 +36,7 @@ func configureAV1(av1C []byte, width, height int, layers selection) (bitstream, 
 			longestSide, longestSide)
 	}
 	config = config.Select(layers.point, min(layers.layer, av1.AllLayers))
-	return &av1Stream{config, width, height, unknown}, nil
+	return &av1Stream{config, width, height, layers.decoded(), unknown}, nil
 }
 
 func (s *av1Stream) size() (width, height int) { return s.width, s.height }
@@ -61,6 +62,10 @@ func (s *av1Stream) decode(r io.Reader, o decodeOptions, show func(*rows) error)
 		return damaged("its AV1 picture is %dx%d pixels, expected %dx%d, as its ispe property says", header.Width,
 			header.Height, s.width, s.height)
 	}
+	if limit := s.memory() + pictureFixed; header.Memory > limit {
+		return unsupported("%s with layers that take %d KB, more than the %d KB for a picture of its size and %d layers",
+			header.Memory/1000, limit/1000, s.layers)
+	}
 	band := band{o: &o}
 	options := av1.Options{SkipFilters: !o.filter, Check: o.check}
 	return s.config.Decode(data, options, func(decoded *av1.Rows) error {
@@ -72,7 +77,8 @@ func (s *av1Stream) decode(r io.Reader, o decodeOptions, show func(*rows) error)
 }
 
 // memory is what decoding a picture takes in bytes at most: its samples, which are held if blocks are copied within it,
-// and the state of its blocks. See package av1.
+// and the state of its blocks. For two layers, this suffices in most pictures; for more, the file has to state them.
+// See package av1.
 func (s *av1Stream) memory() int64 {
 	f := s.config.Format
 	pixels := int64(s.width) * int64(s.height)
@@ -80,7 +86,7 @@ func (s *av1Stream) memory() int64 {
 	if !f.Gray {
 		samples += 2 * pixels / int64(f.StepX*f.StepY)
 	}
-	return 2*samples + pixels
+	return int64(s.layers) * (2*samples + pixels)
 }
 
 // readColors reads the interpretation of the samples of a picture from its first item, if nothing else states it. Data

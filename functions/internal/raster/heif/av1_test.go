@@ -190,3 +190,84 @@ func TestSelectedLayers(t *testing.T) {
 		checkRefusal(t, err, isDamaged, name)
 	}
 }
+
+// layeredAVIF returns a file of a stream of package av1's tests. Its layers are predicted from one another.
+func layeredAVIF(t *testing.T, name string, flags byte, width, height int, properties ...[]byte) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "av1", "testdata", "streams", name+".obu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{primary: 1}
+	i := b.add(&built{kind: "av01", data: data, properties: []int{
+		b.property(box("av1C", []byte{0x81, 0, flags, 0})), b.property(fullBox("ispe", 0, 0, be32(width), be32(height))),
+	}})
+	for _, p := range properties {
+		i.properties = append(i.properties, b.property(p))
+	}
+	return b.bytes()
+}
+
+func TestPredictedLayers(t *testing.T) {
+	const half = 3 << 2 // 4:2:0
+	whole := shownAVIF(t, layeredAVIF(t, "l_predicted", half, 128, 88), 1)
+	first := shownAVIF(t, layeredAVIF(t, "l_predicted", half, 128, 88, box("lsel", be16(0))), 1)
+	if bytes.Equal(whole.Pix, first.Pix) {
+		t.Error("the last layer is like the first")
+	}
+	if got, want := whole.Bounds(), image.Rect(0, 0, 128, 88); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// References take memory that a file has to state if it is much.
+func TestMemoryOfLayers(t *testing.T) {
+	const isDeep = 1 << 6
+	a1lx := func(sizes ...int) []byte {
+		return box("a1lx", []byte{0}, be16(sizes[0]), be16(sizes[1]), be16(sizes[2]))
+	}
+	memory := func(file []byte) int64 {
+		f, err := OpenAVIF(bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Cost(codec.Job{Width: 20, Height: 20}).Memory
+	}
+	unstated := layeredAVIF(t, "i_flat", isDeep, 1024, 512)
+	stated := layeredAVIF(t, "i_flat", isDeep, 1024, 512, a1lx(9, 9, 9))
+	const samples, pixels = 3 * 1024 * 512, 1024 * 512
+	if one, four := memory(unstated), memory(stated); four-one != 3*(2*samples+pixels) {
+		t.Errorf("four layers cost %d bytes, one %d, want the samples and blocks of three more", four, one)
+	}
+	f, err := OpenAVIF(bytes.NewReader(unstated))
+	if err == nil {
+		_, err = decode(f, 20, 20)
+	}
+	checkRefusal(t, err, isUnsupported, "layers that take")
+	if f, err = OpenAVIF(bytes.NewReader(stated)); err == nil {
+		_, err = decode(f, 20, 20)
+	}
+	if err != nil {
+		t.Errorf("got %v for a file that states its layers", err)
+	}
+}
+
+func TestCountLayers(t *testing.T) {
+	tests := map[string]struct {
+		body []byte
+		want int
+	}{
+		"empty": {nil, 1},
+		"two":   {[]byte{0, 0, 9, 0, 0, 0, 0}, 2},
+		"four":  {[]byte{0, 0, 9, 0, 9, 0, 9}, 4},
+		"large": {[]byte{1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0}, 3},
+		"short": {[]byte{0, 0, 9, 0}, 2},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := countLayers(test.body); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+}

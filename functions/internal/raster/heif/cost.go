@@ -5,6 +5,9 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
+// pictureFixed is what a picture takes beside what depends on its size, in bytes.
+const pictureFixed = 4 << 20
+
 // Cost implements codec.File. It is that of the thumbnail item, if that is decoded; the rest of the file is read.
 func (f *File) Cost(job codec.Job) codec.Cost {
 	p := f.primary
@@ -15,7 +18,7 @@ func (f *File) Cost(job codec.Job) codec.Cost {
 		hevcNanos, av1Nanos, byteNanos = 40, 110, 30
 		shownChannels, overlayBytes    = 4, 4
 		copies                         = 2 // of the data of an AV1 item; of other items, the file is held at worst
-		pictureBytes, pictureFixed     = 0.5, 4 << 20
+		pictureBytes                   = 0.5
 	)
 	cost := codec.Cost{
 		Memory: plane.ReducedBytes(p.width, p.height, shownChannels, job.Width, job.Height) + copies*job.Bytes +
@@ -27,7 +30,7 @@ func (f *File) Cost(job codec.Job) codec.Cost {
 		width, height := t.size()
 		pixels, nanos := int64(width)*int64(height), float64(hevcNanos)
 		if s, ok := t.bitstream.(*av1Stream); ok {
-			nanos, decoding = av1Nanos, max(decoding, s.memory())
+			nanos, decoding = float64(av1Nanos*s.layers), max(decoding, s.memory())
 		}
 		largest = max(largest, pixels)
 		cost.CPU += codec.Each(pixels, nanos)

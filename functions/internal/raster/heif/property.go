@@ -55,19 +55,26 @@ func sizeOf(all []property) (width, height int, err error) {
 type selection struct {
 	point int // the operating point of an a1op property, from 0
 	layer int // the spatial layer of an lsel property, or allLayers
+	count int // the number of layers that an a1lx property states, or 1: up to 4
 }
 
 const allLayers = 0xffff
 
+// decoded is the number of layers to decode, as far as the file states it.
+func (s selection) decoded() int { return max(1, min(s.count, s.layer+1)) }
+
 // selectionOf returns the selection by the properties of an item (AV1 Image File Format, section 2.3.2.1; ISO/IEC
 // 23008-12, section 6.5.11).
 func selectionOf(all []property) (selection, error) {
-	s := selection{layer: allLayers}
+	s := selection{layer: allLayers, count: 1}
 	if p, ok := firstOf(all, "a1op"); ok {
 		c := &cursor{box: p.kind, b: p.body}
 		if s.point = c.uint8(); c.err != nil {
 			return s, c.err
 		}
+	}
+	if p, ok := firstOf(all, "a1lx"); ok {
+		s.count = countLayers(p.body)
 	}
 	if p, ok := firstOf(all, "lsel"); ok {
 		c := &cursor{box: p.kind, b: p.body}
@@ -75,6 +82,27 @@ func selectionOf(all []property) (selection, error) {
 		return s, c.err
 	}
 	return s, nil
+}
+
+// countLayers returns the number of layers of an a1lx property: it has the sizes of all but the last one, or zeros
+// (AV1 Image File Format, section 2.3.2.3). The property is only a hint, so what is missing counts as zeros.
+func countLayers(body []byte) int {
+	const sizes = 3
+	c := &cursor{box: "a1lx", b: body}
+	isLarge := c.uint8()&1 != 0
+	count := 1
+	for range sizes {
+		var size int64
+		if isLarge {
+			size = int64(c.uint32())
+		} else {
+			size = int64(c.uint16())
+		}
+		if size > 0 {
+			count++
+		}
+	}
+	return count
 }
 
 // isAlpha reports whether an auxiliary picture is alpha.

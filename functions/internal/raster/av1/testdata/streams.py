@@ -3,10 +3,12 @@
 
     apt-get install aom-tools dav1d ffmpeg python3 rav1e svt-av1
 
-Streams called a_* are from aomenc, r_* from rav1e, and s_* from SVT-AV1; l_* have layers, made of streams of aomenc. A stream
-is what an AVIF item has: OBUs with sizes, of one temporal unit. A line of streams.txt has the name of a stream and two SHA-256
-of its planes, one after the other: with in-loop filters and without. Samples of more than 8 bits are 16, little-endian. dav1d
-and aomdec agree on all; only dav1d can leave filters out. Film grain is not applied. --new makes streams again that exist.
+Streams called a_* are from aomenc, r_* from rav1e, and s_* from SVT-AV1; l_* have layers, made of streams of aomenc; i_* are
+the first frames of videos of aomenc, and v_* of SVT-AV1, of which the last one is decoded, and is predicted from the others. A
+stream is what an AVIF item has: OBUs with sizes. A line of streams.txt has the name of a stream and two SHA-256 of its planes,
+one after the other: with in-loop filters and without. Those of inter frames have - in place of the second one, because the
+decoders cannot leave filters out in the last frame only. Samples of more than 8 bits are 16, little-endian. dav1d and aomdec
+agree on all; only dav1d can leave filters out. Film grain is not applied. --new makes streams again that exist.
 """
 import hashlib
 import os
@@ -19,7 +21,13 @@ here = os.path.dirname(os.path.abspath(__file__))
 out = os.path.join(here, "streams")
 
 SOURCES = dict(test="testsrc2=s={s}:r=25", noise="testsrc2=s={s}:r=25,noise=alls=24:all_seed=7:allf=t",
-               fractal="mandelbrot=s={s}:r=25:start_scale=0.3", smooth="gradients=s={s}:r=25:seed=5:n=4")
+               fractal="mandelbrot=s={s}:r=25:start_scale=0.3", smooth="gradients=s={s}:r=25:seed=5:n=4",
+               pan="mandelbrot=s=400x300:r=25:start_scale=0.1,crop={w}:{h}:n*3:n*2", flat="color=c=0x406080:s={s}:r=25",
+               turn="testsrc2=s=320x240:r=25,rotate=n*0.03,crop={w}:{h}:60:50",
+               life="life=s={s}:mold=10:r=25:ratio=0.1:seed=3:death_color=#C83232:life_color=#00ff00")
+
+# The pixels of a chroma plane across and down for each sample, by the middle of a pixel format.
+STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}
 
 
 def run(*args, data=None):
@@ -40,20 +48,60 @@ def text(width, height):
     return b"".join(rows[:height])
 
 
-def picture(path, source, size, pixels):
-    """Writes a picture as YUV4MPEG2, which has no deep gray."""
+def picture(path, source, size, pixels, frames=1):
+    """Writes a picture or a video as YUV4MPEG2, which has no deep gray."""
     width, height = map(int, size.split("x"))
     pixels = pixels.replace("gray1", "yuv420p1")
     if source == "text":
         data, given = text(width, height), ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-i", "-"]
     else:
-        data, given = None, ["-f", "lavfi", "-i", SOURCES[source].format(s=size)]
-    run("ffmpeg", "-hide_banner", "-loglevel", "error", "-y", *given, "-vf", "format=" + pixels, "-frames:v", "1", "-strict", "-1",
-        "-f", "yuv4mpegpipe", path, data=data)
+        data, given = None, ["-f", "lavfi", "-i", SOURCES[source].format(s=size, w=width, h=height)]
+    run("ffmpeg", "-hide_banner", "-loglevel", "error", "-y", *given, "-vf", "format=" + pixels, "-frames:v", str(frames), "-strict",
+        "-1", "-f", "yuv4mpegpipe", path, data=data)
 
 
 def depth_of(pixels):
     return 10 if pixels.endswith("10le") else 12 if pixels.endswith("12le") else 8
+
+
+FRAMES = 4
+
+
+def first_frames(data):
+    """Returns the first frames of a video, as many as a picture may have."""
+    kept, frames = b"", 0
+    for kind, payload in obus(data):
+        frames += kind in (3, 6)
+        if frames > FRAMES:
+            break
+        kept += obu(kind, payload)
+    return kept
+
+
+def video(given, pixels, options):
+    depth = depth_of(pixels)
+    profile = 2 if depth == 12 or "422" in pixels else 1 if "444" in pixels else 0
+    gray = ["--monochrome"] if pixels.startswith("gray") else []
+    run("aomenc", "--passes=1", "--obu", "--threads=1", "--row-mt=0", f"--profile={profile}", f"--bit-depth={depth}",
+        f"--input-bit-depth={depth}", "--end-usage=q", "--lag-in-frames=0", "--cq-level=40", "--cpu-used=1", *gray, *options, "-o",
+        given + ".obu", given + ".y4m")
+    with open(given + ".obu", "rb") as f:
+        return first_frames(f.read())
+
+
+def svt_video(given, pixels, options):
+    run("SvtAv1EncApp", "-i", given + ".y4m", "--lp", "1", "--input-depth", str(depth_of(pixels)), *options, "-b", given + ".ivf")
+    run("ffmpeg", "-loglevel", "error", "-y", "-i", given + ".ivf", "-c", "copy", "-f", "obu", given + ".obu")
+    with open(given + ".obu", "rb") as f:
+        return first_frames(f.read())
+
+
+def layered_video(given, pixels, options):
+    """Makes a spatial layer of each frame of a video."""
+    units = [(kind, payload) for kind, payload in obus(video(given, pixels, options)) if kind != 2]
+    sequence = [unit for unit in units if unit[0] == 1][:1]
+    frames = [unit for unit in units if unit[0] in (3, 6)]
+    return layered([b"".join(obu(*unit) for unit in sequence + [frame]) for frame in frames])
 
 
 def aom(given, pixels, options):
@@ -110,13 +158,13 @@ def obu(kind, payload, layer=None):
 
 
 def layered(streams):
-    """Makes spatial layers of key frames: of streams with the same full sequence header."""
+    """Makes spatial layers of streams with the same full sequence header."""
     units = [list(obus(s)) for s in streams]
     sequence = next(payload for kind, payload in units[0] if kind == 1)
     bits = "".join(f"{b:08b}" for b in sequence)
     # seq_profile, still_picture and reduced_still_picture_header, timing_info_present_flag,
     # initial_display_delay_present_flag, operating_points_cnt_minus_1, operating_point_idc, seq_level_idx
-    assert bits[3:24] == "10" + "0" * 19 and bits[24:29] < "01000", "expected a full header with one operating point"
+    assert bits[4:24] == "0" * 20 and bits[24:29] < "01000", "expected a full header with one operating point"
     layers, level = len(streams), bits[24:29]
     points = "".join(f"{(1 << n) - 1:04b}{1:08b}" + level for n in range(layers, 0, -1))
     end = bits.rindex("1")
@@ -214,21 +262,63 @@ def streams():
     yield "l_four", layers, "yuv444p10le", "64x48", "fractal", ["63", "50", "40", "20"]
 
 
+VIDEOS = dict(
+    pan=("pan", []), turn=("turn", []), life=("life", []), fractal=("fractal", ["--cpu-used=0", "--cq-level=20"]),
+    best=("turn", ["--cpu-used=0", "--cq-level=24"]), ahead=("pan", ["--lag-in-frames=19"]),
+    ahead_turn=("turn", ["--lag-in-frames=19"]), simple=("pan", ["--cpu-used=6"]), real_time=("turn", ["--cpu-used=8", "--rt"]),
+    resilient=("turn", ["--error-resilient=1"]), segments=("fractal", ["--aq-mode=2"]), segments_3=("pan", ["--aq-mode=3"]),
+    larger=("pan", ["--resize-mode=1", "--resize-kf-denominator=16", "--resize-denominator=8"]),
+    larger_turn=("turn", ["--resize-mode=1", "--resize-kf-denominator=11", "--resize-denominator=8"]),
+    superres=("pan", ["--superres-mode=1", "--superres-kf-denominator=12", "--superres-denominator=11"]),
+    lossless=("pan", ["--lossless=1"]),
+    static=("turn", ["--cdf-update-mode=0"]), parallel=("turn", ["--frame-parallel=1"]), reduced=("life", ["--reduced-tx-type-set=1",
+    "--enable-dual-filter=0"]), small=("turn", ["--min-partition-size=4", "--max-partition-size=8"]),
+    blocks_128=("pan", ["--sb-size=128", "--min-partition-size=64"]), tiles=("pan", ["--tile-columns=1", "--tile-rows=1",
+    "--sb-size=64"]), screen=("test", ["--tune-content=screen"]), grain=("turn", ["--film-grain-test=3"]))
+
+
+def videos():
+    """The streams of several frames: name, encoder, pixel format, size, source and options."""
+    for name, (source, options) in VIDEOS.items():
+        size = "200x136" if name in ("tiles", "blocks_128") else "97x71" if name == "simple" else "128x88"
+        yield f"i_{name}", video, "yuv444p" if name == "screen" else "yuv420p", size, source, options
+    for i, pixels in enumerate(("yuv422p", "yuv444p", "gray", "yuv420p10le", "yuv444p10le", "yuv422p12le")):
+        yield f"i_{pixels.removesuffix('le')}", video, pixels, ("98x70", "130x66")[i % 2], ("turn", "pan")[i % 2], []
+    yield "i_flat", video, "yuv444p10le", "1024x512", "flat", ["--cpu-used=8", "--cq-level=60"]
+    for preset in ("1", "8"):
+        yield f"v_{preset}", svt_video, "yuv420p", "128x96", "pan", ["--preset", preset, "-q", "40"]
+    yield "l_predicted", layered_video, "yuv420p", "128x88", "pan", []
+    yield "l_larger", layered_video, "yuv420p10le", "130x66", "turn", ["--resize-mode=1", "--resize-kf-denominator=16",
+                                                                        "--resize-denominator=8"]
+
+
+def last_frame(planes, size, pixels):
+    """Returns the planes of the last frame of a video."""
+    width, height = map(int, size.split("x"))
+    samples = width * height
+    if not pixels.startswith("gray"):
+        across, down = STEPS[pixels[3:6]]
+        samples += 2 * -(-width // across) * -(-height // down)
+    return planes[-samples * (2 if depth_of(pixels) > 8 else 1):]
+
+
 def main():
     os.makedirs(out, exist_ok=True)
     wrong = 0
     with tempfile.TemporaryDirectory() as directory, open(os.path.join(here, "streams.txt"), "w") as listed:
-        for name, encode, pixels, size, source, options in streams():
+        for name, encode, pixels, size, source, options in [*streams(), *videos()]:
             path, given = os.path.join(out, name + ".obu"), os.path.join(directory, name)
+            is_video = encode in (video, svt_video, layered_video)
             if "--new" in sys.argv or not os.path.exists(path):
-                picture(given + ".y4m", source, size, pixels)
+                picture(given + ".y4m", source, size, pixels, 10 if encode is svt_video or "ahead" in name else FRAMES if is_video else 1)
                 with open(path, "wb") as f:
                     f.write(encode(given, pixels, options))
-            planes, plain = by_dav1d(path), by_dav1d(path, "none")
-            if not planes or planes != by_aomdec(path):
+            planes, other = (last_frame(decode(path), size, pixels) for decode in (by_dav1d, by_aomdec))
+            if not planes or planes != other:
                 print(f"{name}: the decoders do not agree", file=sys.stderr)
                 wrong += 1
-            print(f"{name} {hashlib.sha256(planes).hexdigest()} {hashlib.sha256(plain).hexdigest()}", file=listed, flush=True)
+            plain = "-" if is_video else hashlib.sha256(by_dav1d(path, "none")).hexdigest()
+            print(f"{name} {hashlib.sha256(planes).hexdigest()} {plain}", file=listed, flush=True)
     sys.exit(wrong > 0)
 
 

@@ -424,6 +424,31 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// An error of the store that passes does not end the wait.
+func TestWaitGoesOn(t *testing.T) {
+	t.Parallel()
+	imageID := id(0)
+	var looked atomic.Int64
+	var spoiled atomic.Bool
+	b := openBehind(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		isLook := spoiled.Load() && strings.HasPrefix(r.URL.Query().Get("prefix"), imageID)
+		if isLook && looked.Add(1) <= 4 { // a request is attempted three times
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	b.complete(imageID, b.set, "card")
+	b.broker.refuse = func(int) bool {
+		b.complete(imageID, b.set, "card", "hero")
+		spoiled.Store(true)
+		return false
+	}
+	if good, lines, err := b.run("--wait=1m"); !good || err != nil || looked.Load() <= 4 {
+		t.Errorf("run() = %v, %q, %v after %d listings; want true", good, lines, err, looked.Load())
+	}
+}
+
 // On a terminal there is a bar, and the lines are above it.
 func TestBar(t *testing.T) {
 	var out, screen bytes.Buffer

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -49,7 +50,11 @@ func (a *announcer) unfinished(ctx context.Context, imageIDs []string) (left []s
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			objects, err := a.images.Find(ctx, id)
+			var objects imagestore.Objects
+			err := a.patience.try(ctx, func() (err error) {
+				objects, err = a.images.Find(ctx, id)
+				return err
+			})
 			if err != nil {
 				return err
 			}

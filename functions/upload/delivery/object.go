@@ -23,7 +23,7 @@ func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
 	if err := httpserver.CheckQuery(r); err != nil {
 		return err
 	}
-	info, err := d.findOriginal(r.Context(), imageID(r))
+	info, err := d.find(r.Context(), imageID(r), originalOf)
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return &apierror.Error{Status: http.StatusNotFound, Code: apierror.CodeImageNotFound, Message: "Image not found"}
 	}
@@ -33,8 +33,11 @@ func (d *Delivery) Original(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info, forever)
 }
 
-// findOriginal returns imagestore.ErrNotFound unless the original exists and the request may see it, or errDeleted.
-func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestore.Info, error) {
+// find returns the original of an image, or its result. The error is imagestore.ErrNotFound unless that exists and the
+// request may see it, or errDeleted.
+func (d *Delivery) find(
+	ctx context.Context, imageID string, which func(imagestore.Objects) *imagestore.Info,
+) (*imagestore.Info, error) {
 	if !d.maySee(ctx, imageID) {
 		return nil, imagestore.ErrNotFound
 	}
@@ -45,19 +48,24 @@ func (d *Delivery) findOriginal(ctx context.Context, imageID string) (*imagestor
 	if objects.Deleted != nil {
 		return nil, errDeleted
 	}
-	if objects.Original == nil {
+	listed := which(objects)
+	if listed == nil {
 		return nil, imagestore.ErrNotFound
 	}
-	return d.Images.Stat(ctx, objects.Original.Key) // the listing has no content type
+	return d.Images.Stat(ctx, listed.Key) // the listing has no content type
 }
+
+func originalOf(objects imagestore.Objects) *imagestore.Info { return objects.Original }
+func resultOf(objects imagestore.Objects) *imagestore.Info   { return objects.Result }
 
 // Thumbnail is GET /thumbnails/{id}.
 func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 	if err := httpserver.CheckQuery(r); err != nil {
 		return err
 	}
-	info, err := d.findThumbnail(r.Context(), imageID(r))
-	if errors.Is(err, imagestore.ErrNotFound) {
+	info, err := d.find(r.Context(), imageID(r), resultOf)
+	isNote := err == nil && info.ContentType == status.NoteType // of an image that failed
+	if isNote || errors.Is(err, imagestore.ErrNotFound) {
 		return &apierror.Error{
 			Status:  http.StatusNotFound,
 			Code:    apierror.CodeThumbnailNotFound,
@@ -68,29 +76,6 @@ func (d *Delivery) Thumbnail(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return d.serveObject(w, r, info, forever)
-}
-
-// findThumbnail returns imagestore.ErrNotFound unless the thumbnail exists and the request may see it, or errDeleted.
-// The result of an image that failed is a note, and not a thumbnail.
-func (d *Delivery) findThumbnail(ctx context.Context, imageID string) (*imagestore.Info, error) {
-	if !d.maySee(ctx, imageID) {
-		return nil, imagestore.ErrNotFound
-	}
-	objects, err := d.Images.Find(ctx, imageID)
-	if err != nil {
-		return nil, err
-	}
-	if objects.Deleted != nil {
-		return nil, errDeleted
-	}
-	if objects.Result == nil {
-		return nil, imagestore.ErrNotFound
-	}
-	info, err := d.Images.Stat(ctx, objects.Result.Key)
-	if err == nil && info.ContentType == status.NoteType {
-		return nil, imagestore.ErrNotFound
-	}
-	return info, err
 }
 
 // A lifetime is how long caches may keep what a URL refers to.

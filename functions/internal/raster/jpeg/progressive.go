@@ -52,9 +52,9 @@ func (s *scan) decodeDCRefine(c *component, x, y, blocks int) error {
 	return nil
 }
 
-// decodeACFirst reads the first scan of a band of AC coefficients. Like decodeACRefine it serves scans of one
+// decodeACFirstInGo reads the first scan of a band of AC coefficients. Like decodeACRefine it serves scans of one
 // component.
-func (s *scan) decodeACFirst(c *component, x, y, blocks int) error {
+func (s *scan) decodeACFirstInGo(c *component, x, y, blocks int) error {
 	b, h, needed := s.bits, c.ac, lastCoef[c.scale]
 	b.refill()
 	acc, n, p := b.acc, b.n, b.p

@@ -2,53 +2,6 @@
 #include "textflag.h"
 #include "bits_amd64.h"
 
-// SYMBOL decodes a symbol of the table DI, and the number that follows it: AX is the number, DX the run of zeros.
-#define SYMBOL(LONGER, FOUND) \
-	MOVQ R8, AX \
-	SHRQ $(64-const_lookupBits), AX \
-	MOVWLZX huffmanTable_lookup(DI)(AX*2), AX \
-	MOVL AX, CX \
-	SHRL $8, CX \
-	JNE FOUND \
-	MOVQ R8, AX \
-	SHRQ $48, AX \
-	MOVL $const_lookupBits, CX \
-LONGER: \
-	INCL CX \
-	CMPL AX, huffmanTable_limits(DI)(CX*4) \
-	JGE LONGER \
-	CMPL CX, $16 \
-	JGT invalid \
-	MOVL CX, DX \
-	NEGL CX \
-	ADDL $16, CX \
-	SHRL CX, AX \
-	ADDL huffmanTable_offsets(DI)(DX*4), AX \
-	MOVQ huffmanTable_symbols(DI), CX \
-	MOVBLZX (CX)(AX*1), AX \
-	MOVL DX, CX \
-FOUND: \
-	SKIP \
-	MOVBLZX AX, CX \
-	MOVL CX, DX \
-	SHRL $4, DX \
-	ANDL $15, CX \
-	MOVQ R8, AX \
-	SARQ $63, AX \
-	NOTQ AX \
-	MOVL $1, R15 \
-	SHLQ CX, R15 \
-	DECQ R15 \
-	ANDQ R15, AX \
-	MOVQ R8, BX \
-	SHRQ $1, BX \
-	SHLQ CX, R8 \
-	SUBQ CX, R9 \
-	NOTQ CX \
-	SHRQ CX, BX \
-	SUBQ AX, BX \
-	MOVQ BX, AX
-
 // func readBlockFast(c *component, bits *bitReader, b *block) int
 //
 // R11 is the block, R12 the next coefficient, R14 the last that is not zero.

@@ -73,7 +73,9 @@ func suspects(t *testing.T) map[Format][]suspect {
 			"a flat lossless one": encodeWebP(t, flat, true), "an animation": small(t)["animated WebP"],
 		},
 		HEIC: {"a grid with alpha": heic(t, "grid_alpha"), "a small one": heic(t, "cut_turned")},
-		AVIF: {"a grid with alpha": avif(t, "grid_alpha"), "a small one": avif(t, "cut")},
+		AVIF: {
+			"a grid with alpha": avif(t, "grid_alpha"), "a small one": avif(t, "cut"), "layers": avif(t, "layers"),
+		},
 	}
 	all := map[Format][]suspect{}
 	for format, named := range files {

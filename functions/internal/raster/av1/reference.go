@@ -15,6 +15,23 @@ type storedPlane struct {
 	width, height int
 }
 
+// newReference returns a reference with room for its samples.
+func newReference(s *sequence, h *frameHeader) *reference {
+	r := new(reference)
+	for i := range s.planeCount() {
+		w, height := h.upscaledWidth, h.height
+		if i > 0 {
+			w, height = (w+s.StepX-1)/s.StepX, (height+s.StepY-1)/s.StepY
+		}
+		if s.Depth == 8 {
+			r.planes[i].pix8 = make([]uint8, 0, w*height)
+		} else {
+			r.planes[i].pix16 = make([]uint16, 0, w*height)
+		}
+	}
+	return r
+}
+
 // add adds a band of rows.
 func (r *reference) add(rows *Rows) error {
 	for i := range rows {
@@ -189,7 +206,7 @@ func (d *decoder) decodeAll(r *obuReader, o Options, emit func(*Rows) error) err
 		case f == r.shown:
 			return d.decode(r.sequence, f, o, emit)
 		}
-		f.stored = &reference{}
+		f.stored = newReference(r.sequence, f.header)
 		if err := d.decode(r.sequence, f, Options{Check: o.Check}, f.stored.add); err != nil {
 			return err
 		}

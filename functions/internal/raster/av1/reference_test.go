@@ -99,6 +99,30 @@ func TestCheckWithinReference(t *testing.T) {
 	}
 }
 
+// References take no more memory than the header says.
+func TestMemoryOfReferences(t *testing.T) {
+	for _, name := range []string{"i_pan", "i_yuv444p10", "i_gray", "i_superres"} {
+		data := find(t, name)
+		r, err := configOf(t, data).read(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, got := r.decoded[0], int64(0)
+		want := r.storedBytes(first)
+		d := new(decoder)
+		first.stored = newReference(r.sequence, first.header)
+		if err := d.decode(r.sequence, first, Options{}, first.stored.add); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range first.stored.planes {
+			got += int64(cap(p.pix8)) + 2*int64(cap(p.pix16))
+		}
+		if got < want || got > want+want/10+1<<10 {
+			t.Errorf("%s: a reference takes %d bytes, want %d and what the allocator adds", name, got, want)
+		}
+	}
+}
+
 // literalReferences is set_frame_refs as section 7.8 has it. The hints are ShiftedOrderHints.
 func literalReferences(hints [8]int, current, last, golden int) (refs [frameRefs]int) {
 	for i := range refs {

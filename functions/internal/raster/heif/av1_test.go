@@ -105,7 +105,7 @@ func reduced(m image.Image, size image.Point) image.Image {
 // TestMutatedAVIF decodes files with changed bytes. They are refused or decoded.
 func TestMutatedAVIF(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, name := range []string{"420_8", "444_12", "gray_8", "alpha", "grid", "tiles", "screen"} {
+	for _, name := range []string{"420_8", "444_12", "gray_8", "alpha", "grid", "tiles", "screen", "layers"} {
 		t.Run(name, func(t *testing.T) {
 			file := av1Sample(t, name)
 			for range 40 {

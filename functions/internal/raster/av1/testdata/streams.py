@@ -288,6 +288,7 @@ def videos():
     for preset in ("1", "8"):
         yield f"v_{preset}", svt_video, "yuv420p", "128x96", "pan", ["--preset", preset, "-q", "40"]
     yield "l_predicted", layered_video, "yuv420p", "128x88", "pan", []
+    yield "l_smooth", layered_video, "yuv420p", "128x88", "smooth", ["--cq-level=30"]
     yield "l_larger", layered_video, "yuv420p10le", "130x66", "turn", ["--resize-mode=1", "--resize-kf-denominator=16",
                                                                         "--resize-denominator=8"]
 

@@ -53,6 +53,34 @@ def without_meta(name):
         f.write(content.replace(b"meta", b"free", 1))
 
 
+def box(kind, *content):
+    body = b"".join(content)
+    return (8 + len(body)).to_bytes(4, "big") + kind.encode() + body
+
+
+def full(kind, *content):
+    return box(kind, bytes(4), *content)
+
+
+def layered(name, stream, width, height, sizes):
+    """Makes a file of a stream of package av1's tests, of 8 bits and 4:2:0, whose layers are predicted from one another: this
+    avifenc makes none."""
+    u16, u32 = (lambda v: v.to_bytes(2, "big")), (lambda v: v.to_bytes(4, "big"))
+    with open(os.path.join(here, "..", "..", "..", "av1", "testdata", "streams", stream + ".obu"), "rb") as f:
+        data = f.read()
+    properties = box("ipco", full("ispe", u32(width), u32(height)), full("pixi", bytes([3, 8, 8, 8])), box("av1C", bytes([0x81, 0, 12, 0])),
+                     box("a1lx", bytes(1), *map(u16, sizes)))
+    ftyp = box("ftyp", b"avif", bytes(4), b"avifmif1miaf")
+    meta = lambda offset: full(
+        "meta", full("hdlr", bytes(4), b"pict", bytes(13)), full("pitm", u16(1)),
+        full("iloc", bytes([0x44, 0]), u16(1), u16(1), u16(0), u16(1), u32(offset), u32(len(data))),
+        full("iinf", u16(1), box("infe", bytes([2, 0, 0, 0]), u16(1), u16(0), b"av01", bytes(1))),
+        box("iprp", properties, full("ipma", u32(1), u16(1), bytes([4, 1, 2, 0x83, 4]))))
+    with open(os.path.join(here, name + ".avif"), "wb") as f:
+        f.write(ftyp + meta(len(ftyp) + len(meta(0)) + 8) + box("mdat", data))
+    show(name, lambda image: image)
+
+
 with tempfile.TemporaryDirectory() as work:
     at = lambda name: os.path.join(work, name + ".png")
     save(scene(128, 96), at("rgb"))
@@ -93,3 +121,4 @@ with tempfile.TemporaryDirectory() as work:
     encode("sequence", [at(f"frame{n}") for n in range(3)], "-y", "420")
     encode("sequence_alpha", [at(f"clear{n}") for n in range(3)], "-y", "420")
     without_meta("sequence_alpha")
+    layered("layers", "l_smooth", 128, 88, (100, 50, 50))

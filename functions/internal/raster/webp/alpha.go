@@ -82,14 +82,14 @@ func (p *imageData) decodeRawAlpha(payload io.Reader, show func(y int, row []uin
 
 // alphaFilters undo the filters of a row. The row above the first one does not count.
 var alphaFilters = [4]func(row, above []uint8, isFirst bool){
-	func([]uint8, []uint8, bool) {},
-	func(row, above []uint8, isFirst bool) {
+	filterNone: func([]uint8, []uint8, bool) {},
+	filterLeft: func(row, above []uint8, isFirst bool) {
 		if !isFirst {
 			row[0] += above[0]
 		}
 		unfilterLeft(row)
 	},
-	func(row, above []uint8, isFirst bool) {
+	filterAbove: func(row, above []uint8, isFirst bool) {
 		if isFirst {
 			unfilterLeft(row)
 			return
@@ -98,14 +98,14 @@ var alphaFilters = [4]func(row, above []uint8, isFirst bool){
 			row[x] += v
 		}
 	},
-	func(row, above []uint8, isFirst bool) {
+	filterGradient: func(row, above []uint8, isFirst bool) {
 		if isFirst {
 			unfilterLeft(row)
 			return
 		}
 		row[0] += above[0]
 		for x := 1; x < len(row); x++ {
-			row[x] += uint8(max(0, min(int(row[x-1])+int(above[x])-int(above[x-1]), 255)))
+			row[x] += gradient(row[x-1], above[x], above[x-1])
 		}
 	},
 }

@@ -1,17 +1,13 @@
 package webp
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"fmt"
-	"image"
 	"io"
-	"sync"
+	"math"
 
-	// Its decoder registers itself with package image, so nothing in raster may call image.Decode.
-	"github.com/deepteams/webp"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
+	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossless"
 	"gitlab.com/yourorg/image-service/functions/internal/raster/webp/lossy"
 )
 
@@ -39,11 +35,7 @@ func Encode(w io.Writer, m *plane.Image, quality int) error {
 func encodeLossy(m *plane.Image, quality int) (chunks []byte, err error) {
 	planes, alpha := toVP8(m)
 	if alpha != nil {
-		payload, err := encodeAlpha(alpha, m.Width, m.Height)
-		if err != nil {
-			return nil, fmt.Errorf("encode alpha plane: %w", err)
-		}
-		chunks = appendChunk(chunks, "ALPH", payload)
+		chunks = appendChunk(chunks, "ALPH", encodeAlpha(alpha, m.Width))
 	}
 	bitstream, err := lossy.Encode(planes, cmp.Or(quality, Quality))
 	if err != nil {
@@ -52,36 +44,18 @@ func encodeLossy(m *plane.Image, quality int) (chunks []byte, err error) {
 	return appendChunk(chunks, "VP8 ", bitstream), nil
 }
 
-// prepare makes the lossless encoder fill its tables. Its first use does that without a lock, so that a concurrent one
-// would see half of them and write other levels.
-var prepare = sync.OnceFunc(func() {
-	// The error does not matter: encodeAlpha meets it again.
-	_ = webp.Encode(io.Discard, image.NewNRGBA(image.Rect(0, 0, 1, 1)), losslessOptions())
-})
-
-func losslessOptions() *webp.EncoderOptions {
-	options := webp.DefaultOptions()
-	options.Lossless = true
-	return options
-}
-
-// encodeAlpha returns the payload of an ALPH chunk (RFC 9649, section 2.7.1.2): a lossless image whose green channel is
-// alpha, without its header.
-func encodeAlpha(alpha []uint8, width, height int) ([]byte, error) {
-	prepare()
-	m := image.NewNRGBA(image.Rect(0, 0, width, height))
-	for i, v := range alpha {
-		m.Pix[4*i+1], m.Pix[4*i+3] = v, 0xff
+// encodeAlpha returns the payload of an ALPH chunk (RFC 9649, section 2.7.1.2): the shortest one of all filters.
+func encodeAlpha(alpha []uint8, width int) []byte {
+	var shortest []byte
+	longest := math.MaxInt
+	filtered := make([]uint8, len(alpha))
+	for filter := filterNone; filter <= filterGradient; filter++ {
+		filterAlpha(filtered, alpha, width, filter)
+		if made := lossless.EncodeAlpha(filtered, width, longest); made != nil {
+			const compressed = 1
+			shortest = append([]byte{uint8(compressed | filter<<2)}, made...)
+			longest = len(made) - 1
+		}
 	}
-	var file bytes.Buffer
-	if err := webp.Encode(&file, m, losslessOptions()); err != nil {
-		return nil, err
-	}
-	const riffHeader, chunkHeader, losslessHeader, compressed = 12, 8, 5, 1
-	start := file.Bytes()[riffHeader:]
-	if name := string(start[:4]); name != "VP8L" {
-		return nil, fmt.Errorf("the lossless encoder made a chunk %q, expected VP8L", name)
-	}
-	length := binary.LittleEndian.Uint32(start[4:])
-	return append([]byte{compressed}, start[chunkHeader:][losslessHeader:length]...), nil
+	return shortest
 }

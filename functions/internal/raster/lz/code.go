@@ -1,49 +1,51 @@
-package deflate
+package lz
 
 import (
 	"math/bits"
 	"slices"
 )
 
-// A code is a canonical Huffman code (RFC 1951, section 3.2.2). Symbols of length 0 have none.
-type code struct {
-	lengths []uint8
+// MaxCodeLength is the length of the longest code, in bits.
+const MaxCodeLength = 15
+
+// A Code is a canonical Huffman code (RFC 1951, section 3.2.2). Symbols of length 0 have none.
+type Code struct {
+	Lengths []uint8
 	codes   []uint16 // the first bit is the lowest
 }
 
-// of returns the code of a symbol, and its length.
-func (c code) of(symbol int) (uint64, int) { return uint64(c.codes[symbol]), int(c.lengths[symbol]) }
+// Of returns the code of a symbol, and its length.
+func (c Code) Of(symbol int) (uint64, int) { return uint64(c.codes[symbol]), int(c.Lengths[symbol]) }
 
-// bits is what symbols that occur so often take.
-func (c code) bits(counts []int) (total int) {
+// Bits is what symbols that occur so often take.
+func (c Code) Bits(counts []int) (total int) {
 	for symbol, n := range counts {
-		total += n * int(c.lengths[symbol])
+		total += n * int(c.Lengths[symbol])
 	}
 	return total
 }
 
-// count is the number of symbols up to the last one with a code, and least at least.
-func (c code) count(least int) int {
-	n := len(c.lengths)
-	for n > least && c.lengths[n-1] == 0 {
+// Count is the number of symbols up to the last one with a code, and least at least.
+func (c Code) Count(least int) int {
+	n := len(c.Lengths)
+	for n > least && c.Lengths[n-1] == 0 {
 		n--
 	}
 	return n
 }
 
-// newCode returns a code for symbols that occur so often, none longer than longest bits.
-func newCode(counts []int, longest int) code {
-	c := code{make([]uint8, len(counts)), make([]uint16, len(counts))}
+// NewCode returns a code for symbols that occur so often, none longer than longest bits.
+func NewCode(counts []int, longest int) Code {
+	lengths := make([]uint8, len(counts))
 	order := rarestFirst(counts)
 	next := 0
 	for length, n := range limit(treeDepths(order, counts), longest) {
 		for range n {
-			c.lengths[order[len(order)-1-next]] = uint8(length)
+			lengths[order[len(order)-1-next]] = uint8(length)
 			next++
 		}
 	}
-	c.assign()
-	return c
+	return CodeOf(lengths)
 }
 
 // rarestFirst returns the symbols that occur, two at least: some decoders refuse a code of one.
@@ -122,10 +124,12 @@ func limit(counted []int, longest int) []int {
 	return counted
 }
 
-// assign chooses the codes, by length, then by symbol.
-func (c code) assign() {
-	var next [maxCodeLength + 2]uint16
-	for _, length := range c.lengths {
+// CodeOf returns the code of symbols with these lengths. Its codes are in the order of their lengths, then of their
+// symbols.
+func CodeOf(lengths []uint8) Code {
+	c := Code{lengths, make([]uint16, len(lengths))}
+	var next [MaxCodeLength + 2]uint16
+	for _, length := range c.Lengths {
 		if length > 0 {
 			next[length+1]++
 		}
@@ -133,32 +137,11 @@ func (c code) assign() {
 	for length := 1; length < len(next); length++ {
 		next[length] = (next[length] + next[length-1]) << 1
 	}
-	for symbol, length := range c.lengths {
+	for symbol, length := range c.Lengths {
 		if length > 0 {
 			c.codes[symbol] = bits.Reverse16(next[length] << (16 - length))
 			next[length]++
 		}
 	}
+	return c
 }
-
-// fixedLengths and fixedDistances are the fixed codes (RFC 1951, section 3.2.6).
-var fixedLengths, fixedDistances = func() (lengths, distances code) {
-	const symbols = lengthSymbols + 2 // of which two take part in the code only
-	lengths = code{make([]uint8, symbols), make([]uint16, symbols)}
-	distances = code{slices.Repeat([]uint8{5}, distanceSymbols), make([]uint16, distanceSymbols)}
-	for symbol := range lengths.lengths {
-		switch {
-		case symbol < 144:
-			lengths.lengths[symbol] = 8
-		case symbol < 256:
-			lengths.lengths[symbol] = 9
-		case symbol < 280:
-			lengths.lengths[symbol] = 7
-		default:
-			lengths.lengths[symbol] = 8
-		}
-	}
-	lengths.assign()
-	distances.assign()
-	return lengths, distances
-}()

@@ -23,10 +23,11 @@ func (a *adler) add(p []byte) {
 		some := p[:min(len(p), blockSize*maxBlocks)]
 		p = p[len(some):]
 		bytes, sums := a.a, a.b
-		for ; len(some) >= blockSize; some = some[blockSize:] {
-			groupBytes, groupSums := sumBlock((*[blockSize]byte)(some))
-			sums += bytes*blockSize + groupSums
-			bytes += groupBytes
+		if whole := len(some) / blockSize * blockSize; whole > 0 {
+			blockBytes, blockSums := sumBlocks(some[:whole])
+			sums += bytes*uint32(whole) + blockSums
+			bytes += blockBytes
+			some = some[whole:]
 		}
 		for _, b := range some {
 			bytes += uint32(b)
@@ -34,6 +35,17 @@ func (a *adler) add(p []byte) {
 		}
 		a.a, a.b = bytes%adlerModulus, sums%adlerModulus
 	}
+}
+
+// sumBlocksPortably is sumBlocks, which returns the sum of the bytes of one to maxBlocks blocks, and the sum of those
+// sums after each byte.
+func sumBlocksPortably(p []byte) (bytes, sums uint32) {
+	for ; len(p) >= blockSize; p = p[blockSize:] {
+		blockBytes, blockSums := sumBlock((*[blockSize]byte)(p))
+		sums += bytes*blockSize + blockSums
+		bytes += blockBytes
+	}
+	return bytes, sums
 }
 
 // sumBlock returns the sum of the bytes of a block, and the sum of those sums after each byte.

@@ -319,6 +319,22 @@ func TestAdler(t *testing.T) {
 	}
 }
 
+// The sums of blocks are those of Go.
+func TestSumBlocks(t *testing.T) {
+	random := rand.New(rand.NewPCG(4, 5))
+	for blocks := 1; blocks <= maxBlocks; blocks++ {
+		p := make([]byte, blocks*blockSize)
+		for i := range p {
+			p[i] = byte(random.Uint32() | -uint32(blocks&1))
+		}
+		gotBytes, gotSums := sumBlocks(p)
+		wantBytes, wantSums := sumBlocksPortably(p)
+		if gotBytes != wantBytes || gotSums != wantSums {
+			t.Fatalf("the sums of %d blocks are %d and %d, want %d and %d", blocks, gotBytes, gotSums, wantBytes, wantSums)
+		}
+	}
+}
+
 // Any bytes are decompressed as by compress/flate, or both fail.
 func FuzzInflate(f *testing.F) {
 	for _, text := range texts() {

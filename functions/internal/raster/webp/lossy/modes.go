@@ -42,7 +42,7 @@ func (h *header) readMacroblock(p *partition, above, left *[4]uint8) (m macroblo
 	m.empty = h.skips && p.readBool(h.skipProb)
 	m.luma = readLuma(p)
 	if m.luma == predictSubblocks {
-		p.boolDecoder = m.readSubblocks(p.boolDecoder, &p.buf, above, left)
+		m.readSubblocks(p, above, left)
 	} else {
 		for i := range above {
 			above[i], left[i] = uint8(m.luma), uint8(m.luma)
@@ -100,8 +100,10 @@ var submodeTree = [16][2]int8{
 	{subLD - 16, 7}, {subVL - 16, 8}, {subHD - 16, subHU - 16},
 }
 
-// readSubblocks reads the modes of 16 subblocks.
-func (m *macroblock) readSubblocks(c boolDecoder, buf *buffer, above, left *[4]uint8) boolDecoder {
+// readSubblocksPortably is readSubblocks, which reads the modes of 16 subblocks. It replaces those of the subblocks
+// above and on the left.
+func (m *macroblock) readSubblocksPortably(p *partition, above, left *[4]uint8) {
+	c, buf := p.boolDecoder, &p.buf
 	for i := range m.subblocks {
 		x, y := i&3, i>>2
 		probs := &subblockProbs[above[x]&15][left[y]&15]
@@ -120,5 +122,5 @@ func (m *macroblock) readSubblocks(c boolDecoder, buf *buffer, above, left *[4]u
 		mode := uint8(at) & 15
 		m.subblocks[i], above[x], left[y] = mode, mode, mode
 	}
-	return c
+	p.boolDecoder = c
 }

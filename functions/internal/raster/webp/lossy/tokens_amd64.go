@@ -39,3 +39,16 @@ func (p *partition) readBlocks(
 	blocks, counts, left = blocks[:size*size], counts[:size*size], left[:size]
 	readBlocksBMI2(&p.boolDecoder, &p.buf, probs, n&1, by, &blocks[0], &counts[0], &above[0], &left[0], size)
 }
+
+// readSubblocksBMI2 is readSubblocks. The buffer has to have the bytes of a macroblock.
+//
+//go:noescape
+func readSubblocksBMI2(c *boolDecoder, buf *buffer, modes *[16]uint8, above, left *[4]uint8)
+
+func (m *macroblock) readSubblocks(p *partition, above, left *[4]uint8) {
+	if hasBitOps {
+		readSubblocksBMI2(&p.boolDecoder, &p.buf, &m.subblocks, above, left)
+		return
+	}
+	m.readSubblocksPortably(p, above, left)
+}

@@ -273,6 +273,121 @@ done:
 	MOVQ DX, 24(R11)
 	RET
 
+// LEAF stores a mode.
+#define LEAF(mode) \
+	MOVL $mode, R15 \
+	JMP store
+
+// func readSubblocksBMI2(c *boolDecoder, buf *buffer, modes *[16]uint8, above, left *[4]uint8)
+//
+// DI is the address of the probabilities of subblock R8. The branches are those of submodeTree.
+TEXT ·readSubblocksBMI2(SB), NOSPLIT, $0-40
+	MOVQ c+0(FP), R11
+	MOVQ 0(R11), AX
+	MOVQ 8(R11), BX
+	MOVQ 16(R11), CX
+	MOVQ 24(R11), DX
+	INCL BX
+	SHLL $24, BX
+	ADDQ buf+8(FP), DX
+	MOVQ modes+16(FP), SI
+	MOVQ above+24(FP), R9
+	MOVQ left+32(FP), R10
+	XORL R8, R8
+
+next:
+	MOVQ R8, R11
+	ANDL $3, R11
+	MOVBLZX (R9)(R11*1), DI
+	ANDL $15, DI
+	SHLL $4, DI
+	MOVQ R8, R12
+	SHRL $2, R12
+	MOVBLZX (R10)(R12*1), R12
+	ANDL $15, R12
+	ORL R12, DI
+	SHLL $4, DI
+	LEAQ ·subblockProbs(SB), R12
+	ADDQ R12, DI
+	REFILL
+	SPLIT(0(DI))
+	IF_TRUE(node1)
+	FALSE
+	LEAF(0) // DC
+
+node1:
+	TRUE
+	SPLIT(1(DI))
+	IF_TRUE(node2)
+	FALSE
+	LEAF(1) // TM
+
+node2:
+	TRUE
+	SPLIT(2(DI))
+	IF_TRUE(node3)
+	FALSE
+	LEAF(2) // VE
+
+node3:
+	TRUE
+	SPLIT(3(DI))
+	IF_TRUE(node6)
+	FALSE
+	SPLIT(4(DI))
+	IF_TRUE(node5)
+	FALSE
+	LEAF(3) // HE
+
+node5:
+	TRUE
+	XORL R15, R15
+	APPEND(5(DI))
+	ADDL $5, R15 // RD or VR
+	JMP store
+
+node6:
+	TRUE
+	SPLIT(6(DI))
+	IF_TRUE(node7)
+	FALSE
+	LEAF(4) // LD
+
+node7:
+	TRUE
+	SPLIT(7(DI))
+	IF_TRUE(node8)
+	FALSE
+	LEAF(7) // VL
+
+node8:
+	TRUE
+	XORL R15, R15
+	APPEND(8(DI))
+	ADDL $8, R15 // HD or HU
+
+store:
+	MOVQ R8, R11
+	ANDL $3, R11
+	MOVQ R8, R12
+	SHRL $2, R12
+	MOVB R15, (SI)(R8*1)
+	MOVB R15, (R9)(R11*1)
+	MOVB R15, (R10)(R12*1)
+	INCL R8
+	CMPL R8, $16
+	JLT next
+
+	MOVQ c+0(FP), R11
+	SHRL $24, BX
+	DECL BX
+	SUBQ buf+8(FP), DX
+	MOVQ AX, 0(R11)
+	MOVQ BX, 8(R11)
+	MOVQ CX, 16(R11)
+	MOVQ DX, 24(R11)
+	RET
+
 // func leadingZeros(v uint32) uint32
 TEXT ·leadingZeros(SB), NOSPLIT, $0-12
 	LZCNTL v+0(FP), AX

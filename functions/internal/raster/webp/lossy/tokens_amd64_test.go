@@ -54,6 +54,30 @@ func TestReadBlocks(t *testing.T) {
 	}
 }
 
+// The modes of subblocks are those of Go.
+func TestReadSubblocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for round := range 300 {
+		data := make([]byte, 2000)
+		for i := range data {
+			data[i] = uint8(r.Uint32() >> (round % 8))
+		}
+		got, want := newPartition(t, data), newPartition(t, data)
+		var gotAbove, gotLeft, wantAbove, wantLeft [4]uint8
+		for range 20 {
+			var g, w macroblock
+			g.readSubblocks(got, &gotAbove, &gotLeft)
+			w.readSubblocksPortably(want, &wantAbove, &wantLeft)
+			if g != w || gotAbove != wantAbove || gotLeft != wantLeft {
+				t.Fatalf("round %d: got %v, want %v", round, g.subblocks, w.subblocks)
+			}
+			if g, w := got.readUint(3), want.readUint(3); g != w {
+				t.Fatalf("round %d: the bits after the modes are %d, want %d", round, g, w)
+			}
+		}
+	}
+}
+
 func newPartition(t *testing.T, data []byte) *partition {
 	t.Helper()
 	p, err := openPartition(bytes.NewReader(data), int64(len(data)))

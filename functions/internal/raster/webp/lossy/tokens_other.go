@@ -7,3 +7,7 @@ func (p *partition) readBlocks(
 ) {
 	p.readBlocksPortably(probs, n, by, blocks, counts, above, left)
 }
+
+func (m *macroblock) readSubblocks(p *partition, above, left *[4]uint8) {
+	m.readSubblocksPortably(p, above, left)
+}

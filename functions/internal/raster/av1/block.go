@@ -542,7 +542,7 @@ func (d *decoder) readDelta(cdf *[4]uint16) int {
 	return v
 }
 
-// readTxSize is read_block_tx_size (section 5.11.16), of blocks that are not copies.
+// readTxSize is read_block_tx_size (section 5.11.16).
 func (d *decoder) readTxSize() {
 	b := &d.block
 	b.tx = maxTxSizes[b.size]

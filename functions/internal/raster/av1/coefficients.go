@@ -418,7 +418,7 @@ func (d *decoder) txType(plane int, tx txSize, row, column int) txType {
 		kind := dctDCT
 		if large <= 5 && (b.isInter || large < 5) && d.header.segmentQIndex(b.segment) > 0 {
 			if b.isInter {
-				kind = d.readCopiedTxType(small, large)
+				kind = d.readInterTxType(small, large)
 			} else {
 				kind = d.readTxType(small)
 			}
@@ -442,7 +442,7 @@ func (d *decoder) txType(plane int, tx txSize, row, column int) txType {
 		p := &d.planes[plane]
 		y, x := max(b.row, row<<p.subY)-b.row, max(b.column, column<<p.subX)-b.column
 		kind = b.txTypes[y*32+x]
-		if !d.allowsCopied(kind, small, large) {
+		if !d.allowsInter(kind, small, large) {
 			return dctDCT
 		}
 		return kind
@@ -484,8 +484,8 @@ func (d *decoder) readTxType(small uint8) txType {
 	return intraTxSet1[d.symbol(c.intraTxSet1[small-2][mode][:])]
 }
 
-// readCopiedTxType reads inter_tx_type.
-func (d *decoder) readCopiedTxType(small, large uint8) txType {
+// readInterTxType reads inter_tx_type.
+func (d *decoder) readInterTxType(small, large uint8) txType {
 	c := &d.contexts
 	switch {
 	case d.header.reducedTxSet || large == 5:
@@ -500,8 +500,8 @@ func (d *decoder) readCopiedTxType(small, large uint8) txType {
 	}
 }
 
-// allowsCopied reports whether chroma of a copied block may have a transform type (is_tx_type_in_set).
-func (d *decoder) allowsCopied(kind txType, small, large uint8) bool {
+// allowsInter reports whether chroma of an inter block may have a transform type (is_tx_type_in_set).
+func (d *decoder) allowsInter(kind txType, small, large uint8) bool {
 	switch {
 	case d.header.reducedTxSet || large == 5:
 		return kind == dctDCT || kind == identityIdentity
@@ -512,7 +512,7 @@ func (d *decoder) allowsCopied(kind txType, small, large uint8) bool {
 	}
 }
 
-// keepTxType keeps the transform type of a part of a copied block, for chroma.
+// keepTxType keeps the transform type of a part of an inter block, for chroma.
 func (d *decoder) keepTxType(tx txSize, row, column int, kind txType) {
 	b := &d.block
 	row, column = row-b.row, column-b.column

@@ -285,7 +285,7 @@ func (d *decoder) copyBlock() {
 	}
 }
 
-// readTxTree reads the transform sizes of a copied block.
+// readTxTree reads the transform sizes of an inter block or a copied one.
 func (d *decoder) readTxTree() {
 	b := &d.block
 	tx := maxTxSizes[b.size]
@@ -362,7 +362,7 @@ func (d *decoder) leftTxHeight(row, column int) uint8 {
 	return d.tile.beside[row&31].tx
 }
 
-// keepTxTree keeps the transform sizes at the lower and right edge of a copied block.
+// keepTxTree keeps the transform sizes at the lower and right edge of an inter block or a copied one.
 func (d *decoder) keepTxTree(above, left []neighbor) {
 	b := &d.block
 	row, column := min(b.row+b.height, d.miRows)-1, min(b.column+b.width, d.miColumns)-1

@@ -305,7 +305,7 @@ func (s *vectorStack) sort(start, end int) {
 // global ones.
 func (d *decoder) searchMore() {
 	b, s := &d.block, &d.inter.stack
-	var same, other [2][]vector // of compound blocks: RefIdMvs and RefDiffMvs
+	var same, other [2]vectorPair // of compound blocks: RefIdMvs and RefDiffMvs
 	size := min(b.width, b.height, 16, d.miColumns-b.column, d.miRows-b.row)
 	for pass := range 2 {
 		for i := 0; i < size && s.count < 2; {
@@ -337,9 +337,13 @@ func (d *decoder) searchMore() {
 	}
 	var pairs [2][2]vector
 	for list := range 2 {
-		all := append(same[list], other[list]...)
-		all = append(all, s.global[list], s.global[list])
-		pairs[0][list], pairs[1][list] = all[0], all[1]
+		all := &same[list]
+		for _, v := range other[list].vectors[:other[list].count] {
+			all.add(v)
+		}
+		all.add(s.global[list])
+		all.add(s.global[list])
+		pairs[0][list], pairs[1][list] = all.vectors[0], all.vectors[1]
 	}
 	s.addPairs(pairs)
 }
@@ -386,18 +390,31 @@ func (d *decoder) addOther(n *motionBlock) {
 	}
 }
 
+// A vectorPair is up to two vectors.
+type vectorPair struct {
+	vectors [2]vector
+	count   int
+}
+
+// add adds a vector if there is room.
+func (p *vectorPair) add(v vector) bool {
+	if p.count == len(p.vectors) {
+		return false
+	}
+	p.vectors[p.count] = v
+	p.count++
+	return true
+}
+
 // collect collects the vectors of a block for either reference of a compound block (section 7.10.2.13).
-func (d *decoder) collect(n *motionBlock, same, other *[2][]vector) {
+func (d *decoder) collect(n *motionBlock, same, other *[2]vectorPair) {
 	for i, ref := range n.ref {
 		if ref <= intraFrame {
 			continue
 		}
 		for list, wanted := range d.block.ref {
-			switch {
-			case ref == wanted && len(same[list]) < 2:
-				same[list] = append(same[list], n.mv[i])
-			case len(other[list]) < 2:
-				other[list] = append(other[list], d.turned(n.mv[i], ref, wanted))
+			if ref != wanted || !same[list].add(n.mv[i]) {
+				other[list].add(d.turned(n.mv[i], ref, wanted))
 			}
 		}
 	}

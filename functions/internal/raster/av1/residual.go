@@ -46,7 +46,7 @@ func (d *decoder) decodeTransforms(plane int, tx txSize, row, column, width, hei
 	}
 }
 
-// decodeTxTree is transform_tree (section 5.11.37), of a copied block.
+// decodeTxTree is transform_tree (section 5.11.37), of an inter block or a copied one.
 func (d *decoder) decodeTxTree(row, column, width, height int) {
 	if row >= d.miRows || column >= d.miColumns {
 		return

@@ -101,7 +101,7 @@ func startLocal(t *testing.T) stack {
 	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(endpoint.Close)
 	command := exec.Command(binary, "--listen", "127.0.0.1:0", "--webhook", endpoint.URL)
-	command.Env = append(os.Environ(), "LOG_LEVEL=ERROR")
+	command.Env = append(os.Environ(), "LOG_LEVEL=ERROR", "TMPDIR="+t.TempDir()) // what it cannot remove when it is killed
 	output := start(t, command)
 	s := stack{metrics: map[string]string{}}
 	row := regexp.MustCompile(`^  (\S.*?)  +http://([^/]+)(\S*)$`)

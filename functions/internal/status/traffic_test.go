@@ -134,7 +134,7 @@ func await(t *testing.T, is func() bool) {
 	}
 }
 
-// Without Redis, and without the right to subscribe, there is no traffic to wait for.
+// Without Redis, and without the right to subscribe, no traffic is known of.
 func TestTrafficUnknown(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]connect.Redis{

@@ -278,7 +278,7 @@ func TestBackfillYields(t *testing.T) {
 		s.backfill(t, s.url, events.ImageRender{ImageID: id})
 		found := yielded.FindStringSubmatch(s.send(s.get(s.url + "/metrics")).body)
 		if found == nil {
-			t.Fatal("there is no metric")
+			t.Fatal("the metric is missing")
 		}
 		var err error
 		if seconds, err = strconv.ParseFloat(found[1], 64); err != nil {

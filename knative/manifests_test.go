@@ -41,7 +41,7 @@ func secretSettings() (names []string) {
 }
 
 // runtimeSettings are read by Go's runtime instead of a function.
-var runtimeSettings = []string{"GOGC", "GOMEMLIMIT"}
+var runtimeSettings = []string{"GOMEMLIMIT"}
 
 // object is a document of a manifest.
 type object map[string]any

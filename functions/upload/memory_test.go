@@ -47,7 +47,7 @@ func TestMemory(t *testing.T) {
 		"form":                  {formBody, formType, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := start(t, "GOGC=25", "GOMEMLIMIT=170MiB") // as in its manifest
+			p := start(t, "GOMEMLIMIT=170MiB") // as in its manifest
 			var begun, all sync.WaitGroup
 			begun.Add(uploads)
 			for range uploads {

@@ -67,20 +67,6 @@ func (r *bits) signed(n int) int {
 	return v
 }
 
-// nonSymmetric reads ns(n): a number below n (section 4.10.7).
-func (r *bits) nonSymmetric(n int) int {
-	w := 0
-	for n>>w != 0 {
-		w++
-	}
-	m := 1<<w - n
-	v := r.read(w - 1)
-	if v < m {
-		return v
-	}
-	return v<<1 - m + r.read(1)
-}
-
 // align skips to the next byte, and returns the bytes that are left.
 func (r *bits) align() []byte { return r.b[min((r.at+7)/8, len(r.b)):] }
 

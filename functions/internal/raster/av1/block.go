@@ -490,7 +490,7 @@ func (d *decoder) readCDEF() {
 	if d.cdefIndex[row*d.cdefColumns+column] >= 0 {
 		return
 	}
-	index := int8(d.literal(d.header.cdef.bits))
+	index := int8(d.read(d.header.cdef.bits))
 	for y := row; y < row+(b.height+15)>>4; y++ {
 		for x := column; x < min(column+(b.width+15)>>4, d.cdefColumns); x++ {
 			if at := y*d.cdefColumns + x; at < len(d.cdefIndex) {
@@ -533,8 +533,8 @@ func (d *decoder) readDeltas() {
 func (d *decoder) readDelta(cdf *[4]uint16) int {
 	v := d.symbol4(cdf)
 	if v == 3 {
-		n := d.literal(3) + 1
-		v = d.literal(n) + 1<<n + 1
+		n := d.read(3) + 1
+		v = d.read(n) + 1<<n + 1
 	}
 	if v != 0 && d.flag() {
 		return -v

@@ -245,7 +245,7 @@ func (d *decoder) readEnd(chroma, size int, tx txSize, kind txType) int {
 	if d.boolean(&c.endBit[size][chroma][n-1]) {
 		end = 3
 	}
-	return end<<(n-1) + d.literal(n-1) + 1
+	return end<<(n-1) + d.read(n-1) + 1
 }
 
 // readLevels reads the coefficients and dequantizes them (section 7.12.3). It returns the context for later blocks, and
@@ -407,7 +407,7 @@ func (d *decoder) readGolomb() int {
 			return 0
 		}
 	}
-	return 1<<(n-1) + d.literal(n-1) - 1
+	return 1<<(n-1) + d.read(n-1) - 1
 }
 
 // txType reads or derives the transform type of a transform block that has coefficients.
@@ -571,18 +571,18 @@ func (d *decoder) readRestorationUnit(plane int, u *restorationUnit) {
 		for pass := range 2 {
 			for j := min(plane, 1); j < 3; j++ {
 				last := &d.wiener[plane][pass][j]
-				*last = int8(d.readNear(least[j], most[j]+1, j+1, int(*last)))
+				*last = int8(readNear(&d.symbolDecoder, least[j], most[j]+1, j+1, int(*last)))
 				u.wiener[pass][j] = *last
 			}
 		}
 	case restoreSelfGuided:
-		u.set = uint8(d.literal(4))
+		u.set = uint8(d.read(4))
 		least, most := [2]int{-96, -32}, [2]int{31, 95}
 		for i := range 2 {
 			last := &d.xqd[plane][i]
 			switch hasRadius := selfGuidedHasRadius(u.set, i); {
 			case hasRadius:
-				*last = int8(d.readNear(least[i], most[i]+1, 4, int(*last)))
+				*last = int8(readNear(&d.symbolDecoder, least[i], most[i]+1, 4, int(*last)))
 			case i == 1:
 				*last = int8(min(max(128-int(d.xqd[plane][0]), least[1]), most[1]))
 			default:
@@ -599,44 +599,4 @@ func selfGuidedHasRadius(set uint8, pass int) bool {
 		return set < 10 || set > 13
 	}
 	return set < 14
-}
-
-// readNear is decode_signed_subexp_with_ref_bool: a number from low to high - 1, which is probably near another one.
-func (d *decoder) readNear(low, high, k, ref int) int {
-	limit, r := high-low, ref-low
-	v := d.readSubexponential(limit, k)
-	if 2*r <= limit {
-		return low + recenter(r, v)
-	}
-	return low + limit - 1 - recenter(limit-1-r, v)
-}
-
-// readSubexponential is decode_subexp_bool.
-func (d *decoder) readSubexponential(limit, k int) int {
-	base := 0
-	for i := 0; ; i++ {
-		n := k
-		if i > 0 {
-			n = k + i - 1
-		}
-		if limit <= base+3<<n {
-			return base + d.nonSymmetric(limit-base)
-		}
-		if more := d.flag(); !more {
-			return base + d.literal(n)
-		}
-		base += 1 << n
-	}
-}
-
-// recenter is inverse_recenter.
-func recenter(r, v int) int {
-	switch {
-	case v > 2*r:
-		return v
-	case v&1 != 0:
-		return r - (v+1)>>1
-	default:
-		return r + v>>1
-	}
 }

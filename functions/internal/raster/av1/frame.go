@@ -269,7 +269,7 @@ func uniformStarts(count, log2, shift int) []int {
 func (p *headerParser) readStarts(count, limit, shift int) (starts []int, largest int) {
 	for at := 0; at < count && !p.isShort; {
 		starts = append(starts, at<<shift)
-		size := p.nonSymmetric(min(count-at, limit)) + 1
+		size := nonSymmetric(p.bits, min(count-at, limit)) + 1
 		largest = max(largest, size)
 		at += size
 	}

@@ -261,35 +261,6 @@ func (p *headerParser) parseWarp(g *globalMotion, before *warpParams) {
 func (p *headerParser) readParam(before, bits, precision, whole int) int {
 	shift := 16 - precision
 	most := 1 << bits
-	v := p.readNear(-most, most+1, before>>shift-whole<<precision)
+	v := readNear(p.bits, -most, most+1, 3, before>>shift-whole<<precision)
 	return v<<shift + whole<<16
-}
-
-// readNear is decode_signed_subexp_with_ref: a number from low to high - 1, which is probably near another one.
-func (p *headerParser) readNear(low, high, ref int) int {
-	limit, r := high-low, ref-low
-	v := p.readSubexponential(limit)
-	if 2*r <= limit {
-		return low + recenter(r, v)
-	}
-	return low + limit - 1 - recenter(limit-1-r, v)
-}
-
-// readSubexponential is decode_subexp.
-func (p *headerParser) readSubexponential(limit int) int {
-	const k = 3
-	base := 0
-	for i := 0; ; i++ {
-		n := k
-		if i > 0 {
-			n = k + i - 1
-		}
-		if limit <= base+3<<n {
-			return base + p.nonSymmetric(limit-base)
-		}
-		if more := p.flag(); !more {
-			return base + p.read(n)
-		}
-		base += 1 << n
-	}
 }

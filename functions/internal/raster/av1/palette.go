@@ -47,12 +47,12 @@ func (d *decoder) readPalette(plane, step int) {
 		}
 	}
 	if len(colors) < n {
-		colors = append(colors, uint16(d.literal(int(d.depth))))
+		colors = append(colors, uint16(d.read(int(d.depth))))
 	}
 	if len(colors) < n {
-		width := int(d.depth) - 3 + d.literal(2)
+		width := int(d.depth) - 3 + d.read(2)
 		for len(colors) < n {
-			color := min(int(colors[len(colors)-1])+d.literal(width)+step, limit)
+			color := min(int(colors[len(colors)-1])+d.read(width)+step, limit)
 			colors = append(colors, uint16(color))
 			width = min(width, mathbits.Len(uint(max(limit-color+1-step, 1)-1)))
 		}
@@ -66,15 +66,15 @@ func (d *decoder) readPaletteV() {
 	colors := b.palette[2][:b.colors[1]]
 	if isDelta := d.flag(); !isDelta {
 		for i := range colors {
-			colors[i] = uint16(d.literal(depth))
+			colors[i] = uint16(d.read(depth))
 		}
 		return
 	}
-	width := depth - 4 + d.literal(2)
-	v := d.literal(depth)
+	width := depth - 4 + d.read(2)
+	v := d.read(depth)
 	colors[0] = uint16(v)
 	for i := range colors[1:] {
-		delta := d.literal(width)
+		delta := d.read(width)
 		if delta != 0 && d.flag() {
 			delta = -delta
 		}
@@ -134,7 +134,7 @@ func (d *decoder) readColorMap(plane, width, height, seenWidth, seenHeight int) 
 	n := d.block.colors[plane]
 	m := d.colorMap[plane][:width*height]
 	contexts := &d.contexts.paletteColor[plane][n-2]
-	m[0] = uint8(d.nonSymmetric(n))
+	m[0] = uint8(nonSymmetric(&d.symbolDecoder, n))
 	for i := 1; i < seenHeight+seenWidth-1; i++ {
 		for x := min(i, seenWidth-1); x >= max(0, i-seenHeight+1); x-- {
 			at := (i-x)*width + x

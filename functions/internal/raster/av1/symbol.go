@@ -68,8 +68,8 @@ func (w window) consume(low, high uint32) window {
 	return window{(w.bits-uint64(low)<<48+1)<<(n&63) - 1, size << (n & 31), w.left - n}
 }
 
-// literal reads L(n): n bits of equal probability.
-func (d *symbolDecoder) literal(n int) int {
+// read reads L(n): n bits of equal probability.
+func (d *symbolDecoder) read(n int) int {
 	v := 0
 	for range n {
 		v = v<<1 | d.bit()
@@ -98,17 +98,6 @@ func (d *symbolDecoder) half(middle uint32) bool {
 		d.refill()
 	}
 	return isSecond
-}
-
-// nonSymmetric reads NS(n).
-func (d *symbolDecoder) nonSymmetric(n int) int {
-	w := mathbits.Len(uint(n))
-	m := 1<<w - n
-	v := d.literal(w - 1)
-	if v < m {
-		return v
-	}
-	return v<<1 - m + d.bit()
 }
 
 // probable reads a symbol of two values. The probability of the second one is p / 32768, and does not adapt.

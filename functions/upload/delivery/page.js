@@ -291,7 +291,7 @@ async function followAll(open, signal) {
     const end = AbortSignal.any([signal, streaming.signal, ...open.size > some.length ? [AbortSignal.timeout(turn)] : []]);
     const answer = await get('events?ids=' + some, { signal: end }).catch(() => null);
     if (answer?.ok) await readEvents(answer.body, status => { if (!isOpen(status)) open.delete(status.image_id); showState(status) });
-    else if (answer?.status === 404) for (const id of some) open.delete(id); // one of them is gone
+    else if (answer?.status === 404) for (const id of some) open.delete(id); // all of them are gone
     if (answer?.ok || end.aborted) failed = 0;
     if (open.size) await pause(Math.max(2000, restOf(answer?.headers.get('Retry-After'))), signal);
   }
@@ -315,7 +315,7 @@ async function readEvents(stream, use) {
   }
 }
 function showState({ image_id, status, result, urls }) {
-  const tile = tiles.get(image_id);
+  const tile = status && tiles.get(image_id); // of an unknown image the event has only the ID
   if (tile && status === 'deleted') removeTile(image_id); else if (tile) showTile({ ...tile.image, ...result, status, urls });
 }
 

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -26,22 +27,22 @@ const (
 )
 
 // Events is GET /events?ids=..., and GET /status/{id}/events: the status of each image, now and at each change, as
-// server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). The stream ends after an event
-// named end once all are final. A client that reconnects with the Last-Event-ID gets what has changed since, or 204,
-// after which browsers do not connect again.
+// server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). An ID without an image has an
+// event named unknown; if none has one, the answer is 404. The stream ends after an event named end once all are final.
+// A client that reconnects with the Last-Event-ID gets what has changed since, or 204, after which browsers do not
+// connect again.
 func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
 	imageIDs, err := streamedIDs(r)
 	if err != nil {
 		return err
 	}
-	s := &stream{delivery: d, request: r, imageIDs: imageIDs, ranks: ranksIn(r.Header.Get("Last-Event-ID"), len(imageIDs))}
-	var known []*status.Status
-	for _, id := range imageIDs {
-		one, err := d.read(r.Context(), d.Statuses.Read, id)
-		if err != nil {
-			return err
-		}
-		known = append(known, one)
+	known, unknown, err := d.readAll(r.Context(), imageIDs)
+	if err != nil {
+		return err
+	}
+	s := &stream{delivery: d, request: r, ranks: ranksIn(r.Header.Get("Last-Event-ID"), len(known))}
+	for _, one := range known {
+		s.imageIDs = append(s.imageIDs, one.ImageID)
 	}
 	if s.ended() && !slices.ContainsFunc(known, func(one *status.Status) bool { return !one.State.Final() }) {
 		w.WriteHeader(http.StatusNoContent)
@@ -61,7 +62,7 @@ func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
 	s.writer, s.response = w, http.NewResponseController(w)
 	ctx, cancel := context.WithTimeout(r.Context(), streamTimeout)
 	defer cancel()
-	return s.run(ctx, known)
+	return s.run(ctx, known, unknown)
 }
 
 var errTooManyWait = &apierror.Error{
@@ -95,6 +96,26 @@ func streamedIDs(r *http.Request) ([]string, error) {
 		}
 	}
 	return ids, nil
+}
+
+// readAll returns the status of each image, and the IDs that have none; errNoStatus if none has one. Two IDs may have
+// the same: that of an image, and that of an event which refers to it.
+func (d *Delivery) readAll(ctx context.Context, ids []string) (known []*status.Status, unknown []string, err error) {
+	for _, id := range ids {
+		one, err := d.read(ctx, d.Statuses.Read, id)
+		switch {
+		case errors.Is(err, errNoStatus):
+			unknown = append(unknown, id)
+		case err != nil:
+			return nil, nil, err
+		case !slices.ContainsFunc(known, func(k *status.Status) bool { return k.ImageID == one.ImageID }):
+			known = append(known, one)
+		}
+	}
+	if len(known) == 0 {
+		return nil, nil, errNoStatus
+	}
+	return known, unknown, nil
 }
 
 // A stream is the response to one request for events.
@@ -141,13 +162,18 @@ func (s *stream) eventID() string {
 
 func (s *stream) ended() bool { return slices.Min(s.ranks) >= finalRank }
 
-// run writes known, and what follows, until all statuses are final, the client has gone, or the time is over. Errors of
-// a backend after the first event end the stream; the client connects again.
-func (s *stream) run(ctx context.Context, known []*status.Status) error {
+// run writes unknown, known, and what follows, until all statuses are final, the client has gone, or the time is over.
+// Errors of a backend after the first event end the stream; the client connects again.
+func (s *stream) run(ctx context.Context, known []*status.Status, unknown []string) error {
 	watch := s.delivery.Watcher.Watch(s.imageIDs...)
 	defer watch.Stop()
 	if err := s.write("retry: %d\n\n", reconnectMillis); err != nil {
 		return nil // the client has gone
+	}
+	for _, id := range unknown {
+		if err := s.sendUnknown(id); err != nil {
+			return nil // the client has gone
+		}
 	}
 	for _, one := range known {
 		if err := s.send(one); err != nil {
@@ -207,6 +233,15 @@ func (s *stream) send(known *status.Status) error {
 		return fmt.Errorf("write status of %s: %w", known.ImageID, err)
 	}
 	return s.write("id: %s\nevent: status\ndata: %s\n", s.eventID(), line)
+}
+
+// sendUnknown says that an ID, which may be any text, has no image.
+func (s *stream) sendUnknown(id string) error {
+	line, err := httpserver.JSON(map[string]string{"image_id": id})
+	if err != nil {
+		return fmt.Errorf("write the unknown ID %q: %w", id, err)
+	}
+	return s.write("event: unknown\ndata: %s\n", line)
 }
 
 func (s *stream) write(format string, values ...any) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -311,6 +312,24 @@ func TestStream(t *testing.T) {
 	}
 	if answer, _ := d.stream(t, "", query, "33"); answer.StatusCode != http.StatusNoContent {
 		t.Errorf("after the end: %s, want 204, so that a browser does not connect again", answer.Status)
+	}
+}
+
+// IDs without an image, which may be any text, do not keep a client from following the others.
+func TestStreamOfUnknown(t *testing.T) {
+	t.Parallel()
+	d, _ := open(t, ownership.Policy{})
+	id, forged := uuid.NewString(), "x\n\nevent: end"
+	d.put(t, id, status.Queued)
+	_, next := d.stream(t, "", "ids="+url.QueryEscape(forged+","+id), "")
+	if got, want := next(), (sent{name: "unknown", data: `{"image_id":"x\n\nevent: end"}`}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	next().check(t, id, status.Queued, "1")
+	d.put(t, id, status.Completed)
+	next().check(t, id, status.Completed, "3")
+	if got := next(); got.name != "end" {
+		t.Errorf("got %+v, want the end", got)
 	}
 }
 

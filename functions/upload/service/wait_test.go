@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 )
 
 // The function's server passes each event of a stream on at once, and a wait ends with the result.
@@ -36,6 +38,27 @@ func TestWaitThroughServer(t *testing.T) {
 	s.complete(id)
 	if got := <-answers; got.json(t)["status"] != "completed" {
 		t.Errorf("answer is %d %s, want completed", got.status, got.body)
+	}
+}
+
+// The ID that the image of an event would have leads to the image that the event refers to; with that image's own ID it
+// is one image.
+func TestStreamOfReference(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.upload("a.png", pngOf(t, 60, 40))
+	own := s.startAnother("SOURCE_BUCKETS=" + s.getenv("MINIO_BUCKET"))
+	event := reference(s.getenv("MINIO_BUCKET"), imagestore.OriginalKey(id, "a.png"))
+	if got := own.post("/upload", "application/json", event, binaryHeader("refers")...); got.imageID(t) != id {
+		t.Fatalf("a reference is answered %d %s, want the image %s", got.status, got.body, id)
+	}
+	s.complete(id)
+	eventID := idempotency.EventImageID("", eventSource, "refers")
+	for _, path := range []string{"/status/" + eventID + "/events", "/events?ids=" + eventID + "," + id} {
+		got := s.get(path)
+		if got.status != http.StatusOK || strings.Count(got.body, `"image_id":"`+id) != 1 {
+			t.Errorf("%s: %d %s, want one status of %s", path, got.status, got.body, id)
+		}
 	}
 }
 

@@ -168,7 +168,7 @@ var requestCodes = []Code{
 			"images of everybody.",
 		"Keep the IDs of images, or have the operator change the setting."},
 	{CodeNotMatched, []int{http.StatusPreconditionFailed}, "Image not matched",
-		"The image has another `ETag` than the `If-Match` of a deletion.",
+		"The image has another `ETag` than the `If-Match` of the request, or was modified after its `If-Unmodified-Since`.",
 		"Get the image, and decide again."},
 	{CodeImageDeleted, []int{http.StatusGone}, "Image deleted",
 		"The image was deleted, on request or because of its age. The `Idempotency-Key`, or the event, of an upload that " +

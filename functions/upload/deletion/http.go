@@ -19,7 +19,7 @@ func (d *Deleter) Image(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	imageID := strings.ToLower(r.PathValue("id"))
-	if err := d.checkMatch(r, imageID); err != nil {
+	if err := d.checkPreconditions(r, imageID); err != nil {
 		return err
 	}
 	if err := d.DeleteFor(r.Context(), imageID); err != nil {
@@ -29,31 +29,18 @@ func (d *Deleter) Image(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// checkMatch returns an error if a request has an If-Match that the original does not match (RFC 9110, section 13.1.1).
-// An original is never replaced, so that it still matches when it is deleted. Where there is none to see, the deletion
-// says so. An empty If-Match matches nothing: its sender has lost the ETag.
-func (d *Deleter) checkMatch(r *http.Request, imageID string) error {
-	tags := r.Header.Values("If-Match")
-	if len(tags) == 0 || !events.IsImageID(imageID) || !d.policy.MaySee(r.Context(), imageID) {
+// checkPreconditions returns an error if the original does not meet those of a request. An original is never replaced, so
+// that it still meets them when it is deleted. Where there is none to see, the deletion says so.
+func (d *Deleter) checkPreconditions(r *http.Request, imageID string) error {
+	isConditional := r.Header["If-Match"] != nil || r.Header["If-Unmodified-Since"] != nil
+	if !isConditional || !events.IsImageID(imageID) || !d.policy.MaySee(r.Context(), imageID) {
 		return nil
 	}
 	objects, err := d.Images.Find(r.Context(), imageID)
 	if err != nil || objects.Original == nil {
 		return err
 	}
-	own, wanted := `"`+objects.Original.ETag+`"`, strings.Join(tags, ",")
-	for tag := range strings.SplitSeq(wanted, ",") {
-		if tag = strings.TrimSpace(tag); tag == "*" || tag == own {
-			return nil
-		}
-	}
-	return &apierror.Error{
-		Status:  http.StatusPreconditionFailed,
-		Code:    apierror.CodeNotMatched,
-		Message: "The image has another ETag than If-Match; its own is that of GET /images/<id>",
-		Limit:   own,
-		Found:   wanted,
-	}
+	return httpserver.CheckPreconditions(r, objects.Original.ETag, objects.Original.Modified)
 }
 
 // deleteVisible answers for an image of another client as for one that does not exist.

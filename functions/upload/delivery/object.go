@@ -102,6 +102,9 @@ func (l lifetime) until(expires time.Time) lifetime {
 func (d *Delivery) serveObject(
 	w http.ResponseWriter, r *http.Request, info *imagestore.Info, lifetime lifetime,
 ) error {
+	if err := httpserver.CheckPreconditions(r, info.ETag, info.Modified); err != nil {
+		return err // net/http would answer without a body
+	}
 	object := &objectReader{
 		ctx: r.Context(), images: d.Images, info: info, end: info.Size,
 		connection: http.NewResponseController(w),
@@ -166,9 +169,9 @@ func (o *objectReader) checkRange(w http.ResponseWriter, r *http.Request) error 
 	}
 	first, firstErr := strconv.ParseInt(wanted[1], 10, 64)
 	last, lastErr := strconv.ParseInt(wanted[2], 10, 64)
-	isBeyond, isConditional := firstErr == nil && first >= o.info.Size, r.Header.Get("If-Range") != ""
+	isBeyond := firstErr == nil && first >= o.info.Size
 	switch {
-	case lastErr == nil && last < first, isBeyond && isConditional:
+	case lastErr == nil && last < first, isBeyond && isConditional(r.Header):
 		r.Header.Del("Range")
 	case isBeyond:
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", o.info.Size))
@@ -183,6 +186,12 @@ func (o *objectReader) checkRange(w http.ResponseWriter, r *http.Request) error 
 		o.end = last + 1
 	}
 	return nil
+}
+
+// isConditional reports whether a request has a condition on which its range, or any content, depends. Conditions come
+// before ranges (RFC 9110, section 13.2.2).
+func isConditional(header http.Header) bool {
+	return header.Get("If-Range") != "" || header.Get("If-None-Match") != "" || header.Get("If-Modified-Since") != ""
 }
 
 // Seek implements io.Seeker.

@@ -152,6 +152,10 @@ func TestDelete(t *testing.T) {
 				t.Errorf("If-Match: %q: %d %s, want 412 not_matched", tags, got.status, got.body)
 			}
 		}
+		long := "If-Unmodified-Since: Fri, 01 Mar 1991 00:00:00 GMT"
+		if got := s.do(http.MethodDelete, "/images/"+id, "", nil, long); got.status != 412 || got.code(t) != "not_matched" {
+			t.Errorf("%s: %d %s, want 412 not_matched", long, got.status, got.body)
+		}
 		for _, tags := range [][]string{{`"other", ` + own}, {own}, {"*"}} { // a deletion may be repeated
 			if got := deleteIf(id, tags...); got.status != http.StatusNoContent {
 				t.Errorf("If-Match: %q: %d %s, want 204", tags, got.status, got.body)

@@ -52,32 +52,50 @@ func TestGetImageRange(t *testing.T) {
 	content := string(pngOf(t, 60, 40))
 	size := len(content)
 	id := s.upload("a.png", []byte(content))
-	etag := s.get("/images/" + id).header.Get("Etag")
+	whole := s.get("/images/" + id)
+	etag, modified := whole.header.Get("Etag"), whole.header.Get("Last-Modified")
 	for name, test := range map[string]struct {
 		header []string
 		status int
 		body   string
 	}{
-		"not modified":     {[]string{"If-None-Match: " + etag}, http.StatusNotModified, ""},
-		"modified":         {[]string{`If-None-Match: "other"`}, http.StatusOK, content},
-		"first bytes":      {[]string{"Range: bytes=0-9"}, http.StatusPartialContent, content[:10]},
-		"in the middle":    {[]string{"Range: bytes=10-19"}, http.StatusPartialContent, content[10:20]},
-		"from a byte on":   {[]string{"Range: bytes=10-"}, http.StatusPartialContent, content[10:]},
-		"last bytes":       {[]string{"Range: bytes=-5"}, http.StatusPartialContent, content[size-5:]},
-		"past the end":     {[]string{"Range: bytes=10-999999"}, http.StatusPartialContent, content[10:]},
-		"several ranges":   {[]string{"Range: bytes=0-1,5-6"}, http.StatusOK, content}, // each would be a request to MinIO
-		"not a range":      {[]string{"Range: bytes=a-b"}, http.StatusOK, content},
-		"no bytes":         {[]string{"Range: bytes=-0"}, http.StatusOK, content},
-		"backward":         {[]string{"Range: bytes=9-1"}, http.StatusOK, content},
-		"beyond the end":   {[]string{"Range: bytes=999999-"}, http.StatusRequestedRangeNotSatisfiable, ""},
-		"beyond, of this":  {[]string{"Range: bytes=999999-", "If-Range: " + etag}, http.StatusOK, content},
+		"not modified":    {[]string{"If-None-Match: " + etag}, http.StatusNotModified, ""},
+		"modified":        {[]string{`If-None-Match: "other"`}, http.StatusOK, content},
+		"first bytes":     {[]string{"Range: bytes=0-9"}, http.StatusPartialContent, content[:10]},
+		"in the middle":   {[]string{"Range: bytes=10-19"}, http.StatusPartialContent, content[10:20]},
+		"from a byte on":  {[]string{"Range: bytes=10-"}, http.StatusPartialContent, content[10:]},
+		"last bytes":      {[]string{"Range: bytes=-5"}, http.StatusPartialContent, content[size-5:]},
+		"past the end":    {[]string{"Range: bytes=10-999999"}, http.StatusPartialContent, content[10:]},
+		"several ranges":  {[]string{"Range: bytes=0-1,5-6"}, http.StatusOK, content}, // each would be a request to MinIO
+		"not a range":     {[]string{"Range: bytes=a-b"}, http.StatusOK, content},
+		"no bytes":        {[]string{"Range: bytes=-0"}, http.StatusOK, content},
+		"backward":        {[]string{"Range: bytes=9-1"}, http.StatusOK, content},
+		"beyond the end":  {[]string{"Range: bytes=999999-"}, http.StatusRequestedRangeNotSatisfiable, ""},
+		"beyond, of this": {[]string{"Range: bytes=999999-", "If-Range: " + etag}, http.StatusOK, content},
+		"beyond, not modified": {
+			[]string{"Range: bytes=999999-", "If-None-Match: " + etag}, http.StatusNotModified, "",
+		},
 		"range of this":    {[]string{"Range: bytes=0-9", "If-Range: " + etag}, http.StatusPartialContent, content[:10]},
 		"range of another": {[]string{"Range: bytes=0-9", `If-Range: "other"`}, http.StatusOK, content},
+		"matched":          {[]string{`If-Match: "other", ` + etag}, http.StatusOK, content},
+		"not matched":      {[]string{`If-Match: "other"`}, http.StatusPreconditionFailed, ""},
+		"weakly matched":   {[]string{"If-Match: W/" + etag}, http.StatusPreconditionFailed, ""},
+		"not since":        {[]string{"If-Unmodified-Since: " + modified}, http.StatusOK, content},
+		"since": {
+			[]string{"If-Unmodified-Since: Fri, 01 Mar 1991 00:00:00 GMT"}, http.StatusPreconditionFailed, "",
+		},
+		"no date": {[]string{"If-Unmodified-Since: yesterday"}, http.StatusOK, content},
+		"matched, although since": {
+			[]string{"If-Match: *", "If-Unmodified-Since: Fri, 01 Mar 1991 00:00:00 GMT"}, http.StatusOK, content,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.get("/images/"+id, test.header...)
 			if got.status != test.status || test.body != "" && got.body != test.body {
 				t.Errorf("answer is %d with %d bytes, want %d with %d", got.status, len(got.body), test.status, len(test.body))
+			}
+			if test.status == http.StatusPreconditionFailed && got.code(t) != "not_matched" {
+				t.Errorf("answer is %s, want not_matched", got.body)
 			}
 		})
 	}

@@ -20,12 +20,14 @@ type step struct {
 // A network is a one-dimensional transform. The steps in first read its input, each vector once, and the others what
 // those before them wrote.
 type network struct {
+	size        int // of input and output
 	first, rest []step
 	adst4       *[4]int // the order of results of the ADST of 4 points, which has no butterflies
 }
 
 // run transforms lines. Sums are clamped to the range of most.
 func (n *network) run(in, out []int32, lines int, most int32, depth uint) {
+	in, out = in[:n.size], out[:n.size]
 	if n.adst4 != nil {
 		iadst4(in, out, lines, n.adst4)
 		return
@@ -37,6 +39,9 @@ func (n *network) run(in, out []int32, lines int, most int32, depth uint) {
 // networks are the networks by kind, and by the logarithm of the number of points, less 2.
 var networks = func() (t [4][5]network) {
 	for log := 2; log <= 6; log++ {
+		for kind := range t {
+			t[kind][log-2].size = vectorSize << log
+		}
 		t[lineDCT][log-2].addDCT(log, 1)
 		t[lineIdentity][log-2].addIdentity(log)
 	}

@@ -90,7 +90,9 @@ func (t *transformer) transformRows(coefficients []int32, logW, logH uint, kind 
 		from := coefficients[:size]
 		coefficients = coefficients[size:]
 		if isTwice(logW, logH) {
-			runSteps(halfSteps[:(columns+1)/2], from, from, lines, most, depth)
+			half := halfSteps[:(columns+1)/2]
+			pairs := from[:2*vectorSize*len(half)]
+			runSteps(half, pairs, pairs, lines, most, depth)
 		}
 		in := from
 		if logW > 5 {

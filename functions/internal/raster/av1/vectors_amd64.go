@@ -25,10 +25,12 @@ func narrowVectors(to []uint8, from []uint16) int {
 	if !hasVectors || count == 0 {
 		return 0
 	}
-	narrowAVX2(&to[0], &from[0], count)
+	narrowAVX2(&to[0], &from[:count][0], count)
 	return count
 }
 
+// runStepVectors does not check that in and out have the vectors of all steps, which are constant: see
+// TestStepsAtEdges.
 func runStepVectors(steps []step, in, out []int32, most int32) bool {
 	if hasVectors {
 		runStepsAVX2(&steps[0], len(steps), &in[0], &out[0], most)

@@ -128,25 +128,28 @@ func (w *writer) tables() {
 }
 
 func (w *writer) table(selector uint8, symbols int) *huffmanCodes {
+	counts, order := randomCodes(w.rand, symbols)
+	w.segment(dht, append(append([]byte{selector}, counts[:]...), order...))
+	return newHuffmanCodes(selector, counts, order)
+}
+
+// randomCodes returns the number of codes of each length, and their symbols.
+func randomCodes(r *rand.Rand, symbols int) (counts [16]uint8, order []uint8) {
 	lengths := []int{0}
 	for len(lengths) < symbols+1 { // split a leaf; one more is for the code of all ones, which is reserved
-		if i := w.rand.IntN(len(lengths)); lengths[i] < 16 {
+		if i := r.IntN(len(lengths)); lengths[i] < 16 {
 			lengths[i]++
 			lengths = append(lengths, lengths[i])
 		}
 	}
 	slices.Sort(lengths)
-	var counts [16]uint8
 	for _, length := range lengths[:symbols] {
 		counts[length-1]++
 	}
-	order := make([]uint8, symbols)
-	for i, symbol := range w.rand.Perm(symbols) {
-		order[i] = uint8(symbol)
+	for _, symbol := range r.Perm(symbols) {
+		order = append(order, uint8(symbol))
 	}
-	c := newHuffmanCodes(selector, counts, order)
-	w.segment(dht, append(append([]byte{selector}, counts[:]...), order...))
-	return c
+	return counts, order
 }
 
 // scan writes the blocks of components: all together or those of one; between restart markers, reset is called.

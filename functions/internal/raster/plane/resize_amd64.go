@@ -28,13 +28,21 @@ func (p Plane) resampleVectors(result Plane, across, down *kernel) bool {
 	if n := p.Width + across.stride; len(*buffer) < n {
 		*buffer = make([]int16, n)
 	}
-	row := *buffer
+	p.resampleThrough(*buffer, result, across, down)
+	return true
+}
+
+// resampleThrough is resampleVectors, with a buffer for a row that has been resampled down.
+func (p Plane) resampleThrough(row []int16, result Plane, across, down *kernel) {
+	row = row[:p.Width+across.stride]
+	firsts, weights := across.firsts[:result.Width], across.weights[:result.Width*across.stride]
 	for y := range result.Height {
 		tap := down.tap(y)
-		rows := p.Pix[tap.first*p.Stride:][:(len(tap.weights)-1)*p.Stride+p.Width]
-		resampleColumns(&row[0], &rows[0], p.Stride, p.Width, &tap.weights[0], len(tap.weights))
+		taps := len(tap.weights)
+		pairs := tap.weights[:(taps+1)&^1] // as they are read
+		rows := p.Pix[tap.first*p.Stride:][:(taps-1)*p.Stride+p.Width]
+		resampleColumns(&row[0], &rows[0], p.Stride, p.Width, &pairs[0], taps)
 		to := result.Row(y)
-		resampleRow(&to[0], len(to), &row[0], &across.firsts[0], &across.weights[0], across.stride)
+		resampleRow(&to[0], len(to), &row[0], &firsts[0], &weights[0], across.stride)
 	}
-	return true
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // mechanismMSK is the mechanism of Amazon MSK: OAUTHBEARER with a token that the service makes itself, a URL signed
@@ -25,7 +25,7 @@ var awsRegion = config.Text{Name: "AWS_REGION",
 	Doc: "Region of Amazon MSK, for the mechanism `AWS_MSK_IAM`. On EKS, IAM roles for service accounts and EKS Pod " +
 		"Identity set it, as well as the variables that lead to the credentials of the role."}
 
-var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$`)
+var regionName = lazyregexp.New(`^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$`)
 
 // mskLifetime is how long a signed URL is valid; MSK allows no more.
 const mskLifetime = 15 * time.Minute

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 )
@@ -47,12 +47,12 @@ func isTokenURL(text string) bool {
 }
 
 // scope is a scope-token of RFC 6749, section 3.3.
-var scope = regexp.MustCompile(`^[!#-\[\]-~]+$`)
+var scope = lazyregexp.New(`^[!#-\[\]-~]+$`)
 
 // Names and values of extensions, RFC 7628, section 3.1; Kafka takes letters only.
 var (
-	extensionName  = regexp.MustCompile(`^[A-Za-z]+$`)
-	extensionValue = regexp.MustCompile(`^[\x21-\x7E \t\r\n]+$`)
+	extensionName  = lazyregexp.New(`^[A-Za-z]+$`)
+	extensionValue = lazyregexp.New(`^[\x21-\x7E \t\r\n]+$`)
 )
 
 func isExtension(text string) bool {

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
+
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // A textHandler writes short lines for requests and results, and the other lines by slog's handler for text.
@@ -125,7 +126,7 @@ func completedLine(f fields) string {
 func imageOf(f fields) string { return "image  " + shorten(f.text("image_id")) }
 
 // ids are cut, so that lines stay aligned and on a line of the terminal.
-var ids = regexp.MustCompile(`([0-9a-fA-F]{8})-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
+var ids = lazyregexp.New(`([0-9a-fA-F]{8})-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
 
 const maxPath = 60 // characters
 

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
 	"strconv"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/functions/eventing"
 	"gitlab.com/yourorg/image-service/functions/internal/cloudevent"
 	"gitlab.com/yourorg/image-service/functions/internal/kafka"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // keep is POST /, the dead letter sink. It refuses nothing for what is in it, because Knative drops an event that its
@@ -83,7 +83,7 @@ func (s *service) report(ctx context.Context, l letter) {
 const maxLogged = 1000
 
 // statusCode keeps other text in the event out of the metric's label.
-var statusCode = regexp.MustCompile(`^[1-5][0-9][0-9]$`)
+var statusCode = lazyregexp.New(`^[1-5][0-9][0-9]$`)
 
 // claim commits the consumer group's offsets once in the life of a process, even if nothing was ever redriven: tools
 // that watch consumer groups see only those that have committed something. It is for these tools alone, so that a

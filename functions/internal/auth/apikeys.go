@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // An API key is 32 random bytes, so a SHA-256 protects it as well as a slow hash, which is for passwords that can be
@@ -29,7 +29,7 @@ const (
 
 // clientName excludes the bar that joins issuer and subject in the name of a client with a token, so that no two
 // clients have one name.
-var clientName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
+var clientName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
 
 const maxClientName = 64
 

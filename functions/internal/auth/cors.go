@@ -2,9 +2,10 @@ package auth
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // What scripts of other sites may send and read. Credentials mode is not allowed: the service has no cookies, and a key
@@ -44,7 +45,7 @@ func (g *Guard) CORS(next http.Handler) http.Handler {
 }
 
 // headerName is the name of a header (RFC 9110, section 5.1).
-var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+var headerName = lazyregexp.New("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 const maxHeaderName = 64
 

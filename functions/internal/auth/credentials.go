@@ -2,8 +2,9 @@ package auth
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // maxCredential bounds a credential in bytes. A key is short, but issuers may put groups into tokens.
@@ -11,7 +12,7 @@ const maxCredential = 8 << 10
 
 // credentialForm is the form of a bearer token (https://datatracker.ietf.org/doc/html/rfc6750#section-2.1), which keys
 // have, too.
-var credentialForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+var credentialForm = lazyregexp.New(`^[A-Za-z0-9._~+/-]+=*$`)
 
 // credentialFrom returns the key or token after `Authorization: Bearer`, or the key in X-Api-Key. Credentials in the
 // URL are not read, because URLs are logged. Two credentials are refused: a proxy in front may have checked the other

@@ -3,11 +3,11 @@ package auth
 import (
 	"errors"
 	"net/url"
-	"regexp"
 	"slices"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"gitlab.com/yourorg/image-service/functions/internal/ratelimit"
 	"gitlab.com/yourorg/image-service/functions/internal/signing"
 )
@@ -113,7 +113,7 @@ func (s *Settings) readKeys(r *config.Reader) {
 func isOrigin(text string) bool { return text == "*" || originForm.MatchString(text) }
 
 // originForm is the form of an origin as browsers send it: apps have schemes of their own.
-var originForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$`)
+var originForm = lazyregexp.New(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$`)
 
 func isSafeURL(text string) bool {
 	u, err := url.Parse(text)

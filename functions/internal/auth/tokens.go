@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"regexp"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // The clock of the issuer and ours may differ by this much.
@@ -30,7 +30,7 @@ func algorithmNames() (names []string) {
 
 const maxSubject = 255
 
-var subjectForm = regexp.MustCompile(`^[!-~]+$`)
+var subjectForm = lazyregexp.New(`^[!-~]+$`)
 
 // A tokenVerifier verifies the tokens of one issuer.
 type tokenVerifier struct {

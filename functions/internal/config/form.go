@@ -2,9 +2,10 @@ package config
 
 import (
 	"net"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // IsAddress reports whether text is a host, or host:port with a port from 1 to 65535.
@@ -29,7 +30,7 @@ func IsHost(text string) bool {
 }
 
 // Host names on the Internet have no underscores, but some in container networks do.
-var hostName = regexp.MustCompile(
+var hostName = lazyregexp.New(
 	`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
 // Quote returns value as it may be shown: without what precedes an @, which may be a password.

@@ -42,10 +42,8 @@ func notAbsent(request string, err error) error {
 	return err
 }
 
-// chunks is longer than the chunks in which a stream is signed.
-var chunks = strings.Repeat("0123456789abcdef", 100<<10/16)
-
 func (x *examination) bytes(ctx context.Context) error {
+	chunks := strings.Repeat("0123456789abcdef", 100<<10/16) // longer than the chunks in which a stream is signed
 	folder := x.folder("bytes")
 	for name, put := range map[string]func(key string) error{
 		"whole": func(key string) error { return x.put(ctx, key, chunks, Attributes{}) },

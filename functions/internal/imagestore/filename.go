@@ -2,11 +2,11 @@ package imagestore
 
 import (
 	"path"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -42,7 +42,7 @@ func SafeName(name, fallback string) string {
 }
 
 // plainName has no character that a store gives a meaning, and ends as the name of a file does.
-var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._()-]*\.[A-Za-z0-9]{1,8}$`)
+var plainName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9 ._()-]*\.[A-Za-z0-9]{1,8}$`)
 
 // IsPlain reports whether a name for a key is like those of most files, so that a store which has an object of it lists
 // that, too: what stores reserve are names of folders and of parts of objects, without an extension, or with two

@@ -2,8 +2,9 @@ package imagestore
 
 import (
 	"path"
-	"regexp"
 	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // A Rendition is what the key of a rendition says. All but the thumbnail, whose key is ThumbnailKey, have one.
@@ -16,7 +17,7 @@ type Rendition struct {
 }
 
 // renditionName matches the names of renditions' objects. SafeName gives no original such a name.
-var renditionName = regexp.MustCompile(`^([a-z][a-z0-9-]{0,31})~([0-9a-f]{8})_`)
+var renditionName = lazyregexp.New(`^([a-z][a-z0-9-]{0,31})~([0-9a-f]{8})_`)
 
 func isRenditionName(name string) bool { return renditionName.MatchString(name) }
 

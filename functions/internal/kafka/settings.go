@@ -1,12 +1,12 @@
 package kafka
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/IBM/sarama"
 	"gitlab.com/yourorg/image-service/functions/connect"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // Settings name a topic and the brokers that have it.
@@ -57,7 +57,7 @@ var TopicForm = config.Form{
 	},
 }
 
-var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+var topicName = lazyregexp.New(`^[a-zA-Z0-9._-]+$`)
 
 // NewReader connects a client that reads records and the offsets of consumer groups. The caller closes it.
 func (s Settings) NewReader(clientID string) (sarama.Client, error) {

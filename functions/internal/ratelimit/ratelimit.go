@@ -6,12 +6,12 @@ package ratelimit
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // A Limit allows one unit in each interval of length Every, and Burst units at once. The zero Limit allows every
@@ -21,7 +21,7 @@ type Limit struct {
 	Burst int64
 }
 
-var limitForm = regexp.MustCompile(`^([1-9][0-9]{0,5})/([smh])$`)
+var limitForm = lazyregexp.New(`^([1-9][0-9]{0,5})/([smh])$`)
 
 // Settings of a limit.
 var (

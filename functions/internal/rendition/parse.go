@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"go.yaml.in/yaml/v3"
 )
 
 // namePattern is the form of a rendition's name, which is part of keys and URLs.
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+var namePattern = lazyregexp.New(`^[a-z][a-z0-9-]{0,31}$`)
 
 const expectedName = "1 to 32 of a-z, 0-9 and hyphen, beginning with a letter"
 

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"hash/fnv"
 	"net/url"
-	"regexp"
 	"strconv"
 	"time"
+
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // Lifetimes of signed URLs.
@@ -25,7 +26,7 @@ const urlLabel = "image-service: signed URL, version 1" // is part of every sign
 
 // signedQuery is the query of a signed URL, to the letter: what is signed, and the signature. No other parameter, order
 // or escape is accepted, so that there is one URL for one grant.
-var signedQuery = regexp.MustCompile(
+var signedQuery = lazyregexp.New(
 	`^((?:v=([A-Za-z0-9_-]{1,64})&)?expires=([1-9][0-9]{0,11}))&signature=([A-Za-z0-9_-]{43})$`)
 
 // IsSigned reports whether a query is meant as that of a signed URL.

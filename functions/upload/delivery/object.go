@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -156,7 +156,7 @@ type objectReader struct {
 }
 
 // supportedRange is a range from one byte on, perhaps up to another, or the last bytes.
-var supportedRange = regexp.MustCompile(`^bytes=([0-9]{1,18})-([0-9]{0,18})$|^bytes=-[1-9][0-9]{0,17}$`)
+var supportedRange = lazyregexp.New(`^bytes=([0-9]{1,18})-([0-9]{0,18})$|^bytes=-[1-9][0-9]{0,17}$`)
 
 // checkRange removes a Range header that is not supported, so that it is ignored, as RFC 9110, section 14.2, allows:
 // net/http answers some of them with an error that is not JSON. Several ranges in one request are not supported: each

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 )
@@ -22,16 +23,18 @@ var pageStyle string
 var pageScript string
 
 // The page may run its own script and style, and nothing else.
-var pagePolicy = strings.Join([]string{
-	"default-src 'none'",
-	"script-src " + hashOf(pageScript),
-	"style-src " + hashOf(pageStyle),
-	"img-src 'self' data: blob:",
-	"connect-src 'self'",
-	"base-uri 'none'",
-	"form-action 'self'",
-	"frame-ancestors 'none'",
-}, "; ")
+func pagePolicy() string {
+	return strings.Join([]string{
+		"default-src 'none'",
+		"script-src " + hashOf(pageScript),
+		"style-src " + hashOf(pageStyle),
+		"img-src 'self' data: blob:",
+		"connect-src 'self'",
+		"base-uri 'none'",
+		"form-action 'self'",
+		"frame-ancestors 'none'",
+	}, "; ")
+}
 
 // hashOf is the source expression that allows an element with a content in a Content-Security-Policy.
 func hashOf(content string) string {
@@ -49,11 +52,16 @@ type PageSetting struct {
 }
 
 // Page returns GET /: a page on which a browser uploads images. Style and script are in it, so that one request brings
-// all, whatever path it is below.
+// all, whatever path it is below. It is made when somebody asks for it first: a process that starts has other work.
 func Page(setting PageSetting) http.HandlerFunc {
+	html, policy := sync.OnceValue(func() []byte { return pageOf(setting) }), sync.OnceValue(pagePolicy)
+	return func(w http.ResponseWriter, _ *http.Request) { writePage(w, html(), policy()) }
+}
+
+func pageOf(setting PageSetting) []byte {
 	// Not every system knows the MIME type of a HEIC, and then only its extension finds it in a file picker.
 	types := append(setting.Limits.MIMETypes(), setting.Limits.Extensions()...)
-	html := []byte(strings.NewReplacer(
+	return []byte(strings.NewReplacer(
 		"{{formats}}", setting.Limits.FormatNames("and"),
 		"{{types}}", strings.Join(types, ","),
 		"{{bytes}}", fmt.Sprintf("%.3g MB", float64(setting.MaxBytes)/1e6),
@@ -64,13 +72,12 @@ func Page(setting PageSetting) http.HandlerFunc {
 		"{{style}}", pageStyle,
 		"{{script}}", pageScript,
 	).Replace(pageTemplate))
-	return func(w http.ResponseWriter, _ *http.Request) { writePage(w, html) }
 }
 
-func writePage(w http.ResponseWriter, html []byte) {
+func writePage(w http.ResponseWriter, html []byte, policy string) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", pagePolicy)
+	header.Set("Content-Security-Policy", policy)
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-cache")
 	_, _ = w.Write(html) // the client has gone

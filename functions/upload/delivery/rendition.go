@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -43,7 +43,7 @@ func (d *Delivery) Rendition(w http.ResponseWriter, r *http.Request) error {
 	return d.serveObject(w, r, info, found.lifetime)
 }
 
-var hashForm = regexp.MustCompile(`^[0-9a-f]{8}$`)
+var hashForm = lazyregexp.New(`^[0-9a-f]{8}$`)
 
 // specHash returns the hash of a specification in the query of a request; "" if there is none.
 func specHash(r *http.Request) (string, error) {

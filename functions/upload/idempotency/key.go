@@ -2,7 +2,6 @@ package idempotency
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
@@ -19,7 +19,7 @@ const keyHeader = "Idempotency-Key"
 
 const maxKey = 255
 
-var keyForm = regexp.MustCompile(`^[ -~]+$`) // printable ASCII
+var keyForm = lazyregexp.New(`^[ -~]+$`) // printable ASCII
 
 // Key returns the idempotency key of a request; "" if it has none. The draft has keys in quotes; many clients leave
 // them out.

@@ -10,11 +10,11 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
-	"regexp"
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/auth"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"gitlab.com/yourorg/image-service/functions/upload/accept"
 )
 
@@ -37,7 +37,7 @@ const (
 
 // fileFields are the names of fields for images: that of the original system, and what upload libraries make of it for
 // several files: files, file[], file[0]. A file in a field without a name counts as well.
-var fileFields = regexp.MustCompile(`^files?(\[[0-9]*\])?$`)
+var fileFields = lazyregexp.New(`^files?(\[[0-9]*\])?$`)
 
 // boundaryOf returns the boundary in the Content-Type of a form. isForm is false for a body that is not multipart.
 func boundaryOf(contentType string) (boundary string, isForm bool, err error) {

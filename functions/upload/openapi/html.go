@@ -3,14 +3,15 @@ package openapi
 import (
 	"fmt"
 	"html"
-	"regexp"
 	"strings"
+
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // The page is written by hand: html/template calls methods by their names, so the linker keeps all methods of all
 // types, and the function is half as large again.
 
-var codeSpan = regexp.MustCompile("`([^`]+)`")
+var codeSpan = lazyregexp.New("`([^`]+)`")
 
 // prose is a text of the document as HTML: what is between backquotes is code.
 func prose(text string) string {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 )
@@ -20,9 +21,11 @@ import (
 var pageSource string
 
 // pagePolicy allows the page's own style, and nothing else.
-var pagePolicy = fmt.Sprintf(
-	"default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
-	hash(regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(pageSource)[1]))
+var pagePolicy = sync.OnceValue(func() string {
+	return fmt.Sprintf(
+		"default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
+		hash(regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(pageSource)[1]))
+})
 
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -35,7 +38,7 @@ func Page(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	text := strings.Replace(pageSource, "{{body}}", described(baseOf(r)).html(), 1)
-	w.Header().Set("Content-Security-Policy", pagePolicy)
+	w.Header().Set("Content-Security-Policy", pagePolicy())
 	w.Header().Set("Vary", variesBy)
 	serve(w, r, "text/html; charset=utf-8", []byte(text))
 	return nil

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gitlab.com/yourorg/image-service/functions/internal/config"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -41,7 +41,7 @@ type endpoint struct {
 }
 
 // namePattern is the form of a name, which is in paths, metrics and logs, and in the name of a Trigger.
-var namePattern = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
+var namePattern = lazyregexp.New(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 const (
 	expectedFields = "name, url, secrets or types"
@@ -72,7 +72,7 @@ func (r rules) parse(text []byte) (list, error) {
 	return found, nil
 }
 
-var lineNumber = regexp.MustCompile(`\bline [0-9]+`)
+var lineNumber = lazyregexp.New(`\bline [0-9]+`)
 
 // notYAML keeps the line of an error and nothing else, which may quote the document.
 func notYAML(err error) error {

@@ -3,11 +3,11 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/lazyregexp"
 )
 
 // checks has the types that endpoints may choose, and what checks an event of each.
@@ -35,8 +35,8 @@ func types() (names []string) {
 // The text that is signed is ID, time and body, with full stops between them. As a digit never follows a full stop in
 // an ID, no part of it can be taken for the time, nor for the body, which begins with {. The service sends no others.
 var (
-	idForm   = regexp.MustCompile(`^[A-Za-z0-9/_:.-]{1,200}$`)
-	likeTime = regexp.MustCompile(`\.[0-9]`)
+	idForm   = lazyregexp.New(`^[A-Za-z0-9/_:.-]{1,200}$`)
+	likeTime = lazyregexp.New(`\.[0-9]`)
 )
 
 // A message is what endpoints get of an event.

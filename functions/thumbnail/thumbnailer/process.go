@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -198,8 +199,11 @@ func (t *thumbnailer) clean(ctx context.Context, task events.ImageUploaded) erro
 	return nil
 }
 
-// finalStatus returns the final status that the stored objects give the image, or else makes its renditions.
+// finalStatus returns the final status that the stored objects give the image, or else makes its renditions. Nearly all
+// images have no such status, which is why the original is asked for meanwhile.
 func (t *thumbnailer) finalStatus(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
+	fetching := t.fetch(ctx, task)
+	defer fetching.close()
 	stored, err := t.statuses.FinalFromStore(ctx, task.ImageID)
 	if err != nil {
 		return nil, err
@@ -207,12 +211,14 @@ func (t *thumbnailer) finalStatus(ctx context.Context, task events.ImageUploaded
 	if stored != nil {
 		return t.statuses.Conclude(ctx, *stored)
 	}
-	return t.makeRenditions(ctx, task)
+	return t.makeRenditions(ctx, task, fetching)
 }
 
 // makeRenditions makes the renditions, and records them or the reason why the image can have none.
-func (t *thumbnailer) makeRenditions(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
-	made, cause, err := t.render(ctx, task)
+func (t *thumbnailer) makeRenditions(
+	ctx context.Context, task events.ImageUploaded, fetching *fetching,
+) (*status.Status, error) {
+	made, cause, err := t.render(ctx, task, fetching)
 	final := status.Status{ImageID: task.ImageID, ProcessedAt: status.Seconds(time.Now()), Cause: cause}
 	var refused *raster.Error
 	if err != nil && !errors.As(err, &refused) {
@@ -277,9 +283,9 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 // the image can never have any, and errNoObject, errImpossible or admission.ErrFull if the task is for package
 // deferral.
 func (t *thumbnailer) render(
-	ctx context.Context, task events.ImageUploaded,
+	ctx context.Context, task events.ImageUploaded, fetching *fetching,
 ) (made product, cause events.Cause, err error) {
-	object, info, err := t.fetch(ctx, task)
+	object, info, err := fetching.wait()
 	if errors.Is(err, imagestore.ErrImpossible) {
 		return product{}, cause, errImpossible
 	}
@@ -289,27 +295,23 @@ func (t *thumbnailer) render(
 	if err != nil {
 		return product{}, cause, err
 	}
-	defer object.Close()
+	var advance sync.WaitGroup
+	var advanceErr error
 	made, err = t.renderObject(ctx, object, info, t.plan, func() error {
-		_, err := t.statuses.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing})
-		return err
+		advance.Go(func() {
+			_, advanceErr = t.statuses.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing})
+		})
+		return nil
 	})
+	advance.Wait() // the final status is written after it
 	var panicked *raster.PanicError
-	if errors.As(err, &panicked) {
+	switch {
+	case errors.As(err, &panicked):
 		err = t.reportPanic(ctx, task.ImageID, info, panicked)
+	case advanceErr != nil:
+		err = advanceErr
 	}
 	return made, info.Cause(), err
-}
-
-// fetch asks for the original. Its bytes arrive while it is decoded.
-func (t *thumbnailer) fetch(ctx context.Context, task events.ImageUploaded) (io.ReadCloser, *imagestore.Info, error) {
-	_, span := trace.Start(ctx, "fetch")
-	object, info, err := t.store.Get(ctx, task.Bucket, task.ObjectName)
-	if err == nil {
-		span.Int("image.bytes", info.Size)
-	}
-	span.End(err)
-	return object, info, err
 }
 
 // renderObject makes the renditions of an object, within the limits on bytes and pixels, when it is its turn. It calls

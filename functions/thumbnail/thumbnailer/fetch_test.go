@@ -1,0 +1,112 @@
+package thumbnailer
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
+	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/status"
+)
+
+// A request that was sent is not ended before its answer, whatever the status of the image: it may be the probe of the
+// circuit breaker. Nothing remains of it after that.
+func TestFetchIsAnswered(t *testing.T) {
+	t.Parallel()
+	var ended atomic.Bool
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+			ended.Store(true)
+		case <-time.After(50 * time.Millisecond):
+		}
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+		w.Write([]byte("an image"))
+	}))
+	defer store.Close() // waits for connections in use
+	images, err := imagestore.Open(imagestore.Settings{
+		Endpoint: store.Listener.Addr().String(), AccessKey: "user", SecretKey: "password", Region: "us-east-1",
+		Bucket: "images",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetching := (&thumbnailer{store: images}).fetch(t.Context(), events.ImageUploaded{
+		Bucket: "images", ObjectName: "1/photo.jpg",
+	})
+	fetching.close()
+	if _, _, err := fetching.wait(); err != nil || ended.Load() {
+		t.Errorf("got %v, want an answer; the request was ended: %v", err, ended.Load())
+	}
+	if n, err := fetching.object.Read(make([]byte, 1)); err == nil {
+		t.Errorf("read %d bytes of an object that is closed", n)
+	}
+}
+
+// A status that cannot be advanced has the event delivered again, even though the image is decoded meanwhile, and
+// nothing is stored before that.
+func TestStatusNotAdvanced(t *testing.T) {
+	t.Parallel()
+	getenv := testservers.Start(t)
+	redis := miniredis.RunT(t)
+	var fails atomic.Bool
+	redis.Server().SetPreHook(func(peer *server.Peer, command string, arguments ...string) bool {
+		if !strings.HasPrefix(command, "EVAL") || !slices.Contains(arguments, string(status.Processing)) || !fails.Load() {
+			return false
+		}
+		peer.WriteError("ERR refused by the test")
+		return true
+	})
+	s := startWith(t, func(name string) string {
+		switch {
+		case name == "REDIS_HOST":
+			return redis.Host()
+		case name == "REDIS_PORT":
+			return redis.Port()
+		case strings.Contains(name, "REDIS_"):
+			return ""
+		}
+		return getenv(name)
+	})
+	for name, content := range map[string][]byte{"photo.jpg": jpegOf(t, 300, 200), "cut.jpg": jpegOf(t, 300, 200)[:700]} {
+		t.Run(name, func(t *testing.T) {
+			e := s.uploaded(name, content)
+			fails.Store(true)
+			if got := s.deliver(e); got.status != http.StatusServiceUnavailable {
+				t.Errorf("got %d %s, want 503", got.status, got.body)
+			}
+			objects, err := s.store.Find(t.Context(), e.Subject())
+			if err != nil || objects.Result != nil {
+				t.Errorf("Find() = %+v, %v; want no result", objects, err)
+			}
+			fails.Store(false)
+			s.deliver(e).reply(t)
+		})
+	}
+}
+
+// An event of an image that has a result changes nothing: what it costs Redis is reading, and the final status once.
+func TestDuplicateIsNotAdvanced(t *testing.T) {
+	t.Parallel()
+	getenv, counts := testservers.Count(t, testservers.Start(t))
+	s := startWith(t, getenv)
+	e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
+	first := s.deliver(e).reply(t)
+	counts.Take()
+	second := s.deliver(e).reply(t)
+	if _, commands := counts.Take(); commands["SET"] > 0 || commands["PUBLISH"] > 0 {
+		t.Errorf("sent %v to Redis, want no status", commands)
+	}
+	if string(first.Data()) != string(second.Data()) || first.ID() != second.ID() {
+		t.Errorf("replied %s and %s, want one reply", first, second)
+	}
+}

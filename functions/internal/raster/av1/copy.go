@@ -6,7 +6,7 @@ type vector struct{ y, x int16 }
 // A copyState is what intra block copies need to know about the blocks of the frame.
 type copyState struct {
 	blocks []copiedBlock // by unit of 4x4 luma samples
-	stack  []candidate
+	stack  vectorStack
 }
 
 type copiedBlock struct {
@@ -14,11 +14,6 @@ type copiedBlock struct {
 	isDecoded bool
 	copies    bool
 	vector
-}
-
-type candidate struct {
-	vector
-	weight int
 }
 
 func (d *decoder) startCopies() {
@@ -38,12 +33,6 @@ func (d *decoder) keepCopy() {
 			row[x] = n
 		}
 	}
-}
-
-// isInside is is_inside: whether a position is inside the tile.
-func (d *decoder) isInside(row, column int) bool {
-	t := &d.tile
-	return t.left <= column && column < t.right && t.top <= row && row < t.bottom
 }
 
 // readVector reads the vector of an intra block copy (section 5.11.26).
@@ -91,9 +80,10 @@ func (d *decoder) readComponent(i int) int16 {
 // predictVector finds the vector that the coded one is relative to (sections 7.10.2 and 5.11.26).
 func (d *decoder) predictVector() vector {
 	d.findCandidates()
-	for _, c := range d.copies.stack[:min(len(d.copies.stack), 2)] {
-		if c.vector != (vector{}) {
-			return c.vector
+	stack := &d.copies.stack
+	for _, v := range stack.vectors[:min(stack.count, 2)] {
+		if v[0] != (vector{}) {
+			return v[0]
 		}
 	}
 	const delay = 256 // INTRABC_DELAY_PIXELS
@@ -106,124 +96,49 @@ func (d *decoder) predictVector() vector {
 
 // findCandidates is the process of section 7.10.2 for intra block copies.
 func (d *decoder) findCandidates() {
-	const nearest = 640 // REF_CAT_LEVEL
-	b, s := &d.block, &d.copies
-	s.stack = s.stack[:0]
-	d.scanRow(-1)
-	d.scanColumn(-1)
+	b, s := &d.block, &d.copies.stack
+	*s = vectorStack{}
+	d.scanCopies(d.above(-1))
+	d.scanCopies(d.beside(-1))
 	if max(b.width, b.height) <= 16 {
-		d.scanPoint(-1, b.width)
+		d.scanCopyAt(-1, b.width)
 	}
-	near := len(s.stack)
-	for i := range s.stack {
-		s.stack[i].weight += nearest
-	}
-	d.scanPoint(-1, -1)
-	d.scanRow(-3)
-	d.scanColumn(-3)
+	nearest := s.count
+	s.raise(nearest)
+	d.scanCopyAt(-1, -1)
+	d.scanCopies(d.above(-3))
+	d.scanCopies(d.beside(-3))
 	if b.height > 1 {
-		d.scanRow(-5)
+		d.scanCopies(d.above(-5))
 	}
 	if b.width > 1 {
-		d.scanColumn(-5)
+		d.scanCopies(d.beside(-5))
 	}
-	sortCandidates(s.stack[:near])
-	sortCandidates(s.stack[near:])
-	for i := range s.stack {
-		v := &s.stack[i].vector
-		v.y = clampVector(v.y, b.row, b.height, d.miRows)
-		v.x = clampVector(v.x, b.column, b.width, d.miColumns)
+	s.sort(0, nearest)
+	s.sort(nearest, s.count)
+	const unit = 4 // samples, which vectors count
+	d.clampVectors(s, unit)
+}
+
+// scanCopies scans the blocks of an edge.
+func (d *decoder) scanCopies(e edge) {
+	for d.hasNext(&e) {
+		n := &d.copies.blocks[e.row*d.miColumns+e.column]
+		d.addCandidate(n, e.pass(n.size))
 	}
 }
 
-// clampVector is clamp_mv_row or clamp_mv_col.
-func clampVector(v int16, at, size, total int) int16 {
-	const border = 16 // MV_BORDER, in samples
-	least, most := -at*4-border-size*4, (total-size-at)*4+border+size*4
-	return int16(min(max(int(v), least), most))
-}
-
-func sortCandidates(c []candidate) {
-	for end := len(c); end > 0; {
-		next := 0
-		for i := 1; i < end; i++ {
-			if c[i-1].weight < c[i].weight {
-				c[i-1], c[i] = c[i], c[i-1]
-				next = i
-			}
-		}
-		end = next
-	}
-}
-
-// scanRow looks for candidates in a row above (section 7.10.2.2).
-func (d *decoder) scanRow(delta int) {
-	b := &d.block
-	row, column, least := b.row+delta, b.column, 1
-	if delta < -1 {
-		row += b.row & 1
-		column += 1 - b.column&1
-		least = 2
-	}
-	if b.width >= 16 {
-		least = 4
-	}
-	end := min(b.width, d.miColumns-b.column, 16)
-	for i := 0; i < end && d.isInside(row, column+i); {
-		n := &d.copies.blocks[row*d.miColumns+column+i]
-		step := max(min(b.width, 1<<blockWidth4Log2[n.size]), least)
-		d.addCandidate(n, 2*step)
-		i += step
-	}
-}
-
-// scanColumn looks for candidates in a column to the left (section 7.10.2.3).
-func (d *decoder) scanColumn(delta int) {
-	b := &d.block
-	row, column, least := b.row, b.column+delta, 1
-	if delta < -1 {
-		row += 1 - b.row&1
-		column += b.column & 1
-		least = 2
-	}
-	if b.height >= 16 {
-		least = 4
-	}
-	end := min(b.height, d.miRows-b.row, 16)
-	for i := 0; i < end && d.isInside(row+i, column); {
-		n := &d.copies.blocks[(row+i)*d.miColumns+column]
-		step := max(min(b.height, 1<<blockHeight4Log2[n.size]), least)
-		d.addCandidate(n, 2*step)
-		i += step
-	}
-}
-
-// scanPoint looks for a candidate at a point (section 7.10.2.4).
-func (d *decoder) scanPoint(deltaRow, deltaColumn int) {
-	row, column := d.block.row+deltaRow, d.block.column+deltaColumn
-	if !d.isInside(row, column) {
-		return
-	}
-	if n := &d.copies.blocks[row*d.miColumns+column]; n.isDecoded {
-		d.addCandidate(n, 4)
+// scanCopyAt looks at a block if it is decoded.
+func (d *decoder) scanCopyAt(deltaRow, deltaColumn int) {
+	if at, ok := d.unitAt(deltaRow, deltaColumn); ok && d.copies.blocks[at].isDecoded {
+		d.addCandidate(&d.copies.blocks[at], pointWeight)
 	}
 }
 
 // addCandidate is the process of sections 7.10.2.7 and 7.10.2.8.
 func (d *decoder) addCandidate(n *copiedBlock, weight int) {
-	const maxCandidates = 8 // MAX_REF_MV_STACK_SIZE
-	if !n.copies {
-		return
-	}
-	s := &d.copies
-	for i := range s.stack {
-		if s.stack[i].vector == n.vector {
-			s.stack[i].weight += weight
-			return
-		}
-	}
-	if len(s.stack) < maxCandidates {
-		s.stack = append(s.stack, candidate{n.vector, weight})
+	if n.copies {
+		d.copies.stack.add([2]vector{n.vector}, weight)
 	}
 }
 

@@ -52,24 +52,6 @@ func has(mode, single uint8) bool {
 	return singleModes[mode][0] == single || singleModes[mode][1] == single
 }
 
-const (
-	maxCandidates = 8   // MAX_REF_MV_STACK_SIZE
-	nearestWeight = 640 // REF_CAT_LEVEL
-)
-
-// A vectorStack has the candidates for the motion vectors of a block (section 7.10.2).
-type vectorStack struct {
-	count   int                          // NumMvFound
-	vectors [maxCandidates + 1][2]vector // RefStackMv
-	weights [maxCandidates + 1]int
-	global  [2]vector // GlobalMvs
-
-	hasMatch, hasNew             bool // FoundMatch, NewMvCount
-	isCompound                   bool
-	newContext, refContext, zero int
-	drl                          [maxCandidates + 1]uint8 // DrlCtxStack
-}
-
 // motionAt returns the block at a position.
 func (d *decoder) motionAt(row, column int) *motionBlock { return &d.motion[row*d.miColumns+column] }
 
@@ -81,27 +63,25 @@ func (d *decoder) findVectors() {
 	if s.isCompound {
 		s.global[1] = d.globalVector(b.ref[1])
 	}
-	isAbove := d.foundMatch(func() { d.scanAbove(-1) })
-	isLeft := d.foundMatch(func() { d.scanLeft(-1) })
+	isAbove := d.foundMatch(func() { d.scan(d.above(-1)) })
+	isLeft := d.foundMatch(func() { d.scan(d.beside(-1)) })
 	if max(b.width, b.height) <= 16 {
 		isAbove = d.foundMatch(func() { d.scanAt(-1, b.width) }) || isAbove
 	}
 	nearby := count(isAbove, isLeft)
 	nearest, hasNew := s.count, s.hasNew
-	for i := range nearest {
-		s.weights[i] += nearestWeight
-	}
+	s.raise(nearest)
 	if d.header.inter.useRefMVs {
 		d.scanField()
 	}
 	isAbove = d.foundMatch(func() { d.scanAt(-1, -1) }) || isAbove
-	isAbove = d.foundMatch(func() { d.scanAbove(-3) }) || isAbove
-	isLeft = d.foundMatch(func() { d.scanLeft(-3) }) || isLeft
+	isAbove = d.foundMatch(func() { d.scan(d.above(-3)) }) || isAbove
+	isLeft = d.foundMatch(func() { d.scan(d.beside(-3)) }) || isLeft
 	if b.height > 1 {
-		isAbove = d.foundMatch(func() { d.scanAbove(-5) }) || isAbove
+		isAbove = d.foundMatch(func() { d.scan(d.above(-5)) }) || isAbove
 	}
 	if b.width > 1 {
-		isLeft = d.foundMatch(func() { d.scanLeft(-5) }) || isLeft
+		isLeft = d.foundMatch(func() { d.scan(d.beside(-5)) }) || isLeft
 	}
 	s.sort(0, nearest)
 	s.sort(nearest, s.count)
@@ -109,7 +89,8 @@ func (d *decoder) findVectors() {
 		d.searchMore()
 	}
 	s.setContexts(nearby, count(isAbove, isLeft), hasNew)
-	d.clampVectors()
+	const unit = 4 * 8 // eighths of samples, which vectors count
+	d.clampVectors(s, unit)
 }
 
 func count(flags ...bool) int {
@@ -180,56 +161,18 @@ func (d *decoder) loweredComponent(v int16) int16 {
 	}
 }
 
-// scanAbove scans a row above (section 7.10.2.2).
-func (d *decoder) scanAbove(delta int) {
-	b := &d.block
-	row, column, least := b.row+delta, b.column, 1
-	if delta < -1 {
-		row += b.row & 1
-		column += 1 - b.column&1
-		least = 2
-	}
-	if b.width >= 16 {
-		least = 4
-	}
-	end := min(b.width, d.miColumns-b.column, 16)
-	for i := 0; i < end && d.isInside(row, column+i); {
-		n := d.motionAt(row, column+i)
-		step := max(min(b.width, 1<<blockWidth4Log2[n.size]), least)
-		d.addNeighbor(n, 2*step)
-		i += step
+// scan scans the blocks of an edge.
+func (d *decoder) scan(e edge) {
+	for d.hasNext(&e) {
+		n := d.motionAt(e.row, e.column)
+		d.addNeighbor(n, e.pass(n.size))
 	}
 }
 
-// scanLeft scans a column to the left (section 7.10.2.3).
-func (d *decoder) scanLeft(delta int) {
-	b := &d.block
-	row, column, least := b.row, b.column+delta, 1
-	if delta < -1 {
-		row += 1 - b.row&1
-		column += b.column & 1
-		least = 2
-	}
-	if b.height >= 16 {
-		least = 4
-	}
-	end := min(b.height, d.miRows-b.row, 16)
-	for i := 0; i < end && d.isInside(row+i, column); {
-		n := d.motionAt(row+i, column)
-		step := max(min(b.height, 1<<blockHeight4Log2[n.size]), least)
-		d.addNeighbor(n, 2*step)
-		i += step
-	}
-}
-
-// scanAt looks at a block if it is decoded (section 7.10.2.4).
+// scanAt looks at a block if it is decoded.
 func (d *decoder) scanAt(deltaRow, deltaColumn int) {
-	row, column := d.block.row+deltaRow, d.block.column+deltaColumn
-	if !d.isInside(row, column) {
-		return
-	}
-	if n := d.motionAt(row, column); n.isDecoded {
-		d.addNeighbor(n, 4)
+	if at, ok := d.unitAt(deltaRow, deltaColumn); ok && d.motion[at].isDecoded {
+		d.addNeighbor(&d.motion[at], pointWeight)
 	}
 }
 
@@ -270,35 +213,6 @@ func (d *decoder) addMatch(v [2]vector, mode uint8, weight int) {
 	s.hasNew = s.hasNew || has(mode, modeNew)
 	s.hasMatch = true
 	s.add(v, weight)
-}
-
-// add adds a candidate, or weight to the same one.
-func (s *vectorStack) add(v [2]vector, weight int) {
-	for i := range s.count {
-		if s.vectors[i] == v {
-			s.weights[i] += weight
-			return
-		}
-	}
-	if s.count < maxCandidates {
-		s.vectors[s.count], s.weights[s.count] = v, weight
-		s.count++
-	}
-}
-
-// sort is the process of section 7.10.2.11.
-func (s *vectorStack) sort(start, end int) {
-	for end > start {
-		next := start
-		for i := start + 1; i < end; i++ {
-			if s.weights[i-1] < s.weights[i] {
-				s.weights[i-1], s.weights[i] = s.weights[i], s.weights[i-1]
-				s.vectors[i-1], s.vectors[i] = s.vectors[i], s.vectors[i-1]
-				next = i
-			}
-		}
-		end = next
-	}
 }
 
 // searchMore is the extra search process (section 7.10.2.12): it adds vectors of blocks with other references, and
@@ -438,23 +352,4 @@ func (s *vectorStack) setContexts(nearby, total int, hasNew bool) {
 	default:
 		s.newContext, s.refContext = 5-count(hasNew), 5
 	}
-}
-
-// clampVectors limits the candidates to the surroundings of the frame.
-func (d *decoder) clampVectors() {
-	b, s := &d.block, &d.inter.stack
-	for i := range s.count {
-		for list := range 1 + count(s.isCompound) {
-			v := &s.vectors[i][list]
-			v.y = clampEighths(v.y, b.row, b.height, d.miRows)
-			v.x = clampEighths(v.x, b.column, b.width, d.miColumns)
-		}
-	}
-}
-
-// clampEighths is clamp_mv_row or clamp_mv_col.
-func clampEighths(v int16, at, size, total int) int16 {
-	const border = 128 // MV_BORDER
-	least, most := -at*32-border-size*32, (total-size-at)*32+border+size*32
-	return int16(min(max(int(v), least), most))
 }

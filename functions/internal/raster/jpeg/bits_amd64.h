@@ -6,6 +6,14 @@
 	MOVQ bitReader_p(READER), R10 \
 	LEAQ bitReader_buf(READER)(R10*1), R10
 
+// STORE_BITS stores them. It uses BX.
+#define STORE_BITS(READER) \
+	MOVQ R8, bitReader_acc(READER) \
+	MOVQ R9, bitReader_n(READER) \
+	LEAQ bitReader_buf(READER), BX \
+	SUBQ BX, R10 \
+	MOVQ R10, bitReader_p(READER)
+
 // SKIP uses up the next CX bits.
 #define SKIP \
 	SHLQ CX, R8 \
@@ -81,3 +89,9 @@ FOUND: \
 	SHRQ CX, BX \
 	SUBQ AX, BX \
 	MOVQ BX, AX
+
+// COEF sets AX to the entry of huffmanTable.coefs for the next bits, of the table DI.
+#define COEF \
+	MOVQ R8, AX \
+	SHRQ $(64-const_coefBits), AX \
+	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX

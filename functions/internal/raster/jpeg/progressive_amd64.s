@@ -200,9 +200,7 @@ block:
 	MOVQ bandScan_first(SI), R12
 
 coef: // the table is indexed before the bits are refilled: see decodeDC
-	MOVQ R8, AX
-	SHRQ $(64-const_coefBits), AX
-	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX
+	COEF
 	REFILL
 	MOVBLZX AX, CX
 	TESTL CX, CX
@@ -246,11 +244,7 @@ done:
 
 return:
 	MOVQ bandScan_bits(SI), AX
-	MOVQ R8, bitReader_acc(AX)
-	MOVQ R9, bitReader_n(AX)
-	LEAQ bitReader_buf(AX), BX
-	SUBQ BX, R10
-	MOVQ R10, bitReader_p(AX)
+	STORE_BITS(AX)
 	RET
 
 passed:

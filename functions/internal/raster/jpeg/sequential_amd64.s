@@ -2,6 +2,45 @@
 #include "textflag.h"
 #include "bits_amd64.h"
 
+// SKIP_COEFS skips the coefficients of a block from R12 on, of the table DI, and uses AX, BX and CX. It belongs to
+// SKIP_LONG of the same function.
+#define SKIP_COEFS \
+skip: \
+	MOVQ R8, AX \
+	SHRQ $(64-const_skipBits), AX \
+	MOVWLZX huffmanTable_skips(DI)(AX*2), AX \
+	REFILL \
+	MOVL AX, CX \
+	ANDL $63, CX \
+	SHRL $6, AX \
+	ADDL R12, AX \
+	CMPL AX, $64 \
+	JGE end \
+	MOVL AX, R12 \
+	SKIP \
+	JMP skip \
+end: \
+	JEQ ended \
+	SUBL $const_endOfBlock, AX \
+	CMPL AX, $64 \
+	JHI longSkip \
+ended: \
+	SKIP
+
+// SKIP_LONG skips a coefficient whose code is not in huffmanTable.skips, and goes on with the others, or to NEXT.
+#define SKIP_LONG(NEXT) \
+longSkip: \
+	SYMBOL(longerSkip, foundSkip) \
+	LEAL 1(R12)(DX*1), R12 \
+	TESTL AX, AX \
+	JNE further \
+	CMPL DX, $15 \
+	JNE NEXT \
+further: \
+	CMPL R12, $63 \
+	JLE skip \
+	JMP NEXT
+
 // func readBlockFast(c *component, bits *bitReader, b *block) int
 //
 // R11 is the block, R12 the next coefficient, R14 the last that is not zero.
@@ -35,9 +74,7 @@ dc:
 	REFILL
 	XORL R14, R14
 	MOVQ component_dc(SI), DI
-	MOVQ R8, AX
-	SHRQ $(64-const_coefBits), AX
-	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX
+	COEF
 	MOVBLZX AX, CX
 	SARQ $16, AX
 	TESTL CX, CX
@@ -55,9 +92,7 @@ difference:
 	MOVL $1, R12
 
 coef: // the tables are indexed before the bits are refilled: see decodeDC
-	MOVQ R8, AX
-	SHRQ $(64-const_coefBits), AX
-	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX
+	COEF
 	REFILL
 	MOVBLZX AX, CX
 	TESTL CX, CX
@@ -86,29 +121,7 @@ next:
 	CMPL R12, $63
 	JHI done
 
-skip:
-	MOVQ R8, AX
-	SHRQ $(64-const_skipBits), AX
-	MOVWLZX huffmanTable_skips(DI)(AX*2), AX
-	REFILL
-	MOVL AX, CX
-	ANDL $63, CX
-	SHRL $6, AX
-	ADDL R12, AX
-	CMPL AX, $64
-	JGE end
-	MOVL AX, R12
-	SKIP
-	JMP skip
-
-end:
-	JEQ ended
-	SUBL $const_endOfBlock, AX
-	CMPL AX, $64
-	JHI longSkip
-
-ended:
-	SKIP
+	SKIP_COEFS
 
 done:
 	XORL AX, AX
@@ -119,11 +132,7 @@ done:
 return:
 	MOVQ AX, ret+24(FP)
 	MOVQ bits+8(FP), AX
-	MOVQ R8, bitReader_acc(AX)
-	MOVQ R9, bitReader_n(AX)
-	LEAQ bitReader_buf(AX), BX
-	SUBQ BX, R10
-	MOVQ R10, bitReader_p(AX)
+	STORE_BITS(AX)
 	RET
 
 zero:
@@ -139,18 +148,7 @@ longCoef:
 	SYMBOL(longerCoef, foundCoef)
 	JMP number
 
-longSkip:
-	SYMBOL(longerSkip, foundSkip)
-	LEAL 1(R12)(DX*1), R12
-	TESTL AX, AX
-	JNE further
-	CMPL DX, $15
-	JNE done
-
-further:
-	CMPL R12, $63
-	JLE skip
-	JMP done
+	SKIP_LONG(done)
 
 invalid:
 	MOVL $const_blockInvalid, AX
@@ -171,9 +169,7 @@ TEXT ·decodeDCFast(SB), NOSPLIT, $0-40
 
 block:
 	MOVQ component_dc(SI), DI
-	MOVQ R8, AX
-	SHRQ $(64-const_coefBits), AX
-	MOVLQSX huffmanTable_coefs(DI)(AX*4), AX
+	COEF
 	REFILL
 	MOVBLZX AX, CX
 	SARQ $16, AX
@@ -198,29 +194,7 @@ difference:
 	INCQ R11
 	MOVL $1, R12
 
-skip:
-	MOVQ R8, AX
-	SHRQ $(64-const_skipBits), AX
-	MOVWLZX huffmanTable_skips(DI)(AX*2), AX
-	REFILL
-	MOVL AX, CX
-	ANDL $63, CX
-	SHRL $6, AX
-	ADDL R12, AX
-	CMPL AX, $64
-	JGE end
-	MOVL AX, R12
-	SKIP
-	JMP skip
-
-end:
-	JEQ ended
-	SUBL $const_endOfBlock, AX
-	CMPL AX, $64
-	JHI longSkip
-
-ended:
-	SKIP
+	SKIP_COEFS
 
 next:
 	DECQ blocks+24(FP)
@@ -231,29 +205,14 @@ return:
 	MOVQ AX, ret+32(FP)
 	MOVQ R13, component_prevDC(SI)
 	MOVQ bits+8(FP), AX
-	MOVQ R8, bitReader_acc(AX)
-	MOVQ R9, bitReader_n(AX)
-	LEAQ bitReader_buf(AX), BX
-	SUBQ BX, R10
-	MOVQ R10, bitReader_p(AX)
+	STORE_BITS(AX)
 	RET
 
 longDC:
 	SYMBOL(longerDC, foundDC)
 	JMP difference
 
-longSkip:
-	SYMBOL(longerSkip, foundSkip)
-	LEAL 1(R12)(DX*1), R12
-	TESTL AX, AX
-	JNE further
-	CMPL DX, $15
-	JNE next
-
-further:
-	CMPL R12, $63
-	JLE skip
-	JMP next
+	SKIP_LONG(next)
 
 invalid:
 	MOVL $const_blockInvalid, AX

@@ -16,7 +16,8 @@ func CheckPreconditions(r *http.Request, etag string, modified time.Time) error 
 	}
 	since := r.Header.Get("If-Unmodified-Since")
 	latest, err := http.ParseTime(since)
-	if err != nil || !modified.Truncate(time.Second).After(latest) { // what is not a date is ignored (section 13.1.4)
+	isDate := err == nil // anything else is ignored (section 13.1.4)
+	if !isDate || !modified.Truncate(time.Second).After(latest) {
 		return nil
 	}
 	return notMatched("The image was modified after If-Unmodified-Since; get it again, and decide again",

@@ -29,8 +29,8 @@ func (d *Deleter) Image(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// checkPreconditions returns an error if the original does not meet those of a request. An original is never replaced, so
-// that it still meets them when it is deleted. Where there is none to see, the deletion says so.
+// checkPreconditions returns an error if the original does not meet those of a request. An original is never replaced,
+// so that it still meets them when it is deleted. Where there is none to see, the deletion says so.
 func (d *Deleter) checkPreconditions(r *http.Request, imageID string) error {
 	isConditional := r.Header["If-Match"] != nil || r.Header["If-Unmodified-Since"] != nil
 	if !isConditional || !events.IsImageID(imageID) || !d.policy.MaySee(r.Context(), imageID) {

@@ -45,7 +45,7 @@ type process struct {
 
 func start(t *testing.T) *process {
 	t.Helper()
-	getenv := testservers.Start(t)
+	getenv := testservers.StartStores(t)
 	images, err := imagestore.Open(imagestore.ReadSettings(config.NewReader(getenv)))
 	if err != nil {
 		t.Fatal(err)

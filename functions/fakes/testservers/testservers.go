@@ -20,16 +20,58 @@ import (
 )
 
 // Start starts a fake for each server that the environment does not name and returns the settings to reach all three,
-// until the test ends. overrides, NAME=value, replace settings.
+// until the test ends. overrides, NAME=value, replace settings; with a K_SINK among them, it is StartStores.
 func Start(tb testing.TB, overrides ...string) func(name string) string {
 	tb.Helper()
-	servers, err := fakes.Start(os.Getenv)
+	if hasSink(overrides) {
+		return StartStores(tb, overrides...)
+	}
+	settings := ownNames()
+	topics := []string{settings["KAFKA_TOPIC"], settings["KAFKA_BACKFILL_TOPIC"], settings["KAFKA_DEAD_LETTER_TOPIC"]}
+	servers, getenv := start(tb, os.Getenv, settings, overrides)
+	if settings["KAFKA_TOPIC"] == topics[0] { // a test that overrides it creates its topics itself
+		if err := servers.EnsureTopics(topics...); err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { deleteTopics(tb, getenv, topics) })
+	}
+	return getenv
+}
+
+// hasSink reports whether the last K_SINK among overrides is an address.
+func hasSink(overrides []string) (found bool) {
+	for _, override := range overrides {
+		if sink, is := strings.CutPrefix(override, "K_SINK="); is {
+			found = sink != ""
+		}
+	}
+	return found
+}
+
+// StartStores is Start for what does not use Kafka, which has an address that refuses connections: a real Kafka takes
+// about a second to create and delete the topics of a test.
+func StartStores(tb testing.TB, overrides ...string) func(name string) string {
+	tb.Helper()
+	_, getenv := start(tb, func(name string) string {
+		if name == "KAFKA_BOOTSTRAP_SERVERS" {
+			return "127.0.0.1:1"
+		}
+		return os.Getenv(name)
+	}, ownNames(), overrides)
+	return getenv
+}
+
+// start starts fakes for the servers that the environment does not name. It adds logins and overrides to settings,
+// which it returns with those of the servers.
+func start(
+	tb testing.TB, environment func(string) string, settings map[string]string, overrides []string,
+) (*fakes.Servers, func(name string) string) {
+	tb.Helper()
+	servers, err := fakes.Start(environment)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(servers.Close)
-	settings := ownNames()
-	topics := []string{settings["KAFKA_TOPIC"], settings["KAFKA_BACKFILL_TOPIC"], settings["KAFKA_DEAD_LETTER_TOPIC"]}
 	maps.Copy(settings, logins(servers))
 	for _, override := range overrides {
 		setting, value, _ := strings.Cut(override, "=")
@@ -41,14 +83,8 @@ func Start(tb testing.TB, overrides ...string) func(name string) string {
 		}
 		return servers.Getenv(name)
 	}
-	if settings["KAFKA_TOPIC"] == topics[0] { // a test that overrides it creates its topics itself
-		if err := servers.EnsureTopics(topics...); err != nil {
-			tb.Fatal(err)
-		}
-		tb.Cleanup(func() { deleteTopics(tb, getenv, topics) })
-	}
 	tb.Cleanup(func() { deleteBucket(tb, getenv) })
-	return getenv
+	return servers, getenv
 }
 
 // ownNames returns settings with names that no other test uses. They begin with those of production, because

@@ -71,7 +71,7 @@ func open(tb testing.TB, settings map[string]string) *door {
 // counting has the door count requests in Redis.
 func (d *door) counting() *door {
 	d.t.Helper()
-	getenv := testservers.Start(d.t)
+	getenv := testservers.StartStores(d.t)
 	d.limiter = ratelimit.New(testservers.Redis(d.t, getenv), "image:limit:test-"+uuid.NewString()+":")
 	return d
 }

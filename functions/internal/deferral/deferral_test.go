@@ -29,7 +29,7 @@ type testQueue struct {
 
 func open(tb testing.TB) testQueue {
 	tb.Helper()
-	getenv := testservers.Start(tb, testservers.As("image-upload"))
+	getenv := testservers.StartStores(tb)
 	r := config.NewReader(getenv)
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {

@@ -24,7 +24,7 @@ type testIndex struct {
 
 func open(t *testing.T) testIndex {
 	t.Helper()
-	getenv := testservers.Start(t)
+	getenv := testservers.StartStores(t)
 	r := config.NewReader(getenv)
 	client := connect.OpenRedis(connect.ReadRedis(r))
 	t.Cleanup(func() { client.Close() })

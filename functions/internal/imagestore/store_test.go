@@ -28,7 +28,7 @@ const imageID = "0d9f4f3a-8a43-4a3c-9f1e-2f6f0f6f5a11"
 
 func open(t *testing.T) (*Store, func(string) string) {
 	t.Helper()
-	getenv := testservers.Start(t)
+	getenv := testservers.StartStores(t)
 	r := config.NewReader(getenv)
 	settings := ReadSettings(r)
 	settings.Memory = 32 << 20

@@ -22,7 +22,7 @@ import (
 
 func open(tb testing.TB) *Outbox {
 	tb.Helper()
-	getenv := testservers.Start(tb)
+	getenv := testservers.StartStores(tb)
 	r := config.NewReader(getenv)
 	client := connect.OpenRedis(connect.ReadRedis(r))
 	if err := r.Err(); err != nil {

@@ -14,7 +14,7 @@ import (
 
 func open(t *testing.T) (*Limiter, redis.UniversalClient) {
 	t.Helper()
-	getenv := testservers.Start(t)
+	getenv := testservers.StartStores(t)
 	client := testservers.Redis(t, getenv)
 	return New(client, "test:"+uuid.NewString()+":"), client
 }

@@ -28,7 +28,7 @@ type store struct {
 
 func open(tb testing.TB) store {
 	tb.Helper()
-	r := config.NewReader(testservers.Start(tb))
+	r := config.NewReader(testservers.StartStores(tb))
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
 		tb.Fatal(err)

@@ -10,7 +10,7 @@ import (
 // What a thumbnail costs the servers, which docs/capacity.md has.
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	getenv, counts := testservers.Count(t, testservers.Start(t))
+	getenv, counts := testservers.Count(t, testservers.StartStores(t))
 	s := startWith(t, getenv)
 	wantRequests := map[string]int{"GET": 1, "PUT": 1}
 	wantCommands := map[string]int{"GET": 3, "EVALSHA": 2, "SET": 2, "PUBLISH": 2}

@@ -213,7 +213,7 @@ func TestRenditionsCompleteTogether(t *testing.T) {
 // A configuration with faults is reported at once, and nothing is served.
 func TestBadRenditions(t *testing.T) {
 	t.Parallel()
-	getenv := testservers.Start(t, "RENDITIONS=renditions:\n  a: {}\n  b: {width: 0}", "MAX_IMAGE_PIXELS=x")
+	getenv := testservers.StartStores(t, "RENDITIONS=renditions:\n  a: {}\n  b: {width: 0}", "MAX_IMAGE_PIXELS=x")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +294,7 @@ func TestWatermarkCosts(t *testing.T) {
 // A watermark is an object. Without it an image waits; it does not fail.
 func TestWatermark(t *testing.T) {
 	t.Parallel()
-	getenv := testservers.Start(t)
+	getenv := testservers.StartStores(t)
 	bucket := getenv("MINIO_BUCKET")
 	s := start(t, "MINIO_BUCKET="+bucket,
 		"RENDITIONS=renditions: {marked: {width: 100, format: png, watermark_opacity: 1, "+

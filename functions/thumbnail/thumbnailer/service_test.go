@@ -37,7 +37,7 @@ type service struct {
 
 func start(tb testing.TB, settings ...string) *service {
 	tb.Helper()
-	return startWith(tb, testservers.Start(tb, settings...))
+	return startWith(tb, testservers.StartStores(tb, settings...))
 }
 
 func startWith(tb testing.TB, getenv func(string) string) *service {

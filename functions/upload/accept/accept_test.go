@@ -61,7 +61,7 @@ type testAcceptor struct {
 
 func open(t *testing.T) testAcceptor {
 	t.Helper()
-	return openWith(t, testservers.Start(t))
+	return openWith(t, testservers.StartStores(t))
 }
 
 func openWith(t *testing.T, getenv func(string) string) testAcceptor {
@@ -260,7 +260,7 @@ func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
 // stored, and those whose name some store may not list.
 func TestConfirmed(t *testing.T) {
 	t.Parallel()
-	getenv, counts := testservers.Count(t, testservers.Start(t))
+	getenv, counts := testservers.Count(t, testservers.StartStores(t))
 	a := openWith(t, getenv)
 	for name, test := range map[string]struct {
 		filename string

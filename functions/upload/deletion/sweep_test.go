@@ -41,7 +41,7 @@ func (p *published) Close() error { return nil }
 // open returns a Deleter with the servers around it.
 func open(t *testing.T, rules Rules) (*Deleter, *published) {
 	t.Helper()
-	r := config.NewReader(testservers.Start(t))
+	r := config.NewReader(testservers.StartStores(t))
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
 		t.Fatal(err)

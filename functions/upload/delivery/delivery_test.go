@@ -24,7 +24,7 @@ import (
 // open returns a Delivery whose outbox is in a Redis that is down, and the operations whose errors it ignores.
 func open(t *testing.T, policy ownership.Policy) (d *Delivery, ignored *[]string) {
 	t.Helper()
-	return openWith(t, testservers.Start(t), policy)
+	return openWith(t, testservers.StartStores(t), policy)
 }
 
 func openWith(t *testing.T, getenv func(string) string, policy ownership.Policy) (d *Delivery, ignored *[]string) {

@@ -386,7 +386,7 @@ func TestWaitFindsStoredResult(t *testing.T) {
 // A wait asks the image store for nothing, as long as it is short, and never answers less than that knows.
 func TestWaitAsksTheStoreLast(t *testing.T) {
 	t.Parallel()
-	getenv, counts := testservers.Count(t, testservers.Start(t))
+	getenv, counts := testservers.Count(t, testservers.StartStores(t))
 	d, _ := openWith(t, getenv, ownership.Policy{})
 	id := uuid.NewString()
 	d.put(t, id, status.Queued)

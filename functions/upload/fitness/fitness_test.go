@@ -159,7 +159,7 @@ func TestUnknownStore(t *testing.T) {
 // requirements, is not taken for the one that was examined.
 func TestResultIsShared(t *testing.T) {
 	t.Parallel()
-	client, endpoint := testservers.Redis(t, testservers.Start(t)), "store-"+uuid.NewString()
+	client, endpoint := testservers.Redis(t, testservers.StartStores(t)), "store-"+uuid.NewString()
 	first, second := &testStore{}, &testStore{}
 	pass := func(store *testStore, endpoint string) (examined int) {
 		t.Helper()

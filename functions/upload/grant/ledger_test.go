@@ -16,7 +16,7 @@ import (
 // Of two uploads of the same image, by one Idempotency-Key, one that fails does not give back the place of the other.
 func TestOneImageTwice(t *testing.T) {
 	t.Parallel()
-	getenv := testservers.Start(t)
+	getenv := testservers.StartStores(t)
 	client := connect.OpenRedis(connect.ReadRedis(config.NewReader(getenv)))
 	t.Cleanup(func() { client.Close() })
 	l := NewLedger(client, getenv("MINIO_BUCKET"))

@@ -14,7 +14,7 @@ func ago(took time.Duration) time.Time { return time.Now().Add(-took) }
 
 // With a key, the first duration stays, for a day.
 func TestFirstDuration(t *testing.T) {
-	client := testservers.Redis(t, testservers.Start(t))
+	client := testservers.Redis(t, testservers.StartStores(t))
 	durations := NewDurations(client)
 	id := uuid.NewString()
 	want, err := durations.First(t.Context(), ago(time.Hour), "key", id)

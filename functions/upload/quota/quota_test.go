@@ -23,7 +23,7 @@ type testQuota struct {
 
 func open(t *testing.T) testQuota {
 	t.Helper()
-	getenv := testservers.Start(t)
+	getenv := testservers.StartStores(t)
 	r := config.NewReader(getenv)
 	client := connect.OpenRedis(connect.ReadRedis(r))
 	t.Cleanup(func() { client.Close() })

@@ -78,7 +78,7 @@ func (p *published) count() int {
 
 func open(tb testing.TB) *testRelay {
 	tb.Helper()
-	r := config.NewReader(testservers.Start(tb))
+	r := config.NewReader(testservers.StartStores(tb))
 	images, err := imagestore.Open(imagestore.ReadSettings(r))
 	if err != nil {
 		tb.Fatal(err)

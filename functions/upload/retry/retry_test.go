@@ -92,7 +92,7 @@ func (p *published) of(eventType, imageID string) (found []event.Event) {
 // open returns a Retrier that waits for an object for as long as patience.
 func open(tb testing.TB, patience time.Duration) *testRetrier {
 	tb.Helper()
-	return openWith(tb, testservers.Start(tb), patience)
+	return openWith(tb, testservers.StartStores(tb), patience)
 }
 
 func openWith(tb testing.TB, getenv func(string) string, patience time.Duration) *testRetrier {
@@ -612,7 +612,7 @@ func forbidding(tb testing.TB, getenv func(string) string, prefix string) func(s
 // in the end for the true reason.
 func TestForbiddenObject(t *testing.T) {
 	t.Parallel()
-	r := openWith(t, forbidding(t, testservers.Start(t), "/scans-forbidden"), time.Hour)
+	r := openWith(t, forbidding(t, testservers.StartStores(t), "/scans-forbidden"), time.Hour)
 	note := r.deferReceived(t, "a.png")
 	if err := r.Queue.Settle(t.Context(), entryOf(t, r)); err != nil {
 		t.Fatal(err)

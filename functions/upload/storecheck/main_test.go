@@ -15,7 +15,7 @@ import (
 func TestGoodStore(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	fits, err := realMain(t.Context(), []string{"--rounds=1"}, testservers.Start(t), &out)
+	fits, err := realMain(t.Context(), []string{"--rounds=1"}, testservers.StartStores(t), &out)
 	if err != nil || !fits || !strings.Contains(out.String(), "yes  atomic_parts\n") ||
 		!strings.Contains(out.String(), "\nYes: ") {
 		t.Errorf("realMain() = %v, %v, printed %q; want yes", fits, err, out.String())

@@ -203,23 +203,67 @@ func (r *indexReducer) flush() {
 // average computes the samples from:to, each of boxes that are count pixels wide.
 func (r *indexReducer) average(from, to, count int) {
 	area := uint64(count * r.rows)
-	scale := (1<<32 + area/2) / area
-	mean := func(sum uint64) uint8 { return uint8((sum&0xffffffff*scale + 1<<31) >> 32) }
 	red, green, blue := r.samples(from, to)
-	isOpaque := true
-	for i := range red {
-		sum := r.sum(from + i)
-		red[i], blue[i] = mean(sum.redAndBlue), mean(sum.redAndBlue>>32)
-		green[i] = mean(sum.greenAndAlpha)
-		isOpaque = isOpaque && sum.greenAndAlpha>>32 == 0xff*area
-	}
-	if isOpaque {
+	if r.sums == nil && area <= maxPaired {
+		if averagePairs(red, green, blue, r.packed[from:to], area) {
+			return
+		}
+	} else if r.averageSums(red, green, blue, from, area) {
 		return
 	}
 	alpha := r.alpha().Row(r.y)[from:to]
+	scale := meanScale(area)
 	for i := range alpha {
-		alpha[i] = mean(r.sum(from+i).greenAndAlpha >> 32)
+		alpha[i] = mean(r.sum(from+i).greenAndAlpha>>32, scale)
 	}
+}
+
+// meanScale returns what mean multiplies the sum of area samples by, with 32 fraction bits.
+func meanScale(area uint64) uint64 { return (1<<32 + area/2) / area }
+
+func mean(sum, scale uint64) uint8 { return uint8((sum&0xffffffff*scale + 1<<31) >> 32) }
+
+// averageSums computes the means of boxes from a box on, and reports whether they are opaque.
+func (r *indexReducer) averageSums(red, green, blue []uint8, from int, area uint64) (isOpaque bool) {
+	scale := meanScale(area)
+	isOpaque = true
+	for i := range red {
+		sum := r.sum(from + i)
+		red[i], blue[i] = mean(sum.redAndBlue, scale), mean(sum.redAndBlue>>32, scale)
+		green[i] = mean(sum.greenAndAlpha, scale)
+		isOpaque = isOpaque && sum.greenAndAlpha>>32 == 0xff*area
+	}
+	return isOpaque
+}
+
+// maxPaired is how many pixels averagePairs can average.
+const maxPaired = 128
+
+// averagePairs is averageSums of packed sums. Two channels are multiplied at a time: with 24 fraction bits, their products
+// have 32 bits.
+func averagePairs(red, green, blue []uint8, packed []uint64, area uint64) (isOpaque bool) {
+	scale := pairScale(area)
+	const even, half = 0x0000ffff_0000ffff, 1<<23 | 1<<(23+32)
+	opaque := 0xff * area << 48
+	differs := uint64(0)
+	green, blue, packed = green[:len(red)], blue[:len(red)], packed[:len(red)]
+	for i := range red {
+		sum := packed[i]
+		redAndBlue := sum&even*scale + half
+		red[i], blue[i] = uint8(redAndBlue>>24), uint8(redAndBlue>>56)
+		green[i] = uint8((sum>>16&0xffff*scale + half) >> 24)
+		differs |= sum ^ opaque
+	}
+	return differs>>48 == 0
+}
+
+// pairScale is meanScale with 24 fraction bits, rounded in the same direction: the means are the same.
+func pairScale(area uint64) uint64 {
+	scale := meanScale(area)
+	if scale*area >= 1<<32 {
+		scale += 0xff
+	}
+	return scale >> 8
 }
 
 // sum is that of a box.

@@ -49,3 +49,20 @@ func TestIndexSampler(t *testing.T) {
 		}
 	}
 }
+
+// Means of pairs are those of single sums, for all sums that there are.
+func TestPairScale(t *testing.T) {
+	for area := uint64(1); area <= maxPaired; area++ {
+		packed := make([]uint64, 0xff*area+1)
+		for sum := range packed {
+			packed[sum] = uint64(sum) * 0x0001_0001_0001
+		}
+		red, green, blue := make([]uint8, len(packed)), make([]uint8, len(packed)), make([]uint8, len(packed))
+		averagePairs(red, green, blue, packed, area)
+		for sum := range packed {
+			if want := mean(uint64(sum), meanScale(area)); red[sum] != want || green[sum] != want || blue[sum] != want {
+				t.Fatalf("%d / %d: got %d, %d and %d, want %d", sum, area, red[sum], green[sum], blue[sum], want)
+			}
+		}
+	}
+}

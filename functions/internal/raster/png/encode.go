@@ -40,24 +40,56 @@ func withPalette(pixels *image.NRGBA) *image.Paletted {
 
 // encodeFull writes the samples of all pixels. It returns the smaller file of its own and another one, if there is one.
 func encodeFull(pixels *image.NRGBA, other []byte) []byte {
-	width, height := pixels.Rect.Dx(), pixels.Rect.Dy()
-	l, from, stride := layout{rgba, 8}, pixels.Pix, pixels.Stride
-	if m, ok := palette.AsGray(pixels); ok {
-		l, from, stride = layout{gray, 8}, m.Pix, m.Stride
-	} else if pixels.Opaque() {
-		l = layout{rgb, 8}
+	s := newSamples(pixels)
+	if other != nil && s.compressedLength() > 2*len(other) {
+		return other
 	}
-	rows := newFilteredRows(l, width, height)
-	for y := range height {
-		row := from[y*stride:]
-		if l.colorType == rgb {
-			withoutAlpha(rows.next, row)
-		} else {
-			copy(rows.next, row)
-		}
+	rows := newFilteredRows(s.layout, s.width, s.height)
+	for y := range s.height {
+		s.copyRow(rows.next, y)
 		rows.add()
 	}
-	return complete(newFile(l, width, height), rows.filtered, deflate.Fast, other)
+	return complete(newFile(s.layout, s.width, s.height), rows.filtered, deflate.Fast, other)
+}
+
+// samples are those of an image, without the channels that it does not need.
+type samples struct {
+	layout
+	width, height int
+	pix           []uint8
+	stride        int
+}
+
+func newSamples(pixels *image.NRGBA) *samples {
+	s := &samples{layout{rgba, 8}, pixels.Rect.Dx(), pixels.Rect.Dy(), pixels.Pix, pixels.Stride}
+	if m, ok := palette.AsGray(pixels); ok {
+		s.layout, s.pix, s.stride = layout{gray, 8}, m.Pix, m.Stride
+	} else if pixels.Opaque() {
+		s.layout = layout{rgb, 8}
+	}
+	return s
+}
+
+func (s *samples) copyRow(to []uint8, y int) {
+	row := s.pix[y*s.stride:]
+	if s.colorType == rgb {
+		withoutAlpha(to, row)
+	} else {
+		copy(to, row)
+	}
+}
+
+// compressedLength estimates how many bytes the filtered rows take without matches, from every eighth row.
+func (s *samples) compressedLength() int {
+	const step = 8
+	rows := newFilteredRows(s.layout, s.width, s.height/step)
+	for y := step; y < s.height; y += step {
+		s.copyRow(rows.next, y-1)
+		rows.skip()
+		s.copyRow(rows.next, y)
+		rows.add()
+	}
+	return step * entropy(rows.filtered) / 8
 }
 
 func withoutAlpha(to, row []uint8) {

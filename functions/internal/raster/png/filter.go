@@ -1,6 +1,9 @@
 package png
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // filteredRows are the rows of an image, each with the filter whose bytes are nearest to 0 (section 12.7 of the
 // standard).
@@ -35,6 +38,11 @@ func (r *filteredRows) add() {
 		}
 	}
 	r.filtered = append(append(r.filtered, uint8(best)), r.candidates[best]...)
+	r.skip()
+}
+
+// skip takes a row that the next one is filtered with.
+func (r *filteredRows) skip() {
 	r.row, r.above = r.above, r.row
 	r.next = r.row[r.bytesPerPixel:]
 }
@@ -71,4 +79,19 @@ func sumOfDifferences(row []uint8) int {
 		total += int(min(b, -b))
 	}
 	return total
+}
+
+// entropy is how many bits a code takes at least that has one code for each byte.
+func entropy(data []uint8) int {
+	var counts [256]int
+	for _, b := range data {
+		counts[b]++
+	}
+	bits := 0.0
+	for _, n := range counts {
+		if n > 0 {
+			bits += float64(n) * math.Log2(float64(len(data))/float64(n))
+		}
+	}
+	return int(bits)
 }

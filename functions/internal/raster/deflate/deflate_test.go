@@ -6,53 +6,14 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/lz/lztest"
 )
 
-// texts have different statistics: well compressible, incompressible, and with matches at all distances.
-func texts() map[string][]byte {
-	random := rand.New(rand.NewPCG(1, 2))
-	made := func(n int, next func(made []byte) byte) []byte {
-		var b []byte
-		for range n {
-			b = append(b, next(b))
-		}
-		return b
-	}
-	all := map[string][]byte{
-		"empty": nil,
-		"byte":  {7},
-		"zeros": make([]byte, 50_000),
-		"noise": made(50_000, func([]byte) byte { return byte(random.Uint32()) }),
-		"few":   made(50_000, func([]byte) byte { return byte(random.Uint32() & 3) }),
-		"words": []byte(strings.Repeat("the quick brown fox jumps over the lazy dog ", 1000)),
-	}
-	// The codes of rare bytes are too long: each is half as frequent as the one before.
-	var skewed []byte
-	for symbol := range 17 {
-		skewed = append(skewed, bytes.Repeat([]byte{byte(symbol)}, 1<<symbol)...)
-	}
-	random.Shuffle(len(skewed), func(i, j int) { skewed[i], skewed[j] = skewed[j], skewed[i] })
-	all["skewed"] = skewed
-	for n := range 40 {
-		all[fmt.Sprintf("%d bytes", n)] = made(n, func([]byte) byte { return byte(random.Uint32() & 1) })
-	}
-	for _, period := range []int{1, 2, 3, 4, 5, 7, 8, 9, 31, 257, 258, 259, 4095, 4096, 4097, 32767, 32768, 32769} {
-		all[fmt.Sprintf("period %d", period)] = made(40_000, func(b []byte) byte {
-			if len(b) < period || random.IntN(500) == 0 {
-				return byte(random.Uint32())
-			}
-			return b[len(b)-period]
-		})
-	}
-	return all
-}
-
 func TestCompress(t *testing.T) {
-	for name, text := range texts() {
+	for name, text := range lztest.Texts() {
 		for _, effort := range []Effort{Fast, Thorough} {
 			t.Run(fmt.Sprintf("%s, effort %d", name, effort), func(t *testing.T) {
 				packed := Compress(text, effort, math.MaxInt)
@@ -83,7 +44,7 @@ func unpack(packed []byte) ([]byte, error) {
 }
 
 func FuzzCompress(f *testing.F) {
-	for _, text := range texts() {
+	for _, text := range lztest.Texts() {
 		f.Add(text[:min(len(text), 1000)])
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

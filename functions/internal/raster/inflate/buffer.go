@@ -8,7 +8,7 @@ const (
 	windowMask = 1<<17 - 1
 )
 
-// An inputBuffer has space for a word after its last index; so has a window.
+// An inputBuffer has space for a word after its last index, and a window for two.
 type inputBuffer [inputMask + 1 + 8]byte
 
 func (b *inputBuffer) word(i int) uint64 {
@@ -16,7 +16,7 @@ func (b *inputBuffer) word(i int) uint64 {
 	return binary.LittleEndian.Uint64(b[i : i+8])
 }
 
-type window [windowMask + 1 + 8]byte
+type window [windowMask + 1 + 16]byte
 
 func (w *window) word(i int) uint64 {
 	i &= windowMask

@@ -8,13 +8,10 @@ import (
 const (
 	maxDistance = 32 << 10 // the largest distance
 	maxMatch    = 258
-	// windowLimit is how much of the window is used before it slides: one more match is still written, and up to 8 bytes
-	// after its end.
+	// windowLimit is how much of the window is used before it slides: eight more literals and a match are still written,
+	// and up to 15 bytes after its end.
 	windowLimit = windowMask + 1 - maxMatch - 8
 )
-
-// maxLiteralEntries is how many entries of literals 56 bits are enough for, with the index of the next entry.
-const maxLiteralEntries = 56/lengthIndexBits - 1
 
 // A decoder decompresses DEFLATE data.
 type decoder struct {
@@ -113,24 +110,69 @@ func (d *decoder) copyStored() error {
 	return nil
 }
 
-// decodeBlock continues a compressed block. It is one function whose state is in local variables, because those are
-// kept in registers. 56 bits are loaded at a time: for literals as long as they last, or for a length and a distance,
-// which have 48 at most.
+// decodeBlock continues a compressed block.
 func (d *decoder) decodeBlock() error {
-	codes, in, window := d.codes, &d.in.buf, &d.window
-	acc, n, p, o := d.in.acc, d.in.n, d.in.pos, d.written
-	limit := d.in.end - 16 // at most two words are loaded
+	limit := d.in.end - 16 // at most two words are loaded for a symbol
 	if d.in.atEOF {
 		limit = d.in.end + 8
 	}
+	for {
+		d.decodeSymbols(limit)
+		if d.in.pos >= limit || d.written >= windowLimit {
+			return nil
+		}
+		if err := d.decodeSymbol(); err != nil || !d.inBlock {
+			return err
+		}
+	}
+}
+
+// decodeSymbol decodes a literal, a match, or the end of the block, whose codes may have any length.
+func (d *decoder) decodeSymbol() error {
+	d.in.refill()
+	e := d.codes.lengthCode.slowEntry(d.in.acc, &lengthEntries)
+	switch {
+	case e&literalMask != 0:
+		d.in.skip(e)
+		d.window.putPair(d.written, uint16(e>>8))
+		d.written++
+		return nil
+	case e&notInTable != 0:
+		return errSymbol
+	case e&endOfBlock != 0:
+		d.in.skip(e)
+		d.inBlock = false
+		return nil
+	}
+	length := d.in.readValue(e)
+	if e = d.codes.distanceCode.slowEntry(d.in.acc, &distanceEntries); e&notInTable != 0 {
+		return errSymbol
+	}
+	distance := d.in.readValue(e)
+	if distance > d.written {
+		return errDistance
+	}
+	d.window.copyMatch(d.written, distance, length)
+	d.written += length
+	return nil
+}
+
+// decodeSymbolsPortably is decodeSymbols, which decodes until pos reaches a limit, the window is full, or the next
+// symbol is left to decodeSymbol: one that is not in the tables, the end of the block, or an invalid one.
+//
+// It is one function whose state is in local variables, because those are kept in registers. 56 bits are loaded at a
+// time: for four entries of literals and the index of the next entry, or for a length and a distance, which have 48 at
+// most.
+func (d *decoder) decodeSymbolsPortably(limit int) {
+	codes, in, window := d.codes, &d.in.buf, &d.window
+	acc, n, p, o := d.in.acc, d.in.n, d.in.pos, d.written
 	for p < limit && o < windowLimit {
 		acc |= in.word(p) << (n & 63)
 		p += int(^n & 63 >> 3)
 		n |= 56
-
 		e := codes.lengths[acc&(1<<lengthIndexBits-1)]
 		if e&literalMask != 0 {
-			for range maxLiteralEntries {
+			for range 4 {
 				window.putPair(o, uint16(e>>8))
 				o += int(e >> countShift & countMask)
 				acc >>= e & bitsMask
@@ -148,43 +190,16 @@ func (d *decoder) decodeBlock() error {
 			n |= 56
 		}
 		if e&exceptional != 0 {
-			if e&notInTable != 0 {
-				e = codes.lengthCode.slowEntry(acc, &lengthEntries)
-			}
-			if e&literalMask != 0 {
-				window.putPair(o, uint16(e>>8))
-				o++
-				acc >>= e & bitsMask
-				n -= uint64(e)
-				continue
-			}
-			if e&exceptional != 0 {
-				d.in.acc, d.in.n, d.in.pos, d.written = acc>>(e&bitsMask), n-uint64(e), p, o
-				d.inBlock = false
-				if e&notInTable != 0 {
-					return errSymbol
-				}
-				return nil
-			}
+			break
 		}
 		length := int(e>>baseShift) + extraBits(e, acc)
-		acc >>= e & bitsMask
-		n -= uint64(e)
-
-		e = codes.distances[acc&(1<<distanceIndexBits-1)]
-		if e&exceptional != 0 {
-			e = codes.distanceCode.slowEntry(acc, &distanceEntries)
-		}
-		distance := int(e>>baseShift) + extraBits(e, acc)
-		acc >>= e & bitsMask
-		n -= uint64(e)
+		rest, left := acc>>(e&bitsMask), n-uint64(e)
+		e = codes.distances[rest&(1<<distanceIndexBits-1)]
+		distance := int(e>>baseShift) + extraBits(e, rest)
 		if distance > o || e&exceptional != 0 {
-			d.in.acc, d.in.n, d.in.pos, d.written = acc, n, p, o
-			if e&exceptional != 0 {
-				return errSymbol
-			}
-			return errDistance
+			break
 		}
+		acc, n = rest>>(e&bitsMask), left-uint64(e)
 		window.putWord(o, window.word(o-distance))
 		if length > 8 || distance < 8 {
 			window.copyMatch(o, distance, length)
@@ -192,7 +207,6 @@ func (d *decoder) decodeBlock() error {
 		o += length
 	}
 	d.in.acc, d.in.n, d.in.pos, d.written = acc, n, p, o
-	return nil
 }
 
 // extraBits is the value of the extra bits after a code.

@@ -5,59 +5,15 @@ import (
 	"compress/flate"
 	"compress/zlib"
 	"errors"
-	"fmt"
 	"io"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"testing/iotest"
-)
 
-// texts have different statistics: well compressible, incompressible, and with matches at all distances.
-func texts() map[string][]byte {
-	random := rand.New(rand.NewPCG(1, 2))
-	made := func(n int, next func(made []byte) byte) []byte {
-		var b []byte
-		for range n {
-			b = append(b, next(b))
-		}
-		return b
-	}
-	all := map[string][]byte{
-		"empty": nil,
-		"byte":  {7},
-		"zeros": make([]byte, 150_000),
-		"noise": made(150_000, func([]byte) byte { return byte(random.Uint32()) }),
-		"few":   made(150_000, func([]byte) byte { return byte(random.Uint32() & 3) }),
-		// Some bytes are so rare that their codes are longer than the table's index.
-		"skew":  made(150_000, func([]byte) byte { return byte(min(random.ExpFloat64()*9, 255)) }),
-		"words": []byte(strings.Repeat("the quick brown fox jumps over the lazy dog ", 5000)),
-	}
-	// Like pixels: literals with codes of 2 to 10 bits, and short and long matches.
-	for _, spread := range []float64{1, 3, 5, 8, 12, 30} {
-		var b []byte
-		for len(b) < 120_000 {
-			for range random.IntN(60) {
-				b = append(b, byte(int8(random.NormFloat64()*spread)))
-			}
-			if from := len(b) - 1 - random.IntN(40_000); from >= 0 {
-				b = append(b, b[from:min(len(b), from+3+int(random.ExpFloat64()*9))]...)
-			}
-		}
-		all[fmt.Sprintf("spread %v", spread)] = b
-	}
-	for _, period := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 33, 258, 32767, 32768, 32769} {
-		all[fmt.Sprintf("period %d", period)] = made(70_000, func(b []byte) byte {
-			if len(b) < period || random.IntN(500) == 0 {
-				return byte(random.Uint32())
-			}
-			return b[len(b)-period]
-		})
-	}
-	return all
-}
+	"gitlab.com/yourorg/image-service/functions/internal/raster/lz/lztest"
+)
 
 func pack(tb testing.TB, b []byte, level int) []byte {
 	tb.Helper()
@@ -85,7 +41,7 @@ func unpack(r io.Reader) ([]byte, error) {
 }
 
 func TestReadRoundTrip(t *testing.T) {
-	for name, text := range texts() {
+	for name, text := range lztest.Texts() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 6} {
 			got, err := unpack(bytes.NewReader(append(pack(t, text, level), "behind"...)))
 			if err != nil || !bytes.Equal(got, text) {
@@ -218,7 +174,7 @@ func inflate(packed []byte) (unpacked []byte, err error) {
 }
 
 func TestShortReads(t *testing.T) {
-	text := texts()["skew"][:50_000]
+	text := lztest.Texts()["skew"][:50_000]
 	packed := pack(t, text, 6)
 	for name, slow := range map[string]func(io.Reader) io.Reader{
 		"one byte": iotest.OneByteReader, "half": iotest.HalfReader, "data with error": iotest.DataErrReader,
@@ -238,7 +194,7 @@ func TestShortReads(t *testing.T) {
 
 func TestTruncatedStreams(t *testing.T) {
 	for _, level := range []int{flate.NoCompression, 1, 9} {
-		text := texts()["period 9"][:3000]
+		text := lztest.Texts()["period 9"][:3000]
 		packed := pack(t, text, level)
 		for n := range packed {
 			got, err := unpack(bytes.NewReader(packed[:n]))
@@ -251,7 +207,7 @@ func TestTruncatedStreams(t *testing.T) {
 
 func TestSourceErrors(t *testing.T) {
 	failure := errors.New("connection reset by peer")
-	packed := pack(t, texts()["noise"], 6)
+	packed := pack(t, lztest.Texts()["noise"], 6)
 	for _, n := range []int{0, 1, 2, 9, 70_000, len(packed) - 1} {
 		r := io.MultiReader(bytes.NewReader(packed[:n]), iotest.ErrReader(failure))
 		if _, err := unpack(r); !errors.Is(err, failure) {
@@ -337,7 +293,7 @@ func TestSumBlocks(t *testing.T) {
 
 // Any bytes are decompressed as by compress/flate, or both fail.
 func FuzzInflate(f *testing.F) {
-	for _, text := range texts() {
+	for _, text := range lztest.Texts() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 9} {
 			f.Add(pack(f, text[:min(len(text), 2000)], level)[2:])
 		}

@@ -74,6 +74,19 @@ func (in *input) readBits(n uint64) uint64 {
 	return v
 }
 
+// skip passes the bits of an entry by.
+func (in *input) skip(e entry) {
+	in.acc >>= e & bitsMask
+	in.n -= uint64(e)
+}
+
+// readValue returns the length or distance of an entry.
+func (in *input) readValue(e entry) int {
+	v := int(e>>baseShift) + extraBits(e, in.acc)
+	in.skip(e)
+	return v
+}
+
 // align drops bits up to a byte boundary.
 func (in *input) align() {
 	in.pos -= int(in.n & 63 >> 3)

@@ -239,8 +239,8 @@ func (r *indexReducer) averageSums(red, green, blue []uint8, from int, area uint
 // maxPaired is how many pixels averagePairs can average.
 const maxPaired = 128
 
-// averagePairs is averageSums of packed sums. Two channels are multiplied at a time: with 24 fraction bits, their products
-// have 32 bits.
+// averagePairs is averageSums of packed sums. Two channels are multiplied at a time: with 24 fraction bits, their
+// products have 32 bits.
 func averagePairs(red, green, blue []uint8, packed []uint64, area uint64) (isOpaque bool) {
 	scale := pairScale(area)
 	const even, half = 0x0000ffff_0000ffff, 1<<23 | 1<<(23+32)

@@ -522,6 +522,7 @@ func TestEncodeIndexed(t *testing.T) {
 			stripes(m, color.NRGBA{200, 0, 0, 255}, color.NRGBA{0, 90, 0, 99})
 		}, true},
 		{"many colours", noise, true},
+		{"an even gradient", func(m *image.NRGBA) { gradient(m, 255) }, false},
 		{"many colours that are partly transparent", func(m *image.NRGBA) { gradient(m, 128) }, false},
 	}
 	for _, test := range tests {

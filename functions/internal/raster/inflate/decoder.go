@@ -112,10 +112,7 @@ func (d *decoder) copyStored() error {
 
 // decodeBlock continues a compressed block.
 func (d *decoder) decodeBlock() error {
-	limit := d.in.end - 16 // at most two words are loaded for a symbol
-	if d.in.atEOF {
-		limit = d.in.end + 8
-	}
+	limit := d.in.limit()
 	for {
 		d.decodeSymbols(limit)
 		if d.in.pos >= limit || d.written >= windowLimit {

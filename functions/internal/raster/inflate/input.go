@@ -50,6 +50,14 @@ func (in *input) ensureLookahead() error {
 	return nil
 }
 
+// limit is where symbols are no longer decoded: at most two words are loaded for a symbol.
+func (in *input) limit() int {
+	if in.atEOF {
+		return in.end + 8
+	}
+	return in.end - 16
+}
+
 // checkOverrun returns an error if more was used than there is.
 func (in *input) checkOverrun() error {
 	if 8*in.pos-int(in.n&63) > 8*in.end {

@@ -1,6 +1,13 @@
 package inflate
 
-import "testing"
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"testing"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/lz/lztest"
+)
 
 // Go decodes as the assembly does: both pass the same tests.
 func TestDecodeInGo(t *testing.T) {
@@ -10,4 +17,23 @@ func TestDecodeInGo(t *testing.T) {
 	t.Run("random codes", TestRandomCodes)
 	t.Run("cut", TestTruncatedStreams)
 	t.Run("broken", TestBrokenStreams)
+}
+
+// Any bytes are decompressed by the assembly as in Go, with the same error.
+func FuzzDecodeInGo(f *testing.F) {
+	for _, text := range lztest.Texts() {
+		for _, level := range []int{flate.HuffmanOnly, 1, 9} {
+			f.Add(pack(f, text[:min(len(text), 2000)], level)[2:])
+		}
+	}
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		packed = packed[:min(len(packed), 8000)]
+		got, gotErr := inflate(packed)
+		inAssembly = false
+		defer func() { inAssembly = true }()
+		want, wantErr := inflate(packed)
+		if !errors.Is(gotErr, wantErr) || !bytes.Equal(got, want) {
+			t.Errorf("got %d bytes, %v, want %d bytes, %v", len(got), gotErr, len(want), wantErr)
+		}
+	})
 }

@@ -14,14 +14,23 @@ import (
 // Encode writes m, with all planes at full size, as a PNG, without metadata. An opaque image without colours is written
 // as gray. It compresses for speed. A copy of an image with a palette gets one, too, unless it is smaller without it.
 func Encode(w io.Writer, m *plane.Image) error {
-	pixels, smallest := m.NRGBA(), m.Source
+	_, err := w.Write(encode(m))
+	return err
+}
+
+func encode(m *plane.Image) []byte {
+	pixels := m.NRGBA()
+	full := newSamples(pixels)
 	if m.Indexed {
 		if indexed := withPalette(pixels); indexed != nil {
-			smallest = encodeIndexed(indexed, smallest)
+			file := encodeIndexed(indexed, m.Source)
+			if full.compressedLength() > 2*len(file) {
+				return file
+			}
+			return full.encode(file)
 		}
 	}
-	_, err := w.Write(encodeFull(pixels, smallest))
-	return err
+	return full.encode(m.Source)
 }
 
 // withPalette returns an image in its own colours if they are few enough for a palette, and otherwise in similar ones.
@@ -36,20 +45,6 @@ func withPalette(pixels *image.NRGBA) *image.Paletted {
 		}
 	}
 	return palette.Reduce(pixels)
-}
-
-// encodeFull writes the samples of all pixels. It returns the smaller file of its own and another one, if there is one.
-func encodeFull(pixels *image.NRGBA, other []byte) []byte {
-	s := newSamples(pixels)
-	if other != nil && s.compressedLength() > 2*len(other) {
-		return other
-	}
-	rows := newFilteredRows(s.layout, s.width, s.height)
-	for y := range s.height {
-		s.copyRow(rows.next, y)
-		rows.add()
-	}
-	return complete(newFile(s.layout, s.width, s.height), rows.filtered, deflate.Fast, other)
 }
 
 // samples are those of an image, without the channels that it does not need.
@@ -70,6 +65,33 @@ func newSamples(pixels *image.NRGBA) *samples {
 	return s
 }
 
+// encode returns the smaller file of its own and another one, if there is one.
+func (s *samples) encode(other []byte) []byte {
+	rows := newFilteredRows(s.layout, s.width, s.height)
+	for y := range s.height {
+		s.copyRow(rows.next, y)
+		rows.add()
+	}
+	return complete(newFile(s.layout, s.width, s.height), rows.filtered, deflate.Fast, other)
+}
+
+// compressedLength estimates how many bytes the filtered rows take without matches. It takes one of eight rows, each at
+// another place, because patterns may repeat every eight rows.
+func (s *samples) compressedLength() int {
+	const step = 8
+	rows := newFilteredRows(s.layout, s.width, s.height/step)
+	for i := range s.height / step {
+		y := i*step + (i*5+1)%step
+		if y > 0 {
+			s.copyRow(rows.next, y-1)
+			rows.skip()
+		}
+		s.copyRow(rows.next, y)
+		rows.add()
+	}
+	return step * entropy(rows.filtered) / 8
+}
+
 func (s *samples) copyRow(to []uint8, y int) {
 	row := s.pix[y*s.stride:]
 	if s.colorType == rgb {
@@ -79,19 +101,6 @@ func (s *samples) copyRow(to []uint8, y int) {
 	}
 }
 
-// compressedLength estimates how many bytes the filtered rows take without matches, from every eighth row.
-func (s *samples) compressedLength() int {
-	const step = 8
-	rows := newFilteredRows(s.layout, s.width, s.height/step)
-	for y := step; y < s.height; y += step {
-		s.copyRow(rows.next, y-1)
-		rows.skip()
-		s.copyRow(rows.next, y)
-		rows.add()
-	}
-	return step * entropy(rows.filtered) / 8
-}
-
 func withoutAlpha(to, row []uint8) {
 	for i := 0; i+3 <= len(to) && len(row) >= 4; i += 3 {
 		to[i], to[i+1], to[i+2] = row[0], row[1], row[2]
@@ -99,8 +108,8 @@ func withoutAlpha(to, row []uint8) {
 	}
 }
 
-// encodeIndexed is encodeFull for indexes, in as few bits as they need. Differences of indexes mean nothing, so these
-// are not filtered.
+// encodeIndexed is samples.encode for indexes, in as few bits as they need. Differences of indexes mean nothing, so
+// these are not filtered.
 func encodeIndexed(m *image.Paletted, other []byte) []byte {
 	l := layout{indexed, 8}
 	for l.depth > 1 && len(m.Palette) <= 1<<(l.depth/2) {

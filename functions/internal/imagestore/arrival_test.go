@@ -83,8 +83,8 @@ func TestArrivingBreaks(t *testing.T) {
 // checkMemory fails the test unless all memory has been given back.
 func checkMemory(t *testing.T, store *Store) {
 	t.Helper()
-	chunks, reserves := store.memory.chunks, store.memory.reserves
-	if got, want := len(chunks)+len(reserves), cap(chunks)+cap(reserves); got != want {
+	free, reserves := store.memory.free, store.memory.reserves
+	if got, want := len(free)+len(reserves), cap(free)+cap(reserves); got != want {
 		t.Errorf("got %d free chunks and reserves, want all %d", got, want)
 	}
 }

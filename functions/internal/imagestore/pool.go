@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,7 +20,7 @@ const (
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	partSize = 5 << 20
 	// Memory is allocated in pieces of this size, so that a part takes as much as it has received.
-	chunkSize     = 64 << 10
+	chunkSize     = 128 << 10
 	chunksPerPart = partSize / chunkSize
 	// The address space of so many pieces is allocated at once, and memory when they are used. The garbage collector runs
 	// when the heap has grown by a part of itself, so it runs no more often while few are used.
@@ -37,9 +38,14 @@ const (
 // that finds the pool empty gets a whole reserve when one is free, can be completed with it, and then returns
 // everything.
 type pool struct {
-	hashed   bool        // whether the store needs the hash of a part
-	chunks   chan []byte // nil is a chunk that is not allocated yet
+	hashed   bool          // whether the store needs the hash of a part
+	free     chan struct{} // a value for each of chunks
 	reserves chan *reserve
+
+	lock sync.Mutex
+	// The last one is used next: it may still be in the processor's cache, and those that are never needed take no memory.
+	// nil is a chunk that is not allocated yet.
+	chunks [][]byte
 }
 
 type reserve struct{ chunks [][]byte }
@@ -47,19 +53,35 @@ type reserve struct{ chunks [][]byte }
 // newPool returns a pool of size bytes, including the reserves, for parts that are hashed or not.
 func newPool(size int64, hashed bool) *pool {
 	shared := max(int(size/chunkSize)-reserves*chunksPerPart, 1)
-	p := &pool{hashed: hashed, chunks: make(chan []byte, shared), reserves: make(chan *reserve, reserves)}
-	slab := make([]byte, min(shared, maxSlab)*chunkSize)
-	for range shared {
-		var chunk []byte
-		if len(slab) > 0 {
-			chunk, slab = slab[:chunkSize:chunkSize], slab[chunkSize:]
-		}
-		p.chunks <- chunk
+	p := &pool{hashed: hashed, free: make(chan struct{}, shared), reserves: make(chan *reserve, reserves)}
+	for range max(0, shared-maxSlab) {
+		p.put(nil)
+	}
+	for chunk := range slices.Chunk(make([]byte, min(shared, maxSlab)*chunkSize), chunkSize) {
+		p.put(chunk)
 	}
 	for range reserves {
 		p.reserves <- &reserve{}
 	}
 	return p
+}
+
+// put returns a chunk, or adds one.
+func (p *pool) put(chunk []byte) {
+	p.lock.Lock()
+	p.chunks = append(p.chunks, chunk)
+	p.lock.Unlock()
+	p.free <- struct{}{}
+}
+
+// take returns a chunk, for a value of free that the caller has received.
+func (p *pool) take() []byte {
+	p.lock.Lock()
+	last := len(p.chunks) - 1
+	chunk := p.chunks[last]
+	p.chunks = p.chunks[:last]
+	p.lock.Unlock()
+	return allocated(chunk)
 }
 
 // A part has up to partSize bytes of a body, in memory of the pool.
@@ -115,15 +137,15 @@ func (p *part) chunk(ctx context.Context) ([]byte, error) {
 		return p.draw(), nil
 	}
 	select { // reserves are for an empty pool
-	case chunk := <-p.pool.chunks:
-		return allocated(chunk), nil
+	case <-p.pool.free:
+		return p.pool.take(), nil
 	default:
 	}
 	timeout := time.NewTimer(memoryTimeout)
 	defer timeout.Stop()
 	select {
-	case chunk := <-p.pool.chunks:
-		return allocated(chunk), nil
+	case <-p.pool.free:
+		return p.pool.take(), nil
 	case p.reserve = <-p.pool.reserves:
 		return p.draw(), nil
 	case <-timeout.C:
@@ -152,7 +174,7 @@ func allocated(chunk []byte) []byte {
 // clear empties the part and returns its memory to the pool.
 func (p *part) clear() {
 	for _, chunk := range p.chunks[:len(p.chunks)-p.drawn] { // those of the reserve are last
-		p.pool.chunks <- chunk
+		p.pool.put(chunk)
 	}
 	if p.reserve != nil {
 		p.pool.reserves <- p.reserve

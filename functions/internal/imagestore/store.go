@@ -164,16 +164,15 @@ type Store struct {
 // Open returns a Store. It makes no connection: a function starts, and stays up, without MinIO.
 func Open(settings Settings) (*Store, error) {
 	transport := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:           dial((&net.Dialer{Timeout: dialTimeout}).DialContext).sending,
 		ResponseHeaderTimeout: responseTimeout,
 		MaxIdleConnsPerHost:   idleConnections,
 		IdleConnTimeout:       time.Minute,
-		WriteBufferSize:       64 << 10, // an image in few system calls
-		ReadBufferSize:        64 << 10,
-		DisableCompression:    true, // images are compressed, and their bytes must not change
+		ReadBufferSize:        64 << 10, // an image in few system calls; sendConn is for the other direction
+		DisableCompression:    true,     // images are compressed, and their bytes must not change
 	}
 	if settings.TLS != nil {
-		transport.DialTLSContext = settings.TLS.DialContext
+		transport.DialTLSContext = dial(settings.TLS.DialContext).sending
 	}
 	client, err := minio.NewCore(settings.Endpoint, &minio.Options{
 		Creds:        settings.credentials(),

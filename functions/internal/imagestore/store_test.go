@@ -200,9 +200,26 @@ func TestPutBrokenBody(t *testing.T) {
 	if objects, err := store.Find(t.Context(), imageID); err != nil || objects.Original != nil {
 		t.Errorf("Find() = %+v, %v; want no object", objects, err)
 	}
-	chunks, reserves := store.memory.chunks, store.memory.reserves
-	if got, want := len(chunks)+len(reserves), cap(chunks)+cap(reserves); got != want {
+	free, reserves := store.memory.free, store.memory.reserves
+	if got, want := len(free)+len(reserves), cap(free)+cap(reserves); got != want {
 		t.Errorf("got %d free chunks and reserves, want all %d", got, want)
+	}
+}
+
+// Uploads that come one after the other use the same memory, so that the rest of it is never touched.
+func TestUploadsReuseMemory(t *testing.T) {
+	store, _ := open(t)
+	var used []*byte
+	for range 3 {
+		upload := store.NewUpload(bytes.NewReader(noise(chunkSize)), -1)
+		if err := upload.more(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		used = append(used, &upload.part.chunks[0][0])
+		upload.Close()
+	}
+	if used[1] != used[0] || used[2] != used[0] {
+		t.Errorf("the uploads used memory at %v, want the same", used)
 	}
 }
 

@@ -175,11 +175,10 @@ func TestQueueIsOneRoundTrip(t *testing.T) {
 	if got := commands.count.Load(); got != 100 {
 		t.Errorf("queueing 100 images took %d commands, want 100", got)
 	}
-	o.acknowledged.lock.Lock()
-	o.acknowledged.running = true // as if Redis were being told of others
-	o.acknowledged.lock.Unlock()
-	for _, id := range ids {
-		o.Acknowledge(id)
+	for i, id := range ids {
+		if first := o.acknowledged.add(id); first != (i == 0) {
+			t.Errorf("image %d begins a removal: %t", i, first)
+		}
 	}
 	o.removeAcknowledged()
 	if got := commands.count.Load() - 100; got != 1 {

@@ -73,8 +73,8 @@ func (k Keys) of(imageIDs []string) []string {
 // Forward defines a Lua function, for scripts that change a status and other keys in one step. forward(key, state,
 // text, expiry) sets a status unless the one that is there is as far or further, and returns the state and the status
 // that were there. Redis runs a script atomically: whatever the order of the writers, a status never goes back, and the
-// first final status stays, until the image is deleted. A change is published on the channel key, unless Redis's user
-// may not publish.
+// first final status stays, until the image is deleted. A new status is published on the channel key, unless Redis's
+// user may not publish.
 const Forward = `
 local function forward(key, state, text, expiry)
   local rank = {queued = 1, processing = 2, completed = 3, failed = 3, deleted = 4}
@@ -83,7 +83,7 @@ local function forward(key, state, text, expiry)
   local there = known and type(status) == 'table' and status.status
   if not rank[there] or rank[there] < rank[state] then
     redis.call('SET', key, text, 'EX', expiry)
-    redis.pcall('PUBLISH', key, state)
+    redis.pcall('PUBLISH', key, text)
   end
   return there, before
 end
@@ -175,11 +175,11 @@ func (s *Store) unlessDeleted(ctx context.Context, final Status) (*Status, error
 	return gone, err
 }
 
-// replaceIf replaces a status, unless it has changed, and publishes the change as Forward does.
+// replaceIf replaces a status, unless it has changed, and publishes it as Forward does.
 var replaceIf = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-  redis.pcall('PUBLISH', KEYS[1], ARGV[4])
+  redis.pcall('PUBLISH', KEYS[1], ARGV[2])
   return 1
 end
 return 0
@@ -209,7 +209,7 @@ func (s *Store) replace(ctx context.Context, text string, next Status) (bool, er
 		return false, fmt.Errorf("write status of %s: %w", next.ImageID, err)
 	}
 	keys, expiry := []string{s.keys.Key(next.ImageID)}, int(Expiry.Seconds())
-	replaced, err := replaceIf.Run(ctx, s.client, keys, text, replacement, expiry, string(next.State)).Bool()
+	replaced, err := replaceIf.Run(ctx, s.client, keys, text, replacement, expiry).Bool()
 	if err != nil {
 		return false, fmt.Errorf("write status of %s: %w", next.ImageID, err)
 	}

@@ -380,7 +380,7 @@ func TestConcludeLate(t *testing.T) {
 			t.Errorf("Redis has %+v, want %s", got, Completed)
 		}
 	}
-	if message, err := published.ReceiveMessage(t.Context()); err != nil || message.Payload != string(Completed) {
+	if message, err := published.ReceiveMessage(t.Context()); err != nil || parse(message.Payload).State != Completed {
 		t.Errorf("published %v, %v; want %s", message, err, Completed)
 	}
 }

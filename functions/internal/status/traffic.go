@@ -74,6 +74,14 @@ func (t *Traffic) run() {
 	}
 }
 
+// stateOf returns the state in a message; "" if the message is another.
+func stateOf(payload string) State {
+	if known := parse(payload); known != nil {
+		return known.State
+	}
+	return ""
+}
+
 // receive takes note of a message. Patterns of channels match those of other buckets, too.
 func (t *Traffic) receive(channel string, state State) {
 	imageID, ours := t.keys.find(channel)

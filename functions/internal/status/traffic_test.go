@@ -113,7 +113,7 @@ func TestTraffic(t *testing.T) {
 	traffic.Turn().Wait(t.Context())
 	id := uuid.NewString()
 	await(t, func() bool { // it subscribes
-		s.redis.Publish(t.Context(), s.keys.Key(id), string(Processing))
+		s.redis.Publish(t.Context(), s.keys.Key(id), `{"status":"processing"}`)
 		return traffic.hears(id)
 	})
 	s.advance(t, completedStatus(id))

@@ -35,7 +35,8 @@ type Watcher struct {
 	closed  bool
 	runs    bool                           // whether run does
 	watches map[string]map[*Watch]struct{} // by image ID
-	// Whether Redis has confirmed the subscription to an image; run has asked for those that are in it.
+	// Whether Redis has confirmed the subscription to an image; run has asked for those that are in it. An image stays
+	// for a while after its last watch.
 	confirmed map[string]bool
 	rechecks  int           // so far
 	changed   chan struct{} // has a value after watches has changed
@@ -69,8 +70,8 @@ type Watch struct {
 // A Change is of an image whose status may have changed.
 type Change struct {
 	ImageID string
-	// State is the last one that was published; "" if anything may have happened.
-	State State
+	// Status is the last one that was published, which nobody may change; nil if anything may have happened.
+	Status *Status
 	// Unpublished reports whether the image store may have a result that never reached Redis, which Store.Read finds.
 	// Otherwise Store.ReadCached is enough.
 	Unpublished bool
@@ -121,8 +122,8 @@ func (w *Watch) Take() []Change {
 func (w *Watch) add(change Change) {
 	if earlier := w.taken[change.ImageID]; earlier != nil {
 		change.Unpublished = change.Unpublished || earlier.Unpublished
-		if earlier.State == "" {
-			change.State = ""
+		if earlier.Status == nil {
+			change.Status = nil
 		}
 	}
 	w.taken[change.ImageID] = &change
@@ -196,24 +197,32 @@ func (w *Watcher) run() {
 		case message := <-messages:
 			w.receive(message)
 		case <-recheck.C:
+			w.unsubscribe(subscription)
 			w.recheck()
 		}
 	}
 }
 
-// subscribe subscribes to what is watched, and to nothing else. It returns false if nothing is. Errors are go-redis's
-// to handle: it connects again, and then subscribes to everything again.
+// subscribe subscribes to what is watched. It returns false if nothing is. Errors are go-redis's to handle: it connects
+// again, and then subscribes to everything again.
 func (w *Watcher) subscribe(subscription *redis.PubSub) bool {
-	add, remove, watched := w.update()
-	ctx, cancel := context.WithTimeout(context.Background(), connect.RedisTimeout)
-	defer cancel()
-	if len(remove) > 0 {
-		_ = subscription.Unsubscribe(ctx, w.keys.of(remove)...)
-	}
-	if len(add) > 0 {
-		_ = subscription.Subscribe(ctx, w.keys.of(add)...)
+	added, watched := w.added()
+	if len(added) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), connect.RedisTimeout)
+		defer cancel()
+		_ = subscription.Subscribe(ctx, w.keys.of(added)...)
 	}
 	return watched
+}
+
+// unsubscribe unsubscribes from what is not watched anymore. It is called with each recheck, so that one command is for
+// many images.
+func (w *Watcher) unsubscribe(subscription *redis.PubSub) {
+	if removed := w.removed(); len(removed) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), connect.RedisTimeout)
+		defer cancel()
+		_ = subscription.Unsubscribe(ctx, w.keys.of(removed)...)
+	}
 }
 
 // wait returns how long run waits for another watch.
@@ -230,30 +239,36 @@ func (w *Watcher) wait() time.Duration {
 func (w *Watcher) end() bool {
 	w.lock.Lock()
 	defer w.lock.Unlock()
-	w.runs = len(w.watches) > 0
+	if w.runs = len(w.watches) > 0; !w.runs {
+		clear(w.confirmed) // the connection ends, and with it what it is subscribed to
+	}
 	return !w.runs
 }
 
-// update returns the image IDs to subscribe to and those to unsubscribe from, and whether any is watched.
-func (w *Watcher) update() (add, remove []string, watched bool) {
+// added returns the image IDs to subscribe to, and whether any is watched.
+func (w *Watcher) added() (imageIDs []string, watched bool) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
-	if w.closed { // the connection ends, and with it what it is subscribed to
-		clear(w.confirmed)
-	}
 	for id := range w.watches {
 		if _, known := w.confirmed[id]; !known {
 			w.confirmed[id] = false
-			add = append(add, id)
+			imageIDs = append(imageIDs, id)
 		}
 	}
+	return imageIDs, len(w.watches) > 0
+}
+
+// removed returns the image IDs to unsubscribe from.
+func (w *Watcher) removed() (imageIDs []string) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	for id := range w.confirmed {
 		if w.watches[id] == nil {
 			delete(w.confirmed, id)
-			remove = append(remove, id)
+			imageIDs = append(imageIDs, id)
 		}
 	}
-	return add, remove, len(w.watches) > 0
+	return imageIDs
 }
 
 // receive wakes those who watch the image of a message. A confirmation may follow a connection that was lost, and with
@@ -269,17 +284,18 @@ func (w *Watcher) receive(message any) {
 			w.wake(Change{ImageID: id})
 		}
 	case *redis.Message:
-		w.wake(Change{ImageID: w.keys.imageID(message.Channel), State: stateOf(message.Payload)})
+		id := w.keys.imageID(message.Channel)
+		w.wake(Change{ImageID: id, Status: published(id, message.Payload)})
 	}
 }
 
-// stateOf returns the state in a message; "" if the message is another.
-func stateOf(payload string) State {
-	switch state := State(payload); state {
-	case Queued, Processing, Completed, Failed, Deleted:
-		return state
+// published returns the status of an image in a message; nil if the message is another.
+func published(imageID, payload string) *Status {
+	known := parse(payload)
+	if known == nil || known.ImageID != imageID {
+		return nil
 	}
-	return ""
+	return known
 }
 
 // recheck wakes those who watch images whose subscription Redis has not confirmed, and those whose time it is.

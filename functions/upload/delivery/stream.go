@@ -205,11 +205,7 @@ func (s *stream) sendChanged(ctx context.Context, changes []status.Change) error
 		if s.ranks[slices.Index(s.imageIDs, change.ImageID)] == lastRank {
 			continue
 		}
-		how := s.delivery.Statuses.ReadCached
-		if change.Unpublished {
-			how = s.delivery.Statuses.Read
-		}
-		known, err := s.delivery.read(ctx, how, change.ImageID)
+		known, err := s.delivery.read(ctx, s.delivery.readerAfter(change), change.ImageID)
 		if err != nil {
 			return err
 		}

@@ -107,9 +107,22 @@ func (d *Delivery) readerFor(changes []status.Change) (how reader) {
 		switch {
 		case change.Unpublished:
 			return d.Statuses.Read
-		case change.State == "" || change.State.Final():
-			how = d.Statuses.ReadCached
+		case change.Status == nil || change.Status.State.Final():
+			how = d.readerAfter(change)
 		}
 	}
 	return how
+}
+
+// readerAfter returns how to read statuses after a change: what was published need not be read.
+func (d *Delivery) readerAfter(change status.Change) reader {
+	return func(ctx context.Context, imageID string) (known *status.Status, stale bool, err error) {
+		switch {
+		case change.Unpublished:
+			return d.Statuses.Read(ctx, imageID)
+		case change.Status != nil && change.ImageID == imageID:
+			return change.Status, false, nil
+		}
+		return d.Statuses.ReadCached(ctx, imageID)
+	}
 }

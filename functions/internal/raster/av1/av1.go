@@ -68,6 +68,19 @@ func (c Config) Select(point, layer int) *Config {
 	return &c
 }
 
+// Layers returns how many spatial layers a picture is decoded of, or 0 if the configuration has no sequence header that
+// states it.
+func (c *Config) Layers() int {
+	if c.sequence == nil || c.point >= len(c.sequence.points) {
+		return 0
+	}
+	n, point := 0, c.sequence.points[c.point]
+	for spatial := range c.layer + 1 {
+		n += point.layers >> (8 + spatial) & 1
+	}
+	return n
+}
+
 // ParseConfig parses the content of an av1C property, without its box header. The error is an *imgerr.Error.
 func ParseConfig(av1C []byte) (*Config, error) {
 	const fixed = 4 // bytes before the OBUs

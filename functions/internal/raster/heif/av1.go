@@ -10,7 +10,7 @@ import (
 type av1Stream struct {
 	config        *av1.Config
 	width, height int
-	layers        int  // that the file states
+	layers        int  // that the meta box states
 	stated        cicp // by the sequence header of an item that was read, or unknown
 }
 
@@ -36,7 +36,11 @@ func configureAV1(av1C []byte, width, height int, layers selection) (bitstream, 
 			longestSide, longestSide)
 	}
 	config = config.Select(layers.point, min(layers.layer, av1.AllLayers))
-	return &av1Stream{config, width, height, layers.decoded(), unknown}, nil
+	count := config.Layers()
+	if count == 0 {
+		count = layers.decoded()
+	}
+	return &av1Stream{config, width, height, count, unknown}, nil
 }
 
 func (s *av1Stream) size() (width, height int) { return s.width, s.height }

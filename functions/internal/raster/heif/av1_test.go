@@ -138,10 +138,7 @@ func TestLargeAV1Configuration(t *testing.T) {
 
 // The properties a1op and lsel select layers of a picture.
 func TestSelectedLayers(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join("..", "av1", "testdata", "streams", "l_four.obu"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := streamOf(t, "l_four")
 	const isDeep = 1 << 6 // 10 bits, 4:4:4
 	fileOf := func(properties ...[]byte) []byte {
 		b := &builder{primary: 1}
@@ -194,13 +191,23 @@ func TestSelectedLayers(t *testing.T) {
 // layeredAVIF returns a file of a stream of package av1's tests. Its layers are predicted from one another.
 func layeredAVIF(t *testing.T, name string, flags byte, width, height int, properties ...[]byte) []byte {
 	t.Helper()
+	return configuredAVIF(streamOf(t, name), []byte{0x81, 0, flags, 0}, width, height, properties...)
+}
+
+func streamOf(t *testing.T, name string) []byte {
+	t.Helper()
 	data, err := os.ReadFile(filepath.Join("..", "av1", "testdata", "streams", name+".obu"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return data
+}
+
+// configuredAVIF returns a file with an item, and its av1C property.
+func configuredAVIF(data, av1C []byte, width, height int, properties ...[]byte) []byte {
 	b := &builder{primary: 1}
 	i := b.add(&built{kind: "av01", data: data, properties: []int{
-		b.property(box("av1C", []byte{0x81, 0, flags, 0})), b.property(fullBox("ispe", 0, 0, be32(width), be32(height))),
+		b.property(box("av1C", av1C)), b.property(fullBox("ispe", 0, 0, be32(width), be32(height))),
 	}})
 	for _, p := range properties {
 		i.properties = append(i.properties, b.property(p))
@@ -249,6 +256,46 @@ func TestMemoryOfLayers(t *testing.T) {
 	}
 	if err != nil {
 		t.Errorf("got %v for a file that states its layers", err)
+	}
+}
+
+// The time of a picture is that of the layers that its properties state.
+func TestTimeOfLayers(t *testing.T) {
+	data, a1op := streamOf(t, "l_four"), func(point byte) []byte { return box("a1op", []byte{point}) }
+	lsel := func(layer int) []byte { return box("lsel", be16(layer)) }
+	three := box("a1lx", []byte{0}, be16(9), be16(9), be16(0))
+	short := []byte{0x81, 0, 1 << 6, 0}
+	const delimiter = 2                                // bytes
+	whole := join(short, data[delimiter:][:2+data[3]]) // with the sequence header
+	for name, test := range map[string]struct {
+		av1C       []byte
+		properties [][]byte
+		want       int
+	}{
+		"nothing":                           {short, nil, 1},
+		"sequence header":                   {whole, nil, 4},
+		"a1lx":                              {short, [][]byte{three}, 3},
+		"a1lx and sequence header":          {whole, [][]byte{three}, 4},
+		"a1op":                              {short, [][]byte{a1op(2)}, 4},
+		"a1op and sequence header":          {whole, [][]byte{a1op(2)}, 2},
+		"a1op and a1lx":                     {short, [][]byte{a1op(2), three}, 3},
+		"a1op beyond those":                 {whole, [][]byte{a1op(4)}, 4},
+		"lsel of the first":                 {short, [][]byte{lsel(0)}, 1},
+		"lsel of the second":                {short, [][]byte{lsel(1)}, 2},
+		"lsel of all":                       {short, [][]byte{lsel(0xffff)}, 4},
+		"lsel, a1lx":                        {short, [][]byte{lsel(1), three}, 2},
+		"lsel, a1op, a1lx, sequence header": {whole, [][]byte{lsel(1), a1op(1), three}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := OpenAVIF(bytes.NewReader(configuredAVIF(data, test.av1C, 64, 48, test.properties...)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			const nanos = 110
+			if got, want := f.Cost(codec.Job{}).CPU, codec.Each(int64(64*48*test.want), nanos); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,8 @@ package heif
 
 import (
 	"slices"
+
+	"gitlab.com/yourorg/image-service/functions/internal/raster/av1"
 )
 
 // knownProperties may be essential to an item: those that are applied, and those that do not change the pixels.
@@ -55,7 +57,7 @@ func sizeOf(all []property) (width, height int, err error) {
 type selection struct {
 	point int // the operating point of an a1op property, from 0
 	layer int // the spatial layer of an lsel property, or allLayers
-	count int // the number of layers that an a1lx property states, or 1: up to 4
+	count int // the number of layers that the properties state: 1 to 4
 }
 
 const allLayers = 0xffff
@@ -72,17 +74,24 @@ func selectionOf(all []property) (selection, error) {
 		if s.point = c.uint8(); c.err != nil {
 			return s, c.err
 		}
+		s.count = spatialLayers
+	}
+	if p, ok := firstOf(all, "lsel"); ok {
+		c := &cursor{box: p.kind, b: p.body}
+		if s.layer = c.uint16(); c.err != nil {
+			return s, c.err
+		}
+		s.count = spatialLayers
 	}
 	if p, ok := firstOf(all, "a1lx"); ok {
 		s.count = countLayers(p.body)
 	}
-	if p, ok := firstOf(all, "lsel"); ok {
-		c := &cursor{box: p.kind, b: p.body}
-		s.layer = c.uint16()
-		return s, c.err
-	}
 	return s, nil
 }
+
+// spatialLayers is how many layers a picture can have. It counts as having that many if properties select some of them
+// and none states their number.
+const spatialLayers = av1.AllLayers + 1
 
 // countLayers returns the number of layers of an a1lx property: it has the sizes of all but the last one, or zeros
 // (AV1 Image File Format, section 2.3.2.3). The property is only a hint, so what is missing counts as zeros.

@@ -3,6 +3,8 @@
 package av1
 
 import (
+	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -120,4 +122,29 @@ func TestConstrainAtEdges(t *testing.T) {
 		}
 		m.Turn()
 	}
+}
+
+// Go decodes as the vectors of AVX2 do, also what is broken.
+func FuzzDecodeInGo(f *testing.F) {
+	for _, s := range streams(f) {
+		if len(s.data) < 2<<10 {
+			c := configOf(f, s.data)
+			f.Add(byte(c.Format.Depth), c.Format.Gray, c.Format.StepX == 2, c.Format.StepY == 2, s.data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, depth byte, isGray, halfX, halfY bool, data []byte) {
+		const mostPixels = 1 << 16
+		c := &Config{Format: newFormat(int(depth), isGray, halfX, halfY)}
+		h, err := c.ReadHeader(data)
+		if err != nil || h.Width*h.Height > mostPixels {
+			return
+		}
+		got, err := decodeAll(c, data, Options{})
+		var want []byte
+		var wantErr error
+		inGo(func() { want, wantErr = decodeAll(c, data, Options{}) })
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) || !bytes.Equal(got, want) {
+			t.Fatalf("got %d bytes and the error %v, want %d others and %v", len(got), err, len(want), wantErr)
+		}
+	})
 }

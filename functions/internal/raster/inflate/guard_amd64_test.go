@@ -18,8 +18,11 @@ func TestAdlerAtEdges(t *testing.T) {
 	for i := range all {
 		all[i] = uint8(r.Uint32() | r.Uint32())
 	}
-	for range 400 {
+	for i := range 400 {
 		p := all[:1+r.IntN(len(all))]
+		if i/2%2 == 0 && len(p) > blockSize { // no bytes are left to Go
+			p = p[:len(p)/blockSize*blockSize]
+		}
 		a := newAdler
 		if a.add(guard.Copy(m, p)); a.value() != adler32.Checksum(p) {
 			t.Fatalf("%d bytes: got %08x, want %08x", len(p), a.value(), adler32.Checksum(p))

@@ -41,7 +41,8 @@ func (s *Servers) EnsureTopics(names ...string) error {
 		return err
 	}
 	config := connection.Config("image-service-topics")
-	config.Net.ReadTimeout = 30 * time.Second // a Kafka that is busy elsewhere takes its time to create topics
+	// A Kafka that is busy elsewhere takes its time to create topics; the second is how long it tries.
+	config.Net.ReadTimeout, config.Admin.Timeout = 30*time.Second, 25*time.Second
 	config.Metadata.Retry.Max = 1
 	brokers := strings.Split(s.Getenv("KAFKA_BOOTSTRAP_SERVERS"), ",")
 	client, err := sarama.NewClient(brokers, config)

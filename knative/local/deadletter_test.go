@@ -95,7 +95,10 @@ func TestRedriveAfterFix(t *testing.T) {
 		}
 		return getenv(name)
 	})
-	after.do(http.MethodPost, "http://"+after.stack.deadLetters+"/redrive?id=1", "", nil)
+	answer := after.do(http.MethodPost, "http://"+after.stack.deadLetters+"/redrive?id=1", "", nil)
+	if answer.status != http.StatusOK {
+		t.Fatalf("redrive: got %d %s, want 200", answer.status, answer.body)
+	}
 	if got := after.finalState(after.idOf(events.TypeImageThumbnailed)); got.Status != "completed" {
 		t.Errorf("after the redrive: got %+v, want completed", got)
 	}

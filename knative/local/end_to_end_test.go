@@ -384,7 +384,7 @@ func putObject(tb testing.TB, client *minio.Client, bucket, key string, content 
 // idOf waits for the first event of a type and returns its image's ID.
 func (s *testStack) idOf(eventType string) string {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		s.watcher.Lock()
 		for _, e := range s.watcher.seen {
 			if e.Type() == eventType {
@@ -394,7 +394,7 @@ func (s *testStack) idOf(eventType string) string {
 		}
 		s.watcher.Unlock()
 	}
-	s.t.Fatalf("got no event %s within a minute", eventType)
+	s.t.Fatalf("got no event %s within %v", eventType, waitLimit)
 	return ""
 }
 

@@ -215,12 +215,15 @@ func (s *testStack) state(imageID string) (got state) {
 	return got
 }
 
+// waitLimit is how long the functions below wait, on a machine that is busy with other tests.
+const waitLimit = 3 * time.Minute
+
 // finalState waits for an image's final status. Until then the status must only move forward.
 func (s *testStack) finalState(imageID string) state {
 	s.t.Helper()
 	order := map[string]int{"queued": 1, "processing": 2, "completed": 3, "failed": 3}
 	last := "queued"
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		got := s.state(imageID)
 		if order[got.Status] < order[last] {
 			s.t.Errorf("status of %s: got %q after %q", imageID, got.Status, last)
@@ -229,29 +232,29 @@ func (s *testStack) finalState(imageID string) state {
 			return got
 		}
 	}
-	s.t.Fatalf("status of %s: got %q after a minute, want a final one", imageID, last)
+	s.t.Fatalf("status of %s: got %q after %v, want a final one", imageID, last, waitLimit)
 	return state{}
 }
 
 // awaitEvents waits for a number of events of a type about an image.
 func (s *testStack) awaitEvents(count int, eventType, imageID string) []event.Event {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if found := s.watcher.of(eventType, imageID); len(found) >= count {
 			return found
 		}
 	}
-	s.t.Fatalf("got %d events %s about %s within a minute, want %d",
-		len(s.watcher.of(eventType, imageID)), eventType, imageID, count)
+	s.t.Fatalf("got %d events %s about %s within %v, want %d",
+		len(s.watcher.of(eventType, imageID)), eventType, imageID, waitLimit, count)
 	return nil
 }
 
 // eventually waits until a condition holds.
 func eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			tb.Fatalf("%s: not within a minute", what)
+			tb.Fatalf("%s: not within %v", what, waitLimit)
 		}
 	}
 }

@@ -59,8 +59,9 @@ func Redis(tb testing.TB, getenv func(string) string) redis.UniversalClient {
 func Kafka(tb testing.TB, getenv func(string) string) (brokers []string, config *sarama.Config) {
 	tb.Helper()
 	config = read(tb, Own(getenv), connect.ReadKafka).Config("image-service-tests")
-	config.Net.ReadTimeout = 30 * time.Second // the machine may be busy with other tests
-	config.Producer.Return.Successes = true   // required by SyncProducer
+	// The machine may be busy with other tests. The second is how long Kafka tries to create and delete topics.
+	config.Net.ReadTimeout, config.Admin.Timeout = 30*time.Second, 25*time.Second
+	config.Producer.Return.Successes = true // required by SyncProducer
 	return strings.Split(getenv("KAFKA_BOOTSTRAP_SERVERS"), ","), config
 }
 

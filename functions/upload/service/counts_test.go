@@ -15,6 +15,7 @@ func TestCounts(t *testing.T) {
 	s := startUnknown(t)
 	var counts *testservers.Counts
 	s.getenv, counts = testservers.Count(t, s.getenv)
+	s.knowsStore(s.getenv("MINIO_ENDPOINT"))
 	s.url = run(t, s.getenv)
 	s.awaitReady()
 	// check repeats a request, because what the function asks of Redis each second, on its own, may fall into one.

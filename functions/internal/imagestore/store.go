@@ -193,6 +193,14 @@ func (s *Store) Bucket() string { return s.bucket }
 
 // Check creates the bucket if it does not exist.
 func (s *Store) Check(ctx context.Context) error {
+	err := s.makeBucket(ctx)
+	if err == nil {
+		s.ready.Store(true)
+	}
+	return err
+}
+
+func (s *Store) makeBucket(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	exists, err := s.client.BucketExists(ctx, s.bucket)
@@ -214,15 +222,13 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 // ensureBucket calls Check until it has succeeded once; concurrent callers share a call. It is called before the first
-// object is stored and not at the start, so that neither a cold start nor a MinIO that is down delays a function.
+// object is stored; a start does not wait for it, so that a MinIO that is down delays no function.
 func (s *Store) ensureBucket(ctx context.Context) error {
 	if s.ready.Load() {
 		return nil
 	}
 	checked := s.check.DoChan("", func() (any, error) {
-		err := s.Check(context.WithoutCancel(ctx)) // others wait for it
-		s.ready.Store(err == nil)
-		return nil, err
+		return nil, s.Check(context.WithoutCancel(ctx)) // others wait for it
 	})
 	select {
 	case check := <-checked:

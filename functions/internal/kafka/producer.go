@@ -51,6 +51,9 @@ func (p *producer) check(topic string) error {
 	if len(partitions) == 0 {
 		return fmt.Errorf("ask kafka for topic %q: %w", topic, sarama.ErrLeaderNotAvailable)
 	}
+	for _, partition := range partitions {
+		_, _ = p.client.Leader(topic, partition) // begins to connect to it, if there is no connection
+	}
 	return nil
 }
 

@@ -45,8 +45,8 @@ var (
 	errBusy   = fmt.Errorf("%d events are being sent already", maxSends)
 )
 
-// Topic publishes events on one topic. It connects in the background and again after a failure, so that a function
-// starts, and stays up, without Kafka.
+// Topic publishes events on one topic. It connects for the first event or Check, and again after a failure, so that a
+// function starts, and stays up, without Kafka.
 type Topic struct {
 	settings Settings
 	slots    *semaphore.Weighted // one for each send
@@ -68,9 +68,7 @@ type outcome struct {
 
 // Open returns the topic without waiting for a connection.
 func Open(settings Settings) *Topic {
-	t := &Topic{settings: settings, slots: semaphore.NewWeighted(maxSends)}
-	t.connect.DoChan("", t.dial) // while the first image arrives; if it fails, the first event tries again
-	return t
+	return &Topic{settings: settings, slots: semaphore.NewWeighted(maxSends)}
 }
 
 // Publish sends an event in binary mode: the record's value is the event's data, as the original system's tasks were.

@@ -68,6 +68,10 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	var retries sync.WaitGroup
 	retries.Go(func() { s.retrier.Run(process.Recording(retrying)) })
 	retries.Go(func() { gate.Run(retrying) })
+	// Clients connect side by side, while the first image arrives. What fails is left to it, and to /ready.
+	for _, connect := range []func(context.Context) error{backends.checkRedis, backends.images.Check, publisher.Check} {
+		retries.Go(func() { _ = connect(retrying) })
+	}
 	defer retries.Wait() // before the publisher is closed
 	defer stopRetrying() // if serving fails
 	return process.Serve(ctx, listener, s.routes(),

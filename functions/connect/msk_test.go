@@ -38,7 +38,7 @@ func TestMSKLogin(t *testing.T) {
 			clearAWS(t)
 			provide(t)
 			broker := startTokenBroker(t)
-			kafka := broker.kafka(t, "KAFKA_SASL_MECHANISM", "AWS_MSK_IAM", "AWS_REGION", "eu-central-1")
+			kafka := broker.kafka(t, "KAFKA_SASL_MECHANISM=AWS_MSK_IAM", "AWS_REGION=eu-central-1")
 			for range 2 {
 				if err := broker.login(kafka); err != nil {
 					t.Fatal(err)
@@ -150,7 +150,7 @@ func TestMSKWithoutCredentials(t *testing.T) {
 	t.Cleanup(agent.Close)
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.URL)
 	broker := startTokenBroker(t)
-	kafka := broker.kafka(t, "KAFKA_SASL_MECHANISM", "AWS_MSK_IAM", "AWS_REGION", "eu-central-1")
+	kafka := broker.kafka(t, "KAFKA_SASL_MECHANISM=AWS_MSK_IAM", "AWS_REGION=eu-central-1")
 	mustContain(t, broker.login(kafka), "get a token for kafka: get credentials of AWS: ")
 	providePodIdentity(t)
 	for broker.login(kafka) != nil { // for a second, the failure is remembered

@@ -43,23 +43,19 @@ func startTokenBroker(t *testing.T) tokenBroker {
 	return b
 }
 
-// kafka reads settings that reach the broker: NAME, value, NAME, value.
+// kafka reads settings that reach the broker, and others, NAME=value.
 func (b tokenBroker) kafka(t *testing.T, settings ...string) connect.Kafka {
 	t.Helper()
-	settings = append(settings, "KAFKA_TLS", "true", "KAFKA_CA_FILE", b.caFile)
-	kafka, err := connect.From(func(name string) string {
-		for i := 0; i < len(settings); i += 2 {
-			if settings[i] == name {
-				return settings[i+1]
-			}
-		}
-		return ""
-	}, connect.ReadKafka)
+	getenv := testservers.With(nothing, "KAFKA_TLS=true", "KAFKA_CA_FILE="+b.caFile)
+	kafka, err := connect.From(testservers.With(getenv, settings...), connect.ReadKafka)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return kafka
 }
+
+// nothing is an environment without settings.
+func nothing(string) string { return "" }
 
 func (b tokenBroker) login(kafka connect.Kafka) error {
 	config := kafka.Config("image-service-tests")
@@ -108,8 +104,8 @@ func isClient(r *http.Request) bool {
 
 func (b tokenBroker) oauth(t *testing.T, tokenURL string, settings ...string) connect.Kafka {
 	t.Helper()
-	return b.kafka(t, append(settings, "KAFKA_SASL_MECHANISM", "OAUTHBEARER", "KAFKA_SASL_USERNAME", clientID,
-		"KAFKA_SASL_PASSWORD", clientSecret, "KAFKA_SASL_OAUTH_TOKEN_URL", tokenURL, "KAFKA_SASL_OAUTH_CA_FILE", b.caFile)...)
+	return b.kafka(t, append(settings, "KAFKA_SASL_MECHANISM=OAUTHBEARER", "KAFKA_SASL_USERNAME="+clientID,
+		"KAFKA_SASL_PASSWORD="+clientSecret, "KAFKA_SASL_OAUTH_TOKEN_URL="+tokenURL, "KAFKA_SASL_OAUTH_CA_FILE="+b.caFile)...)
 }
 
 // Clients request a token by the client credentials grant, share it, and send it with the extensions.
@@ -125,8 +121,8 @@ func TestOAuthLogin(t *testing.T) {
 		}
 		grantToken(w, "token-1")
 	})
-	kafka := broker.oauth(t, tokenURL, "KAFKA_SASL_OAUTH_SCOPES", "kafka, images",
-		"KAFKA_SASL_OAUTH_EXTENSIONS", "logicalCluster=lkc-1, identityPoolId=pool-1")
+	kafka := broker.oauth(t, tokenURL, "KAFKA_SASL_OAUTH_SCOPES=kafka, images",
+		"KAFKA_SASL_OAUTH_EXTENSIONS=logicalCluster=lkc-1, identityPoolId=pool-1")
 	var logins sync.WaitGroup
 	for range 5 {
 		logins.Go(func() {
@@ -250,9 +246,9 @@ func TestOAuthAssertion(t *testing.T) {
 		fmt.Fprint(w, `{"access_token":"token","token_type":"Bearer"}`)
 	})
 	file := filepath.Join(t.TempDir(), "token")
-	kafka := broker.kafka(t, "KAFKA_SASL_MECHANISM", "OAUTHBEARER", "KAFKA_SASL_USERNAME", clientID,
-		"KAFKA_SASL_OAUTH_TOKEN_URL", tokenURL, "KAFKA_SASL_OAUTH_CA_FILE", broker.caFile,
-		"KAFKA_SASL_OAUTH_ASSERTION_FILE", file)
+	kafka := broker.kafka(t, "KAFKA_SASL_MECHANISM=OAUTHBEARER", "KAFKA_SASL_USERNAME="+clientID,
+		"KAFKA_SASL_OAUTH_TOKEN_URL="+tokenURL, "KAFKA_SASL_OAUTH_CA_FILE="+broker.caFile,
+		"KAFKA_SASL_OAUTH_ASSERTION_FILE="+file)
 	mustContain(t, broker.login(kafka), "KAFKA_SASL_OAUTH_ASSERTION_FILE cannot be read")
 	for _, assertion := range []string{"first", "second"} {
 		if err := os.WriteFile(file, []byte(assertion+"\n"), 0o600); err != nil {

@@ -38,13 +38,14 @@ func TestSecureRedis(t *testing.T) {
 	if err := connect.CheckRedis(t.Context(), openRedis(t, servers.Getenv), bucket); err != nil {
 		t.Error(err)
 	}
-	for name, test := range map[string]struct{ setting, value, want string }{
-		"wrong password":    {"REDIS_PASSWORD", "another " + testservers.Password, "WRONGPASS"},
-		"unknown user":      {"REDIS_USERNAME", "nobody", "WRONGPASS"},
-		"unknown authority": {"REDIS_CA_FILE", "", "unknown authority"},
+	for name, test := range map[string]struct{ override, want string }{
+		"wrong password":    {"REDIS_PASSWORD=another " + testservers.Password, "WRONGPASS"},
+		"unknown user":      {"REDIS_USERNAME=nobody", "WRONGPASS"},
+		"unknown authority": {"REDIS_CA_FILE=", "unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := connect.CheckRedis(t.Context(), openRedis(t, servers.With(test.setting, test.value)), bucket)
+			client := openRedis(t, testservers.With(servers.Getenv, test.override))
+			err := connect.CheckRedis(t.Context(), client, bucket)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), testservers.Password) {
 				t.Errorf("CheckRedis() = %v, want %q in it, and no password", err, test.want)
 			}
@@ -96,7 +97,7 @@ func TestSecureRedisRecovers(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
 	next := "another " + testservers.Password
-	client := openRedis(t, servers.With("REDIS_PASSWORD", next))
+	client := openRedis(t, testservers.With(servers.Getenv, "REDIS_PASSWORD="+next))
 	if err := connect.CheckRedis(t.Context(), client, bucket); err == nil {
 		t.Fatal("CheckRedis() with a wrong password = nil, want an error")
 	}
@@ -151,12 +152,7 @@ func TestRedisAddress(t *testing.T) {
 
 // at returns the settings to reach a server, and those in more.
 func at(server *miniredis.Miniredis, more ...string) func(name string) string {
-	settings := map[string]string{"REDIS_HOST": server.Host(), "REDIS_PORT": server.Port()}
-	for _, setting := range more {
-		name, value, _ := strings.Cut(setting, "=")
-		settings[name] = value
-	}
-	return func(name string) string { return settings[name] }
+	return testservers.With(testservers.WithRedis(nothing, server), more...)
 }
 
 // checkFlaw checks that CheckRedis finds a flaw with want in it, or another error if want is "".

@@ -89,12 +89,7 @@ func TestRedriveAfterFix(t *testing.T) {
 	}
 	before.stopEvents()
 
-	after := startStackWith(t, func(name string) string {
-		if name == "SOURCE_BUCKETS" {
-			return incoming
-		}
-		return getenv(name)
-	})
+	after := startStackWith(t, testservers.With(getenv, "SOURCE_BUCKETS="+incoming))
 	answer := after.do(http.MethodPost, "http://"+after.stack.deadLetters+"/redrive?id=1", "", nil)
 	if answer.status != http.StatusOK {
 		t.Fatalf("redrive: got %d %s, want 200", answer.status, answer.body)

@@ -61,12 +61,7 @@ func TestAddedRendition(t *testing.T) {
 			}
 		}
 	})
-	s := startStackWith(t, func(name string) string {
-		if name == "RENDITIONS" {
-			return "renditions: {tiny: {width: 9, format: png}}"
-		}
-		return getenv(name)
-	})
+	s := startStackWith(t, testservers.With(getenv, "RENDITIONS=renditions: {tiny: {width: 9, format: png}}"))
 	if got := s.get("/images/" + asked + "/tiny"); got.status != 404 || got.header.Get("Retry-After") == "" {
 		t.Errorf("GET answers %d %v, want 404 and when to ask again", got.status, got.header)
 	}

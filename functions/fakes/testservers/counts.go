@@ -3,9 +3,6 @@ package testservers
 import (
 	"maps"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"strings"
 	"sync"
 	"testing"
 
@@ -24,7 +21,6 @@ type Counts struct {
 func Count(tb testing.TB, getenv func(string) string) (counted func(string) string, counts *Counts) {
 	tb.Helper()
 	counts = &Counts{requests: map[string]int{}, commands: map[string]int{}}
-	settings := map[string]string{"MINIO_ENDPOINT": counts.minIO(tb, getenv), "MINIO_CA_FILE": ""}
 	redis := miniredis.RunT(tb)
 	redis.Server().SetPreHook(func(_ *server.Peer, command string, _ ...string) bool {
 		if command != "HELLO" && command != "CLIENT" {
@@ -32,39 +28,18 @@ func Count(tb testing.TB, getenv func(string) string) (counted func(string) stri
 		}
 		return false
 	})
-	return func(name string) string {
-		switch value, set := settings[name]; {
-		case set:
-			return value
-		case name == "REDIS_HOST":
-			return redis.Host()
-		case name == "REDIS_PORT":
-			return redis.Port()
-		case strings.Contains(name, "REDIS_"):
-			return ""
-		}
-		return getenv(name)
-	}, counts
+	return WithRedis(WithMinIO(tb, getenv, counts.requestsTo), redis), counts
 }
 
-// minIO starts a proxy and returns its address.
-func (c *Counts) minIO(tb testing.TB, getenv func(string) string) string {
-	tb.Helper()
-	url, transport := MinIOTransport(tb, getenv)
-	proxy := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(url); r.Out.Host = r.In.Host }, // which is signed
-		Transport: transport,
-	}
-	proxied := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (c *Counts) requestsTo(minio http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kind := r.Method
 		if r.URL.Query().Has("list-type") {
 			kind = "LIST"
 		}
 		c.add(c.requests, kind)
-		proxy.ServeHTTP(w, r)
-	}))
-	tb.Cleanup(proxied.Close)
-	return proxied.Listener.Addr().String()
+		minio.ServeHTTP(w, r)
+	})
 }
 
 func (c *Counts) add(to map[string]int, kind string) {

@@ -17,12 +17,7 @@ func TestPermissions(t *testing.T) {
 		return // servers without users permit everything
 	}
 	getenv := testservers.Start(t, testservers.As("image-upload"))
-	asFunction := func(name string) string {
-		if strings.HasPrefix(name, "TEST_") { // the test's own logins
-			return ""
-		}
-		return getenv(name)
-	}
+	asFunction := withoutOwn(getenv)
 	bucket := getenv("MINIO_BUCKET")
 	if err := testservers.MinIO(t, getenv).MakeBucket(t.Context(), bucket, minio.MakeBucketOptions{}); err != nil {
 		t.Fatal(err)
@@ -80,13 +75,7 @@ func TestPermissionsOfNotifications(t *testing.T) {
 		return // servers without users permit everything
 	}
 	getenv := testservers.Start(t, testservers.As("bucket-notifications"))
-	asMinIO := func(name string) string {
-		if strings.HasPrefix(name, "TEST_") { // the test's own logins
-			return ""
-		}
-		return getenv(name)
-	}
-	brokers, config := testservers.Kafka(t, asMinIO)
+	brokers, config := testservers.Kafka(t, withoutOwn(getenv))
 	config.Producer.Retry.Max = 0
 	producer, err := sarama.NewSyncProducer(brokers, config)
 	if err != nil {
@@ -98,6 +87,16 @@ func TestPermissionsOfNotifications(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "not authorized") {
 			t.Errorf("write to %s: got error %v, want %q in it", topic, err, "not authorized")
 		}
+	}
+}
+
+// withoutOwn returns settings by which the test's own clients log in as the function does.
+func withoutOwn(getenv func(string) string) func(string) string {
+	return func(name string) string {
+		if strings.HasPrefix(name, "TEST_") {
+			return ""
+		}
+		return getenv(name)
 	}
 }
 

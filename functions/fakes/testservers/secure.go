@@ -80,15 +80,3 @@ func (s *Secure) startMinIO(tb testing.TB) (url string) {
 
 // Getenv returns a setting that reaches the fakes.
 func (s *Secure) Getenv(name string) string { return s.settings[name] }
-
-// With returns the settings with some replaced: NAME, value, NAME, value.
-func (s *Secure) With(pairs ...string) func(string) string {
-	return func(name string) string {
-		for i := 0; i < len(pairs); i += 2 {
-			if pairs[i] == name {
-				return pairs[i+1]
-			}
-		}
-		return s.settings[name]
-	}
-}

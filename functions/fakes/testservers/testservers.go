@@ -9,7 +9,6 @@ import (
 	"context"
 	"maps"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +22,7 @@ import (
 // until the test ends. overrides, NAME=value, replace settings; with a K_SINK among them, it is StartStores.
 func Start(tb testing.TB, overrides ...string) func(name string) string {
 	tb.Helper()
-	if hasSink(overrides) {
+	if parse(overrides)["K_SINK"] != "" {
 		return StartStores(tb, overrides...)
 	}
 	settings := ownNames()
@@ -38,26 +37,11 @@ func Start(tb testing.TB, overrides ...string) func(name string) string {
 	return getenv
 }
 
-// hasSink reports whether the last K_SINK among overrides is an address.
-func hasSink(overrides []string) (found bool) {
-	for _, override := range overrides {
-		if sink, is := strings.CutPrefix(override, "K_SINK="); is {
-			found = sink != ""
-		}
-	}
-	return found
-}
-
 // StartStores is Start for what does not use Kafka, which has an address that refuses connections: a real Kafka takes
 // about a second to create and delete the topics of a test.
 func StartStores(tb testing.TB, overrides ...string) func(name string) string {
 	tb.Helper()
-	_, getenv := start(tb, func(name string) string {
-		if name == "KAFKA_BOOTSTRAP_SERVERS" {
-			return "127.0.0.1:1"
-		}
-		return os.Getenv(name)
-	}, ownNames(), overrides)
+	_, getenv := start(tb, With(os.Getenv, "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"), ownNames(), overrides)
 	return getenv
 }
 
@@ -73,16 +57,8 @@ func start(
 	}
 	tb.Cleanup(servers.Close)
 	maps.Copy(settings, logins(servers))
-	for _, override := range overrides {
-		setting, value, _ := strings.Cut(override, "=")
-		settings[setting] = value
-	}
-	getenv := func(name string) string {
-		if value, set := settings[name]; set {
-			return value
-		}
-		return servers.Getenv(name)
-	}
+	maps.Copy(settings, parse(overrides))
+	getenv := overlay(servers.Getenv, settings)
 	tb.Cleanup(func() { deleteBucket(tb, getenv) })
 	return servers, getenv
 }

@@ -16,7 +16,7 @@ import (
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	servers := testservers.StartSecure(t)
-	getenv := servers.With("KAFKA_SASL_PASSWORD", "the next password", "KAFKA_TOPIC", "image-processing")
+	getenv := testservers.With(servers.Getenv, "KAFKA_SASL_PASSWORD=the next password", "KAFKA_TOPIC=image-processing")
 	topic := Open(settingsOf(t, getenv))
 	defer topic.Close()
 	err := topic.Publish(t.Context(), newEvent(t))

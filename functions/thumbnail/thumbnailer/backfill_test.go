@@ -28,18 +28,6 @@ import (
 	"gitlab.com/yourorg/image-service/functions/thumbnail/admission"
 )
 
-// with returns the settings of another process of the function.
-func (s *service) with(settings ...string) func(string) string {
-	return func(name string) string {
-		for _, setting := range settings {
-			if value, found := strings.CutPrefix(setting, name+"="); found {
-				return value
-			}
-		}
-		return s.getenv(name)
-	}
-}
-
 // renderEvent asks for what an image lacks.
 func renderEvent(t *testing.T, request events.ImageRender) event.Event {
 	t.Helper()
@@ -105,7 +93,7 @@ func TestBackfill(t *testing.T) {
 	s := start(t)
 	photo := jpegOf(t, 320, 240)
 	id, before := s.completed(t, "a.jpg", photo)
-	url := s.run(s.with("RENDITIONS=" + fiveRenditions + "\nplaceholder: thumbhash\ncolor: true"))
+	url := s.run(testservers.With(s.getenv, "RENDITIONS="+fiveRenditions+"\nplaceholder: thumbhash\ncolor: true"))
 	thumbnail, _ := s.object(id + "/thumbnail_a.jpg")
 
 	s.backfill(t, url, events.ImageRender{ImageID: id})
@@ -155,7 +143,7 @@ func TestBackfillNames(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id, _ := s.completed(t, "a.jpg", jpegOf(t, 320, 240))
-	url := s.run(s.with("RENDITIONS=" + fiveRenditions + "\nplaceholder: thumbhash"))
+	url := s.run(testservers.With(s.getenv, "RENDITIONS="+fiveRenditions+"\nplaceholder: thumbhash"))
 	s.backfill(t, url, events.ImageRender{ImageID: id, Renditions: []string{"gone"}})
 	if got := s.names(id); len(got) != 2 {
 		t.Errorf("of a name that is not configured: got %q", got)
@@ -177,7 +165,7 @@ func TestBackfillChanges(t *testing.T) {
 	)
 	s := start(t, "RENDITIONS="+first)
 	id, before := s.completed(t, "a.jpg", jpegOf(t, 320, 240))
-	other := s.run(s.with("RENDITIONS=" + second))
+	other := s.run(testservers.With(s.getenv, "RENDITIONS="+second))
 	s.backfill(t, other, events.ImageRender{ImageID: id})
 	changed := s.status(t, id)
 	want := setOf(t, second, "image/jpeg", "image/webp", "image/jpeg")
@@ -216,7 +204,7 @@ func setOf(t *testing.T, document string, types ...string) (names []string) {
 func TestBackfillWithoutEffect(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	url := s.run(s.with("RENDITIONS="+fiveRenditions, "MAX_IMAGE_PIXELS=1000"))
+	url := s.run(testservers.With(s.getenv, "RENDITIONS="+fiveRenditions, "MAX_IMAGE_PIXELS=1000"))
 	refused, _ := s.completed(t, "a.jpg", jpegOf(t, 320, 240))
 	failed, _ := s.completed(t, "a.jpg", []byte("no image"))
 	waiting := s.uploaded("a.jpg", jpegOf(t, 20, 20)).Subject()
@@ -302,7 +290,7 @@ func TestBackfillAbandoned(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id, before := s.completed(t, "a.jpg", jpegOf(t, 320, 240))
-	url := s.run(s.with("RENDITIONS=" + fiveRenditions))
+	url := s.run(testservers.With(s.getenv, "RENDITIONS="+fiveRenditions))
 	key := "image:attempts:" + s.store.Bucket() + ":" + id
 	client := testservers.Redis(t, s.getenv)
 	if err := client.Set(t.Context(), key, maxAttempts, 0).Err(); err != nil {
@@ -420,7 +408,7 @@ func TestBackfillAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id, _ := s.completed(t, "a.jpg", jpegOf(t, 320, 240))
-	settings := s.with("RENDITIONS=" + fiveRenditions + "\ncolor: true")
+	settings := testservers.With(s.getenv, "RENDITIONS="+fiveRenditions+"\ncolor: true")
 	urls := []string{s.run(settings), s.run(settings)}
 	requests := []events.ImageRender{
 		{ImageID: id}, {ImageID: id, Renditions: []string{"hero"}}, {ImageID: id, Renditions: []string{"card", "box"}},
@@ -450,7 +438,7 @@ func TestBackfillAtOnce(t *testing.T) {
 // worker returns a thumbnailer that serves nothing.
 func (s *service) worker(t *testing.T, document string) *thumbnailer {
 	t.Helper()
-	r := config.NewReader(s.with("RENDITIONS=" + document))
+	r := config.NewReader(testservers.With(s.getenv, "RENDITIONS="+document))
 	settings := readSettings(r)
 	if err := r.Err(); err != nil {
 		t.Fatal(err)

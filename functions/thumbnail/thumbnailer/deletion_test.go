@@ -2,8 +2,6 @@ package thumbnailer
 
 import (
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"strings"
 	"testing"
 	"time"
@@ -112,23 +110,10 @@ func (s *service) queue(imageID string) {
 // runBehind runs another process of the function, whose requests to MinIO see sees before they are answered.
 func (s *service) runBehind(see func(*http.Request)) (address string) {
 	s.t.Helper()
-	minio, transport := testservers.MinIOTransport(s.t, s.getenv)
-	proxy := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host },
-		Transport: transport,
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		see(r)
-		proxy.ServeHTTP(w, r)
+	return s.run(testservers.WithMinIO(s.t, s.getenv, func(minio http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			see(r)
+			minio.ServeHTTP(w, r)
+		})
 	}))
-	s.t.Cleanup(server.Close)
-	return s.run(func(name string) string {
-		switch name {
-		case "MINIO_ENDPOINT":
-			return server.Listener.Addr().String()
-		case "MINIO_CA_FILE":
-			return ""
-		}
-		return s.getenv(name)
-	})
 }

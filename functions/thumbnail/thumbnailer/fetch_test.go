@@ -56,7 +56,6 @@ func TestFetchIsAnswered(t *testing.T) {
 // nothing is stored before that.
 func TestStatusNotAdvanced(t *testing.T) {
 	t.Parallel()
-	getenv := testservers.Start(t)
 	redis := miniredis.RunT(t)
 	var fails atomic.Bool
 	redis.Server().SetPreHook(func(peer *server.Peer, command string, arguments ...string) bool {
@@ -66,17 +65,7 @@ func TestStatusNotAdvanced(t *testing.T) {
 		peer.WriteError("ERR refused by the test")
 		return true
 	})
-	s := startWith(t, func(name string) string {
-		switch {
-		case name == "REDIS_HOST":
-			return redis.Host()
-		case name == "REDIS_PORT":
-			return redis.Port()
-		case strings.Contains(name, "REDIS_"):
-			return ""
-		}
-		return getenv(name)
-	})
+	s := startWith(t, testservers.WithRedis(testservers.Start(t), redis))
 	for name, content := range map[string][]byte{"photo.jpg": jpegOf(t, 300, 200), "cut.jpg": jpegOf(t, 300, 200)[:700]} {
 		t.Run(name, func(t *testing.T) {
 			e := s.uploaded(name, content)

@@ -2,7 +2,6 @@ package thumbnailer
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"image"
@@ -261,23 +260,18 @@ func TestBackendsDown(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
-	for name, down := range map[string]map[string]string{
-		"redis": {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"},
-		"minio": {"MINIO_ENDPOINT": "https://127.0.0.1:1"},
+	for name, getenv := range map[string]func(string) string{
+		"redis": testservers.WithoutRedis(s.getenv),
+		"minio": testservers.With(s.getenv, "MINIO_ENDPOINT=https://127.0.0.1:1"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := s.run(with(s.getenv, down))
+			url := s.run(getenv)
 			if got := s.deliverTo(url, e); got.status != http.StatusServiceUnavailable {
 				t.Errorf("got %d %s, want 503", got.status, got.body)
 			}
 		})
 	}
 	s.deliver(e).reply(t)
-}
-
-// with returns an environment with other values for some settings.
-func with(getenv func(string) string, others map[string]string) func(string) string {
-	return func(name string) string { return cmp.Or(others[name], getenv(name)) }
 }
 
 // After Redis has forgotten a final status, it stays final, even if MinIO is down when the event is delivered again.
@@ -289,7 +283,7 @@ func TestStatusNeverGoesBack(t *testing.T) {
 	if err := s.statuses.Forget(t.Context(), e.Subject()); err != nil {
 		t.Fatal(err)
 	}
-	url := s.run(with(s.getenv, map[string]string{"MINIO_ENDPOINT": "https://127.0.0.1:1"}))
+	url := s.run(testservers.With(s.getenv, "MINIO_ENDPOINT=https://127.0.0.1:1"))
 	if got := s.deliverTo(url, e); got.status != http.StatusServiceUnavailable {
 		t.Errorf("got %d %s, want 503", got.status, got.body)
 	}
@@ -313,7 +307,7 @@ func TestFormatThatIsSwitchedOff(t *testing.T) {
 func TestTwoResults(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	strict := s.run(with(s.getenv, map[string]string{"MAX_IMAGE_PIXELS": "1000"}))
+	strict := s.run(testservers.With(s.getenv, "MAX_IMAGE_PIXELS=1000"))
 	for range 20 {
 		e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
 		var wait sync.WaitGroup

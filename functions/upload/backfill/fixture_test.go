@@ -116,16 +116,6 @@ func openBehind(
 	return open(tb, append(settings, "MINIO_ENDPOINT="+server.Listener.Addr().String(), "MINIO_CA_FILE=")...)
 }
 
-// with returns the environment with another value of a setting.
-func (b *bucket) with(setting, value string) func(string) string {
-	return func(name string) string {
-		if name == setting {
-			return value
-		}
-		return b.getenv(name)
-	}
-}
-
 // run runs the command, and returns its lines.
 func (b *bucket) run(arguments ...string) (good bool, lines []string, err error) {
 	b.t.Helper()

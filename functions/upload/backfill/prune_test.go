@@ -11,6 +11,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/cli"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -174,7 +175,7 @@ func TestPruneRefuses(t *testing.T) {
 	if _, _, err := b.run("--prune"); !errors.Is(err, cli.ErrUsage) || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("without a terminal: got %v, want an error of usage", err)
 	}
-	_, _, err := b.runWith(b.with("RENDITIONS", ""), "--prune", "--yes")
+	_, _, err := b.runWith(testservers.With(b.getenv, "RENDITIONS="), "--prune", "--yes")
 	if err == nil || !strings.Contains(err.Error(), "RENDITIONS={}") {
 		t.Errorf("without renditions: got %v, want how to remove all", err)
 	}
@@ -211,15 +212,7 @@ func TestPruneWithoutRedis(t *testing.T) {
 	b := open(t)
 	aged(b)
 	all := b.keys()
-	away := func(name string) string {
-		switch name {
-		case "REDIS_HOST":
-			return "127.0.0.1"
-		case "REDIS_PORT":
-			return "1"
-		}
-		return b.getenv(name)
-	}
+	away := testservers.WithoutRedis(b.getenv)
 	if _, _, err := b.runWith(away, "--prune", "--yes"); !errors.Is(err, errGaveUp) || !slices.Equal(b.keys(), all) {
 		t.Errorf("got %v, want an error, and all objects", err)
 	}

@@ -9,8 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"slices"
 	"strings"
 	"sync"
@@ -580,32 +578,19 @@ func TestFloodDelaysNoImage(t *testing.T) {
 // forbidding returns settings with a proxy to MinIO that lets nobody read the objects of a prefix.
 func forbidding(tb testing.TB, getenv func(string) string, prefix string) func(string) string {
 	tb.Helper()
-	url, transport := testservers.MinIOTransport(tb, getenv)
-	proxy := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(url); r.Out.Host = r.In.Host },
-		Transport: transport,
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.URL.Path, prefix) {
-			proxy.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("X-Amz-Request-Id", "1")
-		w.WriteHeader(http.StatusForbidden)
-		if r.Method != http.MethodHead {
-			_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><RequestId>1</RequestId></Error>")
-		}
-	}))
-	tb.Cleanup(server.Close)
-	return func(name string) string {
-		switch name {
-		case "MINIO_ENDPOINT":
-			return server.Listener.Addr().String()
-		case "MINIO_CA_FILE":
-			return ""
-		}
-		return getenv(name)
-	}
+	return testservers.WithMinIO(tb, getenv, func(minio http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, prefix) {
+				minio.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("X-Amz-Request-Id", "1")
+			w.WriteHeader(http.StatusForbidden)
+			if r.Method != http.MethodHead {
+				_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><RequestId>1</RequestId></Error>")
+			}
+		})
+	})
 }
 
 // An object that the service may not read waits with growing pauses, as one that does not exist, and its image fails

@@ -173,15 +173,13 @@ func (s *testServer) knowsStore(endpoint string) {
 // startAnother starts another pod of the same function, with other values for some settings, NAME=value.
 func (s *testServer) startAnother(settings ...string) *testServer {
 	s.t.Helper()
+	return s.another(testservers.With(s.getenv, settings...))
+}
+
+func (s *testServer) another(getenv func(string) string) *testServer {
+	s.t.Helper()
 	other := *s
-	other.url = run(s.t, func(name string) string {
-		for _, setting := range settings {
-			if value, found := strings.CutPrefix(setting, name+"="); found {
-				return value
-			}
-		}
-		return s.getenv(name)
-	})
+	other.url = run(s.t, getenv)
 	return &other
 }
 

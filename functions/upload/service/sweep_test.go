@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
 	"slices"
 	"strings"
 	"sync"
@@ -385,14 +384,9 @@ func (b *brokenMinIO) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *testServer) behind(wrap func(minio http.Handler) http.Handler) *testServer {
 	s.t.Helper()
 	s.awaitReady() // makes the bucket
-	minio, transport := testservers.MinIOTransport(s.t, s.getenv)
-	server := httptest.NewServer(wrap(&httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(minio); r.Out.Host = r.In.Host },
-		Transport: transport,
-	}))
-	s.t.Cleanup(server.Close)
-	s.knowsStore(server.URL)
-	return s.startAnother("MINIO_ENDPOINT="+server.URL, "MINIO_CA_FILE=")
+	getenv := testservers.WithMinIO(s.t, s.getenv, wrap)
+	s.knowsStore(getenv("MINIO_ENDPOINT"))
+	return s.another(getenv)
 }
 
 // However often the connection to MinIO breaks, and whether or not MinIO has stored the object, the image is accepted

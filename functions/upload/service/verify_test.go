@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/upload/relay"
 )
 
@@ -21,13 +22,7 @@ func TestVerifyWithoutSettings(t *testing.T) {
 func TestVerifyWithoutBucket(t *testing.T) {
 	t.Parallel()
 	s := start(t) // which makes its own bucket, sooner or later
-	absent := "images-" + uuid.NewString()
-	getenv := func(name string) string {
-		if name == "MINIO_BUCKET" {
-			return absent
-		}
-		return s.getenv(name)
-	}
+	getenv := testservers.With(s.getenv, "MINIO_BUCKET=images-"+uuid.NewString())
 	good, err := Verify(t.Context(), getenv, false, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "no bucket") {
 		t.Errorf("Verify() = %v, %v; want an error about the bucket", good, err)
@@ -39,17 +34,7 @@ func TestVerifyNeedsOnlyTheBucket(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.upload("a.png", pngOf(t, 8, 8))
-	without := func(name string) string {
-		switch name {
-		case "REDIS_HOST":
-			return "127.0.0.1"
-		case "REDIS_PORT":
-			return "1"
-		case "K_SINK":
-			return "http://127.0.0.1:1"
-		}
-		return s.getenv(name)
-	}
+	without := testservers.With(testservers.WithoutRedis(s.getenv), "K_SINK=http://127.0.0.1:1")
 	var out strings.Builder
 	good, err := Verify(t.Context(), without, false, &out, io.Discard)
 	if !good || err != nil || !strings.HasPrefix(out.String(), "1 images:") {
@@ -65,15 +50,7 @@ func TestRetryFailedDry(t *testing.T) {
 	if _, err := s.statuses().Fail(t.Context(), id, id+"/a.png", events.Cause{}, "damaged", "broken"); err != nil {
 		t.Fatal(err)
 	}
-	without := func(name string) string {
-		switch name {
-		case "REDIS_HOST":
-			return "127.0.0.1"
-		case "REDIS_PORT":
-			return "1"
-		}
-		return s.getenv(name)
-	}
+	without := testservers.WithoutRedis(s.getenv)
 	var out strings.Builder
 	good, err := RetryFailed(t.Context(), without, relay.Failures{}, true, &out, io.Discard)
 	if !good || err != nil || !strings.HasPrefix(out.String(), "failed: "+id+"/a.png: damaged: broken\n") {

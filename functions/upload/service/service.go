@@ -64,16 +64,16 @@ func Run(ctx context.Context, listener net.Listener, getenv func(string) string)
 	context.AfterFunc(ctx, watcher.Close) // who waits for a status gets the one that there is
 	gate := fitness.New(backends.images, settings.images.Endpoint, backends.redis, process.Log, process.Metrics)
 	s := wire(settings, process, backends, publisher, renderings, guard, watcher, gate)
-	retrying, stopRetrying := context.WithCancel(ctx)
-	var retries sync.WaitGroup
-	retries.Go(func() { s.retrier.Run(process.Recording(retrying)) })
-	retries.Go(func() { gate.Run(retrying) })
+	// background ends with ctx, or if serving fails; tasks are what runs in it beside the requests.
+	background, stop := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	defer func() { stop(); tasks.Wait() }() // before the publisher is closed
+	tasks.Go(func() { s.retrier.Run(process.Recording(background)) })
+	tasks.Go(func() { gate.Run(background) })
 	// Clients connect side by side, while the first image arrives. What fails is left to it, and to /ready.
 	for _, connect := range []func(context.Context) error{backends.checkRedis, backends.images.Check, publisher.Check} {
-		retries.Go(func() { _ = connect(retrying) })
+		tasks.Go(func() { _ = connect(background) })
 	}
-	defer retries.Wait() // before the publisher is closed
-	defer stopRetrying() // if serving fails
 	return process.Serve(ctx, listener, s.routes(),
 		httpserver.Check{Backend: "redis", Ask: backends.checkRedis},
 		httpserver.Check{Backend: "minio", Ask: func(ctx context.Context) error {

@@ -126,12 +126,7 @@ func TestConstrainAtEdges(t *testing.T) {
 
 // Go decodes as the vectors of AVX2 do, also what is broken.
 func FuzzDecodeInGo(f *testing.F) {
-	for _, s := range streams(f) {
-		if len(s.data) < 2<<10 {
-			c := configOf(f, s.data)
-			f.Add(byte(c.Format.Depth), c.Format.Gray, c.Format.StepX == 2, c.Format.StepY == 2, s.data)
-		}
-	}
+	addStreams(f, 2<<10)
 	f.Fuzz(func(t *testing.T, depth byte, isGray, halfX, halfY bool, data []byte) {
 		const mostPixels = 1 << 16
 		c := &Config{Format: newFormat(int(depth), isGray, halfX, halfY)}

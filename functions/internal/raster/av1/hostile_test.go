@@ -217,13 +217,19 @@ func survive(t *testing.T, c *Config, data []byte) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
+// addStreams adds streams of fewer than most bytes as seeds, with the format that their container states.
+func addStreams(f *testing.F, most int) {
+	f.Helper()
 	for _, s := range streams(f) {
-		if len(s.data) < 4<<10 {
+		if len(s.data) < most {
 			c := configOf(f, s.data)
 			f.Add(byte(c.Format.Depth), c.Format.Gray, c.Format.StepX == 2, c.Format.StepY == 2, s.data)
 		}
 	}
+}
+
+func FuzzDecode(f *testing.F) {
+	addStreams(f, 4<<10)
 	f.Fuzz(func(t *testing.T, depth byte, isGray, halfX, halfY bool, data []byte) {
 		if len(data) < 64<<10 {
 			survive(t, &Config{Format: newFormat(int(depth), isGray, halfX, halfY)}, data)

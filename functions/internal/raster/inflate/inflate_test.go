@@ -291,13 +291,19 @@ func TestSumBlocks(t *testing.T) {
 	}
 }
 
-// Any bytes are decompressed as by compress/flate, or both fail.
-func FuzzInflate(f *testing.F) {
+// addTexts adds texts as seeds, compressed at several levels.
+func addTexts(f *testing.F) {
+	f.Helper()
 	for _, text := range lztest.Texts() {
 		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 9} {
 			f.Add(pack(f, text[:min(len(text), 2000)], level)[2:])
 		}
 	}
+}
+
+// Any bytes are decompressed as by compress/flate, or both fail.
+func FuzzInflate(f *testing.F) {
+	addTexts(f)
 	f.Fuzz(func(t *testing.T, packed []byte) {
 		const most = 1 << 20
 		want, wantErr := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), most))

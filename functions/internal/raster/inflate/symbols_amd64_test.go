@@ -2,11 +2,8 @@ package inflate
 
 import (
 	"bytes"
-	"compress/flate"
 	"errors"
 	"testing"
-
-	"gitlab.com/yourorg/image-service/functions/internal/raster/lz/lztest"
 )
 
 // Go decodes as the assembly does: both pass the same tests.
@@ -21,11 +18,7 @@ func TestDecodeInGo(t *testing.T) {
 
 // Any bytes are decompressed by the assembly as in Go, with the same error.
 func FuzzDecodeInGo(f *testing.F) {
-	for _, text := range lztest.Texts() {
-		for _, level := range []int{flate.HuffmanOnly, 1, 9} {
-			f.Add(pack(f, text[:min(len(text), 2000)], level)[2:])
-		}
-	}
+	addTexts(f)
 	f.Fuzz(func(t *testing.T, packed []byte) {
 		packed = packed[:min(len(packed), 8000)]
 		got, gotErr := inflate(packed)

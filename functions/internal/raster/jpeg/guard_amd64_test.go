@@ -185,11 +185,7 @@ func FuzzDecodeInGo(f *testing.F) {
 	b := guard.Value(guard.New(f), decodeBuffer{})
 	decodeBuffers = sync.Pool{New: func() any { return b }}
 	f.Cleanup(func() { decodeBuffers = sync.Pool{New: func() any { return new(decodeBuffer) }} })
-	for seed := range uint64(12) {
-		d := draw(rand.New(rand.NewPCG(seed, 11)), []int{1, 3, 4}[seed%3])
-		f.Add(d.sequential(), uint16(1))
-		f.Add(d.progressive(), uint16(40))
-	}
+	addDrawings(f, 11)
 	f.Fuzz(func(t *testing.T, file []byte, size uint16) { sameInGo(t, file, int(size)+1) })
 }
 

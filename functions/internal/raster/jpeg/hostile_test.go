@@ -96,11 +96,17 @@ func TestDCCategoryLimit(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
+// addDrawings adds random files as seeds, each with a size at which to decode it.
+func addDrawings(f *testing.F, stream uint64) {
+	f.Helper()
 	for seed := range uint64(12) {
-		d := draw(rand.New(rand.NewPCG(seed, 5)), []int{1, 3, 4}[seed%3])
+		d := draw(rand.New(rand.NewPCG(seed, stream)), []int{1, 3, 4}[seed%3])
 		f.Add(d.sequential(), uint16(1))
 		f.Add(d.progressive(), uint16(40))
 	}
+}
+
+func FuzzDecode(f *testing.F) {
+	addDrawings(f, 5)
 	f.Fuzz(func(t *testing.T, file []byte, size uint16) { try(t, file, int(size)+1, int(size)+1) })
 }

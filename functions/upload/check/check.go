@@ -1,6 +1,6 @@
 // Package check says what the upload function makes of an event: what it reads in it, the image ID and the name that
 // the image will have, and each fault with what was found, what was expected and how to mend it. It is behind the
-// command eventcheck.
+// command events/check.
 //
 // The verdict is that of the functions' own code: of packages ingest, which reads the event, and accept, which reads
 // the header of an image. What this package adds is advice. It stores and sends nothing, so it cannot know whether an

@@ -10,7 +10,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/upload/check"
 )
 
-// The check and the function agree: what the one finds valid the other accepts, under the ID and the name that the
+// events/check and the function agree: what the one finds valid the other accepts, under the ID and the name that the
 // one has said.
 func TestCheckAgrees(t *testing.T) {
 	s := start(t)

@@ -1,9 +1,9 @@
-// Command eventcheck says what is wrong with an event before it is sent to image-service:
+// Command check says what is wrong with an event before it is sent to image-service:
 //
-//	go run ./functions/upload/eventcheck FILE|URL|-
+//	go run ./events/check FILE|URL|-
 //
-// It is for the teams of systems that send image.received, who find it through events/examples. The verdict is that of
-// package check.
+// It is for the teams of systems that send image.received. The code is in functions/upload/check, because it runs what
+// the functions run; the command is here, beside the vocabulary and the examples, where its users look for it.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 )
 
 var program = cli.Program{
-	Command: "go run ./functions/upload/eventcheck",
+	Command: "go run ./events/check",
 	Summary: "Checks an event that a system sends to image-service, or to its Broker, with the code that the functions " +
 		"use. It says what the service reads in the event, which ID and name the image will have, and each fault with what " +
 		"was found, what was expected and how to mend it. It sends nothing.\n\n" +
@@ -30,14 +30,13 @@ var program = cli.Program{
 		"mode: as bytes, as header lines and body, or as curl --trace or curl -v shows it.\n\n" +
 		"The exit status is 0 if the event is valid, with or without warnings, 1 if it has faults, and 2 if there was " +
 		"nothing to check: wrong usage, or input that is empty or cannot be read. " +
-		"go run turns every failure into 1; to see 2, build the command: " +
-		"go build -o FILE ./functions/upload/eventcheck.\n\n" +
+		"go run turns every failure into 1; to see 2, build the command: go build -o FILE ./events/check.\n\n" +
 		"The limits on images are the defaults, or what MAX_UPLOAD_BYTES, MAX_IMAGE_PIXELS and FORMATS set.",
 	Examples: []string{
-		"go run ./functions/upload/eventcheck event.json",
-		"go run ./functions/upload/eventcheck --body photo.jpg headers.txt",
-		"curl --trace - ... | go run ./functions/upload/eventcheck -",
-		"nc -l 8080 | go run ./functions/upload/eventcheck -    # then send an event to port 8080",
+		"go run ./events/check event.json",
+		"go run ./events/check --body photo.jpg headers.txt",
+		"curl --trace - ... | go run ./events/check -",
+		"nc -l 8080 | go run ./events/check -    # then send an event to port 8080",
 	},
 }
 
@@ -54,7 +53,7 @@ func main() {
 	if errors.Is(err, errFaults) {
 		os.Exit(1)
 	}
-	cli.Exit("eventcheck", err)
+	cli.Exit("check", err)
 }
 
 type flags struct {

@@ -38,8 +38,9 @@ func (f *fetching) wait() (io.Reader, *imagestore.Info, error) {
 	return f.object, f.info, f.err
 }
 
-// close closes the object. It waits for the answer of the store, because that may close the circuit breaker: if each
-// event ended its request, which was the probe, as soon as another request was refused, the breaker would stay open.
+// close closes the object; it may be called again. It waits for the answer of the store, because that may close the
+// circuit breaker: if each event ended its request, which was the probe, as soon as another request was refused, the
+// breaker would stay open.
 func (f *fetching) close() {
 	f.done.Wait()
 	if f.err == nil {

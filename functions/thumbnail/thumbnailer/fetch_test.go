@@ -1,10 +1,12 @@
 package thumbnailer
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,5 +99,78 @@ func TestDuplicateIsNotAdvanced(t *testing.T) {
 	}
 	if string(first.Data()) != string(second.Data()) || first.ID() != second.ID() {
 		t.Errorf("replied %s and %s, want one reply", first, second)
+	}
+}
+
+// answering returns the settings of a server in front of MinIO that answers with answer while it says so, and forwards
+// all other requests.
+func answering(t *testing.T, answer func(http.ResponseWriter, *http.Request) bool) func(string) string {
+	return testservers.WithMinIO(t, testservers.StartStores(t), func(minio http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !answer(w, r) {
+				minio.ServeHTTP(w, r)
+			}
+		})
+	})
+}
+
+// An answer to the request for an original that is not the original, or not all of it, says nothing about the image.
+func TestAnswerOfAnother(t *testing.T) {
+	t.Parallel()
+	photo := jpegOf(t, 300, 200)
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"page of a proxy": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "text/html")
+			w.Write([]byte("<h1>Back soon</h1>"))
+		},
+		"cut": func(w http.ResponseWriter) { w.Write(photo[:len(photo)/2]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var away atomic.Bool
+			s := startWith(t, answering(t, func(w http.ResponseWriter, r *http.Request) bool {
+				if !away.Load() || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/photo.jpg") {
+					return false
+				}
+				w.Header().Set("ETag", `"1"`)
+				w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+				answer(w)
+				return true
+			}))
+			e := s.uploaded("photo.jpg", photo)
+			away.Store(true)
+			if got := s.deliver(e); got.status != http.StatusServiceUnavailable {
+				t.Errorf("got %d %s, want 503", got.status, got.body)
+			}
+			away.Store(false)
+			if got := s.deliver(e).reply(t); got.Type() != events.TypeImageThumbnailed {
+				t.Errorf("got %s, want a thumbnail", got)
+			}
+		})
+	}
+}
+
+// An original that the decoder does not read to its end keeps no connection while the result is stored.
+func TestOriginalIsClosed(t *testing.T) {
+	t.Parallel()
+	ended, stored := make(chan struct{}), make(chan bool, 1)
+	end := sync.OnceFunc(func() { close(ended) })
+	s := startWith(t, answering(t, func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/photo.jpg"):
+			context.AfterFunc(r.Context(), end)
+		case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/thumbnail_photo.jpg"):
+			select {
+			case <-ended:
+				stored <- true
+			case <-time.After(5 * time.Second):
+				stored <- false
+			}
+		}
+		return false
+	}))
+	s.deliver(s.uploaded("photo.jpg", append(jpegOf(t, 300, 200), make([]byte, 8<<20)...))).reply(t)
+	if !<-stored {
+		t.Error("the original was open while the thumbnail was stored")
 	}
 }

@@ -3,6 +3,7 @@ package thumbnailer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path"
@@ -303,15 +304,37 @@ func (t *thumbnailer) render(
 		})
 		return nil
 	})
+	fetching.close()
 	advance.Wait() // the final status is written after it
 	var panicked *raster.PanicError
+	var refused *raster.Error
 	switch {
 	case errors.As(err, &panicked):
 		err = t.reportPanic(ctx, task.ImageID, info, panicked)
 	case advanceErr != nil:
 		err = advanceErr
+	case errors.As(err, &refused):
+		err = t.confirm(ctx, task, info, refused)
 	}
 	return made, info.Cause(), err
+}
+
+// confirm returns a verdict on an original, which is final, if the store lists the object that was read. The answer to
+// the request may have been another's: a proxy that cannot reach the store may have a page of its own with status 200.
+func (t *thumbnailer) confirm(
+	ctx context.Context, task events.ImageUploaded, read *imagestore.Info, verdict *raster.Error,
+) error {
+	objects, err := t.store.Find(ctx, task.ImageID)
+	switch original := objects.Original; {
+	case err != nil:
+		return err
+	case original == nil: // the image was deleted meanwhile
+		return errNoObject
+	case original.Key == task.ObjectName && original.Size != read.Size:
+		return fmt.Errorf("read object %q: got %d bytes, expected the %d that are stored: %s",
+			task.ObjectName, read.Size, original.Size, verdict.Message)
+	}
+	return verdict
 }
 
 // renderObject makes the renditions of an object, within the limits on bytes and pixels, when it is its turn. It calls

@@ -30,6 +30,8 @@ func TestOverlays(t *testing.T) {
 			}
 		})
 	}
+	// The component workload-identity expects it. Knative asks for the account of a pod in a dry run, too.
+	kubectl(t, "create", "serviceaccount", "image-service", "--namespace="+defaults)
 	served := servedKinds(t)
 	components, err := os.ReadDir("../components")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -206,15 +207,20 @@ func validateData(tb testing.TB, eventType string, data []byte) error {
 // compile reads a schema of this folder: a file, or a part of one, such as asyncapi.yaml#/components/schemas/id.
 func compile(tb testing.TB, location string) *jsonschema.Schema {
 	tb.Helper()
-	compiler := jsonschema.NewCompiler()
-	compiler.UseLoader(folder{})
-	compiler.AssertFormat()
-	schema, err := compiler.Compile(baseURL + location)
+	schema, err := compiler().Compile(baseURL + location)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return schema
 }
+
+// compiler is shared, because it keeps the files that it has read; reading takes longer than checking.
+var compiler = sync.OnceValue(func() *jsonschema.Compiler {
+	compiler := jsonschema.NewCompiler()
+	compiler.UseLoader(folder{})
+	compiler.AssertFormat()
+	return compiler
+})
 
 // A folder loads what is published at baseURL from the files here, so that tests need no network.
 type folder struct{}

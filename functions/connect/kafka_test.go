@@ -3,6 +3,7 @@ package connect_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"gitlab.com/yourorg/image-service/functions/connect"
@@ -18,6 +19,7 @@ func topicsError(t *testing.T, getenv func(string) string) error {
 	}
 	config := kafka.Config("image-service-tests")
 	config.Metadata.Retry.Max = 0
+	config.Net.DialTimeout = time.Minute // on a busy machine
 	client, err := sarama.NewClient([]string{getenv("KAFKA_BOOTSTRAP_SERVERS")}, config)
 	if err != nil {
 		return err

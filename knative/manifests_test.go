@@ -41,7 +41,7 @@ func secretSettings() (names []string) {
 }
 
 // runtimeSettings are read by Go's runtime instead of a function.
-var runtimeSettings = []string{"GOMEMLIMIT"}
+var runtimeSettings = []string{"GOMEMLIMIT", "GOMAXPROCS"}
 
 // object is a document of a manifest.
 type object map[string]any

@@ -252,6 +252,7 @@ func checkServices(t *testing.T, objects []object) {
 			t.Errorf("%v has no read-only root file system, or mounts a service account token", o.at("metadata", "name"))
 		}
 		checkAnyUser(t, o)
+		checkThreads(t, o)
 	}
 	want := len(catalog.Functions())
 	for _, function := range catalog.Functions() {
@@ -268,6 +269,19 @@ func checkServices(t *testing.T, objects []object) {
 			if got := source.at("spec", "bootstrapServers").([]any)[0]; servers != nil && got != servers {
 				t.Errorf("the KafkaSource reads from %v, the functions write to %v", got, servers)
 			}
+		}
+	}
+}
+
+// checkThreads checks that a function that sets GOMAXPROCS uses as many threads as its limit of CPU lets run.
+func checkThreads(t *testing.T, service object) {
+	t.Helper()
+	for _, variable := range service.at("spec", "template", "spec", "containers", "env").([]any) {
+		variable := variable.(map[string]any)
+		limit := service.at("spec", "template", "spec", "containers", "resources", "limits", "cpu")
+		if variable["name"] == "GOMAXPROCS" && variable["value"] != limit {
+			t.Errorf("GOMAXPROCS of %v is %v, want its limit of CPU, %v",
+				service.at("metadata", "name"), variable["value"], limit)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package connect
 import (
 	"context"
 	"net"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +16,8 @@ const (
 	redisDialTimeout = 2 * time.Second
 	// RedisTimeout is how long Redis may take to answer one command.
 	RedisTimeout = 2 * time.Second
+	// The default is ten for each core, but a request that waits for Redis uses none.
+	redisConnections = 20 // to a server, or to a node of a cluster
 )
 
 // Redis says where Redis is and which user logs in.
@@ -113,6 +114,7 @@ func OpenRedis(settings Redis) redis.UniversalClient {
 		DialTimeout:           redisDialTimeout,
 		ReadTimeout:           RedisTimeout,
 		WriteTimeout:          RedisTimeout,
+		PoolSize:              redisConnections,
 		ContextTimeoutEnabled: true,
 		MaxRetries:            1,
 		DialerRetries:         1,    // the default makes a caller wait ten seconds for a Redis that is down
@@ -138,7 +140,6 @@ func openCluster(options *redis.ClusterOptions) *redis.ClusterClient {
 	options.MaxRedirects = 6 // about half a second while slots move
 	// They need the command COMMAND, and are for commands whose keys are of several slots.
 	options.DisableRoutingPolicies = true
-	options.PoolSize = 10 * runtime.GOMAXPROCS(0) // as for a single server: one node gets most of the commands
 	return redis.NewClusterClient(options)
 }
 

@@ -80,15 +80,18 @@ func NewNote(kind Kind, e event.Event, imageID, bucket, object, filename string)
 // may name several objects for one ID, of which each waits for itself.
 func (n Note) entry() Entry {
 	if n.Kind == Received {
-		return Entry{n.ImageID, string(Received)}
+		return Entry{ImageID: n.ImageID, Name: string(Received)}
 	}
 	sum := sha256.Sum256([]byte(n.Bucket + "/" + n.ObjectName))
-	return Entry{n.ImageID, string(n.Kind) + "-" + hex.EncodeToString(sum[:16])}
+	return Entry{ImageID: n.ImageID, Name: string(n.Kind) + "-" + hex.EncodeToString(sum[:16])}
 }
 
 // An Entry is something that waits: the note with a name about an image, or without a name the image itself, which is
 // stored and is to be announced again.
-type Entry struct{ ImageID, Name string }
+type Entry struct {
+	ImageID, Name string
+	due           string // the time that ClaimDue has set, in seconds; "" if the entry is not from there
+}
 
 func (e Entry) key() string { return imagestore.DeferredKey(e.ImageID, e.Name) }
 
@@ -143,7 +146,9 @@ var enter = redis.NewScript(status.Forward + status.Now + `
 local before = forward(KEYS[3], 'queued', ARGV[2], ARGV[3])
 if before == 'queued' or before == 'processing' then redis.call('EXPIRE', KEYS[3], ARGV[3]) end
 local time = now()
-redis.call('ZADD', KEYS[1], 'NX', time + ARGV[4], ARGV[1])
+if ARGV[5] == 'again' or not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  redis.call('ZADD', KEYS[1], time + ARGV[4], ARGV[1])
+end
 redis.call('ZADD', KEYS[2], 'NX', time, ARGV[1])
 return 1
 `)
@@ -168,7 +173,8 @@ func (q *Queue) Defer(ctx context.Context, note Note) error {
 	return q.enter(ctx, entry, FirstPause)
 }
 
-// Postpone has a stored image announced again after a pause. Its status becomes queued, unless it is further.
+// Postpone has a stored image announced again after a pause, even if it waits already: it may have been announced
+// again, and not be settled yet. Its status becomes queued, unless it is further.
 func (q *Queue) Postpone(ctx context.Context, imageID string, pause time.Duration) error {
 	return q.enter(ctx, Entry{ImageID: imageID}, pause)
 }
@@ -178,8 +184,12 @@ func (q *Queue) enter(ctx context.Context, entry Entry, pause time.Duration) err
 	if err != nil {
 		return fmt.Errorf("defer %s: %w", entry.ImageID, err)
 	}
-	keys := append(q.keys(entry), q.statuses.Key(entry.ImageID))
-	err = enter.Run(ctx, q.client, keys, entry.member(), queued, int(status.Expiry.Seconds()), pause.Seconds()).Err()
+	mode := "first"
+	if entry.lane() == Images {
+		mode = "again"
+	}
+	keys, expiry := append(q.keys(entry), q.statuses.Key(entry.ImageID)), int(status.Expiry.Seconds())
+	err = enter.Run(ctx, q.client, keys, entry.member(), queued, expiry, pause.Seconds(), mode).Err()
 	if err != nil {
 		return fmt.Errorf("defer %s: %w", entry.ImageID, err)
 	}
@@ -206,7 +216,7 @@ func (q *Queue) Read(ctx context.Context, entry Entry) (note Note, age time.Dura
 	if err := json.Unmarshal(text, &note); err != nil {
 		return note, age, fmt.Errorf("%w: object %q: %w", ErrUnreadable, entry.key(), err)
 	}
-	if !events.IsImageID(note.ImageID) || note.entry() != entry {
+	if !events.IsImageID(note.ImageID) || note.entry().key() != entry.key() {
 		return note, age, fmt.Errorf("%w: object %q is about %.80q", ErrUnreadable, entry.key(), note.ImageID)
 	}
 	return note, age, nil
@@ -217,19 +227,32 @@ func (q *Queue) IsReceiving(ctx context.Context, imageID string) (bool, error) {
 	return q.images.Exists(ctx, q.images.Bucket(), imagestore.DeferredKey(imageID, string(Received)))
 }
 
-// Settle removes an entry that need not wait any longer, and its note.
+// An entry with another time than ARGV[2] stays, unless that is empty.
+var settle = redis.NewScript(`
+local stays = false
+for i = 1, 2 do
+  local due = redis.call('ZSCORE', KEYS[i], ARGV[1])
+  if due and ARGV[2] ~= '' and tonumber(due) ~= tonumber(ARGV[2]) then
+    stays = true
+  else
+    redis.call('ZREM', KEYS[i], ARGV[1])
+  end
+end
+if not stays then redis.call('ZREM', KEYS[3], ARGV[1]) end
+return 1
+`)
+
+// Settle removes an entry that need not wait any longer, and its note. An image that was postponed since it was claimed
+// stays.
 func (q *Queue) Settle(ctx context.Context, entry Entry) error {
 	if entry.Name != "" {
 		if err := q.images.Remove(ctx, entry.key()); err != nil {
 			return err
 		}
+		entry.due = "" // without its note it is nothing
 	}
-	pipe := q.client.Pipeline()
-	// An earlier version had a single lane.
-	for _, key := range []string{q.key(Events), q.key(Images), q.sinceKey()} {
-		pipe.ZRem(ctx, key, entry.member())
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	keys := []string{q.key(Events), q.key(Images), q.sinceKey()} // an earlier version had a single lane
+	if err := settle.Run(ctx, q.client, keys, entry.member(), entry.due).Err(); err != nil {
 		return fmt.Errorf("settle %s: %w", entry.ImageID, err)
 	}
 	return nil
@@ -244,7 +267,7 @@ func (q *Queue) Forget(ctx context.Context, imageID string) error {
 	entries := []Entry{{ImageID: imageID}}
 	for _, note := range notes {
 		if id, name, ok := imagestore.SplitDeferredKey(note.Key); ok {
-			entries = append(entries, Entry{id, name})
+			entries = append(entries, Entry{ImageID: id, Name: name})
 		}
 	}
 	for _, entry := range entries {

@@ -114,7 +114,9 @@ func (q testQueue) claim(tb testing.TB, limit int) (entries []Entry) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		entries = append(entries, claimed...)
+		for _, entry := range claimed {
+			entries = append(entries, Entry{ImageID: entry.ImageID, Name: entry.Name})
+		}
 	}
 	return entries
 }
@@ -337,6 +339,43 @@ func TestPostpone(t *testing.T) {
 	}
 }
 
+// An image that is announced again may be postponed again before its entry is settled: it goes on waiting.
+func TestPostponedAgain(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	id := uuid.NewString()
+	if err := q.Postpone(t.Context(), id, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		q.shift(t, time.Second)
+		claimed, err := q.ClaimDue(t.Context(), Images, time.Minute, 9)
+		if err != nil || len(claimed) != 1 || claimed[0].ImageID != id {
+			t.Fatalf("ClaimDue() = %v, %v; want %s", claimed, err, id)
+		}
+		if err := q.Postpone(t.Context(), id, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Settle(t.Context(), claimed[0]); err != nil {
+			t.Fatal(err)
+		}
+		if size, _, err := q.Backlog(t.Context()); err != nil || size != 1 {
+			t.Errorf("Backlog() = %d, %v; want 1", size, err)
+		}
+	}
+	q.shift(t, time.Second)
+	claimed, err := q.ClaimDue(t.Context(), Images, time.Minute, 9)
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("ClaimDue() = %v, %v; want %s", claimed, err, id)
+	}
+	if err := q.Settle(t.Context(), claimed[0]); err != nil {
+		t.Fatal(err)
+	}
+	if size, _, err := q.Backlog(t.Context()); err != nil || size != 0 || len(q.due(t)) != 0 {
+		t.Errorf("Backlog() = %d, %v; want nothing", size, err)
+	}
+}
+
 // An entry that an earlier version has put into the lane of events leaves it when it is settled.
 func TestSettleOfEarlierVersion(t *testing.T) {
 	t.Parallel()
@@ -400,7 +439,7 @@ func TestReadRefuses(t *testing.T) {
 		"without an event": `{"kind":"received"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			entry := Entry{uuid.NewString(), "received"}
+			entry := Entry{ImageID: uuid.NewString(), Name: "received"}
 			if err := q.images.Put(t.Context(), entry.key(), []byte(content), imagestore.Attributes{}); err != nil {
 				t.Fatal(err)
 			}

@@ -29,7 +29,9 @@ end
 claim(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time, 'LIMIT', 0, math.ceil(limit / 2)))
 claim(redis.call('ZRANGE', KEYS[1], time, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit))
 claim(redis.call('ZRANGEBYSCORE', KEYS[1], time + ARGV[3], '+inf', 'LIMIT', 0, limit))
-for _, member in ipairs(claimed) do redis.call('ZADD', KEYS[1], time + ARGV[1], member) end
+local due = string.format('%.3f', time + ARGV[1])
+for _, member in ipairs(claimed) do redis.call('ZADD', KEYS[1], due, member) end
+table.insert(claimed, due)
 return claimed
 `)
 
@@ -41,12 +43,14 @@ const horizon = time.Hour
 func (q *Queue) ClaimDue(ctx context.Context, lane Lane, lease time.Duration, limit int) ([]Entry, error) {
 	keys := []string{q.key(lane)}
 	members, err := claimDue.Run(ctx, q.client, keys, lease.Seconds(), limit, horizon.Seconds()).StringSlice()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil {
 		return nil, fmt.Errorf("claim deferred events: %w", err)
 	}
+	members, due := members[:len(members)-1], members[len(members)-1]
 	entries := make([]Entry, len(members))
 	for i, member := range members {
 		entries[i].ImageID, entries[i].Name, _ = strings.Cut(member, "/")
+		entries[i].due = due
 	}
 	return entries, nil
 }
@@ -133,7 +137,7 @@ func (q *Queue) list(ctx context.Context, cursor string, limit int) (found []sto
 			return nil, "", err
 		}
 		if imageID, name, ok := imagestore.SplitDeferredKey(info.Key); ok {
-			found = append(found, storedNote{Entry{imageID, name}, info.Modified})
+			found = append(found, storedNote{Entry{ImageID: imageID, Name: name}, info.Modified})
 		}
 		if passed++; passed == limit {
 			return found, info.Key, nil

@@ -105,6 +105,7 @@ func TestDuplicateIsNotAdvanced(t *testing.T) {
 // answering returns the settings of a server in front of MinIO that answers with answer while it says so, and forwards
 // all other requests.
 func answering(t *testing.T, answer func(http.ResponseWriter, *http.Request) bool) func(string) string {
+	t.Helper()
 	return testservers.WithMinIO(t, testservers.StartStores(t), func(minio http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !answer(w, r) {

@@ -22,14 +22,18 @@ type route struct {
 	deadLetters string
 }
 
-// wants reports whether an event has all attributes of the filter, where "" matches any value, and passes all filters.
+// wants reports whether an event passes all filters, or without any has all attributes of the filter, where "" matches
+// any value: https://knative.dev/docs/eventing/triggers/#trigger-filtering
 func (t route) wants(e event.Event) bool {
+	if len(t.filters) > 0 {
+		return !slices.ContainsFunc(t.filters, func(f filter) bool { return !f.passes(e) })
+	}
 	for name, want := range t.attributes {
 		if got := attribute(e, name); got == "" || want != "" && got != want {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(t.filters, func(f filter) bool { return !f.passes(e) })
+	return true
 }
 
 func (f filter) passes(e event.Event) bool {

@@ -194,4 +194,10 @@ func TestTriggerFilters(t *testing.T) {
 			t.Errorf("%s: wants() = %t, want %t", name, got, test.want)
 		}
 	}
+	t.Run("a filter beside filters is ignored", func(t *testing.T) {
+		trigger := route{filters: []filter{either}, attributes: map[string]string{"type": "c"}}
+		if !trigger.wants(of("a", "")) || trigger.wants(of("c", "")) {
+			t.Error("wants() goes by the filter, want by the filters alone")
+		}
+	})
 }

@@ -151,6 +151,27 @@ func TestAnswerOfAnother(t *testing.T) {
 	}
 }
 
+// An original that the store lists and does not return is a fault of the store. To announce it again at once would
+// never end.
+func TestListedOnly(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, answering(t, func(w http.ResponseWriter, r *http.Request) bool {
+		isOriginal := r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/photo.jpg")
+		if isOriginal {
+			w.Header().Set("X-Amz-Request-Id", "1")
+			w.WriteHeader(http.StatusNotFound)
+		}
+		return isOriginal
+	}))
+	e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
+	if got := s.deliver(e); got.status != http.StatusServiceUnavailable {
+		t.Errorf("got %d %s, want 503", got.status, got.body)
+	}
+	if deferred, err := s.store.IsDeferred(t.Context(), e.Subject()); deferred || err != nil {
+		t.Errorf("IsDeferred() = %t, %v; want false", deferred, err)
+	}
+}
+
 // An original that the decoder does not read to its end keeps no connection while the result is stored.
 func TestOriginalIsClosed(t *testing.T) {
 	t.Parallel()

@@ -180,10 +180,15 @@ func thumbnailType(result *status.Result) string {
 	return raster.ContentTypeOf(strings.ToLower(path.Ext(result.Thumbnail)))
 }
 
-// unlessDeleted returns errNoObject unless the original does not exist because the image was deleted.
+// unlessDeleted returns errNoObject unless the original does not exist because the image was deleted. One that the
+// store lists all the same is another error: package retry would announce it at once, again and again.
 func (t *thumbnailer) unlessDeleted(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
 	objects, err := t.store.Find(ctx, task.ImageID)
-	if err == nil && objects.Deleted == nil {
+	switch {
+	case err != nil || objects.Deleted != nil:
+	case objects.Original != nil && objects.Original.Key == task.ObjectName:
+		err = fmt.Errorf("get object %q: the store lists it, and does not find it", task.ObjectName)
+	default:
 		err = errNoObject
 	}
 	return &status.Status{ImageID: task.ImageID, State: status.Deleted}, err

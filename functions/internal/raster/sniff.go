@@ -16,7 +16,7 @@ import (
 // sniff recognises the format by the first bytes, and returns those that it has read. Content of another format, or of
 // one that limits do not accept, is refused by name.
 func (t formatTable) sniff(r io.Reader, limits Limits) (*formatEntry, []byte, error) {
-	expected := t.acceptedBy(limits).names("or")
+	expected := func() string { return t.acceptedBy(limits).names("or") }
 	var start []byte
 	for _, length := range []int{signatureLength, describeLength} {
 		var err error
@@ -24,7 +24,7 @@ func (t formatTable) sniff(r io.Reader, limits Limits) (*formatEntry, []byte, er
 			return nil, nil, err
 		}
 		if e := t.match(start); e != nil && !limits.accepts(e.Format) {
-			return nil, nil, switchedOff(e.Name, expected)
+			return nil, nil, switchedOff(e.Name, expected())
 		} else if e != nil {
 			return e, start, nil
 		}
@@ -36,7 +36,7 @@ func (t formatTable) sniff(r io.Reader, limits Limits) (*formatEntry, []byte, er
 		}
 	}
 	if name := unreadFormat(start); name != "" {
-		return nil, nil, imgerr.Unsupported(name, expected)
+		return nil, nil, imgerr.Unsupported(name, expected())
 	}
 	if endsInFileType(start) {
 		return nil, nil, io.ErrUnexpectedEOF
@@ -44,7 +44,7 @@ func (t formatTable) sniff(r io.Reader, limits Limits) (*formatEntry, []byte, er
 	found := describe(start)
 	return nil, nil, &Error{
 		Reason:  ReasonNotAnImage,
-		Message: fmt.Sprintf("The content is not an image: expected %s, found %s", expected, found),
+		Message: fmt.Sprintf("The content is not an image: expected %s, found %s", expected(), found),
 		Found:   found,
 	}
 }

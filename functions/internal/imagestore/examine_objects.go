@@ -154,7 +154,7 @@ func (x *examination) names(ctx context.Context) error {
 			if err := x.put(ctx, key, name, Attributes{}); err != nil {
 				return fmt.Errorf("the name %q: %w", name, err)
 			}
-			err := x.Confirm(ctx, id, key)
+			_, err := x.Confirm(ctx, id, key)
 			if errors.Is(err, errNotListed) {
 				return lacks("an object called %q is stored, but not listed", name)
 			}

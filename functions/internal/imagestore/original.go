@@ -13,22 +13,22 @@ import (
 // and the error is ErrExists: two requests have stored an original for one image under two filenames, and the other one
 // counts. An object that is stored but not listed is removed as well, since nothing would ever find it: the error says
 // so, and the image is not stored. An original whose image had failed before is removed with ErrExists, too, and one
-// whose image was deleted with ErrDeleted.
-func (s *Store) Confirm(ctx context.Context, imageID, key string) error {
+// whose image was deleted with ErrDeleted. After another error it may be there: then stored is true.
+func (s *Store) Confirm(ctx context.Context, imageID, key string) (stored bool, err error) {
 	objects, err := s.Find(ctx, imageID)
 	if err != nil || objects.Original != nil && objects.Original.Key == key && !objects.FailedFirst() {
-		return err
+		return true, err
 	}
 	if err := s.Remove(ctx, key); err != nil {
-		return err
+		return true, err
 	}
 	if objects.Deleted != nil {
-		return fmt.Errorf("put object %q: %w", key, ErrDeleted)
+		return false, fmt.Errorf("put object %q: %w", key, ErrDeleted)
 	}
 	if objects.Original == nil {
-		return fmt.Errorf("put object %q: %w", key, errNotListed)
+		return false, fmt.Errorf("put object %q: %w", key, errNotListed)
 	}
-	return fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
+	return false, fmt.Errorf("put object %q: %q was there first: %w", key, objects.Original.Key, ErrExists)
 }
 
 var errNotListed = errors.New("it was stored, but is not in the list of the objects of its image")

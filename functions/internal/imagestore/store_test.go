@@ -149,7 +149,7 @@ func TestConfirm(t *testing.T) {
 			if err := store.Put(t.Context(), key, []byte("image"), Attributes{}); err != nil {
 				t.Fatal(err)
 			}
-			err := store.Confirm(t.Context(), id, key)
+			_, err := store.Confirm(t.Context(), id, key)
 			_, stat := store.Stat(t.Context(), key)
 			// Real servers other than MinIO list all names.
 			isListed := name == "a.png" || err == nil && os.Getenv("MINIO_ENDPOINT") != ""
@@ -174,7 +174,7 @@ func TestSafeNamesAreListed(t *testing.T) {
 			if err := store.Put(t.Context(), key, []byte("image"), Attributes{}); err != nil {
 				t.Fatal(err)
 			}
-			if err := store.Confirm(t.Context(), id, key); err != nil {
+			if _, err := store.Confirm(t.Context(), id, key); err != nil {
 				t.Error(err)
 			}
 		})

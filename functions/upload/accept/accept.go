@@ -236,8 +236,8 @@ func (a *Acceptor) storeAndAnnounce(
 	if err != nil {
 		return image, false, "", err
 	}
-	if err := a.confirm(ctx, c, image); err != nil {
-		return image, true, "", err
+	if stored, err := a.confirm(ctx, c, image); err != nil {
+		return image, stored, "", err
 	}
 	token, err = a.Relay.AnnounceUpload(ctx, c.Owner, image)
 	return image, true, token, err
@@ -253,16 +253,17 @@ func store(
 	return size, err
 }
 
-// confirm confirms that the stored image counts. A new one has no rivals, and is listed if its name is plain.
-func (a *Acceptor) confirm(ctx context.Context, c Candidate, image events.ImageUploaded) error {
+// confirm confirms that the stored image counts; stored is whether it may still be there. A new one has no rivals, and
+// is listed if its name is plain.
+func (a *Acceptor) confirm(ctx context.Context, c Candidate, image events.ImageUploaded) (stored bool, err error) {
 	if c.New && imagestore.IsPlain(image.Filename) {
-		return nil // a listing would cost MinIO a quarter of the work of the upload
+		return true, nil // a listing would cost MinIO a quarter of the work of the upload
 	}
-	err := a.Images.Confirm(ctx, image.ImageID, image.ObjectName)
+	stored, err = a.Images.Confirm(ctx, image.ImageID, image.ObjectName)
 	if errors.Is(err, imagestore.ErrDeleted) {
-		return fmt.Errorf("%w: %w", ErrDeleted, err)
+		err = fmt.Errorf("%w: %w", ErrDeleted, err)
 	}
-	return err
+	return stored, err
 }
 
 // describe describes an image before it is stored: all but its size in bytes. It refuses one that cannot be processed.

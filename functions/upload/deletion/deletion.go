@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -197,7 +198,7 @@ func (d *Deleter) complete(ctx context.Context, imageID string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.removeAll(ctx, about); err != nil {
+	if err := d.removeAll(ctx, about, objects.Leftovers); err != nil {
 		return err
 	}
 	if !objects.Deleted.Pending {
@@ -231,14 +232,17 @@ func (r record) Validate() error {
 	return payload.Validate()
 }
 
-// removeAll removes all that is kept of an image. Its status comes first: what stores something for the image after
-// that learns from it that the image was deleted, and what stored something before that is found by the listing.
-func (d *Deleter) removeAll(ctx context.Context, about record) error {
+// removeAll removes all that is kept of an image, leftovers among it. Its status comes first: what stores something for
+// the image after that learns from it that the image was deleted, and what stored something before that is found by the
+// listing.
+func (d *Deleter) removeAll(ctx context.Context, about record, leftovers []*imagestore.Info) error {
 	first, err := d.Statuses.Delete(ctx, about.ImageID, time.UnixMilli(int64(about.DeletedAt*1000)))
 	if err != nil {
 		return err
 	}
-	if first && about.Bytes > 0 { // the sweep counts what is in the bucket: see Ledger.Remove
+	// A later call, when Redis has forgotten the status again, finds no original that was counted.
+	isOriginal := func(object *imagestore.Info) bool { return object.Size == about.Bytes }
+	if first && slices.ContainsFunc(leftovers, isOriginal) { // the sweep counts what is in the bucket: see Ledger.Remove
 		stored := time.UnixMilli(int64(about.StoredAt * 1000))
 		if err := d.Ledger.Remove(ctx, about.ImageID, about.Bytes, stored); err != nil {
 			return err

@@ -99,13 +99,30 @@ func (a *Acceptor) acceptUpload(
 		return image, err
 	}
 	image, err = a.acceptor.Accept(ctx, c)
-	if errors.Is(err, imagestore.ErrExists) { // another request with the key was first
-		image, known, err = a.repeat(ctx, c, read)
-		if err == nil && !known {
-			err = gone(c.ImageID)
-		}
+	if !isTaken(err) {
+		return image, err
 	}
-	return image, err
+	earlier, known, repeatErr := a.repeat(ctx, c, read)
+	if known || repeatErr != nil {
+		return earlier, repeatErr
+	}
+	return image, missing(c.ImageID, err)
+}
+
+// isTaken reports whether an image may not have been accepted because another request for it, at the same time, was: it
+// is stored, or it was the last one that its client might have.
+func isTaken(err error) bool {
+	var refused *apierror.Error
+	return errors.Is(err, imagestore.ErrExists) ||
+		errors.As(err, &refused) && refused.Code == apierror.CodeQuotaExceeded
+}
+
+// missing returns the error for an image that isTaken said may be stored, and is not.
+func missing(imageID string, err error) error {
+	if errors.Is(err, imagestore.ErrExists) {
+		return gone(imageID)
+	}
+	return err
 }
 
 // A digest is the size and the hash of what was read of a candidate.
@@ -153,7 +170,7 @@ func (a *Acceptor) repeat(
 	if !bytes.Equal(storedSum, read.Sum(nil)) {
 		return image, true, errKeyReused
 	}
-	_, err = a.resumeStored(ctx, c.ImageID)
+	err = a.resumeStored(ctx, c.ImageID)
 	return events.ImageUploaded{ImageID: c.ImageID, ObjectName: stored.Key}, true, err
 }
 
@@ -180,16 +197,26 @@ func (a *Acceptor) acceptEvent(ctx context.Context, e event.Event, c accept.Cand
 		image, known, err = a.referred(ctx, c)
 	}
 	if !known && err == nil {
-		image, err = a.acceptor.Accept(ctx, c)
-		if errors.Is(err, imagestore.ErrExists) { // another delivery was first
-			image, err = a.resumeStored(ctx, c.ImageID)
-		}
+		image, err = a.acceptOnce(ctx, c)
 	}
 	if image.ObjectName == "" {
 		image.ImageID = c.ImageID
 		image.ObjectName = imagestore.OriginalKey(c.ImageID, imagestore.SafeName(c.Filename, "image"))
 	}
 	return image, err
+}
+
+// acceptOnce accepts the image of an event, unless another delivery was first.
+func (a *Acceptor) acceptOnce(ctx context.Context, c accept.Candidate) (events.ImageUploaded, error) {
+	image, err := a.acceptor.Accept(ctx, c)
+	if !isTaken(err) {
+		return image, err
+	}
+	earlier, known, resumeErr := a.resume(ctx, c.ImageID)
+	if known || resumeErr != nil {
+		return earlier, resumeErr
+	}
+	return image, missing(c.ImageID, err)
 }
 
 // referred returns the image whose original an event refers to, if the service keeps it already; known reports whether
@@ -211,7 +238,7 @@ func (a *Acceptor) referred(
 	if err != nil || objects.Original == nil || objects.Original.Key != c.Object.Key {
 		return image, false, err
 	}
-	if _, err := a.resumeStored(ctx, imageID); err != nil {
+	if err := a.resumeStored(ctx, imageID); err != nil {
 		return image, true, err
 	}
 	image = events.ImageUploaded{ImageID: imageID, ObjectName: objects.Original.Key}
@@ -219,12 +246,12 @@ func (a *Acceptor) referred(
 }
 
 // resumeStored is resume for an image that was found stored.
-func (a *Acceptor) resumeStored(ctx context.Context, imageID string) (events.ImageUploaded, error) {
-	image, known, err := a.resume(ctx, imageID)
+func (a *Acceptor) resumeStored(ctx context.Context, imageID string) error {
+	_, known, err := a.resume(ctx, imageID)
 	if err == nil && !known {
 		err = gone(imageID)
 	}
-	return image, err
+	return err
 }
 
 func gone(imageID string) error {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/config"
@@ -69,18 +70,19 @@ func New(ledger *Ledger, limits Limits, exempt func(owner string) bool) *Quota {
 type Reservation struct {
 	quota          *Quota
 	owner, imageID string
+	request        string // tells it from others for the same image
 	limits         Limits // that still apply
 }
 
 // Reserve makes a reservation for an image of an owner. size is in bytes, or -1 if it is unknown: then the caller calls
-// Resize before it stores the image. A reservation for an image that has one takes its place. An image that was let in
-// before is not refused, but counted. The error is an apierror.Error if the client has used up its quota, or that of
-// Redis.
+// Resize before it stores the image. Reservations for one image, by requests with one Idempotency-Key, count as the
+// largest of them. An image that was let in before is not refused, but counted. The error is an apierror.Error if the
+// client has used up its quota, or that of Redis.
 func (q *Quota) Reserve(ctx context.Context, owner, imageID string, size int64, letIn bool) (*Reservation, error) {
 	if owner == "" || q.limits == (Limits{}) || q.exempt(owner) {
 		return nil, nil
 	}
-	r := &Reservation{quota: q, owner: owner, imageID: imageID, limits: q.limits}
+	r := &Reservation{quota: q, owner: owner, imageID: imageID, request: uuid.NewString(), limits: q.limits}
 	if letIn {
 		r.limits = Limits{}
 	}
@@ -93,24 +95,32 @@ local function get(key, field) return tonumber(redis.call('ZSCORE', key, field) 
 local function add(key, field, n) redis.call('ZADD', key, 'INCR', string.format('%.0f', tonumber(n)), field) end
 `
 
+// Both sets of reservations have elements of the image's ID, which has 36 characters, and a request.
+const member = `
+local function member(id, request) return id .. ' ' .. request end
+local function imageOf(member) return string.sub(member, 1, 36) end
+`
+
 // reserve answers which limit is exceeded (1: images, 2: bytes), and what of it is used already.
-var reserve = redis.NewScript(status.Now + record + `
+var reserve = redis.NewScript(status.Now + record + member + `
 local client, until_, sizes = KEYS[1], KEYS[2], KEYS[3]
 local id, size, maxImages, maxBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local time = now()
+local time, own = now(), member(id, ARGV[6])
 for _, over in ipairs(redis.call('ZRANGEBYSCORE', until_, '-inf', time)) do
   redis.call('ZREM', until_, over)
   redis.call('ZREM', sizes, over)
 end
 local images, bytes = get(client, 'images'), get(client, 'bytes')
-local reserved = redis.call('ZRANGE', sizes, 0, -1, 'WITHSCORES')
+local reserved, largest = redis.call('ZRANGE', sizes, 0, -1, 'WITHSCORES'), {}
 for i = 1, #reserved, 2 do
-  if reserved[i] ~= id then images, bytes = images + 1, bytes + tonumber(reserved[i + 1]) end
+  if reserved[i] ~= own then largest[imageOf(reserved[i])] = tonumber(reserved[i + 1]) end -- they come in their order
 end
+size, largest[id] = math.max(size, largest[id] or 0), nil
+for _, other in pairs(largest) do images, bytes = images + 1, bytes + other end
 if maxImages > 0 and images + 1 > maxImages then return {1, images} end
 if maxBytes > 0 and bytes + size > maxBytes then return {2, bytes} end
-redis.call('ZADD', until_, time + ARGV[5], id)
-redis.call('ZADD', sizes, size, id)
+redis.call('ZADD', until_, time + ARGV[5], own)
+redis.call('ZADD', sizes, ARGV[2], own)
 redis.call('EXPIRE', until_, ARGV[5])
 redis.call('EXPIRE', sizes, ARGV[5])
 return {0, 0}
@@ -124,7 +134,7 @@ func (r *Reservation) Resize(ctx context.Context, size int64) error {
 	size = max(size, 1) // a client without a byte left is refused before its image is read
 	keys := r.keys()
 	found, err := reserve.Run(ctx, r.quota.ledger.client, keys[:3], r.imageID, size, r.limits.Images, r.limits.Bytes,
-		int64(lease/time.Second)).Int64Slice()
+		int64(lease/time.Second), r.request).Int64Slice()
 	switch {
 	case err != nil || len(found) != 2:
 		return fmt.Errorf("reserve a place for %s: %w", r.imageID, err)
@@ -146,11 +156,16 @@ func exceeded(message string, limit, found int64) *apierror.Error {
 	}
 }
 
-// What was stored since a pass began is counted apart as well, for its end.
-var commit = redis.NewScript(record + `
+// Once an image is stored, no other request can store it. What was stored since a pass began is counted apart as well,
+// for its end.
+var commit = redis.NewScript(record + member + `
 local client, until_, sizes, clients = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-redis.call('ZREM', until_, ARGV[1])
-redis.call('ZREM', sizes, ARGV[1])
+for _, reserved in ipairs(redis.call('ZRANGE', sizes, 0, -1)) do
+  if imageOf(reserved) == ARGV[1] then
+    redis.call('ZREM', until_, reserved)
+    redis.call('ZREM', sizes, reserved)
+  end
+end
 add(client, 'images', 1)
 add(client, 'bytes', ARGV[2])
 add(client, 'images since', 1)
@@ -181,8 +196,9 @@ func (r *Reservation) Release(ctx context.Context) error {
 	defer cancel()
 	keys := r.keys()
 	pipe := r.quota.ledger.client.Pipeline()
-	pipe.ZRem(ctx, keys[1], r.imageID)
-	pipe.ZRem(ctx, keys[2], r.imageID)
+	for _, key := range keys[1:3] {
+		pipe.ZRem(ctx, key, r.imageID+" "+r.request)
+	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("give back the place of %s: %w", r.imageID, err)
 	}

@@ -101,11 +101,15 @@ func TestReserve(t *testing.T) {
 	if refused {
 		t.Fatal("the first image is refused")
 	}
-	if _, refused := reserve("ada", id, 900); refused {
+	same, refused := reserve("ada", id, 900)
+	if refused {
 		t.Error("another request for the same image is refused")
 	}
 	if _, refused := reserve("ada", ownership.NewID("ada"), 101); !refused {
 		t.Error("an image is accepted that does not fit beside one that is being accepted")
+	}
+	if err := same.Release(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	if _, refused := reserve("bob", ownership.NewID("bob"), 1000); refused {
 		t.Error("another client's image is refused")
@@ -139,6 +143,46 @@ func TestReserve(t *testing.T) {
 	q.wantUsed(t, "ada", "2 images, 1005 bytes")
 }
 
+// Requests for one image at the same time, which a client can send at will, count once, and as long as one of them goes
+// on. One that fails does not give the place of another back.
+func TestReserveTogether(t *testing.T) {
+	t.Parallel()
+	q := open(t)
+	id := ownership.NewID("ada")
+	reserve := func(size int64) *Reservation {
+		t.Helper()
+		place, err := q.Reserve(t.Context(), "ada", id, size, false)
+		if err != nil {
+			t.Fatalf("a request for an image that is being accepted is refused: %v", err)
+		}
+		return place
+	}
+	first, second := reserve(900), reserve(500)
+	if q.store(t, "ada", 101) {
+		t.Error("of two requests for one image the smaller one counts")
+	}
+	if err := second.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if q.store(t, "ada", 101) {
+		t.Error("a request that failed has given back the place of another one")
+	}
+	third := reserve(900)
+	if err := first.Commit(t.Context(), 900); err != nil {
+		t.Fatal(err)
+	}
+	if !q.store(t, "ada", 100) {
+		t.Error("an image that is stored counts again, for another request that brings it")
+	}
+	if err := third.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	q.wantUsed(t, "ada", "2 images, 1000 bytes")
+	if left := q.redis.Exists(t.Context(), third.keys()[1], third.keys()[2]).Val(); left != 0 {
+		t.Errorf("%d keys of reservations are left", left)
+	}
+}
+
 // A reservation whose process has ended does not count forever.
 func TestReservationEnds(t *testing.T) {
 	t.Parallel()
@@ -150,7 +194,7 @@ func TestReservationEnds(t *testing.T) {
 	if q.store(t, "ada", 1) {
 		t.Error("the reservation does not count")
 	}
-	ended := redis.Z{Score: float64(time.Now().Add(-time.Minute).Unix()), Member: place.imageID}
+	ended := redis.Z{Score: float64(time.Now().Add(-time.Minute).Unix()), Member: place.imageID + " " + place.request}
 	if err := q.redis.ZAdd(t.Context(), place.keys()[1], ended).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -740,7 +740,7 @@ func TestFailedAtLastMoment(t *testing.T) {
 	if withdrawn, err := r.withdraw(t.Context(), note.ImageID); withdrawn || err != nil {
 		t.Errorf("withdraw() = %t, %v; want false", withdrawn, err)
 	}
-	if err := r.Images.Confirm(t.Context(), note.ImageID, key); !errors.Is(err, imagestore.ErrExists) {
+	if _, err := r.Images.Confirm(t.Context(), note.ImageID, key); !errors.Is(err, imagestore.ErrExists) {
 		t.Errorf("Confirm() = %v, want ErrExists", err)
 	}
 	r.checkStatus(t, note.ImageID, status.Failed, apierror.CodeObjectNotFound)

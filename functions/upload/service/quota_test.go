@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -143,6 +144,111 @@ func TestQuotaTogether(t *testing.T) {
 	if accepted.Load() != quota || refused.Load() != uploads-quota || len(c.ada.keys()) != quota {
 		t.Errorf("%d were accepted, %d refused, %d are stored; want %d, %d, %d", accepted.Load(), refused.Load(),
 			len(c.ada.keys()), quota, uploads-quota, quota)
+	}
+}
+
+// used returns how many images, and bytes, Redis has counted for a client.
+func (s *testServer) used(client string) string {
+	s.t.Helper()
+	key := "image:quota:" + s.tagged() + ":client:" + client
+	scores, err := s.redis().ZMScore(s.t.Context(), key, "images", "bytes").Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprint(scores)
+}
+
+// A slowUpload is an upload of a client that has sent the header of an image, has a place for it, and sends the rest
+// when it is told to.
+type slowUpload struct {
+	rest    func()
+	answers chan response
+}
+
+func (s *testServer) beginSlowUpload(t *testing.T, client string, send func(body io.Reader) response, content []byte,
+) slowUpload {
+	t.Helper()
+	body, writer := io.Pipe()
+	u := slowUpload{answers: make(chan response, 1)}
+	go func() { u.answers <- send(body) }()
+	half := len(content) / 2
+	if _, err := writer.Write(content[:half]); err != nil {
+		t.Fatal(err)
+	}
+	u.rest = func() {
+		_, _ = writer.Write(content[half:])
+		writer.Close()
+	}
+	await(t, "the upload has a place", func() bool {
+		return s.redis().ZCard(t.Context(), "image:quota:"+s.tagged()+":sizes:"+client).Val() > 0
+	})
+	return u
+}
+
+// Of two requests with one key at the same time, the other brings the last image that the client may have. Each gets
+// the answer to that image, and it counts once.
+func TestQuotaOfSameKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	content := padded(t, 4096)
+	for name, send := range map[string]func(s *testServer, body io.Reader) response{
+		"key": func(s *testServer, body io.Reader) response { return s.uploadRaw("key", "a.png", body) },
+		"event": func(s *testServer, body io.Reader) response {
+			return s.post("/upload", "image/png", body, binaryHeader("one", "Ce-Subject: a.png")...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ada := startWithKeys(t, "QUOTA_IMAGES=1").ada
+			slow := ada.beginSlowUpload(t, "ada", func(body io.Reader) response { return send(ada, body) }, content)
+			first := send(ada, bytes.NewReader(content))
+			slow.rest()
+			second := <-slow.answers
+			if first.status != http.StatusOK || second.status != http.StatusOK || second.imageID(t) != first.imageID(t) {
+				t.Errorf("answers are %d %s and %d %s, want 200 with one image", first.status, first.body, second.status,
+					second.body)
+			}
+			if got, want := ada.used("ada"), fmt.Sprint([]float64{1, float64(len(content))}); got != want {
+				t.Errorf("the client has %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// What is stored and then removed, because another request with the key was first, does not count.
+func TestQuotaWithoutRemoved(t *testing.T) {
+	t.Parallel()
+	ada, content := startWithKeys(t, "QUOTA_IMAGES=2").ada, padded(t, 4096)
+	send := func(body io.Reader) response { return ada.uploadRaw("key", "a.png", body) }
+	slow := ada.beginSlowUpload(t, "ada", send, content)
+	if got := ada.uploadRaw("key", "b.png", bytes.NewReader(content)); got.status != http.StatusOK {
+		t.Fatalf("an upload is answered %d %s, want 200", got.status, got.body)
+	}
+	slow.rest()
+	if got := <-slow.answers; got.status != http.StatusUnprocessableEntity {
+		t.Errorf("an upload with the key and another filename is answered %d %s, want 422", got.status, got.body)
+	}
+	if got, want := ada.used("ada"), fmt.Sprint([]float64{1, float64(len(content))}); got != want {
+		t.Errorf("the client has %s, want %s", got, want)
+	}
+}
+
+// An image leaves the count once, although its deletion goes on, because Kafka is down, until Redis has forgotten that
+// it was deleted.
+func TestQuotaAfterDeletion(t *testing.T) {
+	t.Parallel()
+	ada, content := startWithKeys(t, "QUOTA_IMAGES=3").ada, pngOf(t, 9, 9)
+	ids := []string{ada.upload("a.png", content), ada.upload("b.png", content), ada.upload("c.png", content)}
+	ada.broker.setDown(true)
+	for range 2 {
+		if got := ada.delete(ids[0]); got.status != http.StatusNoContent {
+			t.Fatalf("a deletion is answered %d %s, want 204", got.status, got.body)
+		}
+		if got, want := ada.used("ada"), fmt.Sprint([]float64{2, 2 * float64(len(content))}); got != want {
+			t.Errorf("the client has %s, want %s", got, want)
+		}
+		if err := ada.redis().Del(t.Context(), ada.statusKey(ids[0])).Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -154,6 +154,7 @@ func (s Settings) credentials() *credentials.Credentials {
 // concurrent use. Errors wrap ErrNotFound or ErrExists where a method says so; all others are temporary.
 type Store struct {
 	client *minio.Core
+	clock  *clock
 	bucket string
 	memory *pool
 
@@ -174,18 +175,21 @@ func Open(settings Settings) (*Store, error) {
 	if settings.TLS != nil {
 		transport.DialTLSContext = dial(settings.TLS.DialContext).sending
 	}
+	clock := &clock{next: transport}
 	client, err := minio.NewCore(settings.Endpoint, &minio.Options{
 		Creds:        settings.credentials(),
 		Secure:       settings.TLS != nil,
 		Region:       settings.Region,
 		BucketLookup: settings.Lookup,
 		MaxRetries:   attempts,
-		Transport:    turns{&breaker{next: transport}},
+		Transport:    turns{&breaker{next: clock}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store at %q: %w", settings.Endpoint, err)
 	}
-	return &Store{client: client, bucket: settings.Bucket, memory: newPool(settings.Memory, settings.TLS == nil)}, nil
+	return &Store{
+		client: client, clock: clock, bucket: settings.Bucket, memory: newPool(settings.Memory, settings.TLS == nil),
+	}, nil
 }
 
 // Bucket returns the name of the service's own bucket.

@@ -79,8 +79,8 @@ func (d *Deleter) mayDelete() error {
 	}
 }
 
-// expired reports whether an object is too old to be kept.
-func (r Rules) expired(stored time.Time) bool { return r.Expire > 0 && time.Since(stored) > r.Expire }
+// expired reports whether an object of an age is too old to be kept.
+func (r Rules) expired(age time.Duration) bool { return r.Expire > 0 && age > r.Expire }
 
 // DeleteFor deletes an image for the sender of a request. It fails with an apierror.Error if it may not, or if there is
 // no such image that it may see; otherwise as Delete does.

@@ -60,7 +60,7 @@ func each[T any](items []T, do func(T) error) error {
 // deletion has ended before it was complete, something was stored beside its tombstone, or the tombstone is old.
 func (d *Deleter) IsDue(image imagestore.Image) bool {
 	if tombstone := image.Deleted; tombstone != nil {
-		age := time.Since(tombstone.Modified)
+		age := d.age(tombstone.Info)
 		if tombstone.Pending {
 			return age > d.rules.Overdue
 		}
@@ -75,9 +75,14 @@ func (d *Deleter) hasExpired(image imagestore.Image) bool {
 	case image.Deleted != nil:
 		return false
 	case image.Original != nil:
-		return d.rules.expired(image.Original.Modified)
+		return d.rules.expired(d.age(image.Original))
 	}
-	return image.Result != nil && d.rules.expired(image.Result.Modified)
+	return image.Result != nil && d.rules.expired(d.age(image.Result))
+}
+
+// age returns how long ago an object was stored, by the clock of the store alone.
+func (d *Deleter) age(object *imagestore.Info) time.Duration {
+	return d.Images.Now().Sub(object.Modified)
 }
 
 // Tidy does what is due about images. It goes on after an error, and returns the first one: the next scan does the
@@ -94,16 +99,31 @@ func (d *Deleter) Tidy(ctx context.Context, images []imagestore.Image) error {
 func (d *Deleter) tidy(ctx context.Context, image imagestore.Image) error {
 	switch {
 	case image.Deleted == nil:
-		err := d.Delete(ctx, image.ID, events.DeletionExpired)
-		if errors.Is(err, imagestore.ErrNotFound) { // it was rolled back since the scan
-			return nil
-		}
-		return err
+		return d.expire(ctx, image)
 	case image.Deleted.Pending || len(image.Leftovers) > 0:
 		return d.complete(ctx, image.ID)
 	}
 	d.metrics.forgotten.Inc()
 	return d.Images.RemoveTombstone(ctx, image.ID)
+}
+
+// expire deletes an image. One that has failed by hearsay may never have been, and may yet come: see Status.Hearsay. So
+// only its failure is removed.
+func (d *Deleter) expire(ctx context.Context, image imagestore.Image) error {
+	if image.Original == nil {
+		failure, err := d.Statuses.ReadFailure(ctx, image.Result)
+		if err != nil {
+			return err
+		}
+		if failure != nil && failure.Hearsay {
+			return d.Statuses.Discard(ctx, image.ID, image.Result)
+		}
+	}
+	err := d.Delete(ctx, image.ID, events.DeletionExpired)
+	if errors.Is(err, imagestore.ErrNotFound) { // it was rolled back since the scan
+		return nil
+	}
+	return err
 }
 
 func (d *Deleter) measure(ctx context.Context) error {

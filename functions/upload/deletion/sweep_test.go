@@ -2,7 +2,10 @@ package deletion
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -148,6 +151,66 @@ func TestNotExpired(t *testing.T) {
 				t.Errorf("found %v, due %v; want an image that stays", ok, d.IsDue(image))
 			}
 		})
+	}
+}
+
+// The clock of a store that is behind is also that by which its objects were stored: to a process whose clock is ahead,
+// none has expired.
+func TestExpiredByTheClockOfTheStore(t *testing.T) {
+	t.Parallel()
+	d, _ := open(t, Rules{Expire: time.Hour, Keep: time.Hour, Overdue: time.Hour})
+	behind := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", behind.UTC().Format(http.TimeFormat))
+		w.Header().Set("X-Amz-Request-Id", "1")
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	t.Cleanup(store.Close)
+	images, err := imagestore.Open(imagestore.Settings{
+		Endpoint: store.Listener.Addr().String(), AccessKey: "a", SecretKey: "b", Region: "us-east-1", Bucket: "images",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Images = images
+	info := func(age time.Duration) *imagestore.Info { return &imagestore.Info{Modified: behind.Add(-age)} }
+	expired := func(age time.Duration) bool {
+		t.Helper()
+		if _, err := images.Stat(t.Context(), "any"); !errors.Is(err, imagestore.ErrNotFound) { // as a scan asks
+			t.Fatalf("Stat() = %v, want ErrNotFound", err)
+		}
+		return d.IsDue(imagestore.Image{ID: uuid.NewString(), Objects: imagestore.Objects{Original: info(age)}})
+	}
+	if expired(time.Minute) {
+		t.Error("an image of a minute has expired, which is kept for an hour")
+	}
+	if !expired(2 * time.Hour) {
+		t.Error("an image of two hours has not expired, which is kept for an hour")
+	}
+	settled := imagestore.Objects{Deleted: &imagestore.Tombstone{Info: info(time.Minute)}}
+	if d.IsDue(imagestore.Image{ID: uuid.NewString(), Objects: settled}) {
+		t.Error("a tombstone of a minute is old, which is kept for an hour")
+	}
+}
+
+// What an event said about an image that was never stored must not keep it out when it comes: that is forgotten, and
+// nothing was deleted.
+func TestHearsayExpires(t *testing.T) {
+	t.Parallel()
+	d, publisher := open(t, Rules{Expire: time.Millisecond, Keep: time.Hour, Overdue: time.Hour})
+	imageID := uuid.NewString()
+	original := imagestore.OriginalKey(imageID, "a.png")
+	if _, err := d.Statuses.FailByHearsay(t.Context(), imageID, original, "object_not_found", "none"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Tidy(t.Context(), []imagestore.Image{awaitDue(t, d, imageID)}); err != nil {
+		t.Fatal(err)
+	}
+	if image, found := scan(t, d, imageID); found || len(publisher.events) > 0 {
+		t.Errorf("the bucket has %+v, and %d events were published; want nothing", image.Objects, len(publisher.events))
+	}
+	if known, _, err := d.Statuses.Read(t.Context(), imageID); known != nil || err != nil {
+		t.Errorf("Read() = %+v, %v; want nothing", known, err)
 	}
 }
 

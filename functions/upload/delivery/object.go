@@ -160,10 +160,10 @@ var supportedRange = lazyregexp.New(`^bytes=([0-9]{1,18})-([0-9]{0,18})$|^bytes=
 
 // checkRange removes a Range header that is not supported, so that it is ignored, as RFC 9110, section 14.2, allows:
 // net/http answers some of them with an error that is not JSON. Several ranges in one request are not supported: each
-// would be a request to the image store.
+// would be a request to the image store. Neither are those of HEAD, as the section requires.
 func (o *objectReader) checkRange(w http.ResponseWriter, r *http.Request) error {
 	wanted := supportedRange.FindStringSubmatch(r.Header.Get("Range"))
-	if wanted == nil {
+	if wanted == nil || r.Method != http.MethodGet {
 		r.Header.Del("Range")
 		return nil
 	}

@@ -4,14 +4,11 @@ package openapi
 
 import (
 	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"sync"
-	"time"
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
@@ -74,20 +71,15 @@ func Document(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("write %q: %w", r.Host, err)
 	}
 	w.Header().Set("Vary", variesBy)
-	serve(w, r, "application/json", bytes.ReplaceAll(document(), []byte("{base}"), base[1:len(base)-1]))
-	return nil
+	return serve(w, r, "application/json", bytes.ReplaceAll(document(), []byte("{base}"), base[1:len(base)-1]))
 }
 
 // variesBy are the headers that baseOf reads.
 const variesBy = "Host, X-Forwarded-Proto, X-Forwarded-Prefix"
 
 // serve answers with a text that changes only with the program. Programs of other origins may read it.
-func serve(w http.ResponseWriter, r *http.Request, contentType string, text []byte) {
-	sum := sha256.Sum256(text)
-	header := w.Header()
-	header.Set("Content-Type", contentType)
-	header.Set("ETag", `"`+hex.EncodeToString(sum[:8])+`"`)
-	header.Set("Cache-Control", "no-cache")
-	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(text))
+func serve(w http.ResponseWriter, r *http.Request, contentType string, text []byte) error {
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	return httpserver.ServeText(w, r, contentType, text)
 }

@@ -40,8 +40,7 @@ func Page(w http.ResponseWriter, r *http.Request) error {
 	text := strings.Replace(pageSource, "{{body}}", described(baseOf(r)).html(), 1)
 	w.Header().Set("Content-Security-Policy", pagePolicy())
 	w.Header().Set("Vary", variesBy)
-	serve(w, r, "text/html; charset=utf-8", []byte(text))
-	return nil
+	return serve(w, r, "text/html; charset=utf-8", []byte(text))
 }
 
 // baseOf returns the URL that the routes are below, as the client sees it.

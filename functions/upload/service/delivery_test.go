@@ -44,6 +44,12 @@ func TestGetImage(t *testing.T) {
 		head.header.Get("Content-Length") == "" {
 		t.Errorf("HEAD answers %d %v, want 200 with the headers of GET", head.status, head.header)
 	}
+	for _, wanted := range []string{"bytes=0-9", "bytes=999999-"} { // only GET has ranges: RFC 9110, section 14.2
+		got := s.do(http.MethodHead, "/images/"+id, "", nil, "Range: "+wanted)
+		if got.status != http.StatusOK || got.header.Get("Content-Length") != head.header.Get("Content-Length") {
+			t.Errorf("HEAD with the range %s answers %d %v, want it without one", wanted, got.status, got.header)
+		}
+	}
 }
 
 func TestGetImageRange(t *testing.T) {

@@ -178,6 +178,12 @@ func TestListQuery(t *testing.T) {
 	if again := s.get("/images", "If-None-Match: "+got.header.Get("ETag")); again.status != http.StatusNotModified {
 		t.Errorf("with the ETag the answer is %d, want 304", again.status)
 	}
+	if again := s.get("/images", "Range: bytes=999999-"); again.body != got.body {
+		t.Errorf("with a range the answer is %d %s, want all of it", again.status, again.body)
+	}
+	if again := s.get("/images", `If-Match: "other"`); again.code(t) != "not_matched" {
+		t.Errorf("with another ETag in If-Match the answer is %d %s, want 412 not_matched", again.status, again.body)
+	}
 	s.upload("b.png", pngOf(t, 9, 9))
 	if again := s.get("/images", "If-None-Match: "+got.header.Get("ETag")); again.status != http.StatusOK {
 		t.Errorf("after an upload the answer with the ETag is %d, want 200", again.status)

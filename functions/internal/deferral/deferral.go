@@ -141,10 +141,8 @@ func (q *Queue) tagged() string { return connect.Tagged(q.client, q.images.Bucke
 // keys are those of the sorted sets that an entry is in.
 func (q *Queue) keys(entry Entry) []string { return []string{q.key(entry.lane()), q.sinceKey()} }
 
-// A status that is not final already is kept for another hour.
-var enter = redis.NewScript(status.Forward + status.Now + `
-local before = forward(KEYS[3], 'queued', ARGV[2], ARGV[3])
-if before == 'queued' or before == 'processing' then redis.call('EXPIRE', KEYS[3], ARGV[3]) end
+var enter = redis.NewScript(status.Queue + status.Now + `
+queue(KEYS[3], ARGV[2], ARGV[3])
 local time = now()
 if ARGV[5] == 'again' or not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   redis.call('ZADD', KEYS[1], time + ARGV[4], ARGV[1])

@@ -101,7 +101,8 @@ func (q testQueue) dueIn(tb testing.TB, lane Lane) []string {
 // forget has Redis lose everything about what waits.
 func (q testQueue) forget(tb testing.TB) {
 	tb.Helper()
-	if err := q.client.Del(tb.Context(), q.key(Events), q.key(Images), q.sinceKey(), q.cursorKey()).Err(); err != nil {
+	keys := []string{q.key(Events), q.key(Images), q.sinceKey()}
+	if err := errors.Join(q.client.Del(tb.Context(), keys...).Err(), q.cursor().Set(tb.Context(), "")); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -2,7 +2,6 @@ package deferral
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/internal/sweep"
 )
 
 // Half of what is claimed is what has been due for the longest, and half what became due last: an event that has just
@@ -68,21 +68,9 @@ func (q *Queue) Reschedule(ctx context.Context, entry Entry, pause time.Duration
 	return nil
 }
 
-var beginScan = redis.NewScript(status.Now + `
-local last, time = redis.call('GET', KEYS[1]), now()
-if last and math.abs(time - last) < tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], time)
-return 1
-`)
-
 // BeginScan reports whether the caller may scan the notes: all pods together begin one scan per interval.
 func (q *Queue) BeginScan(ctx context.Context, interval time.Duration) (bool, error) {
-	key := "image:deferred:scan:" + q.tagged()
-	begun, err := beginScan.Run(ctx, q.client, []string{key}, interval.Seconds()).Bool()
-	if err != nil {
-		return false, fmt.Errorf("begin scan of notes: %w", err)
-	}
-	return begun, nil
+	return sweep.Begin(ctx, q.client, "image:deferred:scan:"+q.tagged(), interval)
 }
 
 var restore = redis.NewScript(status.Now + `
@@ -100,7 +88,7 @@ const restoreBatch = 500
 // Restore goes on through the notes where the last call ended, past at most limit of them, and makes those due that
 // Redis does not know. It returns how many these were.
 func (q *Queue) Restore(ctx context.Context, limit int) (restored int, err error) {
-	cursor, err := q.cursor(ctx)
+	cursor, err := q.cursor().Get(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -120,7 +108,7 @@ func (q *Queue) Restore(ctx context.Context, limit int) (restored int, err error
 		}
 		restored += count
 	}
-	return restored, q.setCursor(ctx, cursor)
+	return restored, q.cursor().Set(ctx, cursor)
 }
 
 // A storedNote is a note as a listing has it.
@@ -146,33 +134,11 @@ func (q *Queue) list(ctx context.Context, cursor string, limit int) (found []sto
 	return found, "", nil
 }
 
-func (q *Queue) cursorKey() string { return "image:deferred:cursor:" + q.tagged() }
-
-func (q *Queue) cursor(ctx context.Context) (string, error) {
-	cursor, err := q.client.Get(ctx, q.cursorKey()).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("read cursor of notes: %w", err)
-	}
-	return cursor, nil
-}
-
-func (q *Queue) setCursor(ctx context.Context, cursor string) error {
-	if err := q.client.Set(ctx, q.cursorKey(), cursor, 0).Err(); err != nil {
-		return fmt.Errorf("write cursor of notes: %w", err)
-	}
-	return nil
+func (q *Queue) cursor() sweep.Cursor {
+	return sweep.NewCursor(q.client, "image:deferred:cursor:"+q.tagged())
 }
 
 // Backlog returns how many entries wait, and for how long the oldest has waited, as far as Redis knows.
 func (q *Queue) Backlog(ctx context.Context) (size int64, age time.Duration, err error) {
-	since := q.sinceKey()
-	pipe := q.client.Pipeline()
-	count, oldest, now := pipe.ZCard(ctx, since), pipe.ZRangeWithScores(ctx, since, 0, 0), pipe.Time(ctx)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, 0, fmt.Errorf("measure deferred events: %w", err)
-	}
-	for _, first := range oldest.Val() {
-		age = max(0, now.Val().Sub(time.UnixMilli(int64(first.Score*1000))))
-	}
-	return count.Val(), age, nil
+	return sweep.Backlog(ctx, q.client, q.sinceKey())
 }

@@ -43,11 +43,9 @@ func (o *Outbox) Close() { o.acknowledged.pending.Wait() }
 
 func (o *Outbox) key() string { return "image:outbox:" + connect.Tagged(o.client, o.bucket) }
 
-// A status that is not final already is kept for another hour: the age of its key is the time since the last
-// announcement, by which requeue decides.
-var queue = redis.NewScript(status.Forward + status.Now + imageindex.Enter + `
-local before = forward(KEYS[1], 'queued', ARGV[2], ARGV[3])
-if before == 'queued' or before == 'processing' then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+// The age of a status's key is the time since the last announcement, by which requeue decides.
+var queue = redis.NewScript(status.Queue + status.Now + imageindex.Enter + `
+queue(KEYS[1], ARGV[2], ARGV[3])
 local time = now()
 redis.call('ZADD', KEYS[2], time, ARGV[1])
 enter(ARGV[1], time, 3, 4)
@@ -170,20 +168,5 @@ func (o *Outbox) Remove(ctx context.Context, imageID string) error {
 	}
 	return nil
 }
-
-// Backlog returns how many images are in the outbox, and for how long the oldest has been.
-func (o *Outbox) Backlog(ctx context.Context) (size int64, age time.Duration, err error) {
-	pipe := o.client.Pipeline()
-	count, oldest, time := pipe.ZCard(ctx, o.key()), pipe.ZRangeWithScores(ctx, o.key(), 0, 0), pipe.Time(ctx)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, 0, fmt.Errorf("measure outbox: %w", err)
-	}
-	for _, first := range oldest.Val() {
-		age = max(0, time.Val().Sub(timeOf(first.Score)))
-	}
-	return count.Val(), age, nil
-}
-
-func timeOf(score float64) time.Time { return time.UnixMilli(int64(score * 1000)) }
 
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }

@@ -120,7 +120,7 @@ func TestQueue(t *testing.T) {
 	id := uuid.NewString()
 	token := o.queue(t, id)
 	since, err := strconv.ParseFloat(string(token), 64)
-	if off := time.Since(timeOf(since)).Abs(); err != nil || off > time.Minute {
+	if off := time.Since(time.UnixMilli(int64(since * 1000))).Abs(); err != nil || off > time.Minute {
 		t.Errorf("token is %q, %v; want the time", token, err)
 	}
 	if got := o.statusOf(t, id).State; got != status.Queued {
@@ -393,14 +393,14 @@ func TestBeginSweep(t *testing.T) {
 
 func TestCursor(t *testing.T) {
 	o := open(t)
-	if got, err := o.Cursor(t.Context()); got != "" || err != nil {
+	if got, err := o.Cursor().Get(t.Context()); got != "" || err != nil {
 		t.Errorf("Cursor() = %q, %v; want the beginning", got, err)
 	}
 	id := uuid.NewString()
-	if err := o.SetCursor(t.Context(), id); err != nil {
+	if err := o.Cursor().Set(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := o.Cursor(t.Context()); got != id || err != nil {
+	if got, err := o.Cursor().Get(t.Context()); got != id || err != nil {
 		t.Errorf("Cursor() = %q, %v; want %q", got, err, id)
 	}
 }
@@ -422,8 +422,8 @@ func TestRedisDown(t *testing.T) {
 		},
 		"Backlog":    func(ctx context.Context) error { _, _, err := o.Backlog(ctx); return err },
 		"BeginSweep": func(ctx context.Context) error { _, err := o.BeginSweep(ctx, time.Minute); return err },
-		"Cursor":     func(ctx context.Context) error { _, err := o.Cursor(ctx); return err },
-		"SetCursor":  func(ctx context.Context) error { return o.SetCursor(ctx, id) },
+		"Cursor":     func(ctx context.Context) error { _, err := o.Cursor().Get(ctx); return err },
+		"SetCursor":  func(ctx context.Context) error { return o.Cursor().Set(ctx, id) },
 		"Acknowledge": func(context.Context) error {
 			o.acknowledge(id)
 			return errors.Join(reported...)

@@ -89,6 +89,15 @@ local function forward(key, state, text, expiry)
 end
 `
 
+// Queue defines Forward's Lua function and another one. queue(key, text, expiry) makes a status queued, as forward
+// does; one that is there and not final is kept for another expiry.
+const Queue = Forward + `
+local function queue(key, text, expiry)
+  local before = forward(key, 'queued', text, expiry)
+  if before == 'queued' or before == 'processing' then redis.call('EXPIRE', key, expiry) end
+end
+`
+
 // Now defines a Lua function, for scripts that compare times. now() returns Redis's time, which is the same for all
 // pods, in seconds with three decimals.
 const Now = `

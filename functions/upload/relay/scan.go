@@ -24,7 +24,7 @@ const (
 // scan goes on through the bucket where the last scan ended, and requeues the images that wait for their thumbnail and
 // that Redis does not know, or has not seen announced for long.
 func (r *Relay) scan(ctx context.Context) error {
-	cursor, err := r.Outbox.Cursor(ctx)
+	cursor, err := r.Outbox.Cursor().Get(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (r *Relay) scan(ctx context.Context) error {
 	if err := errors.Join(pass.Save(ctx, cursor, over), indexing.Save(ctx, cursor, over)); err != nil {
 		return errors.Join(scanErr, err)
 	}
-	return errors.Join(scanErr, r.Outbox.SetCursor(ctx, cursor))
+	return errors.Join(scanErr, r.Outbox.Cursor().Set(ctx, cursor))
 }
 
 // A finding is what a scan has found.

@@ -30,7 +30,7 @@ func TestScanGoesOn(t *testing.T) {
 		}
 	}
 	await(t, "the second image is announced", func() bool {
-		if err := r.Outbox.SetCursor(t.Context(), first+"0"); err != nil { // behind the first image
+		if err := r.Outbox.Cursor().Set(t.Context(), first+"0"); err != nil { // behind the first image
 			t.Fatal(err)
 		}
 		sweep()
@@ -39,7 +39,7 @@ func TestScanGoesOn(t *testing.T) {
 	if got := len(r.published.of(first)); got != 0 {
 		t.Errorf("the image before the cursor was announced %d times, want 0", got)
 	}
-	if got, err := r.Outbox.Cursor(t.Context()); got != "" || err != nil {
+	if got, err := r.Outbox.Cursor().Get(t.Context()); got != "" || err != nil {
 		t.Errorf("after the last image the cursor is %q, %v; want the beginning", got, err)
 	}
 	await(t, "the first image is announced", func() bool { sweep(); return len(r.published.of(first)) == 1 })

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 )
 
 const (
@@ -57,7 +57,7 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) error {
 	if acceptsHTML(r) {
 		return writePage(w, page)
 	}
-	httpserver.WriteJSON(w, http.StatusOK, page)
+	jsonhttp.Write(w, http.StatusOK, page)
 	return nil
 }
 

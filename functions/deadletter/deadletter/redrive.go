@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 	"gitlab.com/yourorg/image-service/functions/internal/kafka"
 )
 
@@ -73,7 +73,7 @@ func (s *service) redrive(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return nil
 	}
-	httpserver.WriteJSON(w, http.StatusOK, redriven{Redriven: count, Waiting: v.count()})
+	jsonhttp.Write(w, http.StatusOK, redriven{Redriven: count, Waiting: v.count()})
 	return nil
 }
 

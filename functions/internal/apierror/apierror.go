@@ -5,8 +5,6 @@
 package apierror
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/eventing"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 )
 
 // An Error is an error whose text the caller may read.
@@ -64,12 +63,7 @@ func (e *Error) Write(w http.ResponseWriter, r *http.Request) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())))
 	}
-	text := e.body()
-	w.Header().Set("Content-Type", contentTypeFor(r.Header))
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(e.Status)
-	_, _ = w.Write(text) // the client may have gone
+	jsonhttp.Send(w, e.Status, contentTypeFor(r.Header), e.body())
 }
 
 // MaxBody is the length in bytes to which an error's body is cut. Knative keeps 1024 bytes of base64 of the body with a
@@ -96,16 +90,7 @@ func (e *Error) body() []byte {
 	return text
 }
 
-// line leaves <, > and & as they are, for people who read it.
-func (e *Error) line() []byte {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(detailsOf(e)); err != nil {
-		panic(err) // Limit and Found are numbers, strings, and lists of them
-	}
-	return text.Bytes()
-}
+func (e *Error) line() []byte { return jsonhttp.Encode(detailsOf(e)) }
 
 // cut returns at most the first limit bytes of a text, in whole characters.
 func cut(text string, limit int) string {

@@ -1,18 +1,16 @@
 package httpserver
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 )
 
 // A Check asks a backend whether it can be used. Ask returns nil if it can, and may not return after its context ends.
@@ -30,7 +28,7 @@ const (
 
 // health responds as long as the process runs.
 func health(w http.ResponseWriter, _ *http.Request) {
-	WriteJSON(w, http.StatusOK, map[string]string{"status": "healthy"})
+	jsonhttp.Write(w, http.StatusOK, map[string]string{"status": "healthy"})
 }
 
 // readiness reports whether the backends can be used. It is for people and alerts. For Knative, a function that scales
@@ -58,10 +56,10 @@ func (u unavailability) String() string {
 
 func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if found := r.unavailable(request.Context()); len(found.down) > 0 {
-		WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": found.String()})
+		jsonhttp.Write(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": found.String()})
 		return
 	}
-	WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	jsonhttp.Write(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
 func (r *readiness) unavailable(ctx context.Context) unavailability {
@@ -107,27 +105,4 @@ func receive(ctx context.Context, result <-chan error) error {
 	default:
 		return ctx.Err()
 	}
-}
-
-// WriteJSON responds with body as JSON that is never cached. It panics if body cannot be encoded.
-func WriteJSON(w http.ResponseWriter, status int, body any) {
-	text, err := JSON(body)
-	if err != nil {
-		panic(err) // callers pass types of this program
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // the client may have gone
-}
-
-// JSON returns body as a line of JSON. Unlike json.Marshal it leaves an & as it is: the answers are not part of an HTML
-// page, and people copy signed URLs from them, which work only to the letter.
-func JSON(body any) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(body)
-	return text.Bytes(), err
 }

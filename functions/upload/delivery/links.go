@@ -11,6 +11,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/signing"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
@@ -128,7 +129,7 @@ func (d *Delivery) Links(w http.ResponseWriter, r *http.Request) error {
 		}
 		all = append(all, linksOf{id, d.linksTo(r, id, signing.Expiry(time.Now(), lifetime, id))})
 	}
-	httpserver.WriteJSON(w, http.StatusOK, map[string][]linksOf{"images": all})
+	jsonhttp.Write(w, http.StatusOK, map[string][]linksOf{"images": all})
 	return nil
 }
 

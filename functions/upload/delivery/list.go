@@ -17,6 +17,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
 	"gitlab.com/yourorg/image-service/functions/internal/imageindex"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 	"golang.org/x/sync/errgroup"
@@ -68,13 +69,9 @@ var errListingOff = &apierror.Error{
 }
 
 func serveList(w http.ResponseWriter, r *http.Request, answer list) error {
-	text, err := httpserver.JSON(answer)
-	if err != nil {
-		return fmt.Errorf("write list: %w", err)
-	}
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Add("Vary", "Authorization, X-Api-Key")
-	return httpserver.ServeText(w, r, "application/json", text)
+	return httpserver.ServeText(w, r, "application/json", jsonhttp.Encode(answer))
 }
 
 // A listQuery is what a client asks for.

@@ -9,6 +9,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 	"gitlab.com/yourorg/image-service/functions/upload/idempotency"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
@@ -37,7 +38,7 @@ func (d *Delivery) answer(w http.ResponseWriter, r *http.Request, known *status.
 	if err != nil {
 		return err
 	}
-	httpserver.WriteJSON(w, http.StatusOK, d.link(r, known))
+	jsonhttp.Write(w, http.StatusOK, d.link(r, known))
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
@@ -224,20 +225,13 @@ func (s *stream) send(known *status.Status) error {
 		return nil
 	}
 	s.ranks[i] = rank
-	line, err := httpserver.JSON(s.delivery.link(s.request, known))
-	if err != nil {
-		return fmt.Errorf("write status of %s: %w", known.ImageID, err)
-	}
+	line := jsonhttp.Encode(s.delivery.link(s.request, known))
 	return s.write("id: %s\nevent: status\ndata: %s\n", s.eventID(), line)
 }
 
 // sendUnknown says that an ID, which may be any text, has no image.
 func (s *stream) sendUnknown(id string) error {
-	line, err := httpserver.JSON(map[string]string{"image_id": id})
-	if err != nil {
-		return fmt.Errorf("write the unknown ID %q: %w", id, err)
-	}
-	return s.write("event: unknown\ndata: %s\n", line)
+	return s.write("event: unknown\ndata: %s\n", jsonhttp.Encode(map[string]string{"image_id": id}))
 }
 
 func (s *stream) write(format string, values ...any) error {

@@ -9,6 +9,7 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 	"gitlab.com/yourorg/image-service/functions/internal/signing"
 	"gitlab.com/yourorg/image-service/functions/upload/ownership"
 )
@@ -69,7 +70,7 @@ func (g *Grants) Make(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	httpserver.WriteJSON(w, http.StatusOK, answer{
+	jsonhttp.Write(w, http.StatusOK, answer{
 		Grant: text, UploadURL: httpserver.Prefix(r) + "/upload?grant=" + text, MaxBytes: allowed.MaxBytes,
 		Types: allowed.Types, Images: allowed.Images, Expires: allowed.Expires,
 	})

@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
-	"gitlab.com/yourorg/image-service/functions/internal/httpserver"
+	"gitlab.com/yourorg/image-service/functions/internal/jsonhttp"
 )
 
 // uploaded is the answer for one image; the fields are the original system's.
@@ -33,11 +33,11 @@ func answerUploaded(w http.ResponseWriter, duration string, images []outcome) {
 	switch {
 	case last.Error != nil:
 		some := uploaded{"Some images were not uploaded", first.ImageID, duration}
-		httpserver.WriteJSON(w, http.StatusMultiStatus, uploadedSeveral{some, images})
+		jsonhttp.Write(w, http.StatusMultiStatus, uploadedSeveral{some, images})
 	case len(images) > 1:
 		all := uploaded{"Images uploaded successfully", first.ImageID, duration}
-		httpserver.WriteJSON(w, http.StatusOK, uploadedSeveral{all, images})
+		jsonhttp.Write(w, http.StatusOK, uploadedSeveral{all, images})
 	default:
-		httpserver.WriteJSON(w, http.StatusOK, uploaded{"Image uploaded successfully", first.ImageID, duration})
+		jsonhttp.Write(w, http.StatusOK, uploaded{"Image uploaded successfully", first.ImageID, duration})
 	}
 }

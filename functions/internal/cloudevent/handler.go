@@ -7,13 +7,10 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 )
 
-// A HandlerFunc handles an event, and returns the reply to it; nil means none.
-type HandlerFunc func(ctx context.Context, e event.Event) (reply *event.Event, err error)
-
 // Handler returns an HTTP handler that receives an event of at most limit bytes, calls handle within the event's trace,
-// and answers with the reply, or with an empty 200 if there is none. Its errors are those of Receive and of handle.
+// and answers with the reply, or with an empty 200 if that is nil. Its errors are those of Receive and of handle.
 func Handler(
-	limit int64, handle HandlerFunc,
+	limit int64, handle func(ctx context.Context, e event.Event) (reply *event.Event, err error),
 ) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		e, err := Receive(w, r, limit)

@@ -119,10 +119,10 @@ local function now()
 end
 `
 
-// Open defines a Lua function, for scripts that use a set. open(clients, set, client, time) makes the set known. A
+// openSet defines a Lua function, for scripts that use a set. open(clients, set, client, time) makes the set known. A
 // client that was not known has no images from before if those of all images have known owners; otherwise its set is
 // incomplete, whatever it was when it was known the last time.
-const Open = `
+const openSet = `
 local function open(clients, set, client, time)
   if redis.call('ZADD', clients, 'NX', time, client) == 1 then
     redis.call('ZREM', set, 'since', 'complete')
@@ -135,7 +135,7 @@ end
 // Enter defines a Lua function, for scripts that change the state of an image and enter it into the index in one step.
 // enter(id, time, key, argument) adds an image to the sets of an Entry, whose Keys and Arguments begin at these
 // indexes. An image that is there keeps its time.
-const Enter = Open + `
+const Enter = openSet + `
 local function enter(id, time, key, argument)
   for i = 1, #KEYS - key do
     open(KEYS[key], KEYS[key + i], ARGV[argument + i], time)
@@ -205,7 +205,7 @@ type Page struct {
 // page answers whether a set is complete, since when it has everything, and up to ARGV[2] images, after one by its time
 // and ID if they are given. Images with the same time are in the order of their IDs, and the number of those before the
 // place is found by bisection: the work does not grow with the set, or with how many have the same time.
-var page = redis.NewScript(clock + Open + `
+var page = redis.NewScript(clock + openSet + `
 local clients, set = KEYS[1], KEYS[2]
 open(clients, set, ARGV[1], now())
 local start = 0

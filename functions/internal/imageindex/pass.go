@@ -36,7 +36,7 @@ type owner struct {
 }
 
 // begin makes all images' set known, and begins a pass: at a time after which every image enters the sets.
-var begin = redis.NewScript(clock + Open + `
+var begin = redis.NewScript(clock + openSet + `
 local time = now()
 open(KEYS[1], KEYS[2], ARGV[1], time)
 redis.call('SET', KEYS[3], time .. ' 0 ')

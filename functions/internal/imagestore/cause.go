@@ -16,9 +16,9 @@ const (
 const maxEncodedCause = 640
 
 // FitsMetadata reports whether the source and ID of a cause can be stored with an image: together they have at most 640
-// bytes as EncodeMetadata writes them.
+// bytes as encodeMetadata writes them.
 func FitsMetadata(cause events.Cause) bool {
-	return len(EncodeMetadata(cause.Source))+len(EncodeMetadata(cause.ID)) <= maxEncodedCause
+	return len(encodeMetadata(cause.Source))+len(encodeMetadata(cause.ID)) <= maxEncodedCause
 }
 
 // SetCause has the cause of an image stored with it; a zero cause is not stored. It must fit: see FitsMetadata.
@@ -29,8 +29,8 @@ func (a *Attributes) SetCause(cause events.Cause) {
 	if a.Metadata == nil {
 		a.Metadata = map[string]string{}
 	}
-	a.Metadata[causeSource] = EncodeMetadata(cause.Source)
-	a.Metadata[causeID] = EncodeMetadata(cause.ID)
+	a.Metadata[causeSource] = encodeMetadata(cause.Source)
+	a.Metadata[causeID] = encodeMetadata(cause.ID)
 }
 
 // Cause returns the cause that SetCause stored; zero if there is none. Only Stat and Get return it.

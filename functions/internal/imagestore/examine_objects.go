@@ -82,7 +82,7 @@ func (x *examination) metadata(ctx context.Context) error {
 	key := OriginalKey(x.folder("metadata"), "a.png")
 	want := Attributes{ContentType: "image/png", Metadata: map[string]string{
 		"Filename":  EncodeFilename(strings.Repeat("höhe ☃ 100% + ", 40)),
-		causeSource: EncodeMetadata("/scanner/ü%41"), causeID: strings.Repeat("x", maxEncodedCause-40),
+		causeSource: encodeMetadata("/scanner/ü%41"), causeID: strings.Repeat("x", maxEncodedCause-40),
 	}}
 	if err := x.put(ctx, key, "a", want); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (x *examination) ranges(ctx context.Context) error {
 // oddNames are names that SafeName leaves as they are, and that servers have been seen to fail with.
 var oddNames = []string{
 	"Ärger (1)+%41 ☃.jpg", "📷.png", "a.", "a+b & c;d=e,f", "%2F%2e%2e", "?versionId=null", "#x", `"'<>|*:`, "xl.meta",
-	"part.1", "a~$@!^`{}[]", strings.Repeat("ü", MaxFilename/2),
+	"part.1", "a~$@!^`{}[]", strings.Repeat("ü", maxFilename/2),
 }
 
 func (x *examination) names(ctx context.Context) error {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// MaxFilename bounds a file name in bytes. MinIO's disks allow 255 for a segment of a key, including a prefix.
-const MaxFilename = 200
+// maxFilename bounds a file name in bytes. MinIO's disks allow 255 for a segment of a key, including a prefix.
+const maxFilename = 200
 
 // reservedSuffix is what MinIO, and RustFS after it, store a folder's own object under: an object of such a name is
 // stored, but listed as a folder.
@@ -21,7 +21,7 @@ const reservedSuffix = "__XLDIR__"
 const reservedName = ".sgwtmp"
 
 // SafeName returns a name for a key from a client's file name: the last segment of a path of any system, in NFC,
-// without invisible characters and names that are reserved, of at most MaxFilename bytes including the extension.
+// without invisible characters and names that are reserved, of at most maxFilename bytes including the extension.
 // Letters of all languages are kept. If nothing is left, it returns fallback.
 func SafeName(name, fallback string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
@@ -67,14 +67,14 @@ func visible(r rune) rune {
 }
 
 func shorten(name string) string {
-	if len(name) <= MaxFilename {
+	if len(name) <= maxFilename {
 		return name
 	}
 	extension := path.Ext(name)
 	if len(extension) > 16 { // a dot in a sentence
 		extension = ""
 	}
-	stem := name[:MaxFilename-len(extension)]
+	stem := name[:maxFilename-len(extension)]
 	for !utf8.ValidString(stem) { // cut inside a character
 		stem = stem[:len(stem)-1]
 	}

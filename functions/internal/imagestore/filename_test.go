@@ -67,8 +67,8 @@ func FuzzSafeName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		got := SafeName(name, "image.png")
 		switch {
-		case got == "" || len(got) > MaxFilename:
-			t.Errorf("got %q of %d bytes, want 1 to %d", got, len(got), MaxFilename)
+		case got == "" || len(got) > maxFilename:
+			t.Errorf("got %q of %d bytes, want 1 to %d", got, len(got), maxFilename)
 		case !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl):
 			t.Errorf("got %q, want UTF-8 without control characters", got)
 		case path.Base(path.Clean("/"+got)) != got:

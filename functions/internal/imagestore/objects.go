@@ -262,5 +262,5 @@ func infoOf(object minio.ObjectInfo) *Info {
 	}
 }
 
-// EncodeMetadata percent-encodes text for a value of metadata, which must be ASCII in S3.
-func EncodeMetadata(text string) string { return url.PathEscape(text) }
+// encodeMetadata percent-encodes text for a value of metadata, which must be ASCII in S3.
+func encodeMetadata(text string) string { return url.PathEscape(text) }

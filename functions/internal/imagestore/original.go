@@ -74,12 +74,12 @@ func (s *Store) ReadJSON(ctx context.Context, info *Info, limit int64, value any
 // maxEncodedFilename leaves half of the 2 KB that S3 has for all metadata of an object.
 const maxEncodedFilename = 1024
 
-// EncodeFilename is EncodeMetadata for a client's file name, shortened to what fits.
+// EncodeFilename is encodeMetadata for a client's file name, shortened to what fits.
 func EncodeFilename(filename string) string {
-	encoded := EncodeMetadata(filename)
+	encoded := encodeMetadata(filename)
 	for len(encoded) > maxEncodedFilename {
 		filename = filename[:len(filename)*maxEncodedFilename/len(encoded)]
-		encoded = EncodeMetadata(filename)
+		encoded = encodeMetadata(filename)
 	}
 	return encoded
 }

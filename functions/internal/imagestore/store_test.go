@@ -103,7 +103,7 @@ func checkUpload(t *testing.T, store *Store, size int, declared int64) {
 		t.Errorf("Peek() = %x, want %x", head[:n], want[:min(10, size)])
 	}
 	key := imageID + "/" + fmt.Sprint(size, declared)
-	filename := EncodeMetadata("höhe ☃.png")
+	filename := encodeMetadata("höhe ☃.png")
 	attributes := Attributes{ContentType: "image/png", Metadata: map[string]string{"Filename": filename}}
 	stored, err := upload.Put(t.Context(), key, attributes)
 	if err != nil || stored != int64(size) {

@@ -30,8 +30,8 @@ var (
 	TopicSetting = config.Text{Name: "KAFKA_TOPIC", Default: "image-processing", Form: TopicForm,
 		Doc: "Topic that `image.uploaded` is published on, and so is `image.failed` of events that waited for their object," +
 			" and `image.received` for objects in buckets. It must exist."}
-	// BackfillSetting names the topic of images that may wait.
-	BackfillSetting = config.Text{Name: "KAFKA_BACKFILL_TOPIC", Default: "image-backfill", Form: TopicForm,
+	// backfillSetting names the topic of images that may wait.
+	backfillSetting = config.Text{Name: "KAFKA_BACKFILL_TOPIC", Default: "image-backfill", Form: TopicForm,
 		Doc: "Topic that `image.render` is published on. It must exist."}
 )
 
@@ -39,7 +39,7 @@ var (
 func ReadSettings(r *config.Reader) Settings { return readSettings(r, TopicSetting) }
 
 // ReadBackfillSettings is ReadSettings for KAFKA_BACKFILL_TOPIC.
-func ReadBackfillSettings(r *config.Reader) Settings { return readSettings(r, BackfillSetting) }
+func ReadBackfillSettings(r *config.Reader) Settings { return readSettings(r, backfillSetting) }
 
 func readSettings(r *config.Reader, topic config.Text) Settings {
 	return Settings{

@@ -82,8 +82,8 @@ func New(memory int64, cores int) *Gate {
 	}
 }
 
-// IsSmall reports whether work is small.
-func (g *Gate) IsSmall(w Work) bool { return w.Time <= smallTime && w.Memory <= g.small/2 }
+// isSmall reports whether work is small.
+func (g *Gate) isSmall(w Work) bool { return w.Time <= smallTime && w.Memory <= g.small/2 }
 
 // Enter waits for the turn of an image, for at most Timeout. The caller calls leave when the work is done. The error is
 // ErrFull, or that of ctx.
@@ -116,7 +116,7 @@ func (g *Gate) InUse() int64 {
 func (g *Gate) add(entering *waiter) {
 	g.lock.Lock()
 	defer g.lock.Unlock()
-	if g.IsSmall(entering.Work) {
+	if g.isSmall(entering.Work) {
 		g.queue = append(g.queue, entering)
 	} else {
 		g.waiting = append(g.waiting, entering)
@@ -204,7 +204,7 @@ func (g *Gate) giveUp(w *waiter, err error) error {
 func (g *Gate) leave(w Work) {
 	g.lock.Lock()
 	defer g.lock.Unlock()
-	if g.IsSmall(w) {
+	if g.isSmall(w) {
 		g.smallUsed -= w.Memory
 	} else {
 		g.largeUsed -= w.Memory

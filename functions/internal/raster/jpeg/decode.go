@@ -13,10 +13,10 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// MaxScans is the number of scans that a file may have. Each scan is work for every pixel, and may take only a hundred
+// maxScans is the number of scans that a file may have. Each scan is work for every pixel, and may take only a hundred
 // bytes: a file of 27 KB can have 200 scans of 81 megapixels. Encoders write about 10, and no real use of more than 100
 // is known: see LJT-01-003 in "Two Issues with the JPEG Standard" of libjpeg-turbo, and Red Hat's bug 1344214.
-const MaxScans = 100
+const maxScans = 100
 
 // A decoder reads what follows a frame header.
 type decoder struct {
@@ -114,11 +114,11 @@ func (d *decoder) readSegment(marker byte) error {
 }
 
 func (d *decoder) decodeScan() (marker byte, err error) {
-	if d.scanCount++; d.scanCount > MaxScans {
+	if d.scanCount++; d.scanCount > maxScans {
 		return 0, &imgerr.Error{
 			Reason:  imgerr.ReasonUnsupported,
-			Message: fmt.Sprintf("The JPEG has more than %d scans, the limit", MaxScans),
-			Limit:   MaxScans,
+			Message: fmt.Sprintf("The JPEG has more than %d scans, the limit", maxScans),
+			Limit:   maxScans,
 		}
 	}
 	if err := d.check(); err != nil {

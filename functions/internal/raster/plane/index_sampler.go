@@ -16,7 +16,7 @@ type IndexSampler interface {
 // show the nearest pixels, or means.
 func NewIndexSampler(c *Colors, width, height, toWidth, toHeight int, nearest bool) IndexSampler {
 	if nearest {
-		return &indexPicker{NewPicker(width, height, 4, toWidth, toHeight), c}
+		return &indexPicker{newPicker(width, height, 4, toWidth, toHeight), c}
 	}
 	factorX := ReductionFactor(float64(width) / float64(toWidth))
 	factorY := ReductionFactor(float64(height) / float64(toHeight))

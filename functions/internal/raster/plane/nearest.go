@@ -1,8 +1,8 @@
 package plane
 
-// Pick resamples a plane with the sample that is nearest to the middle of each sample of the result, as Pillow's
+// pick resamples a plane with the sample that is nearest to the middle of each sample of the result, as Pillow's
 // NEAREST does.
-func (p Plane) Pick(x, y Axis) Plane {
+func (p Plane) pick(x, y Axis) Plane {
 	result := New(x.Count, y.Count, x.Step, y.Step)
 	columns, rows := picks(x, p.StepX, p.Width), picks(y, p.StepY, p.Height)
 	for i, row := range rows {
@@ -41,7 +41,7 @@ type Sampler interface {
 // nearest pixels, or means. Its rows have interleaved channels.
 func NewSampler(width, height, channels, toWidth, toHeight int, nearest bool) Sampler {
 	if nearest {
-		return NewPicker(width, height, channels, toWidth, toHeight)
+		return newPicker(width, height, channels, toWidth, toHeight)
 	}
 	factorX := ReductionFactor(float64(width) / float64(toWidth))
 	factorY := ReductionFactor(float64(height) / float64(toHeight))
@@ -56,9 +56,9 @@ type Picker struct {
 	y       int   // the next row of the image
 }
 
-// NewPicker returns a Picker of images of width x height pixels for copies of toWidth x toHeight, or for as many pixels
+// newPicker returns a Picker of images of width x height pixels for copies of toWidth x toHeight, or for as many pixels
 // as the image has. Its rows have interleaved channels.
-func NewPicker(width, height, channels, toWidth, toHeight int) *Picker {
+func newPicker(width, height, channels, toWidth, toHeight int) *Picker {
 	toWidth, toHeight = min(toWidth, width), min(toHeight, height)
 	stepX, stepY := float64(width)/float64(toWidth), float64(height)/float64(toHeight)
 	p := &Picker{

@@ -103,7 +103,7 @@ func (m *Image) resample(v View, part int) *Image {
 		x.Start, y.Start = x.Start+right, y.Start+below
 		resize := p.Resize
 		if v.Nearest {
-			resize = p.Pick
+			resize = p.pick
 		}
 		resized := resize(x, y).Upright(v.Orientation)
 		resized.StepX, resized.StepY = float64(n), float64(n)

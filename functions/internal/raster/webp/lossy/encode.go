@@ -6,8 +6,8 @@ import (
 	"gitlab.com/yourorg/image-service/functions/internal/raster/plane"
 )
 
-// MaxSide is the largest width and height of a frame.
-const MaxSide = 1<<14 - 1
+// maxSide is the largest width and height of a frame.
+const maxSide = 1<<14 - 1
 
 // An encoder is the state of encoding a frame. It has a decoder, because blocks are predicted from what is decoded.
 type encoder struct {
@@ -39,8 +39,8 @@ const y2Block = 24
 // Encode returns a frame: of luma, and Cb and Cr of half the size, rounded up, in the levels of VP8. Quality is 1 to
 // 100, and means nearly the same as in libwebp.
 func Encode(planes *[3]plane.Plane, quality int) ([]byte, error) {
-	if width, height := planes[0].Width, planes[0].Height; max(width, height) > MaxSide {
-		return nil, fmt.Errorf("encode %dx%d pixels: VP8 has %d at most on each side", width, height, MaxSide)
+	if width, height := planes[0].Width, planes[0].Height; max(width, height) > maxSide {
+		return nil, fmt.Errorf("encode %dx%d pixels: VP8 has %d at most on each side", width, height, maxSide)
 	}
 	e := newEncoder(planes, quality)
 	for y := range e.down {

@@ -139,18 +139,18 @@ func TestEncodeExtremes(t *testing.T) {
 }
 
 func TestEncodeTooLarge(t *testing.T) {
-	planes := [3]plane.Plane{plane.New(MaxSide+1, 1, 1, 1), plane.New(1<<13, 1, 2, 2), plane.New(1<<13, 1, 2, 2)}
+	planes := [3]plane.Plane{plane.New(maxSide+1, 1, 1, 1), plane.New(1<<13, 1, 2, 2), plane.New(1<<13, 1, 2, 2)}
 	if _, err := Encode(&planes, 80); err == nil {
 		t.Error("a frame of 16384 pixels has no error")
 	}
-	planes[0] = plane.New(MaxSide, 1, 1, 1)
+	planes[0] = plane.New(maxSide, 1, 1, 1)
 	frame, err := Encode(&planes, 80)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := vp8.NewDecoder()
 	d.Init(bytes.NewReader(frame), len(frame))
-	if h, err := d.DecodeFrameHeader(); err != nil || h.Width != MaxSide {
+	if h, err := d.DecodeFrameHeader(); err != nil || h.Width != maxSide {
 		t.Errorf("got a width of %d, %v", h.Width, err)
 	}
 }

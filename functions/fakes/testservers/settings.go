@@ -11,7 +11,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// With returns the settings of getenv, of which overrides, NAME=value, replace some.
+// With returns the settings of getenv, some of them replaced by overrides (NAME=value).
 func With(getenv func(string) string, overrides ...string) func(name string) string {
 	return overlay(getenv, parse(overrides))
 }

@@ -167,9 +167,10 @@ var requestCodes = []Code{
 		"`LIST_IMAGES` does not allow anybody to list images, or the service has no authentication and does not list the " +
 			"images of everybody.",
 		"Keep the IDs of images, or have the operator change the setting."},
-	{CodeNotMatched, []int{http.StatusPreconditionFailed}, "Image not matched",
-		"The image has another `ETag` than the `If-Match` of the request, or was modified after its `If-Unmodified-Since`.",
-		"Get the image, and decide again."},
+	{CodeNotMatched, []int{http.StatusPreconditionFailed}, "Precondition failed",
+		"What was asked for has another `ETag` than the `If-Match` of the request, or was modified after its " +
+			"`If-Unmodified-Since`.",
+		"Get it again, and decide again."},
 	{CodeImageDeleted, []int{http.StatusGone}, "Image deleted",
 		"The image was deleted, on request or because of its age. The `Idempotency-Key`, or the event, of an upload that " +
 			"brought it is answered so, too.",

@@ -247,7 +247,7 @@ func (q *Queue) Settle(ctx context.Context, entry Entry) error {
 		if err := q.images.Remove(ctx, entry.key()); err != nil {
 			return err
 		}
-		entry.due = "" // without its note it is nothing
+		entry.due = "" // without its note, nothing is left to wait for
 	}
 	keys := []string{q.key(Events), q.key(Images), q.sinceKey()} // an earlier version had a single lane
 	if err := settle.Run(ctx, q.client, keys, entry.member(), entry.due).Err(); err != nil {

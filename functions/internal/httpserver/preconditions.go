@@ -20,7 +20,7 @@ func CheckPreconditions(r *http.Request, etag string, modified time.Time) error 
 	if !isDate || !modified.Truncate(time.Second).After(latest) {
 		return nil
 	}
-	return notMatched("It was modified after If-Unmodified-Since; get it again, and decide again",
+	return notMatched("The resource was modified after If-Unmodified-Since; get it again, and decide again",
 		modified.UTC().Format(http.TimeFormat), since)
 }
 
@@ -31,7 +31,7 @@ func checkMatch(tags, own string) error {
 			return nil
 		}
 	}
-	return notMatched("The ETag is another than that of If-Match; get it again, and decide again", own, tags)
+	return notMatched("The ETag does not match If-Match; get it again, and decide again", own, tags)
 }
 
 func notMatched(message, own, wanted string) error {

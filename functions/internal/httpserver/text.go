@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ServeText answers with a text that may change, whose ETag a client can ask by. It has no ranges: net/http would
-// answer to some of them with an error that is not JSON.
+// ServeText answers with a text that may change, with an ETag for conditional requests. It ignores ranges, although
+// net/http writes Accept-Ranges: the answer to some of them would be an error that is not JSON.
 func ServeText(w http.ResponseWriter, r *http.Request, contentType string, text []byte) error {
 	sum := sha256.Sum256(text)
 	etag := hex.EncodeToString(sum[:8])

@@ -7,24 +7,27 @@ import (
 )
 
 // A clock has the time of the store, from the dates of its responses. The age of an object is the difference of two
-// times by one clock: by that of a process which is wrong, every image might have expired.
+// times by one clock: if that of the process were ahead, every image might seem to have expired.
 type clock struct {
 	next http.RoundTripper
 
 	lock sync.Mutex
-	date time.Time // of the last response
+	date time.Time // of the last response that has one
 	read time.Time // when it arrived
 }
 
 // RoundTrip returns the result of next.
 func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.next.RoundTrip(r)
-	if err == nil {
+	if err != nil {
+		return nil, err
+	}
+	if date := dateOf(response.Header); !date.IsZero() {
 		c.lock.Lock()
 		defer c.lock.Unlock()
-		c.date, c.read = dateOf(response.Header), time.Now()
+		c.date, c.read = date, time.Now()
 	}
-	return response, err
+	return response, nil
 }
 
 // now goes on from the last response by the monotonic clock, which nobody sets.

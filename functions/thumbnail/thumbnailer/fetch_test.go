@@ -196,3 +196,38 @@ func TestOriginalIsClosed(t *testing.T) {
 		t.Error("the original was open while the thumbnail was stored")
 	}
 }
+
+// An original of the original system may have the name of a result; that it is damaged is final, as of any other.
+func TestDamagedWithTheNameOfAResult(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	e := s.uploaded("thumbnail_cat.jpg", jpegOf(t, 300, 200)[:700])
+	if got := s.deliver(e).reply(t); got.Type() != events.TypeImageFailed {
+		t.Errorf("got %s, want a failure", got)
+	}
+}
+
+// An event that names another object than the original of its image fails no image.
+func TestAnotherObjectIsDamaged(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, answering(t, func(w http.ResponseWriter, r *http.Request) bool {
+		isOther := r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/other.jpg")
+		if isOther {
+			w.Header().Set("ETag", `"1"`)
+			w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+			w.Write([]byte("<h1>Back soon</h1>"))
+		}
+		return isOther
+	}))
+	e := s.uploaded("photo.jpg", jpegOf(t, 300, 200))
+	other := s.eventOf(events.ImageUploaded{
+		ImageID: e.Subject(), ObjectName: imagestore.OriginalKey(e.Subject(), "other.jpg"), Filename: "other.jpg",
+		Timestamp: status.Seconds(time.Now()), Bucket: s.store.Bucket(),
+	})
+	if got := s.deliver(other); got.status != http.StatusOK || len(got.body) > 0 {
+		t.Errorf("got %d %s, want an empty 200", got.status, got.body)
+	}
+	if got := s.deliver(e).reply(t); got.Type() != events.TypeImageThumbnailed {
+		t.Errorf("got %s, want a thumbnail", got)
+	}
+}

@@ -330,14 +330,19 @@ func (t *thumbnailer) confirm(
 	ctx context.Context, task events.ImageUploaded, read *imagestore.Info, verdict *raster.Error,
 ) error {
 	objects, err := t.store.Find(ctx, task.ImageID)
-	switch original := objects.Original; {
-	case err != nil:
+	if err != nil {
 		return err
-	case original == nil: // the image was deleted meanwhile
+	}
+	listed := objects.Original
+	if listed == nil {
+		listed = objects.Result // an original of the original system may have the name of a result
+	}
+	switch {
+	case listed == nil || listed.Key != task.ObjectName: // the image was deleted, or package retry announces its original
 		return errNoObject
-	case original.Key == task.ObjectName && original.Size != read.Size:
+	case listed.Size != read.Size:
 		return fmt.Errorf("read object %q: got %d bytes, expected the %d that are stored: %s",
-			task.ObjectName, read.Size, original.Size, verdict.Message)
+			task.ObjectName, read.Size, listed.Size, verdict.Message)
 	}
 	return verdict
 }

@@ -80,9 +80,10 @@ func (d *Deleter) hasExpired(image imagestore.Image) bool {
 	return image.Result != nil && d.rules.expired(d.age(image.Result))
 }
 
-// age returns how long ago an object was stored, by the clock of the store alone.
+// age returns how long ago an object was stored, by the clock of the store or by that of this process, whichever says
+// less: one that is wrong must not delete images.
 func (d *Deleter) age(object *imagestore.Info) time.Duration {
-	return d.Images.Now().Sub(object.Modified)
+	return min(d.Images.Now().Sub(object.Modified), time.Since(object.Modified))
 }
 
 // Tidy does what is due about images. It goes on after an error, and returns the first one: the next scan does the
@@ -108,9 +109,16 @@ func (d *Deleter) tidy(ctx context.Context, image imagestore.Image) error {
 }
 
 // expire deletes an image. One that has failed by hearsay may never have been, and may yet come: see Status.Hearsay. So
-// only its failure is removed.
+// only its failure is removed, unless the image has come since the scan.
 func (d *Deleter) expire(ctx context.Context, image imagestore.Image) error {
 	if image.Original == nil {
+		objects, err := d.Images.Find(ctx, image.ID)
+		if err != nil {
+			return err
+		}
+		if image.Objects = objects; image.Original != nil || !d.hasExpired(image) {
+			return nil
+		}
 		failure, err := d.Statuses.ReadFailure(ctx, image.Result)
 		if err != nil {
 			return err

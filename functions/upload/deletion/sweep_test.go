@@ -154,43 +154,60 @@ func TestNotExpired(t *testing.T) {
 	}
 }
 
-// The clock of a store that is behind is also that by which its objects were stored: to a process whose clock is ahead,
-// none has expired.
-func TestExpiredByTheClockOfTheStore(t *testing.T) {
+// A clock that is wrong deletes no image before its time: neither that of this process nor that of the store, of which
+// any response may have the wrong date.
+func TestExpiredByTwoClocks(t *testing.T) {
 	t.Parallel()
-	d, _ := open(t, Rules{Expire: time.Hour, Keep: time.Hour, Overdue: time.Hour})
-	behind := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
-	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Date", behind.UTC().Format(http.TimeFormat))
+	for name, difference := range map[string]time.Duration{
+		"the process is ahead": -24 * time.Hour,
+		"the store is ahead":   24 * time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, _ := open(t, Rules{Expire: time.Hour, Keep: time.Hour, Overdue: time.Hour})
+			theirs := time.Now().Add(difference).Truncate(time.Second)
+			d.Images = storeAt(t, theirs)
+			earlier := time.Now()
+			if theirs.Before(earlier) {
+				earlier = theirs
+			}
+			info := func(age time.Duration) *imagestore.Info { return &imagestore.Info{Modified: earlier.Add(-age)} }
+			due := func(objects imagestore.Objects) bool {
+				t.Helper()
+				if _, err := d.Images.Stat(t.Context(), "any"); !errors.Is(err, imagestore.ErrNotFound) { // as a scan asks
+					t.Fatalf("Stat() = %v, want ErrNotFound", err)
+				}
+				return d.IsDue(imagestore.Image{ID: uuid.NewString(), Objects: objects})
+			}
+			if due(imagestore.Objects{Original: info(time.Minute)}) {
+				t.Error("an image of a minute has expired, which is kept for an hour")
+			}
+			if !due(imagestore.Objects{Original: info(2 * time.Hour)}) {
+				t.Error("an image of two hours has not expired, which is kept for an hour")
+			}
+			if due(imagestore.Objects{Deleted: &imagestore.Tombstone{Info: info(time.Minute)}}) {
+				t.Error("a tombstone of a minute is old, which is kept for an hour")
+			}
+		})
+	}
+}
+
+// storeAt returns a store without objects whose responses have a date.
+func storeAt(t *testing.T, date time.Time) *imagestore.Store {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", date.UTC().Format(http.TimeFormat))
 		w.Header().Set("X-Amz-Request-Id", "1")
 		w.WriteHeader(http.StatusNotFound)
 	}))
-	t.Cleanup(store.Close)
+	t.Cleanup(server.Close)
 	images, err := imagestore.Open(imagestore.Settings{
-		Endpoint: store.Listener.Addr().String(), AccessKey: "a", SecretKey: "b", Region: "us-east-1", Bucket: "images",
+		Endpoint: server.Listener.Addr().String(), AccessKey: "a", SecretKey: "b", Region: "us-east-1", Bucket: "images",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Images = images
-	info := func(age time.Duration) *imagestore.Info { return &imagestore.Info{Modified: behind.Add(-age)} }
-	expired := func(age time.Duration) bool {
-		t.Helper()
-		if _, err := images.Stat(t.Context(), "any"); !errors.Is(err, imagestore.ErrNotFound) { // as a scan asks
-			t.Fatalf("Stat() = %v, want ErrNotFound", err)
-		}
-		return d.IsDue(imagestore.Image{ID: uuid.NewString(), Objects: imagestore.Objects{Original: info(age)}})
-	}
-	if expired(time.Minute) {
-		t.Error("an image of a minute has expired, which is kept for an hour")
-	}
-	if !expired(2 * time.Hour) {
-		t.Error("an image of two hours has not expired, which is kept for an hour")
-	}
-	settled := imagestore.Objects{Deleted: &imagestore.Tombstone{Info: info(time.Minute)}}
-	if d.IsDue(imagestore.Image{ID: uuid.NewString(), Objects: settled}) {
-		t.Error("a tombstone of a minute is old, which is kept for an hour")
-	}
+	return images
 }
 
 // What an event said about an image that was never stored must not keep it out when it comes: that is forgotten, and
@@ -211,6 +228,30 @@ func TestHearsayExpires(t *testing.T) {
 	}
 	if known, _, err := d.Statuses.Read(t.Context(), imageID); known != nil || err != nil {
 		t.Errorf("Read() = %+v, %v; want nothing", known, err)
+	}
+}
+
+// An image that comes after a scan has found its failure by hearsay stays.
+func TestImageThatComesAfterTheScan(t *testing.T) {
+	t.Parallel()
+	d, publisher := open(t, Rules{Expire: time.Millisecond, Keep: time.Hour, Overdue: time.Hour})
+	imageID := uuid.NewString()
+	original := imagestore.OriginalKey(imageID, "a.png")
+	if _, err := d.Statuses.FailByHearsay(t.Context(), imageID, original, "object_not_found", "none"); err != nil {
+		t.Fatal(err)
+	}
+	before := awaitDue(t, d, imageID)
+	if err := d.Statuses.Discard(t.Context(), imageID, before.Result); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Images.Put(t.Context(), original, []byte("an image"), imagestore.Attributes{ContentType: "image/png"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Tidy(t.Context(), []imagestore.Image{before}); err != nil {
+		t.Fatal(err)
+	}
+	if image, _ := scan(t, d, imageID); image.Original == nil || image.Deleted != nil || len(publisher.events) > 0 {
+		t.Errorf("the bucket has %+v, and %d events were published; want the original alone", image.Objects, len(publisher.events))
 	}
 }
 

@@ -14,7 +14,7 @@ export const notAnImage = new URL('../../README.md', import.meta.url).pathname;
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 // A proxy removes the path, as Traefik does. The faults are answered to the next uploads; held ones never end. Questions for
-// a status are asked once statuses is settled. With unlisted the page is that of a service which lists no images. keys are
+// a status are asked once what statuses returns is settled. With unlisted the page is that of a service which lists no images. keys are
 // the Idempotency-Keys of the uploads.
 export const traffic = { faults: [], keys: [], hold: false, statuses: null, unlisted: false };
 const proxy = http.createServer(async (request, response) => {
@@ -26,7 +26,7 @@ const proxy = http.createServer(async (request, response) => {
     if (traffic.hold) return request.resume();
     if (traffic.faults.length > 0) return request.resume().on('end', traffic.faults.shift().bind(null, response));
   }
-  if (/\/status\/(?!0$)/.test(request.url) && await traffic.statuses === 'cut') {
+  if (/\/status\/(?!0$)/.test(request.url) && await traffic.statuses?.() === 'cut') {
     response.writeHead(200, { 'Content-Length': 2 }).write('{', () => response.destroy()); // otherwise the browser asks again by itself
     return;
   }
@@ -82,11 +82,12 @@ export const text = (page, selector, want) => page.waitForFunction(([selector, s
 export const allowClipboard = context => isFirefox || context.grantPermissions(['clipboard-read', 'clipboard-write']);
 export const focused = page => page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute('aria-label') || document.activeElement.innerText);
 // held has the service keep its answers about statuses until the function that it returns is called; with 'cut', the
-// connection ends instead.
+// connection ends instead. The function's asked is settled once a question has arrived.
 export function held() {
-  let release;
-  traffic.statuses = new Promise(resolve => { release = resolve });
-  return how => { release(how); traffic.statuses = null };
+  let arrived, release;
+  const asked = new Promise(resolve => { arrived = resolve }), answer = new Promise(resolve => { release = resolve });
+  traffic.statuses = () => { arrived(); return answer };
+  return Object.assign(how => { release(how); traffic.statuses = null }, { asked });
 }
 export const summary = (page, text) => page.waitForFunction(want => document.querySelector('#summary').textContent === want, text, { timeout: 60_000 });
 export const tiles = page => page.$$eval('#grid li', tiles => tiles.map(tile => tile.innerText));

@@ -36,6 +36,7 @@ export const tests = {
     const release = held();
     await drop(page, sample);
     await text(page, '#list', /making the thumbnail/);
+    await release.asked;
     await context.setOffline(true);
     release('cut');
     await text(page, '#list', /offline; goes on when the network is back/);

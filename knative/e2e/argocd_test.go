@@ -354,7 +354,7 @@ func (g *gitops) makeRepository() {
 // serveRepository serves the repository to pods and returns its URL. Pods reach this machine at the address of Redis.
 func (g *gitops) serveRepository() string {
 	g.Helper()
-	host := os.Getenv("POD_REDIS_HOST")
+	host := podAddress("REDIS_HOST")
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		g.Fatal(err)
@@ -407,8 +407,8 @@ patches:
       kind: any
       metadata: { name: any }
       spec: { bootstrapServers: [%[6]q], topics: [%[8]q], consumerGroup: %[8]q }
-`, base, os.Getenv("POD_MINIO_ENDPOINT"), gitopsNamespace, os.Getenv("POD_REDIS_HOST"), os.Getenv("REDIS_PORT"),
-		os.Getenv("POD_KAFKA_BOOTSTRAP_SERVERS"), g.topics()[0], g.topics()[1], g.topics()[2]))
+`, base, podAddress("MINIO_ENDPOINT"), gitopsNamespace, podAddress("REDIS_HOST"), os.Getenv("REDIS_PORT"),
+		podAddress("KAFKA_BOOTSTRAP_SERVERS"), g.topics()[0], g.topics()[1], g.topics()[2]))
 	manifests := strings.NewReplacer(
 		"namespace: image-service\n", "namespace: "+gitopsNamespace+"\n",
 		"  name: image-service\n", "  name: "+gitopsNamespace+"\n",

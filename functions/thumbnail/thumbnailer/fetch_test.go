@@ -115,16 +115,22 @@ func answering(t *testing.T, answer func(http.ResponseWriter, *http.Request) boo
 	})
 }
 
+const proxyPage = "<h1>Back soon</h1>"
+
+// writeAsObject answers with content as a store does with that of an object.
+func writeAsObject(w http.ResponseWriter, content []byte) {
+	w.Header().Set("ETag", `"1"`)
+	w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+	w.Write(content)
+}
+
 // An answer to the request for an original that is not the original, or not all of it, says nothing about the image.
 func TestAnswerOfAnother(t *testing.T) {
 	t.Parallel()
 	photo := jpegOf(t, 300, 200)
-	for name, answer := range map[string]func(http.ResponseWriter){
-		"page of a proxy": func(w http.ResponseWriter) {
-			w.Header().Set("Content-Type", "text/html")
-			w.Write([]byte("<h1>Back soon</h1>"))
-		},
-		"cut": func(w http.ResponseWriter) { w.Write(photo[:len(photo)/2]) },
+	for name, answer := range map[string][]byte{
+		"page of a proxy": []byte(proxyPage),
+		"cut":             photo[:len(photo)/2],
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,9 +139,7 @@ func TestAnswerOfAnother(t *testing.T) {
 				if !away.Load() || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/photo.jpg") {
 					return false
 				}
-				w.Header().Set("ETag", `"1"`)
-				w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
-				answer(w)
+				writeAsObject(w, answer)
 				return true
 			}))
 			e := s.uploaded("photo.jpg", photo)
@@ -213,9 +217,7 @@ func TestAnotherObjectIsDamaged(t *testing.T) {
 	s := startWith(t, answering(t, func(w http.ResponseWriter, r *http.Request) bool {
 		isOther := r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/other.jpg")
 		if isOther {
-			w.Header().Set("ETag", `"1"`)
-			w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
-			w.Write([]byte("<h1>Back soon</h1>"))
+			writeAsObject(w, []byte(proxyPage))
 		}
 		return isOther
 	}))

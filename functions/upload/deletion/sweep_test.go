@@ -210,16 +210,23 @@ func storeAt(t *testing.T, date time.Time) *imagestore.Store {
 	return images
 }
 
+// failByHearsay has an image failed of which nothing is known but an image.uploaded, and returns where it would be.
+func failByHearsay(t *testing.T, d *Deleter) (imageID, original string) {
+	t.Helper()
+	imageID = uuid.NewString()
+	original = imagestore.OriginalKey(imageID, "a.png")
+	if _, err := d.Statuses.FailByHearsay(t.Context(), imageID, original, "object_not_found", "none"); err != nil {
+		t.Fatal(err)
+	}
+	return imageID, original
+}
+
 // What an event said about an image that was never stored must not keep it out when it comes: that is forgotten, and
 // nothing was deleted.
 func TestHearsayExpires(t *testing.T) {
 	t.Parallel()
 	d, publisher := open(t, Rules{Expire: time.Millisecond, Keep: time.Hour, Overdue: time.Hour})
-	imageID := uuid.NewString()
-	original := imagestore.OriginalKey(imageID, "a.png")
-	if _, err := d.Statuses.FailByHearsay(t.Context(), imageID, original, "object_not_found", "none"); err != nil {
-		t.Fatal(err)
-	}
+	imageID, _ := failByHearsay(t, d)
 	if err := d.Tidy(t.Context(), []imagestore.Image{awaitDue(t, d, imageID)}); err != nil {
 		t.Fatal(err)
 	}
@@ -235,11 +242,7 @@ func TestHearsayExpires(t *testing.T) {
 func TestImageThatComesAfterTheScan(t *testing.T) {
 	t.Parallel()
 	d, publisher := open(t, Rules{Expire: time.Millisecond, Keep: time.Hour, Overdue: time.Hour})
-	imageID := uuid.NewString()
-	original := imagestore.OriginalKey(imageID, "a.png")
-	if _, err := d.Statuses.FailByHearsay(t.Context(), imageID, original, "object_not_found", "none"); err != nil {
-		t.Fatal(err)
-	}
+	imageID, original := failByHearsay(t, d)
 	before := awaitDue(t, d, imageID)
 	if err := d.Statuses.Discard(t.Context(), imageID, before.Result); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 )
 
 // preconditions gives gofakes3 those that it lacks, and that imagestore relies on: If-None-Match: * of
-// CompleteMultipartUpload, and If-Match of GetObject.
+// CompleteMultipartUpload, and If-Match of GetObject. It has HeadObject describe the version that it names.
 type preconditions struct {
 	store *objects.Store
 	s3    http.Handler
@@ -31,6 +31,9 @@ func (p *preconditions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusPreconditionFailed)
 		_, _ = io.WriteString(w, "<Error><Code>PreconditionFailed</Code></Error>") // the client may have gone
 		return
+	case r.Method == http.MethodHead && query.Has("versionId"): // of which gofakes3 describes the latest version
+		r = r.Clone(r.Context())
+		r.Method = http.MethodGet // without a body all the same, as w is that of a HEAD
 	}
 	p.s3.ServeHTTP(w, r)
 }

@@ -324,8 +324,7 @@ func (t *thumbnailer) render(
 	return made, info.Cause(), err
 }
 
-// confirm returns a verdict on an original, which is final, if the store lists the object that was read. The answer to
-// the request may have been another's: a proxy that cannot reach the store may have a page of its own with status 200.
+// confirm returns a verdict on an original, which is final, if the store lists the object that was read.
 func (t *thumbnailer) confirm(
 	ctx context.Context, task events.ImageUploaded, read *imagestore.Info, verdict *raster.Error,
 ) error {
@@ -337,12 +336,11 @@ func (t *thumbnailer) confirm(
 	if listed == nil {
 		listed = objects.Result // an original of the original system may have the name of a result
 	}
-	switch {
-	case listed == nil || listed.Key != task.ObjectName: // the image was deleted, or package retry announces its original
+	if listed == nil || listed.Key != task.ObjectName { // the image was deleted, or package retry announces its original
 		return errNoObject
-	case listed.Size != read.Size:
-		return fmt.Errorf("read object %q: got %d bytes, expected the %d that are stored: %s",
-			task.ObjectName, read.Size, listed.Size, verdict.Message)
+	}
+	if err := listed.Confirm(read); err != nil {
+		return fmt.Errorf("%w: %s", err, verdict.Message)
 	}
 	return verdict
 }

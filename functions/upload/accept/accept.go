@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
+	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/auth"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/outbox"
@@ -148,19 +150,15 @@ func (a *Acceptor) acceptInto(
 	ctx context.Context, c Candidate, place *quota.Reservation,
 ) (image events.ImageUploaded, stored bool, err error) {
 	if c.Object != nil {
-		object, info, err := a.Images.GetVersion(ctx, c.Object.Bucket, c.Object.Key, c.Object.Version)
-		if err != nil {
-			return image, false, a.withoutObject(*c.Object, err)
-		}
-		defer object.Close()
-		c.Body, c.Size = object, info.Size
-		if c.Size > a.limits.Bytes {
-			return image, false, tooManyBytes(a.limits.Bytes, c.Size)
-		}
-		if err := place.Resize(ctx, c.Size); err != nil {
-			return image, false, err
-		}
+		return a.acceptObject(ctx, c, place)
 	}
+	return a.acceptBody(ctx, c, place)
+}
+
+// acceptBody is acceptInto for an image in Body.
+func (a *Acceptor) acceptBody(
+	ctx context.Context, c Candidate, place *quota.Reservation,
+) (image events.ImageUploaded, stored bool, err error) {
 	body := NewBody(c.Body, a.maxBytes(c))
 	image, stored, token, err := a.storeAndAnnounce(ctx, c, body, place)
 	if err == nil {
@@ -173,6 +171,39 @@ func (a *Acceptor) acceptInto(
 		stored = stored && !removed
 	}
 	return image, stored, err
+}
+
+// acceptObject is acceptInto for an image in Object. It stores, and refuses for good, only what the store confirms.
+func (a *Acceptor) acceptObject(
+	ctx context.Context, c Candidate, place *quota.Reservation,
+) (image events.ImageUploaded, stored bool, err error) {
+	from := *c.Object
+	object, info, err := a.Images.GetVersion(ctx, from.Bucket, from.Key, from.Version)
+	if err != nil {
+		return image, false, a.withoutObject(from, err)
+	}
+	defer object.Close()
+	if err := a.Images.ConfirmHead(ctx, from.Bucket, from.Version, info); err != nil {
+		return image, false, a.withoutObject(from, err)
+	}
+	c.Body, c.Size = object, info.Size
+	if c.Size > a.limits.Bytes {
+		err = tooManyBytes(a.limits.Bytes, c.Size)
+	} else if err = place.Resize(ctx, c.Size); err == nil {
+		image, stored, err = a.acceptBody(ctx, c, place)
+	}
+	if from.Version == "" && isVerdict(err) { // a listing has the latest version
+		if err := a.Images.ConfirmListed(ctx, from.Bucket, info); err != nil {
+			return image, stored, a.withoutObject(from, err)
+		}
+	}
+	return image, stored, err
+}
+
+// isVerdict reports whether an error is a reason for which an image fails.
+func isVerdict(err error) bool {
+	var refused *apierror.Error
+	return errors.As(err, &refused) && slices.Contains(events.Reasons(), events.Reason(refused.Code))
 }
 
 // endReservation counts an image that is stored, and gives the place of another one back. If Redis fails, the next

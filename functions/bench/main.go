@@ -1,7 +1,8 @@
 // Command bench measures the whole way of an image: it starts MinIO, Kafka and Redis, the Broker of knative/local, and
 // upload and thumbnail as processes of their own, has clients upload images, and prints the tables of
 // docs/performance.md as Markdown. In the same run it measures what there is to compare with: bare PUTs of the same
-// bytes, the servers without the functions, and the engine alone.
+// bytes, processes that do the least that the functions can do, the servers without the functions, and the engine
+// alone.
 //
 //	go run ./functions/bench [--out=DIR] [--quick] [--duration=TIME] [--only=PART,...]
 //
@@ -26,9 +27,9 @@ import (
 var program = cli.Program{
 	Command: "go run ./functions/bench",
 	Summary: "Measures the whole way of an image, from the upload to its status, with real servers that it starts on " +
-		"this machine, and what there is to compare with: bare PUTs of the same bytes, the servers without the functions, " +
-		"and the engine alone. It prints tables as Markdown, and its progress to standard error. Nothing else should run " +
-		"on the machine meanwhile.\n\n" +
+		"this machine, and what there is to compare with: bare PUTs of the same bytes, the least that the functions can " +
+		"do, the servers without them, and the engine alone. It prints tables as Markdown, and its progress to standard " +
+		"error. Nothing else should run on the machine meanwhile.\n\n" +
 		"The parts: " + partsHelp(),
 	Examples: []string{
 		"go run ./functions/bench --out=results",
@@ -42,6 +43,7 @@ type flags struct {
 	Quick    bool          `help:"Measure little and briefly, in half a minute: the figures mean nothing."`
 	Duration time.Duration `default:"8s" placeholder:"TIME" help:"How long each load is measured, after a quarter more."`
 	Only     []string      `placeholder:"PART" help:"Only these parts, separated by commas."`
+	Floor    bool          `hidden:"" help:"Be a process of the floor, see serveFloor."`
 }
 
 func main() {
@@ -55,6 +57,9 @@ func realMain(ctx context.Context, arguments []string, out, progress io.Writer) 
 	}
 	if err := f.check(); err != nil {
 		return fmt.Errorf("%w: %w", cli.ErrUsage, err)
+	}
+	if f.Floor {
+		return serveFloor(ctx, os.Getenv)
 	}
 	if f.Out != "" {
 		if err := os.MkdirAll(f.Out, 0o750); err != nil {
@@ -108,6 +113,8 @@ type part struct {
 var parts = []part{
 	{"engine", "CPU time of a thumbnail, without a service.", (*bench).measureEngine},
 	{"upload", "uploads, as a body and in a form, beside bare PUTs; no thumbnails are made.", (*bench).measureUploads},
+	{"floor", "CPU time of an image beside that of processes that do the least that upload and thumbnail can do.",
+		(*bench).measureFloor},
 	{"closed", "1, 16 and 128 clients, each of which waits for its thumbnail; beside the servers without the functions.",
 		(*bench).measureClosed},
 	{"open", "uploads at a fixed rate; latency counts from when one was due.", (*bench).measureOpen},

@@ -47,6 +47,18 @@ func (s *system) connect(ctx context.Context) error {
 }
 
 func (s *servers) connectMinIO(ctx context.Context, getenv func(string) string, bucket string) error {
+	if err := s.openMinIO(getenv); err != nil {
+		return err
+	}
+	for _, name := range []string{bucket, s.bucket} {
+		if err := s.objects.MakeBucket(ctx, name, minio.MakeBucketOptions{}); err != nil {
+			return fmt.Errorf("make bucket %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *servers) openMinIO(getenv func(string) string) error {
 	dialer, err := connect.From(getenv, connect.ReadMinIO)
 	if err != nil {
 		return err
@@ -59,15 +71,7 @@ func (s *servers) connectMinIO(ctx context.Context, getenv func(string) string, 
 		Creds:  credentials.NewStaticV4(getenv("MINIO_ACCESS_KEY"), getenv("MINIO_SECRET_KEY"), ""),
 		Secure: dialer != nil, Transport: s.transport,
 	})
-	if err != nil {
-		return err
-	}
-	for _, name := range []string{bucket, s.bucket} {
-		if err := s.objects.MakeBucket(ctx, name, minio.MakeBucketOptions{}); err != nil {
-			return fmt.Errorf("make bucket %s: %w", name, err)
-		}
-	}
-	return nil
+	return err
 }
 
 func (s *servers) connectRedis(ctx context.Context, getenv func(string) string) error {
@@ -117,9 +121,12 @@ func (s *servers) close() {
 
 // put puts an object, as minio-go does by default, and returns its key.
 func (s *servers) put(ctx context.Context, content []byte) (key string, err error) {
+	return s.putFrom(ctx, bytes.NewReader(content), int64(len(content)))
+}
+
+func (s *servers) putFrom(ctx context.Context, content io.Reader, size int64) (key string, err error) {
 	key = uuid.NewString() + "/photo.jpg"
-	options := minio.PutObjectOptions{ContentType: "image/jpeg"}
-	_, err = s.objects.PutObject(ctx, s.bucket, key, bytes.NewReader(content), int64(len(content)), options)
+	_, err = s.objects.PutObject(ctx, s.bucket, key, content, size, minio.PutObjectOptions{ContentType: "image/jpeg"})
 	return key, err
 }
 

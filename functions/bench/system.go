@@ -200,6 +200,13 @@ func (s *system) startFunctions(ctx context.Context) error {
 
 // startFunction starts another process of a function, which has a name of its own, and returns when it answers.
 func (s *system) startFunction(ctx context.Context, name, function string, settings ...string) error {
+	return s.startProgram(ctx, name, function, []string{filepath.Join(s.directory, function)}, settings...)
+}
+
+// startProgram starts a program as startFunction does a function, with the settings of the function and others.
+func (s *system) startProgram(
+	ctx context.Context, name, function string, command []string, settings ...string,
+) error {
 	address, err := freeAddress()
 	if err != nil {
 		return err
@@ -209,7 +216,7 @@ func (s *system) startFunction(ctx context.Context, name, function string, setti
 	if err != nil {
 		return err
 	}
-	if err := s.launch(name, address, env, filepath.Join(s.directory, function)); err != nil {
+	if err := s.launch(name, address, env, command...); err != nil {
 		return err
 	}
 	return s.await(ctx, name, 30*time.Second, func() error { return answers(ctx, "http://"+address+"/health") })

@@ -116,6 +116,9 @@ func allowed(parser *kong.Kong) (text string) {
 		text += " " + positional.Summary()
 	}
 	for _, flag := range parser.Model.Flags {
+		if flag.Hidden {
+			continue
+		}
 		if text += " [--" + flag.Name; !flag.IsBool() {
 			text += "=" + flag.FormatPlaceHolder()
 		}

@@ -121,6 +121,7 @@ var faults = []fault{
 		fmt.Sprintf(tasks, "success"): "0+60x180",
 		fmt.Sprintf(tasks, "failed"):  "0+30x80 2400x100",
 	}, "70m", "150m"},
+	{"ImageAbandoned", map[string]string{fmt.Sprintf(tasks, "abandoned"): "0x5 1x60"}, "10m", "40m"},
 	{"ImageDecoderPanics", map[string]string{
 		`decoder_panics_total{service="thumbnail",format="heic"}`: "0x5 1x60",
 	}, "10m", "40m"},

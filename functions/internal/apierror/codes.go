@@ -270,9 +270,10 @@ var serverCodes = []Code{
 			"one key. `found` is what it lacks; `go run ./functions/upload/storecheck` says more.",
 		"Report it. Send the same request again when the store has been replaced."},
 	{CodeRenderAbandoned, []int{http.StatusUnprocessableEntity}, "Rendering was given up",
-		"The engine panicked at the image of an `image.render`, or it was begun three times within an hour and not ended. " +
-			"The event becomes a dead letter. The image keeps its status, and what it has.",
-		"Report it. Redrive the event once the engine is repaired."},
+		"The image was begun several times and never ended, because its process was killed: six times for its first " +
+			"renditions, three times within an hour for an `image.render`, for which a panic is enough. The event becomes " +
+			"a dead letter. The image keeps its status, and what it has.",
+		"Report it. Redrive the event once the cause is mended."},
 	{CodeInternal, []int{http.StatusInternalServerError}, "Internal error",
 		"A defect of the service, which has logged it.", "Report it, with the trace ID of the request if there is one."},
 }

@@ -315,25 +315,28 @@ func (s *Store) Cached(ctx context.Context, imageIDs []string) ([]*Status, error
 
 // FinalFromStore returns the final status of an image from its stored result or tombstone; nil if it has none yet. If
 // Redis says that the image is queued, it asks nothing else: a result that is stored all the same stays, and Record
-// returns it.
-func (s *Store) FinalFromStore(ctx context.Context, imageID string) (*Status, error) {
+// returns it. begun is whether an image without one is being processed, as far as Redis knows: by another process, or
+// by one that was killed.
+func (s *Store) FinalFromStore(ctx context.Context, imageID string) (final *Status, begun bool, err error) {
 	text, err := s.cached(ctx, imageID)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if known := parse(text); known != nil && known.State == Queued {
-		return nil, nil
+	known := parse(text)
+	if known != nil && known.State == Queued {
+		return nil, false, nil
 	}
 	objects, err := s.reconcile(ctx, imageID, text)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case objects.Deleted != nil:
-		return deleted(imageID, objects.Deleted), nil
+		return deleted(imageID, objects.Deleted), false, nil
 	case objects.Result == nil:
-		return nil, nil
+		return nil, known != nil && known.State == Processing, nil
 	}
-	return s.ReadResult(ctx, imageID, objects)
+	final, err = s.ReadResult(ctx, imageID, objects)
+	return final, false, err
 }
 
 // Reconcile returns the objects stored for an image. A final status in Redis without a stored result comes from objects

@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
-	"gitlab.com/yourorg/image-service/functions/internal/apierror"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/raster"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
@@ -39,15 +37,7 @@ var outcomes = []outcome{made, complete, unfinished, failed, absent, refused, ab
 // configuration.
 const rolloutTime = 15 * time.Minute
 
-var (
-	// errAbandoned is permanent: the event becomes a dead letter.
-	errAbandoned = &apierror.Error{
-		Status:  http.StatusUnprocessableEntity,
-		Code:    apierror.CodeRenderAbandoned,
-		Message: "The image was given up: rendering it has failed, and would again",
-	}
-	errInProgress = errors.New("the image is being processed, maybe by an older configuration")
-)
+var errInProgress = errors.New("the image is being processed, maybe by an older configuration")
 
 // backfill handles an image.render: it makes what a completed image lacks of the set, and sends no reply. What it finds
 // out about an image that can have no more renditions, or none at all, is logged and counted, and changes nothing.
@@ -210,8 +200,9 @@ func (t *thumbnailer) renderLack(ctx context.Context, imageID string, l lack) (p
 	defer object.Close()
 	began := false
 	files, err := t.renderObject(ctx, object, info, l.plan(t.plan), func() error {
-		began = true
-		return t.beginAttempt(ctx, imageID)
+		err := t.beginAttempt(ctx, imageID, backfillAllowance)
+		began = isBegun(err)
+		return err
 	})
 	if began && ctx.Err() == nil {
 		t.endAttempts(ctx, imageID)

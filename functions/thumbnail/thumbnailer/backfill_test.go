@@ -293,7 +293,7 @@ func TestBackfillAbandoned(t *testing.T) {
 	url := s.run(testservers.With(s.getenv, "RENDITIONS="+fiveRenditions))
 	key := "image:attempts:" + s.store.Bucket() + ":" + id
 	client := testservers.Redis(t, s.getenv)
-	if err := client.Set(t.Context(), key, maxAttempts, 0).Err(); err != nil {
+	if err := client.Set(t.Context(), key, backfillAllowance.attempts, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	got := s.deliverTo(url, renderEvent(t, events.ImageRender{ImageID: id}))

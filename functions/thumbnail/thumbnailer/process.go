@@ -71,6 +71,8 @@ func (t *thumbnailer) deliverTask(
 // outcomeOf is what a task is counted as in tasks_processed_total.
 func outcomeOf(final *status.Status, err error) string {
 	switch {
+	case errors.Is(err, errAbandoned):
+		return "abandoned"
 	case err != nil:
 		return "error"
 	case final == nil:
@@ -145,10 +147,14 @@ func (t *thumbnailer) process(
 	if errors.Is(err, errNoObject) {
 		final, err = t.unlessDeleted(ctx, task)
 	}
-	if errors.Is(err, errNoObject) || errors.Is(err, errImpossible) || errors.Is(err, admission.ErrFull) {
+	if isDeferral(err) {
 		final, err = nil, t.deferTask(ctx, e, task, err)
 	}
 	switch {
+	case errors.Is(err, errAbandoned):
+		t.processed.WithLabelValues("abandoned").Inc()
+		t.Log.ErrorContext(ctx, "task_abandoned", "image_id", task.ImageID, "object_name", task.ObjectName)
+		return nil, err
 	case err != nil:
 		t.processed.WithLabelValues("error").Inc()
 		return nil, err
@@ -210,21 +216,33 @@ func (t *thumbnailer) clean(ctx context.Context, task events.ImageUploaded) erro
 func (t *thumbnailer) finalStatus(ctx context.Context, task events.ImageUploaded) (*status.Status, error) {
 	fetching := t.fetch(ctx, task)
 	defer fetching.close()
-	stored, err := t.statuses.FinalFromStore(ctx, task.ImageID)
+	stored, begun, err := t.statuses.FinalFromStore(ctx, task.ImageID)
 	if err != nil {
 		return nil, err
 	}
 	if stored != nil {
 		return t.statuses.Conclude(ctx, *stored)
 	}
-	return t.makeRenditions(ctx, task, fetching)
+	return t.makeRenditions(ctx, task, fetching, begun)
 }
 
-// makeRenditions makes the renditions, and records them or the reason why the image can have none.
+// makeRenditions makes the renditions, and records them or the reason why the image can have none. begun is whether an
+// attempt at it has begun and may never have ended.
 func (t *thumbnailer) makeRenditions(
-	ctx context.Context, task events.ImageUploaded, fetching *fetching,
+	ctx context.Context, task events.ImageUploaded, fetching *fetching, begun bool,
 ) (*status.Status, error) {
-	made, cause, err := t.render(ctx, task, fetching)
+	counted := false
+	made, cause, err := t.render(ctx, task, fetching, func(ctx context.Context) error {
+		if !begun {
+			return nil
+		}
+		err := t.beginAttempt(ctx, task.ImageID, taskAllowance)
+		counted = isBegun(err)
+		return err
+	})
+	if counted {
+		t.endAttempts(context.WithoutCancel(ctx), task.ImageID)
+	}
 	final := status.Status{ImageID: task.ImageID, ProcessedAt: status.Seconds(time.Now()), Cause: cause}
 	var refused *raster.Error
 	if err != nil && !errors.As(err, &refused) {
@@ -259,20 +277,31 @@ func (t *thumbnailer) record(
 	return t.statuses.Conclude(ctx, *recorded)
 }
 
-// The reasons for which a task waits, beside admission.ErrFull.
+// The reasons for which a task waits, beside admission.ErrFull and a pausedError.
 var (
 	errNoObject = errors.New("the object that the event names does not exist") // the event may have overtaken it
 	// The event may be about an image that has an original of another name: package retry finds out.
 	errImpossible = errors.New("no object can have the name in the event")
 )
 
-// deferTask has a task wait. The note of one without an object is stored. One that was not admitted has an original,
-// which a sweep finds even if Redis forgets it.
+// isDeferral reports whether an error has a task wait.
+func isDeferral(err error) bool {
+	var paused *pausedError
+	return errors.Is(err, errNoObject) || errors.Is(err, errImpossible) || errors.Is(err, admission.ErrFull) ||
+		errors.As(err, &paused)
+}
+
+// deferTask has a task wait. The note of one without an object is stored. One that was not admitted, or not begun once
+// more, has an original, which a sweep finds even if Redis forgets it.
 func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.ImageUploaded, cause error) error {
 	var err error
-	if errors.Is(cause, admission.ErrFull) {
+	var paused *pausedError
+	switch {
+	case errors.Is(cause, admission.ErrFull):
 		err = t.deferred.Postpone(ctx, task.ImageID, admissionPause())
-	} else {
+	case errors.As(cause, &paused):
+		err = t.deferred.Postpone(ctx, task.ImageID, paused.pause)
+	default:
 		note := deferral.NewNote(deferral.Uploaded, e, task.ImageID, task.Bucket, task.ObjectName, task.Filename)
 		note.Impossible = errors.Is(cause, errImpossible)
 		err = t.deferred.Defer(ctx, note)
@@ -286,10 +315,10 @@ func (t *thumbnailer) deferTask(ctx context.Context, e event.Event, task events.
 }
 
 // render reads the original and returns its renditions, and the event that brought it. The error is a *raster.Error if
-// the image can never have any, and errNoObject, errImpossible or admission.ErrFull if the task is for package
-// deferral.
+// the image can never have any, and errNoObject, errImpossible, admission.ErrFull or a pausedError if the task is for
+// package deferral. It calls begin before, whose errors it returns.
 func (t *thumbnailer) render(
-	ctx context.Context, task events.ImageUploaded, fetching *fetching,
+	ctx context.Context, task events.ImageUploaded, fetching *fetching, begin func(context.Context) error,
 ) (made product, cause events.Cause, err error) {
 	object, info, err := fetching.wait()
 	if errors.Is(err, imagestore.ErrImpossible) {
@@ -304,6 +333,9 @@ func (t *thumbnailer) render(
 	var advance sync.WaitGroup
 	var advanceErr error
 	made, err = t.renderObject(ctx, object, info, t.plan, func() error {
+		if err := begin(ctx); err != nil {
+			return err
+		}
 		advance.Go(func() {
 			_, advanceErr = t.statuses.Advance(ctx, status.Status{ImageID: task.ImageID, State: status.Processing})
 		})

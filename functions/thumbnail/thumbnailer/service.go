@@ -141,9 +141,10 @@ func (t *thumbnailer) registerMetrics() {
 	t.processed = factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "tasks_processed_total",
 		Help: "Total tasks processed: success, failed (the image can never work), deferred (will be announced again), " +
-			"deleted (the image was deleted) or error (will be delivered again).",
+			"deleted (the image was deleted), abandoned (begun and not ended too often; a dead letter) or error (will be " +
+			"delivered again).",
 	}, []string{"status"})
-	for _, outcome := range []string{"success", "failed", "deferred", "deleted", "error"} {
+	for _, outcome := range []string{"success", "failed", "deferred", "deleted", "abandoned", "error"} {
 		t.processed.WithLabelValues(outcome) // so that rate() counts the first one
 	}
 	t.rendered = factory.NewCounterVec(prometheus.CounterOpts{

@@ -198,7 +198,7 @@ func TestRetryFailedKilled(t *testing.T) {
 		}
 		return len(r.published.of(id)) > 0
 	})
-	if final, err := r.Statuses.FinalFromStore(t.Context(), id); final != nil || err != nil {
+	if final, _, err := r.Statuses.FinalFromStore(t.Context(), id); final != nil || err != nil {
 		t.Errorf("FinalFromStore() = %+v, %v; want none", final, err)
 	}
 	r.checkStatus(t, id, status.Queued)

@@ -47,7 +47,8 @@ func newID(owner string) string {
 	return string(id)
 }
 
-// answers counts commands, and the values in their answers.
+// answers counts calls of scripts, and the values in their answers. It does not count what the client sends when it
+// opens a connection, as it does whenever Redis was slow.
 type answers struct {
 	sync.Mutex
 	commands, values int
@@ -63,8 +64,8 @@ func (a *answers) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		err := next(ctx, command)
 		a.Lock()
 		defer a.Unlock()
-		a.commands++
 		if script, ok := command.(*redis.Cmd); ok {
+			a.commands++
 			a.values += count(script.Val())
 		}
 		return err

@@ -93,6 +93,15 @@ func (x *Index) forget(ctx context.Context) error {
 	return nil
 }
 
+// numbers returns the answer of a script, which has as many as are expected.
+func numbers(answer *redis.Cmd, expected int) ([]int64, error) {
+	got, err := answer.Int64Slice()
+	if err == nil && len(got) != expected {
+		err = fmt.Errorf("got %d numbers from Redis, expected %d", len(got), expected)
+	}
+	return got, err
+}
+
 // maxCompared is the number of clients that all images are compared with in every pass, as long as some have an owner
 // that is not known. It bounds the work of a sweep.
 const maxCompared = 100
@@ -106,8 +115,8 @@ func (p *Pass) readOwners(ctx context.Context) error {
 	for _, name := range names {
 		keys = append(keys, p.index.setKey(name))
 	}
-	complete, err := completeness.Run(ctx, p.index.client, keys).Int64Slice()
-	if err != nil || len(complete) != len(keys) {
+	complete, err := numbers(completeness.Run(ctx, p.index.client, keys), len(keys))
+	if err != nil {
 		return fmt.Errorf("read sets of index: %w", err)
 	}
 	whole := false
@@ -160,8 +169,8 @@ func (p *Pass) saveImages(ctx context.Context, images []Position) error {
 	for i, image := range images {
 		ids[i] = image.ImageID
 	}
-	absent, err := missing.Run(ctx, p.index.client, []string{everything}, ids...).Int64Slice()
-	if err != nil || len(absent) != len(images) {
+	absent, err := numbers(missing.Run(ctx, p.index.client, []string{everything}, ids...), len(images))
+	if err != nil {
 		return fmt.Errorf("look for images: %w", err)
 	}
 	pipe := p.index.client.Pipeline()

@@ -54,7 +54,13 @@ func ReadByteLimit(r *config.Reader) Limit {
 }
 
 // UnitsOfBytes returns the units that bytes cost.
-func UnitsOfBytes(bytes int64) int64 { return (bytes + ByteUnit - 1) / ByteUnit }
+func UnitsOfBytes(bytes int64) int64 {
+	units := bytes / ByteUnit
+	if bytes%ByteUnit > 0 {
+		units++
+	}
+	return units
+}
 
 // ReadLimit reads RATE_LIMIT and RATE_LIMIT_BURST.
 func ReadLimit(r *config.Reader) Limit {
@@ -113,7 +119,10 @@ func (l *Limiter) Take(ctx context.Context, limit Limit, subject string, units i
 	keys := []string{l.prefix + subject}
 	units = max(1, min(units, limit.Burst))
 	got, err := take.Run(ctx, l.redis, keys, limit.Every.Microseconds(), limit.Burst, units).Int64Slice()
-	if err != nil || len(got) != 4 {
+	if err == nil && len(got) != 4 {
+		err = fmt.Errorf("got %d numbers from Redis, expected 4", len(got))
+	}
+	if err != nil {
 		return Result{}, fmt.Errorf("count a request: %w", err)
 	}
 	return Result{

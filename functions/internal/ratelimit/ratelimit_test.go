@@ -1,11 +1,16 @@
 package ratelimit
 
 import (
+	"errors"
+	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	peers "github.com/alicebob/miniredis/v2/server"
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
@@ -166,4 +171,36 @@ func TestReadLimit(t *testing.T) {
 
 func readerOf(settings map[string]string) *config.Reader {
 	return config.NewReader(func(name string) string { return settings[name] })
+}
+
+func TestUnitsOfBytes(t *testing.T) {
+	t.Parallel()
+	for bytes, want := range map[int64]int64{
+		0: 0, 1: 1, ByteUnit: 1, ByteUnit + 1: 2, math.MaxInt64 - 1: math.MaxInt64/ByteUnit + 1,
+		math.MaxInt64: math.MaxInt64/ByteUnit + 1,
+	} {
+		if got := UnitsOfBytes(bytes); got != want {
+			t.Errorf("UnitsOfBytes(%d) = %d, want %d", bytes, got, want)
+		}
+	}
+}
+
+// An answer that is not one of the script is an error that says so.
+func TestTakeOtherAnswer(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	server.Server().SetPreHook(func(peer *peers.Peer, command string, _ ...string) bool {
+		isScript := strings.HasPrefix(command, "EVAL")
+		if isScript {
+			peer.WriteLen(1)
+			peer.WriteInt(1)
+		}
+		return isScript
+	})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer client.Close()
+	_, err := New(client, "test:").Take(t.Context(), Limit{Every: time.Second, Burst: 1}, "a", 1)
+	if err == nil || errors.Unwrap(err) == nil || !strings.Contains(err.Error(), "got 1 numbers") {
+		t.Errorf("got %v, want an error that says what is wrong", err)
+	}
 }

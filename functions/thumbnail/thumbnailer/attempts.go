@@ -28,7 +28,7 @@ type allowance struct {
 
 var (
 	// taskAllowance does not count the first attempt, of which the status of the image says that it began.
-	taskAllowance = allowance{attempts: 5, atOnce: 2, pause: 15 * time.Second, again: 1, memo: 24 * time.Hour}
+	taskAllowance = allowance{attempts: 5, atOnce: 2, pause: 5 * time.Second, again: 1, memo: 24 * time.Hour}
 	// backfillAllowance counts one that takes too long as well, so that no image can stop the backfill.
 	backfillAllowance = allowance{attempts: 3, atOnce: 3, again: 3, memo: time.Hour}
 )

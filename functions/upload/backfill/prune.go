@@ -11,10 +11,12 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/redis/go-redis/v9"
 	"gitlab.com/yourorg/image-service/functions/cli"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/ondemand"
 )
 
 // prune removes the renditions of specifications that are gone. On a terminal it counts them first, and asks. It
@@ -62,7 +64,8 @@ func (r *run) pruneAll(ctx context.Context, dryRun bool, lines io.Writer) (*prun
 		examiner: &examiner{
 			images: r.images, statuses: r.statuses, specs: r.settings.renditions.Renditions, patience: w.patience,
 		},
-		set: r.settings.renditions, names: r.Rendition, dryRun: dryRun, meter: m, lines: lines, removed: map[string]tally{},
+		redis: r.redis, set: r.settings.renditions, names: r.Rendition, dryRun: dryRun, meter: m, lines: lines,
+		removed: map[string]tally{},
 	}
 	w.visit = p.visit
 	w.moved = func() error {
@@ -80,6 +83,7 @@ func (r *run) pruneAll(ctx context.Context, dryRun bool, lines io.Writer) (*prun
 // that it belongs to, or that this service has not made.
 type pruner struct {
 	*examiner
+	redis  redis.UniversalClient
 	set    *rendition.Set
 	names  []string // of the renditions that may be removed; none for all
 	dryRun bool
@@ -136,7 +140,16 @@ func (p *pruner) visit(ctx context.Context, image imagestore.Image) error {
 	if err != nil {
 		return err
 	}
+	if err := p.inRedis(ctx, image.ID, p.forgetRequests); err != nil {
+		return err
+	}
 	return p.inRedis(ctx, image.ID, p.statuses.Refresh)
+}
+
+// forgetRequests has an image whose document is changed back made what was removed when it is asked for, even if it was
+// asked for lately.
+func (p *pruner) forgetRequests(ctx context.Context, imageID string) error {
+	return ondemand.Forget(ctx, p.redis, p.images.Bucket(), imageID)
 }
 
 func (p *pruner) inRedis(ctx context.Context, imageID string, change func(context.Context, string) error) error {

@@ -2,19 +2,23 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/cli"
 	"gitlab.com/yourorg/image-service/functions/fakes/testservers"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
 	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
+	"gitlab.com/yourorg/image-service/functions/upload/ondemand"
 )
 
 // before is a set that had another card, and a poster.
@@ -217,3 +221,47 @@ func TestPruneWithoutRedis(t *testing.T) {
 		t.Errorf("got %v, want an error, and all objects", err)
 	}
 }
+
+// A document that was changed for a while, and with which another one's renditions were removed, has those made again
+// that are asked for, even if they were asked for before the change.
+func TestPruneAndBack(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	client := testservers.Redis(t, b.getenv)
+	sent := make(sentEvents, 10)
+	queue := ondemand.New(client, sent, b.images.Bucket(), before(t).Hash(), slog.New(slog.DiscardHandler))
+	defer queue.Close()
+	imageID := id(0)
+	request := func() (published int) {
+		if !queue.Request(t.Context(), imageID) {
+			t.Error("the renditions are not on their way")
+		}
+		queue.Close()
+		return len(sent)
+	}
+	if got := []int{request(), request()}; !slices.Equal(got, []int{1, 1}) {
+		t.Errorf("published %v times, want once", got)
+	}
+	b.complete(imageID, before(t), "card", "poster")
+	if got := request(); got != 1 {
+		t.Errorf("published %d times, want once", got)
+	}
+	if good, _, err := b.run("--prune", "--yes"); !good || err != nil {
+		t.Fatalf("prune() = %v, %v; want true", good, err)
+	}
+	if got := []int{request(), request()}; !slices.Equal(got, []int{2, 2}) {
+		t.Errorf("after what it has was removed: published %v times, want once more", got)
+	}
+}
+
+// sentEvents is a publisher that keeps what it is given.
+type sentEvents chan event.Event
+
+func (s sentEvents) Publish(_ context.Context, e event.Event) error {
+	s <- e
+	return nil
+}
+
+func (sentEvents) Check(context.Context) error { return nil }
+
+func (sentEvents) Close() error { return nil }

@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,14 +39,15 @@ func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	known, unknown, err := d.readAll(r.Context(), imageIDs)
+	known, places, err := d.readAll(r.Context(), imageIDs)
 	if err != nil {
 		return err
 	}
-	s := &stream{delivery: d, request: r, ranks: ranksIn(r.Header.Get("Last-Event-ID"), len(known))}
+	s := &stream{delivery: d, request: r, asked: imageIDs, places: places}
 	for _, one := range known {
 		s.imageIDs = append(s.imageIDs, one.ImageID)
 	}
+	s.ranks = s.ranksIn(r.Header.Get("Last-Event-ID"))
 	if s.ended() && !slices.ContainsFunc(known, func(one *status.Status) bool { return !one.State.Final() }) {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -63,7 +66,7 @@ func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
 	s.writer, s.response = w, http.NewResponseController(w)
 	ctx, cancel := context.WithTimeout(r.Context(), streamTimeout)
 	defer cancel()
-	return s.run(ctx, known, unknown)
+	return s.run(ctx, known)
 }
 
 var errTooManyWait = &apierror.Error{
@@ -99,30 +102,36 @@ func streamedIDs(r *http.Request) ([]string, error) {
 	return ids, nil
 }
 
-// readAll returns the status of each image, and the IDs that have none; errNoStatus if none has one. Two IDs may have
-// the same: that of an image, and that of an event which refers to it.
-func (d *Delivery) readAll(ctx context.Context, ids []string) (known []*status.Status, unknown []string, err error) {
+// readAll returns the status of each image, and for each ID the index of its status, or -1 if it has none; errNoStatus
+// if none has one. Two IDs may have the same: that of an image, and that of an event which refers to it.
+func (d *Delivery) readAll(ctx context.Context, ids []string) (known []*status.Status, places []int, err error) {
 	for _, id := range ids {
 		one, err := d.read(ctx, d.Statuses.Read, id)
-		switch {
-		case errors.Is(err, errNoStatus):
-			unknown = append(unknown, id)
-		case err != nil:
-			return nil, nil, err
-		case !slices.ContainsFunc(known, func(k *status.Status) bool { return k.ImageID == one.ImageID }):
-			known = append(known, one)
+		if errors.Is(err, errNoStatus) {
+			places = append(places, -1)
+			continue
 		}
+		if err != nil {
+			return nil, nil, err
+		}
+		i := slices.IndexFunc(known, func(k *status.Status) bool { return k.ImageID == one.ImageID })
+		if i < 0 {
+			i, known = len(known), append(known, one)
+		}
+		places = append(places, i)
 	}
 	if len(known) == 0 {
 		return nil, nil, errNoStatus
 	}
-	return known, unknown, nil
+	return known, places, nil
 }
 
 // A stream is the response to one request for events.
 type stream struct {
 	delivery *Delivery
 	request  *http.Request
+	asked    []string // the IDs of the request
+	places   []int    // for each of them the index of its image; -1 for none
 	imageIDs []string
 	ranks    []int // of the states that the client knows, by the index of the image; 0 for none
 	writer   http.ResponseWriter
@@ -138,40 +147,58 @@ var stateRanks = map[status.State]int{
 // A stream ends when all ranks are final, so a later deletion is not sent.
 const finalRank, lastRank = 3, 4
 
-// ranksIn reads the ID of an event: the rank of each image, as digits. An ID of another stream is as good as none.
-func ranksIn(eventID string, count int) []int {
-	ranks := make([]int, count)
-	if len(eventID) != count {
+// ranksIn reads the ID of an event. That of a stream of other IDs is as good as none. Of an image that has several IDs
+// the lowest rank counts: the others may have been those of another image.
+func (s *stream) ranksIn(eventID string) []int {
+	ranks := make([]int, len(s.imageIDs))
+	digits, ok := strings.CutSuffix(eventID, s.mark())
+	if !ok || len(digits) != len(s.asked) || strings.Trim(digits, "01234") != "" {
 		return ranks
 	}
-	for i, digit := range []byte(eventID) {
-		if digit < '0' || digit > '0'+lastRank {
-			return make([]int, count)
+	for i := range ranks {
+		ranks[i] = lastRank
+	}
+	for at, i := range s.places {
+		if i >= 0 {
+			ranks[i] = min(ranks[i], int(digits[at]-'0'))
 		}
-		ranks[i] = int(digit - '0')
 	}
 	return ranks
 }
 
+// eventID has the rank of the image of each ID, as digits, and the mark of the IDs.
 func (s *stream) eventID() string {
 	var id strings.Builder
-	for _, rank := range s.ranks {
+	for _, i := range s.places {
+		rank := 0
+		if i >= 0 {
+			rank = s.ranks[i]
+		}
 		id.WriteString(strconv.Itoa(rank))
 	}
-	return id.String()
+	return id.String() + s.mark()
+}
+
+// mark is what the IDs of the events of a stream end in: a hash of the IDs that it is of.
+func (s *stream) mark() string {
+	sum := sha256.Sum256([]byte(strings.Join(s.asked, ",")))
+	return "-" + hex.EncodeToString(sum[:4])
 }
 
 func (s *stream) ended() bool { return slices.Min(s.ranks) >= finalRank }
 
-// run writes unknown, known, and what follows, until all statuses are final, the client has gone, or the time is over.
-// Errors of a backend after the first event end the stream; the client connects again.
-func (s *stream) run(ctx context.Context, known []*status.Status, unknown []string) error {
+// run writes what is unknown, known, and what follows, until all statuses are final, the client has gone, or the time is
+// over. Errors of a backend after the first event end the stream; the client connects again.
+func (s *stream) run(ctx context.Context, known []*status.Status) error {
 	watch := s.delivery.Watcher.Watch(s.imageIDs...)
 	defer watch.Stop()
 	if err := s.write("retry: %d\n\n", reconnectMillis); err != nil {
 		return nil // the client has gone
 	}
-	for _, id := range unknown {
+	for at, id := range s.asked {
+		if s.places[at] >= 0 {
+			continue
+		}
 		if err := s.sendUnknown(id); err != nil {
 			return nil // the client has gone
 		}

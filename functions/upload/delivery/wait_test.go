@@ -274,7 +274,8 @@ func (e sent) check(t *testing.T, imageID string, state status.State, id string)
 	if err := json.Unmarshal([]byte(e.data), &got); err != nil && e.data != "" {
 		t.Fatal(err)
 	}
-	if e.name != "status" || e.id != id || got.ImageID != imageID || got.State != state {
+	digits, _, _ := strings.Cut(e.id, "-")
+	if e.name != "status" || digits != id || got.ImageID != imageID || got.State != state {
 		t.Errorf("got %+v; want the status %s of %s, with the ID %s", e, state, imageID, id)
 	}
 }
@@ -293,16 +294,19 @@ func TestStream(t *testing.T) {
 		t.Errorf("Content-Type is %q", got)
 	}
 	next().check(t, ids[0], status.Queued, "10")
-	next().check(t, ids[1], status.Completed, "13")
+	second := next()
+	second.check(t, ids[1], status.Completed, "13")
 	d.put(t, ids[0], status.Processing)
 	next().check(t, ids[0], status.Processing, "23")
 
 	// Another client has missed the change, and is told of nothing else.
-	_, again := d.stream(t, "", query, "13")
+	_, again := d.stream(t, "", query, second.id)
 	again().check(t, ids[0], status.Processing, "23")
 	d.put(t, ids[0], status.Completed)
+	var last sent
 	for name, next := range map[string]func() sent{"first": next, "second": again} {
-		next().check(t, ids[0], status.Completed, "33")
+		last = next()
+		last.check(t, ids[0], status.Completed, "33")
 		if got := next(); got.name != "end" {
 			t.Errorf("%s stream: got %+v, want the end", name, got)
 		}
@@ -310,7 +314,7 @@ func TestStream(t *testing.T) {
 			t.Errorf("%s stream goes on with %+v", name, got)
 		}
 	}
-	if answer, _ := d.stream(t, "", query, "33"); answer.StatusCode != http.StatusNoContent {
+	if answer, _ := d.stream(t, "", query, last.id); answer.StatusCode != http.StatusNoContent {
 		t.Errorf("after the end: %s, want 204, so that a browser does not connect again", answer.Status)
 	}
 }
@@ -325,12 +329,49 @@ func TestStreamOfUnknown(t *testing.T) {
 	if got, want := next(), (sent{name: "unknown", data: `{"image_id":"x\n\nevent: end"}`}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	next().check(t, id, status.Queued, "1")
+	next().check(t, id, status.Queued, "01")
 	d.put(t, id, status.Completed)
-	next().check(t, id, status.Completed, "3")
+	next().check(t, id, status.Completed, "03")
 	if got := next(); got.name != "end" {
 		t.Errorf("got %+v, want the end", got)
 	}
+}
+
+// What a client knows of an image is not taken for what it knows of another, which has its place now: because an image
+// is gone and another has come, or because the client follows others.
+func TestStreamGoesOnByImage(t *testing.T) {
+	t.Parallel()
+	d, _ := open(t, ownership.Policy{})
+	d.waiting = semaphore.NewWeighted(3)
+	gone, id, late := uuid.NewString(), uuid.NewString(), uuid.NewString()
+	d.put(t, gone, status.Processing)
+	d.put(t, id, status.Queued)
+	query := "ids=" + gone + "," + id + "," + late
+	_, next := d.stream(t, "", query, "")
+	if got := next(); got.name != "unknown" {
+		t.Errorf("got %+v, want an unknown image", got)
+	}
+	next().check(t, gone, status.Processing, "200")
+	last := next()
+	last.check(t, id, status.Queued, "210")
+
+	if err := d.Statuses.Forget(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	d.put(t, id, status.Processing)
+	d.put(t, late, status.Queued)
+	_, next = d.stream(t, "", query, last.id)
+	if got := next(); got.name != "unknown" {
+		t.Errorf("got %+v, want an unknown image", got)
+	}
+	next().check(t, id, status.Processing, "020")
+	last = next()
+	last.check(t, late, status.Queued, "021")
+
+	_, next = d.stream(t, "", "ids="+late+","+id+","+uuid.NewString(), last.id)
+	next()
+	next().check(t, late, status.Queued, "100")
+	next().check(t, id, status.Processing, "120")
 }
 
 func TestStreamRefused(t *testing.T) {

@@ -7,6 +7,7 @@ package ondemand
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -48,16 +49,36 @@ func New(client redis.UniversalClient, publisher publisher.Publisher, bucket, se
 	}
 }
 
+func keyOf(bucket, imageID string) string { return "image:render:" + bucket + ":" + imageID }
+
+// Forget has the next request of an image ask for its renditions, whatever was asked for before: some were removed. Its
+// error is one of Redis.
+func Forget(ctx context.Context, client redis.UniversalClient, bucket, imageID string) error {
+	if err := client.Del(ctx, keyOf(bucket, imageID)).Err(); err != nil {
+		return fmt.Errorf("forget the requested renditions of %s: %w", imageID, err)
+	}
+	return nil
+}
+
+// enter reports whether a set is new among those that were requested of an image. There is one key for all, so that it
+// can be removed by those who do not know them.
+var enter = redis.NewScript(`
+local sets = redis.call('GET', KEYS[1]) or ' '
+if string.find(sets, ' ' .. ARGV[1] .. ' ', 1, true) then return 0 end
+redis.call('SET', KEYS[1], sets .. ARGV[1] .. ' ', 'EX', ARGV[2])
+return 1
+`)
+
 // Request has all renditions made that an image lacks, unless that was requested before, and reports whether they are
 // on their way.
 func (q *Queue) Request(ctx context.Context, imageID string) bool {
 	if !q.publishing.TryAcquire(1) {
 		return false
 	}
-	key := "image:render:" + q.bucket + ":" + q.set + ":" + imageID
+	key := keyOf(q.bucket, imageID)
 	asking, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
-	first, err := q.client.SetNX(asking, key, "requested", repeatAfter).Result()
+	first, err := enter.Run(asking, q.client, []string{key}, q.set, int(repeatAfter.Seconds())).Bool()
 	if !first || err != nil {
 		q.publishing.Release(1)
 		if err != nil {
@@ -67,13 +88,13 @@ func (q *Queue) Request(ctx context.Context, imageID string) bool {
 	}
 	q.running.Go(func() {
 		defer q.publishing.Release(1)
-		q.publish(context.WithoutCancel(ctx), imageID, key)
+		q.publish(context.WithoutCancel(ctx), imageID)
 	})
 	return true
 }
 
 // publish sends the event. Without success the next request tries again.
-func (q *Queue) publish(ctx context.Context, imageID, key string) {
+func (q *Queue) publish(ctx context.Context, imageID string) {
 	traceparent, tracestate := trace.Parent(ctx)
 	request := events.ImageRender{ImageID: imageID, Bucket: q.bucket}
 	e, err := events.Encode(request, events.Envelope{
@@ -89,7 +110,7 @@ func (q *Queue) publish(ctx context.Context, imageID, key string) {
 	q.log.WarnContext(ctx, "render_not_requested", "image_id", imageID, "error.message", err.Error())
 	forget, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
-	if err := q.client.Del(forget, key).Err(); err != nil {
+	if err := Forget(forget, q.client, q.bucket, imageID); err != nil {
 		q.log.WarnContext(ctx, "render_not_forgotten", "image_id", imageID, "error.message", err.Error())
 	}
 }

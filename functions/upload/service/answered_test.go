@@ -101,4 +101,3 @@ func TestObjectOfUnlistedBucket(t *testing.T) {
 		t.Errorf("got %d %s, want image.failed for not_an_image", got.status, got.body)
 	}
 }
-

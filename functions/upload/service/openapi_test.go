@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/functions/upload/openapi"
 )
 
@@ -106,6 +108,25 @@ func TestDocumentPage(t *testing.T) {
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not have %s", want)
+		}
+	}
+}
+
+// The document has the conditions of requests that change something.
+func TestConditionsOfDelete(t *testing.T) {
+	t.Parallel()
+	request := httptest.NewRequest(http.MethodDelete, "/images/"+uuid.NewString(), nil)
+	router, err := documented()
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, _, err := router.FindRoute(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range []string{"If-Match", "If-Unmodified-Since"} {
+		if route.Operation.Parameters.GetByInAndName("header", header) == nil {
+			t.Errorf("it does not have %s", header)
 		}
 	}
 }

@@ -218,7 +218,7 @@ func TestRenditionOnDemand(t *testing.T) {
 	later := complete()
 	s.get("/images/" + later + "/card")
 	await(t, "the request is forgotten", func() bool {
-		return s.redis().Exists(t.Context(), "image:render:"+s.getenv("MINIO_BUCKET")+":"+s.set(t)+":"+later).Val() == 0
+		return s.redis().Exists(t.Context(), "image:render:"+s.getenv("MINIO_BUCKET")+":"+later).Val() == 0
 	})
 	s.broker.setDown(false)
 	s.get("/images/" + later + "/card")
@@ -232,16 +232,6 @@ func TestRenditionOnDemand(t *testing.T) {
 	if got := s.get("/images/" + failed + "/card"); got.header.Get("Retry-After") != "" {
 		t.Errorf("of an image that has failed: got %v, want no Retry-After", got.header)
 	}
-}
-
-// set is what the renditions of the configuration are called in keys.
-func (s *testServer) set(t *testing.T) string {
-	t.Helper()
-	set, err := rendition.Parse([]byte(s.getenv("RENDITIONS")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set.Hash()
 }
 
 // Other clients do not get a client's renditions, and shared caches do not keep them.

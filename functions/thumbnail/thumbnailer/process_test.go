@@ -423,21 +423,51 @@ func plainWebP(width, height int) []byte {
 		[]byte{fiveSimpleCodes & 0xff, fiveSimpleCodes >> 8 & 0xff, fiveSimpleCodes >> 16, 0, 0})
 }
 
+// inProcess is how many large images are in a process at a time: one for each core, and those that wait for their turn.
+func inProcess() int { return 2*runtime.GOMAXPROCS(0) + 1 }
+
+// startHolding starts a service whose store keeps the pixels of hostile.webp back until release is called, so that no
+// such image is done before.
+func startHolding(t *testing.T, hostile []byte, settings ...string) (s *service, release func()) {
+	t.Helper()
+	released := make(chan struct{})
+	getenv := answering(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/hostile.webp") {
+			return false
+		}
+		const header = 25 // bytes, with the size of the image
+		w.Header().Set("Content-Length", strconv.Itoa(len(hostile)))
+		writeAsObject(w, hostile[:header])
+		http.NewResponseController(w).Flush()
+		select {
+		case <-released:
+			w.Write(hostile[header:])
+		case <-r.Context().Done():
+		}
+		return true
+	})
+	return startWith(t, testservers.With(getenv, settings...)), sync.OnceFunc(func() { close(released) })
+}
+
 // Large images that are more than the process works on at a time: every delivery is answered with 200, and what got no
 // reply waits in Redis.
 func TestTooManyLargeImages(t *testing.T) {
 	t.Parallel()
-	s := start(t)
 	hostile := plainWebP(4096, 3000)
-	var wait sync.WaitGroup
+	s, release := startHolding(t, hostile)
+	var deliveries sync.WaitGroup
+	defer deliveries.Wait()
+	defer release()
 	var lock sync.Mutex
 	var deferred []string
 	var tasks []event.Event
-	for range 3 * (runtime.GOMAXPROCS(0) + 2) {
+	for range 3 * inProcess() {
 		tasks = append(tasks, s.uploaded("hostile.webp", hostile))
 	}
+	answered := make(chan struct{}, len(tasks))
 	for _, e := range tasks { // at once
-		wait.Go(func() {
+		deliveries.Go(func() {
+			defer func() { answered <- struct{}{} }()
 			got := s.deliver(e)
 			lock.Lock()
 			defer lock.Unlock()
@@ -449,7 +479,11 @@ func TestTooManyLargeImages(t *testing.T) {
 			}
 		})
 	}
-	wait.Wait()
+	for range len(tasks) - inProcess() {
+		<-answered
+	}
+	release()
+	deliveries.Wait()
 	slices.Sort(deferred)
 	if got := s.waiting(); !slices.Equal(got, deferred) || len(got) == 0 {
 		t.Errorf("got %q waiting, want %q, which got no reply", got, deferred)
@@ -457,33 +491,15 @@ func TestTooManyLargeImages(t *testing.T) {
 }
 
 // Photos that come after a flood of large images overtake it: each is answered with its thumbnail at once, while most
-// of the flood waits. The store keeps the pixels of the large ones back until then, so that none is done before.
+// of the flood waits.
 func TestPhotosOvertakeAFlood(t *testing.T) {
 	t.Parallel()
-	inProcess := 2*runtime.GOMAXPROCS(0) + 1 // one for each core, and those that wait for their turn
-	flood := 3 * inProcess
+	flood := 3 * inProcess()
 	hostile, photo := plainWebP(4096, 4096), jpegOf(t, 300, 200)
+	s, release := startHolding(t, hostile, "DECODE_MEMORY_BYTES=1073741824") // so that only time makes one large
 	var deliveries sync.WaitGroup
 	defer deliveries.Wait()
-	overtaken := make(chan struct{})
-	release := sync.OnceFunc(func() { close(overtaken) })
 	defer release()
-	getenv := answering(t, func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/hostile.webp") {
-			return false
-		}
-		const header = 25 // bytes, with the size of the image
-		w.Header().Set("Content-Length", strconv.Itoa(len(hostile)))
-		writeAsObject(w, hostile[:header])
-		http.NewResponseController(w).Flush()
-		select {
-		case <-overtaken:
-			w.Write(hostile[header:])
-		case <-r.Context().Done():
-		}
-		return true
-	})
-	s := startWith(t, testservers.With(getenv, "DECODE_MEMORY_BYTES=1073741824")) // so that only time makes one large
 	var large, small []event.Event
 	for range flood {
 		large = append(large, s.uploaded("hostile.webp", hostile))
@@ -495,7 +511,7 @@ func TestPhotosOvertakeAFlood(t *testing.T) {
 	for _, e := range large {
 		deliveries.Go(func() { answers <- s.deliver(e) })
 	}
-	for range flood - inProcess {
+	for range flood - inProcess() {
 		if got := <-answers; got.status != http.StatusOK || got.body != "" {
 			t.Fatalf("got %d %q for a large image before the photos, want an empty 200", got.status, got.body)
 		}

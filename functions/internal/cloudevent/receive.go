@@ -39,8 +39,11 @@ func encodingOf(header http.Header) binding.Encoding {
 }
 
 // Receive reads and validates an event whose body has at most limit bytes. Its errors wrap events.ErrInvalid or are
-// apierror.Errors about the body.
+// apierror.Errors about the body. A batch is refused before its body is read, whose size is not what is wrong with it.
 func Receive(w http.ResponseWriter, r *http.Request, limit int64) (event.Event, error) {
+	if encodingOf(r.Header) == binding.EncodingBatch {
+		return event.Event{}, errBatch
+	}
 	from, err := body.New(w, r, limit)
 	if err != nil {
 		return event.Event{}, err
@@ -70,7 +73,7 @@ func Parse(header http.Header, data []byte) (event.Event, error) {
 			return event.Event{}, invalid("%v", err)
 		}
 	case binding.EncodingBatch:
-		return event.Event{}, invalid("batches are not accepted; send each event in a request of its own")
+		return event.Event{}, errBatch
 	default:
 		return event.Event{}, invalid("the request is not a CloudEvent in binary or structured mode")
 	}
@@ -87,6 +90,8 @@ func Parse(header http.Header, data []byte) (event.Event, error) {
 	}
 	return *e, nil
 }
+
+var errBatch = invalid("batches are not accepted; send each event in a request of its own")
 
 // invalid wraps events.ErrInvalid in a message of one line and bounded length.
 func invalid(format string, args ...any) error {

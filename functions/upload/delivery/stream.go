@@ -187,8 +187,8 @@ func (s *stream) mark() string {
 
 func (s *stream) ended() bool { return slices.Min(s.ranks) >= finalRank }
 
-// run writes what is unknown, known, and what follows, until all statuses are final, the client has gone, or the time is
-// over. Errors of a backend after the first event end the stream; the client connects again.
+// run writes what is unknown, known, and what follows, until all statuses are final, the client has gone, or the time
+// is over. Errors of a backend after the first event end the stream; the client connects again.
 func (s *stream) run(ctx context.Context, known []*status.Status) error {
 	watch := s.delivery.Watcher.Watch(s.imageIDs...)
 	defer watch.Stop()

@@ -1,7 +1,7 @@
 // What docs/accessibility.md says of the keyboard and of screen readers is what Chromium does.
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
-import { drop, notAnImage, privateAddress, sample, summary, traffic, visit } from './harness.js';
+import { drop, notAnImage, patience, privateAddress, sample, summary, traffic, visit } from './harness.js';
 
 const guide = new URL('../../docs/accessibility.md', import.meta.url).pathname;
 const update = process.argv.includes('--update');
@@ -12,7 +12,7 @@ async function compare(heading, read) {
   const text = await readFile(guide, 'utf8'), [begin, end] = ['```text\n', '\n```\n'];
   const start = text.indexOf(begin, text.indexOf(`## ${heading}\n`)) + begin.length, stop = text.indexOf(end, start);
   if (update) return writeFile(guide, text.slice(0, start) + await read() + text.slice(stop));
-  const want = text.slice(start, stop), deadline = Date.now() + 20_000;
+  const want = text.slice(start, stop), deadline = Date.now() + patience;
   let got = await read();
   for (; got !== want && Date.now() < deadline; got = await read()) await new Promise(resolve => setTimeout(resolve, 100));
   assert.equal(got, want, `docs/accessibility.md, "${heading}"; .ci/browser --update writes it`);

@@ -51,20 +51,21 @@ const root = `http://127.0.0.1:${proxy.address().port}/`;
 export const address = root + 'pictures/', privateAddress = root + 'private/';
 const answer = (status, seconds, code) => response =>
   response.writeHead(status, { 'Retry-After': seconds, 'Content-Type': 'application/json' }).end(JSON.stringify({ error: code, code }));
-export const unavailable = answer(503, 1, 'busy'), limited = answer(429, 3, 'rate_limited'), broken = response => response.destroy();
+export const unavailable = answer(503, 1, 'busy'), limited = answer(429, 600, 'rate_limited'), broken = response => response.destroy();
 
 // The service is on the loopback interface only here: pages of public sites could not use it otherwise.
+export const patience = 180_000; // milliseconds, on a busy machine
 const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-features=LocalNetworkAccessChecks'];
 export const isFirefox = process.env.BROWSER === 'firefox';
 const firefoxUserPrefs = { 'dom.events.testing.asyncClipboard': true };
-export const browser = isFirefox ? await firefox.launch({ channel: 'moz-firefox', executablePath: '/usr/bin/firefox-esr', firefoxUserPrefs }) :
-  await chromium.launch({ executablePath: '/usr/bin/chromium', args });
+export const browser = isFirefox ? await firefox.launch({ channel: 'moz-firefox', executablePath: '/usr/bin/firefox-esr', firefoxUserPrefs, timeout: patience }) :
+  await chromium.launch({ executablePath: '/usr/bin/chromium', args, timeout: patience });
 process.on('exit', () => browser.close());
 
 // visit opens the page, and fails at the end if a script failed or a request left the path.
 export async function visit(use, { at = address, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 900, height: 900 }, ...options }), page = await context.newPage();
-  context.setDefaultTimeout(120_000); // on a busy machine
+  context.setDefaultTimeout(patience);
   const wrong = [];
   page.on('pageerror', error => wrong.push(String(error)));
   page.on('response', answer => { if (answer.status() === 421) wrong.push(answer.url()) });
@@ -77,7 +78,7 @@ export async function visit(use, { at = address, ...options } = {}) {
 export const drop = (page, ...files) => page.setInputFiles('#pick', files);
 // text waits until an element has a text.
 export const text = (page, selector, want) => page.waitForFunction(([selector, source]) => new RegExp(source).test(document.querySelector(selector)?.innerText),
-  [selector, want.source], { timeout: 60_000 });
+  [selector, want.source]);
 // The browser asks for nothing when a page writes to the clipboard, and lets the test read from it.
 export const allowClipboard = context => isFirefox || context.grantPermissions(['clipboard-read', 'clipboard-write']);
 export const focused = page => page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute('aria-label') || document.activeElement.innerText);
@@ -89,7 +90,7 @@ export function held() {
   traffic.statuses = () => { arrived(); return answer };
   return Object.assign(how => { release(how); traffic.statuses = null }, { asked });
 }
-export const summary = (page, text) => page.waitForFunction(want => document.querySelector('#summary').textContent === want, text, { timeout: 60_000 });
+export const summary = (page, text) => page.waitForFunction(want => document.querySelector('#summary').textContent === want, text);
 export const tiles = page => page.$$eval('#grid li', tiles => tiles.map(tile => tile.innerText));
 export const pixel = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg==', 'base64');
 export const texts = page => page.$$eval('#list li', rows => rows.map(row => row.innerText));

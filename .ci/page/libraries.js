@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import assert from 'node:assert/strict';
-import { address, apiKey, browser, broken, notAnImage, other, privateAddress, sample, traffic, unavailable } from './harness.js';
+import { address, apiKey, browser, broken, notAnImage, other, patience, privateAddress, sample, traffic, unavailable } from './harness.js';
 
 const { resolve } = createRequire(import.meta.url);
 const uppyBundle = resolve('uppy').replace(/[^/]+\/[^/]+$/, 'dist/uppy.min.mjs'), dropzoneBundle = resolve('dropzone').replace(/[^/]+$/, 'dropzone.mjs');
@@ -15,6 +15,7 @@ const credentials = { Authorization: 'Bearer ' + apiKey };
 // site opens an empty page of an origin, which has the libraries. use gets what the page can see of an upload.
 async function site(origin, use) {
   const context = await browser.newContext(), page = await context.newPage();
+  context.setDefaultTimeout(patience);
   await context.route(origin + '/**', route => {
     const path = new URL(route.request().url()).pathname;
     if (path === '/uppy.mjs') return route.fulfill({ path: uppyBundle, contentType: 'text/javascript' });
@@ -53,10 +54,12 @@ async function dropzone(page, options, ...files) {
   return page.evaluate(async () => { await queue; return ends.sort((a, b) => a.name.localeCompare(b.name)) });
 }
 
-// completed waits for an image in a page of the other site, and returns the status.
+// completed waits for an image in a page of the other site, and returns the status; after minutes, whatever it is.
 const completed = (page, id, service, headers) => page.evaluate(async ([url, headers]) => {
-  const answer = await fetch(url, { headers });
-  return answer.json();
+  for (let asked = 1;; asked++) {
+    const answer = await fetch(url, { headers }), status = await answer.json();
+    if (!['queued', 'processing'].includes(status.status) || asked === 6) return status;
+  }
 }, [`${service}status/${id}?wait=30`, headers]);
 
 async function newGrant() {

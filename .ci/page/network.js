@@ -16,10 +16,14 @@ const clocked = use => visit(async (page, context) => {
 });
 
 export const tests = {
-  'a rate limit is waited for': () => visit(async page => {
+  'a rate limit is waited for': () => clocked(async page => {
     traffic.faults.push(limited); traffic.keys.length = 0;
     await drop(page, sample);
-    await text(page, '#list', /rate_limited; trying again in 3 s/);
+    await text(page, '#list', /rate_limited; trying again in 600 s/);
+    await page.clock.runFor(300_000);
+    await text(page, '#list', /rate_limited; trying again in 600 s/);
+    assert.equal(traffic.keys.length, 1);
+    await page.clock.runFor(300_000);
     await summary(page, '1 of 1 done');
     assert.equal(new Set(traffic.keys).size, 1);
   }),

@@ -26,6 +26,7 @@ async function unlisted(use) {
 
 export const tests = {
   'many images are uploaded at once, and announced now and then': () => visit(async page => {
+    await page.clock.setFixedTime(Date.now()); // the progress is said every ten seconds
     await page.evaluate(() => {
       window.announced = [];
       new MutationObserver(() => { if (summary.ariaLive === 'polite') announced.push(summary.textContent) }).observe(summary, { childList: true });
@@ -33,9 +34,7 @@ export const tests = {
     await drop(page, ...named(...Array.from({ length: 30 }, (_, i) => `${i}.png`)));
     await summary(page, '30 of 30 done');
     const announced = await page.evaluate(() => announced);
-    assert.equal(announced[0], '0 of 30 done');
-    assert.equal(announced.at(-1), '30 of 30 done');
-    assert.ok(announced.length < 15, announced.join());
+    assert.deepEqual(announced, ['0 of 30 done', '30 of 30 done']);
   }),
   'names in other scripts, with controls, or without an end stay in their places': () => visit(async page => {
     const names = ['صورة من العطلة.png', '\u202egpj.harmless.png', '👩‍👩‍👧‍👦 ไฟล์ 写真.png', 'w'.repeat(240) + '.png'];
@@ -178,6 +177,7 @@ export const tests = {
     await page.reload();
     await text(page, '#grid', /a\.jpg/);
     await page.evaluate(() => nearEnd.disconnect());
+    await page.waitForFunction(() => !loading);
     await first(page).focus();
     await page.evaluate(id => showState({ image_id: id, status: 'failed', result: {} }), id);
     assert.equal(await focused(page), 'a.jpg (failed)');

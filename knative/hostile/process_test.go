@@ -162,7 +162,7 @@ func (p *process) run() {
 		p.Fatal(err)
 	}
 	p.Cleanup(p.stop)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Millisecond) {
 		response, err := http.Get("http://" + p.address + "/health")
 		if err == nil {
 			response.Body.Close()

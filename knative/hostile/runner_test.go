@@ -5,6 +5,7 @@ package hostile
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -160,7 +161,23 @@ func writes(text ...string) func(p *process) int {
 }
 
 // client sends each request on a connection of its own, as a hostile one may.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+var client = &http.Client{Transport: &http.Transport{
+	DialContext: dialPatient, DisableKeepAlives: true, DisableCompression: true,
+}}
+
+// A patientConn takes no notice of a write that fails. A function may answer before it has read a body and close the
+// connection: http.Transport would report the failed write, or the answer, whichever it sees first.
+type patientConn struct{ net.Conn }
+
+func dialPatient(ctx context.Context, network, address string) (net.Conn, error) {
+	connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	return patientConn{connection}, err
+}
+
+func (c patientConn) Write(b []byte) (int, error) {
+	_, _ = c.Conn.Write(b)
+	return len(b), nil
+}
 
 // send sends a request and returns the status of its answer, or cut.
 func (p *process) send(r request) int {

@@ -53,8 +53,8 @@ const answer = (status, seconds, code) => response =>
   response.writeHead(status, { 'Retry-After': seconds, 'Content-Type': 'application/json' }).end(JSON.stringify({ error: code, code }));
 export const unavailable = answer(503, 1, 'busy'), limited = answer(429, 600, 'rate_limited'), broken = response => response.destroy();
 
-// The service is on the loopback interface only here: pages of public sites could not use it otherwise.
 export const patience = 180_000; // milliseconds, on a busy machine
+// The service is on the loopback interface only here: pages of public sites could not use it otherwise.
 const args = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-features=LocalNetworkAccessChecks'];
 export const isFirefox = process.env.BROWSER === 'firefox';
 const firefoxUserPrefs = { 'dom.events.testing.asyncClipboard': true };

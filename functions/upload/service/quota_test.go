@@ -121,11 +121,25 @@ func TestQuotaOfBytes(t *testing.T) {
 // Uploads at the same time exceed a quota together as little as one after the other.
 func TestQuotaTogether(t *testing.T) {
 	t.Parallel()
+	for range 5 {
+		busy := uploadTogether(t)
+		if busy == 0 {
+			return
+		}
+		t.Logf("Redis was too slow for %d uploads, whose places stay reserved; all begin anew, in another bucket", busy)
+	}
+	t.Error("uploads were 503 each of five times, want them counted exactly")
+}
+
+// uploadTogether checks that a quota is used up by uploads at the same time, and never exceeded. It returns how many of
+// them were refused because Redis did not answer in time.
+func uploadTogether(t *testing.T) (unavailable int64) {
+	t.Helper()
 	const quota, uploads = 5, 24
 	c := startWithKeys(t, fmt.Sprint("QUOTA_IMAGES=", quota))
 	pods := []*testServer{c.ada, c.ada.startAnother()}
 	content := pngOf(t, 9, 9)
-	var accepted, refused atomic.Int64
+	var accepted, refused, busy atomic.Int64
 	var all sync.WaitGroup
 	for i := range uploads {
 		all.Go(func() {
@@ -135,16 +149,23 @@ func TestQuotaTogether(t *testing.T) {
 				accepted.Add(1)
 			case got.status == http.StatusForbidden:
 				refused.Add(1)
+			case got.status == http.StatusServiceUnavailable:
+				busy.Add(1)
 			default:
-				t.Errorf("answer is %d %s, want 200 or 403", got.status, got.body)
+				t.Errorf("answer is %d %s, want 200, 403 or 503", got.status, got.body)
 			}
 		})
 	}
 	all.Wait()
-	if accepted.Load() != quota || refused.Load() != uploads-quota || len(c.ada.keys()) != quota {
-		t.Errorf("%d were accepted, %d refused, %d are stored; want %d, %d, %d", accepted.Load(), refused.Load(),
-			len(c.ada.keys()), quota, uploads-quota, quota)
+	stored := len(c.ada.keys())
+	if stored > quota {
+		t.Errorf("%d are stored, want at most %d", stored, quota)
 	}
+	if busy.Load() == 0 && (accepted.Load() != quota || refused.Load() != uploads-quota || stored != quota) {
+		t.Errorf("%d were accepted, %d refused, %d are stored; want %d, %d, %d", accepted.Load(), refused.Load(),
+			stored, quota, uploads-quota, quota)
+	}
+	return busy.Load()
 }
 
 // used returns how many images, and bytes, Redis has counted for a client.

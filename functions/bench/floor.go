@@ -25,12 +25,12 @@ func (b *bench) measureFloor(ctx context.Context) error {
 	}
 	t := &table{
 		title: "What an image costs beside what it must cost",
-		note: "CPU ms of an image. The floor is two processes with the settings of `upload` and `thumbnail`, and without " +
-			"statuses, events, limits and checks: one receives a body by net/http and puts it by minio-go, the other gets the " +
-			"object, makes the thumbnail with the same engine, and puts it.",
+		note: "CPU ms of an image, and images a second. The floor is two processes with the settings of `upload` and " +
+			"`thumbnail`, and without statuses, events, limits and checks: one receives a body by net/http and puts it by " +
+			"minio-go, the other gets the object, makes the thumbnail with the same engine, and puts it.",
 		header: []string{
 			"image", "clients", "what", "upload", "of the floor", "thumbnail", "of the floor", "both", "of the floor",
-			"peak MB of upload", "of thumbnail",
+			"images/s", "of the floor", "peak MB of upload", "of thumbnail",
 		},
 	}
 	for _, s := range pick(b.Quick, small, phone, large) {
@@ -45,7 +45,7 @@ func (b *bench) measureFloor(ctx context.Context) error {
 }
 
 func (b *bench) besideFloor(ctx context.Context, t *table, s size, l load) error {
-	var floor []float64
+	var floor []float64 // of the header's columns that are compared
 	for _, way := range []struct {
 		name, upload, thumbnail string
 		measure                 func(context.Context, size, load) (*result, error)
@@ -58,13 +58,13 @@ func (b *bench) besideFloor(ctx context.Context, t *table, s size, l load) error
 		if err != nil {
 			return err
 		}
-		cpu := []float64{r.cpuOf(way.upload), r.cpuOf(way.thumbnail), r.cpuOf(way.upload, way.thumbnail)}
+		figures := []float64{r.cpuOf(way.upload), r.cpuOf(way.thumbnail), r.cpuOf(way.upload, way.thumbnail), r.perSecond()}
 		if floor == nil {
-			floor = cpu
+			floor = figures
 		}
 		cells := []string{s.name, fmt.Sprint(l.clients), way.name}
-		for i := range cpu {
-			cells = append(cells, number(cpu[i]), number(cpu[i]/floor[i]))
+		for i := range figures {
+			cells = append(cells, number(figures[i]), number(figures[i]/floor[i]))
 		}
 		t.add(append(cells, megabytes(int(r.peak[way.upload])), megabytes(int(r.peak[way.thumbnail])))...)
 	}

@@ -383,3 +383,35 @@ func TestErrorsOfRedis(t *testing.T) {
 		}
 	}
 }
+
+// A sweep may take until the next one has begun a pass. Its listing is of a time before that pass, and makes nothing
+// complete; the other pass goes on.
+func TestPassOverlaps(t *testing.T) {
+	x := open(t)
+	begin := func() *Pass {
+		t.Helper()
+		p, err := x.Pass(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	save := func(p *Pass) {
+		t.Helper()
+		if err := p.Save(t.Context(), "", true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow := begin()
+	stored := Position{100, newID("")} // after the listing, and then Redis loses its data
+	next := begin()
+	save(slow)
+	if x.page(t, Everybody, nil, 9).Complete {
+		t.Error("a listing from before the pass has made the set complete")
+	}
+	next.Add(stored.ImageID, stored.Stored)
+	save(next)
+	if all := x.page(t, Everybody, nil, 9); !all.Complete || len(all.Images) != 1 {
+		t.Errorf("after the pass: %+v, want one image, complete", all)
+	}
+}

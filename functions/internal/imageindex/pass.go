@@ -20,7 +20,7 @@ import (
 // pass.
 type Pass struct {
 	index  *Index
-	from   string  // cursor
+	record string  // what Redis has of it until the part is saved
 	began  float64 // in seconds since 1970
 	owners []owner
 	images []Position
@@ -81,7 +81,7 @@ func (x *Index) Pass(ctx context.Context, cursor string) (*Pass, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin pass of index: %w", err)
 	}
-	p := &Pass{index: x, from: cursor, began: began}
+	p := &Pass{index: x, record: record, began: began}
 	return p, p.readOwners(ctx)
 }
 
@@ -209,13 +209,14 @@ func (p *Pass) ownerOf(image Position, indexed bool) (name string, known bool) {
 
 // end moves the pass on, or ends it: KEYS are the pass, the clients, and the set of each. A part that does not follow
 // the one before it, because that was saved by a sweep that ended before it moved the scan on, ends it without result.
-// A set that was lost, or a client that was not known, since it began is not complete.
+// One of an earlier pass, by a sweep that took until the next one began, changes nothing. A set that was lost, or a
+// client that was not known, since it began is not complete.
 var end = redis.NewScript(`
 local pass = redis.call('GET', KEYS[1])
 if not pass then return 0 end
-local began, orphans, cursor = string.match(pass, '^(%S+) (%S+) (.*)$')
-if cursor ~= ARGV[1] then
-  redis.call('DEL', KEYS[1])
+local began, orphans = string.match(pass, '^(%S+) (%S+) ')
+if pass ~= ARGV[1] then
+  if began == string.match(ARGV[1], '^%S+') then redis.call('DEL', KEYS[1]) end
   return 0
 end
 orphans = string.format('%d', orphans + ARGV[3])
@@ -238,7 +239,7 @@ return 1
 
 func (p *Pass) end(ctx context.Context, cursor string, over bool) error {
 	keys := []string{p.index.passKey(), p.index.clientsKey()}
-	arguments := []any{p.from, cursor, p.orphans, flag(over), flag(p.compareAll)}
+	arguments := []any{p.record, cursor, p.orphans, flag(over), flag(p.compareAll)}
 	for _, o := range p.owners {
 		keys = append(keys, p.index.setKey(o.name))
 		arguments = append(arguments, memberOf(o.name))

@@ -385,9 +385,16 @@ func (s *Store) Delete(ctx context.Context, imageID string, at time.Time) (first
 	return err == nil && (before == nil || before.State != Deleted), err
 }
 
-// Forget removes a status from Redis, so that the next Read rebuilds it.
+// forget keeps that an image is deleted: whoever does not know that may have seen its objects before.
+var forget = redis.NewScript(`
+local known, status = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
+if known and type(status) == 'table' and status.status == 'deleted' then return 0 end
+return redis.call('DEL', KEYS[1])
+`)
+
+// Forget removes a status from Redis, so that the next Read rebuilds it, unless the image is deleted.
 func (s *Store) Forget(ctx context.Context, imageID string) error {
-	if err := s.client.Del(ctx, s.keys.Key(imageID)).Err(); err != nil {
+	if err := forget.Run(ctx, s.client, []string{s.keys.Key(imageID)}).Err(); err != nil {
 		return fmt.Errorf("forget status of %s: %w", imageID, err)
 	}
 	return nil

@@ -22,6 +22,7 @@ const examples = 10
 type announcer struct {
 	*examiner
 	meter     *meter
+	mark      *bookmark
 	publisher publisher.Publisher // nil for a dry run
 	selected  []string            // the renditions that are asked for; none for all
 	set       string              // the renditions that are configured; see events.ImageRender.ID
@@ -69,6 +70,7 @@ func (a *announcer) count(image imagestore.Image, f finding) {
 	a.found[f.state]++
 	switch f.state {
 	case unknown:
+		a.mark.miss()
 		a.meter.line(a.meter.out, "unknown: %s: %v", image.ID, f.cause)
 	case lacking:
 		if a.names == nil {

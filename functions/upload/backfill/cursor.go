@@ -4,17 +4,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
 // A bookmark is the file that has the cursor of a run that is not at its end.
 type bookmark struct {
 	path  string
-	run   string // what the cursor is of: flags and renditions
+	run   string // what the cursor is of: bucket, flags and renditions
 	saved time.Time
+	// before is how many images were unknown before the cursor that was read, and missed how many have been since.
+	before int64
+	missed atomic.Int64
 }
 
 // bookmarkInterval is how often the file is written. What is done after the last time is repeated after a crash.
@@ -24,6 +29,8 @@ const bookmarkInterval = time.Second
 type contents struct {
 	Cursor string `json:"cursor"`
 	Run    string `json:"run"`
+	// Unknown is how many images before the cursor are unknown, so that something is left to be done.
+	Unknown int64 `json:"unknown,omitempty"`
 }
 
 // read returns the cursor; empty if there is no file. One of another run is an error.
@@ -40,10 +47,27 @@ func (b *bookmark) read() (string, error) {
 		return "", fmt.Errorf("read cursor: %s is not a cursor file of this command; remove it, or name another", b.path)
 	}
 	if c.Run != b.run {
-		return "", fmt.Errorf("the cursor in %s is of a run with other flags or renditions (%s; this is %s); "+
-			"remove the file to begin anew", b.path, c.Run, b.run)
+		return "", fmt.Errorf("the cursor in %s is of a run with another bucket, other flags or renditions "+
+			"(%s; this is %s); remove the file to begin anew", b.path, c.Run, b.run)
 	}
+	b.before = c.Unknown
 	return c.Cursor, nil
+}
+
+// miss counts an image that is unknown.
+func (b *bookmark) miss() {
+	if b != nil {
+		b.missed.Add(1)
+	}
+}
+
+// report writes how many images were unknown before the cursor, and returns false if there are any.
+func (b *bookmark) report(out io.Writer) (good bool) {
+	if b == nil || b.before == 0 {
+		return true
+	}
+	fmt.Fprintf(out, "%d images were unknown before the run went on; run it again\n", b.before)
+	return false
 }
 
 // save writes the cursor, if it was not written lately. The file is never half written.
@@ -52,7 +76,7 @@ func (b *bookmark) save(cursor string, now bool) error {
 		return nil
 	}
 	b.saved = time.Now()
-	text, err := json.Marshal(contents{cursor, b.run})
+	text, err := json.Marshal(contents{cursor, b.run, b.before + b.missed.Load()})
 	if err != nil {
 		return fmt.Errorf("write cursor: %w", err)
 	}

@@ -52,11 +52,12 @@ func (f flags) specs(set *rendition.Set) ([]rendition.Spec, error) {
 	return specs, nil
 }
 
-// run names what a cursor is of: a run with the same text goes on at it.
-func (f flags) run(specs []rendition.Spec) string {
-	text := "backfill"
+// run names what a cursor is of: a run with the same text goes on at it. All that is configured counts, because images
+// may lack a placeholder, and a prune goes by all renditions.
+func (f flags) run(bucket string, set *rendition.Set) string {
+	text := "backfill " + bucket
 	if f.Prune {
-		text = "prune"
+		text = "prune " + bucket
 	}
 	if f.Prefix != "" {
 		text += " " + f.Prefix
@@ -64,10 +65,10 @@ func (f flags) run(specs []rendition.Spec) string {
 	if f.EngineOlderThan > 0 {
 		text += fmt.Sprintf(" engine-%d", f.EngineOlderThan)
 	}
-	for _, spec := range specs {
-		text += " " + spec.Name + "~" + spec.Hash
+	for _, name := range f.Rendition {
+		text += " --rendition=" + name
 	}
-	return text
+	return text + " " + describe(set) + set.Hash()
 }
 
 // resume returns the command that goes on at a cursor.

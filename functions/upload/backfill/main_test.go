@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"gitlab.com/yourorg/image-service/events"
 	"gitlab.com/yourorg/image-service/functions/cli"
 	"gitlab.com/yourorg/image-service/functions/internal/imagestore"
+	"gitlab.com/yourorg/image-service/functions/internal/rendition"
 )
 
 // What is wrong about a command line is said before any setting is read.
@@ -363,20 +365,88 @@ func TestListingFails(t *testing.T) {
 	}
 }
 
-// A cursor of a run that asked for something else is refused.
+// A cursor of a run that asked for something else is refused: the images before it would be passed over.
 func TestCursorOfAnotherRun(t *testing.T) {
 	t.Parallel()
-	b := open(t)
-	b.complete(id(0), b.set)
-	mark := bookmark{path: filepath.Join(t.TempDir(), "cursor"), run: "backfill thumbnail~00000000"}
+	for name, test := range map[string]struct {
+		of               flags
+		bucket, document string // those of this run if empty
+		arguments        []string
+	}{
+		"other renditions":       {document: "renditions: {card: {width: 65}}"},
+		"without a placeholder":  {document: document + "\nplaceholder: none"},
+		"another bucket":         {bucket: "other"},
+		"a prefix":               {of: flags{Prefix: "0"}},
+		"each rendition by name": {of: flags{Rendition: []string{"thumbnail", "card", "hero"}}},
+		"a prune of a name": {
+			of: flags{Prune: true, Rendition: []string{"card"}}, arguments: []string{"--prune", "--yes"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, "RENDITIONS="+document+"\nplaceholder: thumbhash")
+			aged(b)
+			set := b.set
+			if test.document != "" {
+				var err error
+				if set, err = rendition.Parse([]byte(test.document)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all := b.keys()
+			run := test.of.run(cmp.Or(test.bucket, b.images.Bucket()), set)
+			mark := bookmark{path: filepath.Join(t.TempDir(), "cursor"), run: run}
+			if err := mark.save("cursor", true); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := b.run(append(test.arguments, "--cursor-file="+mark.path)...)
+			if err == nil || !strings.Contains(err.Error(), "begin anew") {
+				t.Errorf("got %v, want that the cursor is of another run", err)
+			}
+			if len(b.announced()) != 0 || !slices.Equal(b.keys(), all) {
+				t.Error("images were announced, or objects removed")
+			}
+		})
+	}
+}
+
+// A run that goes on knows of the images that were unknown before: something is left to be done.
+func TestResumeAfterUnknown(t *testing.T) {
+	shorten(t)
+	poison := id(0)
+	b := openBehind(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, poison+"/thumbnail_") {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	const count = batchImages + 10
+	b.complete(poison, b.set)
+	for i := range count {
+		b.complete(id(i+1), b.set)
+	}
+	b.broker.refuse = func(n int) bool { return n > batchImages }
+	file := "--cursor-file=" + filepath.Join(t.TempDir(), "cursor")
+	if _, lines, err := b.run(file); err == nil || !strings.HasPrefix(lines[0], "unknown: "+poison) {
+		t.Fatalf("run() = %q, %v; want the unknown image, and an early end", lines, err)
+	}
+	b.broker.refuse = nil
+	good, lines, err := b.run(file)
+	last := lines[len(lines)-1]
+	if good || err != nil || len(b.announced()) != count || !strings.HasPrefix(last, "1 images were unknown before") {
+		t.Errorf("run() = %v, %q, %v; want the rest, and that something is left", good, lines, err)
+	}
+
+	prune := flags{Prune: true}
+	mark := bookmark{path: filepath.Join(t.TempDir(), "cursor"), run: prune.run(b.images.Bucket(), b.set)}
+	mark.miss()
 	if err := mark.save("cursor", true); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := b.run("--cursor-file=" + mark.path); err == nil || !strings.Contains(err.Error(), "begin anew") {
-		t.Errorf("got %v, want that the cursor is of another run", err)
-	}
-	if len(b.announced()) != 0 {
-		t.Error("images were announced")
+	good, lines, err = b.run("--prune", "--yes", "--cursor-file="+mark.path)
+	if good || err != nil || lines[len(lines)-1] != last {
+		t.Errorf("prune() = %v, %q, %v; want that something is left", good, lines, err)
 	}
 }
 

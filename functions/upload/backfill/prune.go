@@ -41,7 +41,8 @@ func (r *run) prune(ctx context.Context) (good bool, err error) {
 		}
 	}
 	count, err := r.pruneAll(ctx, r.DryRun, r.out)
-	return count.unknown == 0 && (!r.DryRun || count.total() == 0), err
+	good = count.mark.report(r.out) && count.unknown == 0 && (!r.DryRun || count.total() == 0)
+	return good, err
 }
 
 func (r *run) ask(question string) bool {
@@ -53,7 +54,7 @@ func (r *run) ask(question string) bool {
 // pruneAll walks the bucket, and removes what is gone, or only counts it. It writes a line for each object to lines,
 // and a summary to out.
 func (r *run) pruneAll(ctx context.Context, dryRun bool, lines io.Writer) (*pruner, error) {
-	w, m, mark, err := r.begin(r.settings.renditions.Renditions)
+	w, m, mark, err := r.begin()
 	if err != nil {
 		return &pruner{}, err
 	}
@@ -64,8 +65,8 @@ func (r *run) pruneAll(ctx context.Context, dryRun bool, lines io.Writer) (*prun
 		examiner: &examiner{
 			images: r.images, statuses: r.statuses, specs: r.settings.renditions.Renditions, patience: w.patience,
 		},
-		redis: r.redis, set: r.settings.renditions, names: r.Rendition, dryRun: dryRun, meter: m, lines: lines,
-		removed: map[string]tally{},
+		redis: r.redis, set: r.settings.renditions, names: r.Rendition, dryRun: dryRun, meter: m, mark: mark,
+		lines: lines, removed: map[string]tally{},
 	}
 	w.visit = p.visit
 	w.moved = func() error {
@@ -88,6 +89,7 @@ type pruner struct {
 	names  []string // of the renditions that may be removed; none for all
 	dryRun bool
 	meter  *meter
+	mark   *bookmark
 	lines  io.Writer
 
 	lock    sync.Mutex
@@ -227,6 +229,7 @@ func (p *pruner) count(imageID string, all []*candidate, cause error) {
 	p.passed++
 	if cause != nil {
 		p.unknown++
+		p.mark.miss()
 		p.meter.line(p.meter.out, "unknown: %s: %v", imageID, cause)
 	}
 	for _, c := range all {

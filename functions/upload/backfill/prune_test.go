@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"gitlab.com/yourorg/image-service/events"
@@ -207,6 +208,41 @@ func TestPrunePoison(t *testing.T) {
 	isReported := slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "unknown: 00") })
 	if good || err != nil || len(b.keys()) != len(others)+1 || !isReported {
 		t.Errorf("prune() = %v, %q, %v; left %q, want one object more than %q", good, lines, err, b.keys(), others)
+	}
+}
+
+// An image that is deleted since the walk has listed it stays deleted for Redis, by which its deletion knows what it
+// has counted already.
+func TestPruneBesideDeletion(t *testing.T) {
+	t.Parallel()
+	var listed func()
+	b := openBehind(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		query := r.URL.Query()
+		if listed != nil && query.Has("list-type") && query.Get("prefix") == "" {
+			listed()
+		}
+	})
+	gone, _ := aged(b)
+	imageID := gone[0][:36]
+	remove := func() (first bool) {
+		t.Helper()
+		first, err := b.statuses.Delete(t.Context(), imageID, time.Now())
+		if err != nil {
+			t.Error(err)
+		}
+		return first
+	}
+	listed = func() {
+		listed = nil
+		if err := b.images.Bury(t.Context(), imageID, []byte("{}")); err != nil {
+			t.Error(err)
+		}
+		remove()
+	}
+	_, lines, err := b.run("--prune", "--yes")
+	if err != nil || listed != nil || remove() {
+		t.Errorf("prune() = %q, %v; want that Redis knows of the deletion of %q", lines, err, gone)
 	}
 }
 

@@ -78,7 +78,7 @@ func (r *run) backfill(ctx context.Context) (good bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	w, m, mark, err := r.begin(specs)
+	w, m, mark, err := r.begin()
 	if err != nil {
 		return false, err
 	}
@@ -88,7 +88,7 @@ func (r *run) backfill(ctx context.Context) (good bool, err error) {
 			images: r.images, statuses: r.statuses, specs: specs, engine: r.EngineOlderThan,
 			placeholder: all && set.Placeholder, color: all && set.Color, patience: w.patience,
 		},
-		meter: m, selected: r.Rendition, set: set.Hash(), pacer: newPacer(r.Rate),
+		meter: m, mark: mark, selected: r.Rendition, set: set.Hash(), pacer: newPacer(r.Rate),
 	}
 	if !r.DryRun {
 		a.publisher = publisher.Open(r.settings.publisher)
@@ -105,7 +105,7 @@ func (r *run) backfill(ctx context.Context) (good bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	good = a.found[unknown] == 0 && (!r.DryRun || a.found[lacking] == 0)
+	good = mark.report(r.out) && a.found[unknown] == 0 && (!r.DryRun || a.found[lacking] == 0)
 	if r.Wait == 0 {
 		return good, nil
 	}
@@ -114,11 +114,11 @@ func (r *run) backfill(ctx context.Context) (good bool, err error) {
 }
 
 // begin returns a walk that begins where the flags say, and what shows and keeps its progress.
-func (r *run) begin(specs []rendition.Spec) (*walk, *meter, *bookmark, error) {
+func (r *run) begin() (*walk, *meter, *bookmark, error) {
 	var mark *bookmark
 	cursor := r.Cursor
 	if r.CursorFile != "" {
-		mark = &bookmark{path: r.CursorFile, run: r.run(specs)}
+		mark = &bookmark{path: r.CursorFile, run: r.run(r.images.Bucket(), r.settings.renditions)}
 		var err error
 		if cursor, err = mark.read(); err != nil {
 			return nil, nil, nil, err

@@ -42,7 +42,7 @@ func (l *Ledger) removedKey() string { return l.prefix + "removed" }
 // that counts nothing.
 type Pass struct {
 	ledger *Ledger
-	from   string // cursor
+	record string // what Redis has of it until the part is saved
 	began  time.Time
 	owners []string
 	images map[string]counted // of this part
@@ -54,7 +54,7 @@ type counted struct {
 	size  int64
 }
 
-// begin begins a pass for the clients of all KEYS but the first two, and returns the time.
+// begin begins a pass for the clients of all KEYS but the first two, and returns its record: the time, and the cursor.
 var begin = redis.NewScript(status.Now + `
 local time = now()
 redis.call('SET', KEYS[1], time .. ' ')
@@ -62,7 +62,7 @@ redis.call('DEL', KEYS[2])
 for i = 3, #KEYS do
   redis.call('ZADD', KEYS[i], time, 'pass', 0, 'images found', 0, 'bytes found', 0, 'images since', 0, 'bytes since')
 end
-return time
+return time .. ' '
 `)
 
 // Pass returns the part of a pass that begins at a cursor of a scan, "" for the beginning of the bucket. It is nil if
@@ -73,12 +73,11 @@ func (l *Ledger) Pass(ctx context.Context, cursor string) (*Pass, error) {
 	if err != nil || len(owners) == 0 {
 		return nil, wrap(err)
 	}
-	p := &Pass{ledger: l, from: cursor, owners: owners, images: map[string]counted{}}
-	var text string
+	p := &Pass{ledger: l, owners: owners, images: map[string]counted{}}
 	if cursor == "" {
-		text, err = begin.Run(ctx, l.client, p.keys()).Text()
+		p.record, err = begin.Run(ctx, l.client, p.keys()).Text()
 	} else {
-		text, err = l.client.Get(ctx, l.passKey()).Result()
+		p.record, err = l.client.Get(ctx, l.passKey()).Result()
 	}
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
@@ -86,7 +85,7 @@ func (l *Ledger) Pass(ctx context.Context, cursor string) (*Pass, error) {
 	if err != nil {
 		return nil, wrap(err)
 	}
-	began, at, _ := strings.Cut(text, " ")
+	began, at, _ := strings.Cut(p.record, " ")
 	if at != cursor {
 		return nil, nil
 	}
@@ -113,14 +112,15 @@ func (p *Pass) Count(imageID string, size int64, stored time.Time) {
 
 // save adds the counts of a part, unless there are not as many removed images as the counts take into account. A part
 // that does not follow the one before it, because that was saved by a sweep that ended before it moved the scan on,
-// ends the pass. Clients that became known since the pass began are not in it. What was stored since the pass began is
-// kept in the record: the next pass begins with 0.
+// ends the pass. One of an earlier pass, by a sweep that took until the next one began, is dropped. Clients that became
+// known since the pass began are not in it. What was stored since the pass began is kept in the record: the next pass
+// begins with 0.
 var save = redis.NewScript(record + `
 local pass = redis.call('GET', KEYS[1])
 if not pass then return 0 end
-local began, cursor = string.match(pass, '^(%S+) (.*)$')
-if cursor ~= ARGV[1] then
-  redis.call('DEL', KEYS[1])
+local began = string.match(pass, '^%S+')
+if pass ~= ARGV[1] then
+  if began == string.match(ARGV[1], '^%S+') then redis.call('DEL', KEYS[1]) end
   return 0
 end
 local over = ARGV[3] == '1'
@@ -193,7 +193,7 @@ func (p *Pass) counts(cursor string, over bool, removed []string) []any {
 	if over {
 		end = "1"
 	}
-	arguments := []any{p.from, cursor, end, len(removed)}
+	arguments := []any{p.record, cursor, end, len(removed)}
 	for i, owner := range p.owners {
 		arguments = append(arguments, sums[i].Images, sums[i].Bytes, owner)
 	}

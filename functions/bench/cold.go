@@ -8,42 +8,56 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"gitlab.com/yourorg/image-service/events"
 )
 
-// A coldStart is how long a new process of a function took to its first 200, and to the answer of its first image.
-type coldStart struct{ answered, done time.Duration }
+// A starter is a program whose start is measured.
+type starter struct {
+	name     string
+	function string // whose settings it has
+	program  string
+	// use sends the first image to an address, or the key of one that is stored; nil for a program without images.
+	use func(ctx context.Context, address, key string) error
 
-// measureCold measures how long a new process of each function takes, by turns.
+	answered, done []time.Duration // from the start to the first 200, and to the answer of the first image
+}
+
+// measureCold measures how long new processes take, by turns.
 func (b *bench) measureCold(ctx context.Context) error {
-	times := 15
+	starters, err := b.starters(ctx)
+	if err != nil {
+		return err
+	}
+	times := 25
 	if b.Quick {
 		times = 1
 	}
-	b.say("cold: %d processes of each function", times)
-	first := map[string]func(context.Context, string, string) error{ourUpload: b.firstUpload, ourThumbnail: b.firstEvent}
-	answered, done := map[string][]time.Duration{}, map[string][]time.Duration{}
+	b.say("cold: %d processes of each program", times)
 	for range times {
-		for name, use := range first {
-			c, err := b.startCold(ctx, name, use)
-			if err != nil {
-				return fmt.Errorf("a new process of %s: %w", name, err)
+		for _, s := range starters {
+			if err := b.startCold(ctx, s); err != nil {
+				return fmt.Errorf("a new process of %s: %w", s.name, err)
 			}
-			answered[name], done[name] = append(answered[name], c.answered), append(done[name], c.done)
 		}
 	}
 	t := &table{
 		title: "A new process",
-		note: fmt.Sprintf("%d processes of each function, one at a time: from the start to the first 200, and until its "+
-			"first image, a small JPEG, was answered.", times),
-		header: []string{"function", "first 200: p50 ms", "most", "first image: p50 ms", "most"},
+		note: fmt.Sprintf("%d processes of each program, by turns, one at a time: from the start to the first 200, and "+
+			"until the first image, a small JPEG, was answered. The first program answers by net/http and does nothing "+
+			"else; the packages are the same program, which imports what the function imports of other modules.", times),
+		header: []string{"program", "first 200: p50 ms", "most", "first image: p50 ms", "most"},
 	}
-	for _, name := range []string{ourUpload, ourThumbnail} {
-		cells := []string{name}
-		for _, all := range [][]time.Duration{answered[name], done[name]} {
+	for _, s := range starters {
+		cells := []string{s.name}
+		for _, all := range [][]time.Duration{s.answered, s.done} {
+			if len(all) == 0 {
+				cells = append(cells, "-", "-")
+				continue
+			}
 			slices.Sort(all)
 			cells = append(cells, number(milliseconds(percentile(all, 50))), number(milliseconds(percentile(all, 100))))
 		}
@@ -53,26 +67,56 @@ func (b *bench) measureCold(ctx context.Context) error {
 	return nil
 }
 
-// startCold starts a process of a function, uses it once, and stops it.
-func (b *bench) startCold(
-	ctx context.Context, function string, use func(ctx context.Context, address, key string) error,
-) (c coldStart, err error) {
+// starters returns the functions, and what they are compared with.
+func (b *bench) starters(ctx context.Context) ([]*starter, error) {
+	nothing, err := b.buildLeast(ctx, "nothing", nil)
+	if err != nil {
+		return nil, err
+	}
+	all := []*starter{{name: "nothing", function: ourUpload, program: nothing}}
+	for _, function := range []struct {
+		name string
+		use  func(ctx context.Context, address, key string) error
+	}{{ourUpload, b.firstUpload}, {ourThumbnail, b.firstEvent}} {
+		packages, err := otherModules(ctx, b.root, "./functions/"+function.name)
+		if err != nil {
+			return nil, err
+		}
+		least, err := b.buildLeast(ctx, function.name, packages)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all,
+			&starter{name: "packages of " + function.name, function: function.name, program: least},
+			&starter{name: function.name, function: function.name, program: filepath.Join(b.directory, function.name),
+				use: function.use})
+	}
+	return all, nil
+}
+
+// startCold starts a process, uses it once, and stops it.
+func (b *bench) startCold(ctx context.Context, s *starter) error {
 	key, err := b.servers.put(ctx, b.images.of(small, 0).content)
 	if err != nil {
-		return c, err
+		return err
 	}
-	const name = "cold"
-	began := time.Now()
-	err = b.startFunction(ctx, name, function, "MINIO_BUCKET="+b.servers.bucket, "KAFKA_TOPIC="+b.asideTopic())
+	address, env, err := b.prepare(s.function, "MINIO_BUCKET="+b.servers.bucket, "KAFKA_TOPIC="+b.asideTopic())
 	if err != nil {
-		return c, err
+		return err
 	}
-	c.answered = time.Since(began)
-	if err := use(ctx, b.addresses[name], key); err != nil {
-		return c, err
+	name := "new " + s.name // beside the one that runs
+	began := time.Now()
+	if err := b.startAt(ctx, name, address, env, s.program); err != nil {
+		return err
 	}
-	c.done = time.Since(began)
-	return c, b.end(name)
+	s.answered = append(s.answered, time.Since(began))
+	if s.use != nil {
+		if err := s.use(ctx, address, key); err != nil {
+			return err
+		}
+		s.done = append(s.done, time.Since(began))
+	}
+	return b.end(name)
 }
 
 func (b *bench) firstUpload(ctx context.Context, address, _ string) error {

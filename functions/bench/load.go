@@ -56,27 +56,39 @@ func percentile(ordered []time.Duration, percent int) time.Duration {
 	return ordered[(len(ordered)-1)*percent/100]
 }
 
-// limit bounds the time from the end of a window to the end of all tasks.
+// limit bounds the time that a window waits for tasks beyond its own.
 const limit = 5 * time.Minute
 
 // A window counts what is done between two moments.
 type window struct {
+	enough int // that many tasks have to be done before it opens, and while it is open
+
 	mutex  sync.Mutex
 	open   bool
-	first  chan struct{} // closed when a task was done while it was open
+	missed int           // of enough, since it was opened or closed
+	filled chan struct{} // closed when none is missed
 	result result
+}
+
+// newWindow returns a window that is closed. Each client has to have done something on average: of large images, many
+// clients upload at the same time for longer than the warm-up, and then wait for their thumbnails at the same time.
+func newWindow(l load) *window {
+	w := &window{enough: max(l.clients, 1), result: result{load: l}}
+	w.set(false)
+	return w
 }
 
 func (w *window) add(t timing) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
+	if w.missed--; w.missed == 0 {
+		close(w.filled)
+	}
 	if !w.open {
 		return
 	}
 	r := &w.result
-	if r.done++; r.done == 1 {
-		close(w.first)
-	}
+	r.done++
 	r.refused += t.refused
 	r.answered = append(r.answered, t.answered)
 	r.complete = append(r.complete, t.completed)
@@ -86,7 +98,7 @@ func (w *window) add(t timing) {
 // returns when all tasks have ended. The first error of a task ends it.
 func (b *bench) apply(ctx context.Context, l load, do task) (*result, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	w := &window{first: make(chan struct{}), result: result{load: l}}
+	w := newWindow(l)
 	var over atomic.Bool
 	counted := func(i int, due time.Time) error {
 		late := time.Since(due)
@@ -138,10 +150,10 @@ func arrivals(
 	return nil
 }
 
-// watch opens and closes the window, and fills in what the processes have used meanwhile. The window is open until
-// something was done in it.
+// watch opens and closes the window, each after its time and when enough was done, and fills in what the processes have
+// used while it was open.
 func (b *bench) watch(ctx context.Context, w *window) error {
-	if err := sleep(ctx, b.warmUp()); err != nil {
+	if err := errors.Join(sleep(ctx, b.warmUp()), w.fill(ctx)); err != nil {
 		return err
 	}
 	pids := b.pids()
@@ -156,15 +168,8 @@ func (b *bench) watch(ctx context.Context, w *window) error {
 	}
 	began := time.Now()
 	w.set(true)
-	if err := sleep(ctx, b.window()); err != nil {
+	if err := errors.Join(sleep(ctx, b.window()), w.fill(ctx)); err != nil {
 		return err
-	}
-	select {
-	case <-w.first:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(limit):
-		return errors.New("nothing was done")
 	}
 	w.set(false)
 	w.result.seconds = time.Since(began).Seconds()
@@ -182,7 +187,22 @@ func (b *bench) watch(ctx context.Context, w *window) error {
 func (w *window) set(open bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.open = open
+	w.open, w.missed, w.filled = open, w.enough, make(chan struct{})
+}
+
+// fill waits until enough was done since set was called.
+func (w *window) fill(ctx context.Context) error {
+	w.mutex.Lock()
+	filled := w.filled
+	w.mutex.Unlock()
+	select {
+	case <-filled:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(limit):
+		return fmt.Errorf("fewer than %d tasks were done in %v", w.enough, limit)
+	}
 }
 
 func cpuTimes(pids map[string]int) (map[string]time.Duration, error) {

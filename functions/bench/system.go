@@ -92,11 +92,15 @@ func (s *system) start(ctx context.Context) error {
 	return nil
 }
 
-// build compiles the programs as ko.yaml does.
 func (s *system) build(ctx context.Context) error {
-	return s.inRoot(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-tags=grpcnotrace",
-		"-ldflags=-s", "-o", s.directory+"/", "./functions/upload", "./functions/thumbnail", "./knative/local",
+	return s.compile(ctx, s.directory+"/", "./functions/upload", "./functions/thumbnail", "./knative/local",
 		"./functions/internal/raster/bench")
+}
+
+// compile compiles programs as ko.yaml does.
+func (s *system) compile(ctx context.Context, out string, programs ...string) error {
+	command := append([]string{"go", "build", "-trimpath", "-tags=grpcnotrace", "-ldflags=-s", "-o", out}, programs...)
+	return s.inRoot(ctx, []string{"CGO_ENABLED=0"}, command...)
 }
 
 func (s *system) ciServers() []string {
@@ -207,19 +211,29 @@ func (s *system) startFunction(ctx context.Context, name, function string, setti
 func (s *system) startProgram(
 	ctx context.Context, name, function string, command []string, settings ...string,
 ) error {
-	address, err := freeAddress()
+	address, env, err := s.prepare(function, settings...)
 	if err != nil {
 		return err
 	}
-	_, port, _ := net.SplitHostPort(address)
-	env, err := s.functionSettings(function, append(settings, "PORT="+port)...)
-	if err != nil {
-		return err
-	}
+	return s.startAt(ctx, name, address, env, command...)
+}
+
+// startAt starts a process at an address, and returns when it answers.
+func (s *system) startAt(ctx context.Context, name, address string, env []string, command ...string) error {
 	if err := s.launch(name, address, env, command...); err != nil {
 		return err
 	}
 	return s.await(ctx, name, 30*time.Second, func() error { return answers(ctx, "http://"+address+"/health") })
+}
+
+// prepare returns an address for another process of a function, and its environment.
+func (s *system) prepare(function string, settings ...string) (address string, env []string, err error) {
+	if address, err = freeAddress(); err != nil {
+		return "", nil, err
+	}
+	_, port, _ := net.SplitHostPort(address)
+	env, err = s.functionSettings(function, append(settings, "PORT="+port)...)
+	return address, env, err
 }
 
 func (s *system) launch(name, address string, env []string, command ...string) error {
@@ -246,7 +260,7 @@ func (s *system) await(ctx context.Context, name string, limit time.Duration, ch
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer within %v: %w", name, limit, errors.Join(ctx.Err(), err))
-		case <-time.After(time.Millisecond):
+		case <-time.After(200 * time.Microsecond): // a start takes milliseconds
 		}
 	}
 }

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -159,22 +160,30 @@ func (k Kafka) secure(c *sarama.Config) {
 	if k.tokens != nil {
 		login.TokenProvider = k.tokens
 	}
-	login.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramLogin{mechanism: k.mechanism} }
+	client := sync.OnceValues(k.scramClient)
+	login.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramLogin{client: client} }
+}
+
+// scramClient returns what keeps the keys that SCRAM derives from the password by thousands of hashes. Connections
+// share it: sarama opens two, one after the other, before it publishes.
+func (k Kafka) scramClient() (*scram.Client, error) {
+	hash := scram.SHA512
+	if k.mechanism == sarama.SASLTypeSCRAMSHA256 {
+		hash = scram.SHA256
+	}
+	// Without SASLprep of names and passwords, because Kafka does without it, too.
+	return hash.NewClientUnprepped(k.username, k.password, "")
 }
 
 // scramLogin is one SCRAM exchange, RFC 5802.
 type scramLogin struct {
 	*scram.ClientConversation
-	mechanism sarama.SASLMechanism
+	client func() (*scram.Client, error)
 }
 
-// Begin does not apply SASLprep to names and passwords, because Kafka does not either.
-func (l *scramLogin) Begin(username, password, authzID string) error {
-	hash := scram.SHA512
-	if l.mechanism == sarama.SASLTypeSCRAMSHA256 {
-		hash = scram.SHA256
-	}
-	client, err := hash.NewClientUnprepped(username, password, authzID)
+// Begin logs in as the user of the client, which is that of the arguments.
+func (l *scramLogin) Begin(string, string, string) error {
+	client, err := l.client()
 	if err != nil {
 		return err
 	}

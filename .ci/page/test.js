@@ -3,6 +3,7 @@
 //   node test.js URL PRIVATE-URL KEY            # of services with the renditions of .ci/page/renditions.yaml
 //   node test.js URL PRIVATE-URL KEY --update   # also makes the screenshot of README.md, and the lists in docs/accessibility.md
 //   node test.js URL PRIVATE-URL KEY TEXT       # only the tests whose names have the text
+import { browser } from './harness.js';
 import { screenshot, tests as page } from './page.js';
 import { tests as network } from './network.js';
 import { tests as rough } from './rough.js';
@@ -21,4 +22,5 @@ for (const [name, test] of tests) {
   }
   console.log(`${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
 }
+await browser.close(); // not only killed, so that its CPU time counts as this program's
 process.exit(tests.length > 0 ? 0 : 1);

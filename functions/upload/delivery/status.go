@@ -24,6 +24,9 @@ func (d *Delivery) Status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := readContent(w, r); err != nil {
+		return err
+	}
 	id, ctx := imageID(r), r.Context()
 	read := func(how reader) (*status.Status, error) { return d.read(ctx, how, id) }
 	known, err := d.await(ctx, patience, read, nil, id)
@@ -60,6 +63,9 @@ func (d *Delivery) EventStatus(w http.ResponseWriter, r *http.Request) error {
 	}
 	patience, err := waitOf(w, r)
 	if err != nil {
+		return err
+	}
+	if err := readContent(w, r); err != nil {
 		return err
 	}
 	imageIDs := []string{idempotency.EventImageID("", source, id)}

@@ -39,6 +39,9 @@ func (d *Delivery) Events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := readContent(w, r); err != nil {
+		return err
+	}
 	known, places, err := d.readAll(r.Context(), imageIDs)
 	if err != nil {
 		return err

@@ -3,18 +3,36 @@ package delivery
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"gitlab.com/yourorg/image-service/functions/internal/apierror"
+	"gitlab.com/yourorg/image-service/functions/internal/body"
 	"gitlab.com/yourorg/image-service/functions/internal/status"
 )
 
 // maxWait is how long a request may wait for a status, in seconds: proxies end a request that they hear nothing of
 // after a minute or more.
 const maxWait = 60
+
+// maxContent bounds what a request that may wait brings, in bytes.
+const maxContent = 64 << 10
+
+// readContent reads what a request brings before it waits. It means nothing for GET, but as long as there is some left,
+// net/http does not notice that the client has gone, whose place would stay taken.
+func readContent(w http.ResponseWriter, r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	content, err := body.New(w, r, maxContent)
+	if err == nil {
+		_, err = io.Copy(io.Discard, content)
+	}
+	return err
+}
 
 // waitOf returns how long a request is willing to wait for a final status: the seconds in ?wait=, or in the preference
 // of RFC 7240, section 4.3, which then is applied. A preference that cannot be met is ignored, as section 2 requires.

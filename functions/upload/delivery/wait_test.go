@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -122,6 +123,46 @@ func TestWaitEnds(t *testing.T) {
 			w, err := ask(t, d.Status, requestFor(id, end(t, d)))()
 			if err != nil || !strings.Contains(w.Body.String(), `"processing"`) {
 				t.Errorf("Status() = %v, answered %s; want processing", err, w.Body)
+			}
+		})
+	}
+}
+
+// A client that leaves is noticed, also if it has sent what a GET does not need.
+func TestWaiterWithContentLeaves(t *testing.T) {
+	t.Parallel()
+	for path, handle := range map[string]func(*Delivery) handler{
+		"/?wait=60":               func(d *Delivery) handler { return d.Status },
+		"/?source=a&id=1&wait=60": func(d *Delivery) handler { return d.EventStatus },
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			d, _ := open(t, ownership.Policy{})
+			id := uuid.NewString()
+			d.put(t, id, status.Queued)
+			ended := make(chan error, 1)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.SetPathValue("id", id)
+				ended <- handle(d)(w, r)
+			}))
+			defer server.Close()
+			client, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			if _, err := io.WriteString(client, "GET "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
+				t.Fatal(err)
+			}
+			d.awaitWaiting(t)
+			client.Close()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v, want that the client has gone", err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Error("a client that has gone still waits")
 			}
 		})
 	}

@@ -16,9 +16,11 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"gitlab.com/yourorg/image-service/events"
@@ -51,6 +53,34 @@ func start(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	return &process{Pod: pod.Start(t, getenv, goLimit), t: t, images: images}
+}
+
+// metrics returns the text of /metrics.
+func (p *process) metrics() string {
+	response, err := http.Get(p.URL + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The collector runs when the heap has grown by a half.
+func TestGarbage(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if strings.Contains(p.metrics(), "\ngo_gc_gogc_percent 50\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("go_gc_gogc_percent is not 50 after a minute")
+		}
+	}
 }
 
 // deliver stores an image, delivers its event, and reports whether it was answered with the result rather than

@@ -47,6 +47,8 @@ func TestSlowUpload(t *testing.T) {
 		{"a small event", event + "Content-Length: 60000\r\n\r\n{", " ", false},
 		{"a large event", event + slowLength + `{"data_base64":"` + inline()[:6_000_000], "", false},
 		{"100 Continue", raw + "Expect: 100-continue\r\n" + slowLength, "", false},
+		{"what a GET does not need", fmt.Sprintf("GET /status/%s?wait=60 HTTP/1.1\r\nHost: x\r\n"+
+			"Content-Length: 60000\r\n\r\n", image), "x", false},
 		{"an answer that nobody reads", fmt.Sprintf("GET /images/%s HTTP/1.1\r\nHost: x\r\n\r\n", image), "", true},
 		{"many answers that nobody reads", strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 2000), "", true},
 	})

@@ -132,8 +132,10 @@ func (p *pruner) visit(ctx context.Context, image imagestore.Image) error {
 		p.count(image.ID, nil, nil)
 		return nil
 	}
-	if err := p.inRedis(ctx, image.ID, p.statuses.Forget); err != nil {
-		return err
+	for _, forget := range []func(context.Context, string) error{p.statuses.Forget, p.forgetRequests} {
+		if err := p.inRedis(ctx, image.ID, forget); err != nil {
+			return err
+		}
 	}
 	cause, err := p.insist(ctx, image.ID, image.Objects, func(objects imagestore.Objects) error {
 		return p.decideAll(ctx, objects, all)
@@ -142,14 +144,11 @@ func (p *pruner) visit(ctx context.Context, image imagestore.Image) error {
 	if err != nil {
 		return err
 	}
-	if err := p.inRedis(ctx, image.ID, p.forgetRequests); err != nil {
-		return err
-	}
 	return p.inRedis(ctx, image.ID, p.statuses.Refresh)
 }
 
 // forgetRequests has an image whose document is changed back made what was removed when it is asked for, even if it was
-// asked for lately.
+// asked for lately. It comes before the removal, since a run that ended after that would find nothing to do.
 func (p *pruner) forgetRequests(ctx context.Context, imageID string) error {
 	return ondemand.Forget(ctx, p.redis, p.images.Bucket(), imageID)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -262,7 +263,25 @@ func TestPruneWithoutRedis(t *testing.T) {
 // that are asked for, even if they were asked for before the change.
 func TestPruneAndBack(t *testing.T) {
 	t.Parallel()
-	b := open(t)
+	for name, ends := range map[string]bool{"by a whole run": false, "by a run that ends early": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkPruneAndBack(t, ends)
+		})
+	}
+}
+
+// checkPruneAndBack prunes an image, or has the command end once it has removed something.
+func checkPruneAndBack(t *testing.T, ends bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b := openBehind(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		if ends && r.Method == http.MethodDelete {
+			cancel()
+		}
+	})
 	client := testservers.Redis(t, b.getenv)
 	sent := make(sentEvents, 10)
 	queue := ondemand.New(client, sent, b.images.Bucket(), before(t).Hash(), slog.New(slog.DiscardHandler))
@@ -282,8 +301,10 @@ func TestPruneAndBack(t *testing.T) {
 	if got := request(); got != 1 {
 		t.Errorf("published %d times, want once", got)
 	}
-	if good, _, err := b.run("--prune", "--yes"); !good || err != nil {
-		t.Fatalf("prune() = %v, %v; want true", good, err)
+	all := b.keys()
+	_, err := realMain(ctx, []string{"--prune", "--yes"}, b.getenv, console{out: io.Discard, progress: io.Discard})
+	if (err != nil) != ends || len(b.keys()) == len(all) {
+		t.Fatalf("prune() = %v, want it to remove something, and to end early: %v", err, ends)
 	}
 	if got := []int{request(), request()}; !slices.Equal(got, []int{2, 2}) {
 		t.Errorf("after what it has was removed: published %v times, want once more", got)

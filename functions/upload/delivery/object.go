@@ -105,10 +105,7 @@ func (d *Delivery) serveObject(
 	if err := httpserver.CheckPreconditions(r, info.ETag, info.Modified); err != nil {
 		return err // net/http would answer without a body
 	}
-	object := &objectReader{
-		ctx: r.Context(), images: d.Images, info: info, end: info.Size,
-		connection: http.NewResponseController(w),
-	}
+	object := &objectReader{ctx: r.Context(), images: d.Images, info: info, end: info.Size}
 	defer object.Close()
 	if err := object.checkRange(w, r); err != nil {
 		return err
@@ -140,19 +137,15 @@ func (d *Delivery) setSharing(r *http.Request, header http.Header, lifetime life
 	header.Set("Cross-Origin-Resource-Policy", "cross-origin") // other sites may embed it
 }
 
-// How long a client may take to read 32 KiB.
-const writeTimeout = 30 * time.Second
-
 // An objectReader reads an object from any offset, and sends no request to the image store before the first Read:
 // http.ServeContent seeks to learn the size, and then reads only what the client asked for.
 type objectReader struct {
-	ctx        context.Context // of the request
-	images     *imagestore.Store
-	info       *imagestore.Info
-	connection *http.ResponseController
-	offset     int64
-	body       io.ReadCloser
-	end        int64 // where the range that was asked for ends; the size of the object without a range
+	ctx    context.Context // of the request
+	images *imagestore.Store
+	info   *imagestore.Info
+	offset int64
+	body   io.ReadCloser
+	end    int64 // where the range that was asked for ends; the size of the object without a range
 }
 
 // supportedRange is a range from one byte on, perhaps up to another, or the last bytes.
@@ -228,7 +221,6 @@ func (o *objectReader) Read(p []byte) (int, error) {
 		}
 		o.body = body
 	}
-	_ = o.connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // to write what is read; a test's recorder has none
 	n, err := o.body.Read(p)
 	o.offset += int64(n)
 	if errors.Is(err, io.EOF) && o.offset == o.end && o.end < o.info.Size {
@@ -239,7 +231,6 @@ func (o *objectReader) Read(p []byte) (int, error) {
 
 // Close ends the request to the image store.
 func (o *objectReader) Close() error {
-	_ = o.connection.SetWriteDeadline(time.Time{})
 	if o.body == nil {
 		return nil
 	}

@@ -25,6 +25,7 @@ var componentNames = flag.String("components", "",
 // What the manifests call these, or the file of names.
 var (
 	namespace        = "image-service"
+	serviceAccount   = "image-service"
 	publicName       = "api.yourdomain.com"
 	issuer           = "letsencrypt-prod"
 	serverNamespaces = []string{"minio", "redis", "kafka"}
@@ -82,6 +83,7 @@ func readNames() error {
 	var names struct {
 		Data struct {
 			Namespace, Host, Issuer string
+			ServiceAccount          string `yaml:"service-account"`
 			SourceBucket            string `yaml:"source-bucket"`
 			Store                   string `yaml:"store-namespace"`
 			Redis                   string `yaml:"redis-namespace"`
@@ -92,7 +94,7 @@ func readNames() error {
 		return fmt.Errorf("%s: %w", *namesFile, err)
 	}
 	namespace, publicName, issuer = names.Data.Namespace, names.Data.Host, names.Data.Issuer
-	sourceBucket = names.Data.SourceBucket
+	serviceAccount, sourceBucket = names.Data.ServiceAccount, names.Data.SourceBucket
 	serverNamespaces = []string{names.Data.Store, names.Data.Redis, names.Data.Kafka}
 	return nil
 }

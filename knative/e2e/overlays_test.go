@@ -31,7 +31,7 @@ func TestOverlays(t *testing.T) {
 		})
 	}
 	// The component workload-identity expects it. Knative asks for the account of a pod in a dry run, too.
-	kubectl(t, "create", "serviceaccount", "image-service", "--namespace="+defaults)
+	kubectl(t, "create", "serviceaccount", serviceAccount, "--namespace="+namespace)
 	served := servedKinds(t)
 	components, err := os.ReadDir("../components")
 	if err != nil {

@@ -70,7 +70,7 @@ func (p *process) metrics() string {
 }
 
 // The collector runs when the heap has grown by a half.
-func TestGarbage(t *testing.T) {
+func TestMemoryIsCollected(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {

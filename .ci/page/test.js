@@ -22,5 +22,5 @@ for (const [name, test] of tests) {
   }
   console.log(`${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
 }
-await browser.close(); // not only killed, so that its CPU time counts as this program's
+await browser.close(); // not only killed, so that its CPU time, but for that of its renderers, counts as this program's
 process.exit(tests.length > 0 ? 0 : 1);

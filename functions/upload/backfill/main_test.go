@@ -269,17 +269,22 @@ func TestErrorsThatPass(t *testing.T) {
 	}
 }
 
-// An image that the store does not answer for is reported, and delays no other.
-func TestPoison(t *testing.T) {
-	t.Parallel()
-	poison := id(1)
-	b := openBehind(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, poison+"/thumbnail_") {
+// refuses has the store not answer for the thumbnail of an image.
+func refuses(imageID string) func(http.ResponseWriter, *http.Request, http.Handler) {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, imageID+"/thumbnail_") {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
 		next.ServeHTTP(w, r)
-	})
+	}
+}
+
+// An image that the store does not answer for is reported, and delays no other.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	poison := id(1)
+	b := openBehind(t, refuses(poison))
 	for _, imageID := range []string{id(0), poison, id(2)} {
 		b.complete(imageID, b.set)
 	}
@@ -414,13 +419,7 @@ func TestCursorOfAnotherRun(t *testing.T) {
 func TestResumeAfterUnknown(t *testing.T) {
 	shorten(t)
 	poison := id(0)
-	b := openBehind(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, poison+"/thumbnail_") {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	b := openBehind(t, refuses(poison))
 	const count = batchImages + 10
 	b.complete(poison, b.set)
 	for i := range count {
